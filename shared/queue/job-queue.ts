@@ -12,6 +12,13 @@ export interface JobQueue {
    * Rejects with QueueError: `refused` can never succeed as it is, `unavailable` may succeed later.
    */
   publish(topic: string, message: Message): Promise<string>
+  /**
+   * Publishes many messages and resolves with their ids, in the same order, once all are durable.
+   *
+   * Rejects with QueueError as publish does. `refused`: none was published. `unavailable`: some may have been, and
+   * publishing all of them again makes duplicates, as it would with a single message whose reply was lost.
+   */
+  publishAll(topic: string, messages: readonly Message[]): Promise<string[]>
   close(): Promise<void>
 }
 

@@ -1,0 +1,88 @@
+import { afterFailure, type RetryPolicy } from './failures.ts'
+import { countedAttempts, isSettled, type JobRecord, type RunningRecord, type SettledRecord } from './record.ts'
+
+/** A record as it was read, and how long ago it last changed by the store's own clock. */
+export interface Found {
+  readonly record: JobRecord
+  readonly ageMs: number
+}
+
+/** What a delivery asks of a record that stands already. */
+export interface Wanted {
+  readonly run: number
+  readonly payloadHash: string
+  readonly owner: string
+}
+
+export type ClaimDecision =
+  /** The record is this very claim: the reply to its write was lost. */
+  | { readonly kind: 'mine'; readonly record: RunningRecord }
+  /** Start the next attempt, fenced by the revision that was read. */
+  | { readonly kind: 'next_attempt' }
+  /** Start the next run of a settled job, fenced likewise. */
+  | { readonly kind: 'next_run' }
+  /** The last attempt's instance died in the middle: mark it unknown, then start the next. */
+  | { readonly kind: 'take_over'; readonly dead: RunningRecord }
+  /** The same, but it was the last attempt the job had. */
+  | { readonly kind: 'give_up'; readonly dead: RunningRecord; readonly reason: 'unknown' | 'max_attempts' }
+  /** Settled: repeat what follows the settle. */
+  | { readonly kind: 'settled'; readonly record: SettledRecord }
+  | { readonly kind: 'busy'; readonly retryInMs: number }
+  /** Another payload took this id and run. */
+  | { readonly kind: 'conflict' }
+  /** A later run has begun: this message is history. */
+  | { readonly kind: 'superseded' }
+  /** It claims a run that no replay can have reached. */
+  | { readonly kind: 'impossible_run' }
+
+/** How soon to look again at a job whose holder gives no time. */
+const LOOK_AGAIN_MS = 1_000
+
+/**
+ * Decides what one delivery may do with a job whose record is there already.
+ *
+ * Delivery is at least once, so a second one can meet a settled job, a live attempt, an attempt whose instance died,
+ * an attempt that ended and waits for the next, or a replay of the job.
+ */
+export function decideClaim({ record, ageMs }: Found, wanted: Wanted, policy: RetryPolicy): ClaimDecision {
+  if (record.status === 'running' && record.owner === wanted.owner) return { kind: 'mine', record }
+  if (wanted.run < record.run) return isSettled(record) ? { kind: 'settled', record } : { kind: 'superseded' }
+  if (wanted.run > record.run) return decideLaterRun(record, wanted.run)
+  if (wanted.payloadHash !== record.payloadHash) return { kind: 'conflict' }
+  if (isSettled(record)) return { kind: 'settled', record }
+  if (record.status === 'waiting') return { kind: 'next_attempt' }
+  if (!isLeaseOver(record, ageMs)) return { kind: 'busy', retryInMs: record.leaseMs - ageMs }
+  const consequence = afterFailure('ambiguous', countedAttempts(record), policy)
+  if (consequence.next === 'again') return { kind: 'take_over', dead: record }
+  return { kind: 'give_up', dead: record, reason: consequence.reason === 'unknown' ? 'unknown' : 'max_attempts' }
+}
+
+function decideLaterRun(record: JobRecord, wantedRun: number): ClaimDecision {
+  if (!isSettled(record)) return { kind: 'busy', retryInMs: LOOK_AGAIN_MS }
+  if (record.status === 'succeeded') return { kind: 'settled', record }
+  return wantedRun === record.run + 1 ? { kind: 'next_run' } : { kind: 'impossible_run' }
+}
+
+/** A lease is over at the very millisecond it ends. */
+export function isLeaseOver(record: RunningRecord, ageMs: number): boolean {
+  return ageMs >= record.leaseMs
+}
+
+/** A quarter more than the ask may take, so that a live attempt is never taken over. Milliseconds. */
+export function leaseFor(askBudgetMs: number): number {
+  return Math.ceil(askBudgetMs * 1.25)
+}
+
+export type RefusedWrite =
+  /** The write had been applied and its reply was lost. */
+  | 'applied'
+  /** Still this claim's record: write again over the revision that was read. */
+  | 'again'
+  /** Somebody else's by now: what this claim brings is not to be written. */
+  | 'not_ours'
+
+/** Decides what to do when the store refused a claim's closing write because the record had changed. */
+export function decideRefusedWrite(found: JobRecord | undefined, owner: string): RefusedWrite {
+  if (found === undefined || found.owner !== owner) return 'not_ours'
+  return found.status === 'running' ? 'again' : 'applied'
+}

@@ -1,0 +1,45 @@
+/** The requests a job may ask for, named as the OpenAI Batch format names them. */
+export const jobUrls = ['/v1/chat/completions'] as const
+export type JobUrl = (typeof jobUrls)[number]
+
+/** One prompt to run, as every part of the system sees it. */
+export interface Job {
+  /** Names the record: made from batch and id, see jobKey. */
+  readonly key: string
+  readonly id: string
+  readonly batch: string
+  /** 1 for a first publish; only a replay raises it. */
+  readonly run: number
+  readonly url: JobUrl
+  readonly model: string | undefined
+  /** Goes to the model as it is, but for `model`. */
+  readonly body: Readonly<Record<string, unknown>>
+  readonly metadata: Readonly<Record<string, string>>
+  /** Epoch milliseconds; the job is not started after it. */
+  readonly deadline: number | undefined
+  /** Hex SHA-256 of the message's data: tells a redelivery from another job that took the same id. */
+  readonly payloadHash: string
+}
+
+export type Sha256 = (data: Uint8Array | string) => Uint8Array
+
+const RECORD_KEY_BYTES = 16
+
+/**
+ * Names a job's record: base64url of 16 bytes of SHA-256 over batch, NUL and id.
+ *
+ * So no id is reserved or too long for the store, and neighbouring ids land far apart.
+ */
+export function jobKey(batch: string, id: string, sha256: Sha256): string {
+  const bytes = sha256(`${batch}\0${id}`).subarray(0, RECORD_KEY_BYTES)
+  return btoa(String.fromCharCode(...bytes))
+    .replaceAll('+', '-')
+    .replaceAll('/', '_')
+    .replaceAll('=', '')
+}
+
+/** The most tokens one answer may have, or undefined where the job leaves it to the model. */
+export function outputTokenCap(body: Job['body']): number | undefined {
+  const caps = [body['max_completion_tokens'], body['max_tokens']].filter((cap) => typeof cap === 'number')
+  return caps.length === 0 ? undefined : Math.max(...caps)
+}

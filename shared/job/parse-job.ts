@@ -1,0 +1,139 @@
+import { z } from 'zod'
+import { type Job, jobKey, jobUrls, type Sha256 } from './job.ts'
+
+/** The longest job data that is read: room for a million-token prompt, and little enough to hold many at once. */
+export const MAX_JOB_BYTES = 4 * 1024 * 1024
+
+export type ParsedJob =
+  | { readonly ok: true; readonly job: Job }
+  /** `problem` names the field and what is wrong with it; it never quotes a value. */
+  | { readonly ok: false; readonly problem: string }
+
+const isWellFormed = (text: string) => text.isWellFormed()
+
+const jobId = z.string().min(1).max(256).refine(isWellFormed, 'holds half a surrogate pair')
+/** NUL parts batch from id in the record's key, so a batch cannot hold one. */
+const batchName = z
+  .string()
+  .max(128)
+  .refine((text) => isWellFormed(text) && !text.includes('\0'), 'holds a NUL or half a surrogate pair')
+const modelName = z.string().min(1).max(128)
+
+const common = {
+  id: jobId.optional(),
+  custom_id: jobId.optional(),
+  batch: batchName.optional(),
+  deadline: z.iso.datetime({ offset: true }).optional(),
+  metadata: z
+    .record(z.string().max(64), z.string().max(1_024))
+    .refine((map) => Object.keys(map).length <= 16, 'has more than 16 entries')
+    .optional(),
+}
+
+const requestJob = z.strictObject({
+  ...common,
+  method: z.literal('POST').optional(),
+  url: z
+    .string()
+    .transform((url) => (url.startsWith('/v1/') ? url : `/v1${url}`))
+    .pipe(z.enum(jobUrls, { error: () => `cannot be asked here; it must be one of ${jobUrls.join(', ')}` })),
+  body: z.looseObject({
+    model: modelName.optional(),
+    stream: notTrue('nobody reads a stream here: the whole answer goes into the record').optional(),
+    background: notTrue('the answer must come with the response that was paid for').optional(),
+  }),
+})
+
+const promptJob = z
+  .strictObject({ ...common, model: modelName.optional(), prompt: z.string().min(1) })
+  .transform(({ prompt, model, ...rest }) => ({
+    ...rest,
+    url: '/v1/chat/completions' as const,
+    body: { model, messages: [{ role: 'user', content: prompt }] },
+  }))
+
+const jobAttributes = z.looseObject({
+  'pb-run': z.coerce.number().int().min(1).max(1_000_000).default(1),
+  batch: batchName.optional(),
+})
+
+/**
+ * Reads a job from a message's data and attributes.
+ *
+ * Three shapes are jobs: a line of an OpenAI Batch file, the same with our own fields, and a bare prompt. Without an
+ * id the data's hash is the id, so the same prompt published twice is one job.
+ */
+export function parseJob(data: Uint8Array, attributes: Readonly<Record<string, string>>, sha256: Sha256): ParsedJob {
+  const value = readObject(data)
+  if (!value.ok) return value
+  const fields = ('prompt' in value.object ? promptJob : requestJob).safeParse(value.object)
+  if (!fields.success) return refuse(describe(fields.error))
+  const carried = jobAttributes.safeParse(attributes)
+  if (!carried.success) return refuse(`attribute ${describe(carried.error)}`)
+  const { id, custom_id, batch = carried.data.batch ?? '', deadline, metadata = {}, url, body } = fields.data
+  if (id !== undefined && custom_id !== undefined && id !== custom_id) {
+    return refuse('id and custom_id name two jobs; give one of them')
+  }
+
+  const payloadHash = toHex(sha256(data))
+  const name = id ?? custom_id ?? payloadHash
+  const job: Job = {
+    key: jobKey(batch, name, sha256),
+    id: name,
+    batch,
+    run: carried.data['pb-run'],
+    url,
+    model: body.model,
+    body,
+    metadata,
+    deadline: deadline === undefined ? undefined : Date.parse(deadline),
+    payloadHash,
+  }
+  return { ok: true, job }
+}
+
+function readObject(data: Uint8Array): { ok: true; object: object } | { ok: false; problem: string } {
+  if (data.byteLength > MAX_JOB_BYTES) {
+    return refuse(`the job is ${data.byteLength} bytes long; at most ${MAX_JOB_BYTES} are read`)
+  }
+  let value: unknown
+  try {
+    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(data))
+  } catch (error) {
+    // The parser's own message quotes the text, which may be a prompt.
+    return refuse(error instanceof SyntaxError ? 'the data is not JSON' : 'the data is not UTF-8 text')
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    return refuse('the data is not a JSON object')
+  return { ok: true, object: value }
+}
+
+function refuse(problem: string): { ok: false; problem: string } {
+  return { ok: false, problem }
+}
+
+function notTrue(why: string) {
+  return z.unknown().refine((value) => value !== true, `cannot be true: ${why}`)
+}
+
+const MAX_ISSUES = 5
+const MAX_NAME_LENGTH = 40
+
+function describe(error: z.ZodError): string {
+  return error.issues
+    .slice(0, MAX_ISSUES)
+    .map((issue) => {
+      const where = issue.path.map((part) => String(part).slice(0, MAX_NAME_LENGTH)).join('.')
+      return `${where === '' ? 'the job' : where}: ${sayIssue(issue)}`
+    })
+    .join('; ')
+}
+
+function sayIssue(issue: z.core.$ZodIssue): string {
+  if (issue.code !== 'unrecognized_keys') return issue.message
+  return `unknown field ${issue.keys.map((key) => `"${key.slice(0, MAX_NAME_LENGTH)}"`).join(', ')}`.slice(0, 200)
+}
+
+function toHex(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+}

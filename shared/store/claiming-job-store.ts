@@ -1,0 +1,135 @@
+import { decideClaim, decideRefusedWrite } from '../job/claim.ts'
+import type { JobRecord, RunningRecord, SettledRecord, StoredResult } from '../job/record.ts'
+import type { ClaimRequest, ClaimResult, Ending, Held, JobStore } from './job-store.ts'
+import {
+  ended,
+  firstRecord,
+  givenUp,
+  nextAttempt,
+  nextRun,
+  released,
+  type Settlement,
+  succeeded,
+  withDeadAttempt,
+} from './record-changes.ts'
+import type { RecordDocuments, StoredRecord } from './record-documents.ts'
+import { cutIntoParts, describeParts, fitsIntoRecord } from './result-parts.ts'
+
+/** How soon to look again at a job that somebody else claimed in the same moment. */
+const LOST_RACE_RETRY_MS = 1_000
+/** A fenced claim that is refused is decided anew once: its own lost reply looks like a lost race. */
+const CLAIM_READS = 2
+
+/**
+ * Claims and settles jobs over any store of documents with revisions: two writes a job, and no read.
+ *
+ *     delivery A   create(running, A) ─── ask ─── replace(succeeded, fenced by A's revision)
+ *     delivery B        create ✗ ─ read ─ lease lives: busy
+ *     A's instance dies    ✗
+ *     delivery C                create ✗ ─ read ─ lease over ─ replace(running, C, fenced) ─── ask …
+ *     A wakes up                                                  replace ✗ fenced off: its result is dropped
+ */
+export function createJobStore(documents: RecordDocuments, resultTtlMs: number): JobStore {
+  return {
+    async claim(request) {
+      const first = firstRecord(request)
+      const created = await documents.create(first)
+      if (created.kind === 'written') return run(first, created.revision)
+      return claimExisting(documents, request, resultTtlMs)
+    },
+
+    async settle(held, ending, now) {
+      const record = await endedRecord(documents, held.record, ending, { now, expireAt: now + resultTtlMs })
+      const written = await closeClaim(documents, held, record)
+      return written ? { kind: 'settled', record } : { kind: 'dropped' }
+    },
+
+    async release(held, release, now) {
+      await closeClaim(documents, held, released(held.record, release, now))
+    },
+  }
+}
+
+async function claimExisting(documents: RecordDocuments, request: ClaimRequest, ttlMs: number): Promise<ClaimResult> {
+  for (let reads = 0; reads < CLAIM_READS; reads += 1) {
+    const found = await documents.read(request.job.key)
+    if (found === undefined) break
+    const result = await claimFound(documents, found, request, ttlMs)
+    if (result !== 'refused') return result
+  }
+  return { kind: 'busy', retryInMs: LOST_RACE_RETRY_MS }
+}
+
+async function claimFound(
+  documents: RecordDocuments,
+  { record, revision, ageMs }: StoredRecord,
+  request: ClaimRequest,
+  ttlMs: number,
+): Promise<ClaimResult | 'refused'> {
+  const { job, owner, policy, now } = request
+  const wanted = { run: job.run, payloadHash: job.payloadHash, owner }
+  const decision = decideClaim({ record, ageMs }, wanted, policy)
+  switch (decision.kind) {
+    case 'mine':
+      return run(decision.record, revision)
+    case 'next_attempt':
+      return runFenced(documents, nextAttempt(record, request), revision)
+    case 'next_run':
+      return runFenced(documents, nextRun(record, request), revision)
+    case 'take_over':
+      return runFenced(documents, nextAttempt(withDeadAttempt(decision.dead, now), request), revision)
+    case 'give_up': {
+      const settled = givenUp(decision.dead, owner, decision.reason, { now, expireAt: now + ttlMs })
+      const written = await documents.replace(settled, revision)
+      return written.kind === 'written' ? { kind: 'settled', record: settled } : 'refused'
+    }
+    default:
+      return decision
+  }
+}
+
+async function runFenced(
+  documents: RecordDocuments,
+  record: RunningRecord,
+  revision: string,
+): Promise<ClaimResult | 'refused'> {
+  const written = await documents.replace(record, revision)
+  return written.kind === 'written' ? run(record, written.revision) : 'refused'
+}
+
+function run(record: RunningRecord, revision: string): ClaimResult {
+  return { kind: 'run', held: { record, revision } }
+}
+
+/** Writes a claim's last word. False: the claim is not ours any more, and nothing was written. */
+async function closeClaim(documents: RecordDocuments, held: Held, record: JobRecord): Promise<boolean> {
+  const written = await documents.replace(record, held.revision)
+  if (written.kind === 'written') return true
+  const found = await documents.read(record.key)
+  const decision = decideRefusedWrite(found?.record, held.record.owner)
+  if (decision !== 'again' || found === undefined) return decision === 'applied'
+  return (await documents.replace(record, found.revision)).kind === 'written'
+}
+
+async function endedRecord(
+  documents: RecordDocuments,
+  record: RunningRecord,
+  ending: Ending,
+  at: Settlement,
+): Promise<SettledRecord> {
+  if (ending.status !== 'succeeded') return ended(record, ending, at)
+  return succeeded(record, ending, await storeResult(documents, record, ending.result, at.expireAt), at)
+}
+
+/** Large results go beside the record before it is settled: a settled record never names parts that are not there. */
+async function storeResult(
+  documents: RecordDocuments,
+  { key, owner }: RunningRecord,
+  text: string,
+  expireAt: number,
+): Promise<StoredResult> {
+  if (fitsIntoRecord(text)) return { in: 'record', text }
+  const parts = cutIntoParts(text)
+  await Promise.all(parts.map((part, index) => documents.writePart(key, owner, index, part, expireAt)))
+  return describeParts(owner, text, parts.length)
+}

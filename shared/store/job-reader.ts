@@ -1,0 +1,18 @@
+import type { JobReader } from './job-store.ts'
+import type { RecordDocuments } from './record-documents.ts'
+import { joinParts } from './result-parts.ts'
+
+/** Reads records and whole results over any store of documents. */
+export function createJobReader(documents: RecordDocuments): JobReader {
+  return {
+    async read(key) {
+      return (await documents.read(key))?.record
+    },
+    list: (batch) => documents.list(batch),
+    async readResult(record) {
+      if (record.status !== 'succeeded') return undefined
+      if (record.result.in === 'record') return record.result.text
+      return joinParts(record.result, await documents.readParts(record.key, record.result.owner))
+    },
+  }
+}

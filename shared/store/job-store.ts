@@ -1,0 +1,93 @@
+import type { FailureKind, RetryPolicy } from '../job/failures.ts'
+import type { Job } from '../job/job.ts'
+import type {
+  Attempt,
+  AttemptOutcome,
+  JobRecord,
+  RecordError,
+  RunningRecord,
+  SettledRecord,
+  Usage,
+} from '../job/record.ts'
+
+/** A claim that is held: what settle and release need to know it by. */
+export interface Held {
+  readonly record: RunningRecord
+  /** Opaque: the store's own mark of the record's last change. */
+  readonly revision: string
+}
+
+export interface ClaimRequest {
+  readonly job: Job
+  /** A nonce of this one claim. */
+  readonly owner: string
+  readonly leaseMs: number
+  readonly policy: RetryPolicy
+  /** Epoch milliseconds. */
+  readonly now: number
+}
+
+export type ClaimResult =
+  | { readonly kind: 'run'; readonly held: Held }
+  /** Settled, by an earlier delivery or because this one found its last attempt dead. */
+  | { readonly kind: 'settled'; readonly record: SettledRecord }
+  | { readonly kind: 'busy'; readonly retryInMs: number }
+  | { readonly kind: 'conflict' }
+  | { readonly kind: 'superseded' }
+  | { readonly kind: 'impossible_run' }
+
+/** What the ask told about its attempt. */
+export type AttemptReport = Pick<Attempt, 'deployment' | 'httpStatus' | 'requestId' | 'usage'>
+
+export type Ending =
+  | {
+      readonly status: 'succeeded'
+      /** The answer as JSON text. */
+      readonly result: string
+      readonly usage: Usage
+      readonly finishReason: string
+      readonly report: AttemptReport
+    }
+  | {
+      readonly status: 'dead_lettered'
+      readonly error: RecordError
+      /** Absent where nothing was sent that counts as an attempt. */
+      readonly attempt?: { readonly outcome: AttemptOutcome; readonly report: AttemptReport }
+    }
+  | { readonly status: 'expired'; readonly error: RecordError }
+
+export type SettleResult =
+  | { readonly kind: 'settled'; readonly record: SettledRecord }
+  /** The claim is no longer ours; nothing was written. */
+  | { readonly kind: 'dropped' }
+
+/** How an attempt ended that is to be followed by another. */
+export type Release =
+  | { readonly counts: true; readonly outcome: AttemptOutcome; readonly report: AttemptReport }
+  | { readonly counts: false; readonly kind: FailureKind }
+
+/** The worker's way to the records. Every method rejects with StoreError when the store cannot be reached. */
+export interface JobStore {
+  claim(request: ClaimRequest): Promise<ClaimResult>
+  settle(held: Held, ending: Ending, now: number): Promise<SettleResult>
+  /** Ends the attempt and leaves the job to be tried again. A claim that is no longer ours is left alone. */
+  release(held: Held, release: Release, now: number): Promise<void>
+}
+
+/** Reads records and their results, for people and reports. */
+export interface JobReader {
+  read(key: string): Promise<JobRecord | undefined>
+  /** The answer's JSON text, put together from its parts where it has some. */
+  readResult(record: SettledRecord): Promise<string | undefined>
+  list(batch: string): Promise<readonly JobRecord[]>
+}
+
+export class StoreError extends Error {
+  override readonly name = 'StoreError'
+  readonly code: 'unavailable' | 'corrupt'
+
+  constructor(code: StoreError['code'], message: string, cause?: unknown) {
+    super(message, { cause })
+    this.code = code
+  }
+}

@@ -1,0 +1,30 @@
+import type { JobRecord } from '../job/record.ts'
+
+/** A record as the store holds it. */
+export interface StoredRecord {
+  readonly record: JobRecord
+  /** Opaque: changes with every write. */
+  readonly revision: string
+  /** Milliseconds since the last write, by the store's own clock. */
+  readonly ageMs: number
+}
+
+export type Write = { readonly kind: 'written'; readonly revision: string } | { readonly kind: 'refused' }
+
+/**
+ * What an adapter offers: documents with revisions, and text parts beside them.
+ *
+ * Every method rejects with StoreError when the store cannot be reached; a write may then have been applied.
+ */
+export interface RecordDocuments {
+  /** Refused if the record is there already. */
+  create(record: JobRecord): Promise<Write>
+  /** Replaces the record; refused unless the revision is still the newest. */
+  replace(record: JobRecord, revision: string): Promise<Write>
+  read(key: string): Promise<StoredRecord | undefined>
+  list(batch: string): Promise<readonly JobRecord[]>
+  /** Part `index` of the result that `owner` brings for a job. Writing the same part twice is harmless. */
+  writePart(key: string, owner: string, index: number, text: string, expireAt: number): Promise<void>
+  /** In order of their index; a missing part is left out. */
+  readParts(key: string, owner: string): Promise<readonly string[]>
+}

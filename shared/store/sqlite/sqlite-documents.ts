@@ -1,0 +1,117 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { z } from 'zod'
+import { isSettled, type JobRecord, jobRecord } from '../../job/record.ts'
+import { inTransaction, openSqlite, whenFree } from '../../sqlite.ts'
+import { StoreError } from '../job-store.ts'
+import type { RecordDocuments, Write } from '../record-documents.ts'
+
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS promptJobs (
+    key TEXT PRIMARY KEY,
+    batch TEXT NOT NULL,
+    status TEXT NOT NULL,
+    revision INTEGER NOT NULL,
+    updatedAt INTEGER NOT NULL,
+    expireAt INTEGER,
+    record TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS promptJobsByBatch ON promptJobs (batch, status);
+  CREATE TABLE IF NOT EXISTS promptJobParts (
+    key TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    n INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    expireAt INTEGER NOT NULL,
+    PRIMARY KEY (key, owner, n)
+  ) STRICT;
+`
+
+export interface SqliteDocuments extends RecordDocuments {
+  close(): void
+}
+
+/**
+ * Keeps records in a database file that any number of processes may share; a write is on disk when it resolves.
+ *
+ * `now` is the store's clock, in epoch milliseconds: leases are judged by it alone. What has expired is deleted at
+ * opening. Rejects with StoreError.
+ */
+export async function openSqliteDocuments(path: string, now: () => number): Promise<SqliteDocuments> {
+  const db = await translated(() => open(path, now()))
+  return { ...recordTable(db, now), ...partTable(db), close: () => db.close() }
+}
+
+async function open(path: string, at: number): Promise<DatabaseSync> {
+  const db = openSqlite(path, 'FULL')
+  await inTransaction(db, () => {
+    db.exec(SCHEMA)
+    db.prepare('DELETE FROM promptJobs WHERE expireAt < ?').run(at)
+    db.prepare('DELETE FROM promptJobParts WHERE expireAt < ?').run(at)
+  })
+  return db
+}
+
+function recordTable(db: DatabaseSync, now: () => number): Omit<RecordDocuments, 'writePart' | 'readParts'> {
+  const create = db.prepare(`INSERT INTO promptJobs VALUES (:key, :batch, :status, 1, :updatedAt, :expireAt, :record)
+    ON CONFLICT (key) DO NOTHING`)
+  const replace = db.prepare(`UPDATE promptJobs SET batch = :batch, status = :status, revision = revision + 1,
+    updatedAt = :updatedAt, expireAt = :expireAt, record = :record WHERE key = :key AND revision = :revision`)
+  const read = db.prepare('SELECT record, revision, updatedAt FROM promptJobs WHERE key = ?')
+  const list = db.prepare('SELECT record FROM promptJobs WHERE batch = ? ORDER BY key')
+
+  return {
+    create: (record) => translated(() => whenFree(() => written(create.run(columns(record, now())).changes, 1))),
+    replace: (record, revision) =>
+      translated(() =>
+        whenFree(() => written(replace.run({ ...columns(record, now()), revision }).changes, Number(revision) + 1)),
+      ),
+    read: (key) =>
+      translated(() =>
+        whenFree(() => {
+          const row = read.get(key)
+          if (row === undefined) return undefined
+          const { updatedAt, ...stored } = storedRow.parse(row)
+          return { ...stored, ageMs: now() - updatedAt }
+        }),
+      ),
+    list: (batch) => translated(() => whenFree(() => list.all(batch).map((row) => recordRow.parse(row).record))),
+  }
+}
+
+function partTable(db: DatabaseSync): Pick<RecordDocuments, 'writePart' | 'readParts'> {
+  const write = db.prepare('INSERT OR REPLACE INTO promptJobParts VALUES (:key, :owner, :n, :text, :expireAt)')
+  const read = db.prepare('SELECT text FROM promptJobParts WHERE key = ? AND owner = ? ORDER BY n')
+  return {
+    async writePart(key, owner, n, text, expireAt) {
+      await translated(() => whenFree(() => write.run({ key, owner, n, text, expireAt })))
+    },
+    readParts: (key, owner) =>
+      translated(() => whenFree(() => read.all(key, owner).map((row) => partRow.parse(row).text))),
+  }
+}
+
+const recordJson = z.string().transform((text) => jobRecord.parse(JSON.parse(text)))
+const recordRow = z.object({ record: recordJson })
+const storedRow = z.object({ record: recordJson, revision: z.number().transform(String), updatedAt: z.number() })
+const partRow = z.object({ text: z.string() })
+
+function columns(record: JobRecord, updatedAt: number) {
+  const { key, batch, status } = record
+  const expireAt = isSettled(record) ? record.expireAt : null
+  return { key, batch, status, updatedAt, expireAt, record: JSON.stringify(record) }
+}
+
+function written(changes: number | bigint, revision: number): Write {
+  return changes === 1 ? { kind: 'written', revision: String(revision) } : { kind: 'refused' }
+}
+
+async function translated<T>(work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof StoreError) throw error
+    if (error instanceof z.ZodError)
+      throw new StoreError('corrupt', 'a record in the database is not of our form', error)
+    throw new StoreError('unavailable', 'the database cannot be read or written now', error)
+  }
+}
