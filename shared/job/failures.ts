@@ -80,10 +80,6 @@ export function mayAskAgain(kind: FailureKind): boolean {
   return rules[kind].askAgain
 }
 
-export function countsAsAttempt(kind: FailureKind): boolean {
-  return rules[kind].counts
-}
-
 export interface RetryPolicy {
   readonly maxAttempts: number
   /** What to do when nobody knows whether the last attempt was billed. */
@@ -95,14 +91,14 @@ export const endReasons = [...failureKinds, 'unknown', 'max_attempts'] as const
 export type EndReason = (typeof endReasons)[number]
 
 export type Consequence =
-  | { readonly next: 'end'; readonly reason: EndReason }
+  | { readonly next: 'end'; readonly counts: boolean; readonly reason: EndReason }
   | { readonly next: 'again'; readonly counts: boolean }
 
 /** Decides what one failed attempt does to its job, given how many counted attempts the run had before it. */
 export function afterFailure(kind: FailureKind, countedBefore: number, policy: RetryPolicy): Consequence {
-  const rule = rules[kind]
-  if (rule.next === 'end') return { next: 'end', reason: kind }
-  if (kind === 'ambiguous' && policy.onUnknown === 'dead-letter') return { next: 'end', reason: 'unknown' }
-  if (rule.counts && countedBefore + 1 >= policy.maxAttempts) return { next: 'end', reason: 'max_attempts' }
-  return { next: 'again', counts: rule.counts }
+  const { next, counts } = rules[kind]
+  if (next === 'end') return { next, counts, reason: kind }
+  if (kind === 'ambiguous' && policy.onUnknown === 'dead-letter') return { next: 'end', counts, reason: 'unknown' }
+  if (counts && countedBefore + 1 >= policy.maxAttempts) return { next: 'end', counts, reason: 'max_attempts' }
+  return { next, counts }
 }

@@ -1,0 +1,168 @@
+import { readFileSync } from 'node:fs'
+import { parseEnv } from 'node:util'
+import type { z } from 'zod'
+import type { RetryPolicy } from './job/failures.ts'
+import { type Deployment, isLoopback, settings } from './settings.ts'
+
+/** Read from the working directory when it is there; the environment wins over it. */
+export const SETTINGS_FILE = 'promptbridge.env'
+
+/** Secrets that other tools set. They are never read; one in reach is refused, so that none lies around unneeded. */
+const SECRETS = [
+  'AZURE_OPENAI_API_KEY',
+  'AZURE_OPENAI_KEY',
+  'OPENAI_API_KEY',
+  'OPENAI_ADMIN_KEY',
+  'AZURE_CLIENT_SECRET',
+]
+
+const DAY_MS = 86_400_000
+
+export type PushAuth =
+  | { readonly mode: 'off' }
+  | { readonly mode: 'verify' | 'cloud-run-iam'; readonly audience: string; readonly serviceAccount: string }
+
+/** What the worker runs with. Times are milliseconds. */
+export interface Config {
+  readonly host: string
+  readonly port: number
+  readonly project: string | undefined
+  readonly federation: {
+    readonly tenantId: string
+    readonly clientId: string
+    readonly authorityHost: string
+    readonly audience: string
+    readonly scope: string
+  }
+  /** The first to be asked stands first. */
+  readonly deployments: readonly Deployment[]
+  readonly pushAuth: PushAuth
+  readonly pushCertsUrl: string
+  readonly deadLetterTopic: string
+  readonly storePath: string
+  readonly ackDeadlineMs: number
+  readonly modelTimeoutMs: number
+  readonly retry: RetryPolicy
+  readonly maxInFlight: number
+  readonly maxOutputTokens: number
+  readonly resultTtlMs: number
+  readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
+}
+
+/** Every problem of the settings at once, a line each; no line holds a value. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+  readonly problems: readonly string[]
+
+  constructor(problems: readonly string[]) {
+    super(`${problems.length} setting(s) need attention:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`)
+    this.problems = problems
+  }
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+/** Adds the settings file, where there is one, to an environment. */
+export function withSettingsFile(environment: Environment, path: string): Environment {
+  try {
+    return { ...parseEnv(readFileSync(path, 'utf8')), ...environment }
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return environment
+    throw new ConfigError([`${path} cannot be read`])
+  }
+}
+
+/** Reads the settings. Throws ConfigError. */
+export function readConfig(environment: Environment): Config {
+  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''))
+  const parsed = settings.safeParse(given)
+  const problems = [
+    ...secretsIn(given),
+    ...(parsed.error?.issues ?? []).map((issue) => sayIssue(issue, given)),
+    ...pushProblems(given),
+    ...deploymentProblems(given),
+    ...timeoutProblems(given),
+  ]
+  if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
+  return toConfig(parsed.data)
+}
+
+function sayIssue({ path, message }: z.core.$ZodIssue, given: Environment): string {
+  const name = path.join('.')
+  return given[name] === undefined ? `${name} is missing` : `${name}: ${message}`
+}
+
+function secretsIn(given: Environment): string[] {
+  return SECRETS.filter((name) => given[name] !== undefined).map(
+    (name) => `${name} is set: no key is needed or read here, access is by federated identity. Unset it.`,
+  )
+}
+
+function pushProblems(given: Environment): string[] {
+  if (given['PUSH_AUTH'] === 'off') {
+    if (isLoopback(given['HOST'] ?? '0.0.0.0')) return []
+    return ['PUSH_AUTH can be off only where HOST is 127.0.0.1: anyone who reaches the worker could spend your quota']
+  }
+  return ['PUSH_AUDIENCE', 'PUSH_SERVICE_ACCOUNT']
+    .filter((name) => given[name] === undefined)
+    .map((name) => `${name} is missing: every push is checked against it`)
+}
+
+function deploymentProblems(given: Environment): string[] {
+  const single = ['AZURE_OPENAI_ENDPOINT', 'AZURE_OPENAI_DEPLOYMENT']
+  if (given['DEPLOYMENTS'] === undefined) {
+    return single
+      .filter((name) => given[name] === undefined)
+      .map((name) => `${name} is missing (or give several in DEPLOYMENTS)`)
+  }
+  const both = single.filter((name) => given[name] !== undefined)
+  return both.map((name) => `${name} stands beside DEPLOYMENTS: give one or the other`)
+}
+
+function timeoutProblems(given: Environment): string[] {
+  const { MODEL_TIMEOUT_SECONDS, ACK_DEADLINE_SECONDS } = settings.shape
+  const model = MODEL_TIMEOUT_SECONDS.safeParse(given['MODEL_TIMEOUT_SECONDS'])
+  const ack = ACK_DEADLINE_SECONDS.safeParse(given['ACK_DEADLINE_SECONDS'])
+  if (!model.success || !ack.success || model.data <= ack.data) return []
+  return ['MODEL_TIMEOUT_SECONDS is longer than ACK_DEADLINE_SECONDS: the answer would come when nobody waits for it']
+}
+
+function toConfig(given: z.infer<typeof settings>): Config {
+  return {
+    host: given.HOST,
+    port: given.PORT,
+    project: given.GOOGLE_CLOUD_PROJECT,
+    federation: {
+      tenantId: given.AZURE_TENANT_ID,
+      clientId: given.AZURE_CLIENT_ID,
+      authorityHost: given.AZURE_AUTHORITY_HOST,
+      audience: given.AZURE_FEDERATED_AUDIENCE,
+      scope: given.AZURE_OPENAI_SCOPE,
+    },
+    deployments: deploymentsOf(given),
+    pushAuth: pushAuthOf(given),
+    pushCertsUrl: given.PUSH_CERTS_URL,
+    deadLetterTopic: given.DEAD_LETTER_TOPIC,
+    storePath: given.STORE.path,
+    ackDeadlineMs: given.ACK_DEADLINE_SECONDS * 1_000,
+    modelTimeoutMs: given.MODEL_TIMEOUT_SECONDS * 1_000,
+    retry: { maxAttempts: given.MAX_ATTEMPTS, onUnknown: given.ON_UNKNOWN },
+    maxInFlight: given.MAX_IN_FLIGHT,
+    maxOutputTokens: given.MAX_OUTPUT_TOKENS,
+    resultTtlMs: given.RECORD_TTL_DAYS * DAY_MS,
+    logLevel: given.LOG_LEVEL,
+  }
+}
+
+/** One deployment serves its own name; of several the lowest priority stands first. */
+function deploymentsOf({ DEPLOYMENTS, AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_DEPLOYMENT }: z.infer<typeof settings>) {
+  if (DEPLOYMENTS !== undefined) return DEPLOYMENTS.toSorted((a, b) => a.priority - b.priority)
+  if (AZURE_OPENAI_ENDPOINT === undefined || AZURE_OPENAI_DEPLOYMENT === undefined) return []
+  const name = AZURE_OPENAI_DEPLOYMENT
+  return [{ model: name, endpoint: AZURE_OPENAI_ENDPOINT, deployment: name, priority: 1 }]
+}
+
+function pushAuthOf({ PUSH_AUTH, PUSH_AUDIENCE = '', PUSH_SERVICE_ACCOUNT = '' }: z.infer<typeof settings>): PushAuth {
+  if (PUSH_AUTH === 'off') return { mode: PUSH_AUTH }
+  return { mode: PUSH_AUTH, audience: PUSH_AUDIENCE, serviceAccount: PUSH_SERVICE_ACCOUNT }
+}

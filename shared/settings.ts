@@ -1,0 +1,73 @@
+import { z } from 'zod'
+
+const LOOPBACK = ['127.0.0.1', '::1', 'localhost']
+
+const text = z.string().trim().min(1)
+const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max)
+const withoutSlash = (url: string) => url.replace(/\/+$/, '')
+const httpsUrl = z.url({ protocol: /^https$/, error: 'must be an https URL' }).transform(withoutSlash)
+/** https, or plain http on this machine. */
+const webUrl = z
+  .url({ protocol: /^https?$/, error: 'must be a URL' })
+  .refine((url) => !URL.canParse(url) || url.startsWith('https:') || isLoopback(new URL(url).hostname), 'must be https')
+  .transform(withoutSlash)
+
+const deployment = z.strictObject({
+  model: text,
+  endpoint: webUrl,
+  deployment: text,
+  priority: z.number().int().default(1),
+  rpm: z.number().positive().optional(),
+  tpm: z.number().positive().optional(),
+})
+/** An Azure OpenAI deployment and the model name that jobs know it by. Lower priorities are asked first. */
+export type Deployment = z.infer<typeof deployment>
+
+const deployments = z.string().transform((json, context) => {
+  try {
+    return z.array(deployment).min(1).parse(JSON.parse(json))
+  } catch (error) {
+    const message = error instanceof z.ZodError ? z.prettifyError(error).replaceAll('\n', ' ') : 'is not JSON'
+    context.addIssue({ code: 'custom', message })
+    return z.NEVER
+  }
+})
+
+const store = z
+  .string()
+  .regex(/^sqlite:.+/, 'must be sqlite:PATH')
+  .transform((value) => ({ kind: 'sqlite' as const, path: value.slice('sqlite:'.length) }))
+
+/** Every setting there is; the README's table is tested against it. */
+export const settings = z.object({
+  HOST: text.default('0.0.0.0'),
+  PORT: whole(0, 65_535).default(8080),
+  GOOGLE_CLOUD_PROJECT: text.optional(),
+  AZURE_TENANT_ID: text,
+  AZURE_CLIENT_ID: z.uuid('must be the application (client) id, a UUID'),
+  AZURE_AUTHORITY_HOST: httpsUrl.default('https://login.microsoftonline.com'),
+  AZURE_FEDERATED_AUDIENCE: text.default('api://AzureADTokenExchange'),
+  AZURE_OPENAI_SCOPE: text.default('https://cognitiveservices.azure.com/.default'),
+  AZURE_OPENAI_ENDPOINT: webUrl.optional(),
+  AZURE_OPENAI_DEPLOYMENT: text.optional(),
+  DEPLOYMENTS: deployments.optional(),
+  PUSH_AUTH: z.enum(['verify', 'cloud-run-iam', 'off']).default('verify'),
+  PUSH_AUDIENCE: text.optional(),
+  PUSH_SERVICE_ACCOUNT: text.optional(),
+  PUSH_CERTS_URL: webUrl.default('https://www.googleapis.com/oauth2/v3/certs'),
+  DEAD_LETTER_TOPIC: text.default('promptbridge-dead-letter'),
+  STORE: store,
+  ACK_DEADLINE_SECONDS: whole(10, 600).default(600),
+  MODEL_TIMEOUT_SECONDS: whole(1, 600).default(120),
+  MAX_ATTEMPTS: whole(1, 100).default(5),
+  ON_UNKNOWN: z.enum(['retry', 'dead-letter']).default('retry'),
+  MAX_IN_FLIGHT: whole(1, 10_000).default(100),
+  MAX_OUTPUT_TOKENS: whole(1, 10_000_000).default(32_768),
+  RECORD_TTL_DAYS: whole(1, 3_650).default(30),
+  LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+})
+
+/** Whether only this machine can reach a server that listens there. */
+export function isLoopback(host: string): boolean {
+  return LOOPBACK.includes(host.replace(/^\[|\]$/g, ''))
+}

@@ -1,0 +1,83 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import pRetry from 'p-retry'
+import type { AccessTokenSource } from '../shared/identity/access-token-source.ts'
+import { TokenError } from '../shared/identity/token-error.ts'
+import { type Failure, mayAskAgain } from '../shared/job/failures.ts'
+import type { ModelProvider, ModelReply, ModelRequest } from './model/model-provider.ts'
+import type { ThrottleGates } from './model/throttle-gates.ts'
+import { tokenFailure } from './token-failure.ts'
+
+export interface Asking {
+  readonly provider: ModelProvider
+  readonly tokens: AccessTokenSource
+  readonly gates: ThrottleGates
+  /** Epoch milliseconds. */
+  readonly now: () => number
+}
+
+/** A failure after which nothing can have been billed, so that the same attempt may send again. */
+class NotBilled extends Error {
+  readonly failure: Failure
+
+  constructor(failure: Failure) {
+    super(failure.message)
+    this.failure = failure
+  }
+}
+
+const DRAINING: Failure = { kind: 'draining', message: 'this instance is about to end; nothing was sent' }
+const HELD_BACK: Failure = {
+  kind: 'throttled',
+  message: "the deployment's quota comes back later than this job can wait",
+}
+const OUT_OF_TIME: Failure = { kind: 'busy', message: 'the time for this attempt ran out before anything was sent' }
+
+const RETRIES = { retries: 20, factor: 2, minTimeout: 200, maxTimeout: 5_000, randomize: true } as const
+
+/**
+ * Asks the model until it answers, refuses, or can have billed something; never twice after that.
+ *
+ * `endsAt` is when the ask's budget ends, in epoch milliseconds; the lease outlives it. Never rejects.
+ */
+export async function ask(
+  { provider, tokens, gates, now }: Asking,
+  request: Omit<ModelRequest, 'token'>,
+  endsAt: number,
+  ended: AbortSignal,
+): Promise<ModelReply> {
+  const name = request.deployment.deployment
+  const signal = AbortSignal.any([ended, AbortSignal.timeout(Math.max(0, endsAt - now()))])
+  let lastFailure: Failure | undefined
+  let tokensRefused = 0
+  const notSent = (why: Failure): ModelReply => ({
+    ok: false,
+    failure: ended.aborted ? DRAINING : (lastFailure ?? why),
+  })
+
+  async function send(): Promise<ModelReply> {
+    const heldForMs = gates.opensInMs(name)
+    if (heldForMs >= endsAt - now()) return notSent(HELD_BACK)
+    if (heldForMs > 0) await delay(heldForMs, undefined, { signal })
+    const token = await tokens.get(signal)
+    // In the same tick as the send: a process that was frozen since must not ask under a lease that is over.
+    if (now() >= endsAt) return notSent(OUT_OF_TIME)
+    const reply = await provider.ask({ ...request, token: token.value }, signal)
+    if (reply.ok) return reply
+    lastFailure = reply.failure
+    if (reply.failure.kind === 'throttled') gates.close(name, reply.failure.retryAfterMs)
+    if (reply.failure.kind === 'unauthorized') {
+      tokens.refused(token)
+      tokensRefused += 1
+    }
+    if (!mayAskAgain(reply.failure.kind) || tokensRefused > 1) return reply
+    throw new NotBilled(reply.failure)
+  }
+
+  try {
+    return await pRetry(send, { ...RETRIES, signal, shouldRetry: ({ error }) => error instanceof NotBilled })
+  } catch (error) {
+    if (error instanceof TokenError) return { ok: false, failure: tokenFailure(error) }
+    if (error instanceof NotBilled || signal.aborted) return notSent(OUT_OF_TIME)
+    throw error
+  }
+}

@@ -1,0 +1,11 @@
+import type { Job } from '../shared/job/job.ts'
+import type { Message } from '../shared/queue/job-queue.ts'
+
+/** A job as one delivery brought it. */
+export interface DeliveredJob {
+  readonly job: Job
+  /** As it came, for the dead-letter topic. */
+  readonly message: Message
+  /** When the push ends, in epoch milliseconds. */
+  readonly deadline: number
+}

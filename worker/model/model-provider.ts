@@ -1,0 +1,31 @@
+import type { Failure } from '../../shared/job/failures.ts'
+import type { Job } from '../../shared/job/job.ts'
+import type { Usage } from '../../shared/job/record.ts'
+import type { Deployment } from '../../shared/settings.ts'
+
+/** One send of a job to one deployment. */
+export interface ModelRequest {
+  readonly job: Pick<Job, 'url' | 'body'>
+  readonly deployment: Deployment
+  /** The bearer token. */
+  readonly token: string
+  /** Names this send to Azure's support and in its logs. */
+  readonly clientRequestId: string
+}
+
+export type ModelReply =
+  | {
+      readonly ok: true
+      /** The answer's JSON text, as it came. */
+      readonly text: string
+      readonly usage: Usage
+      readonly finishReason: string
+      readonly httpStatus: number
+      readonly requestId: string | undefined
+    }
+  | { readonly ok: false; readonly failure: Failure }
+
+/** A way to ask a model. It sends once, never rejects, and says of every failure whether it can have been billed. */
+export interface ModelProvider {
+  ask(request: ModelRequest, signal: AbortSignal): Promise<ModelReply>
+}

@@ -1,0 +1,26 @@
+import type { Failure } from '../shared/job/failures.ts'
+
+/** What is told of a delivery in the log: names and numbers, never a prompt or an answer. */
+export interface Facts {
+  readonly jobKey?: string
+  readonly jobId?: string
+  readonly batch?: string
+  readonly run?: number
+  readonly attempt?: number
+  readonly deployment?: string
+  readonly httpStatus?: number | undefined
+  readonly requestId?: string | undefined
+  readonly promptTokens?: number
+  readonly completionTokens?: number
+  /** This delivery waited for another of the same job on this instance. */
+  readonly joined?: true
+}
+
+export type Outcome =
+  /** Pub/Sub may forget the message. `as` says what became of it; `why` names the failure that ended it. */
+  | { readonly done: true; readonly as: DoneAs; readonly why?: string; readonly facts: Facts }
+  /** Pub/Sub is to deliver it again later. */
+  | { readonly done: false; readonly failure: Failure; readonly facts: Facts }
+
+/** repeated: an earlier delivery had settled it. superseded: a replay has taken its place. poison: it is no job. */
+export type DoneAs = 'succeeded' | 'dead_lettered' | 'expired' | 'repeated' | 'superseded' | 'conflict' | 'poison'

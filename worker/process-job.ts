@@ -1,0 +1,132 @@
+import { leaseFor } from '../shared/job/claim.ts'
+import { afterFailure, type Failure, type RetryPolicy } from '../shared/job/failures.ts'
+import { type AttemptOutcome, countedAttempts, type RecordError } from '../shared/job/record.ts'
+import type { Deployment } from '../shared/settings.ts'
+import { type Ending, type Held, type Release, StoreError } from '../shared/store/job-store.ts'
+import { type Admission, admit } from './admit.ts'
+import { type Asking, ask } from './ask.ts'
+import type { DeliveredJob } from './delivered-job.ts'
+import type { ModelReply } from './model/model-provider.ts'
+import type { Facts, Outcome } from './outcome.ts'
+import { type Plan, type Planning, planJob } from './plan-job.ts'
+import { deadLetterOnly, followUp, type Settling, settle } from './settle-job.ts'
+
+export interface JobProcessing extends Planning, Admission, Asking, Settling {
+  readonly retry: RetryPolicy
+  readonly modelTimeoutMs: number
+  /** Makes the nonce that names one claim. */
+  readonly newOwner: () => string
+}
+
+/**
+ * Takes one delivery of a job through admit → claim → ask → settle → publish.
+ *
+ * Resolves when the job is settled and what follows is durable, or with the failure for which it must come again.
+ * Rejects only for a fault of our own.
+ */
+export async function processJob(processing: JobProcessing, delivered: DeliveredJob): Promise<Outcome> {
+  const { job } = delivered
+  const facts: Facts = { jobKey: job.key, jobId: job.id, batch: job.batch, run: job.run }
+  const plan = planJob(processing, job)
+  if (plan.kind === 'ask') {
+    const failure = await admit(processing, plan.deployment.deployment, delivered.deadline)
+    if (failure !== undefined) return { done: false, failure, facts }
+  }
+  try {
+    return await claimAndRun(processing, delivered, plan, facts)
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error
+    return { done: false, failure: { kind: 'store', code: error.code, message: error.message }, facts }
+  }
+}
+
+async function claimAndRun(
+  processing: JobProcessing,
+  delivered: DeliveredJob,
+  plan: Plan,
+  facts: Facts,
+): Promise<Outcome> {
+  const { store, newOwner, now, retry, modelTimeoutMs } = processing
+  const { job, deadline } = delivered
+  const startedAt = now()
+  const budgetMs = Math.min(modelTimeoutMs, deadline - startedAt)
+  const claim = await store.claim({
+    job,
+    owner: newOwner(),
+    leaseMs: leaseFor(budgetMs),
+    policy: retry,
+    now: startedAt,
+  })
+  switch (claim.kind) {
+    case 'run': {
+      const attempt = { ...facts, attempt: claim.held.record.attempts.length }
+      if (plan.kind === 'end') return settle(processing, delivered, claim.held, plan.ending, attempt)
+      return askAndSettle(processing, delivered, claim.held, plan.deployment, startedAt + budgetMs, attempt)
+    }
+    case 'settled':
+      return followUp(processing, delivered, claim.record, facts, 'repeated')
+    case 'superseded':
+      return { done: true, as: 'superseded', facts }
+    case 'busy':
+      return { done: false, failure: { kind: 'busy', message: 'another delivery holds this job' }, facts }
+    case 'conflict':
+      return deadLetterOnly(processing, delivered, facts, 'conflict', 'another payload took this id and run')
+    case 'impossible_run':
+      return deadLetterOnly(
+        processing,
+        delivered,
+        facts,
+        'invalid',
+        'pb-run names a run that no replay can have reached',
+      )
+  }
+}
+
+async function askAndSettle(
+  processing: JobProcessing,
+  delivered: DeliveredJob,
+  held: Held,
+  deployment: Deployment,
+  endsAt: number,
+  facts: Facts,
+): Promise<Outcome> {
+  const { job } = delivered
+  const clientRequestId = `${job.key}.${job.run}.${held.record.attempts.length}`
+  const reply = await ask(processing, { job, deployment, clientRequestId }, endsAt, processing.drain.signal)
+  const told = { ...facts, ...tellReply(reply, deployment) }
+  if (reply.ok) return settle(processing, delivered, held, succeededWith(reply, deployment), told)
+
+  const { failure } = reply
+  const report = reportOf(failure, deployment)
+  const outcome: AttemptOutcome = failure.kind === 'ambiguous' ? 'unknown' : failure.kind
+  const consequence = afterFailure(failure.kind, countedAttempts(held.record), processing.retry)
+  if (consequence.next === 'end') {
+    const attempt = consequence.counts ? { attempt: { outcome, report } } : {}
+    const ending: Ending = { status: 'dead_lettered', error: recordError(failure, consequence.reason), ...attempt }
+    return settle(processing, delivered, held, ending, told)
+  }
+  const release: Release = consequence.counts
+    ? { counts: true, outcome, report }
+    : { counts: false, kind: failure.kind }
+  await processing.store.release(held, release, processing.now())
+  return { done: false, failure, facts: told }
+}
+
+function succeededWith(reply: Extract<ModelReply, { ok: true }>, { deployment }: Deployment): Ending {
+  const { text, usage, finishReason, httpStatus, requestId } = reply
+  return { status: 'succeeded', result: text, usage, finishReason, report: { deployment, httpStatus, requestId } }
+}
+
+function reportOf({ httpStatus, requestId }: Failure, { deployment }: Deployment) {
+  return { deployment, httpStatus, requestId }
+}
+
+function recordError({ code, message, hint }: Failure, kind: RecordError['kind']): RecordError {
+  return { kind, message, code, hint }
+}
+
+function tellReply(reply: ModelReply, { deployment }: Deployment): Facts {
+  if (!reply.ok) return { deployment, httpStatus: reply.failure.httpStatus, requestId: reply.failure.requestId }
+  const { httpStatus, requestId, usage } = reply
+  return { deployment, httpStatus, requestId, ...usage }
+}

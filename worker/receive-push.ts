@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto'
+import type { Sha256 } from '../shared/job/job.ts'
+import { parseJob } from '../shared/job/parse-job.ts'
+import { QueueError } from '../shared/queue/job-queue.ts'
+import type { DeliveredJob } from './delivered-job.ts'
+import type { Outcome } from './outcome.ts'
+import { type JobProcessing, processJob } from './process-job.ts'
+import type { ReadDelivery } from './receive/read-delivery.ts'
+
+export interface Receiving {
+  readonly processing: JobProcessing
+  readonly ackDeadlineMs: number
+  readonly maxInFlight: number
+}
+
+export interface Receiver {
+  /** Brings one delivery to its end. Rejects only for a fault of our own. */
+  receive(read: ReadDelivery): Promise<Outcome>
+  /** Resolves when nothing is under way. */
+  idle(): Promise<void>
+}
+
+/** The rest of a push's time is for the answer's way back. */
+const USABLE_SHARE = 0.95
+
+const sha256: Sha256 = (data) => createHash('sha256').update(data).digest()
+
+/** Takes deliveries in: poison goes to the dead letters, a duplicate joins the job under way, a full instance refuses. */
+export function createReceiver({ processing, ackDeadlineMs, maxInFlight }: Receiving): Receiver {
+  const underWay = new Map<string, Promise<Outcome>>()
+
+  function run(delivered: DeliveredJob): Promise<Outcome> {
+    const { key, run, payloadHash } = delivered.job
+    const name = `${key} ${run} ${payloadHash}`
+    const joined = underWay.get(name)
+    if (joined !== undefined)
+      return joined.then((outcome) => ({ ...outcome, facts: { ...outcome.facts, joined: true } }))
+    if (underWay.size >= maxInFlight) return Promise.resolve(full(delivered))
+    const started = processJob(processing, delivered).finally(() => underWay.delete(name))
+    underWay.set(name, started)
+    return started
+  }
+
+  return {
+    async receive(read) {
+      const { data, attributes, arrivedAt } = read.delivery
+      const message = { data, attributes }
+      const parsed = read.ok ? parseJob(data, attributes, sha256) : read
+      try {
+        if (!parsed.ok) return await poison(processing, message, parsed.problem)
+        const deadline = arrivedAt + USABLE_SHARE * ackDeadlineMs
+        return await run({ job: parsed.job, message, deadline })
+      } catch (error) {
+        if (!(error instanceof QueueError)) throw error
+        const failure = { kind: 'store', code: error.code, message: 'the dead-letter topic takes nothing now' } as const
+        return { done: false, failure, facts: {} }
+      }
+    },
+    async idle() {
+      while (underWay.size > 0) await Promise.allSettled(underWay.values())
+    },
+  }
+}
+
+async function poison(
+  { deadLetter }: JobProcessing,
+  message: DeliveredJob['message'],
+  problem: string,
+): Promise<Outcome> {
+  await deadLetter(message, { reason: 'invalid', message: problem })
+  return { done: true, as: 'poison', why: problem, facts: {} }
+}
+
+function full({ job: { key, id, batch, run } }: DeliveredJob): Outcome {
+  const failure = { kind: 'busy', message: 'this instance has MAX_IN_FLIGHT jobs under way' } as const
+  return { done: false, failure, facts: { jobKey: key, jobId: id, batch, run } }
+}

@@ -1,0 +1,11 @@
+/** One push of a message, however it came. */
+export interface Delivery {
+  readonly messageId: string
+  readonly data: Uint8Array
+  readonly attributes: Readonly<Record<string, string>>
+  /** Counted by Pub/Sub; absent without a dead-letter policy. */
+  readonly deliveryAttempt: number | undefined
+  readonly traceparent: string | undefined
+  /** Epoch milliseconds. */
+  readonly arrivedAt: number
+}

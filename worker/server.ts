@@ -1,0 +1,89 @@
+import { type Context, Hono } from 'hono'
+import { bodyLimit } from 'hono/body-limit'
+import { type Log, traceFields } from '../shared/log.ts'
+import type { Drain } from './drain.ts'
+import type { Outcome } from './outcome.ts'
+import type { PushAuthenticator } from './receive/authenticate.ts'
+import type { Delivery } from './receive/delivery.ts'
+import { readDelivery } from './receive/read-delivery.ts'
+import type { Receiver } from './receive-push.ts'
+
+export interface ServerParts {
+  readonly authenticate: PushAuthenticator
+  readonly receiver: Receiver
+  readonly drain: Drain
+  /** Rejects where the records cannot be read. */
+  readonly checkStore: () => Promise<unknown>
+  readonly project: string | undefined
+  readonly log: Log
+  /** Epoch milliseconds. */
+  readonly now: () => number
+}
+
+/** A message of Pub/Sub's 10 MB in base64, with room for its attributes and the envelope. */
+const MAX_PUSH_BYTES = 14_500_000
+
+/**
+ * The worker's routes. `/push` answers 204 for a message that is done with and 503 for one that must come again;
+ * Pub/Sub takes every other answer of ours (401, 403, 413, 500) for the latter too.
+ */
+export function createServer(parts: ServerParts): Hono {
+  const { authenticate, receiver, drain, checkStore, log, now } = parts
+  const app = new Hono()
+
+  app.get('/healthz', (context) => context.json({ status: 'ok' }))
+
+  app.get('/readyz', async (context) => {
+    if (drain.draining) return context.json({ status: 'draining' }, 503)
+    try {
+      await checkStore()
+      return context.json({ status: 'ready' })
+    } catch (error) {
+      log.warn({ error }, 'not ready: the store cannot be read')
+      return context.json({ status: 'the store cannot be read' }, 503)
+    }
+  })
+
+  app.use('/push', async (context, next) => {
+    const check = await authenticate(context.req.header('authorization'))
+    if (check.ok) return next()
+    const { status, problem, expected, seen } = check
+    log.warn({ outcome: 'refused_push', httpStatus: status, problem, expected, seen }, 'a push was refused')
+    return context.json({ error: problem }, status)
+  })
+
+  app.post('/push', bodyLimit({ maxSize: MAX_PUSH_BYTES, onError: tooLarge }), async (context) => {
+    const body = new Uint8Array(await context.req.arrayBuffer())
+    const read = readDelivery(context.req.raw.headers, body, now())
+    const outcome = await receiver.receive(read)
+    logOutcome(parts, read.delivery, outcome)
+    if (drain.draining) context.header('connection', 'close')
+    return outcome.done ? context.body(null, 204) : context.json({ reason: outcome.failure.kind }, 503)
+  })
+
+  app.onError((error, context) => {
+    log.error({ error }, 'a fault of our own; the message will come again')
+    return context.json({ error: 'internal error' }, 500)
+  })
+  return app
+}
+
+function tooLarge(context: Context): Response {
+  return context.json({ error: `a push has at most ${MAX_PUSH_BYTES} bytes` }, 413)
+}
+
+function logOutcome({ log, project, now }: ServerParts, delivery: Delivery, outcome: Outcome): void {
+  const { messageId, deliveryAttempt, traceparent, arrivedAt } = delivery
+  const durationMs = now() - arrivedAt
+  const line = { messageId, deliveryAttempt, durationMs, ...outcome.facts, ...traceFields(traceparent, project) }
+  if (outcome.done) {
+    const level = outcome.why === undefined ? 'info' : 'warn'
+    log[level]({ ...line, outcome: outcome.as, why: outcome.why }, `job ${outcome.as}`)
+  } else {
+    const { kind, code, message, hint, httpStatus } = outcome.failure
+    log.warn(
+      { httpStatus, ...line, outcome: 'again', reason: kind, code, problem: message, hint },
+      `job put off: ${kind}`,
+    )
+  }
+}

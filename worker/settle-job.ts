@@ -1,0 +1,71 @@
+import pRetry from 'p-retry'
+import type { SettledRecord } from '../shared/job/record.ts'
+import type { Log } from '../shared/log.ts'
+import type { Message } from '../shared/queue/job-queue.ts'
+import { type Ending, type Held, type JobStore, StoreError } from '../shared/store/job-store.ts'
+import type { DeadLetterCause } from './dead-letter.ts'
+import type { DeliveredJob } from './delivered-job.ts'
+import type { Facts, Outcome } from './outcome.ts'
+
+export interface Settling {
+  readonly store: JobStore
+  /** Publishes to the dead-letter topic; rejects with QueueError. */
+  readonly deadLetter: (message: Message, cause: DeadLetterCause) => Promise<void>
+  /** Epoch milliseconds. */
+  readonly now: () => number
+  readonly log: Log
+}
+
+/** Writes how the job ended, then does what follows. A claim that was lost meanwhile writes nothing. */
+export async function settle(
+  settling: Settling,
+  delivered: DeliveredJob,
+  held: Held,
+  ending: Ending,
+  facts: Facts,
+): Promise<Outcome> {
+  const result = await untilStored(() => settling.store.settle(held, ending, settling.now()), settling, delivered)
+  if (result.kind === 'settled') return followUp(settling, delivered, result.record, facts, ending.status)
+  const { promptTokens, completionTokens } = facts
+  settling.log.warn({ ...facts, promptTokens, completionTokens }, 'another claim took over: this answer is dropped')
+  return { done: false, failure: { kind: 'busy', message: 'another claim took the job over' }, facts }
+}
+
+/** What was paid for is kept and tried again while the push lasts. */
+function untilStored<T>(work: () => Promise<T>, { now }: Settling, { deadline }: DeliveredJob): Promise<T> {
+  return pRetry(work, {
+    retries: 1_000,
+    factor: 2,
+    minTimeout: 100,
+    maxTimeout: 2_000,
+    randomize: true,
+    maxRetryTime: Math.max(0, deadline - now()),
+    shouldRetry: ({ error }) => error instanceof StoreError && error.code === 'unavailable',
+  })
+}
+
+/** Does what follows a settle, always from the record, so that a redelivery can repeat it. */
+export async function followUp(
+  settling: Settling,
+  delivered: DeliveredJob,
+  record: SettledRecord,
+  facts: Facts,
+  as: 'succeeded' | 'dead_lettered' | 'expired' | 'repeated',
+): Promise<Outcome> {
+  if (record.status !== 'dead_lettered') return { done: true, as, facts }
+  const { kind, message, code, hint } = record.error
+  await settling.deadLetter(delivered.message, { reason: kind, message, code, hint, key: record.key })
+  return { done: true, as, why: code ?? kind, facts }
+}
+
+/** A message that must not touch the record that stands: the dead-letter topic is all that learns of it. */
+export async function deadLetterOnly(
+  settling: Settling,
+  delivered: DeliveredJob,
+  facts: Facts,
+  reason: 'conflict' | 'invalid',
+  message: string,
+): Promise<Outcome> {
+  await settling.deadLetter(delivered.message, { reason, message, key: delivered.job.key })
+  return { done: true, as: reason === 'conflict' ? 'conflict' : 'poison', why: reason, facts }
+}
