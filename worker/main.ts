@@ -71,7 +71,10 @@ async function start(config: Config, environment: Environment): Promise<void> {
 }
 
 async function listen(fetch: Hono['fetch'], { host, port }: Config): Promise<Server> {
-  const server = createHttpServer({ keepAliveTimeout: KEEP_ALIVE_MS }, getRequestListener(fetch, { overrideGlobalObjects: false }))
+  const server = createHttpServer(
+    { keepAliveTimeout: KEEP_ALIVE_MS },
+    getRequestListener(fetch, { overrideGlobalObjects: false }),
+  )
   server.listen({ host, port })
   await once(server, 'listening')
   return server

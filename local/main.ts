@@ -1,0 +1,99 @@
+import { z } from 'zod'
+import { DEFAULT_DEPLOYMENT, startAzureOpenAI } from './azure-openai.ts'
+import { openCallLog } from './call-log.ts'
+import { startEntra } from './entra.ts'
+import { AZURE, ENTRA, GOOGLE } from './identities.ts'
+import { startMetadataServer } from './metadata-server.ts'
+import { startPubSubPush } from './pubsub-push/pubsub-push.ts'
+
+/** What the one argument, a JSON object, may say. */
+const settingsSchema = z.strictObject({
+  /** The file of the queue and of the call log. */
+  state: z.string(),
+  /** Where to write Entra's certificate. */
+  caPath: z.string(),
+  /** The worker's push endpoint. */
+  pushTo: z.url(),
+  jobsTopic: z.string(),
+  deadLetterTopic: z.string(),
+  maxOutstanding: z.int().positive().default(1_000),
+  ackDeadlineMs: z.int().positive().default(600_000),
+  retry: z.strictObject({ minBackoffMs: z.int(), maxBackoffMs: z.int() }).optional(),
+  contextWindow: z.int().positive().default(DEFAULT_DEPLOYMENT.contextWindow),
+  latency: z.strictObject({ baseMs: z.number(), perOutputTokenMs: z.number(), spread: z.number() }).optional(),
+  tokenLifetimeSeconds: z.int().positive().optional(),
+})
+
+/**
+ * Runs all stand-ins in one process: Google's metadata server, Entra, Azure OpenAI and Pub/Sub push.
+ *
+ * Prints one line of JSON when all of them listen: where each is controlled, and the environment a worker finds them
+ * by. Ends on SIGTERM, and with the process that holds its standard input.
+ */
+async function main(argument: string | undefined): Promise<void> {
+  const settings = settingsSchema.parse(JSON.parse(argument ?? '{}'))
+  const log = await openCallLog(settings.state)
+  const metadata = await startMetadataServer({ log })
+  const { caPath, tokenLifetimeSeconds } = settings
+  const lifetime = tokenLifetimeSeconds === undefined ? {} : { tokenLifetimeSeconds }
+  const entra = await startEntra({ log, assertionKeysUrl: metadata.certsUrl, caPath, ...lifetime })
+  const azure = await startAzureOpenAI({
+    log,
+    tokenKeysUrl: entra.keysUrl,
+    tokenKeysCaPem: entra.caPem,
+    deployments: [{ ...DEFAULT_DEPLOYMENT, contextWindow: settings.contextWindow }],
+    ...(settings.latency === undefined ? {} : { latency: settings.latency }),
+  })
+  const push = await startPubSubPush({ log, file: settings.state, subscriptions: [jobsSubscription(settings)] })
+
+  const ready = {
+    control: { metadata: metadata.url, entra: entra.url, azure: azure.url, push: push.url },
+    environment: {
+      GOOGLE_CLOUD_PROJECT: GOOGLE.projectId,
+      GCE_METADATA_HOST: new URL(metadata.url).host,
+      NODE_EXTRA_CA_CERTS: caPath,
+      AZURE_AUTHORITY_HOST: entra.url,
+      AZURE_TENANT_ID: ENTRA.tenantId,
+      AZURE_CLIENT_ID: ENTRA.clientId,
+      AZURE_OPENAI_ENDPOINT: azure.url,
+      AZURE_OPENAI_DEPLOYMENT: AZURE.deployment,
+      PUSH_AUDIENCE: settings.pushTo,
+      PUSH_SERVICE_ACCOUNT: PUSH_SERVICE_ACCOUNT,
+      PUSH_CERTS_URL: push.certsUrl,
+      DEAD_LETTER_TOPIC: settings.deadLetterTopic,
+    },
+  }
+  process.stdout.write(`${JSON.stringify(ready)}\n`)
+
+  await toldToEnd()
+  for (const standIn of [push, azure, entra, metadata]) await standIn.close()
+  log.close()
+  process.exit(0)
+}
+
+const PUSH_SERVICE_ACCOUNT = `push@${GOOGLE.projectId}.iam.gserviceaccount.com`
+
+function jobsSubscription(settings: z.infer<typeof settingsSchema>) {
+  const { pushTo, jobsTopic, deadLetterTopic, maxOutstanding, ackDeadlineMs, retry } = settings
+  return {
+    name: `projects/${GOOGLE.projectId}/subscriptions/${jobsTopic}-worker`,
+    topic: jobsTopic,
+    endpoint: pushTo,
+    oidc: { audience: pushTo, serviceAccount: PUSH_SERVICE_ACCOUNT },
+    ackDeadlineMs,
+    deadLetter: { topic: deadLetterTopic },
+    flow: { maxOutstanding },
+    ...(retry === undefined ? {} : { retry }),
+  }
+}
+
+/** An interrupt from the keyboard reaches this process as well, but the worker still needs it to finish its jobs. */
+function toldToEnd(): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  process.on('SIGINT', () => undefined)
+  process.once('SIGTERM', () => resolve())
+  process.stdin.once('end', () => resolve()).resume()
+  return promise
+}
+
+await main(process.argv[2])
