@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { CONTENT_FILTER_MARKER } from './azure-openai/answer-call.ts'
 import { DEFAULT_DEPLOYMENT, startAzureOpenAI } from './azure-openai.ts'
 import { openCallLog } from './call-log.ts'
 import { startEntra } from './entra.ts'
@@ -28,7 +29,7 @@ const settingsSchema = z.strictObject({
  * Runs all stand-ins in one process: Google's metadata server, Entra, Azure OpenAI and Pub/Sub push.
  *
  * Prints one line of JSON when all of them listen: where each is controlled, and the environment a worker finds them
- * by. Ends on SIGTERM, and with the process that holds its standard input.
+ * by. Ends on SIGTERM, and with the process that started it.
  */
 async function main(argument: string | undefined): Promise<void> {
   const settings = settingsSchema.parse(JSON.parse(argument ?? '{}'))
@@ -47,6 +48,7 @@ async function main(argument: string | undefined): Promise<void> {
   const push = await startPubSubPush({ log, file: settings.state, subscriptions: [jobsSubscription(settings)] })
 
   const ready = {
+    filteredPhrase: CONTENT_FILTER_MARKER,
     control: { metadata: metadata.url, entra: entra.url, azure: azure.url, push: push.url },
     environment: {
       GOOGLE_CLOUD_PROJECT: GOOGLE.projectId,
@@ -87,12 +89,13 @@ function jobsSubscription(settings: z.infer<typeof settingsSchema>) {
   }
 }
 
-/** An interrupt from the keyboard reaches this process as well, but the worker still needs it to finish its jobs. */
+/** Under another process an interrupt from the keyboard is not ours: its worker still needs us to finish its jobs. */
 function toldToEnd(): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
-  process.on('SIGINT', () => undefined)
+  const isChild = process.connected
   process.once('SIGTERM', () => resolve())
-  process.stdin.once('end', () => resolve()).resume()
+  process.on('SIGINT', () => isChild || resolve())
+  process.once('disconnect', () => resolve())
   return promise
 }
 

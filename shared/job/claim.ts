@@ -70,7 +70,7 @@ export function isLeaseOver(record: RunningRecord, ageMs: number): boolean {
 
 /** A quarter more than the ask may take, so that a live attempt is never taken over. Milliseconds. */
 export function leaseFor(askBudgetMs: number): number {
-  return Math.ceil(askBudgetMs * 1.25)
+  return Math.max(0, Math.ceil(askBudgetMs * 1.25))
 }
 
 export type RefusedWrite =

@@ -41,5 +41,6 @@ export function jobKey(batch: string, id: string, sha256: Sha256): string {
 /** The most tokens one answer may have, or undefined where the job leaves it to the model. */
 export function outputTokenCap(body: Job['body']): number | undefined {
   const caps = [body['max_completion_tokens'], body['max_tokens']].filter((cap) => typeof cap === 'number')
-  return caps.length === 0 ? undefined : Math.max(...caps)
+  const possible = caps.filter((cap) => cap >= 0)
+  return possible.length === 0 ? undefined : Math.max(...possible)
 }

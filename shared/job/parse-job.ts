@@ -9,25 +9,36 @@ export type ParsedJob =
   /** `problem` names the field and what is wrong with it; it never quotes a value. */
   | { readonly ok: false; readonly problem: string }
 
-const isWellFormed = (text: string) => text.isWellFormed()
+/** How deep a body may be nested. JSON.parse reads any depth; JSON.stringify, which sends it, runs out of stack. */
+const MAX_BODY_DEPTH = 100
 
-const jobId = z.string().min(1).max(256).refine(isWellFormed, 'holds half a surrogate pair')
+const isWellFormed = (text: string) => text.isWellFormed()
+const HALF_A_PAIR = 'holds half a surrogate pair'
+
+const jobId = z.string().min(1).max(256).refine(isWellFormed, HALF_A_PAIR)
 /** NUL parts batch from id in the record's key, so a batch cannot hold one. */
 const batchName = z
   .string()
   .max(128)
   .refine((text) => isWellFormed(text) && !text.includes('\0'), 'holds a NUL or half a surrogate pair')
-const modelName = z.string().min(1).max(128)
+const modelName = z.string().min(1).max(128).refine(isWellFormed, HALF_A_PAIR)
+/** Firestore keeps names between double underscores, and the empty one, for itself. */
+const metadataKey = z
+  .string()
+  .min(1)
+  .max(64)
+  .refine((key) => isWellFormed(key) && !/^__.*__$/s.test(key))
 
 const common = {
   id: jobId.optional(),
   custom_id: jobId.optional(),
   batch: batchName.optional(),
   deadline: z.iso.datetime({ offset: true }).optional(),
-  metadata: z
-    .record(z.string().max(64), z.string().max(1_024))
-    .refine((map) => Object.keys(map).length <= 16, 'has more than 16 entries')
-    .optional(),
+  metadata: withoutProto(
+    z
+      .record(metadataKey, z.string().max(1_024).refine(isWellFormed, HALF_A_PAIR))
+      .refine((map) => Object.keys(map).length <= 16, 'has more than 16 entries'),
+  ).optional(),
 }
 
 const requestJob = z.strictObject({
@@ -37,11 +48,15 @@ const requestJob = z.strictObject({
     .string()
     .transform((url) => (url.startsWith('/v1/') ? url : `/v1${url}`))
     .pipe(z.enum(jobUrls, { error: () => `cannot be asked here; it must be one of ${jobUrls.join(', ')}` })),
-  body: z.looseObject({
-    model: modelName.optional(),
-    stream: notTrue('nobody reads a stream here: the whole answer goes into the record').optional(),
-    background: notTrue('the answer must come with the response that was paid for').optional(),
-  }),
+  body: withoutProto(
+    z
+      .looseObject({
+        model: modelName.optional(),
+        stream: notTrue('nobody reads a stream here: the whole answer goes into the record').optional(),
+        background: notTrue('the answer must come with the response that was paid for').optional(),
+      })
+      .refine((body) => !isDeeperThan(body, MAX_BODY_DEPTH), `is nested more than ${MAX_BODY_DEPTH} levels deep`),
+  ),
 })
 
 const promptJob = z
@@ -116,8 +131,25 @@ function notTrue(why: string) {
   return z.unknown().refine((value) => value !== true, `cannot be true: ${why}`)
 }
 
+/** zod would leave a field of this name out without a word. */
+function withoutProto<T extends z.ZodType>(schema: T) {
+  return z.preprocess((value, context) => {
+    if (typeof value === 'object' && value !== null && Object.hasOwn(value, '__proto__')) {
+      context.addIssue('cannot hold a field named __proto__')
+    }
+    return value
+  }, schema)
+}
+
+function isDeeperThan(value: unknown, levels: number): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  return levels === 0 || Object.values(value).some((inner) => isDeeperThan(inner, levels - 1))
+}
+
 const MAX_ISSUES = 5
 const MAX_NAME_LENGTH = 40
+/** A name is the sender's: it could break a line, or be cut through a character. */
+const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu
 
 function describe(error: z.ZodError): string {
   return error.issues
@@ -127,6 +159,7 @@ function describe(error: z.ZodError): string {
       return `${where === '' ? 'the job' : where}: ${sayIssue(issue)}`
     })
     .join('; ')
+    .replaceAll(UNPRINTABLE, '�')
 }
 
 function sayIssue(issue: z.core.$ZodIssue): string {

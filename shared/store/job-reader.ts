@@ -8,6 +8,7 @@ export function createJobReader(documents: RecordDocuments): JobReader {
     async read(key) {
       return (await documents.read(key))?.record
     },
+    countByStatus: (batch) => documents.countByStatus(batch),
     list: (batch) => documents.list(batch),
     async readResult(record) {
       if (record.status !== 'succeeded') return undefined

@@ -74,12 +74,17 @@ export interface JobStore {
   release(held: Held, release: Release, now: number): Promise<void>
 }
 
+/** How many records have each status; none, where a status is absent. */
+export type StatusCounts = Readonly<Partial<Record<JobRecord['status'], number>>>
+
 /** Reads records and their results, for people and reports. */
 export interface JobReader {
   read(key: string): Promise<JobRecord | undefined>
   /** The answer's JSON text, put together from its parts where it has some. */
   readResult(record: SettledRecord): Promise<string | undefined>
   list(batch: string): Promise<readonly JobRecord[]>
+  /** How many records of a batch have each status. */
+  countByStatus(batch: string): Promise<StatusCounts>
 }
 
 export class StoreError extends Error {

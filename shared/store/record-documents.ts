@@ -1,4 +1,5 @@
 import type { JobRecord } from '../job/record.ts'
+import type { StatusCounts } from './job-store.ts'
 
 /** A record as the store holds it. */
 export interface StoredRecord {
@@ -23,6 +24,8 @@ export interface RecordDocuments {
   replace(record: JobRecord, revision: string): Promise<Write>
   read(key: string): Promise<StoredRecord | undefined>
   list(batch: string): Promise<readonly JobRecord[]>
+  /** How many records of a batch have each status. */
+  countByStatus(batch: string): Promise<StatusCounts>
   /** Part `index` of the result that `owner` brings for a job. Writing the same part twice is harmless. */
   writePart(key: string, owner: string, index: number, text: string, expireAt: number): Promise<void>
   /** In order of their index; a missing part is left out. */

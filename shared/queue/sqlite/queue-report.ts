@@ -4,7 +4,7 @@ import { whenFree } from '../../sqlite.ts'
 import { MESSAGE_COLUMNS, openQueueFile, type StoredMessage, toMessage } from './queue-file.ts'
 
 /** What has become of a topic's messages: published = waiting + leased + acked + deadLettered. */
-export interface TopicCounts {
+interface TopicCounts {
   readonly published: number
   /** Not yet delivered, or nacked, or their lease ran out. */
   readonly waiting: number
@@ -14,7 +14,7 @@ export interface TopicCounts {
   readonly deadLettered: number
 }
 
-export interface Page {
+interface Page {
   readonly limit: number
   /** The id of the last message of the page before. */
   readonly after?: string

@@ -4,12 +4,12 @@ import type { Message } from '../job-queue.ts'
 import { MESSAGE_COLUMNS, openQueueFile, type StoredMessage, toMessage } from './queue-file.ts'
 
 /** One delivery's hold on a message: the attempt is the fence, for each delivery raises it. */
-export interface Lease {
+interface Lease {
   readonly id: string
   readonly attempt: number
 }
 
-export interface Pull {
+interface Pull {
   readonly topic: string
   readonly max: number
   /** Epoch milliseconds. */

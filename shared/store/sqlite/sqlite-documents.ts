@@ -2,8 +2,8 @@ import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
 import { isSettled, type JobRecord, jobRecord } from '../../job/record.ts'
 import { inTransaction, openSqlite, whenFree } from '../../sqlite.ts'
-import { StoreError } from '../job-store.ts'
 import type { RecordDocuments, Write } from '../record-documents.ts'
+import { translated } from './translated.ts'
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS promptJobs (
@@ -57,6 +57,7 @@ function recordTable(db: DatabaseSync, now: () => number): Omit<RecordDocuments,
   const replace = db.prepare(`UPDATE promptJobs SET batch = :batch, status = :status, revision = revision + 1,
     updatedAt = :updatedAt, expireAt = :expireAt, record = :record WHERE key = :key AND revision = :revision`)
   const read = db.prepare('SELECT record, revision, updatedAt FROM promptJobs WHERE key = ?')
+  const count = db.prepare('SELECT status, COUNT(*) AS n FROM promptJobs WHERE batch = ? GROUP BY status')
   const list = db.prepare('SELECT record FROM promptJobs WHERE batch = ? ORDER BY key')
 
   return {
@@ -73,6 +74,10 @@ function recordTable(db: DatabaseSync, now: () => number): Omit<RecordDocuments,
           const { updatedAt, ...stored } = storedRow.parse(row)
           return { ...stored, ageMs: now() - updatedAt }
         }),
+      ),
+    countByStatus: (batch) =>
+      translated(() =>
+        whenFree(() => Object.fromEntries(count.all(batch).map((row) => countRow.parse(row)))),
       ),
     list: (batch) => translated(() => whenFree(() => list.all(batch).map((row) => recordRow.parse(row).record))),
   }
@@ -93,6 +98,9 @@ function partTable(db: DatabaseSync): Pick<RecordDocuments, 'writePart' | 'readP
 const recordJson = z.string().transform((text) => jobRecord.parse(JSON.parse(text)))
 const recordRow = z.object({ record: recordJson })
 const storedRow = z.object({ record: recordJson, revision: z.number().transform(String), updatedAt: z.number() })
+const countRow = z
+  .object({ status: z.string(), n: z.number() })
+  .transform(({ status, n }): [string, number] => [status, n])
 const partRow = z.object({ text: z.string() })
 
 function columns(record: JobRecord, updatedAt: number) {
@@ -103,15 +111,4 @@ function columns(record: JobRecord, updatedAt: number) {
 
 function written(changes: number | bigint, revision: number): Write {
   return changes === 1 ? { kind: 'written', revision: String(revision) } : { kind: 'refused' }
-}
-
-async function translated<T>(work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    if (error instanceof StoreError) throw error
-    if (error instanceof z.ZodError)
-      throw new StoreError('corrupt', 'a record in the database is not of our form', error)
-    throw new StoreError('unavailable', 'the database cannot be read or written now', error)
-  }
 }

@@ -1,0 +1,111 @@
+import { type Answerer, answerCall, type Deployment, type Latency, type Outcome } from './azure-openai/answer-call.ts'
+import { type AzureHeaders, azureHeaders, refuseAsAzure } from './azure-openai/answers.ts'
+import { readPrincipal, type TokenRules, trustedKeys } from './azure-openai/bearer.ts'
+import { chatCompletions } from './azure-openai/chat-completions.ts'
+import type { ModelOperation } from './azure-openai/model-operation.ts'
+import type { QuotaWindow } from './azure-openai/quota.ts'
+import { tokenIssuer } from './entra/documents.ts'
+import { AZURE_ERRORS } from './fixtures/azure-errors.ts'
+import { AZURE, ENTRA } from './identities.ts'
+import type { ServiceDescription } from './serve/service-description.ts'
+import { type StandIn, type StandInOptions, serveStandIn } from './stand-in.ts'
+import { realSurroundings, type Surroundings } from './surroundings.ts'
+
+export interface AzureOpenAIOptions extends StandInOptions {
+  /** Where Entra's keys are. */
+  readonly tokenKeysUrl: string
+  /** The CA to trust when fetching them; the process's own when absent. */
+  readonly tokenKeysCaPem?: string
+  readonly deployments?: readonly Deployment[]
+  /** Object ids of the principals that have a role on this resource. */
+  readonly principals?: readonly string[]
+  /** How long a quota's minute is. */
+  readonly minuteMs?: number
+  readonly latency?: Partial<Latency>
+}
+
+export const DEFAULT_DEPLOYMENT: Deployment = {
+  name: AZURE.deployment,
+  model: AZURE.model,
+  contextWindow: 128_000,
+  requestsPerMinute: 10_000,
+  tokensPerMinute: 10_000_000,
+}
+
+/** Added here, an operation is served, paid and logged like the others. */
+const OPERATIONS: readonly ModelOperation[] = [chatCompletions]
+
+/** An Azure OpenAI resource on the v1 API. */
+export async function startAzureOpenAI(options: AzureOpenAIOptions): Promise<StandIn> {
+  const surroundings = { ...realSurroundings, ...options.surroundings }
+  const rules: TokenRules = {
+    keys: trustedKeys(options.tokenKeysUrl, options.tokenKeysCaPem),
+    issuer: tokenIssuer(ENTRA.tenantId),
+    audience: AZURE.resource,
+  }
+  const deployments = options.deployments ?? [DEFAULT_DEPLOYMENT]
+  const model = {
+    deployments: new Map(deployments.map((deployment) => [deployment.name, deployment])),
+    windows: new Map<string, QuotaWindow>(),
+    minuteMs: options.minuteMs ?? 60_000,
+    latency: { baseMs: 0, perOutputTokenMs: 0, spread: 0, ...options.latency },
+    surroundings,
+  }
+  const principals = new Set(options.principals ?? [ENTRA.objectId])
+  return serveStandIn(describe(model, rules, principals), surroundings, options)
+}
+
+function describe(
+  model: Omit<Answerer, 'closing'>,
+  rules: TokenRules,
+  principals: ReadonlySet<string>,
+): ServiceDescription {
+  const { surroundings } = model
+  return {
+    service: 'azure-openai',
+    operationOf: (path) => OPERATIONS.find((operation) => path.endsWith(operation.path))?.name ?? 'unknown',
+    describe: (headers) => ({ billed: false, clientRequestId: headers.get('x-ms-client-request-id') }),
+    errors: Object.fromEntries(
+      Object.entries(AZURE_ERRORS).map(([name, error]) => [
+        name,
+        (headers) => refuseAsAzure(error, SAMPLE_VALUES, azureHeaders(headers, surroundings)),
+      ]),
+    ),
+    route(app, closing) {
+      for (const operation of OPERATIONS) {
+        app.post(`/openai/v1${operation.path}`, async (c) => {
+          const headers = azureHeaders(c.req.raw.headers, surroundings)
+          const { response, detail } =
+            (await refuseCaller(c.req.header('authorization'), rules, principals, headers, surroundings)) ??
+            (await answerCall(operation, await c.req.json().catch(() => undefined), headers, { ...model, closing }))
+          c.set('detail', { ...c.get('detail'), requestId: headers['apim-request-id'], ...detail })
+          return response
+        })
+      }
+      app.notFound((c) => refuseAsAzure(AZURE_ERRORS.not_found, {}, azureHeaders(c.req.raw.headers, surroundings)))
+    },
+  }
+}
+
+async function refuseCaller(
+  authorization: string | undefined,
+  rules: TokenRules,
+  principals: ReadonlySet<string>,
+  headers: AzureHeaders,
+  { now }: Surroundings,
+): Promise<Outcome | undefined> {
+  const principal = await readPrincipal(authorization, rules, now())
+  if (principal !== undefined && principals.has(principal)) return undefined
+  const error = principal === undefined ? 'unauthorized' : 'permission_denied'
+  return { response: refuseAsAzure(AZURE_ERRORS[error], {}, headers), detail: { error } }
+}
+
+/** What stands in the text of an error that a fault shows. */
+const SAMPLE_VALUES = {
+  operation: chatCompletions.name,
+  retryAfterSeconds: '10',
+  contextWindow: '128000',
+  promptTokens: '130000',
+  problem: 'Invalid body.',
+  param: 'messages',
+}

@@ -1,0 +1,114 @@
+import type { CallDetail } from '../call-log.ts'
+import { AZURE_ERRORS, type AzureErrorName } from '../fixtures/azure-errors.ts'
+import type { Surroundings } from '../surroundings.ts'
+import { type AzureHeaders, refuseAsAzure } from './answers.ts'
+import type { Asked, ModelOperation, Work } from './model-operation.ts'
+import { type Charge, charge, type Quota, type QuotaWindow, quotaHeaders } from './quota.ts'
+import { estimateTokens } from './tokens.ts'
+
+export interface Deployment {
+  readonly name: string
+  /** The model's name and version, as answers tell it. */
+  readonly model: string
+  /** In tokens. */
+  readonly contextWindow: number
+  readonly requestsPerMinute: number
+  readonly tokensPerMinute: number
+}
+
+/** How long an answer takes: base and tokens, more or less by `spread` (0.2 is 20 %). */
+export interface Latency {
+  readonly baseMs: number
+  readonly perOutputTokenMs: number
+  readonly spread: number
+}
+
+/** What the calls of one resource share. */
+export interface Answerer {
+  readonly deployments: ReadonlyMap<string, Deployment>
+  readonly windows: Map<string, QuotaWindow>
+  readonly minuteMs: number
+  readonly latency: Latency
+  readonly surroundings: Surroundings
+  readonly closing: AbortSignal
+}
+
+/** A prompt with this phrase is stopped by the content filter. */
+export const CONTENT_FILTER_MARKER = '[[trip the content filter]]'
+
+/** What Azure adds on arrival for a request that names no maximum. */
+const DEFAULT_OUTPUT_TOKENS = 1_024
+
+/** An answer, and what the log is to say of it. */
+export interface Outcome {
+  readonly response: Response
+  readonly detail: CallDetail
+}
+
+/**
+ * Answers one call of an operation, from a caller whose right has been checked.
+ *
+ * In the service's order: the body, the deployment, the context window, the quota, the content filter, the model.
+ */
+export async function answerCall(
+  operation: ModelOperation,
+  body: unknown,
+  headers: AzureHeaders,
+  to: Answerer,
+): Promise<Outcome> {
+  const asked = operation.read(body)
+  const refuse = (name: AzureErrorName, values: Record<string, string>, more: CallDetail, also = {}): Outcome => ({
+    response: refuseAsAzure(AZURE_ERRORS[name], values, { ...headers, ...also }),
+    detail: { error: name, ...more },
+  })
+  if (asked.kind === 'malformed') return refuse('invalid_body', { problem: asked.problem, param: asked.param }, {})
+  const deployment = to.deployments.get(asked.model)
+  if (deployment === undefined) return refuse('deployment_not_found', {}, { deployment: asked.model })
+
+  const promptTokens = estimateTokens(asked.prompt)
+  const known = { deployment: deployment.name, promptTokens }
+  if (promptTokens > deployment.contextWindow) {
+    const values = { contextWindow: String(deployment.contextWindow), promptTokens: String(promptTokens) }
+    return refuse('context_length_exceeded', values, known)
+  }
+  const quota = { ...deployment, minuteMs: to.minuteMs }
+  const charged = chargeArrival(
+    quota,
+    deployment.name,
+    promptTokens + (asked.maxOutputTokens ?? DEFAULT_OUTPUT_TOKENS),
+    to,
+  )
+  const limits = quotaHeaders(quota, charged)
+  if (charged.kind === 'refused') {
+    const values = { operation: operation.name, retryAfterSeconds: limits['retry-after'] ?? '0' }
+    return refuse(charged.exceeded === 'tokens' ? 'token_rate_limit' : 'call_rate_limit', values, known, limits)
+  }
+  // Azure charges for a prompt that its filter stopped: it was read.
+  if (asked.prompt.includes(CONTENT_FILTER_MARKER)) {
+    return refuse('content_filter', {}, { ...known, completionTokens: 0, billed: true }, limits)
+  }
+  const work = await doWork(operation, asked, to)
+  const labels = { id: to.surroundings.newId(), model: deployment.model, nowMs: to.surroundings.now() }
+  return {
+    response: Response.json(operation.answer({ ...work, promptTokens }, labels), {
+      headers: { ...headers, ...limits },
+    }),
+    detail: { ...known, completionTokens: work.outputTokens, finish: work.finish, billed: true },
+  }
+}
+
+function chargeArrival(quota: Quota, deployment: string, tokens: number, to: Answerer): Charge {
+  const charged = charge(to.windows.get(deployment), quota, tokens, to.surroundings.now())
+  to.windows.set(deployment, charged.window)
+  return charged
+}
+
+/** A caller who goes away meanwhile is not noticed: the work goes on and is paid, as in reality. */
+async function doWork(operation: ModelOperation, asked: Asked, to: Answerer): Promise<Work> {
+  const work = operation.work(asked)
+  const { baseMs, perOutputTokenMs, spread } = to.latency
+  const swing = 1 + spread * (2 * to.surroundings.random() - 1)
+  const ms = Math.round((baseMs + perOutputTokenMs * work.outputTokens) * swing)
+  if (ms > 0) await to.surroundings.wait(ms, to.closing)
+  return work
+}

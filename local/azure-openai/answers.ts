@@ -1,0 +1,33 @@
+import type { AzureError } from '../fixtures/azure-errors.ts'
+import { AZURE } from '../identities.ts'
+import type { Surroundings } from '../surroundings.ts'
+
+/** The headers of every answer: the ids that support asks for, and the caller's own id as it was sent. */
+export interface AzureHeaders extends Record<string, string> {
+  readonly 'apim-request-id': string
+}
+
+export function azureHeaders(requestHeaders: Headers, { newId }: Pick<Surroundings, 'newId'>): AzureHeaders {
+  const apimRequestId = newId()
+  return {
+    'apim-request-id': apimRequestId,
+    'x-request-id': newId(),
+    'x-ms-client-request-id': requestHeaders.get('x-ms-client-request-id') ?? apimRequestId,
+    'x-ms-region': AZURE.region,
+    'x-content-type-options': 'nosniff',
+    'strict-transport-security': 'max-age=31536000; includeSubDomains; preload',
+  }
+}
+
+/** One of Azure's error answers, its placeholders filled. */
+export function refuseAsAzure(
+  { status, body }: AzureError,
+  values: Readonly<Record<string, string>>,
+  headers: AzureHeaders,
+): Response {
+  const known: Readonly<Record<string, string>> = { requestId: headers['apim-request-id'], ...values }
+  const text = JSON.stringify(body).replaceAll(/\{(\w+)\}/g, (_, key: string) => {
+    return JSON.stringify(known[key] ?? 'unknown').slice(1, -1)
+  })
+  return new Response(text, { status, headers: { ...headers, 'content-type': 'application/json' } })
+}

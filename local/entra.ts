@@ -1,0 +1,127 @@
+import { writeFile } from 'node:fs/promises'
+import type { Hono } from 'hono'
+import { createRemoteJWKSet, type JWTVerifyGetKey } from 'jose'
+import { type Certificate, makeCertificate } from './certificate.ts'
+import { entraHeaders, refuse } from './entra/answers.ts'
+import { accessTokenClaims, openIdConfiguration } from './entra/documents.ts'
+import { type Directory, exchange, type FederatedCredential } from './entra/exchange.ts'
+import { ENTRA_ERRORS, type EntraError } from './fixtures/entra-errors.ts'
+import { AZURE, ENTRA, GOOGLE } from './identities.ts'
+import type { ServiceDescription, StandInEnv } from './serve/service-description.ts'
+import { createSigningKey, type SigningKey } from './signing-key.ts'
+import { type StandIn, type StandInOptions, serveStandIn } from './stand-in.ts'
+import { realSurroundings, type Surroundings } from './surroundings.ts'
+
+export interface EntraOptions extends StandInOptions {
+  /** Where the keys are with which assertions are signed. */
+  readonly assertionKeysUrl: string
+  readonly credentials?: readonly FederatedCredential[]
+  readonly resources?: readonly string[]
+  /** MSAL takes a token for expired five minutes before it is, so shorter ones are never cached. */
+  readonly tokenLifetimeSeconds?: number
+  /** Given, with the certificate, when callers that knew a first stand-in are to trust a second and its old tokens. */
+  readonly key?: SigningKey
+  readonly certificate?: Certificate
+  /** Where to write the certificate, for NODE_EXTRA_CA_CERTS to name. */
+  readonly caPath?: string
+}
+
+export interface Entra extends StandIn {
+  /** What a caller must trust. */
+  readonly caPem: string
+  /** Where Entra's public keys are. */
+  readonly keysUrl: string
+}
+
+interface Realm {
+  readonly directory: Directory
+  readonly key: SigningKey
+  readonly assertionKeys: JWTVerifyGetKey
+  readonly lifetimeSeconds: number
+  readonly surroundings: Surroundings
+}
+
+/** An unknown key is looked for again after this long: a restarted metadata server has a new one. */
+const KEYS_COOLDOWN_MS = 200
+
+/** Entra, as `ClientAssertionCredential` meets it: over TLS, one tenant, one app registration. */
+export async function startEntra(options: EntraOptions): Promise<Entra> {
+  const surroundings = { ...realSurroundings, ...options.surroundings }
+  const [key, certificate] = await Promise.all([
+    options.key ?? createSigningKey(),
+    options.certificate ?? makeCertificate(),
+  ])
+  if (options.caPath !== undefined) await writeFile(options.caPath, certificate.certPem)
+  const realm: Realm = {
+    directory: {
+      ...ENTRA,
+      credentials: options.credentials ?? [OUR_CREDENTIAL],
+      resources: options.resources ?? [AZURE.resource],
+    },
+    key,
+    assertionKeys: createRemoteJWKSet(new URL(options.assertionKeysUrl), { cooldownDuration: KEYS_COOLDOWN_MS }),
+    lifetimeSeconds: options.tokenLifetimeSeconds ?? 3_599,
+    surroundings,
+  }
+  const standIn = await serveStandIn(describe(realm, certificate), surroundings, options)
+  return { ...standIn, caPem: certificate.certPem, keysUrl: `${standIn.url}/${ENTRA.tenantId}/discovery/v2.0/keys` }
+}
+
+export const OUR_CREDENTIAL: FederatedCredential = {
+  issuer: GOOGLE.issuer,
+  subject: GOOGLE.subject,
+  audience: ENTRA.assertionAudience,
+}
+
+function describe(realm: Realm, certificate: Certificate): ServiceDescription {
+  return {
+    service: 'entra',
+    certificate,
+    operationOf: (path) =>
+      path.endsWith('/token') ? 'token' : path.endsWith('/openid-configuration') ? 'discovery' : 'keys',
+    isAside: (path) => path.endsWith('/discovery/v2.0/keys'),
+    errors: Object.fromEntries(
+      Object.entries(ENTRA_ERRORS).map(([name, error]) => [name, (headers) => sample(realm, error, headers)]),
+    ),
+    route: (app) => addRoutes(app, realm),
+  }
+}
+
+function addRoutes(
+  app: Hono<StandInEnv>,
+  { directory, key, assertionKeys, lifetimeSeconds, surroundings }: Realm,
+): void {
+  app.get('/:tenant/v2.0/.well-known/openid-configuration', (c) => {
+    const tenant = c.req.param('tenant')
+    if (tenant === directory.tenantId) return c.json(openIdConfiguration(new URL(c.req.url).origin, tenant))
+    c.set('detail', { error: 'unknown_tenant_at_discovery' })
+    return refuse(ENTRA_ERRORS.unknown_tenant_at_discovery, { tenant }, idIn(c.req.raw.headers), surroundings)
+  })
+  app.get('/:tenant/discovery/v2.0/keys', (c) => c.json(key.jwks))
+  app.post('/:tenant/oauth2/v2.0/token', async (c) => {
+    const nowMs = surroundings.now()
+    const body = new URLSearchParams(await c.req.text())
+    // MSAL sends its id as a field of the form, other libraries as a header.
+    const clientRequestId = body.get('client-request-id') ?? idIn(c.req.raw.headers)
+    const result = await exchange(directory, c.req.param('tenant'), body, assertionKeys, nowMs).catch(
+      // Entra answers so, too, when it cannot fetch an issuer's keys.
+      () => ({ kind: 'refused', error: 'temporarily_unavailable', values: {} }) as const,
+    )
+    if (result.kind === 'refused') {
+      const error = ENTRA_ERRORS[result.error]
+      c.set('detail', { error: result.error, aadsts: error.aadsts })
+      return refuse(error, result.values, clientRequestId, surroundings)
+    }
+    const token = await key.sign(accessTokenClaims(result.resource, nowMs, lifetimeSeconds, surroundings.newId()))
+    const granted = { token_type: 'Bearer', expires_in: lifetimeSeconds, ext_expires_in: lifetimeSeconds }
+    return c.json({ ...granted, access_token: token }, 200, entraHeaders(clientRequestId))
+  })
+}
+
+/** An error as a fault shows it, with the directory's own values in its text. */
+function sample({ surroundings }: Realm, error: EntraError, headers: Headers): Response {
+  const values = { ...OUR_CREDENTIAL, tenant: ENTRA.tenantId, client: ENTRA.clientId, resource: AZURE.resource }
+  return refuse(error, { ...values, scope: AZURE.scope }, idIn(headers), surroundings)
+}
+
+const idIn = (headers: Headers): string | undefined => headers.get('client-request-id') ?? undefined

@@ -1,0 +1,106 @@
+import type { Context, Hono } from 'hono'
+import { GOOGLE } from './identities.ts'
+import type { ServiceDescription, StandInEnv } from './serve/service-description.ts'
+import { createSigningKey, type SigningKey } from './signing-key.ts'
+import { type StandIn, type StandInOptions, serveStandIn } from './stand-in.ts'
+import { realSurroundings, type Surroundings } from './surroundings.ts'
+
+export interface MetadataServerOptions extends StandInOptions {
+  /** Google's key: given, when another stand-in signs as Google too. */
+  readonly key?: SigningKey
+  readonly subject?: string
+  readonly issuer?: string
+  readonly idTokenLifetimeSeconds?: number
+}
+
+export interface MetadataServer extends StandIn {
+  /** Where Google's public keys are, as a JWK set. */
+  readonly certsUrl: string
+  /** The same as PEM, by key id: what google-auth-library reads in Node. (The real ones are certificates.) */
+  readonly pemCertsUrl: string
+}
+
+const CERTS_PATH = '/oauth2/v3/certs'
+const PEM_CERTS_PATH = '/oauth2/v1/certs'
+const CACHED = { 'cache-control': 'public, max-age=3600' }
+const ROOT = '/computeMetadata/v1'
+const FLAVOR = { 'metadata-flavor': 'Google', server: 'Metadata Server for Serverless' }
+
+/** Google's metadata server as Cloud Run offers it, and Google's published keys. */
+export async function startMetadataServer(options: MetadataServerOptions = {}): Promise<MetadataServer> {
+  const surroundings = { ...realSurroundings, ...options.surroundings }
+  const key = options.key ?? (await createSigningKey())
+  const standIn = await serveStandIn(describe(key, surroundings, options), surroundings, options)
+  return { ...standIn, certsUrl: standIn.url + CERTS_PATH, pemCertsUrl: standIn.url + PEM_CERTS_PATH }
+}
+
+function describe(key: SigningKey, { now }: Surroundings, options: MetadataServerOptions): ServiceDescription {
+  return {
+    service: 'metadata',
+    operationOf: (path) => (path.endsWith('/certs') ? 'certs' : path.endsWith('/identity') ? 'identity' : 'metadata'),
+    isAside: (path) => path.endsWith('/certs'),
+    errors: {
+      // Seen by callers of the real server while an instance starts; gcp-metadata tries these again.
+      unavailable: () => new Response('Service Unavailable', { status: 503, headers: FLAVOR }),
+      no_service_account: () => new Response('No service account attached.', { status: 404, headers: FLAVOR }),
+    },
+    route(app) {
+      app.get(CERTS_PATH, (c) => c.json(key.jwks, 200, CACHED))
+      app.get(PEM_CERTS_PATH, (c) => c.json(key.pems, 200, CACHED))
+      app.get('/', (c) => c.text('computeMetadata/\n', 200, FLAVOR))
+      app.use(`${ROOT}/*`, async (c, next) => {
+        if (c.req.header('metadata-flavor') === 'Google') return next()
+        return c.text('Missing Metadata-Flavor:Google header.', 403, FLAVOR)
+      })
+      app.get(`${ROOT}/instance/service-accounts/:account/identity`, async (c) => {
+        const audience = c.req.query('audience') ?? ''
+        if (audience === '') return c.text('non-empty audience parameter required', 400, FLAVOR)
+        c.set('detail', { audience })
+        return c.text(await key.sign(idTokenClaims(audience, now(), options)), 200, FLAVOR)
+      })
+      addValues(app)
+      app.notFound((c) => c.text('Not Found', 404, FLAVOR))
+    },
+  }
+}
+
+/** The claims that Cloud Run puts in, with `format=full` or without: it has no machine to tell of. */
+function idTokenClaims(audience: string, nowMs: number, options: MetadataServerOptions) {
+  const issuedAt = Math.floor(nowMs / 1_000)
+  const subject = options.subject ?? GOOGLE.subject
+  return {
+    iss: options.issuer ?? GOOGLE.issuer,
+    sub: subject,
+    azp: subject,
+    email: GOOGLE.serviceAccountEmail,
+    email_verified: true,
+    aud: audience,
+    iat: issuedAt,
+    exp: issuedAt + (options.idTokenLifetimeSeconds ?? 3_600),
+  }
+}
+
+const VALUES: Readonly<Record<string, string>> = {
+  '': 'instance/\nproject/\nuniverse/\n',
+  instance: 'id\nregion\nservice-accounts/\nzone\n',
+  'instance/id': GOOGLE.instanceId,
+  'instance/region': `projects/${GOOGLE.projectNumber}/regions/${GOOGLE.region}`,
+  'instance/zone': `projects/${GOOGLE.projectNumber}/zones/${GOOGLE.region}-1`,
+  'instance/service-accounts': `default/\n${GOOGLE.serviceAccountEmail}/\n`,
+  'instance/service-accounts/default': 'email\nidentity\n',
+  'instance/service-accounts/default/email': GOOGLE.serviceAccountEmail,
+  project: 'numeric-project-id\nproject-id\n',
+  'project/project-id': GOOGLE.projectId,
+  'project/numeric-project-id': GOOGLE.projectNumber,
+  'universe/universe-domain': 'googleapis.com',
+}
+
+function addValues(app: Hono<StandInEnv>): void {
+  const answer = (value: string) => (c: Context<StandInEnv>) => c.text(value, 200, FLAVOR)
+  for (const [path, value] of Object.entries(VALUES)) {
+    const full = path === '' ? ROOT : `${ROOT}/${path}`
+    app.get(full, answer(value))
+    // The real server sends a folder's name without its slash on to the one with it.
+    app.get(`${full}/`, answer(value))
+  }
+}

@@ -1,0 +1,35 @@
+import type { QueueReport } from '../../shared/queue/sqlite/queue-report.ts'
+import { createCarrier } from './carry.ts'
+import { createDelivery, type DeliveryParts } from './deliver.ts'
+import { createPost } from './post.ts'
+import { type PumpParts, startPump } from './pump.ts'
+import type { SubscriptionStatus } from './routes.ts'
+
+export interface PushLineParts extends Omit<DeliveryParts, 'post'>, Omit<PumpParts, 'carrier'> {
+  readonly report: QueueReport
+}
+
+/** One subscription at work. */
+export interface PushLine {
+  status(): Promise<SubscriptionStatus>
+  /** Resolves when `closing` has been raised and nothing is under way. */
+  readonly ended: Promise<void>
+}
+
+/** Frees what a dead forerunner had leased, and begins to push. */
+export async function openPushLine(parts: PushLineParts): Promise<PushLine> {
+  const { settings, queue, report, now, closing } = parts
+  const { name, topic, endpoint, ackDeadlineMs } = settings
+  const post = createPost(endpoint, ackDeadlineMs, closing)
+  const carrier = createCarrier({ settings, queue, deliver: createDelivery({ ...parts, post }), now })
+  await queue.reclaim(topic, now())
+  const pump = startPump({ ...parts, carrier })
+  return {
+    ended: pump.ended,
+    async status() {
+      const { waiting, leased } = await report.counts(topic, now())
+      const progress = { waiting, outstanding: leased, ...carrier.traffic(), problem: pump.problem() ?? null }
+      return { subscription: name, topic, ...progress }
+    },
+  }
+}

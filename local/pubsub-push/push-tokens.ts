@@ -1,0 +1,68 @@
+import { createHash } from 'node:crypto'
+import type { JWTPayload } from 'jose'
+import type { SigningKey } from '../signing-key.ts'
+
+const LIFE_MS = 3_600_000
+const RENEW_BEFORE_MS = 300_000
+
+/** Whom a push's token is for, and in whose name Pub/Sub pushes. */
+interface Oidc {
+  readonly audience: string
+  readonly serviceAccount: string
+}
+
+export type Forgery = 'expired' | 'wrong-audience' | 'wrong-email' | 'bad-signature' | 'none'
+
+/** Google's part in an authenticated push: it signs the tokens. */
+export interface PushTokens {
+  /** A token that verifies, cached until five minutes before its hour is over. `now`: epoch milliseconds. */
+  valid(oidc: Oidc, now: number): Promise<string>
+  /** A token that an endpoint must refuse; undefined for one that is missing. */
+  forged(forgery: Forgery, oidc: Oidc, now: number): Promise<string | undefined>
+}
+
+export function createPushTokens({ sign }: SigningKey): PushTokens {
+  const cached = new Map<string, { token: Promise<string>; renewAt: number }>()
+  return {
+    valid(oidc, now) {
+      const name = JSON.stringify([oidc.audience, oidc.serviceAccount])
+      const found = cached.get(name)
+      if (found !== undefined && now < found.renewAt) return found.token
+      const token = sign(claims(oidc, now))
+      cached.set(name, { token, renewAt: now + LIFE_MS - RENEW_BEFORE_MS })
+      return token
+    },
+    async forged(forgery, oidc, now) {
+      switch (forgery) {
+        case 'none':
+          return undefined
+        case 'expired':
+          return sign(claims(oidc, now - 2 * LIFE_MS))
+        case 'wrong-audience':
+          return sign({ ...claims(oidc, now), aud: 'https://another-service.example' })
+        case 'wrong-email':
+          return sign({ ...claims(oidc, now), email: 'stranger@another-project.iam.gserviceaccount.com' })
+        case 'bad-signature':
+          return withSignatureOf(await sign(claims(oidc, now - LIFE_MS)), await sign(claims(oidc, now)))
+      }
+    },
+  }
+}
+
+// The claims of a real push token: https://cloud.google.com/pubsub/docs/authenticate-push-subscriptions
+function claims({ audience, serviceAccount }: Oidc, now: number): JWTPayload {
+  const iat = Math.floor(now / 1_000)
+  const id = uniqueId(serviceAccount)
+  const who = { azp: id, email: serviceAccount, email_verified: true, sub: id }
+  return { iss: 'https://accounts.google.com', aud: audience, iat, exp: iat + LIFE_MS / 1_000, ...who }
+}
+
+/** Google names a service account by a 21-digit id, not by its e-mail; ours follows from the e-mail. */
+function uniqueId(serviceAccount: string): string {
+  const digest = createHash('sha256').update(serviceAccount).digest('hex')
+  return `1${String(BigInt(`0x${digest}`) % 10n ** 20n).padStart(20, '0')}`
+}
+
+function withSignatureOf(other: string, token: string): string {
+  return token.slice(0, token.lastIndexOf('.')) + other.slice(other.lastIndexOf('.'))
+}

@@ -1,0 +1,71 @@
+import type { Context, MiddlewareHandler } from 'hono'
+import type { CallLog } from '../call-log.ts'
+import { type Fault, faultName, isServedFirst } from '../faults.ts'
+import type { Surroundings } from '../surroundings.ts'
+import type { FaultBook } from './fault-book.ts'
+import { inflict } from './inflict.ts'
+import type { ServiceDescription, StandInEnv } from './service-description.ts'
+
+export interface Observation {
+  readonly description: ServiceDescription
+  readonly faults: FaultBook
+  readonly log: CallLog
+  readonly surroundings: Surroundings
+  readonly closing: AbortSignal
+}
+
+/** Lets each call meet the faults in force, and records it before a byte of its answer leaves. */
+export function observeCalls(to: Observation): MiddlewareHandler<StandInEnv> {
+  return async (c, next) => {
+    const at = to.surroundings.now()
+    c.set('detail', to.description.describe?.(c.req.raw.headers) ?? {})
+    // An answer to a request that was not read to its end may reach the caller as a reset.
+    await c.req.arrayBuffer()
+    const fault = to.faults.meet({
+      path: c.req.path,
+      clientRequestId: c.req.header('x-ms-client-request-id') ?? c.req.header('client-request-id'),
+      aside: to.description.isAside?.(c.req.path) ?? false,
+    })
+    if (fault?.kind === 'delay' && !isServedFirst(fault)) await to.surroundings.wait(fault.ms, to.closing)
+    if (fault === undefined || fault.kind === 'delay' || isServedFirst(fault)) await next()
+    if (to.closing.aborted) return
+    const answer = fault === undefined ? c.res : answerOf(fault, c, to.description)
+    await to.log.record({
+      at,
+      service: to.description.service,
+      operation: to.description.operationOf(c.req.path),
+      status: answer?.status ?? null,
+      durationMs: to.surroundings.now() - at,
+      detail: fault === undefined ? c.get('detail') : { ...c.get('detail'), fault: faultName(fault) },
+    })
+    if (fault === undefined) return
+    if (fault.kind === 'delay' && isServedFirst(fault)) await to.surroundings.wait(fault.ms, to.closing)
+    const sent = await inflict(fault, answer, c.env)
+    // Hono adds the old answer's headers to a new one, unless there is none.
+    c.res = undefined
+    c.res = sent
+  }
+}
+
+/** What the caller is to see, or none. */
+function answerOf(fault: Fault, c: Context<StandInEnv>, description: ServiceDescription): Response | undefined {
+  if (fault.kind === 'status') return statusAnswer(fault, c, description)
+  if (fault.kind === 'garbage') return new Response(GATEWAY_PAGE, { headers: { 'content-type': 'text/html' } })
+  if (fault.kind === 'hang' || (fault.kind === 'reset' && fault.after === 'request')) return undefined
+  return c.res
+}
+
+function statusAnswer(
+  fault: Extract<Fault, { kind: 'status' }>,
+  c: Context<StandInEnv>,
+  description: ServiceDescription,
+): Response {
+  const named = fault.error === undefined ? undefined : description.errors[fault.error]?.(c.req.raw.headers)
+  const answer = named ?? Response.json(fault.body ?? null, { status: fault.status ?? 500 })
+  for (const [name, value] of Object.entries(fault.headers ?? {})) answer.headers.set(name, value)
+  return answer
+}
+
+/** What a proxy in between likes to say, with 200, instead of the answer. */
+const GATEWAY_PAGE =
+  '<!doctype html><html><head><title>Please sign in</title></head><body>Sign in to go on.</body></html>'

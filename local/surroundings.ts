@@ -1,0 +1,20 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+
+/** What a stand-in takes from the world around it, so that a test can hold the clock still. */
+export interface Surroundings {
+  /** Epoch milliseconds. */
+  readonly now: () => number
+  /** A number in [0, 1). */
+  readonly random: () => number
+  readonly newId: () => string
+  /** Resolves after so many milliseconds; rejects with an AbortError when the stand-in closes. */
+  readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
+}
+
+export const realSurroundings: Surroundings = {
+  now: Date.now,
+  random: Math.random,
+  newId: randomUUID,
+  wait: (ms, signal) => delay(ms, undefined, { signal }),
+}

@@ -1,0 +1,233 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { ClientAssertionCredential } from '@azure/identity'
+import { Compute } from 'google-auth-library'
+import { decodeJwt } from 'jose'
+import OpenAI, { APIError } from 'openai'
+import { CONTENT_FILTER_MARKER } from '../../local/azure-openai/answer-call.ts'
+import { DEFAULT_DEPLOYMENT } from '../../local/azure-openai.ts'
+import { AZURE, ENTRA } from '../../local/identities.ts'
+import { createSigningKey } from '../../local/signing-key.ts'
+import { type Cloud, type CloudOverrides, callsOf, openWatchedLog, startCloud } from '../stand-ins.ts'
+
+const DOCUMENT =
+  'Bridges carry people over water. A bridge that carries nobody over the water is only a sculpture. Paint it red.'
+
+async function tokenFor(cloud: Cloud): Promise<string> {
+  const assertion = () => new Compute().fetchIdToken(ENTRA.assertionAudience)
+  const options = { authorityHost: cloud.entra.url, disableInstanceDiscovery: true }
+  const credential = new ClientAssertionCredential(ENTRA.tenantId, ENTRA.clientId, assertion, options)
+  return (await credential.getToken(AZURE.scope)).token
+}
+
+function clientFor(cloud: Cloud, token: string): OpenAI {
+  return new OpenAI({ baseURL: `${cloud.azure.url}/openai/v1/`, apiKey: async () => token, maxRetries: 0 })
+}
+
+async function startWithClient(overrides?: CloudOverrides) {
+  const cloud = await startCloud(overrides)
+  return { cloud, client: clientFor(cloud, await tokenFor(cloud)), [Symbol.asyncDispose]: cloud.close }
+}
+
+const ask = (content: string, more: { model?: string; max_tokens?: number } = {}) => ({
+  model: AZURE.deployment,
+  messages: [{ role: 'user', content } as const],
+  ...more,
+})
+
+/** The error with which the client's call ends. */
+async function failureOf(call: Promise<unknown>): Promise<InstanceType<typeof APIError>> {
+  const error = await call.then(
+    () => undefined,
+    (reason: unknown) => reason,
+  )
+  if (error instanceof APIError) return error
+  throw new Error('the call was to fail with an APIError', { cause: error })
+}
+
+test("OpenAI's own client completes a chat with a federated token", async () => {
+  await using on = await startWithClient()
+  const { data, response } = await on.client.chat.completions.create(ask(DOCUMENT)).withResponse()
+  assert.equal(data.choices[0]?.finish_reason, 'stop')
+  assert.match(data.choices[0]?.message.content ?? '', /^Bridges carry people over water\./)
+  assert.equal(data.model, AZURE.model)
+  assert.equal(data.usage?.total_tokens, (data.usage?.prompt_tokens ?? 0) + (data.usage?.completion_tokens ?? 0))
+  assert.equal(data.usage?.prompt_tokens, Math.ceil(DOCUMENT.length / 4))
+  assert.ok(response.headers.get('apim-request-id'))
+  assert.equal(response.headers.get('x-ratelimit-remaining-requests'), '9999')
+})
+
+test('the log tells who was billed for what, by the ids of both sides', async () => {
+  await using on = await startWithClient()
+  const headers = { 'x-ms-client-request-id': 'doc-7/1' }
+  const { response } = await on.client.chat.completions.create(ask(DOCUMENT), { headers }).withResponse()
+  const [call] = await callsOf(on.cloud.azure)
+  assert.deepEqual([call?.service, call?.operation, call?.status], ['azure-openai', 'ChatCompletions_Create', 200])
+  assert.deepEqual(call?.detail, {
+    billed: true,
+    clientRequestId: 'doc-7/1',
+    requestId: response.headers.get('apim-request-id'),
+    deployment: AZURE.deployment,
+    promptTokens: 28,
+    completionTokens: 25,
+    finish: 'stop',
+  })
+  assert.equal(response.headers.get('x-ms-client-request-id'), 'doc-7/1')
+})
+
+test('max_tokens cuts the answer, and says so', async () => {
+  await using on = await startWithClient()
+  const { choices, usage } = await on.client.chat.completions.create(ask(DOCUMENT, { max_tokens: 3 }))
+  assert.equal(choices[0]?.finish_reason, 'length')
+  assert.equal(choices[0]?.message.content, 'Bridges carr')
+  assert.equal(usage?.completion_tokens, 3)
+})
+
+test('no token, a forged one, one for another resource and another issuer are refused alike', async () => {
+  await using on = await startWithClient()
+  const forger = await createSigningKey()
+  const claims = decodeJwt(await tokenFor(on.cloud))
+  const forged = await forger.sign(claims)
+  const idToken = await new Compute().fetchIdToken(AZURE.resource)
+  for (const token of ['none', forged, idToken]) {
+    const error = await failureOf(clientFor(on.cloud, token).chat.completions.create(ask('Hello.')))
+    assert.equal(error.status, 401)
+    // The gateway's body has no `error` in it, and so the client's error has no code.
+    assert.equal(error.code, undefined)
+  }
+  const missing = await fetch(`${on.cloud.azure.url}/openai/v1/chat/completions`, { method: 'POST', body: '{}' })
+  assert.deepEqual(await missing.json(), {
+    statusCode: 401,
+    message:
+      'Unauthorized. Access token is missing, invalid, audience is incorrect (https://cognitiveservices.azure.com), or have expired.',
+  })
+})
+
+test('a token is refused from the very second of its exp', async () => {
+  let later = 0
+  const start = Math.floor(Date.now() / 1_000) * 1_000
+  const surroundings = { now: () => start + later }
+  await using on = await startWithClient({ surroundings, entra: { tokenLifetimeSeconds: 600 } })
+  later = 599_999
+  await on.client.chat.completions.create(ask(DOCUMENT))
+  later = 600_000
+  assert.equal((await failureOf(on.client.chat.completions.create(ask(DOCUMENT)))).status, 401)
+})
+
+test('a principal without a role is refused with 401 PermissionDenied', async () => {
+  await using on = await startWithClient({ azure: { principals: [] } })
+  const error = await failureOf(on.client.chat.completions.create(ask(DOCUMENT)))
+  assert.deepEqual([error.status, error.code], [401, 'PermissionDenied'])
+})
+
+test('an unknown deployment is 404 DeploymentNotFound', async () => {
+  await using on = await startWithClient()
+  const error = await failureOf(on.client.chat.completions.create(ask(DOCUMENT, { model: 'gpt-nowhere' })))
+  assert.deepEqual([error.status, error.code], [404, 'DeploymentNotFound'])
+})
+
+test('a malformed body is 400 and names the parameter', async () => {
+  await using on = await startWithClient()
+  const error = await failureOf(on.client.chat.completions.create({ model: AZURE.deployment, messages: [] }))
+  assert.deepEqual([error.status, error.type, error.param], [400, 'invalid_request_error', 'messages'])
+})
+
+test('a prompt of one token more than the context window is refused, and not billed', async () => {
+  const deployments = [{ ...DEFAULT_DEPLOYMENT, contextWindow: 100 }]
+  await using on = await startWithClient({ azure: { deployments } })
+  await on.client.chat.completions.create(ask('a'.repeat(400)))
+  const error = await failureOf(on.client.chat.completions.create(ask('a'.repeat(401))))
+  assert.deepEqual([error.status, error.code], [400, 'context_length_exceeded'])
+  const [, refused] = await callsOf(on.cloud.azure)
+  assert.equal(refused?.detail['billed'], false)
+})
+
+test('the content filter stops a prompt with the marker, tells what tripped it, and its reading is billed', async () => {
+  await using on = await startWithClient()
+  const error = await failureOf(on.client.chat.completions.create(ask(`Please ${CONTENT_FILTER_MARKER} now.`)))
+  assert.deepEqual([error.status, error.code], [400, 'content_filter'])
+  assert.match(JSON.stringify(error.error), /"code":"ResponsibleAIPolicyViolation".*"violence":{"filtered":true/)
+  const [call] = await callsOf(on.cloud.azure)
+  assert.deepEqual([call?.detail['billed'], call?.detail['error']], [true, 'content_filter'])
+})
+
+test('a used-up quota is 429 with the time to wait, and is whole again in the next window', async () => {
+  let later = 0
+  const start = Math.ceil(Date.now() / 60_000) * 60_000
+  const surroundings = { now: () => start + later }
+  const deployments = [{ ...DEFAULT_DEPLOYMENT, requestsPerMinute: 2 }]
+  await using on = await startWithClient({ surroundings, azure: { deployments } })
+  const call = () => on.client.chat.completions.create(ask(DOCUMENT))
+  await call()
+  await call()
+  later = 59_500
+  const error = await failureOf(call())
+  assert.deepEqual([error.status, error.code], [429, '429'])
+  assert.deepEqual(
+    ['retry-after', 'retry-after-ms', 'x-ratelimit-remaining-requests'].map((name) => error.headers?.get(name)),
+    ['1', '500', '0'],
+  )
+  assert.match(error.message, /call rate limit .* retry after 1 seconds/)
+  later = 60_000
+  await call()
+})
+
+test('tokens are charged on arrival, the prompt and the maximum of the answer, and refused by their own name', async () => {
+  const deployments = [{ ...DEFAULT_DEPLOYMENT, tokensPerMinute: 150 }]
+  const now = Date.now()
+  await using on = await startWithClient({ azure: { deployments }, surroundings: { now: () => now } })
+  const body = ask(DOCUMENT, { max_tokens: 72 })
+  const { response } = await on.client.chat.completions.create(body).withResponse()
+  assert.equal(response.headers.get('x-ratelimit-remaining-tokens'), '50')
+  const error = await failureOf(on.client.chat.completions.create(body))
+  assert.match(error.message, /token rate limit/)
+})
+
+test('an answer takes its base time and its tokens, more or less by the spread', async () => {
+  const waits: number[] = []
+  const surroundings = {
+    random: () => 0.75,
+    wait: async (ms: number) => {
+      waits.push(ms)
+    },
+  }
+  const latency = { baseMs: 100, perOutputTokenMs: 10, spread: 0.2 }
+  await using on = await startWithClient({ surroundings, azure: { latency } })
+  await on.client.chat.completions.create(ask(DOCUMENT, { max_tokens: 10 }))
+  assert.deepEqual(waits, [220])
+})
+
+test('a caller who goes away while the model works is billed all the same', async () => {
+  const log = await openWatchedLog()
+  const working = Promise.withResolvers<void>()
+  const done = Promise.withResolvers<void>()
+  const wait = () => {
+    working.resolve()
+    return done.promise
+  }
+  const azure = { log, latency: { baseMs: 1_000 }, surroundings: { wait } }
+  await using on = await startWithClient({ azure })
+  const leaving = new AbortController()
+  const call = on.client.chat.completions.create(ask(DOCUMENT), { signal: leaving.signal })
+  await working.promise
+  leaving.abort()
+  await assert.rejects(call)
+  const recorded = log.recorded()
+  done.resolve()
+  const { detail } = await recorded
+  assert.deepEqual([detail['billed'], detail['finish']], [true, 'stop'])
+})
+
+test('a thousand calls are open at once, and all are answered', async () => {
+  let open = 0
+  const all = Promise.withResolvers<void>()
+  const wait = () => {
+    open += 1
+    if (open === 1_000) all.resolve()
+    return all.promise
+  }
+  await using on = await startWithClient({ azure: { latency: { baseMs: 1 }, surroundings: { wait } } })
+  const calls = Array.from({ length: 1_000 }, () => on.client.chat.completions.create(ask(DOCUMENT)))
+  const answers = await Promise.all(calls)
+  assert.equal(answers.filter(({ choices }) => choices[0]?.finish_reason === 'stop').length, 1_000)
+})

@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { openCallLog } from '../../local/call-log.ts'
+import { startMetadataServer } from '../../local/metadata-server.ts'
+import { callsOf } from '../stand-ins.ts'
+
+const call = {
+  at: 1_000,
+  service: 'azure-openai',
+  operation: 'ChatCompletions_Create',
+  status: null,
+  durationMs: 12,
+  detail: { billed: true, promptTokens: 28, finish: 'stop', clientRequestId: null },
+} as const
+
+async function makeStateFile() {
+  const folder = await mkdtemp(join(tmpdir(), 'calls-'))
+  return { path: join(folder, 'state.db'), [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) }
+}
+
+test('a call is read back as it was recorded, by everyone who shares the file', async () => {
+  await using state = await makeStateFile()
+  const [writer, reader] = await Promise.all([openCallLog(state.path), openCallLog(state.path)])
+  await writer.record(call)
+  assert.deepEqual(await reader.read({}), [{ id: 1, ...call }])
+  writer.close()
+  reader.close()
+})
+
+test('calls outlive the stand-in, and ids go on where they were', async () => {
+  await using state = await makeStateFile()
+  const before = await openCallLog(state.path)
+  await before.record(call)
+  before.close()
+  const after = await openCallLog(state.path)
+  await after.record(call)
+  const calls = await after.read({ after: 1 })
+  assert.deepEqual(
+    calls.map(({ id }) => id),
+    [2],
+  )
+  after.close()
+})
+
+test('a stand-in tells its own calls only, though others write to the same file', async () => {
+  const log = await openCallLog()
+  await log.record(call)
+  const metadata = await startMetadataServer({ log })
+  await fetch(metadata.certsUrl)
+  const calls = await callsOf(metadata)
+  assert.deepEqual(
+    calls.map(({ service, operation }) => [service, operation]),
+    [['metadata', 'certs']],
+  )
+  await metadata.close()
+  log.close()
+})
+
+test('a stand-in takes the port it is given, and says when that is taken', async () => {
+  const first = await startMetadataServer()
+  const port = Number(new URL(first.url).port)
+  await assert.rejects(startMetadataServer({ port }), { code: 'EADDRINUSE' })
+  await first.close()
+  const second = await startMetadataServer({ port })
+  assert.equal(second.url, first.url)
+  await second.close()
+})

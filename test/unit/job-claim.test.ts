@@ -1,0 +1,252 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { decideClaim, decideRefusedWrite, type Found, leaseFor, type Wanted } from '../../shared/job/claim.ts'
+import type { RetryPolicy } from '../../shared/job/failures.ts'
+import type { JobRecord, RunningRecord } from '../../shared/job/record.ts'
+import { firstRecord, givenUp, nextAttempt, nextRun, withDeadAttempt } from '../../shared/store/record-changes.ts'
+import {
+  aClaim,
+  aDeadLetteredRecord,
+  aJob,
+  anExpiredRecord,
+  aRunningRecord,
+  aSucceededRecord,
+  aWaitingRecord,
+  DAY_MS,
+  LEASE_MS,
+  START,
+} from '../support/job-builders.ts'
+
+const policy: RetryPolicy = { maxAttempts: 5, onUnknown: 'retry' }
+const { payloadHash } = aJob()
+const wanted: Wanted = { run: 1, payloadHash, owner: 'b' }
+const settledRecords = [aSucceededRecord, aDeadLetteredRecord(), anExpiredRecord]
+const replayable = [aDeadLetteredRecord(), anExpiredRecord]
+
+const found = (record: JobRecord, ageMs = 0): Found => ({ record, ageMs })
+
+describe('a running job', () => {
+  test('is busy for everybody else up to the last millisecond of its lease, and says how long', () => {
+    assert.deepEqual(decideClaim(found(aRunningRecord(), 0), wanted, policy), { kind: 'busy', retryInMs: LEASE_MS })
+    assert.deepEqual(decideClaim(found(aRunningRecord(), LEASE_MS - 1), wanted, policy), { kind: 'busy', retryInMs: 1 })
+  })
+
+  test('is free at the very millisecond its lease ends', () => {
+    const dead = aRunningRecord()
+    assert.deepEqual(decideClaim(found(dead, LEASE_MS), wanted, policy), { kind: 'take_over', dead })
+  })
+
+  test('is its own owner’s, whose reply was lost, and stays so after the lease', () => {
+    const record = aRunningRecord({ owner: 'b' })
+    assert.deepEqual(decideClaim(found(record), wanted, policy), { kind: 'mine', record })
+    assert.deepEqual(decideClaim(found(record, LEASE_MS), wanted, policy), { kind: 'mine', record })
+  })
+
+  test('in conflict with another payload is left alone, be its lease alive or over', () => {
+    const other = { ...wanted, payloadHash: 'another payload' }
+    assert.deepEqual(decideClaim(found(aRunningRecord()), other, policy), { kind: 'conflict' })
+    assert.deepEqual(decideClaim(found(aRunningRecord(), LEASE_MS), other, policy), { kind: 'conflict' })
+  })
+
+  test('keeps a later run waiting, even after its lease: only a settled job is replayed', () => {
+    const later = { ...wanted, run: 2 }
+    assert.deepEqual(decideClaim(found(aRunningRecord()), later, policy), { kind: 'busy', retryInMs: 1_000 })
+    assert.deepEqual(decideClaim(found(aRunningRecord(), LEASE_MS), later, policy), { kind: 'busy', retryInMs: 1_000 })
+  })
+
+  test('makes an earlier run history', () => {
+    assert.deepEqual(decideClaim(found(aRunningRecord({ run: 2 })), wanted, policy), { kind: 'superseded' })
+  })
+})
+
+describe('a job whose instance died', () => {
+  const endedAttempts = (n: number) =>
+    Array.from({ length: n }, (_, i) => ({ run: 1, n: i + 1, owner: `dead-${i}`, startedAt: START, endedAt: START }))
+  const diedAfter = (n: number) =>
+    aRunningRecord({ attempts: [...endedAttempts(n), { run: 1, n: n + 1, owner: 'a', startedAt: START }] })
+
+  test('is taken over while an attempt is left', () => {
+    const dead = diedAfter(3)
+    assert.deepEqual(decideClaim(found(dead, LEASE_MS), wanted, policy), { kind: 'take_over', dead })
+  })
+
+  test('is given up when the attempt that died was its last', () => {
+    const dead = diedAfter(4)
+    const decision = { kind: 'give_up', dead, reason: 'max_attempts' }
+    assert.deepEqual(decideClaim(found(dead, LEASE_MS), wanted, policy), decision)
+  })
+
+  test('is given up as unknown with ON_UNKNOWN=dead-letter', () => {
+    const dead = aRunningRecord()
+    const decision = { kind: 'give_up', dead, reason: 'unknown' }
+    assert.deepEqual(decideClaim(found(dead, LEASE_MS), wanted, { ...policy, onUnknown: 'dead-letter' }), decision)
+  })
+
+  test('does not pay for the attempts of earlier runs', () => {
+    const current = { run: 2, n: 1, owner: 'a', startedAt: START }
+    const dead = aRunningRecord({ run: 2, attempts: [...endedAttempts(5), current] })
+    assert.deepEqual(decideClaim(found(dead, LEASE_MS), { ...wanted, run: 2 }, policy), { kind: 'take_over', dead })
+  })
+})
+
+describe('a waiting job', () => {
+  test('starts its next attempt at once, whoever asks', () => {
+    assert.deepEqual(decideClaim(found(aWaitingRecord()), wanted, policy), { kind: 'next_attempt' })
+    assert.deepEqual(decideClaim(found(aWaitingRecord()), { ...wanted, owner: 'a' }, policy), { kind: 'next_attempt' })
+  })
+
+  test('in conflict with another payload is left alone', () => {
+    const other = { ...wanted, payloadHash: 'another payload' }
+    assert.deepEqual(decideClaim(found(aWaitingRecord()), other, policy), { kind: 'conflict' })
+  })
+
+  test('keeps a later run waiting and makes an earlier one history', () => {
+    const later = { ...wanted, run: 2 }
+    assert.deepEqual(decideClaim(found(aWaitingRecord()), later, policy), { kind: 'busy', retryInMs: 1_000 })
+    assert.deepEqual(decideClaim(found(aWaitingRecord({ run: 2 })), wanted, policy), { kind: 'superseded' })
+  })
+})
+
+describe('a settled job', () => {
+  for (const record of settledRecords) {
+    test(`that is ${record.status} is settled for the same run and for every lower one`, () => {
+      assert.deepEqual(decideClaim(found(record), wanted, policy), { kind: 'settled', record })
+      const third = { ...record, run: 3 }
+      assert.deepEqual(decideClaim(found(third), wanted, policy), { kind: 'settled', record: third })
+      assert.deepEqual(decideClaim(found(third), { ...wanted, run: 2 }, policy), { kind: 'settled', record: third })
+    })
+
+    test(`that is ${record.status} is settled for the claim that settled it`, () => {
+      const { owner } = record
+      assert.deepEqual(decideClaim(found(record), { ...wanted, owner }, policy), { kind: 'settled', record })
+    })
+
+    test(`that is ${record.status} is in conflict with another payload of its run, not of an earlier one`, () => {
+      const other = { ...wanted, payloadHash: 'another payload' }
+      assert.deepEqual(decideClaim(found(record), other, policy), { kind: 'conflict' })
+      const second = { ...record, run: 2 }
+      assert.deepEqual(decideClaim(found(second), other, policy), { kind: 'settled', record: second })
+    })
+  }
+
+  for (const record of replayable) {
+    test(`that is ${record.status} is opened by the next run, with the same payload or another`, () => {
+      assert.deepEqual(decideClaim(found(record), { ...wanted, run: 2 }, policy), { kind: 'next_run' })
+      const mended = { ...wanted, run: 2, payloadHash: 'another payload' }
+      assert.deepEqual(decideClaim(found(record), mended, policy), { kind: 'next_run' })
+    })
+
+    test(`that is ${record.status} cannot have been replayed to the run after the next`, () => {
+      assert.deepEqual(decideClaim(found(record), { ...wanted, run: 3 }, policy), { kind: 'impossible_run' })
+    })
+  }
+
+  test('that succeeded is settled for every later run: an answer is not paid for twice', () => {
+    for (const run of [2, 3, 1_000]) {
+      const decision = decideClaim(found(aSucceededRecord), { ...wanted, run }, policy)
+      assert.deepEqual(decision, { kind: 'settled', record: aSucceededRecord })
+    }
+  })
+})
+
+const anyWanted = fc.record({
+  run: fc.integer({ min: 1, max: 4 }),
+  payloadHash: fc.constantFrom(payloadHash, 'another payload'),
+  owner: fc.constantFrom('a', 'b', 'c'),
+})
+const anyPolicy: fc.Arbitrary<RetryPolicy> = fc.record({
+  maxAttempts: fc.integer({ min: 1, max: 3 }),
+  onUnknown: fc.constantFrom('retry', 'dead-letter'),
+})
+
+describe('two owners never run under one live lease', () => {
+  test('whatever a claim wants, a live lease of somebody else gives it nothing to run or write', () => {
+    const anyLiveLease = fc
+      .integer({ min: 1, max: 100_000 })
+      .chain((leaseMs) => fc.tuple(fc.constant(leaseMs), fc.integer({ min: -1_000, max: leaseMs - 1 })))
+    fc.assert(
+      fc.property(anyLiveLease, anyWanted, anyPolicy, fc.integer({ min: 1, max: 4 }), (lease, wish, rules, run) => {
+        const [leaseMs, ageMs] = lease
+        const record = aRunningRecord({ leaseMs, run, owner: 'the owner' })
+        const { kind } = decideClaim({ record, ageMs }, wish, rules)
+        assert.ok(['busy', 'conflict', 'superseded'].includes(kind), kind)
+      }),
+    )
+  })
+
+  test('in any history of claims, the one that runs is the only one whose lease lives', () => {
+    const anyStep = fc.record({ waitMs: fc.nat(150), wish: anyWanted, leaseMs: fc.integer({ min: 1, max: 100 }) })
+    fc.assert(
+      fc.property(fc.array(anyStep, { maxLength: 30 }), anyPolicy, (steps, rules) => {
+        let now = START
+        let record: JobRecord | undefined
+        let changedAt = now
+        const leases = new Map<string, number>()
+        for (const [i, { waitMs, wish, leaseMs }] of steps.entries()) {
+          now += waitMs
+          const owner = `${wish.owner}-${i}`
+          const job = aJob({ run: wish.run, payloadHash: wish.payloadHash })
+          const written = write(record, now - changedAt, aClaim({ job, owner, leaseMs, policy: rules, now }))
+          if (written === undefined) continue
+          record = written
+          changedAt = now
+          if (written.status === 'running') leases.set(owner, now + leaseMs)
+          assert.ok([...leases.values()].filter((endsAt) => endsAt > now).length <= 1)
+        }
+      }),
+    )
+  })
+})
+
+/** What a claim writes over the record that stands, if anything. */
+function write(
+  record: JobRecord | undefined,
+  ageMs: number,
+  request: ReturnType<typeof aClaim>,
+): RunningRecord | JobRecord | undefined {
+  if (record === undefined) return firstRecord(request)
+  const { job, owner, policy: rules, now } = request
+  const decision = decideClaim({ record, ageMs }, { run: job.run, payloadHash: job.payloadHash, owner }, rules)
+  if (decision.kind === 'next_attempt') return nextAttempt(record, request)
+  if (decision.kind === 'next_run') return nextRun(record, request)
+  if (decision.kind === 'take_over') return nextAttempt(withDeadAttempt(decision.dead, now), request)
+  if (decision.kind === 'give_up') {
+    return givenUp(decision.dead, owner, decision.reason, { now, expireAt: now + DAY_MS })
+  }
+  return undefined
+}
+
+describe('a closing write that was refused', () => {
+  test('is not ours to repeat when the record is gone', () => {
+    assert.equal(decideRefusedWrite(undefined, 'a'), 'not_ours')
+  })
+
+  test('is not ours to repeat when anybody else wrote the record, whatever became of it', () => {
+    for (const record of [aRunningRecord(), aWaitingRecord(), ...settledRecords]) {
+      assert.equal(decideRefusedWrite({ ...record, owner: 'b' }, 'a'), 'not_ours')
+    }
+  })
+
+  test('is repeated while the record is still running for its owner', () => {
+    assert.equal(decideRefusedWrite(aRunningRecord(), 'a'), 'again')
+  })
+
+  test('had been applied when its owner’s record runs no more', () => {
+    for (const record of [aWaitingRecord(), ...settledRecords]) assert.equal(decideRefusedWrite(record, 'a'), 'applied')
+  })
+})
+
+describe('the lease', () => {
+  test('is a quarter longer than the ask may take, rounded up', () => {
+    assert.equal(leaseFor(120_000), 150_000)
+    assert.equal(leaseFor(1), 2)
+    assert.equal(leaseFor(4), 5)
+    assert.equal(leaseFor(0), 0)
+  })
+
+  test('is never below zero: such a record could not be read again', () => {
+    assert.equal(leaseFor(-1), 0)
+    assert.equal(leaseFor(-8), 0)
+  })
+})

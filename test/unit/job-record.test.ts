@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { countedAttempts, isSettled, jobRecord } from '../../shared/job/record.ts'
+import {
+  aDeadLetteredRecord,
+  anExpiredRecord,
+  aRunningRecord,
+  aSucceededRecord,
+  aWaitingRecord,
+  START,
+} from '../support/job-builders.ts'
+
+const inParts = {
+  ...aSucceededRecord,
+  result: { in: 'parts', owner: 'a', count: 2, sha256: '00' },
+} as const
+const everyState = [
+  aRunningRecord(),
+  aWaitingRecord(),
+  aSucceededRecord,
+  inParts,
+  aDeadLetteredRecord(),
+  anExpiredRecord,
+]
+
+test('a record of every state is read back as it was written', () => {
+  for (const record of everyState) assert.deepEqual(jobRecord.parse(JSON.parse(JSON.stringify(record))), record)
+})
+
+test('a job without a model has a record without one', () => {
+  const { model: _, ...without } = aRunningRecord()
+  assert.deepEqual(jobRecord.parse(JSON.parse(JSON.stringify(without))), without)
+})
+
+test('succeeded, dead-lettered and expired jobs are settled; running and waiting ones are not', () => {
+  const settled = everyState.filter(isSettled).map(({ status }) => status)
+  assert.deepEqual(settled, ['succeeded', 'succeeded', 'dead_lettered', 'expired'])
+})
+
+describe('an impossible record is not read', () => {
+  const { leaseMs: _, ...withoutLease } = aRunningRecord()
+  const { error: __, ...withoutError } = aDeadLetteredRecord()
+  const impossible = {
+    'running without a lease': withoutLease,
+    'running under a lease below zero': { ...aRunningRecord(), leaseMs: -1 },
+    'dead-lettered without a reason': withoutError,
+    'dead-lettered for no reason we know': { ...aDeadLetteredRecord(), error: { kind: 'mood', message: '' } },
+    'succeeded without an answer': { ...aDeadLetteredRecord(), status: 'succeeded' },
+    'of no state we know': { ...aRunningRecord(), status: 'paused' },
+    'of no url we know': { ...aRunningRecord(), url: '/v1/files' },
+  }
+  for (const [what, record] of Object.entries(impossible)) {
+    test(what, () => assert.equal(jobRecord.safeParse(record).success, false))
+  }
+})
+
+test('the attempts that count are the ended ones of the present run', () => {
+  const ended = { owner: 'x', startedAt: START, endedAt: START }
+  const attempts = [
+    { run: 1, n: 1, ...ended },
+    { run: 2, n: 1, ...ended },
+    { run: 2, n: 2, ...ended },
+    { run: 2, n: 3, owner: 'a', startedAt: START },
+  ]
+  assert.equal(countedAttempts(aRunningRecord({ run: 2, attempts })), 2)
+  assert.equal(countedAttempts(aRunningRecord({ run: 1, attempts })), 1)
+  assert.equal(countedAttempts(aRunningRecord({ run: 3, attempts })), 0)
+})

@@ -1,0 +1,197 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, type TestContext, test } from 'node:test'
+import { openQueueReport } from '../../shared/queue/sqlite/queue-report.ts'
+import { openSqliteQueue } from '../../shared/queue/sqlite/sqlite-queue.ts'
+import { openSubscription } from '../../shared/queue/sqlite/subscription.ts'
+
+const T0 = 1_000_000
+const LEASE_MS = 60_000
+
+async function openAll(t: TestContext) {
+  const folder = await mkdtemp(join(tmpdir(), 'queue-'))
+  t.after(() => rm(folder, { recursive: true }))
+  const file = join(folder, 'state.db')
+  const queue = await openSqliteQueue(file, () => T0)
+  t.after(() => queue.close())
+  const subscription = await openSubscription(file)
+  t.after(() => subscription.close())
+  const report = await openQueueReport(file)
+  t.after(() => report.close())
+  const publish = (body: string, topic = 'jobs') =>
+    queue.publish(topic, { data: Buffer.from(body), attributes: { of: body } })
+  const pull = (now: number, max = 10) => subscription.pull({ topic: 'jobs', max, now, leaseMs: LEASE_MS })
+  const pullOne = async (now: number) => {
+    const [message] = await pull(now, 1)
+    assert.ok(message, 'a message is due')
+    return message
+  }
+  return { queue, subscription, report, publish, pull, pullOne }
+}
+
+describe('a pull', () => {
+  test('leases the oldest messages first, no more than asked for', async (t) => {
+    const { publish, pull } = await openAll(t)
+    const ids = [await publish('a'), await publish('b'), await publish('c')]
+    assert.deepEqual(
+      (await pull(T0, 2)).map(({ id }) => id),
+      ids.slice(0, 2),
+    )
+    assert.deepEqual(
+      (await pull(T0, 2)).map(({ id }) => id),
+      ids.slice(2),
+    )
+  })
+
+  test('gives nothing of another topic', async (t) => {
+    const { publish, pull } = await openAll(t)
+    await publish('a', 'events')
+    assert.deepEqual(await pull(T0), [])
+  })
+
+  test('does not give a leased message until the very millisecond its lease ends', async (t) => {
+    const { publish, pull } = await openAll(t)
+    const id = await publish('a')
+    await pull(T0)
+    assert.deepEqual(await pull(T0 + LEASE_MS - 1), [])
+    assert.equal((await pull(T0 + LEASE_MS)).at(0)?.id, id)
+  })
+
+  test('counts each delivery', async (t) => {
+    const { publish, pullOne } = await openAll(t)
+    await publish('a')
+    const attempts = [await pullOne(T0), await pullOne(T0 + LEASE_MS), await pullOne(T0 + 2 * LEASE_MS)]
+    assert.deepEqual(
+      attempts.map(({ attempt }) => attempt),
+      [1, 2, 3],
+    )
+  })
+})
+
+describe('a lease', () => {
+  test('its ack takes the message away for good', async (t) => {
+    const { publish, pull, pullOne, subscription } = await openAll(t)
+    await publish('a')
+    assert.equal(await subscription.ack(await pullOne(T0)), true)
+    assert.deepEqual(await pull(T0 + 10 * LEASE_MS), [])
+  })
+
+  test('its nack makes the message due when it says', async (t) => {
+    const { publish, pull, pullOne, subscription } = await openAll(t)
+    await publish('a')
+    assert.equal(await subscription.nack(await pullOne(T0), T0 + 500), true)
+    assert.deepEqual(await pull(T0 + 499), [])
+    assert.equal((await pull(T0 + 500)).length, 1)
+  })
+
+  test('a stale one changes nothing', async (t) => {
+    const { publish, pull, pullOne, subscription, report } = await openAll(t)
+    await publish('a')
+    const stale = await pullOne(T0)
+    const current = await pullOne(T0 + LEASE_MS)
+    assert.equal(await subscription.ack(stale), false)
+    assert.equal(await subscription.nack(stale, 0), false)
+    assert.equal(await subscription.deadLetter(stale, 'dead', {}, T0), false)
+    assert.deepEqual(await pull(T0 + LEASE_MS), [])
+    assert.deepEqual(await report.list('dead', { limit: 10 }), [])
+    assert.equal(await subscription.ack(current), true)
+  })
+
+  test('one that was given back is stale', async (t) => {
+    const { publish, pullOne, subscription } = await openAll(t)
+    await publish('a')
+    const lease = await pullOne(T0)
+    await subscription.nack(lease, T0 + 500)
+    assert.equal(await subscription.ack(lease), false)
+  })
+
+  test('one that ran out still acknowledges while nobody else has taken the message', async (t) => {
+    const { publish, pull, pullOne, subscription } = await openAll(t)
+    await publish('a')
+    const late = await pullOne(T0)
+    assert.equal(await subscription.ack(late), true)
+    assert.deepEqual(await pull(T0 + LEASE_MS), [])
+  })
+
+  test('reclaiming frees every lease of the topic and of no other', async (t) => {
+    const { publish, pull, subscription } = await openAll(t)
+    await publish('a')
+    await publish('b')
+    await publish('c', 'events')
+    const dead = await pull(T0)
+    await subscription.pull({ topic: 'events', max: 1, now: T0, leaseMs: LEASE_MS })
+    assert.equal(await subscription.reclaim('jobs', T0 + 1), 2)
+    assert.equal((await pull(T0 + 1)).length, 2)
+    for (const lease of dead) assert.equal(await subscription.ack(lease), false)
+    const events = await subscription.pull({ topic: 'events', max: 1, now: T0 + 1, leaseMs: LEASE_MS })
+    assert.deepEqual(events, [])
+  })
+})
+
+describe('a dead letter', () => {
+  test('is a new message of the other topic with the same data', async (t) => {
+    const { publish, pull, pullOne, subscription, report } = await openAll(t)
+    await publish('poison')
+    const lease = await pullOne(T0)
+    assert.equal(await subscription.deadLetter(lease, 'dead', { why: 'spent' }, T0 + 5), true)
+    assert.deepEqual(await pull(T0 + LEASE_MS), [])
+    const [dead, ...more] = await report.list('dead', { limit: 10 })
+    assert.deepEqual(more, [])
+    assert.notEqual(dead?.id, lease.id)
+    assert.deepEqual(
+      { ...dead, id: '', data: Buffer.from(dead?.data ?? []).toString() },
+      { id: '', attempt: 0, publishedAt: T0 + 5, attributes: { why: 'spent' }, data: 'poison' },
+    )
+  })
+})
+
+describe('the report', () => {
+  test('tells of each topic how many were published and what became of them', async (t) => {
+    const { publish, pull, pullOne, subscription, report } = await openAll(t)
+    for (const body of ['acked', 'dead', 'nacked', 'leased', 'waiting']) await publish(body)
+    await subscription.ack(await pullOne(T0))
+    await subscription.deadLetter(await pullOne(T0), 'dead', {}, T0)
+    await subscription.nack(await pullOne(T0), T0 + 1)
+    await pull(T0, 1)
+    const counts = { published: 5, waiting: 2, leased: 1, acked: 1, deadLettered: 1 }
+    assert.deepEqual(await report.counts('jobs', T0), counts)
+    assert.deepEqual(await report.counts('jobs', T0 + LEASE_MS), { ...counts, waiting: 3, leased: 0 })
+    assert.deepEqual(await report.topics(), ['dead', 'jobs'])
+  })
+
+  test('knows nothing of a topic that never was', async (t) => {
+    const { report } = await openAll(t)
+    const none = { published: 0, waiting: 0, leased: 0, acked: 0, deadLettered: 0 }
+    assert.deepEqual(await report.counts('nowhere', T0), none)
+  })
+
+  test('lists page by page', async (t) => {
+    const { publish, report } = await openAll(t)
+    const ids = [await publish('a'), await publish('b'), await publish('c')]
+    const first = await report.list('jobs', { limit: 2 })
+    const second = await report.list('jobs', { limit: 2, after: first.at(-1)?.id ?? '' })
+    assert.deepEqual(
+      [...first, ...second].map(({ id }) => id),
+      ids,
+    )
+  })
+
+  test('an acknowledged message’s id is never given again', async (t) => {
+    const { publish, pullOne, subscription } = await openAll(t)
+    const first = await publish('a')
+    await subscription.ack(await pullOne(T0))
+    assert.notEqual(await publish('b'), first)
+  })
+})
+
+test('a closed or unwritable file is unavailable', async (t) => {
+  const { queue, publish } = await openAll(t)
+  await queue.close()
+  await assert.rejects(publish('a'), { name: 'QueueError', code: 'unavailable' })
+  await assert.rejects(
+    openSqliteQueue('/nowhere/at/all.db', () => T0),
+    { name: 'QueueError', code: 'unavailable' },
+  )
+})
