@@ -1,0 +1,25 @@
+import { z } from 'zod'
+import type { SettledRecord } from '../shared/job/record.ts'
+
+const answerId = z.looseObject({ id: z.string().optional() })
+
+/**
+ * Writes a settled job as a line of an OpenAI Batch output file.
+ *
+ * `result`: the answer's JSON text, where the job succeeded.
+ */
+export function batchOutputLine(record: SettledRecord, result: string | undefined): string {
+  const attempt = record.attempts.at(-1)
+  const line = { id: `batch_req_${record.key}`, custom_id: record.id }
+  if (record.status !== 'succeeded') {
+    const { kind, code = kind, message, hint } = record.error
+    return JSON.stringify({
+      ...line,
+      response: null,
+      error: { code, message: [message, hint].filter(Boolean).join('. ') },
+    })
+  }
+  const body = answerId.parse(JSON.parse(result ?? 'null'))
+  const response = { status_code: attempt?.httpStatus ?? 200, request_id: attempt?.requestId ?? '', body }
+  return JSON.stringify({ ...line, response, error: null })
+}

@@ -1,0 +1,132 @@
+import { isSettled, type JobRecord } from '../../shared/job/record.ts'
+import type { Call } from './call-log.ts'
+
+/** What the stand-ins and the store tell of one batch. Nothing in it comes from the worker. */
+export interface Evidence {
+  /** How many jobs were submitted. */
+  readonly total: number
+  readonly records: readonly JobRecord[]
+  /** Pushes, as Pub/Sub logged them. */
+  readonly pushes: readonly Call[]
+  /** Requests for an answer, as Azure OpenAI logged them. */
+  readonly asks: readonly Call[]
+  /** Requests for a token, as Entra logged them. */
+  readonly exchanges: readonly Call[]
+  /** Names of the records whose message lies in the dead-letter topic. */
+  readonly deadLetterKeys: ReadonlySet<string>
+}
+
+export interface Accounts {
+  readonly jobs: number
+  readonly succeeded: number
+  readonly deadLettered: number
+  readonly pushes: number
+  /** Pushes of messages that were sent twice on purpose. */
+  readonly duplicates: number
+  /** Pushes that were answered with "again". */
+  readonly putOff: number
+  readonly modelCalls: number
+  readonly paidCalls: number
+  readonly throttledCalls: number
+  readonly tokenExchanges: number
+  readonly failedExchanges: number
+  /** Attempts that were sent and of which nobody knows whether they were billed. */
+  readonly unknownOutcomes: number
+  readonly promptTokens: number
+  readonly completionTokens: number
+  /** Milliseconds a delivery took beyond the model's own time; absent without a delivery to measure it by. */
+  readonly addedLatencyMs: { readonly p50: number; readonly p95: number } | undefined
+  /** Everything that does not add up. */
+  readonly problems: readonly string[]
+}
+
+/** Draws up the accounts of a batch, and says what does not add up in them. */
+export function account(evidence: Evidence): Accounts {
+  const { total, records, pushes, asks, exchanges } = evidence
+  const asksOf = Map.groupBy(asks, keyOf)
+  const paid = asks.filter(isPaid)
+  const unknown = records.reduce((sum, record) => sum + unknownAttempts(record), 0)
+  return {
+    jobs: total,
+    succeeded: countStatus(records, 'succeeded'),
+    deadLettered: countStatus(records, 'dead_lettered'),
+    pushes: pushes.length,
+    duplicates: pushes.filter(({ detail }) => detail['duplicate'] === true).length,
+    putOff: pushes.filter(({ detail }) => detail['acked'] === false).length,
+    modelCalls: asks.length,
+    paidCalls: paid.length,
+    throttledCalls: asks.filter(({ status }) => status === 429).length,
+    tokenExchanges: exchanges.filter(({ status }) => status === 200).length,
+    failedExchanges: exchanges.filter(({ status }) => status !== 200).length,
+    unknownOutcomes: unknown,
+    promptTokens: sum(paid, 'promptTokens'),
+    completionTokens: sum(paid, 'completionTokens'),
+    addedLatencyMs: addedLatency(records, pushes, asksOf),
+    problems: [
+      ...missing(evidence),
+      ...records.flatMap((record) => doubts(record, asksOf.get(record.key) ?? [], evidence)),
+    ],
+  }
+}
+
+function missing({ total, records }: Evidence): string[] {
+  const lost = total - records.length
+  if (lost === 0) return []
+  return [lost > 0 ? `${lost} of ${total} jobs have no record` : `${-lost} records belong to no submitted job`]
+}
+
+/** What is wrong with one job. */
+function doubts(record: JobRecord, asks: readonly Call[], { pushes, deadLetterKeys }: Evidence): string[] {
+  if (!isSettled(record)) return [`"${record.id}" is ${record.status}, though its message is gone`]
+  const found: string[] = []
+  const paid = asks.filter(isPaid).length
+  const unknown = unknownAttempts(record)
+  if (paid > 1 + unknown) found.push(`"${record.id}" was paid for ${paid} times, with ${unknown} unknown outcomes`)
+  if (record.status === 'succeeded' && paid === 0) found.push(`"${record.id}" has an answer that no model gave`)
+  if (record.status === 'dead_lettered' && !deadLetterKeys.has(record.key)) {
+    found.push(`"${record.id}" is dead-lettered, and its message is not in the dead-letter topic`)
+  }
+  const acked = pushes.some(({ detail }) => detail['dataSha256'] === record.payloadHash && detail['acked'] === true)
+  if (!acked) found.push(`"${record.id}" was never acknowledged`)
+  return found
+}
+
+/** The record's name, by which the worker names its requests to Azure: KEY.RUN.ATTEMPT. */
+function keyOf({ detail }: Call): string {
+  return String(detail['clientRequestId']).split('.', 1).join()
+}
+
+function isPaid({ detail }: Call): boolean {
+  return detail['billed'] === true
+}
+
+function unknownAttempts({ attempts }: JobRecord): number {
+  return attempts.filter(({ outcome }) => outcome === 'unknown').length
+}
+
+function countStatus(records: readonly JobRecord[], status: JobRecord['status']): number {
+  return records.filter((record) => record.status === status).length
+}
+
+function sum(calls: readonly Call[], name: string): number {
+  return calls.reduce((total, { detail }) => total + Number(detail[name] ?? 0), 0)
+}
+
+/** Of the jobs that were pushed once and asked once: there the two logs tell of the same request. */
+function addedLatency(records: readonly JobRecord[], pushes: readonly Call[], asksOf: ReadonlyMap<string, Call[]>) {
+  const pushesOf = Map.groupBy(pushes, ({ detail }) => String(detail['dataSha256']))
+  const added = records
+    .flatMap(({ key, payloadHash }) => {
+      const [push, ...otherPushes] = pushesOf.get(payloadHash) ?? []
+      const [ask, ...otherAsks] = asksOf.get(key) ?? []
+      if (push === undefined || ask === undefined || otherPushes.length + otherAsks.length > 0) return []
+      return [push.durationMs - ask.durationMs]
+    })
+    .sort((a, b) => a - b)
+  const [p50, p95] = [quantile(added, 0.5), quantile(added, 0.95)]
+  return p50 === undefined || p95 === undefined ? undefined : { p50, p95 }
+}
+
+function quantile(sorted: readonly number[], share: number): number | undefined {
+  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]
+}

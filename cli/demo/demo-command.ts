@@ -1,0 +1,21 @@
+import { Command, InvalidArgumentError } from 'commander'
+import { runDemo } from './demo.ts'
+
+/** `promptbridge demo`: the whole way of a job, on this machine, with nothing but this package. */
+export function demoCommand(): Command {
+  return new Command('demo')
+    .description('summarise the READMEs of the installed packages, on stand-ins for Google Cloud and Azure')
+    .option('--documents <n>', 'at most so many documents', wholeNumber)
+    .option('--folder <path>', 'where the demo keeps its state', '.promptbridge')
+    .option('--results <file>', 'where to write the results, as an OpenAI Batch output file', 'demo-results.jsonl')
+    .option('--json', 'print the accounts as JSON; progress goes to standard error')
+    .exitOverride()
+    .action(async (options) => {
+      process.exitCode = await runDemo(options)
+    })
+}
+
+function wholeNumber(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('It must be a whole number, 1 or more.')
+  return Number(text)
+}

@@ -1,0 +1,101 @@
+import { join } from 'node:path'
+import { createJobReader } from '../../shared/store/job-reader.ts'
+import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
+import { startLocalSystem } from '../local-system.ts'
+import { account } from './account.ts'
+import { summaryJobs } from './demo-jobs.ts'
+import { openDemoState } from './demo-state.ts'
+import { findDocuments } from './documents.ts'
+import { gatherEvidence } from './evidence.ts'
+import { placeFaults } from './faults.ts'
+import { introduction, printDemo, stopped } from './print-demo.ts'
+import { createProgress } from './progress.ts'
+import { submit } from './submit.ts'
+import { untilDone } from './until-done.ts'
+import { writeResults } from './write-results.ts'
+
+const PACKAGES = join(import.meta.dirname, '../../node_modules')
+const TOPICS = { jobsTopic: 'jobs', deadLetterTopic: 'dead-letter' }
+
+/** Quick enough to watch: the model takes a moment, and what was put off comes again soon. */
+const STAND_INS = {
+  maxOutstanding: 40,
+  ackDeadlineMs: 60_000,
+  retry: { minBackoffMs: 200, maxBackoffMs: 3_000 },
+  contextWindow: 128_000,
+  latency: { baseMs: 250, perOutputTokenMs: 3, spread: 0.4 },
+  // A token with less than 30 s left is not used any more, so each of these lives for six: there are several exchanges.
+  tokenLifetimeSeconds: 36,
+}
+/** A token is about four bytes, so this is more than the model's context holds. */
+const TOO_MANY_BYTES = 4 * STAND_INS.contextWindow + 10_000
+/** A worker that was killed holds its leases for a quarter more than the model's time. */
+const WORKER = { ACK_DEADLINE_SECONDS: '60', MODEL_TIMEOUT_SECONDS: '10', MAX_ATTEMPTS: '10' }
+const EXIT_INTERRUPTED = 130
+
+export interface DemoOptions {
+  readonly documents?: number
+  readonly folder: string
+  readonly results: string
+  readonly json?: true
+}
+
+/** Runs one batch through the real worker. Resolves with the exit code: 0 only when every job is accounted for. */
+export async function runDemo(options: DemoOptions): Promise<number> {
+  await using opened = new AsyncDisposableStack()
+  const interrupted = listenForInterrupt(opened)
+  const out = options.json ? process.stderr : process.stdout
+  const state = opened.adopt(await openDemoState(options.folder, Date.now()), ({ batches }) => batches.close())
+  const { folder, file, batch, goesOn } = state
+  out.write(introduction(batch.name, goesOn))
+  const settings = { folder, state: file, ...TOPICS, standIns: STAND_INS, worker: WORKER }
+  const system = opened.adopt(await startLocalSystem(settings), (running) => running.stop())
+  const store = opened.adopt(await openSqliteDocuments(file, Date.now), (records) => records.close())
+  const reader = createJobReader(store)
+  await placeFaults(system)
+
+  const documents = findDocuments(PACKAGES).slice(0, options.documents)
+  const purposes = { model: system.model, filteredPhrase: system.filteredPhrase, tooManyBytes: TOO_MANY_BYTES }
+  const total = await submit(state, TOPICS.jobsTopic, summaryJobs(documents, purposes))
+  const progress = createProgress(out, total)
+  const done = untilDone(system.control.push, async () => progress.show(await reader.countByStatus(batch.name)))
+  const end = await Promise.race([done, interrupted, system.broken])
+  progress.end()
+  if (end === 'interrupted') {
+    out.write(stopped())
+    return EXIT_INTERRUPTED
+  }
+  await system.stopWorker()
+
+  const { deadLetterTopic } = TOPICS
+  const { control } = system
+  const evidence = await gatherEvidence({ control, reader, file, deadLetterTopic, batch: batch.name, total })
+  const accounts = account(evidence)
+  await writeResults(options.results, reader, evidence.records)
+  await state.batches.complete(batch.name, Date.now())
+  if (options.json) process.stdout.write(`${JSON.stringify({ batch: batch.name, ...accounts })}\n`)
+  else
+    out.write(
+      await printDemo({
+        accounts,
+        documents,
+        records: evidence.records,
+        reader,
+        batch: batch.name,
+        file,
+        results: options.results,
+      }),
+    )
+  return accounts.problems.length === 0 ? 0 : 1
+}
+
+/** The second interrupt ends the process as it would any other. */
+function listenForInterrupt(opened: AsyncDisposableStack): Promise<'interrupted'> {
+  const { promise, resolve } = Promise.withResolvers<'interrupted'>()
+  const interrupt = () => resolve('interrupted')
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, interrupt)
+    opened.defer(() => void process.off(signal, interrupt))
+  }
+  return promise
+}

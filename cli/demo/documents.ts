@@ -1,0 +1,27 @@
+import { createHash } from 'node:crypto'
+import { globSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/** A text that somebody else wrote. */
+export interface Document {
+  /** Where it lies below the packages' folder. */
+  readonly name: string
+  readonly text: string
+}
+
+/** READMEs longer than this are collections rather than documents. */
+const MAX_BYTES = 200_000
+const MIN_BYTES = 40
+
+/** Finds the README files of installed packages: real documents, each only once, in order of their names. */
+export function findDocuments(folder: string): Document[] {
+  const names = globSync('**/{README,readme,Readme}.{md,markdown,MD}', { cwd: folder }).sort()
+  const seen = new Set<string>()
+  return names.flatMap((name) => {
+    const bytes = readFileSync(join(folder, name))
+    const hash = createHash('sha256').update(bytes).digest('base64')
+    if (seen.has(hash) || bytes.length < MIN_BYTES || bytes.length > MAX_BYTES) return []
+    seen.add(hash)
+    return [{ name, text: bytes.toString('utf8').toWellFormed() }]
+  })
+}

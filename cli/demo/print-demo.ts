@@ -1,0 +1,78 @@
+import { relative } from 'node:path'
+import { styleText } from 'node:util'
+import type { JobRecord } from '../../shared/job/record.ts'
+import type { JobReader } from '../../shared/store/job-store.ts'
+import type { Accounts } from './account.ts'
+import { FILTERED_ID } from './demo-jobs.ts'
+import type { Document } from './documents.ts'
+import { printAccounts } from './print-accounts.ts'
+import { printFailures, printSummary } from './print-samples.ts'
+
+export interface DemoOutcome {
+  readonly accounts: Accounts
+  readonly documents: readonly Document[]
+  readonly records: readonly JobRecord[]
+  readonly reader: JobReader
+  readonly batch: string
+  readonly file: string
+  readonly results: string
+}
+
+export function introduction(batch: string, goesOn: boolean): string {
+  const begun = goesOn
+    ? `Going on with ${batch}, which was stopped.`
+    : `${batch}: a summary of each README below node_modules.`
+  return `
+${styleText('bold', 'Promptbridge demo')}  ${begun}
+  The worker and the protocols are real; Pub/Sub, Entra and Azure OpenAI are stand-ins on this machine.
+  Some of what they do goes wrong on purpose: 5 % of the messages come twice, Entra fails now and then, and so
+  does the model, before or after it was paid.
+
+`
+}
+
+export function stopped(): string {
+  return `
+  Stopped. Jobs that were running are finished or given back. Start the demo again and it goes on from here.
+
+`
+}
+
+/** Everything a finished demo says. */
+export async function printDemo({
+  accounts,
+  documents,
+  records,
+  reader,
+  batch,
+  file,
+  results,
+}: DemoOutcome): Promise<string> {
+  const { problems } = accounts
+  const verdict =
+    problems.length === 0
+      ? styleText('green', '  ✓ Every job is accounted for, and none was paid for twice beyond the unknown outcomes.\n')
+      : problems.map((problem) => styleText('red', `  ✗ ${problem}\n`)).join('')
+  return `
+${printAccounts(accounts)}
+${verdict}
+${section('One summary beside its source')}${await printSummary(documents, records, reader)}
+  (The stand-in for the model picks sentences from the document; a real model would write its own.)
+
+${section('Two that failed on purpose')}${printFailures(records)}
+${section('Results')}  ${results}, in the form of an OpenAI Batch output file
+
+${section('Try next')}  npm run promptbridge -- show ${quoted(FILTERED_ID)} --batch ${batch} --store sqlite:${relative('.', file)}
+  npm run demo -- --documents 40     and press Ctrl-C in the middle, then start it again
+  npm test
+
+`
+}
+
+function section(title: string): string {
+  return `${styleText('bold', title)}\n`
+}
+
+function quoted(text: string): string {
+  return `'${text}'`
+}

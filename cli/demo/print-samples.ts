@@ -1,0 +1,64 @@
+import { styleText } from 'node:util'
+import { z } from 'zod'
+import type { JobRecord } from '../../shared/job/record.ts'
+import type { JobReader } from '../../shared/store/job-store.ts'
+import { FILTERED_ID, TOO_LONG_ID } from './demo-jobs.ts'
+import type { Document } from './documents.ts'
+
+const WIDTH = 96
+const SOURCE_LINES = 6
+
+/** One summary beside its source: the document that is shortest of those with a summary of some length. */
+export async function printSummary(
+  documents: readonly Document[],
+  records: readonly JobRecord[],
+  reader: JobReader,
+): Promise<string> {
+  for (const document of documents) {
+    const record = records.find(({ id }) => id === document.name)
+    if (record?.status !== 'succeeded') continue
+    const summary = summaryIn(await reader.readResult(record))
+    if (summary === undefined || summary.length < 80 || document.text.length > 8_000) continue
+    return [
+      styleText('bold', document.name),
+      ...excerpt(document.text).map((line) => styleText('dim', `  │ ${line}`)),
+      ...wrap(summary).map((line) => `  ${line}`),
+      '',
+    ].join('\n')
+  }
+  return ''
+}
+
+/** The two that had to fail, and why they did. */
+export function printFailures(records: readonly JobRecord[]): string {
+  return [FILTERED_ID, TOO_LONG_ID]
+    .flatMap((id) => {
+      const record = records.find((found) => found.id === id)
+      if (record?.status !== 'dead_lettered') return []
+      const { code, kind, hint = '' } = record.error
+      return [`  ${styleText('bold', id)}  ${code ?? kind}\n`, ...wrap(hint).map((line) => `    ${line}\n`)]
+    })
+    .join('')
+}
+
+const answer = z.object({ choices: z.tuple([z.object({ message: z.object({ content: z.string() }) })]) })
+
+function summaryIn(result: string | undefined): string | undefined {
+  const parsed = answer.safeParse(JSON.parse(result ?? 'null'))
+  return parsed.data?.choices[0].message.content.replaceAll(/\s+/g, ' ')
+}
+
+function excerpt(text: string): string[] {
+  const lines = text.split('\n').filter((line) => line.trim() !== '')
+  return [...lines.slice(0, SOURCE_LINES).map((line) => line.slice(0, WIDTH)), '…']
+}
+
+function wrap(text: string): string[] {
+  const lines = ['']
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1) ?? ''
+    if (line.length + word.length < WIDTH) lines[lines.length - 1] = line === '' ? word : `${line} ${word}`
+    else lines.push(word)
+  }
+  return lines
+}

@@ -1,0 +1,49 @@
+import type { StatusCounts } from '../../shared/store/job-store.ts'
+
+/** Shows how far a batch is. */
+export interface Progress {
+  show(counts: StatusCounts): void
+  /** Leaves what is shown standing. */
+  end(): void
+}
+
+const BAR_WIDTH = 32
+/** A line in a log for each tenth of the way. */
+const PLAIN_STEPS = 10
+
+/** A bar that is drawn anew on a terminal, and a plain line now and then everywhere else. */
+export function createProgress(out: NodeJS.WriteStream, total: number): Progress {
+  return out.isTTY ? createBar(out, total) : createLines(out, total)
+}
+
+function createBar(out: NodeJS.WriteStream, total: number): Progress {
+  return {
+    show(counts) {
+      const full = Math.round((settledIn(counts) / total) * BAR_WIDTH)
+      out.write(`\r  ${'█'.repeat(full)}${'░'.repeat(BAR_WIDTH - full)} ${describe(counts, total)}\x1b[K`)
+    },
+    end: () => void out.write('\n'),
+  }
+}
+
+function createLines(out: NodeJS.WriteStream, total: number): Progress {
+  let shown = -1
+  return {
+    show(counts) {
+      const step = Math.floor((settledIn(counts) / total) * PLAIN_STEPS)
+      if (step === shown) return
+      shown = step
+      out.write(`  ${describe(counts, total)}\n`)
+    },
+    end: () => undefined,
+  }
+}
+
+function settledIn({ succeeded = 0, dead_lettered = 0, expired = 0 }: StatusCounts): number {
+  return succeeded + dead_lettered + expired
+}
+
+function describe(counts: StatusCounts, total: number): string {
+  const { running = 0, waiting = 0, dead_lettered = 0 } = counts
+  return `${settledIn(counts)}/${total} settled, ${running} running, ${waiting} waiting, ${dead_lettered} dead-lettered`
+}

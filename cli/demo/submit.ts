@@ -1,0 +1,23 @@
+import { openSqliteQueue } from '../../shared/queue/sqlite/sqlite-queue.ts'
+import type { BatchLine } from './demo-jobs.ts'
+import type { DemoState } from './demo-state.ts'
+
+/** Publishes the jobs of a batch that is not sealed yet, and seals it. Resolves with how many jobs the batch has. */
+export async function submit(
+  { batch, batches, file }: DemoState,
+  topic: string,
+  lines: readonly BatchLine[],
+): Promise<number> {
+  if (batch.status === 'sealed') return batch.total
+  const queue = await openSqliteQueue(file, Date.now)
+  try {
+    const attributes = { batch: batch.name }
+    const messages = lines.map((line) => ({ data: Buffer.from(JSON.stringify(line)), attributes }))
+    // Stopped in the middle, it publishes all of them again: the same id is the same job.
+    await queue.publishAll(topic, messages)
+    await batches.seal(batch.name, lines.length)
+    return lines.length
+  } finally {
+    await queue.close()
+  }
+}

@@ -1,0 +1,15 @@
+import { createWriteStream } from 'node:fs'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { isSettled, type JobRecord } from '../../shared/job/record.ts'
+import type { JobReader } from '../../shared/store/job-store.ts'
+import { batchOutputLine } from '../batch-output.ts'
+
+/** Writes the settled jobs of a batch as an OpenAI Batch output file, in order of their ids. */
+export async function writeResults(path: string, reader: JobReader, records: readonly JobRecord[]): Promise<void> {
+  const settled = records.filter(isSettled).toSorted((a, b) => (a.id < b.id ? -1 : 1))
+  async function* lines() {
+    for (const record of settled) yield `${batchOutputLine(record, await reader.readResult(record))}\n`
+  }
+  await pipeline(Readable.from(lines()), createWriteStream(path))
+}

@@ -1,0 +1,25 @@
+import { Command, CommanderError } from 'commander'
+import { demoCommand } from './demo/demo-command.ts'
+import { showCommand } from './show.ts'
+
+const MISUSE = 2
+
+const program = new Command('promptbridge')
+  .description('Runs large numbers of prompts on Azure OpenAI from Google Cloud, without an API key.')
+  .exitOverride()
+  .configureHelp({ showGlobalOptions: true })
+  .addCommand(demoCommand())
+  .addCommand(showCommand())
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  process.exitCode = exitCodeOf(error)
+}
+
+/** 0 for help that was asked for, 2 for misuse, 1 for everything that failed. */
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : MISUSE
+  process.stderr.write(`promptbridge: ${error instanceof Error ? error.message : String(error)}\n`)
+  return 1
+}
