@@ -2,30 +2,55 @@ import { DatabaseSync } from 'node:sqlite'
 import pRetry from 'p-retry'
 
 const SQLITE_BUSY = 5
-const OPEN_TIMEOUT_MS = 5_000
 const BUSY_TIMEOUT_MS = 2
 const GIVE_UP_AFTER_MS = 5_000
+const OPEN_PAUSE_MS = 3
+const OPEN_TRIES = GIVE_UP_AFTER_MS / (BUSY_TIMEOUT_MS + OPEN_PAUSE_MS)
 
 export type Durability = 'FULL' | 'NORMAL'
 
 /**
  * Opens a database file that several processes share.
  *
- * FULL: a commit survives a power cut. NORMAL: it survives the end of the process, not a power cut.
+ * FULL: a commit survives a power cut. NORMAL: it survives the end of the process, not a power cut. Blocks while
+ * another process makes the file; throws SQLite's own error after 5 s of it.
  */
-export function openSqlite(path: string, durability: Durability): DatabaseSync {
-  const db = new DatabaseSync(path, { timeout: OPEN_TIMEOUT_MS })
-  db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durability}; PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
-  return db
+export function openSqlite(path: string, durability: Durability, pause = blockBriefly): DatabaseSync {
+  const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS })
+  try {
+    useWriteAheadLog(db, pause)
+    db.exec(`PRAGMA synchronous = ${durability}`)
+    return db
+  } catch (error) {
+    db.close()
+    throw error
+  }
+}
+
+/** While another process makes the same fresh file, SQLite refuses this at once, whatever the timeout. */
+function useWriteAheadLog(db: DatabaseSync, pause: () => void): void {
+  for (let tries = 1; ; tries += 1) {
+    try {
+      db.exec('PRAGMA journal_mode = WAL')
+      return
+    } catch (error) {
+      if (!isBusy(error) || tries >= OPEN_TRIES) throw error
+      pause()
+    }
+  }
+}
+
+function blockBriefly(): void {
+  Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, OPEN_PAUSE_MS)
 }
 
 /**
  * Runs one short unit of work in a write transaction and tries again while another process holds the lock.
  *
  * node:sqlite blocks the event loop for as long as its busy timeout lasts, so the timeout is kept at 2 ms and the
- * wait happens between tries. Rejects with SQLite's own error after 5 s of a busy database.
+ * wait happens between tries. Rejects with SQLite's own error after `giveUpAfterMs` of a busy database.
  */
-export async function inTransaction<T>(db: DatabaseSync, work: () => T): Promise<T> {
+export async function inTransaction<T>(db: DatabaseSync, work: () => T, giveUpAfterMs = GIVE_UP_AFTER_MS): Promise<T> {
   return whenFree(() => {
     db.exec('BEGIN IMMEDIATE')
     try {
@@ -36,18 +61,18 @@ export async function inTransaction<T>(db: DatabaseSync, work: () => T): Promise
       if (db.isTransaction) db.exec('ROLLBACK')
       throw error
     }
-  })
+  }, giveUpAfterMs)
 }
 
 /** Runs one statement, or a few, and tries again while the database is busy. */
-export async function whenFree<T>(work: () => T): Promise<T> {
+export async function whenFree<T>(work: () => T, giveUpAfterMs = GIVE_UP_AFTER_MS): Promise<T> {
   return pRetry(work, {
     retries: 1_000,
     minTimeout: 1,
     factor: 1.5,
     maxTimeout: 25,
     randomize: true,
-    maxRetryTime: GIVE_UP_AFTER_MS,
+    maxRetryTime: giveUpAfterMs,
     shouldRetry: ({ error }) => isBusy(error),
   })
 }

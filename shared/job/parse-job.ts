@@ -29,15 +29,21 @@ const metadataKey = z
   .max(64)
   .refine((key) => isWellFormed(key) && !/^__.*__$/s.test(key))
 
+/** An event carries metadata as attributes, whose values have at most 1,024 bytes. */
+const metadataValue = z
+  .string()
+  .refine(
+    (value) => isWellFormed(value) && new TextEncoder().encode(value).length <= 1_024,
+    'has more than 1,024 bytes, or half a surrogate pair',
+  )
+
 const common = {
   id: jobId.optional(),
   custom_id: jobId.optional(),
   batch: batchName.optional(),
   deadline: z.iso.datetime({ offset: true }).optional(),
   metadata: withoutProto(
-    z
-      .record(metadataKey, z.string().max(1_024).refine(isWellFormed, HALF_A_PAIR))
-      .refine((map) => Object.keys(map).length <= 16, 'has more than 16 entries'),
+    z.record(metadataKey, metadataValue).refine((map) => Object.keys(map).length <= 16, 'has more than 16 entries'),
   ).optional(),
 }
 
@@ -68,7 +74,11 @@ const promptJob = z
   }))
 
 const jobAttributes = z.looseObject({
-  'pb-run': z.coerce.number().int().min(1).max(1_000_000).default(1),
+  'pb-run': z
+    .string()
+    .regex(/^[1-9]\d{0,5}$/, 'is not a whole number from 1 to 999999')
+    .default('1')
+    .transform(Number),
   batch: batchName.optional(),
 })
 

@@ -1,5 +1,5 @@
 import { decideClaim, decideRefusedWrite } from '../job/claim.ts'
-import type { JobRecord, RunningRecord, SettledRecord, StoredResult } from '../job/record.ts'
+import { isSettled, type JobRecord, type RunningRecord, type SettledRecord, type StoredResult } from '../job/record.ts'
 import type { ClaimRequest, ClaimResult, Ending, Held, JobStore } from './job-store.ts'
 import {
   ended,
@@ -40,8 +40,8 @@ export function createJobStore(documents: RecordDocuments, resultTtlMs: number):
 
     async settle(held, ending, now) {
       const record = await endedRecord(documents, held.record, ending, { now, expireAt: now + resultTtlMs })
-      const written = await closeClaim(documents, held, record)
-      return written ? { kind: 'settled', record } : { kind: 'dropped' }
+      const stands = await closeClaim(documents, held, record)
+      return stands !== undefined && isSettled(stands) ? { kind: 'settled', record: stands } : { kind: 'dropped' }
     },
 
     async release(held, release, now) {
@@ -101,14 +101,16 @@ function run(record: RunningRecord, revision: string): ClaimResult {
   return { kind: 'run', held: { record, revision } }
 }
 
-/** Writes a claim's last word. False: the claim is not ours any more, and nothing was written. */
-async function closeClaim(documents: RecordDocuments, held: Held, record: JobRecord): Promise<boolean> {
+/** Writes a claim's last word and gives the record that stands; none, when the claim is not ours any more. */
+async function closeClaim(documents: RecordDocuments, held: Held, record: JobRecord): Promise<JobRecord | undefined> {
   const written = await documents.replace(record, held.revision)
-  if (written.kind === 'written') return true
+  if (written.kind === 'written') return record
   const found = await documents.read(record.key)
   const decision = decideRefusedWrite(found?.record, held.record.owner)
-  if (decision !== 'again' || found === undefined) return decision === 'applied'
-  return (await documents.replace(record, found.revision)).kind === 'written'
+  // An earlier try of this write was applied: what it wrote is what everybody else has read.
+  if (decision === 'applied') return found?.record
+  if (decision === 'not_ours' || found === undefined) return undefined
+  return (await documents.replace(record, found.revision)).kind === 'written' ? record : undefined
 }
 
 async function endedRecord(

@@ -311,14 +311,19 @@ describe('data nested deeply', () => {
   })
 })
 
+test('metadata is limited in bytes, not in characters: it is carried as an attribute', () => {
+  jobOf({ ...request, metadata: { row: 'é'.repeat(512) } })
+  assert.match(problemOf({ ...request, metadata: { row: `${'é'.repeat(512)}x` } }), /^metadata\.row: /)
+})
+
 describe('the attributes', () => {
   test('pb-run is the run, and 1 when absent', () => {
     assert.equal(jobOf(request).run, 1)
     assert.equal(jobOf(request, { 'pb-run': '1' }).run, 1)
-    assert.equal(jobOf(request, { 'pb-run': '1000000' }).run, 1_000_000)
+    assert.equal(jobOf(request, { 'pb-run': '999999' }).run, 999_999)
   })
 
-  for (const run of ['', '0', '-1', '1.5', 'two', 'Infinity', 'NaN', '1000001']) {
+  for (const run of ['', '0', '-1', '1.5', 'two', 'Infinity', 'NaN', '1000000', '0x10', '1e3', ' 1 ', '01']) {
     test(`pb-run “${run}” is refused`, () => assert.match(problemOf(request, { 'pb-run': run }), /^attribute pb-run: /))
   }
 

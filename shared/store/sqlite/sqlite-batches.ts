@@ -1,6 +1,8 @@
+import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
-import { inTransaction, openSqlite, whenFree } from '../../sqlite.ts'
+import { whenFree } from '../../sqlite.ts'
 import type { Batch, BatchStore } from '../batch-store.ts'
+import { openTables } from './open-tables.ts'
 import { translated } from './translated.ts'
 
 const SCHEMA = `
@@ -13,12 +15,11 @@ const SCHEMA = `
 `
 
 /** Keeps batches in the file that holds the records. Rejects with StoreError. */
-export async function openSqliteBatches(path: string): Promise<BatchStore> {
-  const db = await translated(async () => {
-    const opened = openSqlite(path, 'FULL')
-    await inTransaction(opened, () => opened.exec(SCHEMA))
-    return opened
-  })
+export function openSqliteBatches(path: string): Promise<BatchStore> {
+  return openTables(path, (db) => db.exec(SCHEMA), batchTable)
+}
+
+function batchTable(db: DatabaseSync): Omit<BatchStore, 'close'> {
   const insert = db.prepare('INSERT INTO promptBatches (name, createdAt) VALUES (?, ?)')
   const seal = db.prepare('UPDATE promptBatches SET total = ? WHERE name = ?')
   const complete = db.prepare('UPDATE promptBatches SET completedAt = ? WHERE name = ?')
@@ -30,14 +31,7 @@ export async function openSqliteBatches(path: string): Promise<BatchStore> {
     open: (name, now) => write(() => insert.run(name, now)),
     seal: (name, total) => write(() => seal.run(total, name)),
     complete: (name, now) => write(() => complete.run(now, name)),
-    latest: () =>
-      translated(() =>
-        whenFree(() => {
-          const row = latest.get()
-          return row === undefined ? undefined : toBatch(row)
-        }),
-      ),
-    close: () => db.close(),
+    latest: () => translated(() => whenFree(() => toBatch(latest.get()))),
   }
 }
 
@@ -48,7 +42,8 @@ const batchRow = z.object({
   completedAt: z.number().nullable(),
 })
 
-function toBatch(row: unknown): Batch {
+function toBatch(row: unknown): Batch | undefined {
+  if (row === undefined) return undefined
   const { name, createdAt, total, completedAt } = batchRow.parse(row)
   if (total === null) return { status: 'open', name, createdAt }
   if (completedAt === null) return { status: 'sealed', name, createdAt, total }

@@ -1,8 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
 import { isSettled, type JobRecord, jobRecord } from '../../job/record.ts'
-import { inTransaction, openSqlite, whenFree } from '../../sqlite.ts'
+import { whenFree } from '../../sqlite.ts'
 import type { RecordDocuments, Write } from '../record-documents.ts'
+import { openTables } from './open-tables.ts'
 import { translated } from './translated.ts'
 
 const SCHEMA = `
@@ -36,19 +37,18 @@ export interface SqliteDocuments extends RecordDocuments {
  * `now` is the store's clock, in epoch milliseconds: leases are judged by it alone. What has expired is deleted at
  * opening. Rejects with StoreError.
  */
-export async function openSqliteDocuments(path: string, now: () => number): Promise<SqliteDocuments> {
-  const db = await translated(() => open(path, now()))
-  return { ...recordTable(db, now), ...partTable(db), close: () => db.close() }
+export function openSqliteDocuments(path: string, now: () => number): Promise<SqliteDocuments> {
+  return openTables(
+    path,
+    (db) => makeTables(db, now()),
+    (db) => ({ ...recordTable(db, now), ...partTable(db) }),
+  )
 }
 
-async function open(path: string, at: number): Promise<DatabaseSync> {
-  const db = openSqlite(path, 'FULL')
-  await inTransaction(db, () => {
-    db.exec(SCHEMA)
-    db.prepare('DELETE FROM promptJobs WHERE expireAt < ?').run(at)
-    db.prepare('DELETE FROM promptJobParts WHERE expireAt < ?').run(at)
-  })
-  return db
+function makeTables(db: DatabaseSync, at: number): void {
+  db.exec(SCHEMA)
+  db.prepare('DELETE FROM promptJobs WHERE expireAt < ?').run(at)
+  db.prepare('DELETE FROM promptJobParts WHERE expireAt < ?').run(at)
 }
 
 function recordTable(db: DatabaseSync, now: () => number): Omit<RecordDocuments, 'writePart' | 'readParts'> {
@@ -93,13 +93,23 @@ function partTable(db: DatabaseSync): Pick<RecordDocuments, 'writePart' | 'readP
   }
 }
 
-const recordJson = z.string().transform((text) => jobRecord.parse(JSON.parse(text)))
+const recordJson = z.string().transform(parseJson).pipe(jobRecord)
 const recordRow = z.object({ record: recordJson })
 const storedRow = z.object({ record: recordJson, revision: z.number().transform(String), updatedAt: z.number() })
 const countRow = z
   .object({ status: z.string(), n: z.number() })
   .transform(({ status, n }): [string, number] => [status, n])
 const partRow = z.object({ text: z.string() })
+
+/** The parser's own error quotes the text, which may be an answer. */
+function parseJson(text: string, context: z.core.$RefinementCtx): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    context.addIssue('is not JSON')
+    return z.NEVER
+  }
+}
 
 function columns(record: JobRecord, updatedAt: number) {
   const { key, batch, status } = record

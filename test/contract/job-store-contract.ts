@@ -1,0 +1,759 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { SettledRecord } from '../../shared/job/record.ts'
+import { createJobStore } from '../../shared/store/claiming-job-store.ts'
+import { createJobReader } from '../../shared/store/job-reader.ts'
+import type { ClaimRequest, ClaimResult, Ending, Held, JobStore } from '../../shared/store/job-store.ts'
+import type { RecordDocuments, Write } from '../../shared/store/record-documents.ts'
+import { MAX_RESULT_BYTES } from '../../shared/store/result-parts.ts'
+import {
+  aClaim,
+  aDeadLetter,
+  aJob,
+  anAmbiguousEnd,
+  anAnswer,
+  anExpiry,
+  aRunningRecord,
+  DAY_MS,
+  LEASE_MS,
+  START,
+} from '../support/job-builders.ts'
+import { isStoreError, losingReplies, sendingTwice, withoutPart } from './job-store-support.ts'
+
+/** An empty store of one adapter. */
+export interface Harness {
+  readonly documents: RecordDocuments
+  /** A further connection to the same store. */
+  another(): Promise<RecordDocuments>
+  /** Lets at least that much of the store's time pass. */
+  pass(ms: number): Promise<void>
+  /** Ends every connection; may be called twice. */
+  close(): Promise<void>
+}
+
+type Fact = (title: string, holds: (harness: Harness) => Promise<void>) => void
+
+/** A lease so short that a slow adapter can wait for its end. */
+const SHORT_LEASE_MS = 50
+const RESULT_TTL_MS = 30 * DAY_MS
+const RACERS = 100
+
+const endings: Readonly<Record<string, Ending>> = {
+  'an answer': anAnswer(),
+  'a large answer': anAnswer({ result: 'x'.repeat(MAX_RESULT_BYTES + 1) }),
+  'a dead letter': aDeadLetter(),
+  'an expiry': anExpiry,
+}
+
+/** The facts that every adapter of RecordDocuments must hold, for claims to be safe over it. */
+export function jobStoreContract(name: string, open: () => Promise<Harness>): void {
+  const fact: Fact = (title, holds) =>
+    test(title, async () => {
+      const harness = await open()
+      try {
+        await holds(harness)
+      } finally {
+        await harness.close()
+      }
+    })
+
+  describe(`${name}: documents`, () => documentFacts(fact))
+  describe(`${name}: the first claim`, () => firstClaimFacts(fact))
+  describe(`${name}: a claim after a death`, () => takeoverFacts(fact))
+  describe(`${name}: a claim of a settled job`, () => settledJobFacts(fact))
+  describe(`${name}: a claim whose reply was lost`, () => lostClaimFacts(fact))
+  describe(`${name}: settle`, () => settleFacts(fact))
+  describe(`${name}: a stale owner`, () => staleOwnerFacts(fact))
+  describe(`${name}: release`, () => releaseFacts(fact))
+  describe(`${name}: a result`, () => resultFacts(fact))
+  describe(`${name}: a store that is away`, () => unavailableFacts(fact))
+}
+
+function documentFacts(fact: Fact): void {
+  fact('a record that is not there is undefined, and not replaced', async ({ documents }) => {
+    const record = aRunningRecord()
+    assert.equal(await documents.read(record.key), undefined)
+    await documents.create(aRunningRecord({ key: 'another key' }))
+    const revision = (await documents.read('another key'))?.revision ?? ''
+    assert.deepEqual(await documents.replace(record, revision), { kind: 'refused' })
+    assert.equal(await documents.read(record.key), undefined)
+  })
+
+  fact('a record is read as it was written, with the revision of its write', async ({ documents }) => {
+    const record = aRunningRecord({ metadata: { 'a.b/c `d`': 'ü\n"\\', e: '' }, id: '😀 \0 __x__', batch: '' })
+    const created = await documents.create(record)
+    const found = await documents.read(record.key)
+    assert.deepEqual(found?.record, record)
+    assert.deepEqual(created, { kind: 'written', revision: found?.revision })
+  })
+
+  fact('a job without a model has a record without one', async ({ documents }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    const { record } = heldBy(await store.claim(aClaim({ job: aJob({ model: undefined }) })))
+    assert.equal((await documents.read(record.key))?.record.model, undefined)
+  })
+
+  fact('a write is refused unless its revision is the newest, and every write makes a new one', async (harness) => {
+    const { documents } = harness
+    const record = aRunningRecord()
+    const first = revisionOf(await documents.create(record))
+    const second = revisionOf(await documents.replace(record, first))
+    assert.notEqual(second, first)
+    const late = aRunningRecord({ owner: 'late' })
+    assert.deepEqual(await documents.replace(late, first), { kind: 'refused' })
+    assert.deepEqual(await documents.replace(late, 'no revision'), { kind: 'refused' })
+    const found = await (await harness.another()).read(record.key)
+    assert.deepEqual([found?.record, found?.revision], [record, second])
+  })
+
+  fact('of two creates in the same tick one is written, and the other is told so', async ({ documents }) => {
+    const records = [aRunningRecord({ owner: 'a' }), aRunningRecord({ owner: 'b' })]
+    const writes = await Promise.all(records.map((record) => documents.create(record)))
+    const written = records.filter((_, i) => writes[i]?.kind === 'written')
+    assert.deepEqual([(await documents.read(aJob().key))?.record], written)
+  })
+
+  fact('of two writes over one revision in the same tick one is written, and the other is told so', async (harness) => {
+    const revision = revisionOf(await harness.documents.create(aRunningRecord()))
+    const records = [aRunningRecord({ owner: 'b' }), aRunningRecord({ owner: 'c' })]
+    const connections = [harness.documents, await harness.another()]
+    const writes = await Promise.all(
+      records.map((record, i) => connections[i]?.replace(record, revision) ?? { kind: 'refused' }),
+    )
+    const written = records.filter((_, i) => writes[i]?.kind === 'written')
+    assert.deepEqual([(await harness.documents.read(aJob().key))?.record], written)
+  })
+
+  fact('writes to different records in the same tick are all written', async ({ documents }) => {
+    const records = Array.from({ length: RACERS }, (_, i) => aRunningRecord({ key: `key-${i}`, id: `doc-${i}` }))
+    const writes = await Promise.all(records.map((record) => documents.create(record)))
+    assert.equal(writes.filter(({ kind }) => kind === 'written').length, RACERS)
+    assert.equal((await documents.list('nightly')).length, RACERS)
+  })
+
+  fact('a record’s age counts from its last write, by the store’s time', async ({ documents, pass }) => {
+    const revision = revisionOf(await documents.create(aRunningRecord()))
+    await pass(SHORT_LEASE_MS)
+    const before = await documents.read(aJob().key)
+    assert.ok(before !== undefined && before.ageMs >= SHORT_LEASE_MS)
+    await documents.replace(aRunningRecord(), revision)
+    const after = await documents.read(aJob().key)
+    assert.ok(after !== undefined && after.ageMs >= 0 && after.ageMs < before.ageMs)
+  })
+
+  fact('a batch lists and counts its own records, and no others', async ({ documents }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    const reader = createJobReader(documents)
+    for (const [id, batch] of Object.entries({ one: 'a', two: 'a', three: 'b', four: '' })) {
+      const held = heldBy(await store.claim(aClaim({ job: aJob({ id, batch }), owner: id })))
+      if (id !== 'two') await store.settle(held, anAnswer(), START)
+    }
+    assert.deepEqual((await reader.list('a')).map(({ id }) => id).sort(), ['one', 'two'])
+    assert.deepEqual(
+      (await reader.list('')).map(({ id }) => id),
+      ['four'],
+    )
+    assert.deepEqual(await reader.list('no such batch'), [])
+    assert.deepEqual(await reader.countByStatus('a'), { running: 1, succeeded: 1 })
+    assert.deepEqual(await reader.countByStatus('no such batch'), {})
+  })
+}
+
+function firstClaimFacts(fact: Fact): void {
+  fact('a job that nobody has claimed runs as its first attempt', async ({ documents }) => {
+    const { record } = heldBy(await createJobStore(documents, RESULT_TTL_MS).claim(aClaim()))
+    assert.deepEqual(record, (await documents.read(record.key))?.record)
+    assert.deepEqual(record.attempts, [{ run: 1, n: 1, owner: 'a', startedAt: START }])
+  })
+
+  fact('100 racing claims over several connections give one run and 99 busy', async (harness) => {
+    const results = await race(harness, aClaim())
+    assert.deepEqual(tally(results), { run: 1, busy: RACERS - 1 })
+    const winner = results.find(({ kind }) => kind === 'run')
+    assert.ok(winner?.kind === 'run')
+    assert.deepEqual((await harness.documents.read(aJob().key))?.record, winner.held.record)
+  })
+
+  fact('busy says how much of the lease is left', async ({ documents, pass }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    await store.claim(aClaim())
+    await pass(SHORT_LEASE_MS)
+    const busy = await store.claim(aClaim({ owner: 'b' }))
+    assert.ok(busy.kind === 'busy' && busy.retryInMs > 0 && busy.retryInMs <= LEASE_MS - SHORT_LEASE_MS)
+  })
+
+  fact('another payload under the same id is a conflict, and leaves the first record as it was', async (harness) => {
+    const { documents, pass } = harness
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    const other = aClaim({ job: aJob({ payloadHash: 'another payload' }), owner: 'b' })
+    const held = heldBy(await store.claim(aClaim({ leaseMs: SHORT_LEASE_MS })))
+    const closings = [
+      () => pass(SHORT_LEASE_MS),
+      () => store.release(held, anAmbiguousEnd, START),
+      async () => store.settle(heldBy(await store.claim(aClaim({ owner: 'c' }))), anAnswer(), START),
+    ]
+    for (const close of closings) {
+      await close()
+      const before = await documents.read(aJob().key)
+      assert.deepEqual(await store.claim(other), { kind: 'conflict' })
+      const after = await documents.read(aJob().key)
+      assert.equal(JSON.stringify(after?.record), JSON.stringify(before?.record))
+      assert.equal(after?.revision, before?.revision)
+    }
+  })
+}
+
+function takeoverFacts(fact: Fact): void {
+  fact('at the lease’s end the dead attempt is marked unknown and counted, and the next one runs', async (harness) => {
+    const store = createJobStore(harness.documents, RESULT_TTL_MS)
+    const { record } = heldBy(await afterDeath(harness, store, aClaim({ owner: 'b', now: START + 500 })))
+    assert.deepEqual(record.attempts, [
+      { run: 1, n: 1, owner: 'a', startedAt: START, endedAt: START + 500, outcome: 'unknown' },
+      { run: 1, n: 2, owner: 'b', startedAt: START + 500 },
+    ])
+    assert.deepEqual((await harness.documents.read(record.key))?.record, record)
+  })
+
+  fact('a lease is judged by the store’s clock: a claimer whose own is days ahead finds it alive', async (harness) => {
+    const store = createJobStore(harness.documents, RESULT_TTL_MS)
+    await store.claim(aClaim())
+    const early = await store.claim(aClaim({ owner: 'b', now: START + 3 * DAY_MS }))
+    assert.equal(early.kind, 'busy')
+  })
+
+  fact('a lease is judged by the store’s clock: a claimer whose own is days behind finds it over', async (harness) => {
+    const store = createJobStore(harness.documents, RESULT_TTL_MS)
+    const late = await afterDeath(harness, store, aClaim({ owner: 'b', now: START - 3 * DAY_MS }))
+    assert.equal(late.kind, 'run')
+  })
+
+  fact('a takeover begins a lease of its own', async (harness) => {
+    const store = createJobStore(harness.documents, RESULT_TTL_MS)
+    await afterDeath(harness, store, aClaim({ owner: 'b' }))
+    assert.equal((await store.claim(aClaim({ owner: 'c' }))).kind, 'busy')
+  })
+
+  fact('100 claims that race for a dead attempt’s job give one run and 99 busy', async (harness) => {
+    const store = createJobStore(harness.documents, RESULT_TTL_MS)
+    await dies(harness, store)
+    assert.deepEqual(tally(await race(harness, aClaim())), { run: 1, busy: RACERS - 1 })
+    assert.equal((await harness.documents.read(aJob().key))?.record.attempts.length, 2)
+  })
+
+  fact('a job whose last attempt died is given up, by the claim that finds it', async (harness) => {
+    const store = createJobStore(harness.documents, RESULT_TTL_MS)
+    const policy = { maxAttempts: 2, onUnknown: 'retry' } as const
+    await dies(harness, store)
+    heldBy(await store.claim(aClaim({ owner: 'b', leaseMs: SHORT_LEASE_MS, policy })))
+    await harness.pass(SHORT_LEASE_MS)
+    const record = settledBy(await store.claim(aClaim({ owner: 'c', policy, now: START + 900 })))
+    assert.deepEqual((await harness.documents.read(aJob().key))?.record, record)
+    assert.ok(record.status === 'dead_lettered')
+    assert.deepEqual([record.error.kind, record.settledAt], ['max_attempts', START + 900])
+    assert.equal(record.expireAt, START + 900 + RESULT_TTL_MS)
+    assert.deepEqual(
+      record.attempts.map(({ outcome }) => outcome),
+      ['unknown', 'unknown'],
+    )
+  })
+
+  fact('with ON_UNKNOWN=dead-letter the first dead attempt is the job’s end', async (harness) => {
+    const store = createJobStore(harness.documents, RESULT_TTL_MS)
+    const policy = { maxAttempts: 5, onUnknown: 'dead-letter' } as const
+    const record = settledBy(await afterDeath(harness, store, aClaim({ owner: 'b', policy })))
+    assert.equal(record.status === 'dead_lettered' && record.error.kind, 'unknown')
+    assert.deepEqual(
+      record.attempts.map(({ outcome }) => outcome),
+      ['unknown'],
+    )
+  })
+
+  fact('100 claims that race for a job without attempts left settle it once, with one record', async (harness) => {
+    const store = createJobStore(harness.documents, RESULT_TTL_MS)
+    await dies(harness, store)
+    const results = await race(harness, aClaim({ policy: { maxAttempts: 1, onUnknown: 'retry' } }))
+    const stored = (await harness.documents.read(aJob().key))?.record
+    for (const result of results) assert.deepEqual(settledBy(result), stored)
+  })
+}
+
+function settledJobFacts(fact: Fact): void {
+  for (const [what, ending] of Object.entries(endings)) {
+    fact(`that brought ${what} is settled, with its record`, async ({ documents }) => {
+      const store = createJobStore(documents, RESULT_TTL_MS)
+      const settled = await store.settle(heldBy(await store.claim(aClaim())), ending, START + 800)
+      const again = settledBy(await store.claim(aClaim({ owner: 'b' })))
+      assert.deepEqual(settled, { kind: 'settled', record: again })
+      assert.deepEqual([again.status, again.settledAt], [ending.status, START + 800])
+      assert.equal(again.expireAt, START + 800 + RESULT_TTL_MS)
+    })
+  }
+
+  for (const ending of [aDeadLetter(), anExpiry]) {
+    fact(`that is ${ending.status} is opened by run 2, with attempts from zero and the old ones kept`, async (h) => {
+      const store = createJobStore(h.documents, RESULT_TTL_MS)
+      const first = heldBy(await store.claim(aClaim({ policy: { maxAttempts: 1, onUnknown: 'retry' } })))
+      await store.release(first, anAmbiguousEnd, START)
+      await store.settle(heldBy(await store.claim(aClaim({ owner: 'b' }))), ending, START)
+      const old = (await h.documents.read(aJob().key))?.record.attempts ?? []
+      const { record } = heldBy(await store.claim(secondRun('c')))
+      assert.deepEqual(record.attempts, [...old, { run: 2, n: 1, owner: 'c', startedAt: START }])
+      assert.deepEqual([record.run, record.payloadHash], [2, 'the mended payload'])
+      assert.deepEqual((await h.documents.read(aJob().key))?.record, record)
+    })
+  }
+
+  fact('that succeeded is settled for run 2 as well, with the first answer', async ({ documents }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    const settled = await store.settle(heldBy(await store.claim(aClaim())), anAnswer(), START)
+    assert.deepEqual(await store.claim(secondRun('b')), settled)
+  })
+
+  fact('cannot be opened by run 3: no replay has reached it', async ({ documents }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    await store.settle(heldBy(await store.claim(aClaim())), aDeadLetter(), START)
+    const third = aClaim({ owner: 'b', job: aJob({ run: 3 }) })
+    assert.deepEqual(await store.claim(third), { kind: 'impossible_run' })
+  })
+
+  fact('100 claims of run 2 give one run and 99 busy, and make run 1 history', async (harness) => {
+    const store = createJobStore(harness.documents, RESULT_TTL_MS)
+    await store.settle(heldBy(await store.claim(aClaim())), aDeadLetter(), START)
+    assert.deepEqual(tally(await race(harness, secondRun('b'))), { run: 1, busy: RACERS - 1 })
+    assert.deepEqual(await store.claim(aClaim({ owner: 'late' })), { kind: 'superseded' })
+  })
+
+  fact('that is given up in run 2 counts the attempts of run 2 alone', async (harness) => {
+    const store = createJobStore(harness.documents, RESULT_TTL_MS)
+    const policy = { maxAttempts: 2, onUnknown: 'retry' } as const
+    await store.settle(heldBy(await store.claim(aClaim())), aDeadLetter(), START)
+    heldBy(await store.claim({ ...secondRun('b'), leaseMs: SHORT_LEASE_MS, policy }))
+    await harness.pass(SHORT_LEASE_MS)
+    const { record } = heldBy(await store.claim({ ...secondRun('c'), policy }))
+    assert.deepEqual(
+      record.attempts.map(({ run, n }) => [run, n]),
+      [
+        [1, 1],
+        [2, 1],
+        [2, 2],
+      ],
+    )
+  })
+}
+
+/** How a job comes to stand before the claim whose reply is lost. */
+const beforeClaim: Readonly<Record<string, (harness: Harness, store: JobStore) => Promise<ClaimRequest>>> = {
+  'the first attempt': async () => aClaim({ owner: 'me' }),
+  'the next attempt': async (_, store) => {
+    await store.release(heldBy(await store.claim(aClaim())), anAmbiguousEnd, START)
+    return aClaim({ owner: 'me' })
+  },
+  'a takeover': async (harness, store) => {
+    await dies(harness, store)
+    return aClaim({ owner: 'me' })
+  },
+  'the next run': async (_, store) => {
+    await store.settle(heldBy(await store.claim(aClaim())), aDeadLetter(), START)
+    return secondRun('me')
+  },
+}
+
+function lostClaimFacts(fact: Fact): void {
+  for (const [what, prepare] of Object.entries(beforeClaim)) {
+    fact(`goes on with ${what} when its owner repeats it, and can settle it`, async (harness) => {
+      const store = createJobStore(harness.documents, RESULT_TTL_MS)
+      const request = await prepare(harness, store)
+      const losing = createJobStore(losingReplies(harness.documents), RESULT_TTL_MS)
+      await assert.rejects(losing.claim(request), isStoreError('unavailable'))
+      const written = await harness.documents.read(aJob().key)
+      const held = heldBy(await store.claim({ ...request, now: START + 5_000 }))
+      assert.deepEqual([held.record, held.revision], [written?.record, written?.revision])
+      assert.equal((await store.settle(held, anAnswer(), START)).kind, 'settled')
+    })
+
+    fact(`goes on with ${what} when the client sends it twice by itself`, async (harness) => {
+      const request = await prepare(harness, createJobStore(harness.documents, RESULT_TTL_MS))
+      const store = createJobStore(sendingTwice(harness.documents), RESULT_TTL_MS)
+      const held = heldBy(await store.claim(request))
+      const written = await harness.documents.read(aJob().key)
+      assert.deepEqual([held.record, held.revision], [written?.record, written?.revision])
+      assert.equal(held.record.attempts.filter(({ owner }) => owner === 'me').length, 1)
+    })
+  }
+
+  fact('and that gave a job up finds it settled, as it left it', async (harness) => {
+    await dies(harness, createJobStore(harness.documents, RESULT_TTL_MS))
+    const request = aClaim({ owner: 'me', policy: { maxAttempts: 1, onUnknown: 'retry' } })
+    const record = settledBy(await createJobStore(sendingTwice(harness.documents), RESULT_TTL_MS).claim(request))
+    assert.deepEqual((await harness.documents.read(aJob().key))?.record, record)
+  })
+}
+
+function settleFacts(fact: Fact): void {
+  for (const [what, ending] of Object.entries(endings)) {
+    fact(`whose reply was lost, repeated, settles ${what} once`, async ({ documents }) => {
+      const store = createJobStore(documents, RESULT_TTL_MS)
+      const held = heldBy(await store.claim(aClaim()))
+      const losing = createJobStore(losingReplies(documents), RESULT_TTL_MS)
+      await assert.rejects(losing.settle(held, ending, START + 100), isStoreError('unavailable'))
+      const written = await documents.read(aJob().key)
+      const again = await store.settle(held, ending, START + 2_000)
+      assert.deepEqual(again, { kind: 'settled', record: written?.record })
+      assert.deepEqual((await documents.read(aJob().key))?.revision, written?.revision)
+    })
+
+    fact(`that the client sends twice by itself settles ${what}`, async ({ documents }) => {
+      const held = heldBy(await createJobStore(documents, RESULT_TTL_MS).claim(aClaim()))
+      const result = await createJobStore(sendingTwice(documents), RESULT_TTL_MS).settle(held, ending, START)
+      assert.deepEqual(result, { kind: 'settled', record: (await documents.read(aJob().key))?.record })
+    })
+  }
+
+  fact('writes what the attempt told of itself', async ({ documents }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    const settled = await store.settle(heldBy(await store.claim(aClaim())), anAnswer(), START + 800)
+    assert.ok(settled.kind === 'settled')
+    assert.deepEqual(settled.record.attempts, [
+      {
+        ...{ run: 1, n: 1, owner: 'a', startedAt: START, endedAt: START + 800, outcome: 'succeeded' },
+        ...{ deployment: 'gpt-4o-eu', httpStatus: 200, requestId: 'request-1' },
+        usage: { promptTokens: 11, completionTokens: 7 },
+      },
+    ])
+  })
+
+  fact('without an attempt that counts leaves none behind', async ({ documents }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    const { error } = aDeadLetter()
+    const held = heldBy(await store.claim(aClaim()))
+    const settled = await store.settle(held, { status: 'dead_lettered', error }, START)
+    assert.deepEqual(settled.kind === 'settled' && settled.record.attempts, [])
+  })
+
+  fact('after the lease’s end is in time as long as nobody took over', async (harness) => {
+    const store = createJobStore(harness.documents, RESULT_TTL_MS)
+    const held = await dies(harness, store)
+    assert.equal((await store.settle(held, anAnswer(), START)).kind, 'settled')
+  })
+
+  fact('after the same claim was released is dropped: nobody is told of a settle that did not happen', async (h) => {
+    const store = createJobStore(h.documents, RESULT_TTL_MS)
+    const held = heldBy(await store.claim(aClaim()))
+    await store.release(held, anAmbiguousEnd, START)
+    assert.deepEqual(await store.settle(held, anAnswer(), START), { kind: 'dropped' })
+    assert.equal((await h.documents.read(aJob().key))?.record.status, 'waiting')
+  })
+
+  fact('is written over a newer revision of its own running record', async ({ documents }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    const held = heldBy(await store.claim(aClaim()))
+    await documents.replace(held.record, held.revision)
+    const settled = await store.settle(held, anAnswer(), START)
+    assert.deepEqual(settled, { kind: 'settled', record: (await documents.read(aJob().key))?.record })
+  })
+
+  for (const order of ['settle first', 'claim first']) {
+    fact(`and a claim in the same tick each get a true answer: ${order}, lease alive`, async (harness) => {
+      const store = createJobStore(harness.documents, RESULT_TTL_MS)
+      const held = heldBy(await store.claim(aClaim()))
+      const [settled, claimed] = await inOneTick(order, store, held)
+      assert.equal(settled.kind, 'settled')
+      assert.ok(['settled', 'busy'].includes(claimed.kind), claimed.kind)
+    })
+
+    fact(`and a claim in the same tick each get a true answer: ${order}, lease over`, async (harness) => {
+      const store = createJobStore(harness.documents, RESULT_TTL_MS)
+      const held = await dies(harness, store)
+      const [settled, claimed] = await inOneTick(order, store, held)
+      const stored = (await harness.documents.read(aJob().key))?.record
+      assert.deepEqual(
+        settled.kind === 'settled' ? [settled.record, claimed] : [heldBy(claimed).record],
+        settled.kind === 'settled' ? [stored, settled] : [stored],
+      )
+    })
+  }
+}
+
+function staleOwnerFacts(fact: Fact): void {
+  const newer: Readonly<Record<string, (store: JobStore, held: Held) => Promise<unknown>>> = {
+    running: async () => undefined,
+    waiting: (store, held) => store.release(held, anAmbiguousEnd, START),
+    succeeded: (store, held) => store.settle(held, anAnswer({ result: '"the newer"' }), START),
+    'dead-lettered': (store, held) => store.settle(held, aDeadLetter(), START),
+  }
+
+  for (const [state, close] of Object.entries(newer)) {
+    fact(`that settles or releases late is dropped, and the newer owner’s ${state} record stands`, async (harness) => {
+      const { documents } = harness
+      const store = createJobStore(documents, RESULT_TTL_MS)
+      const stale = await dies(harness, store)
+      await close(store, heldBy(await store.claim(aClaim({ owner: 'b' }))))
+      const before = await documents.read(aJob().key)
+      for (const ending of Object.values(endings)) {
+        assert.deepEqual(await store.settle(stale, ending, START), { kind: 'dropped' })
+      }
+      await store.release(stale, anAmbiguousEnd, START)
+      const after = await documents.read(aJob().key)
+      assert.deepEqual([after?.record, after?.revision], [before?.record, before?.revision])
+    })
+  }
+
+  fact('of a job that was given up is dropped, not taken for the one who settled it', async (harness) => {
+    const store = createJobStore(harness.documents, RESULT_TTL_MS)
+    const zombie = await dies(harness, store)
+    const policy = { maxAttempts: 1, onUnknown: 'retry' } as const
+    const record = settledBy(await store.claim(aClaim({ owner: 'b', policy })))
+    for (const ending of Object.values(endings)) {
+      assert.deepEqual(await store.settle(zombie, ending, START), { kind: 'dropped' })
+    }
+    assert.deepEqual((await harness.documents.read(aJob().key))?.record, record)
+  })
+
+  fact('of run 1 is dropped when run 2 has begun', async (harness) => {
+    const store = createJobStore(harness.documents, RESULT_TTL_MS)
+    const stale = await dies(harness, store)
+    await store.settle(heldBy(await store.claim(aClaim({ owner: 'b' }))), aDeadLetter(), START)
+    const { record } = heldBy(await store.claim(secondRun('c')))
+    assert.deepEqual(await store.settle(stale, anAnswer(), START), { kind: 'dropped' })
+    assert.deepEqual((await harness.documents.read(aJob().key))?.record, record)
+  })
+
+  fact('leaves parts that are never read: the true result stands', async (harness) => {
+    const { documents } = harness
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    const stale = await dies(harness, store)
+    const held = heldBy(await store.claim(aClaim({ owner: 'b' })))
+    const truth = 'b'.repeat(MAX_RESULT_BYTES + 7)
+    await store.settle(held, anAnswer({ result: truth }), START)
+    const late = await store.settle(stale, anAnswer({ result: 'a'.repeat(3 * MAX_RESULT_BYTES) }), START)
+    assert.equal(late.kind, 'dropped')
+    assert.equal((await documents.readParts(aJob().key, 'a')).length, 3)
+    assert.equal(await resultOf(documents), truth)
+  })
+}
+
+function releaseFacts(fact: Fact): void {
+  fact('that counts ends the attempt, and the next is number 2', async ({ documents }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    await store.release(heldBy(await store.claim(aClaim())), anAmbiguousEnd, START + 700)
+    assert.equal((await documents.read(aJob().key))?.record.status, 'waiting')
+    const { record } = heldBy(await store.claim(aClaim({ owner: 'b', now: START + 900 })))
+    assert.deepEqual(record.uncounted, {})
+    assert.deepEqual(record.attempts, [
+      { run: 1, n: 1, owner: 'a', startedAt: START, endedAt: START + 700, outcome: 'unknown', httpStatus: 500 },
+      { run: 1, n: 2, owner: 'b', startedAt: START + 900 },
+    ])
+  })
+
+  fact('that does not count leaves no attempt but a number, and the next is number 1 again', async ({ documents }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    for (const [owner, kind] of [
+      ['a', 'throttled'],
+      ['b', 'throttled'],
+      ['c', 'token'],
+    ] as const) {
+      await store.release(heldBy(await store.claim(aClaim({ owner }))), { counts: false, kind }, START)
+    }
+    const { record } = heldBy(await store.claim(aClaim({ owner: 'd' })))
+    assert.deepEqual(record.uncounted, { throttled: 2, token: 1 })
+    assert.deepEqual(record.attempts, [{ run: 1, n: 1, owner: 'd', startedAt: START }])
+  })
+
+  fact('that does not count costs a job none of its attempts', async (harness) => {
+    const store = createJobStore(harness.documents, RESULT_TTL_MS)
+    const policy = { maxAttempts: 2, onUnknown: 'retry' } as const
+    const held = heldBy(await store.claim(aClaim({ owner: 'z' })))
+    await store.release(held, { counts: false, kind: 'throttled' }, START)
+    const next = await afterDeath(harness, store, aClaim({ owner: 'b', policy }))
+    assert.deepEqual(
+      heldBy(next).record.attempts.map(({ n, owner }) => [n, owner]),
+      [
+        [1, 'a'],
+        [2, 'b'],
+      ],
+    )
+  })
+
+  fact('whose reply was lost, repeated, changes nothing more', async ({ documents }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    const held = heldBy(await store.claim(aClaim()))
+    const losing = createJobStore(losingReplies(documents), RESULT_TTL_MS)
+    const release = { counts: false, kind: 'throttled' } as const
+    await assert.rejects(losing.release(held, release, START), isStoreError('unavailable'))
+    const before = await documents.read(aJob().key)
+    await store.release(held, release, START + 1)
+    const after = await documents.read(aJob().key)
+    assert.deepEqual([after?.record, after?.revision], [before?.record, before?.revision])
+  })
+
+  fact('frees the job at once, lease or no lease', async ({ documents }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    await store.release(heldBy(await store.claim(aClaim())), { counts: false, kind: 'draining' }, START)
+    assert.equal((await store.claim(aClaim({ owner: 'b' }))).kind, 'run')
+  })
+}
+
+function resultFacts(fact: Fact): void {
+  const sizes = {
+    'of 900 KiB stands in its record': { text: 'x'.repeat(MAX_RESULT_BYTES), in: 'record' },
+    'of one byte more stands in parts': { text: 'x'.repeat(MAX_RESULT_BYTES + 1), in: 'parts' },
+    'of 900 KiB in many bytes a character stands in its record': {
+      text: '€'.repeat(MAX_RESULT_BYTES / 3),
+      in: 'record',
+    },
+    'of one byte more in many bytes a character stands in parts': {
+      text: `${'€'.repeat(MAX_RESULT_BYTES / 3)}x`,
+      in: 'parts',
+    },
+    'of nothing stands in its record': { text: '', in: 'record' },
+    ...Object.fromEntries(
+      [1, 2, 3].map((shift) => [
+        `with characters of four bytes ${shift} off the cut stands in parts`,
+        { text: 'x'.repeat(shift) + '😀'.repeat(MAX_RESULT_BYTES / 2), in: 'parts' },
+      ]),
+    ),
+  }
+  for (const [what, { text, in: place }] of Object.entries(sizes)) {
+    fact(`${what}, and is read back whole`, async (harness) => {
+      const store = createJobStore(harness.documents, RESULT_TTL_MS)
+      const settled = await store.settle(heldBy(await store.claim(aClaim())), anAnswer({ result: text }), START)
+      assert.ok(settled.kind === 'settled' && settled.record.status === 'succeeded')
+      assert.equal(settled.record.result.in, place)
+      assert.ok((await resultOf(await harness.another())) === text)
+    })
+  }
+
+  fact('of a job that has none is undefined', async ({ documents }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    await store.settle(heldBy(await store.claim(aClaim())), aDeadLetter(), START)
+    assert.equal(await resultOf(documents), undefined)
+  })
+
+  const large = anAnswer({ result: 'x'.repeat(2 * MAX_RESULT_BYTES + 1) })
+
+  for (const index of [0, 1, 2]) {
+    fact(`whose part ${index} is missing is corrupt, never a shorter answer`, async ({ documents }) => {
+      const store = createJobStore(withoutPart(documents, index), RESULT_TTL_MS)
+      await store.settle(heldBy(await store.claim(aClaim())), large, START)
+      await assert.rejects(resultOf(documents), isStoreError('corrupt'))
+    })
+
+    fact(`whose part ${index} is torn is corrupt, never a shorter answer`, async ({ documents }) => {
+      const store = createJobStore(documents, RESULT_TTL_MS)
+      await store.settle(heldBy(await store.claim(aClaim())), large, START)
+      await documents.writePart(aJob().key, 'a', index, 'torn', START + RESULT_TTL_MS)
+      await assert.rejects(resultOf(documents), isStoreError('corrupt'))
+    })
+  }
+
+  fact('with a part too many is corrupt as well', async ({ documents }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    await store.settle(heldBy(await store.claim(aClaim())), large, START)
+    await documents.writePart(aJob().key, 'a', 3, 'x', START + RESULT_TTL_MS)
+    await assert.rejects(resultOf(documents), isStoreError('corrupt'))
+  })
+
+  fact('has its parts in the order of their number, beyond nine', async ({ documents }) => {
+    const numbers = Array.from({ length: 12 }, (_, i) => i)
+    for (const n of numbers.toReversed()) await documents.writePart('key', 'a', n, `part ${n}`, START + DAY_MS)
+    assert.deepEqual(
+      await documents.readParts('key', 'a'),
+      numbers.map((n) => `part ${n}`),
+    )
+  })
+
+  fact('has no other job’s parts, and no other owner’s', async ({ documents }) => {
+    await documents.writePart('key', 'a', 0, 'mine', START + DAY_MS)
+    await documents.writePart('key', 'a-0', 0, 'another owner’s', START + DAY_MS)
+    await documents.writePart('key 2', 'a', 0, 'another job’s', START + DAY_MS)
+    assert.deepEqual(await documents.readParts('key', 'a'), ['mine'])
+    assert.deepEqual(await documents.readParts('key', 'b'), [])
+  })
+}
+
+function unavailableFacts(fact: Fact): void {
+  fact('rejects every call with StoreError unavailable, and with nothing else', async ({ documents, close }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    const reader = createJobReader(documents)
+    const held = heldBy(await store.claim(aClaim()))
+    const large = anAnswer({ result: 'x'.repeat(MAX_RESULT_BYTES + 1) })
+    const settled = await store.settle(held, large, START)
+    assert.ok(settled.kind === 'settled')
+    await close()
+    const calls = {
+      claim: () => store.claim(aClaim({ owner: 'b' })),
+      settle: () => store.settle(held, anAnswer(), START),
+      'settle a large answer': () => store.settle(held, large, START),
+      release: () => store.release(held, anAmbiguousEnd, START),
+      read: () => reader.read(aJob().key),
+      readResult: () => reader.readResult(settled.record),
+      list: () => reader.list('nightly'),
+      countByStatus: () => reader.countByStatus('nightly'),
+      replace: () => documents.replace(held.record, held.revision),
+      writePart: () => documents.writePart('key', 'a', 0, 'x', START),
+      readParts: () => documents.readParts('key', 'a'),
+    }
+    for (const [name, call] of Object.entries(calls)) await assert.rejects(call, isStoreError('unavailable'), name)
+  })
+}
+
+function heldBy(result: ClaimResult): Held {
+  assert.ok(result.kind === 'run', `it is ${result.kind}`)
+  return result.held
+}
+
+function settledBy(result: ClaimResult): SettledRecord {
+  assert.ok(result.kind === 'settled', `it is ${result.kind}`)
+  return result.record
+}
+
+function revisionOf(write: Write): string {
+  assert.ok(write.kind === 'written', 'it is refused')
+  return write.revision
+}
+
+function secondRun(owner: string): ClaimRequest {
+  return aClaim({ owner, job: aJob({ run: 2, payloadHash: 'the mended payload' }) })
+}
+
+/** Owner a claims the job and is not heard of until its lease is over. */
+async function dies({ pass }: Harness, store: JobStore): Promise<Held> {
+  const held = heldBy(await store.claim(aClaim({ leaseMs: SHORT_LEASE_MS })))
+  await pass(SHORT_LEASE_MS)
+  return held
+}
+
+async function afterDeath(harness: Harness, store: JobStore, request: ClaimRequest): Promise<ClaimResult> {
+  await dies(harness, store)
+  return store.claim(request)
+}
+
+/** The same claim by 100 owners at once, over four connections. */
+async function race(harness: Harness, request: ClaimRequest): Promise<readonly ClaimResult[]> {
+  const connections = [harness.documents, await harness.another(), await harness.another(), await harness.another()]
+  const stores = connections.map((documents) => createJobStore(documents, RESULT_TTL_MS))
+  const owners = Array.from({ length: RACERS / stores.length }, (_, i) => `racer-${i}`)
+  return Promise.all(
+    owners.flatMap((owner) => stores.map((store, i) => store.claim({ ...request, owner: `${owner}-${i}` }))),
+  )
+}
+
+function tally(results: readonly ClaimResult[]): Readonly<Record<string, number>> {
+  const kinds = Object.groupBy(results, ({ kind }) => kind)
+  return Object.fromEntries(Object.entries(kinds).map(([kind, all]) => [kind, all.length]))
+}
+
+async function inOneTick(order: string, store: JobStore, held: Held) {
+  const settle = () => store.settle(held, anAnswer(), START)
+  const claim = () => store.claim(aClaim({ owner: 'b' }))
+  if (order === 'settle first') return Promise.all([settle(), claim()])
+  const [claimed, settled] = await Promise.all([claim(), settle()])
+  return [settled, claimed] as const
+}
+
+async function resultOf(documents: RecordDocuments): Promise<string | undefined> {
+  const reader = createJobReader(documents)
+  const record = await reader.read(aJob().key)
+  assert.ok(record !== undefined && record.status !== 'running' && record.status !== 'waiting')
+  return reader.readResult(record)
+}
