@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { failureKinds } from '../../shared/job/failures.ts'
+import { parseJob } from '../../shared/job/parse-job.ts'
+import { settings } from '../../shared/settings.ts'
+
+const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8')
+
+/** The first two cells of every row of the settings table. */
+const rows = [...readme.matchAll(/^\| `([A-Z_]+)` \| ([^|]+) \|/gm)].map(([, name, cell]) => [name, cell?.trim()])
+
+test('the README has a row for every setting, in the order of the schema, and for nothing else', () => {
+  assert.deepEqual(
+    rows.map(([name]) => name),
+    Object.keys(settings.shape),
+  )
+})
+
+test('the README tells the default of every setting that has one', () => {
+  const defaults = Object.entries(settings.shape).flatMap(([name, schema]) => {
+    const parsed = schema.safeParse(undefined)
+    return parsed.success && parsed.data !== undefined ? [[name, `\`${parsed.data}\``]] : []
+  })
+  assert.ok(defaults.length > 10)
+  for (const [name, value] of defaults) assert.deepEqual([name, rows.find(([row]) => row === name)?.[1]], [name, value])
+})
+
+test('a setting that cannot be left out is told to be required', () => {
+  const required = Object.entries(settings.shape).filter(([, schema]) => !schema.safeParse(undefined).success)
+  assert.ok(required.length > 0)
+  for (const [name] of required) assert.equal(rows.find(([row]) => row === name)?.[1], 'required', name)
+})
+
+test('the README has a row for every kind of failure', () => {
+  for (const kind of failureKinds) assert.match(readme, new RegExp(`^\\| .*\`${kind}\`.* \\|.*\\|.*\\|$`, 'm'), kind)
+})
+
+test('every job the README shows is one', () => {
+  const [, lines = ''] = /```jsonl\n([\s\S]+?)```/.exec(readme) ?? []
+  const sha256 = (data: Uint8Array | string) => createHash('sha256').update(data).digest()
+  const jobs = lines
+    .trim()
+    .split('\n')
+    .map((line) => parseJob(Buffer.from(line), {}, sha256))
+  assert.deepEqual(
+    jobs.map(({ ok }) => ok),
+    [true, true, true],
+  )
+})
