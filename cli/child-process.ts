@@ -1,12 +1,14 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { openSync } from 'node:fs'
+import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
 /** A process of ours, from its start to its end. */
 export interface Child {
-  readonly process: ChildProcess
+  /** What people call it: "the worker". */
+  readonly name: string
+  readonly stdout: ChildProcess['stdout']
   readonly logPath: string
   /** Resolves with the exit code; null when a signal ended it. */
   readonly exited: Promise<number | null>
@@ -15,6 +17,7 @@ export interface Child {
 }
 
 export interface ChildOptions {
+  readonly name: string
   /** A TypeScript file. */
   readonly file: string
   readonly args: readonly string[]
@@ -27,7 +30,7 @@ export interface ChildOptions {
 }
 
 /** Starts a file with this Node. It learns of the end of this process by the end of their channel. */
-export function startChild({ file, args, folder, environment, log, isHeard }: ChildOptions): Child {
+export function startChild({ name, file, args, folder, environment, log, isHeard }: ChildOptions): Child {
   const logPath = join(folder, log)
   const output = openSync(logPath, 'a')
   const child = spawn(process.execPath, [file, ...args], {
@@ -35,9 +38,11 @@ export function startChild({ file, args, folder, environment, log, isHeard }: Ch
     env: { ...environment },
     stdio: ['ignore', isHeard ? 'pipe' : output, output, 'ipc'],
   })
+  closeSync(output)
   const exited = once(child, 'exit').then(([code]: (number | null)[]) => code ?? null)
   return {
-    process: child,
+    name,
+    stdout: child.stdout,
     logPath,
     exited,
     stop() {
@@ -47,13 +52,16 @@ export function startChild({ file, args, folder, environment, log, isHeard }: Ch
   }
 }
 
-/** The first line that a child prints. Rejects when it ends without one. */
-export async function firstLine(child: Child): Promise<string> {
-  const { stdout } = child.process
+/** The first line that a child prints. Rejects when `signal` is raised; never resolves for a child that ends without one. */
+export async function firstLine({ stdout }: Child, signal: AbortSignal): Promise<string> {
   if (stdout === null) throw new Error('what this child prints goes to its log')
-  const ended = child.exited.then((code) =>
-    Promise.reject(new Error(`ended with code ${code} before it was ready; ${child.logPath} says why`)),
-  )
-  const [line] = await Promise.race([once(createInterface(stdout), 'line'), ended])
+  const [line] = await once(createInterface(stdout), 'line', { signal })
   return String(line)
+}
+
+/** Rejects when a child ends, and says where to read why. */
+export async function untilEnded({ name, exited, logPath }: Child): Promise<never> {
+  const code = await exited
+  const how = code === null ? 'was ended by a signal' : `ended with code ${code}`
+  throw new Error(`${name} ${how}; ${logPath} says why`)
 }

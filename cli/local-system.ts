@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import tls from 'node:tls'
 import { z } from 'zod'
-import { type Child, firstLine, startChild } from './child-process.ts'
+import { type Child, firstLine, startChild, untilEnded } from './child-process.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const START_TIMEOUT_MS = 20_000
@@ -36,6 +36,7 @@ export interface LocalSystemOptions {
 export interface LocalSystem extends Omit<Ready, 'environment'> {
   /** The deployment that jobs may name. */
   readonly model: string
+  readonly workerLog: string
   /** Rejects when a process ends that was not told to. */
   readonly broken: Promise<never>
   /** Ends the worker, which first finishes its jobs or gives them back. */
@@ -44,35 +45,43 @@ export interface LocalSystem extends Omit<Ready, 'environment'> {
   stop(): Promise<void>
 }
 
-/** Starts the stand-ins and the worker, and waits until the worker is ready. Rejects when one of them cannot start. */
-export async function startLocalSystem(options: LocalSystemOptions): Promise<LocalSystem> {
+/**
+ * Starts the stand-ins and the worker, and waits until the worker is ready.
+ *
+ * Rejects, with everything ended again, when one of them cannot start in 20 s or `signal` is raised meanwhile.
+ */
+export async function startLocalSystem(options: LocalSystemOptions, signal: AbortSignal): Promise<LocalSystem> {
   await using started = new AsyncDisposableStack()
   const port = await freePort()
   const address = `http://127.0.0.1:${port}`
+  reachDirectly()
   const standIns = startStandIns(options, address)
   started.defer(async () => {
     await standIns.stop()
   })
-  const ready = readySchema.parse(JSON.parse(await firstLine(standIns)))
+  const line = await whenReady(standIns, (waiting) => firstLine(standIns, waiting), signal)
+  const ready = readySchema.parse(JSON.parse(line))
   trust(ready.environment.NODE_EXTRA_CA_CERTS)
   const worker = startWorker(options, ready, port)
   const stopWorker = async () => {
     await worker.stop()
   }
   started.defer(stopWorker)
-  const broken = Promise.race([endedItself(standIns, 'the stand-ins'), endedItself(worker, 'the worker')])
+  await whenReady(worker, (waiting) => untilAnswering(`${address}/readyz`, waiting), signal)
+  const broken = Promise.race([untilEnded(standIns), untilEnded(worker)])
   broken.catch(() => undefined)
-  await Promise.race([untilReady(`${address}/readyz`), broken])
   const cleanups = started.move()
   const { control, filteredPhrase, environment } = ready
   const model = environment.AZURE_OPENAI_DEPLOYMENT
-  return { control, filteredPhrase, model, broken, stopWorker, stop: () => cleanups.disposeAsync() }
+  const stop = () => cleanups.disposeAsync()
+  return { control, filteredPhrase, model, workerLog: worker.logPath, broken, stopWorker, stop }
 }
 
 function startStandIns(options: LocalSystemOptions, address: string): Child {
   const { folder, state, jobsTopic, deadLetterTopic, standIns } = options
   const settings = { state, caPath: join(folder, 'entra.pem'), pushTo: `${address}/push`, jobsTopic, deadLetterTopic }
   return startChild({
+    name: 'the stand-ins',
     file: join(ROOT, 'local/main.ts'),
     args: [JSON.stringify({ ...settings, ...standIns })],
     folder,
@@ -85,6 +94,7 @@ function startStandIns(options: LocalSystemOptions, address: string): Child {
 function startWorker({ folder, state, worker }: LocalSystemOptions, { environment }: Ready, port: number): Child {
   const settings = { HOST: '127.0.0.1', PORT: String(port), STORE: `sqlite:${state}`, ...worker }
   return startChild({
+    name: 'the worker',
     file: join(ROOT, 'worker/main.ts'),
     args: [],
     folder,
@@ -99,25 +109,34 @@ function trust(caPath: string): void {
   tls.setDefaultCACertificates([...tls.getCACertificates('default'), readFileSync(caPath, 'utf8')])
 }
 
+/** A proxy that this process was told to use leads to the world; everything it asks here is on this machine. */
+function reachDirectly(): void {
+  process.env['no_proxy'] = '*'
+}
+
 /** Nothing of the caller's own settings: a key or a proxy that is meant for the cloud must not reach these. */
 function plainEnvironment(): Record<string, string> {
   const { PATH = '', HOME = '', TMPDIR = '' } = process.env
   return { PATH, HOME, ...(TMPDIR === '' ? {} : { TMPDIR }) }
 }
 
-async function endedItself(child: Child, who: string): Promise<never> {
-  const code = await child.exited
-  throw new Error(`${who} ended with code ${code}; ${child.logPath} says why`)
+/** Waits for what tells that a child is ready. Rejects when it ends, when it takes too long, or with `signal`. */
+async function whenReady<T>(child: Child, look: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
+  const decided = new AbortController()
+  const timeout = AbortSignal.timeout(START_TIMEOUT_MS)
+  try {
+    const looking = look(AbortSignal.any([signal, timeout, decided.signal]))
+    return await Promise.race([looking, untilEnded(child)])
+  } catch (error) {
+    if (!timeout.aborted) throw error
+    throw new Error(`${child.name} did not start within ${START_TIMEOUT_MS / 1_000} s; ${child.logPath} may say why`)
+  } finally {
+    decided.abort()
+  }
 }
 
-async function untilReady(url: string): Promise<void> {
-  const deadline = AbortSignal.timeout(START_TIMEOUT_MS)
-  while (!deadline.aborted) {
-    const answer = await fetch(url, { signal: deadline }).catch(() => undefined)
-    if (answer?.ok) return
-    await delay(LOOK_EVERY_MS)
-  }
-  throw new Error('the worker was not ready in time')
+async function untilAnswering(url: string, signal: AbortSignal): Promise<void> {
+  while (!(await fetch(url, { signal }).catch(() => undefined))?.ok) await delay(LOOK_EVERY_MS, undefined, { signal })
 }
 
 /** Chosen by the system, and free a moment ago. */

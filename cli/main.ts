@@ -11,6 +11,8 @@ const program = new Command('promptbridge')
   .addCommand(demoCommand())
   .addCommand(showCommand())
 
+endWithTheReader(process.stdout)
+endWithTheReader(process.stderr)
 try {
   await program.parseAsync()
 } catch (error) {
@@ -22,4 +24,12 @@ function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : MISUSE
   process.stderr.write(`promptbridge: ${error instanceof Error ? error.message : String(error)}\n`)
   return 1
+}
+
+/** Whoever read this stream has gone, as in `| head`: the work ends as it does on SIGTERM, and in order. */
+function endWithTheReader(stream: NodeJS.WriteStream): void {
+  stream.once('error', () => {
+    stream.on('error', () => undefined)
+    process.kill(process.pid, 'SIGTERM')
+  })
 }

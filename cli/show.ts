@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { Command } from 'commander'
+import { Command, InvalidArgumentError } from 'commander'
 import { jobKey } from '../shared/job/job.ts'
 import { isSettled, type JobRecord } from '../shared/job/record.ts'
 import { createJobReader } from '../shared/store/job-reader.ts'
@@ -11,28 +11,37 @@ export function showCommand(): Command {
   return new Command('show')
     .description('show one job: its record, its attempts, and its answer or why there is none')
     .argument('<id>', 'the id the job was submitted with')
-    .option('--batch <name>', 'the batch it was submitted in', '')
-    .requiredOption('--store <sqlite:PATH>', 'where the records are')
+    .option('--batch <name>', 'the batch it was submitted in; without it, the batch that has no name')
+    .requiredOption('--store <sqlite:PATH>', 'where the records are, such as sqlite:.promptbridge/demo.db', sqlitePath)
     .option('--json', 'print the record as JSON')
     .exitOverride()
     .action(show)
 }
 
+function sqlitePath(store: string): string {
+  const path = /^sqlite:(.+)$/.exec(store)?.[1]
+  if (path === undefined) throw new InvalidArgumentError('It must have the form sqlite:PATH.')
+  return path
+}
+
 interface ShowOptions {
-  readonly batch: string
+  readonly batch?: string
+  /** The path of the file. */
   readonly store: string
   readonly json?: true
 }
 
-async function show(id: string, { batch, store, json }: ShowOptions): Promise<void> {
-  const path = /^sqlite:(.+)$/.exec(store)?.[1]
-  if (path === undefined || !existsSync(path)) throw new Error('--store names no database; it has the form sqlite:PATH')
-  const documents = await openSqliteDocuments(path, Date.now)
+async function show(id: string, { batch = '', store, json }: ShowOptions): Promise<void> {
+  // Opening it would make it.
+  if (!existsSync(store)) throw new Error(`there is no file ${store}; --store names the one that holds the records`)
+  const documents = await openSqliteDocuments(store, Date.now)
   try {
     const reader = createJobReader(documents)
     const record = await reader.read(jobKey(batch, id, (data) => createHash('sha256').update(data).digest()))
-    if (record === undefined)
-      throw new Error(`no job "${id}" in ${batch === '' ? 'the nameless batch' : `batch "${batch}"`}`)
+    if (record === undefined) {
+      const where = batch === '' ? 'in the batch that has no name' : `in batch "${batch}"`
+      throw new Error(`there is no job "${id}" ${where}; --batch says which batch it was submitted in`)
+    }
     const result = isSettled(record) ? await reader.readResult(record) : undefined
     const answer: unknown = result === undefined ? undefined : JSON.parse(result)
     process.stdout.write(json ? `${JSON.stringify({ ...record, result: answer })}\n` : describeRecord(record, answer))

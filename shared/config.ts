@@ -62,10 +62,10 @@ export class ConfigError extends Error {
 
 type Environment = Readonly<Record<string, string | undefined>>
 
-/** Adds the settings file, where there is one, to an environment. */
+/** Adds the settings file, where there is one, to an environment. Throws ConfigError where it cannot be read. */
 export function withSettingsFile(environment: Environment, path: string): Environment {
   try {
-    return { ...parseEnv(readFileSync(path, 'utf8')), ...environment }
+    return { ...parseEnv(readFileSync(path, 'utf8')), ...withoutBlanks(environment) }
   } catch (error) {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return environment
     throw new ConfigError([`${path} cannot be read`])
@@ -74,7 +74,7 @@ export function withSettingsFile(environment: Environment, path: string): Enviro
 
 /** Reads the settings. Throws ConfigError. */
 export function readConfig(environment: Environment): Config {
-  const given = Object.fromEntries(Object.entries(environment).filter(([, value]) => value !== ''))
+  const given = withoutBlanks(environment)
   const parsed = settings.safeParse(given)
   const problems = [
     ...secretsIn(given),
@@ -85,6 +85,11 @@ export function readConfig(environment: Environment): Config {
   ]
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
   return toConfig(parsed.data)
+}
+
+/** A setting that is empty counts as absent: so templates and compose files leave one out. */
+function withoutBlanks(environment: Environment): Environment {
+  return Object.fromEntries(Object.entries(environment).filter(([, value = '']) => value.trim() !== ''))
 }
 
 function sayIssue({ path, message }: z.core.$ZodIssue, given: Environment): string {

@@ -29,19 +29,19 @@ export async function admit(
   deployment: string,
   deadline: number,
 ): Promise<Failure | undefined> {
-  if (drain.draining) return DRAINING
+  if (drain.begun.aborted) return DRAINING
   const holdMs = gates.opensInMs(deployment)
   // Half of the push's time is kept for the ask itself.
   if (holdMs > Math.min(MAX_HOLD_MS, (deadline - now()) / 2)) {
     return { kind: 'throttled', message: "the deployment's quota is used up for now", retryAfterMs: holdMs }
   }
   try {
-    if (holdMs > 0) await delay(holdMs, undefined, { signal: drain.signal })
-    await tokens.get(drain.signal)
+    if (holdMs > 0) await delay(holdMs, undefined, { signal: drain.begun })
+    await tokens.get(drain.begun)
     return undefined
   } catch (error) {
     if (error instanceof TokenError) return tokenFailure(error)
-    if (drain.signal.aborted) return DRAINING
+    if (drain.begun.aborted) return DRAINING
     throw error
   }
 }

@@ -3,6 +3,7 @@ import pRetry from 'p-retry'
 import type { AccessTokenSource } from '../shared/identity/access-token-source.ts'
 import { TokenError } from '../shared/identity/token-error.ts'
 import { type Failure, mayAskAgain } from '../shared/job/failures.ts'
+import type { Drain } from './drain.ts'
 import type { ModelProvider, ModelReply, ModelRequest } from './model/model-provider.ts'
 import type { ThrottleGates } from './model/throttle-gates.ts'
 import { tokenFailure } from './token-failure.ts'
@@ -11,6 +12,7 @@ export interface Asking {
   readonly provider: ModelProvider
   readonly tokens: AccessTokenSource
   readonly gates: ThrottleGates
+  readonly drain: Drain
   /** Epoch milliseconds. */
   readonly now: () => number
 }
@@ -37,31 +39,33 @@ const RETRIES = { retries: 20, factor: 2, minTimeout: 200, maxTimeout: 5_000, ra
 /**
  * Asks the model until it answers, refuses, or can have billed something; never twice after that.
  *
- * `endsAt` is when the ask's budget ends, in epoch milliseconds; the lease outlives it. Never rejects.
+ * `endsAt` is when the ask's budget ends, in epoch milliseconds; the lease outlives it. When the instance begins to end,
+ * an ask that waits is given back, and one that was sent has the drain's grace. Rejects only for a fault of our own.
  */
 export async function ask(
-  { provider, tokens, gates, now }: Asking,
+  { provider, tokens, gates, drain, now }: Asking,
   request: Omit<ModelRequest, 'token'>,
   endsAt: number,
-  ended: AbortSignal,
 ): Promise<ModelReply> {
   const name = request.deployment.deployment
-  const signal = AbortSignal.any([ended, AbortSignal.timeout(Math.max(0, endsAt - now()))])
+  const timeout = AbortSignal.timeout(Math.max(0, endsAt - now()))
+  const waiting = AbortSignal.any([drain.begun, timeout])
+  const asking = AbortSignal.any([drain.over, timeout])
   let lastFailure: Failure | undefined
   let tokensRefused = 0
   const notSent = (why: Failure): ModelReply => ({
     ok: false,
-    failure: ended.aborted ? DRAINING : (lastFailure ?? why),
+    failure: drain.begun.aborted ? DRAINING : (lastFailure ?? why),
   })
 
   async function send(): Promise<ModelReply> {
     const heldForMs = gates.opensInMs(name)
-    if (heldForMs >= endsAt - now()) return notSent(HELD_BACK)
-    if (heldForMs > 0) await delay(heldForMs, undefined, { signal })
-    const token = await tokens.get(signal)
+    if (heldForMs > 0 && heldForMs >= endsAt - now()) return notSent(HELD_BACK)
+    if (heldForMs > 0) await delay(heldForMs, undefined, { signal: waiting })
+    const token = await tokens.get(waiting)
     // In the same tick as the send: a process that was frozen since must not ask under a lease that is over.
     if (now() >= endsAt) return notSent(OUT_OF_TIME)
-    const reply = await provider.ask({ ...request, token: token.value }, signal)
+    const reply = await provider.ask({ ...request, token: token.value }, asking)
     if (reply.ok) return reply
     lastFailure = reply.failure
     if (reply.failure.kind === 'throttled') gates.close(name, reply.failure.retryAfterMs)
@@ -73,11 +77,16 @@ export async function ask(
     throw new NotBilled(reply.failure)
   }
 
+  const came: { reply?: ModelReply } = {}
+  const sendAndKeep = async () => {
+    came.reply = await send()
+  }
   try {
-    return await pRetry(send, { ...RETRIES, signal, shouldRetry: ({ error }) => error instanceof NotBilled })
+    await pRetry(sendAndKeep, { ...RETRIES, signal: waiting, shouldRetry: ({ error }) => error instanceof NotBilled })
   } catch (error) {
     if (error instanceof TokenError) return { ok: false, failure: tokenFailure(error) }
-    if (error instanceof NotBilled || signal.aborted) return notSent(OUT_OF_TIME)
-    throw error
+    if (!(error instanceof NotBilled) && !waiting.aborted) throw error
   }
+  // Kept by ourselves: p-retry drops what came when its signal aborted meanwhile, and that may have been billed.
+  return came.reply ?? notSent(OUT_OF_TIME)
 }

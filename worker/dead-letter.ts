@@ -14,22 +14,17 @@ export interface DeadLetterCause {
 const MAX_ATTRIBUTES = 100
 const MAX_VALUE_BYTES = 1_024
 
-/** The message as it came, with attributes that say why it failed. */
+/** The message as it came, with attributes that say why it failed; those of an earlier failure go. */
 export function deadLetterMessage({ data, attributes }: Message, cause: DeadLetterCause): Message {
   const { reason, message, code, hint, key } = cause
-  const reasons = Object.entries({
-    'pb-reason': reason,
-    'pb-error': message,
-    'pb-code': code,
-    'pb-hint': hint,
-    'pb-key': key,
-  }).flatMap(([name, value]) => (value === undefined ? [] : [[name, cut(value)] as const]))
-  const carried = Object.entries(attributes).slice(0, MAX_ATTRIBUTES - reasons.length)
-  return { data, attributes: Object.fromEntries([...carried, ...reasons]) }
+  const causes = { 'pb-reason': reason, 'pb-error': message, 'pb-code': code, 'pb-hint': hint, 'pb-key': key }
+  const told = Object.entries(causes).flatMap(([name, value]) => (value === undefined ? [] : [[name, cut(value)]]))
+  const carried = Object.entries(attributes).filter(([name]) => !Object.hasOwn(causes, name))
+  return { data, attributes: Object.fromEntries([...carried.slice(0, MAX_ATTRIBUTES - told.length), ...told]) }
 }
 
 function cut(value: string): string {
-  let kept = value.slice(0, MAX_VALUE_BYTES)
-  while (Buffer.byteLength(kept) > MAX_VALUE_BYTES) kept = kept.slice(0, -1)
-  return kept.toWellFormed()
+  const bytes = Buffer.from(value).subarray(0, MAX_VALUE_BYTES)
+  // A character cut in two is held back by a streaming decoder.
+  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes, { stream: true })
 }

@@ -1,25 +1,24 @@
 /** Ends an instance without losing what it has begun. */
 export interface Drain {
-  /** Nothing new is admitted once this is true. */
-  readonly draining: boolean
-  /** Aborts when running jobs have had their time. */
-  readonly signal: AbortSignal
-  /** Stops admitting; aborts what still runs after `graceMs`. */
+  /** Aborts at once: nothing new is admitted, and a job that only waits is given back. */
+  readonly begun: AbortSignal
+  /** Aborts when the asks under way have had their time. */
+  readonly over: AbortSignal
+  /** Begins to end; what is being asked has `graceMs` milliseconds more. */
   begin(graceMs: number): void
 }
 
 export function createDrain(): Drain {
-  const controller = new AbortController()
-  let draining = false
+  const begun = new AbortController()
+  const over = new AbortController()
   return {
-    get draining() {
-      return draining
-    },
-    signal: controller.signal,
+    begun: begun.signal,
+    over: over.signal,
     begin(graceMs) {
-      if (draining) return
-      draining = true
-      setTimeout(() => controller.abort(new Error('this instance is about to end')), graceMs).unref()
+      if (begun.signal.aborted) return
+      const reason = new Error('this instance is about to end')
+      begun.abort(reason)
+      setTimeout(() => over.abort(reason), graceMs).unref()
     },
   }
 }

@@ -23,4 +23,4 @@ export type Outcome =
   | { readonly done: false; readonly failure: Failure; readonly facts: Facts }
 
 /** repeated: an earlier delivery had settled it. superseded: a replay has taken its place. poison: it is no job. */
-export type DoneAs = 'succeeded' | 'dead_lettered' | 'expired' | 'repeated' | 'superseded' | 'conflict' | 'poison'
+type DoneAs = 'succeeded' | 'dead_lettered' | 'expired' | 'repeated' | 'superseded' | 'conflict' | 'poison'

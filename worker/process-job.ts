@@ -1,3 +1,4 @@
+import pRetry from 'p-retry'
 import { leaseFor } from '../shared/job/claim.ts'
 import { afterFailure, type Failure, type RetryPolicy } from '../shared/job/failures.ts'
 import { type AttemptOutcome, countedAttempts, type RecordError } from '../shared/job/record.ts'
@@ -10,6 +11,7 @@ import type { ModelReply } from './model/model-provider.ts'
 import type { Facts, Outcome } from './outcome.ts'
 import { type Plan, type Planning, planJob } from './plan-job.ts'
 import { deadLetterOnly, followUp, type Settling, settle } from './settle-job.ts'
+import { storeFailure } from './store-failure.ts'
 
 export interface JobProcessing extends Planning, Admission, Asking, Settling {
   readonly retry: RetryPolicy
@@ -17,6 +19,8 @@ export interface JobProcessing extends Planning, Admission, Asking, Settling {
   /** Makes the nonce that names one claim. */
   readonly newOwner: () => string
 }
+
+const TOO_LATE: Failure = { kind: 'busy', message: 'the push was over before the job could be started' }
 
 /**
  * Takes one delivery of a job through admit → claim → ask → settle → publish.
@@ -35,8 +39,9 @@ export async function processJob(processing: JobProcessing, delivered: Delivered
   try {
     return await claimAndRun(processing, delivered, plan, facts)
   } catch (error) {
-    if (!(error instanceof StoreError)) throw error
-    return { done: false, failure: { kind: 'store', code: error.code, message: error.message }, facts }
+    const failure = storeFailure(error)
+    if (failure === undefined) throw error
+    return { done: false, failure, facts }
   }
 }
 
@@ -50,16 +55,12 @@ async function claimAndRun(
   const { job, deadline } = delivered
   const startedAt = now()
   const budgetMs = Math.min(modelTimeoutMs, deadline - startedAt)
-  const claim = await store.claim({
-    job,
-    owner: newOwner(),
-    leaseMs: leaseFor(budgetMs),
-    policy: retry,
-    now: startedAt,
-  })
+  if (budgetMs <= 0) return { done: false, failure: TOO_LATE, facts }
+  const request = { job, owner: newOwner(), leaseMs: leaseFor(budgetMs), policy: retry, now: startedAt }
+  const claim = await twice(() => store.claim(request))
   switch (claim.kind) {
     case 'run': {
-      const attempt = { ...facts, attempt: claim.held.record.attempts.length }
+      const attempt = { ...facts, attempt: attemptNumber(claim.held) }
       if (plan.kind === 'end') return settle(processing, delivered, claim.held, plan.ending, attempt)
       return askAndSettle(processing, delivered, claim.held, plan.deployment, startedAt + budgetMs, attempt)
     }
@@ -82,6 +83,15 @@ async function claimAndRun(
   }
 }
 
+/**
+ * A claim whose reply was lost stands all the same, and would cost the job an attempt that was never sent. Repeated by
+ * the same owner, it goes on.
+ */
+function twice<T>(claim: () => Promise<T>): Promise<T> {
+  const isPassing = (error: unknown) => error instanceof StoreError && error.code === 'unavailable'
+  return pRetry(claim, { retries: 1, minTimeout: 100, shouldRetry: ({ error }) => isPassing(error) })
+}
+
 async function askAndSettle(
   processing: JobProcessing,
   delivered: DeliveredJob,
@@ -91,8 +101,8 @@ async function askAndSettle(
   facts: Facts,
 ): Promise<Outcome> {
   const { job } = delivered
-  const clientRequestId = `${job.key}.${job.run}.${held.record.attempts.length}`
-  const reply = await ask(processing, { job, deployment, clientRequestId }, endsAt, processing.drain.signal)
+  const clientRequestId = `${job.key}.${job.run}.${attemptNumber(held)}`
+  const reply = await ask(processing, { job, deployment, clientRequestId }, endsAt)
   const told = { ...facts, ...tellReply(reply, deployment) }
   if (reply.ok) return settle(processing, delivered, held, succeededWith(reply, deployment), told)
 
@@ -110,6 +120,11 @@ async function askAndSettle(
     : { counts: false, kind: failure.kind }
   await processing.store.release(held, release, processing.now())
   return { done: false, failure, facts: told }
+}
+
+/** 1 for the first attempt of the job's present run. */
+function attemptNumber({ record }: Held): number {
+  return record.attempts.filter(({ run }) => run === record.run).length
 }
 
 function succeededWith(reply: Extract<ModelReply, { ok: true }>, { deployment }: Deployment): Ending {

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import type { Sha256 } from '../shared/job/job.ts'
 import { parseJob } from '../shared/job/parse-job.ts'
-import { QueueError } from '../shared/queue/job-queue.ts'
 import type { DeliveredJob } from './delivered-job.ts'
 import type { Outcome } from './outcome.ts'
 import { type JobProcessing, processJob } from './process-job.ts'
 import type { ReadDelivery } from './receive/read-delivery.ts'
+import { storeFailure } from './store-failure.ts'
 
 export interface Receiving {
   readonly processing: JobProcessing
@@ -46,15 +46,8 @@ export function createReceiver({ processing, ackDeadlineMs, maxInFlight }: Recei
       const { data, attributes, arrivedAt } = read.delivery
       const message = { data, attributes }
       const parsed = read.ok ? parseJob(data, attributes, sha256) : read
-      try {
-        if (!parsed.ok) return await poison(processing, message, parsed.problem)
-        const deadline = arrivedAt + USABLE_SHARE * ackDeadlineMs
-        return await run({ job: parsed.job, message, deadline })
-      } catch (error) {
-        if (!(error instanceof QueueError)) throw error
-        const failure = { kind: 'store', code: error.code, message: 'the dead-letter topic takes nothing now' } as const
-        return { done: false, failure, facts: {} }
-      }
+      if (!parsed.ok) return poison(processing, message, parsed.problem)
+      return run({ job: parsed.job, message, deadline: arrivedAt + USABLE_SHARE * ackDeadlineMs })
     },
     async idle() {
       while (underWay.size > 0) await Promise.allSettled(underWay.values())
@@ -67,8 +60,14 @@ async function poison(
   message: DeliveredJob['message'],
   problem: string,
 ): Promise<Outcome> {
-  await deadLetter(message, { reason: 'invalid', message: problem })
-  return { done: true, as: 'poison', why: problem, facts: {} }
+  try {
+    await deadLetter(message, { reason: 'invalid', message: problem })
+    return { done: true, as: 'poison', why: problem, facts: {} }
+  } catch (error) {
+    const failure = storeFailure(error)
+    if (failure === undefined) throw error
+    return { done: false, failure, facts: {} }
+  }
 }
 
 function full({ job: { key, id, batch, run } }: DeliveredJob): Outcome {

@@ -31,10 +31,16 @@ export function createServer(parts: ServerParts): Hono {
   const { authenticate, receiver, drain, checkStore, log, now } = parts
   const app = new Hono()
 
+  // A connection that is kept alive would hold the process up until it is killed.
+  app.use(async (context, next) => {
+    await next()
+    if (drain.begun.aborted) context.header('connection', 'close')
+  })
+
   app.get('/healthz', (context) => context.json({ status: 'ok' }))
 
   app.get('/readyz', async (context) => {
-    if (drain.draining) return context.json({ status: 'draining' }, 503)
+    if (drain.begun.aborted) return context.json({ status: 'draining' }, 503)
     try {
       await checkStore()
       return context.json({ status: 'ready' })
@@ -53,11 +59,14 @@ export function createServer(parts: ServerParts): Hono {
   })
 
   app.post('/push', bodyLimit({ maxSize: MAX_PUSH_BYTES, onError: tooLarge }), async (context) => {
-    const body = new Uint8Array(await context.req.arrayBuffer())
-    const read = readDelivery(context.req.raw.headers, body, now())
+    const body = await context.req.arrayBuffer().catch(() => undefined)
+    if (body === undefined) {
+      log.info({ outcome: 'broken_push' }, 'a push broke off before it was whole')
+      return context.json({ error: 'the push broke off' }, 400)
+    }
+    const read = readDelivery(context.req.raw.headers, new Uint8Array(body), now())
     const outcome = await receiver.receive(read)
     logOutcome(parts, read.delivery, outcome)
-    if (drain.draining) context.header('connection', 'close')
     return outcome.done ? context.body(null, 204) : context.json({ reason: outcome.failure.kind }, 503)
   })
 
@@ -80,10 +89,8 @@ function logOutcome({ log, project, now }: ServerParts, delivery: Delivery, outc
     const level = outcome.why === undefined ? 'info' : 'warn'
     log[level]({ ...line, outcome: outcome.as, why: outcome.why }, `job ${outcome.as}`)
   } else {
-    const { kind, code, message, hint, httpStatus } = outcome.failure
-    log.warn(
-      { httpStatus, ...line, outcome: 'again', reason: kind, code, problem: message, hint },
-      `job put off: ${kind}`,
-    )
+    const { kind, code, message, hint, httpStatus, requestId } = outcome.failure
+    const why = { reason: kind, code, problem: message, hint, httpStatus, requestId }
+    log.warn({ ...line, outcome: 'again', ...why }, `job put off: ${kind}`)
   }
 }

@@ -127,6 +127,7 @@ function addedLatency(records: readonly JobRecord[], pushes: readonly Call[], as
   return p50 === undefined || p95 === undefined ? undefined : { p50, p95 }
 }
 
+/** The smallest value that at least this share of them does not exceed. */
 function quantile(sorted: readonly number[], share: number): number | undefined {
-  return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))]
+  return sorted[Math.ceil(share * sorted.length) - 1]
 }

@@ -5,8 +5,8 @@ import { runDemo } from './demo.ts'
 export function demoCommand(): Command {
   return new Command('demo')
     .description('summarise the READMEs of the installed packages, on stand-ins for Google Cloud and Azure')
-    .option('--documents <n>', 'at most so many documents', wholeNumber)
-    .option('--folder <path>', 'where the demo keeps its state', '.promptbridge')
+    .option('--documents <n>', 'summarise at most this many documents (default: all)', wholeNumber)
+    .option('--folder <path>', 'where the demo keeps its state and its logs', '.promptbridge')
     .option('--results <file>', 'where to write the results, as an OpenAI Batch output file', 'demo-results.jsonl')
     .option('--json', 'print the accounts as JSON; progress goes to standard error')
     .exitOverride()

@@ -2,8 +2,9 @@ import { mkdirSync, rmSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Batch, BatchStore } from '../../shared/store/batch-store.ts'
 import { openSqliteBatches } from '../../shared/store/sqlite/sqlite-batches.ts'
+import { lockFolder } from './lock-folder.ts'
 
-export interface DemoState {
+export interface DemoState extends Disposable {
   readonly folder: string
   /** The one file that holds everything a stopped demo needs to go on. */
   readonly file: string
@@ -13,23 +14,38 @@ export interface DemoState {
   readonly goesOn: boolean
 }
 
-/** Opens the demo that was stopped, or a new one: a finished demo's state is deleted. `now`: epoch milliseconds. */
+/**
+ * Opens the demo that was stopped, or a new one. `now`: epoch milliseconds.
+ *
+ * The state of a finished demo is deleted, and so is that of one that was stopped before its batch was submitted whole:
+ * nobody knows which documents the rest of it would be.
+ */
 export async function openDemoState(path: string, now: number): Promise<DemoState> {
   const folder = resolve(path)
-  const file = resolve(folder, 'demo.db')
   mkdirSync(folder, { recursive: true })
-  const batches = await openSqliteBatches(file)
-  const latest = await batches.latest()
-  if (latest !== undefined && latest.status !== 'completed')
-    return { folder, file, batches, batch: latest, goesOn: true }
-  batches.close()
-  for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix, { force: true })
-  return openNewBatch(folder, file, now)
+  using opened = new DisposableStack()
+  opened.use(lockFolder(folder))
+  const file = resolve(folder, 'demo.db')
+  const latest = await latestBatch(file)
+  const goesOn = latest?.status === 'sealed'
+  if (!goesOn) for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix, { force: true })
+  const batches = opened.adopt(await openSqliteBatches(file), (store) => store.close())
+  const batch = goesOn ? latest : await openNewBatch(batches, now)
+  const cleanups = opened.move()
+  return { folder, file, batches, batch, goesOn, [Symbol.dispose]: () => cleanups.dispose() }
 }
 
-async function openNewBatch(folder: string, file: string, now: number): Promise<DemoState> {
+async function latestBatch(file: string): Promise<Batch | undefined> {
   const batches = await openSqliteBatches(file)
-  const name = `demo-${new Date(now).toISOString().slice(0, 19).replaceAll(':', '.')}`
-  await batches.open(name, now)
-  return { folder, file, batches, batch: { status: 'open', name, createdAt: now }, goesOn: false }
+  try {
+    return await batches.latest()
+  } finally {
+    batches.close()
+  }
+}
+
+async function openNewBatch(batches: BatchStore, createdAt: number): Promise<DemoState['batch']> {
+  const name = `demo-${new Date(createdAt).toISOString().slice(0, 19).replaceAll(':', '.')}`
+  await batches.open(name, createdAt)
+  return { status: 'open', name, createdAt }
 }

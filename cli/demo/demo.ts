@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { createJobReader } from '../../shared/store/job-reader.ts'
 import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
+import { listenForInterrupt } from '../interrupt.ts'
 import { startLocalSystem } from '../local-system.ts'
 import { account } from './account.ts'
 import { summaryJobs } from './demo-jobs.ts'
@@ -8,7 +9,7 @@ import { openDemoState } from './demo-state.ts'
 import { findDocuments } from './documents.ts'
 import { gatherEvidence } from './evidence.ts'
 import { placeFaults } from './faults.ts'
-import { introduction, printDemo, stopped } from './print-demo.ts'
+import { introduction, printDemo, stopped, stopping } from './print-demo.ts'
 import { createProgress } from './progress.ts'
 import { submit } from './submit.ts'
 import { untilDone } from './until-done.ts'
@@ -42,29 +43,38 @@ export interface DemoOptions {
 
 /** Runs one batch through the real worker. Resolves with the exit code: 0 only when every job is accounted for. */
 export async function runDemo(options: DemoOptions): Promise<number> {
-  await using opened = new AsyncDisposableStack()
-  const interrupted = listenForInterrupt(opened)
+  using interrupt = listenForInterrupt()
+  const { signal } = interrupt
   const out = options.json ? process.stderr : process.stdout
-  const state = opened.adopt(await openDemoState(options.folder, Date.now()), ({ batches }) => batches.close())
+  signal.addEventListener('abort', () => out.write(stopping()))
+  try {
+    const problems = await runBatch(options, out, signal)
+    return problems === 0 ? 0 : 1
+  } catch (error) {
+    if (!signal.aborted) throw error
+    out.write(stopped())
+    return EXIT_INTERRUPTED
+  }
+}
+
+/** Resolves with the number of problems found. Rejects, with every process ended again, when `signal` is raised. */
+async function runBatch(options: DemoOptions, out: NodeJS.WriteStream, signal: AbortSignal): Promise<number> {
+  await using opened = new AsyncDisposableStack()
+  const documents = findDocuments(PACKAGES).slice(0, options.documents)
+  const state = opened.use(await openDemoState(options.folder, Date.now()))
   const { folder, file, batch, goesOn } = state
   out.write(introduction(batch.name, goesOn))
   const settings = { folder, state: file, ...TOPICS, standIns: STAND_INS, worker: WORKER }
-  const system = opened.adopt(await startLocalSystem(settings), (running) => running.stop())
+  const system = opened.adopt(await startLocalSystem(settings, signal), (running) => running.stop())
   const store = opened.adopt(await openSqliteDocuments(file, Date.now), (records) => records.close())
   const reader = createJobReader(store)
   await placeFaults(system)
 
-  const documents = findDocuments(PACKAGES).slice(0, options.documents)
   const purposes = { model: system.model, filteredPhrase: system.filteredPhrase, tooManyBytes: TOO_MANY_BYTES }
   const total = await submit(state, TOPICS.jobsTopic, summaryJobs(documents, purposes))
   const progress = createProgress(out, total)
-  const done = untilDone(system.control.push, async () => progress.show(await reader.countByStatus(batch.name)))
-  const end = await Promise.race([done, interrupted, system.broken])
-  progress.end()
-  if (end === 'interrupted') {
-    out.write(stopped())
-    return EXIT_INTERRUPTED
-  }
+  const look = async () => progress.show(await reader.countByStatus(batch.name))
+  await Promise.race([untilDone(system, look, signal), system.broken]).finally(progress.end)
   await system.stopWorker()
 
   const { deadLetterTopic } = TOPICS
@@ -73,29 +83,9 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   const accounts = account(evidence)
   await writeResults(options.results, reader, evidence.records)
   await state.batches.complete(batch.name, Date.now())
+  const { records } = evidence
+  const { results } = options
   if (options.json) process.stdout.write(`${JSON.stringify({ batch: batch.name, ...accounts })}\n`)
-  else
-    out.write(
-      await printDemo({
-        accounts,
-        documents,
-        records: evidence.records,
-        reader,
-        batch: batch.name,
-        file,
-        results: options.results,
-      }),
-    )
-  return accounts.problems.length === 0 ? 0 : 1
-}
-
-/** The second interrupt ends the process as it would any other. */
-function listenForInterrupt(opened: AsyncDisposableStack): Promise<'interrupted'> {
-  const { promise, resolve } = Promise.withResolvers<'interrupted'>()
-  const interrupt = () => resolve('interrupted')
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, interrupt)
-    opened.defer(() => void process.off(signal, interrupt))
-  }
-  return promise
+  else out.write(await printDemo({ accounts, documents, records, reader, batch: batch.name, file, results }))
+  return accounts.problems.length
 }

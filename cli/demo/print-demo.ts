@@ -31,11 +31,12 @@ ${styleText('bold', 'Promptbridge demo')}  ${begun}
 `
 }
 
-export function stopped(): string {
-  return `
-  Stopped. Jobs that were running are finished or given back. Start the demo again and it goes on from here.
+export function stopping(): string {
+  return '\n  Stopping: jobs that are running are finished or given back.\n'
+}
 
-`
+export function stopped(): string {
+  return '  Stopped. Start the demo again and it goes on from here.\n\n'
 }
 
 /** Everything a finished demo says. */
@@ -62,7 +63,7 @@ ${section('One summary beside its source')}${await printSummary(documents, recor
 ${section('Two that failed on purpose')}${printFailures(records)}
 ${section('Results')}  ${results}, in the form of an OpenAI Batch output file
 
-${section('Try next')}  npm run promptbridge -- show ${quoted(FILTERED_ID)} --batch ${batch} --store sqlite:${relative('.', file)}
+${section('Try next')}  npm run promptbridge -- show ${quoted(FILTERED_ID)} --batch ${batch} --store ${quoted(`sqlite:${relative('.', file)}`)}
   npm run demo -- --documents 40     and press Ctrl-C in the middle, then start it again
   npm test
 
@@ -73,6 +74,7 @@ function section(title: string): string {
   return `${styleText('bold', title)}\n`
 }
 
+/** As a shell reads it. */
 function quoted(text: string): string {
-  return `'${text}'`
+  return `'${text.replaceAll("'", "'\\''")}'`
 }

@@ -1,4 +1,4 @@
-import { styleText } from 'node:util'
+import { stripVTControlCharacters, styleText } from 'node:util'
 import { z } from 'zod'
 import type { JobRecord } from '../../shared/job/record.ts'
 import type { JobReader } from '../../shared/store/job-store.ts'
@@ -7,8 +7,10 @@ import type { Document } from './documents.ts'
 
 const WIDTH = 96
 const SOURCE_LINES = 6
+const MIN_SUMMARY_LENGTH = 80
+const MAX_SOURCE_LENGTH = 8_000
 
-/** One summary beside its source: the document that is shortest of those with a summary of some length. */
+/** One summary beside its source: of the first document that is short, with a summary of some length. */
 export async function printSummary(
   documents: readonly Document[],
   records: readonly JobRecord[],
@@ -17,8 +19,8 @@ export async function printSummary(
   for (const document of documents) {
     const record = records.find(({ id }) => id === document.name)
     if (record?.status !== 'succeeded') continue
-    const summary = summaryIn(await reader.readResult(record))
-    if (summary === undefined || summary.length < 80 || document.text.length > 8_000) continue
+    const summary = printable(summaryIn(await reader.readResult(record)) ?? '')
+    if (summary.length < MIN_SUMMARY_LENGTH || document.text.length > MAX_SOURCE_LENGTH) continue
     return [
       styleText('bold', document.name),
       ...excerpt(document.text).map((line) => styleText('dim', `  │ ${line}`)),
@@ -45,19 +47,25 @@ const answer = z.object({ choices: z.tuple([z.object({ message: z.object({ conte
 
 function summaryIn(result: string | undefined): string | undefined {
   const parsed = answer.safeParse(JSON.parse(result ?? 'null'))
-  return parsed.data?.choices[0].message.content.replaceAll(/\s+/g, ' ')
+  return parsed.data?.choices[0].message.content
 }
 
 function excerpt(text: string): string[] {
   const lines = text.split('\n').filter((line) => line.trim() !== '')
-  return [...lines.slice(0, SOURCE_LINES).map((line) => line.slice(0, WIDTH)), '…']
+  return [...lines.slice(0, SOURCE_LINES).map((line) => printable(line).slice(0, WIDTH)), '…']
+}
+
+/** What others wrote must not steer the terminal. */
+function printable(text: string): string {
+  return stripVTControlCharacters(text).replaceAll(/[\s\p{Cc}]+/gu, ' ')
 }
 
 function wrap(text: string): string[] {
   const lines = ['']
   for (const word of text.split(' ')) {
     const line = lines.at(-1) ?? ''
-    if (line.length + word.length < WIDTH) lines[lines.length - 1] = line === '' ? word : `${line} ${word}`
+    if (line === '') lines[lines.length - 1] = word
+    else if (line.length + word.length < WIDTH) lines[lines.length - 1] = `${line} ${word}`
     else lines.push(word)
   }
   return lines

@@ -7,26 +7,38 @@ export interface Progress {
   end(): void
 }
 
-const BAR_WIDTH = 32
+/** What is written to: standard output, on a terminal or not. */
+export interface Screen {
+  readonly isTTY?: boolean
+  /** Characters in a line of a terminal. */
+  readonly columns?: number
+  write(text: string): unknown
+}
+
+/** Leaves room for the figures on a terminal of 80 columns. */
+const BAR_WIDTH = 16
+const USUAL_COLUMNS = 80
 /** A line in a log for each tenth of the way. */
 const PLAIN_STEPS = 10
 
 /** A bar that is drawn anew on a terminal, and a plain line now and then everywhere else. */
-export function createProgress(out: NodeJS.WriteStream, total: number): Progress {
+export function createProgress(out: Screen, total: number): Progress {
   return out.isTTY ? createBar(out, total) : createLines(out, total)
 }
 
-function createBar(out: NodeJS.WriteStream, total: number): Progress {
+function createBar(out: Screen, total: number): Progress {
   return {
     show(counts) {
       const full = Math.round((settledIn(counts) / total) * BAR_WIDTH)
-      out.write(`\r  ${'█'.repeat(full)}${'░'.repeat(BAR_WIDTH - full)} ${describe(counts, total)}\x1b[K`)
+      const line = `  ${'█'.repeat(full)}${'░'.repeat(BAR_WIDTH - full)} ${describe(counts, total)}`
+      // A line that is broken cannot be drawn over.
+      out.write(`\r${line.slice(0, (out.columns || USUAL_COLUMNS) - 1)}\x1b[K`)
     },
     end: () => void out.write('\n'),
   }
 }
 
-function createLines(out: NodeJS.WriteStream, total: number): Progress {
+function createLines(out: Screen, total: number): Progress {
   let shown = -1
   return {
     show(counts) {

@@ -13,7 +13,6 @@ export async function submit(
   try {
     const attributes = { batch: batch.name }
     const messages = lines.map((line) => ({ data: Buffer.from(JSON.stringify(line)), attributes }))
-    // Stopped in the middle, it publishes all of them again: the same id is the same job.
     await queue.publishAll(topic, messages)
     await batches.seal(batch.name, lines.length)
     return lines.length

@@ -6,29 +6,40 @@ const STUCK_AFTER_MS = 60_000
 
 const subscriptions = z.array(z.object({ waiting: z.number(), outstanding: z.number() }))
 
+/** Where Pub/Sub is asked, and what to read when nothing moves. */
+export interface Watched {
+  readonly control: { readonly push: string }
+  readonly workerLog: string
+}
+
 /**
  * Waits until Pub/Sub has nothing left to deliver, and looks at the progress meanwhile.
  *
  * The queue decides when a batch is done, not the records: a job whose record is lost must be found missing, not
- * waited for. Rejects when nothing has left the queue for a minute.
+ * waited for. Rejects when nothing has left the queue for a minute, and with `signal`.
  */
-export async function untilDone(pushControlUrl: string, look: () => Promise<void>): Promise<'done'> {
+export async function untilDone(
+  { control, workerLog }: Watched,
+  look: () => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
   for (let fewest = Number.POSITIVE_INFINITY, since = Date.now(); ; ) {
-    const left = await countLeft(pushControlUrl)
+    const left = await countLeft(control.push, signal)
     await look()
-    if (left === 0) return 'done'
+    if (left === 0) return
     if (left < fewest) {
       fewest = left
       since = Date.now()
     }
-    if (Date.now() - since > STUCK_AFTER_MS)
-      throw new Error(`${left} jobs have not moved for a minute; worker.log says why`)
-    await delay(LOOK_EVERY_MS)
+    if (Date.now() - since > STUCK_AFTER_MS) {
+      throw new Error(`none of the ${left} messages left has been done for a minute; ${workerLog} says why`)
+    }
+    await delay(LOOK_EVERY_MS, undefined, { signal })
   }
 }
 
-async function countLeft(pushControlUrl: string): Promise<number> {
-  const answer = await fetch(`${pushControlUrl}/__subscriptions`)
+async function countLeft(pushControlUrl: string, signal: AbortSignal): Promise<number> {
+  const answer = await fetch(`${pushControlUrl}/__subscriptions`, { signal })
   const counts = subscriptions.parse(await answer.json())
   return counts.reduce((sum, { waiting, outstanding }) => sum + waiting + outstanding, 0)
 }

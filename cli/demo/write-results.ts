@@ -1,4 +1,5 @@
-import { createWriteStream } from 'node:fs'
+import { createWriteStream, mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { isSettled, type JobRecord } from '../../shared/job/record.ts'
@@ -11,5 +12,6 @@ export async function writeResults(path: string, reader: JobReader, records: rea
   async function* lines() {
     for (const record of settled) yield `${batchOutputLine(record, await reader.readResult(record))}\n`
   }
+  mkdirSync(dirname(path), { recursive: true })
   await pipeline(Readable.from(lines()), createWriteStream(path))
 }

@@ -15,34 +15,46 @@ export interface EntraSettings {
 
 type Policy = NonNullable<ClientAssertionCredentialOptions['additionalPolicies']>[number]['policy']
 
+/** The details of Entra's last refusal. */
+interface Seen {
+  answer?: TokenErrorDetails
+}
+
 /**
  * Exchanges a Google ID token for an Azure access token at Microsoft Entra ID.
  *
  * A fresh credential each time: a used one remembers failures, and keeps refusing to send for a minute after Entra
- * has recovered. Rejects with TokenError after 5 s at the latest.
+ * has recovered. Rejects with TokenError after `timeoutMs` at the latest.
  */
-export async function exchangeAtEntra(idToken: string, entra: EntraSettings, now: () => number): Promise<AccessToken> {
-  const seen: { answer?: TokenErrorDetails } = {}
-  const credential = new ClientAssertionCredential(entra.tenantId, entra.clientId, async () => idToken, {
-    authorityHost: entra.authorityHost,
-    disableInstanceDiscovery: !isMicrosoft(entra.authorityHost),
-    retryOptions: { maxRetries: 0 },
-    additionalPolicies: [{ policy: rememberFailure(seen), position: 'perRetry' }],
-  })
+export async function exchangeAtEntra(
+  idToken: string,
+  entra: EntraSettings,
+  now: () => number,
+  timeoutMs = EXCHANGE_TIMEOUT_MS,
+): Promise<AccessToken> {
+  const seen: Seen = {}
+  const getToken = (signal: AbortSignal) =>
+    new ClientAssertionCredential(entra.tenantId, entra.clientId, async () => idToken, {
+      authorityHost: entra.authorityHost,
+      disableInstanceDiscovery: !isMicrosoft(entra.authorityHost),
+      retryOptions: { maxRetries: 0 },
+      additionalPolicies: [{ policy: watch(seen, signal), position: 'perRetry' }],
+    }).getToken(entra.scope)
   const fetchedAt = now()
   try {
-    const { token, expiresOnTimestamp } = await withDeadline(credential.getToken(entra.scope), EXCHANGE_TIMEOUT_MS)
+    const { token, expiresOnTimestamp } = await withDeadline(timeoutMs, getToken)
     return { value: token, fetchedAt, expiresAt: expiresOnTimestamp }
   } catch (error) {
-    throw new TokenError('entra_exchange', describe(seen.answer, error), seen.answer, error)
+    throw new TokenError('entra_exchange', describe(seen.answer, error, timeoutMs), seen.answer, error)
   }
 }
 
-/** The library's own errors have lost the status, the codes and Retry-After; this sees them on the wire. */
-function rememberFailure(seen: { answer?: TokenErrorDetails }): Policy {
+/** The library's own errors have lost the status, the codes and Retry-After, and it passes no signal on. */
+function watch(seen: Seen, signal: AbortSignal): Policy {
   return {
-    name: 'rememberFailure',
+    name: 'watch',
     async sendRequest(request, next) {
+      request.abortSignal = signal
       const response = await next(request)
       if (response.status >= 400) {
         const retryAfterS = Number(response.headers.get('retry-after'))
@@ -80,12 +92,12 @@ function readError(body: string): TokenErrorDetails {
   }
 }
 
-function describe(answer: TokenErrorDetails | undefined, error: unknown): string {
+function describe(answer: TokenErrorDetails | undefined, error: unknown, timeoutMs: number): string {
   if (answer !== undefined) {
     const numbers = answer.aadsts?.map((number) => ` AADSTS${number}`).join('') ?? ''
     return `Entra answered ${answer.httpStatus}${answer.code === undefined ? '' : ` ${answer.code}`}${numbers}`
   }
-  if (error instanceof DOMException) return `Entra did not answer within ${EXCHANGE_TIMEOUT_MS} ms`
+  if (error instanceof DOMException) return `Entra did not answer within ${timeoutMs} ms`
   return 'Entra could not be reached, or answered something that is not a token'
 }
 

@@ -9,21 +9,22 @@ const compactJws = z.string().regex(/^[\w-]+\.[\w-]+\.[\w-]+$/)
 /**
  * Fetches the Google ID token of the service account this instance runs as, from the metadata server.
  *
- * `audience` is what the federated credential expects. Rejects with TokenError after 2 s at the latest.
+ * `audience` is what the federated credential expects. Rejects with TokenError after `timeoutMs` at the latest.
  */
-export async function fetchGoogleIdToken(audience: string): Promise<string> {
+export async function fetchGoogleIdToken(audience: string, timeoutMs = METADATA_TIMEOUT_MS): Promise<string> {
+  // The client puts the audience into the query string as it is, and takes no signal.
+  const fetchToken = () => new Compute().fetchIdToken(encodeURIComponent(audience))
   try {
-    // The client puts the audience into the query string as it is.
-    const answer = await withDeadline(new Compute().fetchIdToken(encodeURIComponent(audience)), METADATA_TIMEOUT_MS)
-    return compactJws.parse(answer)
+    return compactJws.parse(await withDeadline(timeoutMs, fetchToken))
   } catch (error) {
-    throw new TokenError('google_id_token', describe(error), statusOf(error), error)
+    throw new TokenError('google_id_token', describe(error, timeoutMs), statusOf(error), error)
   }
 }
 
-function describe(error: unknown): string {
+function describe(error: unknown, timeoutMs: number): string {
   if (error instanceof z.ZodError) return 'the metadata server answered something that is not an ID token'
-  if (error instanceof DOMException) return `the metadata server did not answer within ${METADATA_TIMEOUT_MS} ms`
+  // The client tries again by itself, so an answer of 503 looks like none.
+  if (error instanceof DOMException) return `the metadata server gave no ID token within ${timeoutMs} ms`
   return 'the metadata server gave no ID token: is this running on Google Cloud with a service account?'
 }
 

@@ -6,7 +6,7 @@ export interface AccessToken {
 }
 
 /** A token with less than this left may expire on its way to Azure. */
-export const MIN_VALID_MS = 30_000
+const MIN_VALID_MS = 30_000
 /** The share of a token's life after which it is renewed. */
 const RENEW_AFTER = 0.8
 

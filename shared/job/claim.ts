@@ -64,7 +64,7 @@ function decideLaterRun(record: JobRecord, wantedRun: number): ClaimDecision {
 }
 
 /** A lease is over at the very millisecond it ends. */
-export function isLeaseOver(record: RunningRecord, ageMs: number): boolean {
+function isLeaseOver(record: RunningRecord, ageMs: number): boolean {
   return ageMs >= record.leaseMs
 }
 

@@ -88,7 +88,7 @@ export interface RetryPolicy {
 
 /** Why a job was settled without an answer: what failed, or that its attempts ran out on answers nobody saw. */
 export const endReasons = [...failureKinds, 'unknown', 'max_attempts'] as const
-export type EndReason = (typeof endReasons)[number]
+type EndReason = (typeof endReasons)[number]
 
 export type Consequence =
   | { readonly next: 'end'; readonly counts: boolean; readonly reason: EndReason }

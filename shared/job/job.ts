@@ -1,6 +1,6 @@
 /** The requests a job may ask for, named as the OpenAI Batch format names them. */
 export const jobUrls = ['/v1/chat/completions'] as const
-export type JobUrl = (typeof jobUrls)[number]
+type JobUrl = (typeof jobUrls)[number]
 
 /** One prompt to run, as every part of the system sees it. */
 export interface Job {

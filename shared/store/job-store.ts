@@ -37,7 +37,7 @@ export type ClaimResult =
   | { readonly kind: 'impossible_run' }
 
 /** What the ask told about its attempt. */
-export type AttemptReport = Pick<Attempt, 'deployment' | 'httpStatus' | 'requestId' | 'usage'>
+type AttemptReport = Pick<Attempt, 'deployment' | 'httpStatus' | 'requestId' | 'usage'>
 
 export type Ending =
   | {
@@ -56,7 +56,7 @@ export type Ending =
     }
   | { readonly status: 'expired'; readonly error: RecordError }
 
-export type SettleResult =
+type SettleResult =
   | { readonly kind: 'settled'; readonly record: SettledRecord }
   /** The claim is no longer ours; nothing was written. */
   | { readonly kind: 'dropped' }

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import { type ArrivedPush, readEnvelope } from '../contract/queue-endpoint.ts'
@@ -165,10 +166,10 @@ describe('the call log', () => {
       arrived.answer(status)
     }
     await drained(push)
-    const told = { operation: SUBSCRIPTION }
+    const told = { messageId, duplicate: false, dataSha256: createHash('sha256').update('a').digest('hex') }
     assert.deepEqual(await calls(push), [
-      { ...told, status: 503, detail: { messageId, deliveryAttempt: 1, duplicate: false, acked: false } },
-      { ...told, status: 204, detail: { messageId, deliveryAttempt: 2, duplicate: false, acked: true } },
+      { operation: SUBSCRIPTION, status: 503, detail: { ...told, deliveryAttempt: 1, acked: false } },
+      { operation: SUBSCRIPTION, status: 204, detail: { ...told, deliveryAttempt: 2, acked: true } },
     ])
   })
 })

@@ -32,12 +32,16 @@ const HINTS: Partial<Record<FailureKind, string>> = {
     'Create the deployment, or correct its name in AZURE_OPENAI_DEPLOYMENT or DEPLOYMENTS; then replay the job.',
 }
 
-const CODE_HINTS: Readonly<Record<string, string>> = {
-  content_filter:
+const CODE_HINTS: ReadonlyMap<string | undefined, string> = new Map([
+  [
+    'content_filter',
     "The prompt tripped the deployment's content filter. Change the prompt, or ask for another filter policy.",
-  context_length_exceeded:
+  ],
+  [
+    'context_length_exceeded',
     "The prompt and the answer it asks for are longer than the model's context. Split the document.",
-}
+  ],
+])
 
 /** Says in our own terms why Azure refused a request. */
 export function readRefusal({ httpStatus, headers, error }: Refusal): Failure {
@@ -45,7 +49,7 @@ export function readRefusal({ httpStatus, headers, error }: Refusal): Failure {
   const code = data?.code === null || data?.code === undefined ? undefined : String(data.code)
   const kind = kindOf(httpStatus, code)
   const inner = data?.innererror?.code ?? undefined
-  const hint = CODE_HINTS[code ?? ''] ?? HINTS[kind]
+  const hint = CODE_HINTS.get(code) ?? HINTS[kind]
   const requestId = requestIdOf(headers)
   const retryAfterMs = retryAfter(headers)
   return {
@@ -74,10 +78,10 @@ export function requestIdOf(headers: Headers): string | undefined {
   return headers.get('apim-request-id') ?? headers.get('x-request-id') ?? undefined
 }
 
-/** Milliseconds, from either of Azure's two headers; the finer one first. */
+/** Milliseconds, from either of Azure's two headers; the finer one first. Each may be missing, empty or -1. */
 function retryAfter(headers: Headers): number | undefined {
-  const inMs = Number(headers.get('retry-after-ms') ?? Number.NaN)
+  const inMs = Number(headers.get('retry-after-ms') || Number.NaN)
   if (inMs >= 0) return inMs
-  const inSeconds = Number(headers.get('retry-after') ?? Number.NaN)
+  const inSeconds = Number(headers.get('retry-after') || Number.NaN)
   return inSeconds >= 0 ? inSeconds * 1_000 : undefined
 }

@@ -16,7 +16,7 @@ export function createThrottleGates(now: () => number, random: () => number): Th
   return {
     opensInMs: (deployment) => Math.max(0, (openAt.get(deployment) ?? 0) - now()),
     close(deployment, retryAfterMs = DEFAULT_WAIT_MS) {
-      const waitMs = Math.min(retryAfterMs, MAX_WAIT_MS) * (1 + JITTER * random())
+      const waitMs = Math.ceil(Math.min(retryAfterMs, MAX_WAIT_MS) * (1 + JITTER * random()))
       openAt.set(deployment, Math.max(openAt.get(deployment) ?? 0, now() + waitMs))
     },
   }

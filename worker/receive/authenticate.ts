@@ -3,7 +3,7 @@ import { createRemoteJWKSet, decodeJwt, errors, type JWTPayload, jwtVerify } fro
 import { z } from 'zod'
 import type { PushAuth } from '../../shared/config.ts'
 
-export type PushCheck = { readonly ok: true } | Refused
+type PushCheck = { readonly ok: true } | Refused
 
 interface Refused {
   readonly ok: false
@@ -15,7 +15,7 @@ interface Refused {
   readonly seen: SeenClaims
 }
 
-export interface SeenClaims {
+interface SeenClaims {
   readonly aud?: string
   readonly email?: string
 }

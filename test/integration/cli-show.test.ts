@@ -1,0 +1,132 @@
+import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import type { JobRecord } from '../../shared/job/record.ts'
+import { createJobStore } from '../../shared/store/claiming-job-store.ts'
+import { MAX_RESULT_BYTES } from '../../shared/store/result-parts.ts'
+import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
+import {
+  aClaim,
+  aDeadLetteredRecord,
+  aJob,
+  anAnswer,
+  aRunningRecord,
+  aSucceededRecord,
+  DAY_MS,
+} from '../support/job-builders.ts'
+import { newFolder, runCommand } from './cli-harness.ts'
+
+/** Makes a store that holds these records, and gives its path. */
+async function storeOf(t: TestContext, ...records: readonly JobRecord[]): Promise<string> {
+  const path = join(await newFolder(t), 'records.db')
+  const documents = await openSqliteDocuments(path, Date.now)
+  for (const record of records) await documents.create('expireAt' in record ? lasting(record) : record)
+  documents.close()
+  return path
+}
+
+function lasting<T>(record: T): T & { expireAt: number } {
+  return { ...record, expireAt: Date.now() + DAY_MS }
+}
+
+function show(t: TestContext, path: string, ...more: string[]) {
+  return runCommand(t, ['show', 'doc-7', '--batch', 'nightly', '--store', `sqlite:${path}`, ...more])
+}
+
+test('a succeeded job is shown with its attempt, its tokens and the answer', async (t) => {
+  const { code, stdout, stderr } = await show(t, await storeOf(t, aSucceededRecord))
+  assert.deepEqual(stdout.split('\n'), [
+    'doc-7  succeeded  (run 1)',
+    'batch     nightly',
+    'attempt   1  succeeded  gpt-4o-eu 200 request-1',
+    'tokens    11 in, 7 out, finished by stop',
+    '',
+    '{}',
+    '',
+  ])
+  assert.deepEqual([code, stderr], [0, ''])
+})
+
+test('a failed job is shown with the reason and what to do', async (t) => {
+  const error = { kind: 'rejected', code: 'content_filter', message: 'refused', hint: 'Change the prompt.' } as const
+  const { code, stdout } = await show(t, await storeOf(t, aDeadLetteredRecord({ error })))
+  assert.deepEqual(stdout.split('\n'), [
+    'doc-7  dead_lettered  (run 1)',
+    'batch     nightly',
+    'attempt   1  rejected   400',
+    'error     rejected (content_filter): refused',
+    'to do     Change the prompt.',
+    '',
+  ])
+  assert.equal(code, 0)
+})
+
+test('a job that is being run is shown with its attempt under way', async (t) => {
+  const { stdout } = await show(t, await storeOf(t, aRunningRecord()))
+  assert.equal(stdout, 'doc-7  running  (run 1)\nbatch     nightly\nattempt   1  under way\n')
+})
+
+test('--json prints the whole record, with the answer where the record keeps it', async (t) => {
+  const path = await storeOf(t, aSucceededRecord)
+  const { stdout } = await show(t, path, '--json')
+  assert.equal(stdout.split('\n').length, 2)
+  const { key, attempts } = aSucceededRecord
+  assert.partialDeepStrictEqual(JSON.parse(stdout), { key, attempts, status: 'succeeded', result: {} })
+})
+
+test('--json prints a failed job without a result', async (t) => {
+  const { stdout } = await show(t, await storeOf(t, aDeadLetteredRecord()), '--json')
+  const record: unknown = JSON.parse(stdout)
+  assert.partialDeepStrictEqual(record, { status: 'dead_lettered', error: { code: 'content_filter' } })
+  assert.equal(Object.hasOwn(Object(record), 'result'), false)
+})
+
+test('an answer that is kept in parts is shown whole', async (t) => {
+  const path = await storeOf(t)
+  const documents = await openSqliteDocuments(path, Date.now)
+  const store = createJobStore(documents, DAY_MS)
+  const claim = await store.claim(aClaim())
+  assert.ok(claim.kind === 'run')
+  const long = 'x'.repeat(2 * MAX_RESULT_BYTES)
+  await store.settle(claim.held, anAnswer({ result: JSON.stringify({ long }) }), Date.now())
+  documents.close()
+  const { stdout } = await show(t, path, '--json')
+  assert.partialDeepStrictEqual(JSON.parse(stdout), { result: { long } })
+})
+
+test('a job without a batch is found without --batch', async (t) => {
+  const job = aJob({ batch: '' })
+  const path = await storeOf(t, aRunningRecord({ key: job.key, batch: '' }))
+  const { stdout } = await runCommand(t, ['show', 'doc-7', '--store', `sqlite:${path}`])
+  assert.equal(stdout, 'doc-7  running  (run 1)\nattempt   1  under way\n')
+})
+
+test('an id that nobody submitted fails, and says where it was looked for', async (t) => {
+  const path = await storeOf(t, aSucceededRecord)
+  const other = await runCommand(t, ['show', 'doc-7', '--batch', 'daily', '--store', `sqlite:${path}`])
+  const hint = '--batch says which batch it was submitted in'
+  assert.deepEqual(other, {
+    code: 1,
+    stdout: '',
+    stderr: `promptbridge: there is no job "doc-7" in batch "daily"; ${hint}\n`,
+  })
+  const nameless = await runCommand(t, ['show', 'doc-7', '--store', `sqlite:${path}`])
+  assert.equal(nameless.stderr, `promptbridge: there is no job "doc-7" in the batch that has no name; ${hint}\n`)
+})
+
+test('a file that is not there fails, and is not made', async (t) => {
+  const path = join(await newFolder(t), 'nowhere.db')
+  for (const _ of ['looked for', 'looked for again']) {
+    const { code, stderr } = await show(t, path)
+    assert.equal(stderr, `promptbridge: there is no file ${path}; --store names the one that holds the records\n`)
+    assert.equal(code, 1)
+  }
+})
+
+test('a file that is no database fails', async (t) => {
+  const path = join(await newFolder(t), 'notes.txt')
+  await writeFile(path, 'These are only notes, and far too many of them to be taken for a database. '.repeat(20))
+  const { code, stdout } = await show(t, path)
+  assert.deepEqual([code, stdout], [1, ''])
+})

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { after, describe, test } from 'node:test'
+import { Compute } from 'google-auth-library'
+import { CONTENT_FILTER_MARKER } from '../../local/azure-openai/answer-call.ts'
+import { AZURE, ENTRA } from '../../local/identities.ts'
+import { createSigningKey } from '../../local/signing-key.ts'
+import { fetchFederatedToken } from '../../shared/identity/federated-token.ts'
+import { placeFault, startCloud } from '../stand-ins.ts'
+import { serveCerts } from '../support/certs-server.ts'
+import { startWorker, type TestWorker, type WorkerOverrides, wrap } from '../worker.ts'
+
+/** Stands in the prompt, and so in the answer, which quotes it. */
+const CANARY = 'canary-5e1f'
+const prompt = `Summarise: Bridges carry the ${CANARY} over water, in all weathers.`
+const url = '/v1/chat/completions'
+const aJob = (content: string, body = {}) => ({
+  id: 'doc-7',
+  url,
+  body: { messages: [{ role: 'user', content }], ...body },
+})
+
+const cloud = await startCloud()
+after(() => cloud.close())
+
+/** A prompt, an answer, or anything that looks like a token. */
+const isSecret = (text: string) => text.includes(CANARY) || /eyJ[\w-]{10,}\.|Bearer [\w-]{8,}/.test(text)
+
+test('the finder finds a prompt, a Google token, an Azure token and a bearer in a log line', async () => {
+  const settings = { ...ENTRA, authorityHost: cloud.entra.url, scope: AZURE.scope, audience: ENTRA.assertionAudience }
+  const { value } = await fetchFederatedToken(settings, Date.now)
+  const idToken = await new Compute().fetchIdToken(ENTRA.assertionAudience)
+  for (const secret of [prompt, value, idToken, 'Bearer abcdefgh'])
+    assert.ok(isSecret(JSON.stringify({ problem: secret })))
+  assert.ok(!isSecret('{"severity":"INFO","jobId":"doc-7"}'))
+})
+
+/** All that leaves the worker but for the record's result and the dead letter's own data. */
+async function toldBy(worker: TestWorker): Promise<string> {
+  const record = await worker.record('doc-7')
+  const letters = (await worker.deadLetters()).map(({ attributes }) => attributes)
+  const told = { log: worker.logText(), letters, record: { ...record, result: undefined } }
+  assert.ok(told.log.length > 0)
+  return JSON.stringify(told)
+}
+
+describe('no prompt, answer or token is told', () => {
+  const quoting = { error: { code: 'invalid_prompt', message: prompt, innererror: { code: 'x', detail: prompt } } }
+  const retried = { settings: { ON_UNKNOWN: 'dead-letter', MODEL_TIMEOUT_SECONDS: '1' } }
+  const cases: readonly (readonly [string, object | string, () => Promise<void>, WorkerOverrides?])[] = [
+    ['of a success', aJob(prompt), async () => undefined],
+    ['where the filter strikes', aJob(prompt + CONTENT_FILTER_MARKER), async () => undefined],
+    [
+      'where Azure quotes the prompt in a 400',
+      aJob(prompt),
+      () => placeFault(cloud.azure, { kind: 'status', status: 400, body: quoting }),
+    ],
+    [
+      'where Azure quotes it in a 500',
+      aJob(prompt),
+      () => placeFault(cloud.azure, { kind: 'status', status: 500, body: quoting }),
+      retried,
+    ],
+    [
+      'where the answer is cut in two',
+      aJob(prompt),
+      () => placeFault(cloud.azure, { kind: 'reset', after: 'half-body' }),
+      retried,
+    ],
+    ['where the answer is garbage', aJob(prompt), () => placeFault(cloud.azure, { kind: 'garbage' }), retried],
+    ['where no answer comes in time', aJob(prompt), () => placeFault(cloud.azure, { kind: 'hang' }), retried],
+    [
+      'where Azure refuses the token',
+      aJob(prompt),
+      () => placeFault(cloud.azure, { kind: 'status', error: 'unauthorized' }),
+    ],
+    [
+      'where Entra refuses the assertion',
+      aJob(prompt),
+      () => placeFault(cloud.entra, { kind: 'status', error: 'bad_signature', match: '/token' }),
+    ],
+    [
+      'where Entra cuts the connection',
+      aJob(prompt),
+      () => placeFault(cloud.entra, { kind: 'reset', match: '/token' }),
+    ],
+    ['where the metadata server talks nonsense', aJob(prompt), () => placeFault(cloud.metadata, { kind: 'garbage' })],
+    ['of a job with a bad field', aJob(prompt, { stream: true }), async () => undefined],
+    [
+      'of a job with a bad value',
+      { ...aJob(prompt), deadline: CANARY, batch: { name: CANARY } },
+      async () => undefined,
+    ],
+    ['of a job whose model nobody serves', aJob(prompt, { model: 'gpt-nowhere' }), async () => undefined],
+    ['of data that is no JSON', `{"prompt":"${prompt}`, async () => undefined],
+  ]
+  for (const [when, data, prepare, overrides] of cases) {
+    test(when, async () => {
+      await using worker = await startWorker(cloud, overrides)
+      await prepare()
+      const answer = await worker.push(data)
+      const told = JSON.stringify(answer) + (await toldBy(worker))
+      assert.ok(!isSecret(told), told)
+    })
+  }
+
+  test('of a push that is refused', async () => {
+    const key = await createSigningKey()
+    const certs = await serveCerts(key.jwks)
+    const identity = {
+      PUSH_AUDIENCE: 'worker',
+      PUSH_SERVICE_ACCOUNT: 'push@contoso.example',
+      PUSH_CERTS_URL: certs.url,
+    }
+    await using worker = await startWorker(cloud, { settings: { ...identity, PUSH_AUTH: 'verify' } })
+    for (const token of [
+      await key.sign({ aud: 'worker' }),
+      `${await key.sign({})}x`,
+      'eyJhbGciOiJub25lIn0.e30.',
+      'x.y.z',
+    ]) {
+      await worker.post(JSON.stringify(wrap(prompt)), { authorization: `Bearer ${token}` })
+    }
+    await certs.close()
+    assert.ok(!isSecret(await toldBy(worker)))
+  })
+})

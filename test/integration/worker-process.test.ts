@@ -1,0 +1,111 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { writeFile } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { dirname, join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { z } from 'zod'
+import { type CloudOverrides, startCloud } from '../stand-ins.ts'
+import { startWorkerProcess } from '../support/worker-process.ts'
+import { DEAD_LETTERS, postTo, storeFile, tracesOf, wrap } from '../worker.ts'
+
+const url = '/v1/chat/completions'
+const prompt = 'Bridges carry people over water, in all weathers.'
+const job = { id: 'doc-7', url, body: { messages: [{ role: 'user', content: prompt }] } }
+const push = (to: string) => postTo(to, JSON.stringify(wrap(job)))
+
+const folders = new AsyncDisposableStack()
+after(() => folders.disposeAsync())
+
+/** A cloud, and what a worker process needs in its environment to work with it. */
+async function startSurroundings(overrides: CloudOverrides = {}) {
+  const file = await storeFile(folders)
+  const folder = dirname(file)
+  const cloud = await startCloud({ ...overrides, entra: { caPath: join(folder, 'ca.pem') } })
+  const open = { PUSH_AUTH: 'off', HOST: '127.0.0.1', PORT: '0', STORE: `sqlite:${file}` }
+  const env = { ...cloud.env, ...open, DEAD_LETTER_TOPIC: DEAD_LETTERS }
+  const start = (more: Readonly<Record<string, string>> = {}) => startWorkerProcess(folder, { ...env, ...more })
+  return { folder, cloud, start, ...(await tracesOf(cloud, file)), [Symbol.asyncDispose]: cloud.close }
+}
+
+describe('a worker that cannot start', () => {
+  test('lists all that is missing at once, and ends with 1', async () => {
+    await using worker = startWorkerProcess(dirname(await storeFile(folders)), {})
+    const { code, stdout, stderr } = await worker.ended
+    assert.deepEqual([code, stdout], [1, ''])
+    const missing = stderr.matchAll(/^ {2}- (\w+) is missing/gm)
+    const names =
+      'AZURE_CLIENT_ID,AZURE_OPENAI_DEPLOYMENT,AZURE_OPENAI_ENDPOINT,AZURE_TENANT_ID,PUSH_AUDIENCE,PUSH_SERVICE_ACCOUNT,STORE'
+    assert.equal(
+      [...missing]
+        .map(([, name]) => name)
+        .toSorted()
+        .join(),
+      names,
+    )
+  })
+
+  test('because a key lies in its environment says which and why, and not the key', async () => {
+    await using on = await startSurroundings()
+    await using worker = on.start({ AZURE_OPENAI_API_KEY: 'sk-canary' })
+    const { code, stderr } = await worker.ended
+    assert.equal(code, 1)
+    assert.match(stderr, /AZURE_OPENAI_API_KEY is set: no key is needed .* federated identity/)
+    assert.doesNotMatch(stderr, /canary/)
+  })
+
+  test('because its port is taken says so', async () => {
+    await using on = await startSurroundings()
+    const other = createServer().listen(0, '127.0.0.1')
+    await once(other, 'listening')
+    const { port } = z.object({ port: z.number() }).parse(other.address())
+    await using worker = on.start({ PORT: String(port) })
+    const { code, stderr } = await worker.ended
+    other.close()
+    assert.equal(code, 1)
+    assert.match(stderr, /^promptbridge worker: .*address already in use/)
+  })
+
+  test('because the folder of its store is not there says which setting to mend', async () => {
+    await using on = await startSurroundings()
+    await using worker = on.start({ STORE: `sqlite:${on.folder}/nowhere/state.db` })
+    const { code, stderr } = await worker.ended
+    assert.equal(code, 1)
+    assert.match(stderr, /STORE: the database file cannot be opened\. Does its folder exist/)
+  })
+})
+
+describe('a worker', () => {
+  test('is ready when it listens, and runs a job by what its settings file says', async () => {
+    await using on = await startSurroundings()
+    await writeFile(join(on.folder, 'promptbridge.env'), 'AZURE_OPENAI_DEPLOYMENT=gpt-4o-mini\nMAX_OUTPUT_TOKENS=1\n')
+    await using worker = on.start({ AZURE_OPENAI_DEPLOYMENT: '' })
+    const at = await worker.url()
+    const [ready, lives, nowhere] = await Promise.all(['/readyz', '/healthz', '/'].map((path) => fetch(at + path)))
+    assert.deepEqual([ready?.status, lives?.status, nowhere?.status], [200, 200, 404])
+    assert.deepEqual([await ready?.json(), await lives?.json()], [{ status: 'ready' }, { status: 'ok' }])
+    assert.deepEqual(await push(at), { status: 204 })
+    const greedy = { ...job, id: 'doc-8', body: { ...job.body, max_tokens: 2 } }
+    await postTo(at, JSON.stringify(wrap(greedy)))
+    assert.equal((await on.record('doc-8'))?.status, 'dead_lettered')
+  })
+
+  test('heeds nothing that the OpenAI client would read from the environment', async () => {
+    await using on = await startSurroundings()
+    const tempting = { OPENAI_BASE_URL: 'http://127.0.0.1:9/v1', OPENAI_ORG_ID: 'org', OPENAI_LOG: 'debug' }
+    await using worker = on.start(tempting)
+    assert.deepEqual(await push(await worker.url()), { status: 204 })
+    worker.kill('SIGTERM')
+    const { stdout, stderr } = await worker.ended
+    assert.doesNotMatch(stdout + stderr, /Bridges|eyJ/)
+    assert.equal((await on.modelCalls()).length, 1)
+  })
+
+  test('is ready although Entra is away: it is the jobs that wait', async () => {
+    await using on = await startSurroundings()
+    await using worker = on.start({ AZURE_AUTHORITY_HOST: 'https://127.0.0.1:9' })
+    const at = await worker.url()
+    assert.deepEqual(await push(at), { status: 503, reason: 'token' })
+    assert.equal((await fetch(`${at}/readyz`)).status, 200)
+  })
+})

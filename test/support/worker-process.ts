@@ -1,0 +1,62 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { z } from 'zod'
+
+const MAIN = join(import.meta.dirname, '../../worker/main.ts')
+
+/** A worker as a process of its own. */
+export interface WorkerProcess extends AsyncDisposable {
+  /** The first log line whose message says this, when it has come. */
+  logged(message: RegExp): Promise<Readonly<Record<string, unknown>>>
+  /** Where it listens, when it does. */
+  url(): Promise<string>
+  kill(signal: 'SIGTERM' | 'SIGINT'): void
+  /** How it ended, when it has. */
+  readonly ended: Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>
+}
+
+const line = z.looseObject({ message: z.string() })
+const listening = z.looseObject({ address: z.object({ port: z.number() }) })
+
+/** Starts it in a folder, with nothing in its environment but what is given. */
+export function startWorkerProcess(cwd: string, env: Readonly<Record<string, string>>): WorkerProcess {
+  const child = spawn(process.execPath, [MAIN], { cwd, env })
+  const lines: string[] = []
+  let stderr = ''
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk
+  })
+  const waiting: (() => void)[] = []
+  const wake = () => {
+    for (const again of waiting.splice(0)) again()
+  }
+  createInterface({ input: child.stdout }).on('line', (text) => {
+    lines.push(text)
+    wake()
+  })
+  const ended = once(child, 'close').then(([code]) => {
+    wake()
+    return { code: z.number().nullable().parse(code), stdout: lines.join('\n'), stderr }
+  })
+
+  async function logged(message: RegExp) {
+    for (;;) {
+      const found = lines.map((text) => line.parse(JSON.parse(text))).find((told) => message.test(told.message))
+      if (found !== undefined) return found
+      if (child.exitCode !== null) throw new Error(`the worker ended before it said ${message}: ${stderr}`)
+      await new Promise<void>((resolve) => waiting.push(resolve))
+    }
+  }
+  return {
+    logged,
+    url: async () => `http://127.0.0.1:${listening.parse(await logged(/listens/)).address.port}`,
+    kill: (signal) => child.kill(signal),
+    ended,
+    async [Symbol.asyncDispose]() {
+      child.kill('SIGKILL')
+      await ended
+    },
+  }
+}

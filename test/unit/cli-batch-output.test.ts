@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { batchOutputLine } from '../../cli/batch-output.ts'
+import { aDeadLetteredRecord, anExpiredRecord, aSucceededRecord } from '../support/job-builders.ts'
+
+// https://platform.openai.com/docs/guides/batch, "Retrieve the results"; Azure OpenAI's files have the same form.
+
+test('a succeeded job is a line with the whole answer and no error', () => {
+  const answer = { id: 'chatcmpl-1', object: 'chat.completion', choices: [{ index: 0 }], usage: { total_tokens: 18 } }
+  const line: unknown = JSON.parse(batchOutputLine(aSucceededRecord, JSON.stringify(answer)))
+  assert.deepEqual(line, {
+    id: `batch_req_${aSucceededRecord.key}`,
+    custom_id: 'doc-7',
+    response: { status_code: 200, request_id: 'request-1', body: answer },
+    error: null,
+  })
+})
+
+test('a failed job is a line with a code, a message and what to do', () => {
+  const error = { kind: 'rejected', code: 'content_filter', message: 'Azure refused it', hint: 'Change the prompt.' }
+  const record = aDeadLetteredRecord({ error: { ...error, kind: 'rejected' } })
+  assert.deepEqual(JSON.parse(batchOutputLine(record, undefined)), {
+    id: `batch_req_${record.key}`,
+    custom_id: 'doc-7',
+    response: null,
+    error: { code: 'content_filter', message: 'Azure refused it. Change the prompt.' },
+  })
+})
+
+test('where the vendor gave no code, our own kind of failure is the code', () => {
+  assert.partialDeepStrictEqual(JSON.parse(batchOutputLine(anExpiredRecord, undefined)), {
+    response: null,
+    error: { code: 'expired', message: 'the deadline passed before it was started' },
+  })
+})
+
+test('the answer is that of the last attempt, whatever came of those before', () => {
+  const [last] = aSucceededRecord.attempts
+  assert.ok(last)
+  const lost = { ...last, owner: 'lost', outcome: 'unknown', httpStatus: 500, requestId: 'request-0' } as const
+  const record = { ...aSucceededRecord, attempts: [lost, { ...last, n: 2 }] }
+  assert.partialDeepStrictEqual(JSON.parse(batchOutputLine(record, '{}')), {
+    response: { status_code: 200, request_id: 'request-1' },
+  })
+})
+
+test('an answer comes through as it was given, whatever its fields are', () => {
+  const answer = '{"created":1,"id":7,"__proto__":{"odd":true},"text":"a\\nb\\u2028c"}'
+  const line = batchOutputLine(aSucceededRecord, answer)
+  assert.match(line, /"body":\{"created":1,"id":7,"__proto__":\{"odd":true\}/)
+  assert.equal(line.split('\n').length, 1)
+})

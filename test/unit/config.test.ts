@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, type TestContext, test } from 'node:test'
+import { ConfigError, readConfig, withSettingsFile } from '../../shared/config.ts'
+import { settings } from '../../shared/settings.ts'
+
+type Given = Readonly<Record<string, string | undefined>>
+
+const enough: Given = {
+  AZURE_TENANT_ID: 'contoso.onmicrosoft.com',
+  AZURE_CLIENT_ID: '9b1c7e52-0f4d-4f0a-8c36-d1a5e7f3b902',
+  AZURE_OPENAI_ENDPOINT: 'https://contoso.openai.azure.com/',
+  AZURE_OPENAI_DEPLOYMENT: 'gpt-4o-mini',
+  PUSH_AUDIENCE: 'https://worker.example/push',
+  PUSH_SERVICE_ACCOUNT: 'push@contoso.iam.gserviceaccount.com',
+  STORE: 'sqlite:state.db',
+}
+
+const read = (over: Given = {}) => readConfig({ ...enough, ...over })
+
+function problemsOf(work: () => unknown): readonly string[] {
+  try {
+    work()
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems
+    throw error
+  }
+  return []
+}
+const problems = (over: Given = {}) => problemsOf(() => read(over))
+
+function aFile(t: TestContext, text: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'config-'))
+  t.after(() => rmSync(folder, { recursive: true }))
+  const path = join(folder, 'promptbridge.env')
+  writeFileSync(path, text)
+  return path
+}
+
+describe('settings that are enough', () => {
+  test('take every other one from its default', () => {
+    const config = read()
+    assert.deepEqual(
+      [config.host, config.port, config.ackDeadlineMs, config.modelTimeoutMs, config.maxInFlight, config.logLevel],
+      ['0.0.0.0', 8_080, 600_000, 120_000, 100, 'info'],
+    )
+    assert.deepEqual(config.retry, { maxAttempts: 5, onUnknown: 'retry' })
+    assert.equal(config.federation.audience, 'api://AzureADTokenExchange')
+    assert.equal(config.federation.scope, 'https://cognitiveservices.azure.com/.default')
+    assert.equal(config.federation.authorityHost, 'https://login.microsoftonline.com')
+  })
+
+  test('may end a URL with a slash', () => {
+    assert.equal(read().deployments[0]?.endpoint, 'https://contoso.openai.azure.com')
+  })
+
+  test('make the one deployment serve its own name', () => {
+    const endpoint = 'https://contoso.openai.azure.com'
+    assert.deepEqual(read().deployments, [{ model: 'gpt-4o-mini', endpoint, deployment: 'gpt-4o-mini', priority: 1 }])
+  })
+})
+
+describe('settings that are missing', () => {
+  test('are all told at once, a line each', () => {
+    const told = problemsOf(() => readConfig({}))
+    const missing = told.map((line) => line.split(' ')[0])
+    assert.deepEqual(missing.toSorted(), Object.keys(enough).toSorted())
+    assert.ok(told.every((line) => line.includes(' is missing')))
+  })
+
+  test('stand beside what is wrong with the others', () => {
+    const told = problems({ AZURE_TENANT_ID: undefined, PORT: '70000', AZURE_CLIENT_ID: 'my-app', OPENAI_API_KEY: 'x' })
+    assert.deepEqual(told.map((line) => line.split(/[: ]/)[0]).toSorted(), [
+      'AZURE_CLIENT_ID',
+      'AZURE_TENANT_ID',
+      'OPENAI_API_KEY',
+      'PORT',
+    ])
+  })
+
+  for (const blank of ['', '  ']) {
+    test(`include one that is ${JSON.stringify(blank)}`, () => {
+      assert.deepEqual(problems({ AZURE_TENANT_ID: blank }), ['AZURE_TENANT_ID is missing'])
+      assert.equal(read({ PORT: blank }).port, 8_080)
+    })
+  }
+})
+
+const secrets = [
+  'AZURE_OPENAI_API_KEY',
+  'AZURE_OPENAI_KEY',
+  'OPENAI_API_KEY',
+  'OPENAI_ADMIN_KEY',
+  'AZURE_CLIENT_SECRET',
+] as const
+
+describe('a secret in the environment', () => {
+  for (const name of secrets) {
+    test(`${name} is refused, with the reason`, () => {
+      const [told, ...others] = problems({ [name]: 'sk-canary' })
+      assert.match(told ?? '', new RegExp(`^${name} is set: no key is needed .* federated identity`))
+      assert.deepEqual(others, [])
+    })
+  }
+
+  test('counts as absent when it is empty', () => {
+    assert.deepEqual(problems({ OPENAI_API_KEY: '' }), [])
+  })
+
+  test('is refused in the settings file as well', (t) => {
+    const path = aFile(t, 'OPENAI_API_KEY=sk-canary')
+    assert.equal(problemsOf(() => readConfig(withSettingsFile(enough, path))).length, 1)
+  })
+})
+
+describe('no value is ever told', () => {
+  const canary = 'canary-7f3a'
+  const tells = (message: string) => message.includes(canary)
+
+  test('the finder finds a planted canary', () => {
+    assert.ok(tells(new ConfigError([`PORT: ${canary} is no port`]).message))
+  })
+
+  for (const name of [...Object.keys(settings.shape), ...secrets]) {
+    test(`not that of ${name}`, () => {
+      const inside = JSON.stringify([{ model: canary, endpoint: canary, deployment: canary, priority: canary }])
+      for (const value of [canary, ` ${canary}`, `https://${canary}:x`, `sqlite ${canary}`, inside]) {
+        const told = problems({ [name]: value }).join('\n')
+        assert.ok(!tells(told), told)
+      }
+    })
+  }
+})
+
+describe('PUSH_AUTH=off', () => {
+  const open = { PUSH_AUTH: 'off', PUSH_AUDIENCE: undefined, PUSH_SERVICE_ACCOUNT: undefined }
+
+  for (const HOST of ['127.0.0.1', '::1', '[::1]', 'localhost']) {
+    test(`is allowed on ${HOST}, and needs no audience`, () => {
+      assert.deepEqual(read({ ...open, HOST }).pushAuth, { mode: 'off' })
+    })
+  }
+
+  for (const HOST of ['0.0.0.0', '::', '10.0.0.7', 'localhost.example', '127.0.0.1.example', undefined]) {
+    test(`is refused on ${HOST ?? 'the default host'}`, () => {
+      assert.match(problems({ ...open, HOST }).join(), /^PUSH_AUTH can be off only where HOST is 127\.0\.0\.1/)
+    })
+  }
+
+  test('is the only mode without an audience and a service account', () => {
+    for (const PUSH_AUTH of ['verify', 'cloud-run-iam']) {
+      assert.equal(problems({ ...open, PUSH_AUTH }).length, 2)
+      assert.deepEqual(read({ PUSH_AUTH }).pushAuth, {
+        mode: PUSH_AUTH,
+        audience: enough['PUSH_AUDIENCE'],
+        serviceAccount: enough['PUSH_SERVICE_ACCOUNT'],
+      })
+    }
+  })
+})
+
+describe('DEPLOYMENTS', () => {
+  const several = { AZURE_OPENAI_ENDPOINT: undefined, AZURE_OPENAI_DEPLOYMENT: undefined }
+  const one = { model: 'gpt-4o', endpoint: 'https://eu.openai.azure.com', deployment: 'gpt-4o-eu' }
+  const given = (...list: readonly object[]) => ({ ...several, DEPLOYMENTS: JSON.stringify(list) })
+
+  test('stand in order of their priority, and as given where it is the same', () => {
+    const list = [3, 1, 2, 1].map((priority, at) => ({ ...one, priority, deployment: `d${at}` }))
+    const names = read(given(...list)).deployments.map(({ deployment }) => deployment)
+    assert.deepEqual(names, ['d1', 'd3', 'd2', 'd0'])
+  })
+
+  test('have priority 1 when they name none', () => {
+    assert.deepEqual(read(given(one)).deployments, [{ ...one, priority: 1 }])
+  })
+
+  test('that are no JSON are refused', () => {
+    assert.deepEqual(problems({ ...several, DEPLOYMENTS: '[{' }), ['DEPLOYMENTS: is not JSON'])
+  })
+
+  test('that are empty are refused', () => {
+    assert.match(problems(given()).join(), /^DEPLOYMENTS: .*>=1/)
+  })
+
+  test('with an unknown field are refused, and the field is named', () => {
+    assert.match(problems(given({ ...one, key: 'x' })).join(), /^DEPLOYMENTS: .*"key"/)
+  })
+
+  test('without an endpoint are refused, and the entry is named', () => {
+    assert.match(problems(given(one, { ...one, endpoint: undefined })).join(), /^DEPLOYMENTS: .*\[1\]\.endpoint/)
+  })
+
+  test('beside the single pair are one too many', () => {
+    assert.deepEqual(problems({ ...given(one), ...several, AZURE_OPENAI_DEPLOYMENT: 'gpt-4o' }), [
+      'AZURE_OPENAI_DEPLOYMENT stands beside DEPLOYMENTS: give one or the other',
+    ])
+  })
+})
+
+describe('a URL', () => {
+  test('of Entra is https, on this machine too', () => {
+    assert.deepEqual(problems({ AZURE_AUTHORITY_HOST: 'http://127.0.0.1:1' }), [
+      'AZURE_AUTHORITY_HOST: must be an https URL',
+    ])
+  })
+
+  test('of Azure OpenAI may be plain http on this machine only', () => {
+    assert.deepEqual(problems({ AZURE_OPENAI_ENDPOINT: 'http://127.0.0.1:8081' }), [])
+    assert.deepEqual(problems({ AZURE_OPENAI_ENDPOINT: 'http://10.0.0.7' }), ['AZURE_OPENAI_ENDPOINT: must be https'])
+  })
+})
+
+describe('timeouts', () => {
+  test('let an ask take no longer than the ack deadline', () => {
+    assert.deepEqual(problems({ MODEL_TIMEOUT_SECONDS: '60', ACK_DEADLINE_SECONDS: '60' }), [])
+    assert.match(
+      problems({ MODEL_TIMEOUT_SECONDS: '61', ACK_DEADLINE_SECONDS: '60' }).join(),
+      /^MODEL_TIMEOUT_SECONDS is longer than ACK_DEADLINE_SECONDS/,
+    )
+  })
+
+  test('have the bounds of Pub/Sub', () => {
+    for (const ACK_DEADLINE_SECONDS of ['9', '601', '10.5', 'ten']) {
+      assert.match(problems({ ACK_DEADLINE_SECONDS, MODEL_TIMEOUT_SECONDS: '1' }).join(), /^ACK_DEADLINE_SECONDS: /)
+    }
+  })
+})
+
+describe('the settings file', () => {
+  test('gives what the environment does not', (t) => {
+    assert.equal(withSettingsFile({}, aFile(t, 'PORT=9000\n# a comment\n'))['PORT'], '9000')
+  })
+
+  test('yields to the environment', (t) => {
+    assert.equal(withSettingsFile({ PORT: '9001' }, aFile(t, 'PORT=9000'))['PORT'], '9001')
+  })
+
+  test('is not hidden by a variable that is empty', (t) => {
+    assert.equal(withSettingsFile({ PORT: '' }, aFile(t, 'PORT=9000'))['PORT'], '9000')
+  })
+
+  test('need not be there', () => {
+    assert.deepEqual(withSettingsFile({ PORT: '1' }, '/no/such/promptbridge.env'), { PORT: '1' })
+  })
+
+  test('that cannot be read is a problem', () => {
+    assert.deepEqual(
+      problemsOf(() => withSettingsFile({}, tmpdir())),
+      [`${tmpdir()} cannot be read`],
+    )
+  })
+})

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict'
+import { describe, type TestContext, test } from 'node:test'
+import { createLog } from '../../shared/log.ts'
+import { createJobStore } from '../../shared/store/claiming-job-store.ts'
+import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
+import { createDrain } from '../../worker/drain.ts'
+import { createThrottleGates } from '../../worker/model/throttle-gates.ts'
+import { processJob } from '../../worker/process-job.ts'
+import { aJob, DAY_MS, START } from '../support/job-builders.ts'
+
+const NAME = 'gpt-4o-eu'
+const deployment = { model: 'gpt-4o', endpoint: 'https://contoso.openai.azure.com', deployment: NAME, priority: 1 }
+const job = aJob()
+const message = { data: Buffer.from('{}'), attributes: {} }
+
+/** All that a job needs, over records in memory; `onToken` is called when a token is asked for. */
+async function processing(t: TestContext, onToken: () => void = () => undefined) {
+  const clock = { now: START }
+  const now = () => clock.now
+  const documents = await openSqliteDocuments(':memory:', now)
+  t.after(() => documents.close())
+  const asked: number[] = []
+  const parts = {
+    store: createJobStore(documents, DAY_MS),
+    deadLetter: async () => undefined,
+    drain: createDrain(),
+    gates: createThrottleGates(now, () => 0),
+    tokens: {
+      async get() {
+        onToken()
+        return { value: 'a token', fetchedAt: START, expiresAt: START + DAY_MS }
+      },
+      refused: () => undefined,
+    },
+    provider: {
+      async ask() {
+        asked.push(now())
+        return { ok: false, failure: { kind: 'rejected', message: 'rejected' } } as const
+      },
+    },
+    deployments: [deployment],
+    maxOutputTokens: 1_000,
+    modelTimeoutMs: 120_000,
+    retry: { maxAttempts: 5, onUnknown: 'retry' } as const,
+    newOwner: () => 'a',
+    now,
+    log: createLog('silent', { write: () => undefined }),
+  }
+  const run = async (deadline = START + 570_000) => {
+    const outcome = await processJob(parts, { job, message, deadline })
+    return outcome.done ? outcome.as : outcome.failure.kind
+  }
+  const record = async () => (await documents.read(job.key))?.record
+  return { ...parts, clock, run, asked, record }
+}
+
+describe('a job that must wait for quota', () => {
+  test('longer than a minute is given back before it is claimed', async (t) => {
+    const { run, gates, clock, record } = await processing(t)
+    gates.close(NAME, 60_000)
+    // A minute is the most that a gate is closed for, but for its jitter.
+    clock.now -= 1
+    assert.deepEqual([await run(), await record()], ['throttled', undefined])
+  })
+
+  test('longer than half of its push is given back, and as long as half is waited for', async (t) => {
+    const { run, gates, record } = await processing(t)
+    gates.close(NAME, 200)
+    assert.deepEqual([await run(START + 399), await record()], ['throttled', undefined])
+    assert.equal(await run(START + 400), 'dead_lettered')
+  })
+
+  test('is given back at once, unclaimed, when the instance begins to end', async (t) => {
+    const { run, gates, drain, record } = await processing(t)
+    gates.close(NAME, 30_000)
+    const outcome = run()
+    drain.begin(6_000)
+    assert.deepEqual([await outcome, await record()], ['draining', undefined])
+  })
+})
+
+describe('a push that is over', () => {
+  test('before the token came claims nothing: its lease would be over, too', async (t) => {
+    const on = await processing(t, () => {
+      on.clock.now += 9_500
+    })
+    assert.deepEqual([await on.run(START + 9_500), on.asked, await on.record()], ['busy', [], undefined])
+  })
+
+  test('a millisecond later than the token came is still asked', async (t) => {
+    const on = await processing(t, () => {
+      if (on.asked.length === 0) on.clock.now = START + 9_499
+    })
+    assert.equal(await on.run(START + 9_500), 'dead_lettered')
+    assert.equal((await on.record())?.status, 'dead_lettered')
+  })
+})

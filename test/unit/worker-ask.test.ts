@@ -1,0 +1,159 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { AccessToken } from '../../shared/identity/renewal.ts'
+import { TokenError } from '../../shared/identity/token-error.ts'
+import type { Failure, FailureKind } from '../../shared/job/failures.ts'
+import { ask } from '../../worker/ask.ts'
+import { createDrain } from '../../worker/drain.ts'
+import type { ModelReply } from '../../worker/model/model-provider.ts'
+import { createThrottleGates } from '../../worker/model/throttle-gates.ts'
+import { aJob } from '../support/job-builders.ts'
+
+const NAME = 'gpt-4o-eu'
+const deployment = { model: 'gpt-4o', endpoint: 'https://contoso.openai.azure.com', deployment: NAME, priority: 1 }
+const request = { job: aJob(), deployment, clientRequestId: 'key.1.1' }
+const usage = { promptTokens: 11, completionTokens: 7 }
+const answer: ModelReply = { ok: true, text: '{}', usage, finishReason: 'stop', httpStatus: 200, requestId: undefined }
+const failed = (kind: FailureKind, more: Partial<Failure> = {}): ModelReply => ({
+  ok: false,
+  failure: { kind, message: kind, ...more },
+})
+
+type Script = readonly (() => ModelReply | Promise<ModelReply>)[]
+
+/** A model that follows a script, and tokens that are numbered. */
+function scripted(script: Script, over: { now?: () => number; getToken?: () => Promise<AccessToken> } = {}) {
+  const { now = Date.now } = over
+  const drain = createDrain()
+  const asked: string[] = []
+  const refused: string[] = []
+  const token = async () => ({ value: `token ${refused.length + 1}`, fetchedAt: 0, expiresAt: 0 })
+  const asking = {
+    drain,
+    now,
+    gates: createThrottleGates(now, () => 0),
+    tokens: {
+      get: over.getToken ?? token,
+      refused: ({ value }: AccessToken) => {
+        refused.push(value)
+      },
+    },
+    provider: {
+      async ask({ token }: { token: string }) {
+        asked.push(token)
+        const reply = script[asked.length - 1]
+        assert.ok(reply, 'asked more often than the script says')
+        return reply()
+      },
+    },
+  }
+  const run = (budgetMs = 60_000) => ask(asking, request, now() + budgetMs)
+  return { ...asking, run, asked, refused }
+}
+
+const kindOf = (reply: ModelReply) => (reply.ok ? 'ok' : reply.failure.kind)
+
+describe('an ask', () => {
+  for (const kind of ['unreachable', 'throttled', 'unauthorized'] as const) {
+    test(`is sent again after ${kind}, where nothing can have been billed`, async () => {
+      const { run, asked } = scripted([() => failed(kind, { retryAfterMs: 0 }), () => answer])
+      assert.deepEqual([await run(), asked.length], [answer, 2])
+    })
+  }
+
+  for (const kind of ['ambiguous', 'rejected', 'forbidden', 'no_deployment'] as const) {
+    test(`is never sent again after ${kind}`, async () => {
+      const { run, asked } = scripted([() => failed(kind)])
+      assert.deepEqual([kindOf(await run()), asked.length], [kind, 1])
+    })
+  }
+
+  test('is not sent again when the second token is refused as well', async () => {
+    const { run, asked, refused } = scripted([() => failed('unauthorized'), () => failed('unauthorized')])
+    assert.equal(kindOf(await run()), 'unauthorized')
+    assert.deepEqual(
+      [asked, refused],
+      [
+        ['token 1', 'token 2'],
+        ['token 1', 'token 2'],
+      ],
+    )
+  })
+
+  test('that finds no token says which leg failed, and sends nothing', async () => {
+    const error = new TokenError('entra_exchange', 'Entra answered 503', { httpStatus: 503, correlationId: 'c' })
+    const { run, asked } = scripted([], { getToken: () => Promise.reject(error) })
+    const told = { kind: 'token', message: 'Entra answered 503', httpStatus: 503, requestId: 'c' }
+    assert.deepEqual([await run(), asked], [{ ok: false, failure: told }, []])
+  })
+
+  test('rejects for a fault of our own, and tries it once', async () => {
+    const fault = new Error('a fault of our own')
+    const { run, asked } = scripted([() => Promise.reject(fault)])
+    await assert.rejects(run(), fault)
+    assert.equal(asked.length, 1)
+  })
+})
+
+describe('the time of an ask', () => {
+  test('that is over before anything was sent is no attempt', async () => {
+    const { run, asked } = scripted([])
+    assert.deepEqual([kindOf(await run(0)), asked], ['busy', []])
+  })
+
+  test('that is over at the very send, in a process that was frozen, sends nothing', async () => {
+    const clock = { now: Date.now() }
+    const getToken = async () => {
+      clock.now += 60_000
+      return { value: 'late', fetchedAt: 0, expiresAt: 0 }
+    }
+    const { run, asked } = scripted([], { now: () => clock.now, getToken })
+    assert.deepEqual([kindOf(await run(60_000)), asked], ['busy', []])
+  })
+
+  test('that is over between two sends tells why the first failed', async () => {
+    const { run } = scripted([() => failed('unreachable')])
+    assert.equal(kindOf(await run(100)), 'unreachable')
+  })
+
+  test('that is shorter than the quota needs is not waited out', async () => {
+    const { run, gates, asked } = scripted([])
+    gates.close(NAME, 30_000)
+    assert.deepEqual([kindOf(await run(30_000)), asked], ['throttled', []])
+  })
+})
+
+describe('an instance that begins to end', () => {
+  test('gives a job that waits for quota back at once', async () => {
+    const { run, drain, asked } = scripted([() => failed('throttled', { retryAfterMs: 30_000 })])
+    const reply = run()
+    setImmediate(() => drain.begin(6_000))
+    assert.deepEqual([kindOf(await reply), asked.length], ['draining', 1])
+  })
+
+  test('sends nothing more', async () => {
+    const { run, drain, asked } = scripted([])
+    drain.begin(6_000)
+    assert.deepEqual([kindOf(await run()), asked], ['draining', []])
+  })
+
+  test('lets what was sent come to its end', async () => {
+    const late = Promise.withResolvers<ModelReply>()
+    const { run, drain } = scripted([() => late.promise])
+    const reply = run()
+    setImmediate(() => {
+      drain.begin(6_000)
+      late.resolve(answer)
+    })
+    assert.deepEqual(await reply, answer)
+  })
+
+  test('says of what was sent and cut off that nobody knows, not that nothing was sent', async () => {
+    const late = Promise.withResolvers<ModelReply>()
+    const { run, drain } = scripted([() => late.promise])
+    drain.over.addEventListener('abort', () => late.resolve(failed('ambiguous')))
+    const reply = run()
+    setImmediate(() => drain.begin(0))
+    assert.equal(kindOf(await reply), 'ambiguous')
+  })
+})

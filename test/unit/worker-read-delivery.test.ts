@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { readDelivery } from '../../worker/receive/read-delivery.ts'
+
+const ARRIVED = Date.UTC(2026, 10, 24, 6)
+const TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+const job = '{"prompt":"Summarise: …"}'
+const base64 = (data: string | Uint8Array) => Buffer.from(data).toString('base64')
+
+const readBytes = (body: Uint8Array, headers: Record<string, string> = {}) =>
+  readDelivery(new Headers(headers), body, ARRIVED)
+const readText = (body: string, headers?: Record<string, string>) => readBytes(Buffer.from(body), headers)
+const readJson = (body: object, headers?: Record<string, string>) => readText(JSON.stringify(body), headers)
+
+const textOf = ({ delivery }: ReturnType<typeof readDelivery>) => Buffer.from(delivery.data).toString()
+
+describe('a wrapped push', () => {
+  test('is read to its last field', () => {
+    const attributes = { 'pb-run': '2', traceparent: TRACE }
+    const message = { data: base64(job), attributes, messageId: '17', publishTime: '2026-11-24T05:59:59Z' }
+    const read = readJson({ message, subscription: 'projects/p/subscriptions/s', deliveryAttempt: 3 })
+    assert.deepEqual(read, {
+      ok: true,
+      delivery: {
+        messageId: '17',
+        data: Buffer.from(job),
+        attributes,
+        deliveryAttempt: 3,
+        traceparent: TRACE,
+        arrivedAt: ARRIVED,
+      },
+    })
+  })
+
+  test('may name its id message_id', () => {
+    assert.equal(readJson({ message: { data: base64(job), message_id: '18' } }).delivery.messageId, '18')
+  })
+
+  test('may have no data, no attributes and no delivery attempt', () => {
+    const { ok, delivery } = readJson({ message: { messageId: '19' } })
+    assert.equal(ok, true)
+    assert.deepEqual([delivery.data.byteLength, delivery.attributes, delivery.deliveryAttempt], [0, {}, undefined])
+  })
+
+  test('brings any bytes whole', () => {
+    const bytes = fc.uint8Array({ maxLength: 200 })
+    fc.assert(
+      fc.property(bytes, (data) => {
+        const read = readJson({ message: { data: base64(data) } })
+        assert.ok(read.ok)
+        assert.deepEqual(new Uint8Array(read.delivery.data), data)
+      }),
+    )
+  })
+
+  test('is traced by its attributes before the request itself', () => {
+    const other = TRACE.replace('-01', '-00')
+    const googles = { message: { attributes: { googclient_traceparent: TRACE } } }
+    assert.equal(readJson(googles, { traceparent: other }).delivery.traceparent, TRACE)
+    assert.equal(readJson({ message: {} }, { traceparent: other }).delivery.traceparent, other)
+  })
+})
+
+describe('a wrapped push that is poison', () => {
+  for (const [why, data] of [
+    ['is not base64', 'not base64!'],
+    [
+      'is base64url, which Pub/Sub never sends',
+      base64(Uint8Array.of(251, 255, 254))
+        .replaceAll('+', '-')
+        .replaceAll('/', '_'),
+    ],
+    ['lacks its padding', base64('ab').replaceAll('=', '')],
+  ] as const) {
+    test(`has data that ${why}, and keeps it as it came`, () => {
+      const read = readJson({ message: { data, messageId: '20', attributes: { batch: 'nightly' } } })
+      assert.ok(!read.ok)
+      assert.equal(read.problem, 'message.data is not base64')
+      assert.equal(textOf(read), data)
+      assert.deepEqual([read.delivery.messageId, read.delivery.attributes], ['20', { batch: 'nightly' }])
+    })
+  }
+
+  for (const [at, envelope] of [
+    ['message', { message: null }],
+    ['message', { message: 'canary' }],
+    ['message.data', { message: { data: 7 } }],
+    ['message.attributes.batch', { message: { attributes: { batch: 7 } } }],
+    ['deliveryAttempt', { message: {}, deliveryAttempt: 'canary' }],
+  ] as const) {
+    test(`is of the wrong shape at ${at}: the problem names the field, and the whole body is kept`, () => {
+      const read = readJson(envelope)
+      assert.ok(!read.ok)
+      assert.equal(read.problem, `the push is not of Pub/Sub's form: ${at}`)
+      assert.equal(textOf(read), JSON.stringify(envelope))
+    })
+  }
+})
+
+describe('an unwrapped push', () => {
+  test('has its metadata in headers', () => {
+    const { ok, delivery } = readText(job, {
+      'x-goog-pubsub-message-id': '21',
+      'x-goog-pubsub-delivery-attempt': '4',
+      'pb-run': '2',
+      batch: 'nightly',
+      traceparent: TRACE,
+      'x-forwarded-for': '10.0.0.7',
+    })
+    assert.equal(ok, true)
+    const attributes = { 'pb-run': '2', batch: 'nightly', traceparent: TRACE }
+    assert.deepEqual(
+      { ...delivery, data: undefined },
+      {
+        messageId: '21',
+        data: undefined,
+        attributes,
+        deliveryAttempt: 4,
+        traceparent: TRACE,
+        arrivedAt: ARRIVED,
+      },
+    )
+  })
+
+  test('without metadata is known by being no envelope', () => {
+    const read = readText(job)
+    assert.ok(read.ok)
+    assert.equal(textOf(read), job)
+    assert.deepEqual([read.delivery.messageId, read.delivery.deliveryAttempt], ['', undefined])
+  })
+
+  test('with metadata is one even when its data looks like an envelope', () => {
+    const data = JSON.stringify({ message: { data: base64('inner') } })
+    const read = readText(data, { 'x-goog-pubsub-message-id': '22' })
+    assert.ok(read.ok)
+    assert.equal(textOf(read), data)
+  })
+
+  test('has no delivery attempt when the header is no number', () => {
+    const headers = { 'x-goog-pubsub-message-id': '23', 'x-goog-pubsub-delivery-attempt': 'many' }
+    assert.equal(readText(job, headers).delivery.deliveryAttempt, undefined)
+  })
+
+  for (const body of ['not JSON', '[]', 'null', '"message"', '']) {
+    test(`is what ${JSON.stringify(body)} is taken for; whether it is a job is not asked here`, () => {
+      const read = readText(body)
+      assert.ok(read.ok)
+      assert.equal(textOf(read), body)
+    })
+  }
+
+  test('of bytes that are no text is kept byte by byte', () => {
+    const bytes = Uint8Array.of(0, 255, 254, 128)
+    assert.deepEqual(readBytes(bytes).delivery.data, bytes)
+  })
+})

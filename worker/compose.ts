@@ -1,0 +1,86 @@
+import type { Hono } from 'hono'
+import { type Config, ConfigError } from '../shared/config.ts'
+import { createAccessTokenSource } from '../shared/identity/access-token-source.ts'
+import { fetchFederatedToken } from '../shared/identity/federated-token.ts'
+import type { Log } from '../shared/log.ts'
+import { openSqliteQueue } from '../shared/queue/sqlite/sqlite-queue.ts'
+import { createJobStore } from '../shared/store/claiming-job-store.ts'
+import { openSqliteDocuments } from '../shared/store/sqlite/sqlite-documents.ts'
+import { deadLetterMessage } from './dead-letter.ts'
+import { createDrain, type Drain } from './drain.ts'
+import { createAzureOpenAI } from './model/azure-openai.ts'
+import { createThrottleGates } from './model/throttle-gates.ts'
+import type { JobProcessing } from './process-job.ts'
+import { createPushAuthenticator } from './receive/authenticate.ts'
+import { createReceiver } from './receive-push.ts'
+import { createServer } from './server.ts'
+
+/** What a worker takes from the process it runs in. */
+export interface Surroundings {
+  readonly log: Log
+  /** Epoch milliseconds. */
+  readonly now: () => number
+  /** 0 to 1. */
+  readonly random: () => number
+  /** Makes the nonce that names one claim. */
+  readonly newOwner: () => string
+  /** Whether Cloud Run stands before this process. */
+  readonly onCloudRun: boolean
+}
+
+export interface Worker {
+  /** Answers one HTTP request. */
+  readonly fetch: Hono['fetch']
+  readonly drain: Drain
+  /** Resolves when no job is under way. */
+  idle(): Promise<void>
+  /** Closes the stores. */
+  close(): Promise<void>
+}
+
+/** Builds a worker from its settings. Rejects with ConfigError where the store cannot be opened. */
+export async function composeWorker(config: Config, surroundings: Surroundings): Promise<Worker> {
+  const { log, now, random, newOwner, onCloudRun } = surroundings
+  const { documents, queue } = await openStores(config.storePath, now)
+  const drain = createDrain()
+  const processing: JobProcessing = {
+    store: createJobStore(documents, config.resultTtlMs),
+    deadLetter: async (message, cause) => {
+      await queue.publish(config.deadLetterTopic, deadLetterMessage(message, cause))
+    },
+    tokens: createAccessTokenSource(() => fetchFederatedToken(config.federation, now), now),
+    gates: createThrottleGates(now, random),
+    provider: createAzureOpenAI(),
+    deployments: config.deployments,
+    maxOutputTokens: config.maxOutputTokens,
+    modelTimeoutMs: config.modelTimeoutMs,
+    retry: config.retry,
+    newOwner,
+    drain,
+    now,
+    log,
+  }
+  const { ackDeadlineMs, maxInFlight, pushAuth, pushCertsUrl: certsUrl, project } = config
+  const receiver = createReceiver({ processing, ackDeadlineMs, maxInFlight })
+  const authenticate = createPushAuthenticator({ pushAuth, certsUrl, onCloudRun, now })
+  const checkStore = () => documents.read('any')
+  const { fetch } = createServer({ authenticate, receiver, drain, checkStore, project, log, now })
+  return {
+    fetch,
+    drain,
+    idle: () => receiver.idle(),
+    async close() {
+      documents.close()
+      await queue.close()
+    },
+  }
+}
+
+async function openStores(path: string, now: () => number) {
+  try {
+    return { documents: await openSqliteDocuments(path, now), queue: await openSqliteQueue(path, now) }
+  } catch {
+    const problem = 'the database file cannot be opened. Does its folder exist, and may this process write there?'
+    throw new ConfigError([`STORE: ${problem}`])
+  }
+}
