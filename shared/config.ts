@@ -22,6 +22,11 @@ export type PushAuth =
   | { readonly mode: 'off' }
   | { readonly mode: 'verify' | 'cloud-run-iam'; readonly audience: string; readonly serviceAccount: string }
 
+/** Where records are kept, and with them the queue. */
+export type StoreConfig =
+  | { readonly kind: 'sqlite'; readonly path: string }
+  | { readonly kind: 'firestore'; readonly project: string }
+
 /** What the worker runs with. Times are milliseconds. */
 export interface Config {
   readonly host: string
@@ -39,7 +44,7 @@ export interface Config {
   readonly pushAuth: PushAuth
   readonly pushCertsUrl: string
   readonly deadLetterTopic: string
-  readonly storePath: string
+  readonly store: StoreConfig
   readonly ackDeadlineMs: number
   readonly modelTimeoutMs: number
   readonly retry: RetryPolicy
@@ -82,6 +87,7 @@ export function readConfig(environment: Environment): Config {
     ...pushProblems(given),
     ...deploymentProblems(given),
     ...timeoutProblems(given),
+    ...projectProblems(given),
   ]
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
   return toConfig(parsed.data)
@@ -132,6 +138,11 @@ function timeoutProblems(given: Environment): string[] {
   return ['MODEL_TIMEOUT_SECONDS is longer than ACK_DEADLINE_SECONDS: the answer would come when nobody waits for it']
 }
 
+function projectProblems(given: Environment): string[] {
+  if (given['GOOGLE_CLOUD_PROJECT'] !== undefined || (given['STORE'] ?? 'firestore') !== 'firestore') return []
+  return ['GOOGLE_CLOUD_PROJECT is missing: Firestore and Pub/Sub belong to a project']
+}
+
 function toConfig(given: z.infer<typeof settings>): Config {
   return {
     host: given.HOST,
@@ -148,7 +159,7 @@ function toConfig(given: z.infer<typeof settings>): Config {
     pushAuth: pushAuthOf(given),
     pushCertsUrl: given.PUSH_CERTS_URL,
     deadLetterTopic: given.DEAD_LETTER_TOPIC,
-    storePath: given.STORE.path,
+    store: storeOf(given),
     ackDeadlineMs: given.ACK_DEADLINE_SECONDS * 1_000,
     modelTimeoutMs: given.MODEL_TIMEOUT_SECONDS * 1_000,
     retry: { maxAttempts: given.MAX_ATTEMPTS, onUnknown: given.ON_UNKNOWN },
@@ -170,4 +181,8 @@ function deploymentsOf({ DEPLOYMENTS, AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_DEPLOY
 function pushAuthOf({ PUSH_AUTH, PUSH_AUDIENCE = '', PUSH_SERVICE_ACCOUNT = '' }: z.infer<typeof settings>): PushAuth {
   if (PUSH_AUTH === 'off') return { mode: PUSH_AUTH }
   return { mode: PUSH_AUTH, audience: PUSH_AUDIENCE, serviceAccount: PUSH_SERVICE_ACCOUNT }
+}
+
+function storeOf({ STORE, GOOGLE_CLOUD_PROJECT = '' }: z.infer<typeof settings>): StoreConfig {
+  return STORE.kind === 'sqlite' ? STORE : { kind: STORE.kind, project: GOOGLE_CLOUD_PROJECT }
 }

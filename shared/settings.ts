@@ -33,10 +33,15 @@ const deployments = z.string().transform((json, context) => {
   }
 })
 
+/** Where records are kept; the queue follows it. */
 const store = z
   .string()
-  .regex(/^sqlite:.+/, 'must be sqlite:PATH')
-  .transform((value) => ({ kind: 'sqlite' as const, path: value.slice('sqlite:'.length) }))
+  .regex(/^(firestore|sqlite:.+)$/, 'must be firestore or sqlite:PATH')
+  .transform((value) =>
+    value === 'firestore'
+      ? { kind: 'firestore' as const }
+      : { kind: 'sqlite' as const, path: value.slice('sqlite:'.length) },
+  )
 
 /** Every setting there is; the README's table is tested against it. */
 export const settings = z.object({
@@ -55,8 +60,9 @@ export const settings = z.object({
   PUSH_AUDIENCE: text.optional(),
   PUSH_SERVICE_ACCOUNT: text.optional(),
   PUSH_CERTS_URL: webUrl.default('https://www.googleapis.com/oauth2/v3/certs'),
+  JOBS_TOPIC: text.default('promptbridge-jobs'),
   DEAD_LETTER_TOPIC: text.default('promptbridge-dead-letter'),
-  STORE: store,
+  STORE: store.prefault('firestore'),
   ACK_DEADLINE_SECONDS: whole(10, 600).default(600),
   MODEL_TIMEOUT_SECONDS: whole(1, 600).default(120),
   MAX_ATTEMPTS: whole(1, 100).default(5),

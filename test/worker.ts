@@ -69,7 +69,14 @@ export async function startWorker(cloud: Cloud, overrides: WorkerOverrides = {})
   const log = createLog('debug', { write: (line) => lines.push(line) })
   const settings = { STORE: `sqlite:${file}`, PUSH_AUTH: 'off', HOST: '127.0.0.1', PORT: '0', ...overrides.settings }
   const config = readConfig({ ...cloud.env, DEAD_LETTER_TOPIC: DEAD_LETTERS, ...settings })
-  const surroundings = { log, now: Date.now, random: Math.random, newOwner: randomUUID, onCloudRun: false }
+  const surroundings = {
+    log,
+    now: Date.now,
+    random: Math.random,
+    newOwner: randomUUID,
+    onCloudRun: false,
+    firestoreEmulator: undefined,
+  }
   const worker = await composeWorker(config, { ...surroundings, ...overrides.surroundings })
   started.defer(() => worker.close())
   const server = await listen(worker, config)

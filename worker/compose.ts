@@ -3,9 +3,8 @@ import { type Config, ConfigError } from '../shared/config.ts'
 import { createAccessTokenSource } from '../shared/identity/access-token-source.ts'
 import { fetchFederatedToken } from '../shared/identity/federated-token.ts'
 import type { Log } from '../shared/log.ts'
-import { openSqliteQueue } from '../shared/queue/sqlite/sqlite-queue.ts'
+import { openStores, type StoreSurroundings, type Stores } from '../shared/open-stores.ts'
 import { createJobStore } from '../shared/store/claiming-job-store.ts'
-import { openSqliteDocuments } from '../shared/store/sqlite/sqlite-documents.ts'
 import { deadLetterMessage } from './dead-letter.ts'
 import { createDrain, type Drain } from './drain.ts'
 import { createAzureOpenAI } from './model/azure-openai.ts'
@@ -16,10 +15,8 @@ import { createReceiver } from './receive-push.ts'
 import { createServer } from './server.ts'
 
 /** What a worker takes from the process it runs in. */
-export interface Surroundings {
+export interface Surroundings extends StoreSurroundings {
   readonly log: Log
-  /** Epoch milliseconds. */
-  readonly now: () => number
   /** 0 to 1. */
   readonly random: () => number
   /** Makes the nonce that names one claim. */
@@ -41,7 +38,8 @@ export interface Worker {
 /** Builds a worker from its settings. Rejects with ConfigError where the store cannot be opened. */
 export async function composeWorker(config: Config, surroundings: Surroundings): Promise<Worker> {
   const { log, now, random, newOwner, onCloudRun } = surroundings
-  const { documents, queue } = await openStores(config.storePath, now)
+  const stores = await openStoresOf(config, surroundings)
+  const { documents, queue } = stores
   const drain = createDrain()
   const processing: JobProcessing = {
     store: createJobStore(documents, config.resultTtlMs),
@@ -69,16 +67,13 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
     fetch,
     drain,
     idle: () => receiver.idle(),
-    async close() {
-      documents.close()
-      await queue.close()
-    },
+    close: () => stores.close(),
   }
 }
 
-async function openStores(path: string, now: () => number) {
+async function openStoresOf({ store }: Config, surroundings: Surroundings): Promise<Stores> {
   try {
-    return { documents: await openSqliteDocuments(path, now), queue: await openSqliteQueue(path, now) }
+    return await openStores(store, surroundings)
   } catch {
     const problem = 'the database file cannot be opened. Does its folder exist, and may this process write there?'
     throw new ConfigError([`STORE: ${problem}`])

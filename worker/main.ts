@@ -19,6 +19,7 @@ async function start(): Promise<void> {
     now: Date.now,
     random: Math.random,
     newOwner: randomUUID,
+    firestoreEmulator: environment['FIRESTORE_EMULATOR_HOST'],
     onCloudRun: environment['K_SERVICE'] !== undefined,
   })
   const server = await listen(worker, config)

@@ -86,6 +86,14 @@ const expiredRecord = z.object({ ...settled, status: z.literal('expired'), error
 /** Everything a store may hold under a job's key. */
 export const jobRecord = z.union([runningRecord, waitingRecord, succeededRecord, deadLetteredRecord, expiredRecord])
 
+export const jobStatuses = [
+  'running',
+  'waiting',
+  'succeeded',
+  'dead_lettered',
+  'expired',
+] as const satisfies JobRecord['status'][]
+
 export type RunningRecord = z.infer<typeof runningRecord>
 export type WaitingRecord = z.infer<typeof waitingRecord>
 export type DeadLetteredRecord = z.infer<typeof deadLetteredRecord>

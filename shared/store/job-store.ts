@@ -89,7 +89,8 @@ export interface JobReader {
 
 export class StoreError extends Error {
   override readonly name = 'StoreError'
-  readonly code: 'unavailable' | 'corrupt'
+  /** refused: the store can never take this document as it is. */
+  readonly code: 'unavailable' | 'corrupt' | 'refused'
 
   constructor(code: StoreError['code'], message: string, cause?: unknown) {
     super(message, { cause })

@@ -35,7 +35,7 @@ describe('a worker that cannot start', () => {
     assert.deepEqual([code, stdout], [1, ''])
     const missing = stderr.matchAll(/^ {2}- (\w+) is missing/gm)
     const names =
-      'AZURE_CLIENT_ID,AZURE_OPENAI_DEPLOYMENT,AZURE_OPENAI_ENDPOINT,AZURE_TENANT_ID,PUSH_AUDIENCE,PUSH_SERVICE_ACCOUNT,STORE'
+      'AZURE_CLIENT_ID,AZURE_OPENAI_DEPLOYMENT,AZURE_OPENAI_ENDPOINT,AZURE_TENANT_ID,GOOGLE_CLOUD_PROJECT,PUSH_AUDIENCE,PUSH_SERVICE_ACCOUNT'
     assert.equal(
       [...missing]
         .map(([, name]) => name)

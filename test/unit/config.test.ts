@@ -66,8 +66,16 @@ describe('settings that are missing', () => {
   test('are all told at once, a line each', () => {
     const told = problemsOf(() => readConfig({}))
     const missing = told.map((line) => line.split(' ')[0])
-    assert.deepEqual(missing.toSorted(), Object.keys(enough).toSorted())
+    const required = [...Object.keys(enough).filter((name) => name !== 'STORE'), 'GOOGLE_CLOUD_PROJECT']
+    assert.deepEqual(missing.toSorted(), required.toSorted())
     assert.ok(told.every((line) => line.includes(' is missing')))
+  })
+
+  test('leave the project out where the store is a file, and only there', () => {
+    assert.deepEqual(problems({ GOOGLE_CLOUD_PROJECT: undefined }), [])
+    const [problem, ...others] = problems({ GOOGLE_CLOUD_PROJECT: undefined, STORE: 'firestore' })
+    assert.match(problem ?? '', /^GOOGLE_CLOUD_PROJECT is missing/)
+    assert.deepEqual(others, [])
   })
 
   test('stand beside what is wrong with the others', () => {

@@ -1,7 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
-import { z } from 'zod'
 import { whenFree } from '../../sqlite.ts'
-import type { Batch, BatchStore } from '../batch-store.ts'
+import { type BatchStore, storedBatch } from '../batch-store.ts'
 import { openTables } from './open-tables.ts'
 import { translated } from './translated.ts'
 
@@ -15,12 +14,12 @@ const SCHEMA = `
 `
 
 /** Keeps batches in the file that holds the records. Rejects with StoreError. */
-export function openSqliteBatches(path: string): Promise<BatchStore> {
+export function openSqliteBatches(path: string): Promise<BatchStore & { close(): void }> {
   return openTables(path, (db) => db.exec(SCHEMA), batchTable)
 }
 
-function batchTable(db: DatabaseSync): Omit<BatchStore, 'close'> {
-  const insert = db.prepare('INSERT INTO promptBatches (name, createdAt) VALUES (?, ?)')
+function batchTable(db: DatabaseSync): BatchStore {
+  const insert = db.prepare('INSERT INTO promptBatches (name, createdAt) VALUES (?, ?) ON CONFLICT (name) DO NOTHING')
   const seal = db.prepare('UPDATE promptBatches SET total = ? WHERE name = ?')
   const complete = db.prepare('UPDATE promptBatches SET completedAt = ? WHERE name = ?')
   const latest = db.prepare('SELECT * FROM promptBatches ORDER BY createdAt DESC, rowid DESC LIMIT 1')
@@ -31,21 +30,6 @@ function batchTable(db: DatabaseSync): Omit<BatchStore, 'close'> {
     open: (name, now) => write(() => insert.run(name, now)),
     seal: (name, total) => write(() => seal.run(total, name)),
     complete: (name, now) => write(() => complete.run(now, name)),
-    latest: () => translated(() => whenFree(() => toBatch(latest.get()))),
+    latest: () => translated(() => whenFree(() => storedBatch.optional().parse(latest.get()))),
   }
-}
-
-const batchRow = z.object({
-  name: z.string(),
-  createdAt: z.number(),
-  total: z.number().nullable(),
-  completedAt: z.number().nullable(),
-})
-
-function toBatch(row: unknown): Batch | undefined {
-  if (row === undefined) return undefined
-  const { name, createdAt, total, completedAt } = batchRow.parse(row)
-  if (total === null) return { status: 'open', name, createdAt }
-  if (completedAt === null) return { status: 'sealed', name, createdAt, total }
-  return { status: 'completed', name, createdAt, total, completedAt }
 }

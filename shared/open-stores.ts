@@ -1,0 +1,58 @@
+import type { StoreConfig } from './config.ts'
+import type { JobQueue } from './queue/job-queue.ts'
+import type { BatchStore } from './store/batch-store.ts'
+import type { RecordDocuments } from './store/record-documents.ts'
+
+/** Where records, batches and messages are. */
+export interface Stores {
+  readonly documents: RecordDocuments
+  readonly batches: BatchStore
+  readonly queue: JobQueue
+  close(): Promise<void>
+}
+
+export interface StoreSurroundings {
+  /** Epoch milliseconds. */
+  readonly now: () => number
+  /** HOST:PORT of Firestore's emulator. (Pub/Sub's client looks for its own by itself.) */
+  readonly firestoreEmulator: string | undefined
+}
+
+/**
+ * Opens the set of adapters that STORE names; the queue follows the records.
+ *
+ * Only the libraries of that set are loaded. Rejects with StoreError or QueueError.
+ */
+export function openStores(store: StoreConfig, surroundings: StoreSurroundings): Promise<Stores> {
+  return store.kind === 'sqlite' ? openSqlite(store.path, surroundings) : openGoogle(store.project, surroundings)
+}
+
+async function openSqlite(path: string, { now }: StoreSurroundings): Promise<Stores> {
+  const { openSqliteDocuments } = await import('./store/sqlite/sqlite-documents.ts')
+  const { openSqliteBatches } = await import('./store/sqlite/sqlite-batches.ts')
+  const { openSqliteQueue } = await import('./queue/sqlite/sqlite-queue.ts')
+  await using opened = new AsyncDisposableStack()
+  const documents = opened.adopt(await openSqliteDocuments(path, now), (own) => own.close())
+  const batches = opened.adopt(await openSqliteBatches(path), (own) => own.close())
+  const queue = opened.adopt(await openSqliteQueue(path, now), (own) => own.close())
+  const cleanups = opened.move()
+  return { documents, batches, queue, close: () => cleanups.disposeAsync() }
+}
+
+async function openGoogle(project: string, { firestoreEmulator }: StoreSurroundings): Promise<Stores> {
+  const { openDatabase } = await import('./store/firestore/database.ts')
+  const { createFirestoreDocuments } = await import('./store/firestore/firestore-documents.ts')
+  const { createFirestoreBatches } = await import('./store/firestore/firestore-batches.ts')
+  const { openPubSubQueue } = await import('./queue/pubsub/pubsub-queue.ts')
+  const emulator = firestoreEmulator === undefined ? {} : { emulator: firestoreEmulator }
+  const database = openDatabase({ project, ...emulator })
+  const queue = openPubSubQueue(project)
+  return {
+    documents: createFirestoreDocuments(database),
+    batches: createFirestoreBatches(database),
+    queue,
+    async close() {
+      await Promise.all([database.close(), queue.close()])
+    },
+  }
+}

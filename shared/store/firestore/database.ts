@@ -1,0 +1,120 @@
+import { grpc } from 'google-gax'
+import { z } from 'zod'
+import { StoreError } from '../job-store.ts'
+import type { SendFlush, WriteAnswer } from './coalesce-writes.ts'
+import { type DocumentWrite, FirestoreClient, STATUS, timestamp, toRevision } from './protocol.ts'
+import { fields } from './values.ts'
+
+const TIMEOUT_MS = 5_000
+
+/** The client tries a failed call again for a minute by itself: whoever waits for the answer decides that. */
+const ONCE = { timeout: TIMEOUT_MS, retry: null } as const
+
+/** Firestore's calls, as far as we need them: each is sent once, has five seconds, and rejects with StoreError. */
+export interface Database {
+  /** The name below which all documents lie. */
+  readonly root: string
+  readonly batchWrite: SendFlush<DocumentWrite>
+  get(name: string): Promise<unknown>
+  /** The fields of the document in which this field is the largest. */
+  newest(collection: string, field: string): Promise<unknown>
+  /** The fields of the documents of a collection in which all of these fields have these values. */
+  query(parent: string, collection: string, equal: Readonly<Record<string, string>>): Promise<readonly unknown[]>
+  count(collection: string, equal: Readonly<Record<string, string>>): Promise<number>
+  close(): Promise<void>
+}
+
+export interface DatabaseOptions {
+  readonly project: string
+  /** HOST:PORT of an emulator, which wants no credentials. */
+  readonly emulator?: string
+}
+
+export function openDatabase({ project, emulator }: DatabaseOptions): Database {
+  const client = new FirestoreClient(emulator === undefined ? { projectId: project } : emulated(project, emulator))
+  const headers = emulator === undefined ? {} : { otherArgs: { headers: { authorization: 'Bearer owner' } } }
+  const call = { ...ONCE, ...headers }
+  const database = `projects/${project}/databases/(default)`
+  const root = `${database}/documents`
+
+  return {
+    root,
+    async batchWrite(writes) {
+      try {
+        const [{ writeResults, status }] = await client.batchWrite({ database, writes: [...writes] }, call)
+        return writes.map((_, index) => readAnswer(status?.[index], writeResults?.[index]))
+      } catch (error) {
+        if (codeOf(error) === STATUS.invalidArgument) return 'impossible'
+        throw error
+      }
+    },
+    async get(name) {
+      const [answer] = await collect(client.batchGetDocuments({ database, documents: [name] }, call))
+      return answer
+    },
+    async query(parent, collection, equal) {
+      const answers = await collect(client.runQuery({ parent, structuredQuery: select(collection, equal) }, call))
+      return answers.flatMap((answer) => queryAnswer.parse(answer).document?.fields ?? [])
+    },
+    async newest(collection, fieldPath) {
+      const orderBy = [{ field: { fieldPath }, direction: 'DESCENDING' as const }]
+      const structuredQuery = { from: [{ collectionId: collection }], orderBy, limit: { value: 1 } }
+      const [answer] = await collect(client.runQuery({ parent: root, structuredQuery }, call))
+      return queryAnswer.parse(answer).document?.fields
+    },
+    async count(collection, equal) {
+      const structuredAggregationQuery = {
+        structuredQuery: select(collection, equal),
+        aggregations: [{ alias: 'n', count: {} }],
+      }
+      const [answer] = await collect(client.runAggregationQuery({ parent: root, structuredAggregationQuery }, call))
+      return countAnswer.parse(answer).result.aggregateFields.n.integerValue
+    },
+    close: () => client.close(),
+  }
+}
+
+function emulated(project: string, emulator: string) {
+  const { hostname, port } = new URL(`http://${emulator}`)
+  return { projectId: project, servicePath: hostname, port: Number(port), sslCreds: grpc.credentials.createInsecure() }
+}
+
+/** Equality alone: any number of such filters needs no composite index. */
+function select(collection: string, equal: Readonly<Record<string, string>>) {
+  const filters = Object.entries(equal).map(([fieldPath, stringValue]) => ({
+    fieldFilter: { field: { fieldPath }, op: 'EQUAL' as const, value: { stringValue } },
+  }))
+  return { from: [{ collectionId: collection }], where: { compositeFilter: { op: 'AND' as const, filters } } }
+}
+
+/** An answer without a document ends the stream. */
+const queryAnswer = z.object({ document: z.object({ fields }).nullish() })
+
+const countAnswer = z.object({
+  result: z.object({ aggregateFields: z.object({ n: z.object({ integerValue: z.coerce.number().int() }) }) }),
+})
+
+const statusSchema = z.object({ code: z.number().default(0), message: z.string().optional() })
+const writeResult = z.object({ updateTime: timestamp })
+
+const REFUSALS: readonly number[] = [STATUS.alreadyExists, STATUS.failedPrecondition, STATUS.notFound]
+
+function readAnswer(status: unknown, result: unknown): WriteAnswer {
+  const { code, message } = statusSchema.parse(status)
+  if (code === STATUS.ok) return { kind: 'written', revision: toRevision(writeResult.parse(result).updateTime) }
+  if (REFUSALS.includes(code)) return { kind: 'refused' }
+  if (code === STATUS.invalidArgument) return { kind: 'impossible' }
+  return { kind: 'unavailable', cause: new Error(`Firestore answered a write with status ${code}`, { cause: message }) }
+}
+
+async function collect(stream: AsyncIterable<unknown>): Promise<unknown[]> {
+  try {
+    return await Array.fromAsync(stream)
+  } catch (error) {
+    throw new StoreError('unavailable', 'Firestore did not answer', error)
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined
+}

@@ -1,0 +1,52 @@
+import { StoreError } from '../job-store.ts'
+import type { Write } from '../record-documents.ts'
+import { coalesceWrites, FIRESTORE_FLUSH, type WriteAnswer } from './coalesce-writes.ts'
+import type { Database } from './database.ts'
+import type { DocumentWrite, Timestamp, Value } from './protocol.ts'
+
+/** Firestore's limit for a document is 1 MiB, its name and field names counted. */
+const MAX_DOCUMENT_BYTES = 1_048_576 - 4_096
+
+export interface Put {
+  /** The document's whole name. */
+  readonly name: string
+  readonly fields: Readonly<Record<string, Value>>
+  /** Without one, the document is written whatever stands there. */
+  readonly precondition?: { readonly exists: false } | { readonly updateTime: Timestamp }
+  /** Only these fields are written; all, when absent. */
+  readonly mask?: readonly string[]
+}
+
+/**
+ * Makes the function that writes documents, those of concurrent jobs together.
+ *
+ * Each is checked before it joins the others: one that cannot be written would fail them all. Rejects with StoreError.
+ */
+export function createDocumentWriter(database: Database): (put: Put) => Promise<Write> {
+  const write = coalesceWrites(database.batchWrite, FIRESTORE_FLUSH)
+  return async (put) => {
+    const bytes = Buffer.byteLength(JSON.stringify(put.fields))
+    if (bytes > MAX_DOCUMENT_BYTES) throw new StoreError('refused', `a document of ${bytes} bytes is too large`)
+    return toWrite(await write({ name: put.name, bytes, write: toDocumentWrite(put) }))
+  }
+}
+
+function toDocumentWrite({ name, fields, precondition, mask }: Put): DocumentWrite {
+  return {
+    update: { name, fields },
+    ...(precondition === undefined ? {} : { currentDocument: precondition }),
+    ...(mask === undefined ? {} : { updateMask: { fieldPaths: [...mask] } }),
+  }
+}
+
+function toWrite(answer: WriteAnswer): Write {
+  switch (answer.kind) {
+    case 'written':
+    case 'refused':
+      return answer
+    case 'impossible':
+      throw new StoreError('refused', 'Firestore refuses this document for good')
+    case 'unavailable':
+      throw new StoreError('unavailable', 'Firestore did not take a write', answer.cause)
+  }
+}

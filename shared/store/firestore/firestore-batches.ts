@@ -1,0 +1,28 @@
+import { type BatchStore, storedBatch } from '../batch-store.ts'
+import type { Database } from './database.ts'
+import { createDocumentWriter } from './document-writer.ts'
+import { toFields } from './values.ts'
+
+const BATCHES = 'promptBatches'
+
+/** Keeps batches in Firestore: `promptBatches/{batch}`. Rejects with StoreError. */
+export function createFirestoreBatches(database: Database): BatchStore {
+  const put = createDocumentWriter(database)
+  // No document may be named `.`, `..` or `__x__`, and a batch may.
+  const nameOf = (batch: string) => `${database.root}/${BATCHES}/batch:${encodeURIComponent(batch)}`
+
+  return {
+    async open(name, createdAt) {
+      await put({ name: nameOf(name), fields: toFields({ name, createdAt }), precondition: { exists: false } })
+    },
+    async seal(name, total) {
+      await put({ name: nameOf(name), fields: toFields({ total }), mask: ['total'] })
+    },
+    async complete(name, completedAt) {
+      await put({ name: nameOf(name), fields: toFields({ completedAt }), mask: ['completedAt'] })
+    },
+    async latest() {
+      return storedBatch.optional().parse(await database.newest(BATCHES, 'createdAt'))
+    },
+  }
+}

@@ -1,0 +1,34 @@
+import { randomUUID } from 'node:crypto'
+import { after, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { type Database, openDatabase } from '../../shared/store/firestore/database.ts'
+import { createFirestoreDocuments } from '../../shared/store/firestore/firestore-documents.ts'
+import { missingForEmulators, startEmulator } from '../support/emulators.ts'
+import { jobStoreContract } from './job-store-contract.ts'
+
+const missing = missingForEmulators()
+if (missing !== undefined) {
+  test(`Firestore: not checked here, ${missing}`, { skip: true })
+} else {
+  const emulator = await startEmulator('firestore')
+  after(() => emulator.close())
+
+  jobStoreContract('Firestore', async () => {
+    /** Each test has a project, and so a database, of its own. */
+    const project = `p-${randomUUID()}`
+    const opened: Database[] = []
+    const open = () => {
+      const database = openDatabase({ project, emulator: emulator.address })
+      opened.push(database)
+      return createFirestoreDocuments(database)
+    }
+    return {
+      documents: open(),
+      another: async () => open(),
+      pass: (ms) => delay(ms),
+      async close() {
+        await Promise.all(opened.splice(0).map((each) => each.close()))
+      },
+    }
+  })
+}

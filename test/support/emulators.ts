@@ -1,0 +1,66 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { createInterface } from 'node:readline'
+
+/** Google's own emulator of a service, as the Cloud SDK brings it. */
+export interface Emulator {
+  /** HOST:PORT */
+  readonly address: string
+  close(): Promise<void>
+}
+
+/** What keeps the emulators from running here; undefined when nothing does. */
+export function missingForEmulators(): string | undefined {
+  const missing = ['gcloud', 'java'].filter((command) => spawnSync('which', [command]).status !== 0)
+  return missing.length === 0 ? undefined : `${missing.join(' and ')} not found`
+}
+
+const PROJECT = 'emulated'
+const START_TIMEOUT_MS = 60_000
+const READY = { firestore: /running/i, pubsub: /Server started/i }
+
+/** Starts an emulator on a free port. Rejects when it does not come up within a minute. */
+export async function startEmulator(service: keyof typeof READY): Promise<Emulator> {
+  const address = `127.0.0.1:${await freePort()}`
+  const args = ['beta', 'emulators', service, 'start', `--host-port=${address}`, `--project=${PROJECT}`, '--quiet']
+  // A group of its own: gcloud starts a shell that starts Java, and only all of them together end it.
+  const child = spawn('gcloud', args, { detached: true, stdio: ['ignore', 'ignore', 'pipe'] })
+  const exited = once(child, 'exit')
+  const close = async () => {
+    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGTERM')
+    await exited
+  }
+  try {
+    await untilPrinted(child.stderr, READY[service])
+    return { address, close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function untilPrinted(stream: NodeJS.ReadableStream, pattern: RegExp): Promise<void> {
+  const lines = createInterface({ input: stream })
+  const said: string[] = []
+  const late = setTimeout(() => lines.close(), START_TIMEOUT_MS)
+  try {
+    for await (const line of lines) {
+      said.push(line)
+      if (pattern.test(line)) return
+    }
+  } finally {
+    clearTimeout(late)
+    stream.resume()
+  }
+  throw new Error(`the emulator did not start:\n${said.join('\n')}`)
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const address = server.address()
+  server.close()
+  if (address === null || typeof address === 'string') throw new Error('a TCP server has a TCP address')
+  return address.port
+}
