@@ -182,6 +182,16 @@ export function watchClock() {
   }
 }
 
+async function endedTooSoon(push: Promise<Answer>): Promise<never> {
+  throw new Error(`the push ended before the model was asked: ${JSON.stringify(await push)}`)
+}
+
+/** Resolves when the model has been called; rejects when the push that was to call it ended without. */
+export async function untilModelCalled({ modelCalls }: Traces, push: Promise<Answer>): Promise<void> {
+  const tooSoon = endedTooSoon(push)
+  while ((await Promise.race([modelCalls(), tooSoon])).length === 0);
+}
+
 /** For an Azure stand-in whose answers wait for the test. */
 export function holdAnswers() {
   const asked = Promise.withResolvers<void>()
@@ -192,8 +202,8 @@ export function holdAnswers() {
   }
   return {
     options: { latency: { baseMs: 1 }, surroundings: { wait } },
-    /** Resolves when the model is being asked. */
-    asked: asked.promise,
+    /** Resolves when the model is being asked; rejects when the push that was to ask it ended without. */
+    askedBy: (push: Promise<Answer>) => Promise.race([asked.promise, endedTooSoon(push)]),
     /** Lets this answer out, and all that follow. */
     letGo: () => answers.resolve(),
   }

@@ -14,18 +14,18 @@ after(() => cloud.close())
 /** A worker that is asking a model whose answers wait for the test. */
 async function startAsking(settings = {}) {
   await using started = new AsyncDisposableStack()
-  const { options, asked, letGo } = holdAnswers()
+  const { options, askedBy, letGo } = holdAnswers()
   const cloud = started.use(await startCloud({ azure: options }))
   const { now, readAgain } = watchClock()
   const worker = started.use(await startWorker(cloud, { settings, surroundings: { now } }))
   const first = worker.push(job)
-  await asked
+  await askedBy(first)
   const cleanups = started.move()
   /** While the model is asked the clock is read for nothing but an arrival. */
   const pushUntilItArrives = async () => {
     const arrived = readAgain(1)
     const answer = worker.push(job)
-    await arrived
+    await Promise.race([arrived, answer])
     return { answer }
   }
   return { cloud, worker, first, pushUntilItArrives, letGo, [Symbol.asyncDispose]: () => cleanups.disposeAsync() }

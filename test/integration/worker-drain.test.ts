@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { placeFault, startCloud } from '../stand-ins.ts'
-import { holdAnswers, startWorker, wrap } from '../worker.ts'
+import { holdAnswers, startWorker, untilModelCalled, wrap } from '../worker.ts'
 
 const url = '/v1/chat/completions'
 const job = { id: 'doc-7', url, body: { messages: [{ role: 'user', content: 'Bridges carry people over water.' }] } }
@@ -12,10 +12,10 @@ after(() => cloud.close())
 /** A worker that is asking a model whose answers wait for the test. */
 async function startAsking() {
   await using started = new AsyncDisposableStack()
-  const { options, asked, letGo } = holdAnswers()
+  const { options, askedBy, letGo } = holdAnswers()
   const worker = started.use(await startWorker(started.use(await startCloud({ azure: options }))))
   const pushed = worker.push(job)
-  await asked
+  await askedBy(pushed)
   const cleanups = started.move()
   return { worker, pushed, letGo, [Symbol.asyncDispose]: () => cleanups.disposeAsync() }
 }
@@ -61,7 +61,7 @@ describe('an instance that begins to end', () => {
     const headers = { 'retry-after': '30' }
     await placeFault(cloud.azure, { kind: 'status', error: 'call_rate_limit', headers, times: 1 })
     const pushed = worker.push(job)
-    while ((await worker.modelCalls()).length === 0);
+    await untilModelCalled(worker, pushed)
     worker.drain.begin(6_000)
     assert.deepEqual(await pushed, { status: 503, reason: 'draining' })
     const record = await worker.record('doc-7')

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { type CloudOverrides, placeFault, startCloud } from '../stand-ins.ts'
 import { startWorkerProcess } from '../support/worker-process.ts'
-import { DEAD_LETTERS, holdAnswers, postTo, storeFile, tracesOf, wrap } from '../worker.ts'
+import { DEAD_LETTERS, holdAnswers, postTo, storeFile, tracesOf, untilModelCalled, wrap } from '../worker.ts'
 
 const url = '/v1/chat/completions'
 const job = { id: 'doc-7', url, body: { messages: [{ role: 'user', content: 'Bridges carry people over water.' }] } }
@@ -43,10 +43,10 @@ describe('a worker process', { concurrency: 3 }, () => {
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     test(`a job that is being asked at ${signal} is finished, and the worker ends with 0`, async () => {
-      const { options, asked, letGo } = holdAnswers()
+      const { options, askedBy, letGo } = holdAnswers()
       await using on = await startProcess(options)
       const answer = on.push()
-      await asked
+      await askedBy(answer)
       on.worker.kill(signal)
       await on.worker.logged(/the worker ends/)
       letGo()
@@ -57,10 +57,10 @@ describe('a worker process', { concurrency: 3 }, () => {
   }
 
   test('a job whose model hangs at SIGTERM is left waiting, its attempt unknown, within nine seconds', async () => {
-    const { options, asked, letGo } = holdAnswers()
+    const { options, askedBy, letGo } = holdAnswers()
     await using on = await startProcess(options)
     const answer = on.push()
-    await asked
+    await askedBy(answer)
     const startedAt = performance.now()
     on.worker.kill('SIGTERM')
     assert.deepEqual(await answer, { status: 503, reason: 'ambiguous' })
@@ -75,7 +75,7 @@ describe('a worker process', { concurrency: 3 }, () => {
     await using on = await startProcess()
     await placeFault(on.cloud.azure, { kind: 'status', error: 'call_rate_limit', headers: { 'retry-after': '30' } })
     const answer = on.push()
-    while ((await on.modelCalls()).length === 0);
+    await untilModelCalled(on, answer)
     const startedAt = performance.now()
     on.worker.kill('SIGTERM')
     assert.deepEqual(await answer, { status: 503, reason: 'draining' })

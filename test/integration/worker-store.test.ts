@@ -12,12 +12,12 @@ after(() => cloud.close())
 /** A worker that is asking the model. */
 async function startAsking() {
   await using started = new AsyncDisposableStack()
-  const { options, asked, letGo } = holdAnswers()
+  const { options, askedBy, letGo } = holdAnswers()
   const cloud = started.use(await startCloud({ azure: options }))
   const { clock, now, readAgain } = watchClock()
   const worker = started.use(await startWorker(cloud, { surroundings: { now } }))
   const pushed = worker.push(job)
-  await asked
+  await askedBy(pushed)
   const cleanups = started.move()
   return { clock, readAgain, worker, pushed, letGo, [Symbol.asyncDispose]: () => cleanups.disposeAsync() }
 }
@@ -39,7 +39,7 @@ describe('a store that is away', () => {
     // The clock is read for the time that is left, and for each try.
     const triedTwice = on.readAgain(3)
     on.letGo()
-    await triedTwice
+    await Promise.race([triedTwice, on.pushed])
     bringBack()
     assert.deepEqual(await on.pushed, { status: 204 })
     assert.equal((await worker.record('doc-7'))?.status, 'succeeded')

@@ -7,7 +7,7 @@ import { ask } from '../../worker/ask.ts'
 import { createDrain } from '../../worker/drain.ts'
 import type { ModelReply } from '../../worker/model/model-provider.ts'
 import { createThrottleGates } from '../../worker/model/throttle-gates.ts'
-import { aJob } from '../support/job-builders.ts'
+import { aJob, START } from '../support/job-builders.ts'
 
 const NAME = 'gpt-4o-eu'
 const deployment = { model: 'gpt-4o', endpoint: 'https://contoso.openai.azure.com', deployment: NAME, priority: 1 }
@@ -117,7 +117,7 @@ describe('the time of an ask', () => {
   })
 
   test('that is shorter than the quota needs is not waited out', async () => {
-    const { run, gates, asked } = scripted([])
+    const { run, gates, asked } = scripted([], { now: () => START })
     gates.close(NAME, 30_000)
     assert.deepEqual([kindOf(await run(30_000)), asked], ['throttled', []])
   })
