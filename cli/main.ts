@@ -1,6 +1,9 @@
 import { Command, CommanderError } from 'commander'
+import { ConfigError } from '../shared/config.ts'
 import { demoCommand } from './demo/demo-command.ts'
+import { resultsCommand } from './results.ts'
 import { showCommand } from './show.ts'
+import { submitCommand } from './submit.ts'
 
 const MISUSE = 2
 
@@ -9,7 +12,9 @@ const program = new Command('promptbridge')
   .exitOverride()
   .configureHelp({ showGlobalOptions: true })
   .addCommand(demoCommand())
-  .addCommand(showCommand())
+  .addCommand(submitCommand(process.env))
+  .addCommand(showCommand(process.env))
+  .addCommand(resultsCommand(process.env))
 
 endWithTheReader(process.stdout)
 endWithTheReader(process.stderr)
@@ -23,7 +28,7 @@ try {
 function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : MISUSE
   process.stderr.write(`promptbridge: ${error instanceof Error ? error.message : String(error)}\n`)
-  return 1
+  return error instanceof ConfigError ? MISUSE : 1
 }
 
 /** Whoever read this stream has gone, as in `| head`: the work ends as it does on SIGTERM, and in order. */

@@ -65,7 +65,7 @@ export class ConfigError extends Error {
   }
 }
 
-type Environment = Readonly<Record<string, string | undefined>>
+export type Environment = Readonly<Record<string, string | undefined>>
 
 /** Adds the settings file, where there is one, to an environment. Throws ConfigError where it cannot be read. */
 export function withSettingsFile(environment: Environment, path: string): Environment {
@@ -96,6 +96,23 @@ export function readConfig(environment: Environment): Config {
 /** A setting that is empty counts as absent: so templates and compose files leave one out. */
 function withoutBlanks(environment: Environment): Environment {
   return Object.fromEntries(Object.entries(environment).filter(([, value = '']) => value.trim() !== ''))
+}
+
+/** What a command needs to find the jobs. */
+export interface StoresConfig {
+  readonly store: StoreConfig
+  readonly jobsTopic: string
+}
+
+const storeSettings = settings.pick({ STORE: true, GOOGLE_CLOUD_PROJECT: true, JOBS_TOPIC: true })
+
+/** Reads where the stores are, and no more. Throws ConfigError. */
+export function readStoresConfig(environment: Environment): StoresConfig {
+  const given = withoutBlanks(environment)
+  const parsed = storeSettings.safeParse(given)
+  const problems = [...(parsed.error?.issues ?? []).map((issue) => sayIssue(issue, given)), ...projectProblems(given)]
+  if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
+  return { store: storeOf(parsed.data), jobsTopic: parsed.data.JOBS_TOPIC }
 }
 
 function sayIssue({ path, message }: z.core.$ZodIssue, given: Environment): string {
@@ -183,6 +200,6 @@ function pushAuthOf({ PUSH_AUTH, PUSH_AUDIENCE = '', PUSH_SERVICE_ACCOUNT = '' }
   return { mode: PUSH_AUTH, audience: PUSH_AUDIENCE, serviceAccount: PUSH_SERVICE_ACCOUNT }
 }
 
-function storeOf({ STORE, GOOGLE_CLOUD_PROJECT = '' }: z.infer<typeof settings>): StoreConfig {
+function storeOf({ STORE, GOOGLE_CLOUD_PROJECT = '' }: z.infer<typeof storeSettings>): StoreConfig {
   return STORE.kind === 'sqlite' ? STORE : { kind: STORE.kind, project: GOOGLE_CLOUD_PROJECT }
 }

@@ -1,6 +1,5 @@
-import { createHash } from 'node:crypto'
-import type { Sha256 } from '../shared/job/job.ts'
 import { parseJob } from '../shared/job/parse-job.ts'
+import { sha256 } from '../shared/sha256.ts'
 import type { DeliveredJob } from './delivered-job.ts'
 import type { Outcome } from './outcome.ts'
 import { type JobProcessing, processJob } from './process-job.ts'
@@ -22,8 +21,6 @@ export interface Receiver {
 
 /** The rest of a push's time is for the answer's way back. */
 const USABLE_SHARE = 0.95
-
-const sha256: Sha256 = (data) => createHash('sha256').update(data).digest()
 
 /** Takes deliveries in: poison goes to the dead letters, a duplicate joins the job under way, a full instance refuses. */
 export function createReceiver({ processing, ackDeadlineMs, maxInFlight }: Receiving): Receiver {

@@ -3,6 +3,7 @@ import { createJobReader } from '../../shared/store/job-reader.ts'
 import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
 import { listenForInterrupt } from '../interrupt.ts'
 import { startLocalSystem } from '../local-system.ts'
+import { writeResultsFile } from '../write-results.ts'
 import { account } from './account.ts'
 import { summaryJobs } from './demo-jobs.ts'
 import { openDemoState } from './demo-state.ts'
@@ -13,7 +14,6 @@ import { introduction, printDemo, stopped, stopping } from './print-demo.ts'
 import { createProgress } from './progress.ts'
 import { submit } from './submit.ts'
 import { untilDone } from './until-done.ts'
-import { writeResults } from './write-results.ts'
 
 const PACKAGES = join(import.meta.dirname, '../../node_modules')
 const TOPICS = { jobsTopic: 'jobs', deadLetterTopic: 'dead-letter' }
@@ -81,7 +81,7 @@ async function runBatch(options: DemoOptions, out: NodeJS.WriteStream, signal: A
   const { control } = system
   const evidence = await gatherEvidence({ control, reader, file, deadLetterTopic, batch: batch.name, total })
   const accounts = account(evidence)
-  await writeResults(options.results, reader, evidence.records)
+  await writeResultsFile(options.results, reader, evidence.records)
   await state.batches.complete(batch.name, Date.now())
   const { records } = evidence
   const { results } = options

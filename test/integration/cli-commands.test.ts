@@ -4,9 +4,11 @@ import { runCommand } from './cli-harness.ts'
 
 const HELP = [
   [['--help'], /Usage: promptbridge \[options\] \[command\]/],
-  [['help'], /demo \[options\] .*\n.*\n *show \[options\] <id>/],
+  [['help'], /demo \[options\] .*submit \[options\] <file>.*show \[options\] <id>.*results \[options\] <batch>/s],
   [['demo', '--help'], /Usage: promptbridge demo \[options\]\n.*--documents <n>.*--folder.*--results.*--json/s],
-  [['help', 'show'], /Usage: promptbridge show \[options\] <id>\n.*--batch.*--store <sqlite:PATH>.*--json/s],
+  [['help', 'show'], /Usage: promptbridge show \[options\] <id>\n.*--batch.*--store <store>.*--project.*--json/s],
+  [['help', 'submit'], /Usage: promptbridge submit \[options\] <file>\n.*--batch.*--topic.*--store <store>.*--json/s],
+  [['help', 'results'], /Usage: promptbridge results \[options\] <batch>\n.*--output.*--store <store>/s],
 ] as const
 
 const MISUSES = [
@@ -17,8 +19,10 @@ const MISUSES = [
   [['demo', '--documents', '1.5'], /It must be a whole number/],
   [['demo', 'surplus'], /too many arguments/],
   [['show', '--store', 'sqlite:demo.db'], /missing required argument 'id'/],
-  [['show', 'doc-7'], /required option '--store <sqlite:PATH>' not specified/],
-  [['show', 'doc-7', '--store', 'demo.db'], /argument 'demo\.db' is invalid\. It must have the form sqlite:PATH\./],
+  [['show', 'doc-7'], /GOOGLE_CLOUD_PROJECT is missing/],
+  [['show', 'doc-7', '--store', 'demo.db'], /STORE: must be firestore or sqlite:PATH/],
+  [['submit'], /missing required argument 'file'/],
+  [['results'], /missing required argument 'batch'/],
 ] as const
 
 describe('the command line', { concurrency: 3 }, () => {

@@ -109,9 +109,10 @@ function isAlive(signalGroup: (name: 0) => boolean): boolean {
   }
 }
 
-async function until(condition: () => boolean, problem: string): Promise<void> {
+/** Looks until the condition holds. Rejects with the problem after 20 s. */
+export async function until(condition: () => boolean | Promise<boolean>, problem: string): Promise<void> {
   const deadline = Date.now() + GIVE_UP_AFTER_MS
-  while (!condition()) {
+  while (!(await condition())) {
     if (Date.now() > deadline) throw new Error(`${problem} after ${GIVE_UP_AFTER_MS} ms`)
     await delay(POLL_EVERY_MS)
   }

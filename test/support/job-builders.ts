@@ -1,10 +1,10 @@
-import { createHash } from 'node:crypto'
-import { type Job, jobKey, type Sha256 } from '../../shared/job/job.ts'
+import { type Job, jobKey } from '../../shared/job/job.ts'
 import type { DeadLetteredRecord, RecordError, RunningRecord, WaitingRecord } from '../../shared/job/record.ts'
+import { sha256 } from '../../shared/sha256.ts'
 import type { ClaimRequest, Ending, Release } from '../../shared/store/job-store.ts'
 import { ended, firstRecord, released, succeeded } from '../../shared/store/record-changes.ts'
 
-export const sha256: Sha256 = (data) => createHash('sha256').update(data).digest()
+export { sha256 }
 
 /** When a test's story begins. Epoch milliseconds. */
 export const START = Date.UTC(2026, 10, 24, 6)

@@ -1,0 +1,46 @@
+import { existsSync } from 'node:fs'
+import type { Command } from 'commander'
+import { type Environment, readStoresConfig, SETTINGS_FILE, withSettingsFile } from '../shared/config.ts'
+import { openStores, type Stores } from '../shared/open-stores.ts'
+
+export interface StoreOptions {
+  readonly store?: string
+  readonly project?: string
+}
+
+/** The options of every command that works on jobs; without them it finds the jobs where a worker here would. */
+export function addStoreOptions(command: Command): Command {
+  return command
+    .option(
+      '--store <store>',
+      'firestore, or sqlite:PATH such as sqlite:.promptbridge/demo.db; otherwise STORE says it',
+    )
+    .option('--project <id>', 'the Google Cloud project; otherwise GOOGLE_CLOUD_PROJECT says it')
+}
+
+/**
+ * Opens the stores for as long as the work lasts. Rejects with ConfigError where nothing says which they are.
+ *
+ * `use`: a file that is not there is made for writing jobs, and a mistake for reading them.
+ */
+export async function withStores<T>(
+  use: 'read' | 'write',
+  options: StoreOptions,
+  environment: Environment,
+  work: (stores: Stores, jobsTopic: string) => Promise<T>,
+): Promise<T> {
+  const settings = withSettingsFile(environment, SETTINGS_FILE)
+  const { STORE, GOOGLE_CLOUD_PROJECT } = settings
+  const { store = STORE, project = GOOGLE_CLOUD_PROJECT } = options
+  const config = readStoresConfig({ ...settings, STORE: store, GOOGLE_CLOUD_PROJECT: project })
+  if (use === 'read' && config.store.kind === 'sqlite' && !existsSync(config.store.path)) {
+    throw new Error(`there is no file ${config.store.path}; --store names the one that holds the records`)
+  }
+  const firestoreEmulator = settings['FIRESTORE_EMULATOR_HOST']
+  const stores = await openStores(config.store, { now: Date.now, firestoreEmulator })
+  try {
+    return await work(stores, config.jobsTopic)
+  } finally {
+    await stores.close()
+  }
+}
