@@ -22,7 +22,7 @@ type Ready = z.infer<typeof readySchema>
 export interface LocalSystemOptions {
   /** Holds the logs and Entra's certificate. */
   readonly folder: string
-  /** The file of records, queue and call log. */
+  /** The file of the call log, and of the embedded queue. */
   readonly state: string
   readonly jobsTopic: string
   readonly deadLetterTopic: string
@@ -91,8 +91,8 @@ function startStandIns(options: LocalSystemOptions, address: string): Child {
   })
 }
 
-function startWorker({ folder, state, worker }: LocalSystemOptions, { environment }: Ready, port: number): Child {
-  const settings = { HOST: '127.0.0.1', PORT: String(port), STORE: `sqlite:${state}`, ...worker }
+function startWorker({ folder, worker }: LocalSystemOptions, { environment }: Ready, port: number): Child {
+  const settings = { HOST: '127.0.0.1', PORT: String(port), ...worker }
   return startChild({
     name: 'the worker',
     file: join(ROOT, 'worker/main.ts'),

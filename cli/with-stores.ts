@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import { type Environment, readStoresConfig, SETTINGS_FILE, withSettingsFile } from '../shared/config.ts'
-import { openStores, type Stores } from '../shared/open-stores.ts'
+import { emulatorsIn, openStores, type Stores } from '../shared/open-stores.ts'
 
 export interface StoreOptions {
   readonly store?: string
@@ -36,8 +36,7 @@ export async function withStores<T>(
   if (use === 'read' && config.store.kind === 'sqlite' && !existsSync(config.store.path)) {
     throw new Error(`there is no file ${config.store.path}; --store names the one that holds the records`)
   }
-  const firestoreEmulator = settings['FIRESTORE_EMULATOR_HOST']
-  const stores = await openStores(config.store, { now: Date.now, firestoreEmulator })
+  const stores = await openStores(config.store, { now: Date.now, emulators: emulatorsIn(settings) })
   try {
     return await work(stores, config.jobsTopic)
   } finally {

@@ -6,6 +6,7 @@ import { startEntra } from './entra.ts'
 import { AZURE, ENTRA, GOOGLE } from './identities.ts'
 import { startMetadataServer } from './metadata-server.ts'
 import { startPubSubPush } from './pubsub-push/pubsub-push.ts'
+import { startPushRelay } from './pubsub-push/push-relay.ts'
 
 /** What the one argument, a JSON object, may say. */
 const settingsSchema = z.strictObject({
@@ -15,6 +16,8 @@ const settingsSchema = z.strictObject({
   caPath: z.string(),
   /** The worker's push endpoint. */
   pushTo: z.url(),
+  /** Whether Google's emulator pushes, through us; else the embedded queue is pushed. */
+  isRelay: z.boolean().default(false),
   jobsTopic: z.string(),
   deadLetterTopic: z.string(),
   maxOutstanding: z.int().positive().default(1_000),
@@ -45,7 +48,10 @@ async function main(argument: string | undefined): Promise<void> {
     deployments: [{ ...DEFAULT_DEPLOYMENT, contextWindow: settings.contextWindow }],
     ...(settings.latency === undefined ? {} : { latency: settings.latency }),
   })
-  const push = await startPubSubPush({ log, file: settings.state, subscriptions: [jobsSubscription(settings)] })
+  const subscription = jobsSubscription(settings)
+  const push = settings.isRelay
+    ? await startPushRelay({ log, subscription })
+    : await startPubSubPush({ log, file: settings.state, subscriptions: [subscription] })
 
   const ready = {
     filteredPhrase: CONTENT_FILTER_MARKER,

@@ -14,8 +14,18 @@ export interface Stores {
 export interface StoreSurroundings {
   /** Epoch milliseconds. */
   readonly now: () => number
-  /** HOST:PORT of Firestore's emulator. (Pub/Sub's client looks for its own by itself.) */
-  readonly firestoreEmulator: string | undefined
+  readonly emulators: Emulators
+}
+
+/** HOST:PORT of Google's emulators, where they are to be used. */
+export interface Emulators {
+  readonly firestore: string | undefined
+  readonly pubsub: string | undefined
+}
+
+/** Finds the emulators in the variables that Google's own libraries read. */
+export function emulatorsIn(environment: Readonly<Record<string, string | undefined>>): Emulators {
+  return { firestore: environment['FIRESTORE_EMULATOR_HOST'], pubsub: environment['PUBSUB_EMULATOR_HOST'] }
 }
 
 /**
@@ -39,14 +49,13 @@ async function openSqlite(path: string, { now }: StoreSurroundings): Promise<Sto
   return { documents, batches, queue, close: () => cleanups.disposeAsync() }
 }
 
-async function openGoogle(project: string, { firestoreEmulator }: StoreSurroundings): Promise<Stores> {
+async function openGoogle(project: string, { emulators }: StoreSurroundings): Promise<Stores> {
   const { openDatabase } = await import('./store/firestore/database.ts')
   const { createFirestoreDocuments } = await import('./store/firestore/firestore-documents.ts')
   const { createFirestoreBatches } = await import('./store/firestore/firestore-batches.ts')
   const { openPubSubQueue } = await import('./queue/pubsub/pubsub-queue.ts')
-  const emulator = firestoreEmulator === undefined ? {} : { emulator: firestoreEmulator }
-  const database = openDatabase({ project, ...emulator })
-  const queue = openPubSubQueue(project)
+  const database = openDatabase({ project, emulator: emulators.firestore })
+  const queue = openPubSubQueue({ project, emulator: emulators.pubsub })
   return {
     documents: createFirestoreDocuments(database),
     batches: createFirestoreBatches(database),

@@ -75,7 +75,7 @@ export async function startWorker(cloud: Cloud, overrides: WorkerOverrides = {})
     random: Math.random,
     newOwner: randomUUID,
     onCloudRun: false,
-    firestoreEmulator: undefined,
+    emulators: { firestore: undefined, pubsub: undefined },
   }
   const worker = await composeWorker(config, { ...surroundings, ...overrides.surroundings })
   started.defer(() => worker.close())

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import type { Server } from 'node:http'
 import { readConfig, SETTINGS_FILE, withSettingsFile } from '../shared/config.ts'
 import { createLog, type Log } from '../shared/log.ts'
+import { emulatorsIn } from '../shared/open-stores.ts'
 import { composeWorker, type Worker } from './compose.ts'
 import { listen } from './listen.ts'
 
@@ -19,7 +20,7 @@ async function start(): Promise<void> {
     now: Date.now,
     random: Math.random,
     newOwner: randomUUID,
-    firestoreEmulator: environment['FIRESTORE_EMULATOR_HOST'],
+    emulators: emulatorsIn(environment),
     onCloudRun: environment['K_SERVICE'] !== undefined,
   })
   const server = await listen(worker, config)

@@ -8,6 +8,7 @@ export function demoCommand(): Command {
     .option('--documents <n>', 'summarise at most this many documents (default: all)', wholeNumber)
     .option('--folder <path>', 'where the demo keeps its state and its logs', '.promptbridge')
     .option('--results <file>', 'where to write the results, as an OpenAI Batch output file', 'demo-results.jsonl')
+    .option('--emulators', "keep records and messages in Google's emulators; needs the Google Cloud SDK and Java")
     .option('--json', 'print the accounts as JSON; progress goes to standard error')
     .exitOverride()
     .action(async (options) => {

@@ -18,16 +18,16 @@ export interface DemoState extends Disposable {
  * Opens the demo that was stopped, or a new one. `now`: epoch milliseconds.
  *
  * The state of a finished demo is deleted, and so is that of one that was stopped before its batch was submitted whole:
- * nobody knows which documents the rest of it would be.
+ * nobody knows which documents the rest of it would be. `mayGoOn`: false where its jobs did not outlive it.
  */
-export async function openDemoState(path: string, now: number): Promise<DemoState> {
+export async function openDemoState(path: string, now: number, mayGoOn = true): Promise<DemoState> {
   const folder = resolve(path)
   mkdirSync(folder, { recursive: true })
   using opened = new DisposableStack()
   opened.use(lockFolder(folder))
   const file = resolve(folder, 'demo.db')
   const latest = await latestBatch(file)
-  const goesOn = latest?.status === 'sealed'
+  const goesOn = mayGoOn && latest?.status === 'sealed'
   if (!goesOn) for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix, { force: true })
   const batches = opened.adopt(await openSqliteBatches(file), (store) => store.close())
   const batch = goesOn ? latest : await openNewBatch(batches, now)

@@ -1,13 +1,15 @@
 import { join } from 'node:path'
 import { createJobReader } from '../../shared/store/job-reader.ts'
-import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
 import { listenForInterrupt } from '../interrupt.ts'
 import { startLocalSystem } from '../local-system.ts'
 import { writeResultsFile } from '../write-results.ts'
 import { account } from './account.ts'
+import { TOPICS } from './backend.ts'
 import { summaryJobs } from './demo-jobs.ts'
 import { openDemoState } from './demo-state.ts'
 import { findDocuments } from './documents.ts'
+import { openEmbeddedBackend } from './embedded-backend.ts'
+import { openEmulatorBackend } from './emulator-backend.ts'
 import { gatherEvidence } from './evidence.ts'
 import { placeFaults } from './faults.ts'
 import { introduction, printDemo, stopped, stopping } from './print-demo.ts'
@@ -16,7 +18,6 @@ import { submit } from './submit.ts'
 import { untilDone } from './until-done.ts'
 
 const PACKAGES = join(import.meta.dirname, '../../node_modules')
-const TOPICS = { jobsTopic: 'jobs', deadLetterTopic: 'dead-letter' }
 
 /** Quick enough to watch: the model takes a moment, and what was put off comes again soon. */
 const STAND_INS = {
@@ -38,6 +39,7 @@ export interface DemoOptions {
   readonly documents?: number
   readonly folder: string
   readonly results: string
+  readonly emulators?: true
   readonly json?: true
 }
 
@@ -52,7 +54,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     return problems === 0 ? 0 : 1
   } catch (error) {
     if (!signal.aborted) throw error
-    out.write(stopped())
+    out.write(stopped(options.emulators === true))
     return EXIT_INTERRUPTED
   }
 }
@@ -61,31 +63,41 @@ export async function runDemo(options: DemoOptions): Promise<number> {
 async function runBatch(options: DemoOptions, out: NodeJS.WriteStream, signal: AbortSignal): Promise<number> {
   await using opened = new AsyncDisposableStack()
   const documents = findDocuments(PACKAGES).slice(0, options.documents)
-  const state = opened.use(await openDemoState(options.folder, Date.now()))
+  const state = opened.use(await openDemoState(stateFolder(options), Date.now(), !options.emulators))
   const { folder, file, batch, goesOn } = state
-  out.write(introduction(batch.name, goesOn))
-  const settings = { folder, state: file, ...TOPICS, standIns: STAND_INS, worker: WORKER }
+  out.write(introduction(batch.name, goesOn, options.emulators === true))
+  const backend = opened.use(options.emulators ? await openEmulatorBackend() : await openEmbeddedBackend(file))
+  const standIns = { ...STAND_INS, ...backend.standIns }
+  const settings = { folder, state: file, ...TOPICS, standIns, worker: { ...WORKER, ...backend.worker } }
   const system = opened.adopt(await startLocalSystem(settings, signal), (running) => running.stop())
-  const store = opened.adopt(await openSqliteDocuments(file, Date.now), (records) => records.close())
-  const reader = createJobReader(store)
+  const { control, workerLog } = system
+  const reader = createJobReader(backend.stores.documents)
   await placeFaults(system)
+  await backend.connect(control)
 
   const purposes = { model: system.model, filteredPhrase: system.filteredPhrase, tooManyBytes: TOO_MANY_BYTES }
-  const total = await submit(state, TOPICS.jobsTopic, summaryJobs(documents, purposes))
+  const total = await submit(state, backend.stores.queue, TOPICS.jobsTopic, summaryJobs(documents, purposes))
   const progress = createProgress(out, total)
   const look = async () => progress.show(await reader.countByStatus(batch.name))
-  await Promise.race([untilDone(system, look, signal), system.broken]).finally(progress.end)
+  const countLeft = (waiting: AbortSignal) => backend.countLeft(control, total, waiting)
+  await Promise.race([untilDone({ countLeft, workerLog }, look, signal), system.broken]).finally(progress.end)
   await system.stopWorker()
 
-  const { deadLetterTopic } = TOPICS
-  const { control } = system
-  const evidence = await gatherEvidence({ control, reader, file, deadLetterTopic, batch: batch.name, total })
+  const evidence = await gatherEvidence({ control, reader, backend, batch: batch.name, total })
   const accounts = account(evidence)
   await writeResultsFile(options.results, reader, evidence.records)
   await state.batches.complete(batch.name, Date.now())
   const { records } = evidence
   const { results } = options
   if (options.json) process.stdout.write(`${JSON.stringify({ batch: batch.name, ...accounts })}\n`)
-  else out.write(await printDemo({ accounts, documents, records, reader, batch: batch.name, file, results }))
+  else
+    out.write(
+      await printDemo({ accounts, documents, records, reader, batch: batch.name, store: backend.storeOption, results }),
+    )
   return accounts.problems.length
+}
+
+/** The emulators forget everything with the demo, so theirs never goes on, and it leaves the other one's state alone. */
+function stateFolder({ folder, emulators }: DemoOptions): string {
+  return emulators ? join(folder, 'emulators') : folder
 }

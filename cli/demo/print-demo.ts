@@ -1,4 +1,3 @@
-import { relative } from 'node:path'
 import { styleText } from 'node:util'
 import type { JobRecord } from '../../shared/job/record.ts'
 import type { JobReader } from '../../shared/store/job-store.ts'
@@ -14,17 +13,21 @@ export interface DemoOutcome {
   readonly records: readonly JobRecord[]
   readonly reader: JobReader
   readonly batch: string
-  readonly file: string
+  /** For `--store`; undefined where the jobs are gone with the demo. */
+  readonly store: string | undefined
   readonly results: string
 }
 
-export function introduction(batch: string, goesOn: boolean): string {
+export function introduction(batch: string, goesOn: boolean, onEmulators: boolean): string {
   const begun = goesOn
     ? `Going on with ${batch}, which was stopped.`
     : `${batch}: a summary of each README below node_modules.`
+  const parts = onEmulators
+    ? "Pub/Sub and Firestore are Google's own emulators; Entra and Azure OpenAI are stand-ins on this machine."
+    : 'Pub/Sub, Entra and Azure OpenAI are stand-ins on this machine.'
   return `
 ${styleText('bold', 'Promptbridge demo')}  ${begun}
-  The worker and the protocols are real; Pub/Sub, Entra and Azure OpenAI are stand-ins on this machine.
+  The worker and the protocols are real. ${parts}
   Some of what they do goes wrong on purpose: 5 % of the messages come twice, Entra fails now and then, and so
   does the model, before or after it was paid.
 
@@ -35,8 +38,8 @@ export function stopping(): string {
   return '\n  Stopping: jobs that are running are finished or given back.\n'
 }
 
-export function stopped(): string {
-  return '  Stopped. Start the demo again and it goes on from here.\n\n'
+export function stopped(onEmulators: boolean): string {
+  return onEmulators ? '  Stopped.\n\n' : '  Stopped. Start the demo again and it goes on from here.\n\n'
 }
 
 /** Everything a finished demo says. */
@@ -46,7 +49,7 @@ export async function printDemo({
   records,
   reader,
   batch,
-  file,
+  store,
   results,
 }: DemoOutcome): Promise<string> {
   const { problems } = accounts
@@ -63,10 +66,18 @@ ${section('One summary beside its source')}${await printSummary(documents, recor
 ${section('Two that failed on purpose')}${printFailures(records)}
 ${section('Results')}  ${results}, in the form of an OpenAI Batch output file
 
-${section('Try next')}  npm run promptbridge -- show ${quoted(FILTERED_ID)} --batch ${batch} --store ${quoted(`sqlite:${relative('.', file)}`)}
+${section('Try next')}${tryNext(batch, store)}
+`
+}
+
+function tryNext(batch: string, store: string | undefined): string {
+  const first =
+    store === undefined
+      ? 'npm run demo'
+      : `npm run promptbridge -- show ${quoted(FILTERED_ID)} --batch ${batch} --store ${quoted(store)}`
+  return `  ${first}
   npm run demo -- --documents 40     and press Ctrl-C in the middle, then start it again
   npm test
-
 `
 }
 

@@ -1,22 +1,18 @@
-import { openSqliteQueue } from '../../shared/queue/sqlite/sqlite-queue.ts'
+import type { JobQueue } from '../../shared/queue/job-queue.ts'
 import type { BatchLine } from './demo-jobs.ts'
 import type { DemoState } from './demo-state.ts'
 
 /** Publishes the jobs of a batch that is not sealed yet, and seals it. Resolves with how many jobs the batch has. */
 export async function submit(
-  { batch, batches, file }: DemoState,
+  { batch, batches }: DemoState,
+  queue: JobQueue,
   topic: string,
   lines: readonly BatchLine[],
 ): Promise<number> {
   if (batch.status === 'sealed') return batch.total
-  const queue = await openSqliteQueue(file, Date.now)
-  try {
-    const attributes = { batch: batch.name }
-    const messages = lines.map((line) => ({ data: Buffer.from(JSON.stringify(line)), attributes }))
-    await queue.publishAll(topic, messages)
-    await batches.seal(batch.name, lines.length)
-    return lines.length
-  } finally {
-    await queue.close()
-  }
+  const attributes = { batch: batch.name }
+  const messages = lines.map((line) => ({ data: Buffer.from(JSON.stringify(line)), attributes }))
+  await queue.publishAll(topic, messages)
+  await batches.seal(batch.name, lines.length)
+  return lines.length
 }

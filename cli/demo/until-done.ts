@@ -1,14 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { z } from 'zod'
 
 const LOOK_EVERY_MS = 150
 const STUCK_AFTER_MS = 60_000
 
-const subscriptions = z.array(z.object({ waiting: z.number(), outstanding: z.number() }))
-
-/** Where Pub/Sub is asked, and what to read when nothing moves. */
 export interface Watched {
-  readonly control: { readonly push: string }
+  /** How many messages are not done with. */
+  countLeft(signal: AbortSignal): Promise<number>
+  /** Where to read when nothing moves. */
   readonly workerLog: string
 }
 
@@ -19,12 +17,12 @@ export interface Watched {
  * waited for. Rejects when nothing has left the queue for a minute, and with `signal`.
  */
 export async function untilDone(
-  { control, workerLog }: Watched,
+  { countLeft, workerLog }: Watched,
   look: () => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
   for (let fewest = Number.POSITIVE_INFINITY, since = Date.now(); ; ) {
-    const left = await countLeft(control.push, signal)
+    const left = await countLeft(signal)
     await look()
     if (left === 0) return
     if (left < fewest) {
@@ -36,10 +34,4 @@ export async function untilDone(
     }
     await delay(LOOK_EVERY_MS, undefined, { signal })
   }
-}
-
-async function countLeft(pushControlUrl: string, signal: AbortSignal): Promise<number> {
-  const answer = await fetch(`${pushControlUrl}/__subscriptions`, { signal })
-  const counts = subscriptions.parse(await answer.json())
-  return counts.reduce((sum, { waiting, outstanding }) => sum + waiting + outstanding, 0)
 }

@@ -3,7 +3,7 @@ import type { StoredMessage } from '../../shared/queue/sqlite/queue-file.ts'
 import type { CallLog } from '../call-log.ts'
 import type { Post } from './post.ts'
 import { chooseDuplicate, type PushFaultBook } from './push-faults.ts'
-import { writePush } from './push-request.ts'
+import type { PushRequest } from './push-request.ts'
 import type { PushTokens } from './push-tokens.ts'
 import type { Answer } from './redelivery.ts'
 import { SERVICE, type SubscriptionSettings } from './settings.ts'
@@ -20,6 +20,8 @@ export interface DeliveryParts {
   /** Epoch milliseconds. */
   readonly now: () => number
   readonly closing: AbortSignal
+  /** Writes the request of a push. */
+  readonly write: (message: StoredMessage) => PushRequest
 }
 
 export type Deliver = (message: StoredMessage) => Promise<Answer>
@@ -40,9 +42,9 @@ export function createDelivery(parts: DeliveryParts): Deliver {
 }
 
 function createSender(parts: DeliveryParts) {
-  const { settings, post, log, now } = parts
+  const { settings, post, log, now, write } = parts
   return async (message: StoredMessage, duplicate: boolean): Promise<boolean> => {
-    const { headers, body } = writePush(message, settings)
+    const { headers, body } = write(message)
     const authorization = await authorize(parts)
     const at = now()
     const status = await post({ headers: { ...headers, ...authorization }, body })

@@ -3,9 +3,10 @@ import { createCarrier } from './carry.ts'
 import { createDelivery, type DeliveryParts } from './deliver.ts'
 import { createPost } from './post.ts'
 import { type PumpParts, startPump } from './pump.ts'
+import { writePush } from './push-request.ts'
 import type { SubscriptionStatus } from './routes.ts'
 
-export interface PushLineParts extends Omit<DeliveryParts, 'post'>, Omit<PumpParts, 'carrier'> {
+export interface PushLineParts extends Omit<DeliveryParts, 'post' | 'write'>, Omit<PumpParts, 'carrier'> {
   readonly report: QueueReport
 }
 
@@ -21,7 +22,8 @@ export async function openPushLine(parts: PushLineParts): Promise<PushLine> {
   const { settings, queue, report, now, closing } = parts
   const { name, topic, endpoint, ackDeadlineMs } = settings
   const post = createPost(endpoint, ackDeadlineMs, closing)
-  const carrier = createCarrier({ settings, queue, deliver: createDelivery({ ...parts, post }), now })
+  const deliver = createDelivery({ ...parts, post, write: (message) => writePush(message, settings) })
+  const carrier = createCarrier({ settings, queue, deliver, now })
   await queue.reclaim(topic, now())
   const pump = startPump({ ...parts, carrier })
   return {

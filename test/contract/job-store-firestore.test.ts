@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { missingForEmulators, startEmulator } from '../../cli/emulators.ts'
 import { type Database, openDatabase } from '../../shared/store/firestore/database.ts'
 import { createFirestoreDocuments } from '../../shared/store/firestore/firestore-documents.ts'
-import { missingForEmulators, startEmulator } from '../support/emulators.ts'
 import { jobStoreContract } from './job-store-contract.ts'
 
 const missing = missingForEmulators()

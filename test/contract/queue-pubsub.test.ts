@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { after, test } from 'node:test'
-import { PubSub } from '@google-cloud/pubsub'
-import { openPubSubQueue } from '../../shared/queue/pubsub/pubsub-queue.ts'
-import { missingForEmulators, startEmulator } from '../support/emulators.ts'
+import type { PubSub } from '@google-cloud/pubsub'
+import { missingForEmulators, startEmulator } from '../../cli/emulators.ts'
+import { createPubSub, openPubSubQueue } from '../../shared/queue/pubsub/pubsub-queue.ts'
 import { type PushSpec, queueContract } from './queue-contract.ts'
 
 /** The emulator's least, whatever a subscription asks for. */
@@ -19,8 +19,9 @@ if (missing !== undefined) {
   queueContract('Pub/Sub', async () => {
     /** Each test has a project, and so topics, of its own. */
     const project = `p-${randomUUID()}`
-    const admin = new PubSub({ projectId: project })
-    const queue = openPubSubQueue(project)
+    const options = { project, emulator: emulator.address }
+    const admin = createPubSub(options)
+    const queue = openPubSubQueue(options)
     return {
       queue,
       minBackoffMs: MIN_BACKOFF_MS,

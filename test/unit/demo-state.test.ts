@@ -3,7 +3,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import { openDemoState } from '../../cli/demo/demo-state.ts'
+import type { BatchLine } from '../../cli/demo/demo-jobs.ts'
+import { type DemoState, openDemoState } from '../../cli/demo/demo-state.ts'
 import { submit } from '../../cli/demo/submit.ts'
 import { openQueueReport } from '../../shared/queue/sqlite/queue-report.ts'
 import { openSqliteQueue } from '../../shared/queue/sqlite/sqlite-queue.ts'
@@ -25,6 +26,15 @@ async function published(file: string): Promise<number> {
   return published
 }
 
+async function submitTo(state: DemoState, lines: readonly BatchLine[]): Promise<number> {
+  const queue = await openSqliteQueue(state.file, Date.now)
+  try {
+    return await submit(state, queue, 'jobs', lines)
+  } finally {
+    await queue.close()
+  }
+}
+
 test('a new folder begins a batch that is named for the time', async (t) => {
   using state = await openDemoState(join(await newFolder(t), 'deep/down'), START)
   assert.deepEqual(state.batch, { status: 'open', name: 'demo-2026-11-24T06.00.00', createdAt: START })
@@ -34,13 +44,13 @@ test('a new folder begins a batch that is named for the time', async (t) => {
 test('a batch that was submitted whole goes on, and nothing of it is published again', async (t) => {
   const folder = await newFolder(t)
   const before = await openDemoState(folder, START)
-  assert.equal(await submit(before, 'jobs', [LINE, LINE]), 2)
+  assert.equal(await submitTo(before, [LINE, LINE]), 2)
   before[Symbol.dispose]()
 
   using after = await openDemoState(folder, LATER)
   assert.equal(after.goesOn, true)
   assert.deepEqual(after.batch, { ...before.batch, status: 'sealed', total: 2 })
-  assert.equal(await submit(after, 'jobs', [LINE]), 2)
+  assert.equal(await submitTo(after, [LINE]), 2)
   assert.equal(await published(after.file), 2)
 })
 
@@ -55,14 +65,14 @@ test('a batch that was submitted in part is begun anew, without what was publish
   using after = await openDemoState(folder, LATER)
   assert.equal(after.goesOn, false)
   assert.equal(after.batch.name, 'demo-2026-11-24T06.01.00')
-  assert.equal(await submit(after, 'jobs', [LINE]), 1)
+  assert.equal(await submitTo(after, [LINE]), 1)
   assert.equal(await published(after.file), 1)
 })
 
 test('a finished batch is followed by a new one in an empty file', async (t) => {
   const folder = await newFolder(t)
   const before = await openDemoState(folder, START)
-  await submit(before, 'jobs', [LINE])
+  await submitTo(before, [LINE])
   await before.batches.complete(before.batch.name, START)
   before[Symbol.dispose]()
 

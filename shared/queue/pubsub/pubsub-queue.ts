@@ -1,4 +1,5 @@
 import { type PublishOptions, PubSub, type Topic } from '@google-cloud/pubsub'
+import { withoutCredentials } from '../../without-credentials.ts'
 import { type JobQueue, type Message, QueueError } from '../job-queue.ts'
 import { checkLimits } from '../message-limits.ts'
 
@@ -24,13 +25,20 @@ const ALONE = { maxMessages: 1 }
 /** How many of a large set are on their way at once, so that a slow topic does not fill the memory. */
 const MAX_OUTSTANDING = 1_000
 
-/**
- * Publishes to Google Pub/Sub, many messages a call.
- *
- * PUBSUB_EMULATOR_HOST is honoured by Google's client itself.
- */
-export function openPubSubQueue(project: string): JobQueue {
-  const client = new PubSub({ projectId: project })
+export interface PubSubOptions {
+  readonly project: string
+  /** HOST:PORT, as PUBSUB_EMULATOR_HOST says it, which Google's client reads by itself. */
+  readonly emulator: string | undefined
+}
+
+/** Google's client, as its publishers and subscribers here use it. */
+export function createPubSub({ project, emulator }: PubSubOptions): PubSub {
+  return new PubSub({ projectId: project, ...(emulator === undefined ? {} : { auth: withoutCredentials(project) }) })
+}
+
+/** Publishes to Google Pub/Sub, many messages a call. */
+export function openPubSubQueue(options: PubSubOptions): JobQueue {
+  const client = createPubSub(options)
   const together = topics(client, TOGETHER)
   const alone = topics(client, ALONE)
 

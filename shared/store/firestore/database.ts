@@ -1,5 +1,6 @@
 import { grpc } from 'google-gax'
 import { z } from 'zod'
+import { withoutCredentials } from '../../without-credentials.ts'
 import { StoreError } from '../job-store.ts'
 import type { SendFlush, WriteAnswer } from './coalesce-writes.ts'
 import { type DocumentWrite, FirestoreClient, STATUS, timestamp, toRevision } from './protocol.ts'
@@ -27,7 +28,7 @@ export interface Database {
 export interface DatabaseOptions {
   readonly project: string
   /** HOST:PORT of an emulator, which wants no credentials. */
-  readonly emulator?: string
+  readonly emulator: string | undefined
 }
 
 export function openDatabase({ project, emulator }: DatabaseOptions): Database {
@@ -76,7 +77,9 @@ export function openDatabase({ project, emulator }: DatabaseOptions): Database {
 
 function emulated(project: string, emulator: string) {
   const { hostname, port } = new URL(`http://${emulator}`)
-  return { projectId: project, servicePath: hostname, port: Number(port), sslCreds: grpc.credentials.createInsecure() }
+  const auth = withoutCredentials(project)
+  const sslCreds = grpc.credentials.createInsecure()
+  return { projectId: project, servicePath: hostname, port: Number(port), sslCreds, auth }
 }
 
 /** Equality alone: any number of such filters needs no composite index. */

@@ -1,0 +1,68 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { openStores } from '../../shared/open-stores.ts'
+import { createPubSub } from '../../shared/queue/pubsub/pubsub-queue.ts'
+import { missingForEmulators, startEmulator } from '../emulators.ts'
+import { type DemoBackend, TOPICS } from './backend.ts'
+import { readCalls } from './call-log.ts'
+
+const PROJECT = 'promptbridge-local'
+/** The emulator pushes two or three messages at a time, so the model is quicker here. */
+const STAND_INS = { isRelay: true, latency: { baseMs: 30, perOutputTokenMs: 0.5, spread: 0.4 } }
+const WAIT_FOR_DEAD_LETTERS_MS = 10_000
+const LOOK_EVERY_MS = 50
+
+/** Records in Google's Firestore emulator, messages in its Pub/Sub emulator: they live as long as the demo. */
+export async function openEmulatorBackend(): Promise<DemoBackend> {
+  const missing = missingForEmulators()
+  if (missing !== undefined) throw new Error(`--emulators needs the Google Cloud SDK and Java: ${missing}`)
+  await using opened = new AsyncDisposableStack()
+  const [firestore, pubsub] = await Promise.all([startEmulator('firestore'), startEmulator('pubsub')])
+  opened.defer(firestore.close)
+  opened.defer(pubsub.close)
+  // Google's client looks nowhere else for its emulator.
+  process.env['PUBSUB_EMULATOR_HOST'] = pubsub.address
+  const emulators = { firestore: firestore.address, pubsub: pubsub.address }
+  const stores = opened.adopt(
+    await openStores({ kind: 'firestore', project: PROJECT }, { now: Date.now, emulators }),
+    (own) => own.close(),
+  )
+  const admin = opened.adopt(createPubSub({ project: PROJECT, emulator: pubsub.address }), (own) => own.close())
+  const found = new Set<string>()
+  const cleanups = opened.move()
+
+  return {
+    stores,
+    worker: {
+      STORE: 'firestore',
+      GOOGLE_CLOUD_PROJECT: PROJECT,
+      FIRESTORE_EMULATOR_HOST: firestore.address,
+      PUBSUB_EMULATOR_HOST: pubsub.address,
+    },
+    standIns: STAND_INS,
+    storeOption: undefined,
+    async connect({ push }) {
+      const [[jobs], [deadLetters]] = await Promise.all([
+        admin.createTopic(TOPICS.jobsTopic),
+        admin.createTopic(TOPICS.deadLetterTopic),
+      ])
+      const retryPolicy = { minimumBackoff: { seconds: 1 }, maximumBackoff: { seconds: 10 } }
+      await jobs.createSubscription('worker', { pushEndpoint: `${push}/push`, ackDeadlineSeconds: 60, retryPolicy })
+      const [kept] = await deadLetters.createSubscription('report')
+      kept.on('message', (message) => {
+        found.add(message.attributes['pb-key'] ?? '')
+        message.ack()
+      })
+      cleanups.defer(() => kept.close())
+    },
+    async countLeft({ push }, total) {
+      const acked = (await readCalls(push)).filter(({ detail }) => detail['acked'] === true)
+      return total - new Set(acked.map(({ detail }) => detail['dataSha256'])).size
+    },
+    async deadLetterKeys(expected) {
+      const deadline = Date.now() + WAIT_FOR_DEAD_LETTERS_MS
+      while (found.size < expected && Date.now() < deadline) await delay(LOOK_EVERY_MS)
+      return found
+    },
+    [Symbol.asyncDispose]: () => cleanups.disposeAsync(),
+  }
+}

@@ -1,0 +1,70 @@
+import { z } from 'zod'
+import type { StoredMessage } from '../../shared/queue/sqlite/queue-file.ts'
+import { openCallLog } from '../call-log.ts'
+import { createSigningKey } from '../signing-key.ts'
+import type { StandIn, StandInOptions } from '../stand-in.ts'
+import { realSurroundings } from '../surroundings.ts'
+import { createDelivery } from './deliver.ts'
+import { createPost } from './post.ts'
+import { createPushFaultBook } from './push-faults.ts'
+import { createPushTokens } from './push-tokens.ts'
+import { CERTS_PATH, routes } from './routes.ts'
+import { serve } from './serve.ts'
+import { type SubscriptionOptions, subscriptionsSchema } from './settings.ts'
+
+export interface PushRelayOptions extends StandInOptions {
+  /** Of whom the token speaks, and where its pushes go on to. */
+  readonly subscription: SubscriptionOptions
+}
+
+export interface PushRelay extends StandIn {
+  readonly certsUrl: string
+}
+
+const envelope = z.object({ message: z.object({ messageId: z.string(), data: z.string().default('') }) })
+
+/**
+ * Stands between Google's Pub/Sub emulator and an endpoint: `POST /push` goes on as it came.
+ *
+ * It adds what the emulator leaves out, the signed token, and it logs and doubles deliveries as the push stand-in does.
+ */
+export async function startPushRelay({ subscription, ...options }: PushRelayOptions): Promise<PushRelay> {
+  const [settings] = subscriptionsSchema.parse([subscription])
+  if (settings === undefined) throw new Error('a relay has one subscription')
+  const { now } = { ...realSurroundings, ...options.surroundings }
+  const log = options.log ?? (await openCallLog())
+  const key = await createSigningKey()
+  const faults = createPushFaultBook()
+  const closing = new AbortController()
+  const post = createPost(settings.endpoint, settings.ackDeadlineMs, closing.signal)
+  const parts = { settings, post, tokens: createPushTokens(key), faults, log, now, closing: closing.signal }
+  const attempts = new Map<string, number>()
+
+  const app = routes({ jwks: key.jwks, faults, log, status: async () => [] })
+  app.post('/push', async (context) => {
+    const body = new Uint8Array(await context.req.arrayBuffer())
+    const message = readMessage(body, attempts)
+    const write = () => ({ headers: { 'content-type': 'application/json' }, body })
+    const answer = await createDelivery({ ...parts, write })(message)
+    return context.body(null, answer === 'acked' ? 204 : 503)
+  })
+  const server = await serve(app, options.port ?? 0)
+  return {
+    url: server.url,
+    certsUrl: `${server.url}${CERTS_PATH}`,
+    async close() {
+      closing.abort()
+      await server.close()
+      if (options.log === undefined) log.close()
+    },
+  }
+}
+
+/** The emulator counts no attempts, so they are counted here. */
+function readMessage(body: Uint8Array, attempts: Map<string, number>): StoredMessage {
+  const { message } = envelope.parse(JSON.parse(Buffer.from(body).toString()))
+  const attempt = (attempts.get(message.messageId) ?? 0) + 1
+  attempts.set(message.messageId, attempt)
+  const data = Buffer.from(message.data, 'base64')
+  return { id: message.messageId, attempt, publishedAt: 0, attributes: {}, data }
+}
