@@ -1,9 +1,12 @@
-import { type Answerer, answerCall, type Deployment, type Latency, type Outcome } from './azure-openai/answer-call.ts'
+import type { Answerer, Deployment, Latency, Outcome } from './azure-openai/answer-call.ts'
 import { type AzureHeaders, azureHeaders, refuseAsAzure } from './azure-openai/answers.ts'
 import { readPrincipal, type TokenRules, trustedKeys } from './azure-openai/bearer.ts'
 import { chatCompletions } from './azure-openai/chat-completions.ts'
+import { embeddings } from './azure-openai/embeddings.ts'
 import type { ModelOperation } from './azure-openai/model-operation.ts'
 import type { QuotaWindow } from './azure-openai/quota.ts'
+import { responses } from './azure-openai/responses.ts'
+import { serveOperation } from './azure-openai/serve-operation.ts'
 import { tokenIssuer } from './entra/documents.ts'
 import { AZURE_ERRORS } from './fixtures/azure-errors.ts'
 import { AZURE, ENTRA } from './identities.ts'
@@ -26,16 +29,25 @@ export interface AzureOpenAIOptions extends StandInOptions {
 
 export const DEFAULT_DEPLOYMENT: Deployment = {
   name: AZURE.deployment,
+  serves: 'text',
   model: AZURE.model,
   contextWindow: 128_000,
   requestsPerMinute: 10_000,
   tokensPerMinute: 10_000_000,
 }
 
-/** Added here, an operation is served, paid and logged like the others. */
-const OPERATIONS: readonly ModelOperation[] = [chatCompletions]
+export const EMBEDDING_DEPLOYMENT: Deployment = {
+  ...DEFAULT_DEPLOYMENT,
+  name: AZURE.embeddingDeployment,
+  serves: 'embeddings',
+  model: AZURE.embeddingDeployment,
+  contextWindow: 8_191,
+}
 
-/** An Azure OpenAI resource on the v1 API. */
+/** Added here, an operation is served, paid and logged like the others. */
+const OPERATIONS: readonly ModelOperation[] = [chatCompletions, responses, embeddings]
+
+/** An Azure OpenAI resource, on the v1 API and on dated versions. */
 export async function startAzureOpenAI(options: AzureOpenAIOptions): Promise<StandIn> {
   const surroundings = { ...realSurroundings, ...options.surroundings }
   const rules: TokenRules = {
@@ -43,7 +55,7 @@ export async function startAzureOpenAI(options: AzureOpenAIOptions): Promise<Sta
     issuer: tokenIssuer(ENTRA.tenantId),
     audience: AZURE.resource,
   }
-  const deployments = options.deployments ?? [DEFAULT_DEPLOYMENT]
+  const deployments = options.deployments ?? [DEFAULT_DEPLOYMENT, EMBEDDING_DEPLOYMENT]
   const model = {
     deployments: new Map(deployments.map((deployment) => [deployment.name, deployment])),
     windows: new Map<string, QuotaWindow>(),
@@ -72,16 +84,12 @@ function describe(
       ]),
     ),
     route(app, closing) {
-      for (const operation of OPERATIONS) {
-        app.post(`/openai/v1${operation.path}`, async (c) => {
-          const headers = azureHeaders(c.req.raw.headers, surroundings)
-          const { response, detail } =
-            (await refuseCaller(c.req.header('authorization'), rules, principals, headers, surroundings)) ??
-            (await answerCall(operation, await c.req.json().catch(() => undefined), headers, { ...model, closing }))
-          c.set('detail', { ...c.get('detail'), requestId: headers['apim-request-id'], ...detail })
-          return response
-        })
+      const serving = {
+        answerer: { ...model, closing },
+        refuseCaller: (authorization: string | undefined, headers: AzureHeaders) =>
+          refuseCaller(authorization, rules, principals, headers, surroundings),
       }
+      for (const operation of OPERATIONS) serveOperation(app, operation, serving)
       app.notFound((c) => refuseAsAzure(AZURE_ERRORS.not_found, {}, azureHeaders(c.req.raw.headers, surroundings)))
     },
   }
@@ -103,6 +111,9 @@ async function refuseCaller(
 /** What stands in the text of an error that a fault shows. */
 const SAMPLE_VALUES = {
   operation: chatCompletions.name,
+  verb: chatCompletions.verb,
+  apiVersion: 'v1',
+  model: AZURE.model,
   retryAfterSeconds: '10',
   contextWindow: '128000',
   promptTokens: '130000',

@@ -25,4 +25,5 @@ export const AZURE = {
   region: 'Sweden Central',
   deployment: 'gpt-4o-mini',
   model: 'gpt-4o-mini-2024-07-18',
+  embeddingDeployment: 'text-embedding-3-small',
 } as const

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { CONTENT_FILTER_MARKER } from './azure-openai/answer-call.ts'
-import { DEFAULT_DEPLOYMENT, startAzureOpenAI } from './azure-openai.ts'
+import { DEFAULT_DEPLOYMENT, EMBEDDING_DEPLOYMENT, startAzureOpenAI } from './azure-openai.ts'
 import { openCallLog } from './call-log.ts'
 import { startEntra } from './entra.ts'
 import { AZURE, ENTRA, GOOGLE } from './identities.ts'
@@ -45,7 +45,7 @@ async function main(argument: string | undefined): Promise<void> {
     log,
     tokenKeysUrl: entra.keysUrl,
     tokenKeysCaPem: entra.caPem,
-    deployments: [{ ...DEFAULT_DEPLOYMENT, contextWindow: settings.contextWindow }],
+    deployments: [{ ...DEFAULT_DEPLOYMENT, contextWindow: settings.contextWindow }, EMBEDDING_DEPLOYMENT],
     ...(settings.latency === undefined ? {} : { latency: settings.latency }),
   })
   const subscription = jobsSubscription(settings)

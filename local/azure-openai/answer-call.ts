@@ -8,6 +8,7 @@ import { estimateTokens } from './tokens.ts'
 
 export interface Deployment {
   readonly name: string
+  readonly serves: ModelOperation['needs']
   /** The model's name and version, as answers tell it. */
   readonly model: string
   /** In tokens. */
@@ -39,6 +40,15 @@ export const CONTENT_FILTER_MARKER = '[[trip the content filter]]'
 /** What Azure adds on arrival for a request that names no maximum. */
 const DEFAULT_OUTPUT_TOKENS = 1_024
 
+/** One call, from a caller whose right has been checked. */
+export interface ModelCall {
+  readonly operation: ModelOperation
+  readonly body: unknown
+  /** `v1`, or a date. */
+  readonly apiVersion: string
+  readonly headers: AzureHeaders
+}
+
 /** An answer, and what the log is to say of it. */
 export interface Outcome {
   readonly response: Response
@@ -46,27 +56,25 @@ export interface Outcome {
 }
 
 /**
- * Answers one call of an operation, from a caller whose right has been checked.
+ * Answers one call.
  *
  * In the service's order: the body, the deployment, the context window, the quota, the content filter, the model.
  */
-export async function answerCall(
-  operation: ModelOperation,
-  body: unknown,
-  headers: AzureHeaders,
-  to: Answerer,
-): Promise<Outcome> {
+export async function answerCall({ operation, body, apiVersion, headers }: ModelCall, to: Answerer): Promise<Outcome> {
   const asked = operation.read(body)
   const refuse = (name: AzureErrorName, values: Record<string, string>, more: CallDetail, also = {}): Outcome => ({
     response: refuseAsAzure(AZURE_ERRORS[name], values, { ...headers, ...also }),
-    detail: { error: name, ...more },
+    detail: { apiVersion, error: name, ...more },
   })
   if (asked.kind === 'malformed') return refuse('invalid_body', { problem: asked.problem, param: asked.param }, {})
   const deployment = to.deployments.get(asked.model)
   if (deployment === undefined) return refuse('deployment_not_found', {}, { deployment: asked.model })
-
+  if (deployment.serves !== operation.needs) {
+    const values = { verb: operation.verb, model: deployment.model }
+    return refuse('operation_not_supported', values, { deployment: deployment.name })
+  }
   const promptTokens = estimateTokens(asked.prompt)
-  const known = { deployment: deployment.name, promptTokens }
+  const known = { apiVersion, deployment: deployment.name, promptTokens }
   if (promptTokens > deployment.contextWindow) {
     const values = { contextWindow: String(deployment.contextWindow), promptTokens: String(promptTokens) }
     return refuse('context_length_exceeded', values, known)
@@ -80,19 +88,18 @@ export async function answerCall(
   )
   const limits = quotaHeaders(quota, charged)
   if (charged.kind === 'refused') {
-    const values = { operation: operation.name, retryAfterSeconds: limits['retry-after'] ?? '0' }
+    const values = { operation: operation.name, apiVersion, retryAfterSeconds: limits['retry-after'] ?? '0' }
     return refuse(charged.exceeded === 'tokens' ? 'token_rate_limit' : 'call_rate_limit', values, known, limits)
   }
   // Azure charges for a prompt that its filter stopped: it was read.
   if (asked.prompt.includes(CONTENT_FILTER_MARKER)) {
     return refuse('content_filter', {}, { ...known, completionTokens: 0, billed: true }, limits)
   }
-  const work = await doWork(operation, asked, to)
-  const labels = { id: to.surroundings.newId(), model: deployment.model, nowMs: to.surroundings.now() }
+  const work = await doWork(asked, to)
+  const { newId, now } = to.surroundings
+  const answer = work.answer({ id: newId(), model: deployment.model, nowMs: now(), promptTokens })
   return {
-    response: Response.json(operation.answer({ ...work, promptTokens }, labels), {
-      headers: { ...headers, ...limits },
-    }),
+    response: Response.json(answer, { headers: { ...headers, ...limits } }),
     detail: { ...known, completionTokens: work.outputTokens, finish: work.finish, billed: true },
   }
 }
@@ -104,8 +111,8 @@ function chargeArrival(quota: Quota, deployment: string, tokens: number, to: Ans
 }
 
 /** A caller who goes away meanwhile is not noticed: the work goes on and is paid, as in reality. */
-async function doWork(operation: ModelOperation, asked: Asked, to: Answerer): Promise<Work> {
-  const work = operation.work(asked)
+async function doWork(asked: Asked, to: Answerer): Promise<Work> {
+  const work = asked.work()
   const { baseMs, perOutputTokenMs, spread } = to.latency
   const swing = 1 + spread * (2 * to.surroundings.random() - 1)
   const ms = Math.round((baseMs + perOutputTokenMs * work.outputTokens) * swing)

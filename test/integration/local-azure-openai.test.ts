@@ -1,49 +1,22 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ClientAssertionCredential } from '@azure/identity'
 import { Compute } from 'google-auth-library'
 import { decodeJwt } from 'jose'
-import OpenAI, { APIError } from 'openai'
 import { CONTENT_FILTER_MARKER } from '../../local/azure-openai/answer-call.ts'
 import { DEFAULT_DEPLOYMENT } from '../../local/azure-openai.ts'
-import { AZURE, ENTRA } from '../../local/identities.ts'
+import { AZURE } from '../../local/identities.ts'
 import { createSigningKey } from '../../local/signing-key.ts'
-import { type Cloud, type CloudOverrides, callsOf, openWatchedLog, startCloud } from '../stand-ins.ts'
+import { callsOf, openWatchedLog } from '../stand-ins.ts'
+import { clientFor, failureOf, startWithClient, tokenFor } from '../support/azure-client.ts'
 
 const DOCUMENT =
   'Bridges carry people over water. A bridge that carries nobody over the water is only a sculpture. Paint it red.'
-
-async function tokenFor(cloud: Cloud): Promise<string> {
-  const assertion = () => new Compute().fetchIdToken(ENTRA.assertionAudience)
-  const options = { authorityHost: cloud.entra.url, disableInstanceDiscovery: true }
-  const credential = new ClientAssertionCredential(ENTRA.tenantId, ENTRA.clientId, assertion, options)
-  return (await credential.getToken(AZURE.scope)).token
-}
-
-function clientFor(cloud: Cloud, token: string): OpenAI {
-  return new OpenAI({ baseURL: `${cloud.azure.url}/openai/v1/`, apiKey: async () => token, maxRetries: 0 })
-}
-
-async function startWithClient(overrides?: CloudOverrides) {
-  const cloud = await startCloud(overrides)
-  return { cloud, client: clientFor(cloud, await tokenFor(cloud)), [Symbol.asyncDispose]: cloud.close }
-}
 
 const ask = (content: string, more: { model?: string; max_tokens?: number } = {}) => ({
   model: AZURE.deployment,
   messages: [{ role: 'user', content } as const],
   ...more,
 })
-
-/** The error with which the client's call ends. */
-async function failureOf(call: Promise<unknown>): Promise<InstanceType<typeof APIError>> {
-  const error = await call.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  )
-  if (error instanceof APIError) return error
-  throw new Error('the call was to fail with an APIError', { cause: error })
-}
 
 test("OpenAI's own client completes a chat with a federated token", async () => {
   await using on = await startWithClient()
@@ -65,6 +38,7 @@ test('the log tells who was billed for what, by the ids of both sides', async ()
   assert.deepEqual([call?.service, call?.operation, call?.status], ['azure-openai', 'ChatCompletions_Create', 200])
   assert.deepEqual(call?.detail, {
     billed: true,
+    apiVersion: 'v1',
     clientRequestId: 'doc-7/1',
     requestId: response.headers.get('apim-request-id'),
     deployment: AZURE.deployment,

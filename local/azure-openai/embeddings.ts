@@ -1,0 +1,79 @@
+import { createHash } from 'node:crypto'
+import { z } from 'zod'
+import { type ModelOperation, readBody, type Work } from './model-operation.ts'
+
+/** Of the model this stands in for; fewer can be asked for. */
+const MOST_DIMENSIONS = 1_536
+
+const tokens = z.array(z.int()).min(1)
+const bodySchema = z.object({
+  model: z.string().min(1),
+  input: z.union([
+    z
+      .string()
+      .min(1)
+      .transform((text) => [text]),
+    tokens.transform((one) => [one.join(' ')]),
+    z
+      .array(z.union([z.string().min(1), tokens.transform((one) => one.join(' '))]))
+      .min(1)
+      .max(2_048),
+  ]),
+  dimensions: z.int().min(1).max(MOST_DIMENSIONS).default(MOST_DIMENSIONS),
+  encoding_format: z.enum(['float', 'base64']).default('float'),
+})
+
+/** `POST /embeddings`: texts that share words have vectors that lie close together. */
+export const embeddings: ModelOperation = {
+  name: 'Embeddings_Create',
+  verb: 'embeddings',
+  path: '/embeddings',
+  needs: 'embeddings',
+  isUnderDeployment: true,
+  since: '2023-05-15',
+  read: (body) =>
+    readBody(bodySchema, body, (asked) => ({
+      model: asked.model,
+      prompt: asked.input.join('\n'),
+      maxOutputTokens: 0,
+      work: () => work(asked),
+    })),
+}
+
+function work({ input, dimensions, encoding_format }: z.output<typeof bodySchema>): Work {
+  const data = input.map((text, index) => {
+    const vector = embed(text, dimensions)
+    return { object: 'embedding', index, embedding: encoding_format === 'base64' ? toBase64(vector) : [...vector] }
+  })
+  return {
+    outputTokens: 0,
+    finish: 'stop',
+    answer: ({ model, promptTokens }) => ({
+      object: 'list',
+      data,
+      model,
+      usage: { prompt_tokens: promptTokens, total_tokens: promptTokens },
+    }),
+  }
+}
+
+/** A vector of length 1: each word adds to a place and with a sign that its hash says. */
+function embed(text: string, dimensions: number): Float32Array {
+  const vector = new Float32Array(dimensions)
+  for (const word of text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [text]) {
+    const hash = createHash('sha256').update(word).digest()
+    const at = hash.readUInt32LE(0) % dimensions
+    vector[at] = (vector[at] ?? 0) + (hash.readUInt8(4) % 2 === 0 ? 1 : -1)
+  }
+  const length = Math.hypot(...vector)
+  // Words that cancel each other out leave no direction.
+  if (length === 0) vector[0] = 1
+  return length === 0 ? vector : vector.map((value) => value / length)
+}
+
+/** Little-endian floats of four bytes each. */
+function toBase64(vector: Float32Array): string {
+  const bytes = Buffer.alloc(vector.length * 4)
+  for (const [at, value] of vector.entries()) bytes.writeFloatLE(value, at * 4)
+  return bytes.toString('base64')
+}
