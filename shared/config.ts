@@ -41,6 +41,8 @@ export interface Config {
   }
   /** The first to be asked stands first. */
   readonly deployments: readonly Deployment[]
+  /** Of all deployments; undefined: Azure's v1 API. */
+  readonly apiVersion: string | undefined
   readonly pushAuth: PushAuth
   readonly pushCertsUrl: string
   readonly deadLetterTopic: string
@@ -173,6 +175,7 @@ function toConfig(given: z.infer<typeof settings>): Config {
       scope: given.AZURE_OPENAI_SCOPE,
     },
     deployments: deploymentsOf(given),
+    apiVersion: given.OPENAI_API_VERSION,
     pushAuth: pushAuthOf(given),
     pushCertsUrl: given.PUSH_CERTS_URL,
     deadLetterTopic: given.DEAD_LETTER_TOPIC,

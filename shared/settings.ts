@@ -12,6 +12,12 @@ const webUrl = z
   .refine((url) => !URL.canParse(url) || url.startsWith('https:') || isLoopback(new URL(url).hostname), 'must be https')
   .transform(withoutSlash)
 
+/** Azure's own spelling of a version: its date, and whether it is a preview. */
+const apiVersion = text.regex(
+  /^\d{4}-\d{2}-\d{2}(-preview)?$/,
+  'must be a dated version such as 2024-10-21, or be left out for the v1 API',
+)
+
 const deployment = z.strictObject({
   model: text,
   endpoint: webUrl,
@@ -55,6 +61,7 @@ export const settings = z.object({
   AZURE_OPENAI_SCOPE: text.default('https://cognitiveservices.azure.com/.default'),
   AZURE_OPENAI_ENDPOINT: webUrl.optional(),
   AZURE_OPENAI_DEPLOYMENT: text.optional(),
+  OPENAI_API_VERSION: apiVersion.optional(),
   DEPLOYMENTS: deployments.optional(),
   PUSH_AUTH: z.enum(['verify', 'cloud-run-iam', 'off']).default('verify'),
   PUSH_AUDIENCE: text.optional(),

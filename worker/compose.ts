@@ -48,7 +48,7 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
     },
     tokens: createAccessTokenSource(() => fetchFederatedToken(config.federation, now), now),
     gates: createThrottleGates(now, random),
-    provider: createAzureOpenAI(),
+    provider: createAzureOpenAI(config.apiVersion),
     deployments: config.deployments,
     maxOutputTokens: config.maxOutputTokens,
     modelTimeoutMs: config.modelTimeoutMs,

@@ -1,6 +1,6 @@
 /** The requests a job may ask for, named as the OpenAI Batch format names them. */
-export const jobUrls = ['/v1/chat/completions'] as const
-type JobUrl = (typeof jobUrls)[number]
+export const jobUrls = ['/v1/chat/completions', '/v1/responses', '/v1/embeddings'] as const
+export type JobUrl = (typeof jobUrls)[number]
 
 /** One prompt to run, as every part of the system sees it. */
 export interface Job {
@@ -40,7 +40,8 @@ export function jobKey(batch: string, id: string, sha256: Sha256): string {
 
 /** The most tokens one answer may have, or undefined where the job leaves it to the model. */
 export function outputTokenCap(body: Job['body']): number | undefined {
-  const caps = [body['max_completion_tokens'], body['max_tokens']].filter((cap) => typeof cap === 'number')
+  const fields = [body['max_completion_tokens'], body['max_tokens'], body['max_output_tokens']]
+  const caps = fields.filter((cap) => typeof cap === 'number')
   const possible = caps.filter((cap) => cap >= 0)
   return possible.length === 0 ? undefined : Math.max(...possible)
 }

@@ -62,6 +62,26 @@ describe('settings that are enough', () => {
   })
 })
 
+describe('the API version', () => {
+  test('is the v1 API where none is given', () => {
+    assert.equal(read().apiVersion, undefined)
+  })
+
+  for (const version of ['2024-10-21', '2025-03-01-preview']) {
+    test(`may be ${version}`, () => {
+      assert.equal(read({ OPENAI_API_VERSION: version }).apiVersion, version)
+    })
+  }
+
+  for (const version of ['v1', 'preview', '2024', '2024-10-21-beta', '2024-10-21&x=y', '/2024-10-21']) {
+    test(`is refused as ${version}, and told how it is written`, () => {
+      const [problem, ...others] = problems({ OPENAI_API_VERSION: version })
+      assert.match(problem ?? '', /^OPENAI_API_VERSION: must be a dated version such as 2024-10-21/)
+      assert.deepEqual(others, [])
+    })
+  }
+})
+
 describe('settings that are missing', () => {
   test('are all told at once, a line each', () => {
     const told = problemsOf(() => readConfig({}))

@@ -27,6 +27,7 @@ test('what parts batch from id stands in neither by chance', () => {
 test('the cap on the answer is the larger of its two names, for either may be the one the model honours', () => {
   assert.equal(outputTokenCap({ max_tokens: 10 }), 10)
   assert.equal(outputTokenCap({ max_completion_tokens: 20 }), 20)
+  assert.equal(outputTokenCap({ max_output_tokens: 40 }), 40)
   assert.equal(outputTokenCap({ max_tokens: 10, max_completion_tokens: 20 }), 20)
   assert.equal(outputTokenCap({ max_tokens: 30, max_completion_tokens: 20 }), 30)
 })

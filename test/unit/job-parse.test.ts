@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { type Job, jobKey } from '../../shared/job/job.ts'
+import { type Job, jobKey, jobUrls } from '../../shared/job/job.ts'
 import { MAX_JOB_BYTES, parseJob } from '../../shared/job/parse-job.ts'
 import { sha256 } from '../support/job-builders.ts'
 
@@ -96,7 +96,15 @@ describe('the three shapes of a job', () => {
 describe('the url', () => {
   test('may leave /v1 out', () => {
     assert.equal(jobOf({ ...request, url: '/chat/completions' }).url, '/v1/chat/completions')
+    assert.equal(jobOf({ url: '/responses', body: { input: 'x' } }).url, '/v1/responses')
+    assert.equal(jobOf({ url: '/embeddings', body: { input: 'x' } }).url, '/v1/embeddings')
   })
+
+  for (const url of jobUrls) {
+    test(`may be ${url}`, () => {
+      assert.equal(jobOf({ ...request, url }).url, url)
+    })
+  }
 
   for (const url of ['/v1/files', 'chat/completions', '/v1/v1/chat/completions', 'https://x/v1/chat/completions', '']) {
     test(`“${url}” is refused with those that may be asked`, () => {

@@ -21,6 +21,9 @@ describe('the kind of a refusal', () => {
     [403, 'PermissionDenied', 'forbidden'],
     [404, 'DeploymentNotFound', 'no_deployment'],
     [404, '404', 'no_deployment'],
+    [400, 'model_not_found', 'no_deployment'],
+    [404, 'model_not_found', 'no_deployment'],
+    [400, 'BadRequest', 'rejected'],
     [408, 'Timeout', 'ambiguous'],
     [429, '429', 'throttled'],
     [500, null, 'ambiguous'],
@@ -73,11 +76,32 @@ describe('the mend', () => {
     [400, 'context_length_exceeded', /Split the document/],
     [401, 'PermissionDenied', /role "Cognitive Services OpenAI User".*allow 10 minutes/],
     [404, 'DeploymentNotFound', /Create the deployment/],
+    [404, undefined, /Create the deployment/],
+    [404, '404', /OPENAI_API_VERSION/],
+    [400, 'OperationNotSupported', /Name another model/],
   ] as const) {
     test(`is told for ${status} ${code}`, () => {
       assert.match(refuse(status, { code }).hint ?? '', hint)
     })
   }
+
+  for (const message of [
+    'Azure OpenAI Responses API is enabled only for api-version 2025-03-01-preview and later',
+    'API version not supported',
+    'Prediction is enabled only for api versions 2025-01-01-preview and later',
+  ]) {
+    test(`is the version's where a bad request is one for it: ${message}`, () => {
+      const { kind, hint } = refuse(400, { code: 'BadRequest', message })
+      assert.equal(kind, 'rejected')
+      assert.match(hint ?? '', /OPENAI_API_VERSION/)
+    })
+  }
+
+  test("is not the version's where an error names it only in passing", () => {
+    const message = 'Requests to the ChatCompletions_Create Operation under Azure OpenAI API version v1 have exceeded'
+    assert.equal(refuse(429, { code: '429', message }).hint, undefined)
+    assert.equal(refuse(400, { code: 'BadRequest', message: 'Unsupported data type' }).hint, undefined)
+  })
 
   test('is not made up where there is none', () => {
     assert.equal(refuse(400, { code: 'something_new' }).hint, undefined)

@@ -1,24 +1,26 @@
 import OpenAI, { APIConnectionError, APIError } from 'openai'
-import { z } from 'zod'
 import type { Failure } from '../../shared/job/failures.ts'
+import type { JobUrl } from '../../shared/job/job.ts'
+import { addressOf, endpoints } from './endpoints.ts'
 import type { ModelProvider, ModelReply, ModelRequest } from './model-provider.ts'
 import { readRefusal, requestIdOf } from './read-refusal.ts'
 
 /** Longer than any ask may take: the caller's signal is what ends a request, its body included. */
 const NO_TIMEOUT_MS = 3_600_000
 
-const count = z.number().int().min(0)
-const chatCompletion = z.object({
-  choices: z.array(z.object({ finish_reason: z.string(), message: z.object({}) })).min(1),
-  usage: z.object({ prompt_tokens: count, completion_tokens: count }),
-})
-
 /** Errors that come before the first byte of a request is sent. */
 const NEVER_SENT =
   /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/
 
-/** Asks Azure OpenAI's v1 API. Connections are kept alive and shared by all requests to an endpoint. */
-export function createAzureOpenAI(): ModelProvider {
+/** All that a request brings beside its body. */
+const HEADERS = ['accept', 'authorization', 'content-type', 'user-agent', 'x-ms-client-request-id']
+
+/**
+ * Asks Azure OpenAI on a dated API version, or on its v1 API where none is given.
+ *
+ * Connections are kept alive and shared by all requests to an endpoint.
+ */
+export function createAzureOpenAI(apiVersion: string | undefined): ModelProvider {
   const clients = new Map<string, OpenAI>()
 
   function clientFor(endpoint: string): OpenAI {
@@ -30,8 +32,9 @@ export function createAzureOpenAI(): ModelProvider {
   return {
     async ask(request, signal) {
       try {
-        const response = await send(clientFor(request.deployment.endpoint), request, signal)
-        return readAnswer(await response.text(), response)
+        const client = clientFor(request.deployment.endpoint)
+        const response = await send(client, request, apiVersion, signal)
+        return readAnswer(request.job.url, await response.text(), response)
       } catch (error) {
         return { ok: false, failure: readFailure(error) }
       }
@@ -39,23 +42,42 @@ export function createAzureOpenAI(): ModelProvider {
   }
 }
 
-/** Everything is passed explicitly: the client would read keys and addresses from the environment, and retry by itself. */
+/**
+ * Everything is passed explicitly: the client would read keys and addresses from the environment, and retry by itself.
+ *
+ * The plain client serves both APIs: they differ in the address only, and AzureOpenAI can send an api-key.
+ */
 function newClient(endpoint: string): OpenAI {
   return new OpenAI({
-    baseURL: `${endpoint}/openai/v1/`,
+    baseURL: `${endpoint}/openai`,
     apiKey: async () => 'each request brings its own token',
     adminAPIKey: null,
     organization: null,
     project: null,
+    webhookSecret: null,
     maxRetries: 0,
     timeout: NO_TIMEOUT_MS,
     logLevel: 'off',
+    fetch: fetchPlainly,
   })
 }
 
-function send(client: OpenAI, { job, deployment, token, clientRequestId }: ModelRequest, signal: AbortSignal) {
+/** The client adds headers that tell of this machine, and whatever OPENAI_CUSTOM_HEADERS says: none of these leaves. */
+function fetchPlainly(url: string | URL | Request, init: RequestInit = {}): Promise<Response> {
+  const given = new Headers(init.headers)
+  return fetch(url, { ...init, headers: [...given].filter(([name]) => HEADERS.includes(name)) })
+}
+
+function send(
+  client: OpenAI,
+  { job, deployment, token, clientRequestId }: ModelRequest,
+  apiVersion: string | undefined,
+  signal: AbortSignal,
+) {
+  const { path, query } = addressOf(job.url, deployment.deployment, apiVersion)
   return client
-    .post(job.url.replace(/^\/v1/, ''), {
+    .post(path, {
+      query,
       body: { ...job.body, model: deployment.deployment },
       headers: { authorization: `Bearer ${token}`, 'x-ms-client-request-id': clientRequestId },
       signal,
@@ -63,16 +85,15 @@ function send(client: OpenAI, { job, deployment, token, clientRequestId }: Model
     .asResponse()
 }
 
-function readAnswer(text: string, { status, headers }: Response): ModelReply {
+function readAnswer(url: JobUrl, text: string, { status, headers }: Response): ModelReply {
   const requestId = requestIdOf(headers)
-  const answer = chatCompletion.safeParse(parseJson(text))
-  const [choice] = answer.data?.choices ?? []
-  if (!answer.success || choice === undefined) {
-    return { ok: false, failure: ambiguous('Azure OpenAI answered something that is no completion', status, requestId) }
+  const reading = endpoints[url].read(parseJson(text))
+  if (reading === undefined) {
+    return { ok: false, failure: ambiguous('Azure OpenAI answered something of another form', status, requestId) }
   }
-  const { prompt_tokens, completion_tokens } = answer.data.usage
-  const usage = { promptTokens: prompt_tokens, completionTokens: completion_tokens }
-  return { ok: true, text, usage, finishReason: choice.finish_reason, httpStatus: status, requestId }
+  if (reading.ok) return { ...reading, text, httpStatus: status, requestId }
+  const { failure } = reading
+  return { ok: false, failure: { ...failure, httpStatus: status, ...(requestId === undefined ? {} : { requestId }) } }
 }
 
 function readFailure(error: unknown): Failure {

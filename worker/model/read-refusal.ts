@@ -15,8 +15,14 @@ const azureError = z.object({
   innererror: z.object({ code: z.string().nullish() }).nullish(),
 })
 
+/** What an answer of Azure that is no success can mean. */
+export type RefusalKind = Extract<
+  FailureKind,
+  'unauthorized' | 'forbidden' | 'no_deployment' | 'rejected' | 'throttled' | 'ambiguous'
+>
+
 /** What Azure says may quote the prompt, so only its codes are passed on; these are our words for them. */
-const MESSAGES: Partial<Record<FailureKind, string>> = {
+const MESSAGES: Readonly<Record<RefusalKind, string>> = {
   unauthorized: 'Azure OpenAI refused the token',
   forbidden: 'Azure OpenAI knows the caller and denies it this deployment',
   no_deployment: 'Azure OpenAI has no such deployment',
@@ -25,7 +31,7 @@ const MESSAGES: Partial<Record<FailureKind, string>> = {
   ambiguous: 'Azure OpenAI failed after the request was sent',
 }
 
-const HINTS: Partial<Record<FailureKind, string>> = {
+const HINTS: Partial<Record<RefusalKind, string>> = {
   forbidden:
     'Give the app registration the role "Cognitive Services OpenAI User" on the Azure OpenAI resource. If you just did, allow 10 minutes.',
   no_deployment:
@@ -41,36 +47,58 @@ const CODE_HINTS: ReadonlyMap<string | undefined, string> = new Map([
     'context_length_exceeded',
     "The prompt and the answer it asks for are longer than the model's context. Split the document.",
   ],
+  [
+    'OperationNotSupported',
+    "The deployment's model does not do what the job's url asks for. Name another model in the job's body.",
+  ],
 ])
+
+const VERSION_HINT =
+  "Azure does not take this request under this API version. Correct OPENAI_API_VERSION, or leave it out for the v1 API; check the endpoint's address, too. Then replay the job."
 
 /** Says in our own terms why Azure refused a request. */
 export function readRefusal({ httpStatus, headers, error }: Refusal): Failure {
   const { data } = azureError.safeParse(error)
   const code = data?.code === null || data?.code === undefined ? undefined : String(data.code)
-  const kind = kindOf(httpStatus, code)
   const inner = data?.innererror?.code ?? undefined
-  const hint = CODE_HINTS.get(code) ?? HINTS[kind]
+  const said = sayRefusal(kindOf(httpStatus, code), code)
   const requestId = requestIdOf(headers)
   const retryAfterMs = retryAfter(headers)
   return {
-    kind,
+    ...said,
     httpStatus,
-    message: MESSAGES[kind] ?? `Azure OpenAI answered ${httpStatus}`,
-    ...(code === undefined ? {} : { code: inner === undefined ? code : `${code}/${inner}` }),
-    ...(hint === undefined ? {} : { hint }),
+    ...(code === undefined || inner === undefined ? {} : { code: `${code}/${inner}` }),
+    ...(isAboutVersion(code, data?.message ?? '') ? { hint: VERSION_HINT } : {}),
     ...(requestId === undefined ? {} : { requestId }),
     ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
   }
 }
 
-function kindOf(httpStatus: number, code: string | undefined): FailureKind {
+/** A failure in our own words; of Azure's there is only the code. */
+export function sayRefusal(kind: RefusalKind, code: string | undefined): Failure {
+  const hint = CODE_HINTS.get(code) ?? HINTS[kind]
+  return {
+    kind,
+    message: MESSAGES[kind],
+    ...(code === undefined ? {} : { code }),
+    ...(hint === undefined ? {} : { hint }),
+  }
+}
+
+function kindOf(httpStatus: number, code: string | undefined): RefusalKind {
   // A role that has not spread yet is a 401 too, for minutes: the token is good, and renewing it would not help.
   if (code === 'PermissionDenied' || httpStatus === 403) return 'forbidden'
   if (httpStatus === 401) return 'unauthorized'
-  if (httpStatus === 404) return 'no_deployment'
+  // For responses the deployment stands in the body, and one that is unknown can come as a 400.
+  if (httpStatus === 404 || code === 'model_not_found') return 'no_deployment'
   if (httpStatus === 429) return 'throttled'
   if (httpStatus === 408 || httpStatus >= 500) return 'ambiguous'
   return 'rejected'
+}
+
+/** A version that is unknown is an address that is not found; one that is too old for the request is told in words. */
+function isAboutVersion(code: string | undefined, message: string): boolean {
+  return code === '404' || (code === 'BadRequest' && /\bapi[- ]versions?\b/i.test(message))
 }
 
 /** Names the call to Azure's support. */

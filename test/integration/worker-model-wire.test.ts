@@ -1,0 +1,162 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { jobUrls } from '../../shared/job/job.ts'
+import { startCloud } from '../stand-ins.ts'
+import { startRecordingModel } from '../support/recording-model.ts'
+import { startWorker } from '../worker.ts'
+
+const cloud = await startCloud()
+after(() => cloud.close())
+
+const deployment = cloud.env['AZURE_OPENAI_DEPLOYMENT']
+const v1 = {
+  chat: '/openai/v1/chat/completions',
+  responses: '/openai/v1/responses',
+  embeddings: '/openai/v1/embeddings',
+}
+const version = '2025-04-01-preview'
+const under = `/openai/deployments/${deployment}`
+
+describe('what a worker sends to Azure', () => {
+  const planted = {
+    OPENAI_API_KEY: 'canary',
+    OPENAI_ADMIN_KEY: 'canary',
+    AZURE_OPENAI_API_KEY: 'canary',
+    OPENAI_BASE_URL: 'http://canary.invalid/v1',
+    AZURE_OPENAI_ENDPOINT: 'http://canary.invalid',
+    OPENAI_ORG_ID: 'canary',
+    OPENAI_PROJECT_ID: 'canary',
+    OPENAI_WEBHOOK_SECRET: 'canary',
+    OPENAI_API_VERSION: '1999-01-01',
+    OPENAI_CUSTOM_HEADERS: 'api-key: canary\nx-canary: canary',
+  }
+  const names = Object.keys(planted)
+  const found = Object.fromEntries(names.map((name) => [name, process.env[name]]))
+  before(() => {
+    Object.assign(process.env, planted)
+  })
+  after(() => {
+    for (const name of names) delete process.env[name]
+    Object.assign(process.env, Object.fromEntries(Object.entries(found).filter(([, value]) => value !== undefined)))
+  })
+
+  const table = [
+    ['/v1/chat/completions', undefined, v1.chat],
+    ['/v1/responses', undefined, v1.responses],
+    ['/v1/embeddings', undefined, v1.embeddings],
+    ['/v1/chat/completions', version, `${under}/chat/completions?api-version=${version}`],
+    ['/v1/responses', version, `/openai/responses?api-version=${version}`],
+    ['/v1/embeddings', version, `${under}/embeddings?api-version=${version}`],
+  ] as const
+  for (const [url, apiVersion, address] of table) {
+    test(`for ${url} on ${apiVersion ?? 'the v1 API'} is the body, one token and nothing of the environment`, async () => {
+      await using model = await startRecordingModel('{}')
+      const settings = { AZURE_OPENAI_ENDPOINT: model.url, OPENAI_API_VERSION: apiVersion }
+      await using worker = await startWorker(cloud, { settings })
+      const body = { input: 'Bridges.', unknown: [null, 1e300], 'max-tokens': 7 }
+      await worker.push({ id: 'doc-7', url, body })
+      const [request, ...others] = model.requests
+      assert.deepEqual([request?.method, request?.url, others], ['POST', address, []])
+      assert.deepEqual(JSON.parse(request?.body ?? ''), { ...body, model: deployment })
+      const headers = request?.headers ?? {}
+      assert.match(headers.authorization ?? '', /^Bearer eyJ[\w-]+\.[\w-]+\.[\w-]+$/)
+      assert.doesNotMatch(JSON.stringify(request), /canary|api-key/i)
+      const ofFetch = ['accept-encoding', 'accept-language', 'connection', 'content-length', 'host', 'sec-fetch-mode']
+      assert.deepEqual(
+        Object.keys(headers)
+          .filter((name) => !ofFetch.includes(name))
+          .toSorted(),
+        ['accept', 'authorization', 'content-type', 'user-agent', 'x-ms-client-request-id'],
+      )
+    })
+  }
+})
+
+/** JSON as nobody's serializer would write it: spaces, escapes, numbers beyond doubles, fields nobody knows. */
+const answers: Readonly<Record<(typeof jobUrls)[number], readonly string[]>> = {
+  '/v1/chat/completions': [
+    `{ "choices":[ {"finish_reason" : "stop","message":{"content":null,"refusal":"I\\u0027m sorry \\ud83d\\ude00 €"}} ],
+      "usage":{"prompt_tokens":1.0,"completion_tokens":2e0,"big":12345678901234567890},"x":1,"x":2}\n`,
+    '{"choices":[{"finish_reason":"tool_calls","message":{"tool_calls":[{"id":"call_1","function":{"name":"f","arguments":"{\\"a\\": 1}"}}]}},{"finish_reason":"stop","message":{"parsed":{"a":1}}}],"usage":{"prompt_tokens":1,"completion_tokens":2,"completion_tokens_details":{"reasoning_tokens":2}}}',
+  ],
+  '/v1/responses': [
+    '{"status":"completed","output":[{"type":"message","content":[{"type":"refusal","refusal":"No\\n"}]}],\r\n"usage":{"input_tokens":1,"output_tokens":2,"x":0.10}, "__proto__":{"a":1}}',
+    '{"status" :"incomplete","output":[{"type":"function_call","arguments":"{\\"a"}],"incomplete_details":{"reason":"content_filter"},"usage":{"input_tokens":1,"output_tokens":2}}',
+  ],
+  '/v1/embeddings': [
+    '{"data":[{"embedding":[0.10,-1E-7, 123456789.123456789012345]}],"usage":{"prompt_tokens":1}}',
+    '{"data":[{"embedding":"AACAPg=="},{"embedding":"AACAvg=="}],"usage":{"prompt_tokens":1},"later":{}}',
+  ],
+}
+
+describe('what Azure answers', () => {
+  for (const url of jobUrls) {
+    test(`to ${url} is in the record byte for byte`, async () => {
+      for (const text of answers[url]) {
+        await using model = await startRecordingModel(text)
+        await using worker = await startWorker(cloud, { settings: { AZURE_OPENAI_ENDPOINT: model.url } })
+        assert.deepEqual(await worker.push({ id: 'doc-7', url, body: {} }), { status: 204 })
+        const record = await worker.record('doc-7')
+        assert.ok(record?.status === 'succeeded')
+        assert.deepEqual(record.result, { in: 'record', text })
+      }
+    })
+
+    test(`to ${url} and is of another form is an unknown attempt, for it may have been billed`, async () => {
+      for (const text of [
+        '{}',
+        '[]',
+        'null',
+        '"text"',
+        '{"choices":[],"output":[],"data":[]}',
+        '{"status":"queued"}',
+        '',
+      ]) {
+        await using model = await startRecordingModel(text)
+        await using worker = await startWorker(cloud, { settings: { AZURE_OPENAI_ENDPOINT: model.url } })
+        assert.deepEqual(await worker.push({ id: 'doc-7', url, body: {} }), { status: 503, reason: 'ambiguous' })
+        assert.equal((await worker.record('doc-7'))?.attempts[0]?.outcome, 'unknown')
+      }
+    })
+  }
+})
+
+describe('a response that came with 200 and failed', () => {
+  const failed = (code: string) =>
+    JSON.stringify({ status: 'failed', output: [], error: { code, message: 'canary' }, usage: null })
+  const job = { id: 'doc-7', url: '/v1/responses', body: { input: 'Bridges.' } }
+  const start = async (code: string) => {
+    const model = await startRecordingModel(failed(code))
+    const settings = { AZURE_OPENAI_ENDPOINT: model.url, MODEL_TIMEOUT_SECONDS: '1' }
+    return { model, worker: await startWorker(cloud, { settings }) }
+  }
+
+  test('for a fault of the server is an unknown attempt, asked once', async () => {
+    const on = await start('server_error')
+    await using model = on.model
+    await using worker = on.worker
+    assert.deepEqual(await worker.push(job), { status: 503, reason: 'ambiguous' })
+    const [attempt] = (await worker.record('doc-7'))?.attempts ?? []
+    assert.deepEqual([attempt?.outcome, attempt?.httpStatus, model.requests.length], ['unknown', 200, 1])
+  })
+
+  test('for what it says is dead-lettered at once, by its code and not in its words', async () => {
+    const on = await start('invalid_prompt')
+    await using _model = on.model
+    await using worker = on.worker
+    assert.deepEqual(await worker.push(job), { status: 204 })
+    const record = await worker.record('doc-7')
+    assert.ok(record?.status === 'dead_lettered')
+    assert.deepEqual([record.error.kind, record.error.code], ['rejected', 'invalid_prompt'])
+    assert.doesNotMatch(JSON.stringify(record) + worker.logText(), /canary/)
+  })
+
+  test('for its quota is put off as no attempt', async () => {
+    const on = await start('rate_limit_exceeded')
+    await using _model = on.model
+    await using worker = on.worker
+    assert.deepEqual(await worker.push(job), { status: 503, reason: 'throttled' })
+    const record = await worker.record('doc-7')
+    assert.deepEqual([record?.status, record?.attempts, record?.uncounted], ['waiting', [], { throttled: 1 }])
+  })
+})

@@ -1,0 +1,209 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { addressOf, endpoints } from '../../worker/model/endpoints.ts'
+
+const usage = (promptTokens: number, completionTokens: number) => ({ promptTokens, completionTokens })
+const stopped = (finishReason: string, used = usage(11, 7)) => ({ ok: true, usage: used, finishReason })
+
+describe('a chat completion', () => {
+  const { read } = endpoints['/v1/chat/completions']
+  const message = { role: 'assistant', content: 'Bridges.' }
+  const choice = { index: 0, finish_reason: 'stop', message }
+  const completion = { choices: [choice], usage: { prompt_tokens: 11, completion_tokens: 7 } }
+
+  test('tells its usage and its finish reason', () => {
+    assert.deepEqual(read(completion), stopped('stop'))
+  })
+
+  for (const reason of ['length', 'content_filter', 'tool_calls', 'function_call', 'a reason of tomorrow']) {
+    test(`may end by ${reason}`, () => {
+      assert.deepEqual(read({ ...completion, choices: [{ ...choice, finish_reason: reason }] }), stopped(reason))
+    })
+  }
+
+  test('of two choices tells how the first one ended', () => {
+    const choices = [choice, { ...choice, index: 1, finish_reason: 'length' }]
+    assert.deepEqual(read({ ...completion, choices }), stopped('stop'))
+  })
+
+  test('may be a refusal, a tool call, or empty where the filter struck', () => {
+    for (const said of [{ content: null, refusal: 'No.' }, { content: null, tool_calls: [{ id: 'call_1' }] }, {}]) {
+      assert.deepEqual(read({ ...completion, choices: [{ ...choice, message: said }] }), stopped('stop'))
+    }
+  })
+
+  test('may have used nothing', () => {
+    const used = { prompt_tokens: 0, completion_tokens: 0 }
+    assert.deepEqual(read({ ...completion, usage: used }), stopped('stop', usage(0, 0)))
+  })
+
+  const others: Readonly<Record<string, unknown>> = {
+    'nothing at all': undefined,
+    'a page of HTML': '<!doctype html>',
+    null: null,
+    'no choices': { ...completion, choices: undefined },
+    'empty choices': { ...completion, choices: [] },
+    'a choice without a message': { ...completion, choices: [{ ...choice, message: undefined }] },
+    'a finish reason that is null': { ...completion, choices: [{ ...choice, finish_reason: null }] },
+    'no usage': { ...completion, usage: undefined },
+    'a usage that is null': { ...completion, usage: null },
+    'tokens that are half': { ...completion, usage: { prompt_tokens: 1.5, completion_tokens: 7 } },
+    'tokens below 0': { ...completion, usage: { prompt_tokens: -1, completion_tokens: 7 } },
+    'no completion tokens': { ...completion, usage: { prompt_tokens: 11 } },
+    'an error': { error: { code: 'x' } },
+  }
+  for (const [what, answer] of Object.entries(others)) {
+    test(`is not ${what}`, () => {
+      assert.equal(read(answer), undefined)
+    })
+  }
+})
+
+describe('a response', () => {
+  const { read } = endpoints['/v1/responses']
+  const output = [{ type: 'message', content: [{ type: 'output_text', text: 'Bridges.' }] }]
+  const completed = { status: 'completed', output, error: null, usage: { input_tokens: 11, output_tokens: 7 } }
+  const incomplete = (details: unknown) => ({ ...completed, status: 'incomplete', incomplete_details: details })
+  const failed = (error: unknown, used: unknown = null) => ({ status: 'failed', output: [], error, usage: used })
+  const failureOf = (answer: unknown) => {
+    const reading = read(answer)
+    assert.ok(reading !== undefined && !reading.ok)
+    return reading.failure
+  }
+
+  test('that is completed tells its usage, and has stopped', () => {
+    assert.deepEqual(read(completed), stopped('stop'))
+  })
+
+  test('may be a refusal or a tool call, or say nothing', () => {
+    const refusal = [{ type: 'message', content: [{ type: 'refusal', refusal: 'No.' }] }]
+    for (const said of [refusal, [{ type: 'function_call', name: 'f', arguments: '{}' }], []]) {
+      assert.deepEqual(read({ ...completed, output: said }), stopped('stop'))
+    }
+  })
+
+  for (const [reason, told] of [
+    ['max_output_tokens', 'length'],
+    ['content_filter', 'content_filter'],
+    ['a reason of tomorrow', 'a reason of tomorrow'],
+    [null, 'incomplete'],
+  ] as const) {
+    test(`that is incomplete by ${reason} was paid, and tells ${told}`, () => {
+      assert.deepEqual(read(incomplete({ reason })), stopped(told))
+    })
+  }
+
+  test('that is incomplete and does not say why is told so', () => {
+    for (const details of [null, undefined, {}]) assert.deepEqual(read(incomplete(details)), stopped('incomplete'))
+  })
+
+  for (const code of ['server_error', 'vector_store_timeout', 'an error of tomorrow', null, undefined]) {
+    test(`that failed by ${code} may have been billed`, () => {
+      assert.equal(failureOf(failed({ code, message: 'canary' })).kind, 'ambiguous')
+    })
+  }
+
+  for (const code of ['invalid_prompt', 'invalid_base64_image', 'image_too_large', 'empty_image_file', 'bio_policy']) {
+    test(`that failed by ${code} would fail again`, () => {
+      assert.deepEqual(failureOf(failed({ code, message: 'canary' })), {
+        kind: 'rejected',
+        code,
+        message: 'Azure OpenAI refused the request for what it says',
+      })
+    })
+  }
+
+  test('that failed by the quota before a token was used is throttled, and no attempt', () => {
+    const error = { code: 'rate_limit_exceeded', message: 'canary' }
+    for (const used of [null, undefined, { input_tokens: 0, output_tokens: 0 }]) {
+      assert.equal(failureOf(failed(error, used)).kind, 'throttled')
+    }
+  })
+
+  test('that failed by the quota after a token was used may have been billed', () => {
+    for (const used of [
+      { input_tokens: 1, output_tokens: 0 },
+      { input_tokens: 0, output_tokens: 1 },
+    ]) {
+      assert.equal(failureOf(failed({ code: 'rate_limit_exceeded' }, used)).kind, 'ambiguous')
+    }
+  })
+
+  test('that failed without a word may have been billed', () => {
+    for (const error of [null, undefined, {}]) assert.equal(failureOf(failed(error)).kind, 'ambiguous')
+  })
+
+  test('that failed is told by its code and never in its words, for they may quote the prompt', () => {
+    assert.doesNotMatch(JSON.stringify(failureOf(failed({ code: 'server_error', message: 'canary' }))), /canary/)
+  })
+
+  const others: Readonly<Record<string, unknown>> = {
+    'one still queued': { ...completed, status: 'queued' },
+    'one in progress': { ...completed, status: 'in_progress' },
+    'one that was cancelled': { ...completed, status: 'cancelled' },
+    'one without a status': { ...completed, status: undefined },
+    'one without output': { ...completed, output: undefined },
+    'one completed without usage': { ...completed, usage: null },
+    'one incomplete without usage': { ...incomplete({ reason: 'max_output_tokens' }), usage: null },
+    'a chat completion': { choices: [{ finish_reason: 'stop', message: {} }], usage: { prompt_tokens: 1 } },
+  }
+  for (const [what, answer] of Object.entries(others)) {
+    test(`is not ${what}`, () => {
+      assert.equal(read(answer), undefined)
+    })
+  }
+})
+
+describe('embeddings', () => {
+  const { read } = endpoints['/v1/embeddings']
+  const list = (...vectors: unknown[]) => ({
+    data: vectors.map((embedding, index) => ({ object: 'embedding', index, embedding })),
+    usage: { prompt_tokens: 11, total_tokens: 11 },
+  })
+
+  test('cost their prompt, and have stopped', () => {
+    assert.deepEqual(read(list([0.25, -1])), stopped('stop', usage(11, 0)))
+  })
+
+  test('may be base64, and many', () => {
+    assert.deepEqual(read(list('AACAPg==', 'AACAvg==')), stopped('stop', usage(11, 0)))
+  })
+
+  const others: Readonly<Record<string, unknown>> = {
+    'an empty list': list(),
+    'a vector that is null': list(null),
+    'one vector of two that is missing': list([1], undefined),
+    'a vector that is an object': list({ 0: 1 }),
+    'without usage': { ...list([1]), usage: undefined },
+  }
+  for (const [what, answer] of Object.entries(others)) {
+    test(`are not ${what}`, () => {
+      assert.equal(read(answer), undefined)
+    })
+  }
+})
+
+describe('the address of a request', () => {
+  const dated = { 'api-version': '2025-03-01-preview' }
+
+  test('on the v1 API is its url', () => {
+    for (const url of ['/v1/chat/completions', '/v1/responses', '/v1/embeddings'] as const) {
+      assert.deepEqual(addressOf(url, 'gpt-4o-eu', undefined), { path: url, query: {} })
+    }
+  })
+
+  for (const [url, path] of [
+    ['/v1/chat/completions', '/deployments/gpt-4o-eu/chat/completions'],
+    ['/v1/embeddings', '/deployments/gpt-4o-eu/embeddings'],
+    ['/v1/responses', '/responses'],
+  ] as const) {
+    test(`${url} on a dated version is ${path}`, () => {
+      assert.deepEqual(addressOf(url, 'gpt-4o-eu', dated['api-version']), { path, query: dated })
+    })
+  }
+
+  test('keeps a deployment of any name in its place', () => {
+    const { path } = addressOf('/v1/embeddings', '../a/b?c#d', dated['api-version'])
+    assert.equal(path, '/deployments/..%2Fa%2Fb%3Fc%23d/embeddings')
+  })
+})

@@ -1,0 +1,20 @@
+import { z } from 'zod'
+import type { Endpoint } from './endpoint.ts'
+
+const count = z.number().int().min(0)
+
+const chatCompletion = z.object({
+  choices: z.tuple([z.object({ finish_reason: z.string(), message: z.object({}) })], z.unknown()),
+  usage: z.object({ prompt_tokens: count, completion_tokens: count }),
+})
+
+/** Of several choices the first one's finish reason is told. */
+export const chatCompletions: Endpoint = {
+  isUnderDeployment: true,
+  read(answer) {
+    const { data } = chatCompletion.safeParse(answer)
+    if (data === undefined) return undefined
+    const { prompt_tokens: promptTokens, completion_tokens: completionTokens } = data.usage
+    return { ok: true, usage: { promptTokens, completionTokens }, finishReason: data.choices[0].finish_reason }
+  },
+}
