@@ -18,9 +18,12 @@ const apiVersion = text.regex(
   'must be a dated version such as 2024-10-21, or be left out for the v1 API',
 )
 
+/** The resource's own address: the portal shows it with the API's path as well. */
+const azureEndpoint = webUrl.transform((url) => url.replace(/\/openai(\/v1)?$/, ''))
+
 const deployment = z.strictObject({
   model: text,
-  endpoint: webUrl,
+  endpoint: azureEndpoint,
   deployment: text,
   priority: z.number().int().default(1),
   rpm: z.number().positive().optional(),
@@ -59,7 +62,7 @@ export const settings = z.object({
   AZURE_AUTHORITY_HOST: httpsUrl.default('https://login.microsoftonline.com'),
   AZURE_FEDERATED_AUDIENCE: text.default('api://AzureADTokenExchange'),
   AZURE_OPENAI_SCOPE: text.default('https://cognitiveservices.azure.com/.default'),
-  AZURE_OPENAI_ENDPOINT: webUrl.optional(),
+  AZURE_OPENAI_ENDPOINT: azureEndpoint.optional(),
   AZURE_OPENAI_DEPLOYMENT: text.optional(),
   OPENAI_API_VERSION: apiVersion.optional(),
   DEPLOYMENTS: deployments.optional(),
@@ -71,7 +74,7 @@ export const settings = z.object({
   DEAD_LETTER_TOPIC: text.default('promptbridge-dead-letter'),
   STORE: store.prefault('firestore'),
   ACK_DEADLINE_SECONDS: whole(10, 600).default(600),
-  MODEL_TIMEOUT_SECONDS: whole(1, 600).default(120),
+  MODEL_TIMEOUT_SECONDS: whole(1, 290).default(120),
   MAX_ATTEMPTS: whole(1, 100).default(5),
   ON_UNKNOWN: z.enum(['retry', 'dead-letter']).default('retry'),
   MAX_IN_FLIGHT: whole(1, 10_000).default(100),

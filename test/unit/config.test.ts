@@ -240,6 +240,13 @@ describe('a URL', () => {
   })
 })
 
+test('an endpoint may be given with the API’s path, as the portal shows it', () => {
+  const endpoint = 'https://contoso.openai.azure.com'
+  for (const path of ['', '/', '/openai', '/openai/v1', '/openai/v1/']) {
+    assert.equal(read({ AZURE_OPENAI_ENDPOINT: endpoint + path }).deployments[0]?.endpoint, endpoint, path)
+  }
+})
+
 describe('timeouts', () => {
   test('let an ask take no longer than the ack deadline', () => {
     assert.deepEqual(problems({ MODEL_TIMEOUT_SECONDS: '60', ACK_DEADLINE_SECONDS: '60' }), [])
@@ -247,6 +254,11 @@ describe('timeouts', () => {
       problems({ MODEL_TIMEOUT_SECONDS: '61', ACK_DEADLINE_SECONDS: '60' }).join(),
       /^MODEL_TIMEOUT_SECONDS is longer than ACK_DEADLINE_SECONDS/,
     )
+  })
+
+  test('end an ask before Node’s own client gives it up, at 300 s', () => {
+    assert.deepEqual(problems({ MODEL_TIMEOUT_SECONDS: '290' }), [])
+    assert.match(problems({ MODEL_TIMEOUT_SECONDS: '291' }).join(), /^MODEL_TIMEOUT_SECONDS: /)
   })
 
   test('have the bounds of Pub/Sub', () => {
