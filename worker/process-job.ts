@@ -3,7 +3,7 @@ import { leaseFor } from '../shared/job/claim.ts'
 import { afterFailure, type Failure, type RetryPolicy } from '../shared/job/failures.ts'
 import { type AttemptOutcome, countedAttempts, type RecordError } from '../shared/job/record.ts'
 import type { Deployment } from '../shared/settings.ts'
-import { type Ending, type Held, type Release, StoreError } from '../shared/store/job-store.ts'
+import { type Ending, type Held, isUnavailable, type Release } from '../shared/store/job-store.ts'
 import { type Admission, admit } from './admit.ts'
 import { type Asking, ask } from './ask.ts'
 import type { DeliveredJob } from './delivered-job.ts'
@@ -88,8 +88,7 @@ async function claimAndRun(
  * the same owner, it goes on.
  */
 function twice<T>(claim: () => Promise<T>): Promise<T> {
-  const isPassing = (error: unknown) => error instanceof StoreError && error.code === 'unavailable'
-  return pRetry(claim, { retries: 1, minTimeout: 100, shouldRetry: ({ error }) => isPassing(error) })
+  return pRetry(claim, { retries: 1, minTimeout: 100, shouldRetry: ({ error }) => isUnavailable(error) })
 }
 
 async function askAndSettle(

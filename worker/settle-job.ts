@@ -1,8 +1,8 @@
 import pRetry from 'p-retry'
-import type { SettledRecord } from '../shared/job/record.ts'
+import type { RecordError, SettledRecord } from '../shared/job/record.ts'
 import type { Log } from '../shared/log.ts'
 import type { Message } from '../shared/queue/job-queue.ts'
-import { type Ending, type Held, type JobStore, StoreError } from '../shared/store/job-store.ts'
+import { type Ending, type Held, isUnavailable, type JobStore, StoreError } from '../shared/store/job-store.ts'
 import type { DeadLetterCause } from './dead-letter.ts'
 import type { DeliveredJob } from './delivered-job.ts'
 import type { Facts, Outcome } from './outcome.ts'
@@ -24,11 +24,30 @@ export async function settle(
   ending: Ending,
   facts: Facts,
 ): Promise<Outcome> {
-  const result = await untilStored(() => settling.store.settle(held, ending, settling.now()), settling, delivered)
-  if (result.kind === 'settled') return followUp(settling, delivered, result.record, facts, ending.status)
+  const write = (last: Ending) =>
+    untilStored(() => settling.store.settle(held, last, settling.now()), settling, delivered)
+  const result = await write(ending).catch((error: unknown) => {
+    if (ending.status !== 'succeeded' || !isRefused(error)) throw error
+    return write(withoutAnswer(ending))
+  })
+  if (result.kind === 'settled') return followUp(settling, delivered, result.record, facts, result.record.status)
   const { promptTokens, completionTokens } = facts
   settling.log.warn({ ...facts, promptTokens, completionTokens }, 'another claim took over: this answer is dropped')
   return { done: false, failure: { kind: 'busy', message: 'another claim took the job over' }, facts }
+}
+
+/** An answer that the store can never take ends its job all the same: asked again, it would be paid for again. */
+function withoutAnswer({ report, usage }: Extract<Ending, { status: 'succeeded' }>): Ending {
+  const error: RecordError = {
+    kind: 'store',
+    message: 'the model answered, and the store refuses the answer for good',
+    hint: 'Ask for a shorter answer, then replay the job.',
+  }
+  return { status: 'dead_lettered', error, attempt: { outcome: 'succeeded', report: { ...report, usage } } }
+}
+
+function isRefused(error: unknown): boolean {
+  return error instanceof StoreError && error.code === 'refused'
 }
 
 /** What was paid for is kept and tried again while the push lasts. */
@@ -40,7 +59,7 @@ function untilStored<T>(work: () => Promise<T>, { now }: Settling, { deadline }:
     maxTimeout: 2_000,
     randomize: true,
     maxRetryTime: Math.max(0, deadline - now()),
-    shouldRetry: ({ error }) => error instanceof StoreError && error.code === 'unavailable',
+    shouldRetry: ({ error }) => isUnavailable(error),
   })
 }
 

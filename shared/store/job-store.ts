@@ -97,3 +97,8 @@ export class StoreError extends Error {
     this.code = code
   }
 }
+
+/** Whether the same call may succeed later; a write may then have been applied. */
+export function isUnavailable(error: unknown): boolean {
+  return error instanceof StoreError && error.code === 'unavailable'
+}

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { z } from 'zod'
+import {
+  aDeadLetteredRecord,
+  anExpiredRecord,
+  aRunningRecord,
+  aSucceededRecord,
+  aWaitingRecord,
+} from '../support/job-builders.ts'
+
+/** What our queries compare or sort by. Every other index would cost each write something, and answer nothing. */
+const QUERIED: Readonly<Record<string, readonly string[]>> = {
+  promptJobs: ['batch', 'status'],
+  parts: ['owner'],
+  promptBatches: ['createdAt'],
+}
+
+const FIELDS: Readonly<Record<string, readonly string[]>> = {
+  promptJobs: [
+    ...new Set(
+      [aRunningRecord(), aWaitingRecord(), aSucceededRecord, aDeadLetteredRecord(), anExpiredRecord].flatMap(
+        Object.keys,
+      ),
+    ),
+  ],
+  parts: ['owner', 'n', 'text', 'expireAt'],
+  promptBatches: ['name', 'createdAt', 'total', 'completedAt'],
+}
+
+const { indexes, fieldOverrides } = z
+  .strictObject({
+    indexes: z.array(z.unknown()),
+    fieldOverrides: z.array(
+      z.strictObject({
+        collectionGroup: z.string(),
+        fieldPath: z.string(),
+        ttl: z.boolean().optional(),
+        indexes: z.tuple([]),
+      }),
+    ),
+  })
+  .parse(JSON.parse(readFileSync(join(import.meta.dirname, '../../deploy/firestore.indexes.json'), 'utf8')))
+
+test('no query needs a composite index', () => assert.deepEqual(indexes, []))
+
+for (const [collection, fields] of Object.entries(FIELDS)) {
+  const exempt = fieldOverrides.filter(({ collectionGroup }) => collectionGroup === collection)
+
+  test(`${collection}: what is queried is indexed, and nothing else`, () => {
+    const queried = QUERIED[collection] ?? []
+    const expected = fields.filter((field) => !queried.includes(field))
+    assert.deepEqual(exempt.map(({ fieldPath }) => fieldPath).toSorted(), expected.toSorted())
+  })
+
+  test(`${collection}: expireAt, where there is one, deletes the document`, () => {
+    const withTtl = exempt.filter(({ ttl }) => ttl === true).map(({ fieldPath }) => fieldPath)
+    assert.deepEqual(withTtl, fields.includes('expireAt') ? ['expireAt'] : [])
+  })
+}

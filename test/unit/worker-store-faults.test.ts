@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { StoreError } from '../../shared/store/job-store.ts'
+import type { RecordDocuments } from '../../shared/store/record-documents.ts'
+import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
+import { processJob } from '../../worker/process-job.ts'
+import { losingReplies } from '../contract/job-store-support.ts'
+import { aJob } from '../support/job-builders.ts'
+import { processingOver } from '../support/job-processing.ts'
+
+const job = aJob({ model: undefined, deadline: undefined })
+
+function delivered() {
+  return { job, message: { data: Buffer.from('x'), attributes: {} }, deadline: Date.now() + 60_000 }
+}
+
+test('a claim whose reply was lost goes on, and costs the job no attempt', async () => {
+  const documents = await openSqliteDocuments(':memory:', Date.now)
+  const asked: string[] = []
+  const outcome = await processJob(processingOver(losingReplies(documents), asked), delivered())
+  assert.equal(outcome.done, true)
+  assert.deepEqual(asked, [`${job.key}.1.1`])
+  const found = await documents.read(job.key)
+  assert.equal(found?.record.status, 'succeeded')
+  assert.equal(found?.record.attempts.length, 1)
+  documents.close()
+})
+
+/** No answer can be kept here. */
+function refusingAnswers(documents: RecordDocuments): RecordDocuments {
+  return {
+    ...documents,
+    async replace(record, revision) {
+      if (record.status === 'succeeded') throw new StoreError('refused', 'too large')
+      return documents.replace(record, revision)
+    },
+  }
+}
+
+test('an answer that the store refuses for good ends the job, and is not paid for again', async () => {
+  const documents = await openSqliteDocuments(':memory:', Date.now)
+  const asked: string[] = []
+  const reasons: string[] = []
+  const deadLetter = async (_: unknown, { reason }: { reason: string }) => void reasons.push(reason)
+  const processing = processingOver(refusingAnswers(documents), asked, deadLetter)
+  for (let deliveries = 0; deliveries < 2; deliveries += 1) {
+    const outcome = await processJob(processing, delivered())
+    assert.equal(outcome.done, true)
+  }
+  assert.deepEqual([asked.length, reasons], [1, ['store', 'store']])
+  const found = await documents.read(job.key)
+  assert.equal(found?.record.status, 'dead_lettered')
+  assert.partialDeepStrictEqual(found?.record.attempts, [{ outcome: 'succeeded', usage: { promptTokens: 1 } }])
+  documents.close()
+})
