@@ -4,12 +4,11 @@ import { listenForInterrupt } from '../interrupt.ts'
 import { startLocalSystem } from '../local-system.ts'
 import { writeResultsFile } from '../write-results.ts'
 import { account } from './account.ts'
-import { TOPICS } from './backend.ts'
+import { type DemoBackend, TOPICS } from './backend.ts'
 import { summaryJobs } from './demo-jobs.ts'
 import { openDemoState } from './demo-state.ts'
 import { findDocuments } from './documents.ts'
 import { openEmbeddedBackend } from './embedded-backend.ts'
-import { openEmulatorBackend } from './emulator-backend.ts'
 import { gatherEvidence } from './evidence.ts'
 import { placeFaults } from './faults.ts'
 import { introduction, printDemo, stopped, stopping } from './print-demo.ts'
@@ -66,7 +65,7 @@ async function runBatch(options: DemoOptions, out: NodeJS.WriteStream, signal: A
   const state = opened.use(await openDemoState(stateFolder(options), Date.now(), !options.emulators))
   const { folder, file, batch, goesOn } = state
   out.write(introduction(batch.name, goesOn, options.emulators === true))
-  const backend = opened.use(options.emulators ? await openEmulatorBackend() : await openEmbeddedBackend(file))
+  const backend = opened.use(await openBackend(options, file))
   const standIns = { ...STAND_INS, ...backend.standIns }
   const settings = { folder, state: file, ...TOPICS, standIns, worker: { ...WORKER, ...backend.worker } }
   const system = opened.adopt(await startLocalSystem(settings, signal), (running) => running.stop())
@@ -100,4 +99,11 @@ async function runBatch(options: DemoOptions, out: NodeJS.WriteStream, signal: A
 /** The emulators forget everything with the demo, so theirs never goes on, and it leaves the other one's state alone. */
 function stateFolder({ folder, emulators }: DemoOptions): string {
   return emulators ? join(folder, 'emulators') : folder
+}
+
+/** Google's libraries are loaded only where they are needed. */
+async function openBackend({ emulators }: DemoOptions, file: string): Promise<DemoBackend> {
+  if (!emulators) return openEmbeddedBackend(file)
+  const { openEmulatorBackend } = await import('./emulator-backend.ts')
+  return openEmulatorBackend()
 }

@@ -19,8 +19,6 @@ export async function openEmulatorBackend(): Promise<DemoBackend> {
   const [firestore, pubsub] = await Promise.all([startEmulator('firestore'), startEmulator('pubsub')])
   opened.defer(firestore.close)
   opened.defer(pubsub.close)
-  // Google's client looks nowhere else for its emulator.
-  process.env['PUBSUB_EMULATOR_HOST'] = pubsub.address
   const emulators = { firestore: firestore.address, pubsub: pubsub.address }
   const stores = opened.adopt(
     await openStores({ kind: 'firestore', project: PROJECT }, { now: Date.now, emulators }),

@@ -13,7 +13,6 @@ if (missing !== undefined) {
   test(`Pub/Sub: not checked here, ${missing}`, { skip: true })
 } else {
   const emulator = await startEmulator('pubsub')
-  process.env['PUBSUB_EMULATOR_HOST'] = emulator.address
   after(() => emulator.close())
 
   queueContract('Pub/Sub', async () => {

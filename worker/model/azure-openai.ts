@@ -1,4 +1,5 @@
-import OpenAI, { APIConnectionError, APIError } from 'openai'
+import OpenAI, { APIError } from 'openai'
+import { z } from 'zod'
 import type { Failure } from '../../shared/job/failures.ts'
 import type { JobUrl } from '../../shared/job/job.ts'
 import { addressOf, endpoints } from './endpoints.ts'
@@ -8,9 +9,9 @@ import { readRefusal, requestIdOf } from './read-refusal.ts'
 /** Longer than any ask may take: the caller's signal is what ends a request, its body included. */
 const NO_TIMEOUT_MS = 3_600_000
 
-/** Errors that come before the first byte of a request is sent. */
-const NEVER_SENT =
-  /^(ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH|UND_ERR_CONNECT_TIMEOUT|CERT_|ERR_TLS_|ERR_SSL_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/
+/** Of errors with these, not one byte of a request was sent: the connection was not made, or its certificate is no good. */
+const CONNECTING = ['connect', 'getaddrinfo']
+const NO_CONNECTION = /^(UND_ERR_CONNECT_TIMEOUT|ERR_TLS_CERT_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/
 
 /** All that a request brings beside its body. */
 const HEADERS = ['accept', 'authorization', 'content-type', 'user-agent', 'x-ms-client-request-id']
@@ -100,11 +101,12 @@ function readFailure(error: unknown): Failure {
   if (error instanceof APIError && error.status !== undefined && error.headers !== undefined) {
     return readRefusal({ httpStatus: error.status, headers: error.headers, error: error.error })
   }
-  const code = causeCode(error)
-  if (error instanceof APIConnectionError && code !== undefined && NEVER_SENT.test(code)) {
-    return { kind: 'unreachable', code, message: 'no connection to Azure OpenAI; nothing was sent' }
+  const { code, syscall } = causeOf(error)
+  const told = code === undefined ? {} : { code }
+  if (CONNECTING.includes(syscall ?? '') || NO_CONNECTION.test(code ?? '')) {
+    return { kind: 'unreachable', ...told, message: 'no connection to Azure OpenAI; nothing was sent' }
   }
-  return { ...ambiguous('the request was sent and no whole answer came'), ...(code === undefined ? {} : { code }) }
+  return { ...ambiguous('the request was sent and no whole answer came'), ...told }
 }
 
 function ambiguous(message: string, httpStatus?: number, requestId?: string): Failure {
@@ -116,12 +118,15 @@ function ambiguous(message: string, httpStatus?: number, requestId?: string): Fa
   }
 }
 
-/** The network's own code lies somewhere down the chain of causes. */
-function causeCode(error: unknown): string | undefined {
+const networkError = z.object({ code: z.string(), syscall: z.string().optional() })
+
+/** The network's own error lies somewhere down the chain of causes. */
+function causeOf(error: unknown): { code?: string; syscall?: string | undefined } {
   for (let cause = error, depth = 0; cause instanceof Error && depth < 5; cause = cause.cause, depth += 1) {
-    if ('code' in cause && typeof cause.code === 'string') return cause.code
+    const found = networkError.safeParse(cause)
+    if (found.success) return found.data
   }
-  return undefined
+  return {}
 }
 
 function parseJson(text: string): unknown {

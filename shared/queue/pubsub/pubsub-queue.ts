@@ -27,13 +27,15 @@ const MAX_OUTSTANDING = 1_000
 
 export interface PubSubOptions {
   readonly project: string
-  /** HOST:PORT, as PUBSUB_EMULATOR_HOST says it, which Google's client reads by itself. */
+  /** HOST:PORT of an emulator, which wants no credentials. */
   readonly emulator: string | undefined
 }
 
 /** Google's client, as its publishers and subscribers here use it. */
 export function createPubSub({ project, emulator }: PubSubOptions): PubSub {
-  return new PubSub({ projectId: project, ...(emulator === undefined ? {} : { auth: withoutCredentials(project) }) })
+  if (emulator === undefined) return new PubSub({ projectId: project })
+  const auth = withoutCredentials(project)
+  return new PubSub({ projectId: project, apiEndpoint: emulator, emulatorMode: true, auth })
 }
 
 /** Publishes to Google Pub/Sub, many messages a call. */
