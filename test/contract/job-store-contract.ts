@@ -604,6 +604,14 @@ function resultFacts(fact: Fact): void {
       text: `${'€'.repeat(MAX_RESULT_BYTES / 3)}x`,
       in: 'parts',
     },
+    'of 900 KiB in characters that JSON escapes stands in its record': {
+      text: '"\n'.repeat(MAX_RESULT_BYTES / 2),
+      in: 'record',
+    },
+    'of one byte more in characters that JSON escapes stands in parts': {
+      text: `${'"\n'.repeat(MAX_RESULT_BYTES / 2)}"`,
+      in: 'parts',
+    },
     'of nothing stands in its record': { text: '', in: 'record' },
     ...Object.fromEntries(
       [1, 2, 3].map((shift) => [

@@ -113,11 +113,13 @@ function takeFlush<W>(waiting: Waiting<W>[], underWay: ReadonlySet<string>, limi
   return chosen
 }
 
-/** Halves a flush that is refused as a whole until the write that is at fault stands alone. */
+/**
+ * Halves a flush that is refused as a whole until the write that is at fault stands alone.
+ *
+ * One half after the other: a flush that is split is still one call at a time. Never rejects.
+ */
 async function sendSplitting<W>(send: SendFlush<W>, writes: readonly Waiting<W>[]): Promise<void> {
-  const answers = await send(writes.map(({ write }) => write)).catch((cause: unknown) =>
-    writes.map((): WriteAnswer => ({ kind: 'unavailable', cause })),
-  )
+  const answers = await answersTo(send, writes)
   if (answers !== 'impossible') {
     writes.forEach(({ answer }, index) => {
       answer(answers[index] ?? { kind: 'unavailable', cause: new Error('the store left a write without an answer') })
@@ -127,5 +129,17 @@ async function sendSplitting<W>(send: SendFlush<W>, writes: readonly Waiting<W>[
   const [only] = writes
   if (writes.length === 1) return only?.answer({ kind: 'impossible' })
   const half = Math.ceil(writes.length / 2)
-  await Promise.all([sendSplitting(send, writes.slice(0, half)), sendSplitting(send, writes.slice(half))])
+  await sendSplitting(send, writes.slice(0, half))
+  await sendSplitting(send, writes.slice(half))
+}
+
+async function answersTo<W>(
+  send: SendFlush<W>,
+  writes: readonly Waiting<W>[],
+): Promise<readonly WriteAnswer[] | 'impossible'> {
+  try {
+    return await send(writes.map(({ write }) => write))
+  } catch (cause) {
+    return writes.map(() => ({ kind: 'unavailable', cause }))
+  }
 }

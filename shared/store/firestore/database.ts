@@ -22,6 +22,7 @@ export interface Database {
   /** The fields of the documents of a collection in which all of these fields have these values. */
   query(parent: string, collection: string, equal: Readonly<Record<string, string>>): Promise<readonly unknown[]>
   count(collection: string, equal: Readonly<Record<string, string>>): Promise<number>
+  /** From now on every call is rejected at once. */
   close(): Promise<void>
 }
 
@@ -34,15 +35,22 @@ export interface DatabaseOptions {
 export function openDatabase({ project, emulator }: DatabaseOptions): Database {
   const client = new FirestoreClient(emulator === undefined ? { projectId: project } : emulated(project, emulator))
   const headers = emulator === undefined ? {} : { otherArgs: { headers: { authorization: 'Bearer owner' } } }
-  const call = { ...ONCE, ...headers }
+  const options = { ...ONCE, ...headers }
   const database = `projects/${project}/databases/(default)`
   const root = `${database}/documents`
+  let isClosed = false
+
+  /** The client would let calls after its end wait for their timeout. */
+  function call() {
+    if (isClosed) throw new StoreError('unavailable', 'the database is closed')
+    return options
+  }
 
   return {
     root,
     async batchWrite(writes) {
       try {
-        const [{ writeResults, status }] = await client.batchWrite({ database, writes: [...writes] }, call)
+        const [{ writeResults, status }] = await client.batchWrite({ database, writes: [...writes] }, call())
         return writes.map((_, index) => readAnswer(status?.[index], writeResults?.[index]))
       } catch (error) {
         if (codeOf(error) === STATUS.invalidArgument) return 'impossible'
@@ -50,17 +58,17 @@ export function openDatabase({ project, emulator }: DatabaseOptions): Database {
       }
     },
     async get(name) {
-      const [answer] = await collect(client.batchGetDocuments({ database, documents: [name] }, call))
+      const [answer] = await collect(client.batchGetDocuments({ database, documents: [name] }, call()))
       return answer
     },
     async query(parent, collection, equal) {
-      const answers = await collect(client.runQuery({ parent, structuredQuery: select(collection, equal) }, call))
+      const answers = await collect(client.runQuery({ parent, structuredQuery: select(collection, equal) }, call()))
       return answers.flatMap((answer) => queryAnswer.parse(answer).document?.fields ?? [])
     },
     async newest(collection, fieldPath) {
       const orderBy = [{ field: { fieldPath }, direction: 'DESCENDING' as const }]
       const structuredQuery = { from: [{ collectionId: collection }], orderBy, limit: { value: 1 } }
-      const [answer] = await collect(client.runQuery({ parent: root, structuredQuery }, call))
+      const [answer] = await collect(client.runQuery({ parent: root, structuredQuery }, call()))
       return queryAnswer.parse(answer).document?.fields
     },
     async count(collection, equal) {
@@ -68,10 +76,13 @@ export function openDatabase({ project, emulator }: DatabaseOptions): Database {
         structuredQuery: select(collection, equal),
         aggregations: [{ alias: 'n', count: {} }],
       }
-      const [answer] = await collect(client.runAggregationQuery({ parent: root, structuredAggregationQuery }, call))
+      const [answer] = await collect(client.runAggregationQuery({ parent: root, structuredAggregationQuery }, call()))
       return countAnswer.parse(answer).result.aggregateFields.n.integerValue
     },
-    close: () => client.close(),
+    close() {
+      isClosed = true
+      return client.close()
+    },
   }
 }
 

@@ -3,8 +3,9 @@ import type { Write } from '../record-documents.ts'
 import { coalesceWrites, FIRESTORE_FLUSH, type WriteAnswer } from './coalesce-writes.ts'
 import type { Database } from './database.ts'
 import type { DocumentWrite, Timestamp, Value } from './protocol.ts'
+import { storedBytes } from './stored-bytes.ts'
 
-/** Firestore's limit for a document is 1 MiB, its name and field names counted. */
+/** Firestore's limit for a document is 1 MiB, its name counted. */
 const MAX_DOCUMENT_BYTES = 1_048_576 - 4_096
 
 export interface Put {
@@ -25,7 +26,7 @@ export interface Put {
 export function createDocumentWriter(database: Database): (put: Put) => Promise<Write> {
   const write = coalesceWrites(database.batchWrite, FIRESTORE_FLUSH)
   return async (put) => {
-    const bytes = Buffer.byteLength(JSON.stringify(put.fields))
+    const bytes = storedBytes(put.fields)
     if (bytes > MAX_DOCUMENT_BYTES) throw new StoreError('refused', `a document of ${bytes} bytes is too large`)
     return toWrite(await write({ name: put.name, bytes, write: toDocumentWrite(put) }))
   }

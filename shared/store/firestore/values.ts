@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { fromEpochMs, timestamp, toEpochMs, type Value } from './protocol.ts'
 
-type Plain = string | number | boolean | null | readonly Plain[] | PlainMap
+type Plain = string | number | boolean | readonly Plain[] | PlainMap
 type PlainMap = { readonly [name: string]: Plain | undefined }
 
 /** Fields that hold epoch milliseconds with us, and a timestamp in Firestore: its TTL policies read nothing else. */
@@ -15,7 +15,6 @@ export function toFields(map: PlainMap): Record<string, Value> {
 }
 
 function toValue(value: Plain, name: string): Value {
-  if (value === null) return { nullValue: 'NULL_VALUE' }
   if (typeof value === 'string') return { stringValue: value }
   if (typeof value === 'boolean') return { booleanValue: value }
   if (typeof value === 'number') {

@@ -1,0 +1,121 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { jobRecord } from '../../shared/job/record.ts'
+import { fromEpochMs, fromRevision, timestamp, toEpochMs, toRevision } from '../../shared/store/firestore/protocol.ts'
+import { storedBytes } from '../../shared/store/firestore/stored-bytes.ts'
+import { fields, toFields } from '../../shared/store/firestore/values.ts'
+import {
+  aDeadLetteredRecord,
+  anExpiredRecord,
+  aRunningRecord,
+  aSucceededRecord,
+  aWaitingRecord,
+  START,
+} from '../support/job-builders.ts'
+
+/** As Firestore sends it back: 64-bit integers as text, and without what is empty. */
+function overTheWire(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value), (name, part: unknown) => {
+    if (name === 'integerValue' || name === 'seconds') return String(part)
+    const isEmpty = typeof part === 'object' && part !== null && Object.keys(part).length === 0
+    return isEmpty && (name === 'fields' || name === 'values') ? undefined : part
+  })
+}
+
+const readBack = (map: Parameters<typeof toFields>[0]) => fields.parse(overTheWire(toFields(map)))
+
+describe('a record', () => {
+  const records = {
+    running: aRunningRecord(),
+    waiting: aWaitingRecord(),
+    succeeded: aSucceededRecord,
+    dead_lettered: aDeadLetteredRecord(),
+    expired: anExpiredRecord,
+    'without metadata and attempts': aRunningRecord({ metadata: {}, attempts: [] }),
+    'with counted failures': aRunningRecord({ uncounted: { throttled: 3, token: 1 } }),
+  }
+  for (const [which, record] of Object.entries(records)) {
+    test(`that is ${which} comes back as it was written`, () => {
+      assert.deepEqual(jobRecord.parse(readBack(record)), jobRecord.parse(record))
+    })
+  }
+
+  test('has no field for what is undefined', () => {
+    assert.equal(Object.hasOwn(toFields(aRunningRecord({ model: undefined })), 'model'), false)
+  })
+
+  test('keeps its times as timestamps, which alone a policy can delete by', () => {
+    assert.deepEqual(toFields(aSucceededRecord)['expireAt'], {
+      timestampValue: fromEpochMs(aSucceededRecord.expireAt),
+    })
+    const [attempt] = toFields(aRunningRecord())['attempts']?.arrayValue?.values ?? []
+    assert.deepEqual(attempt?.mapValue?.fields?.['startedAt'], { timestampValue: fromEpochMs(START) })
+  })
+})
+
+describe('whatever a map holds', () => {
+  const text = fc.string({ unit: 'binary' })
+  const scalar = fc.oneof(text, fc.maxSafeInteger(), fc.boolean())
+  const mapOf = <T>(value: fc.Arbitrary<T>) => fc.dictionary(text, value, { maxKeys: 3, noNullPrototype: true })
+  const attempt = mapOf(fc.oneof(scalar, mapOf(scalar)))
+  const plain = fc.oneof(scalar, mapOf(scalar), fc.array(fc.oneof(scalar, attempt), { maxLength: 3 }))
+
+  test('it is read back as it was written', () =>
+    fc.assert(
+      fc.property(mapOf(plain), (map) => {
+        assert.deepEqual(readBack(map), map)
+      }),
+    ))
+})
+
+describe('a time', () => {
+  const times = fc.integer({ min: -8_640_000_000_000_000, max: 8_640_000_000_000_000 })
+
+  test('in milliseconds comes back exactly, before 1970 too', () =>
+    fc.assert(
+      fc.property(times, (ms) => {
+        assert.equal(toEpochMs(fromEpochMs(ms)), ms)
+      }),
+    ))
+
+  test('before 1970 has nanoseconds that count forward, as the protocol asks', () => {
+    assert.deepEqual(fromEpochMs(-1), { seconds: -1, nanos: 999_000_000 })
+  })
+
+  test('whose nanoseconds do not come has none', () => {
+    assert.deepEqual(timestamp.parse({ seconds: '1760000000' }), { seconds: 1_760_000_000, nanos: 0 })
+  })
+})
+
+describe('a revision', () => {
+  test('keeps every nanosecond of the store’s time', () =>
+    fc.assert(
+      fc.property(fc.nat({ max: 253_402_300_799 }), fc.nat({ max: 999_999_999 }), (seconds, nanos) => {
+        assert.deepEqual(fromRevision(toRevision({ seconds, nanos })), { seconds, nanos })
+      }),
+    ))
+
+  test('of one nanosecond is not that of ten', () => {
+    assert.notEqual(toRevision({ seconds: 1, nanos: 1 }), toRevision({ seconds: 1, nanos: 10 }))
+    assert.deepEqual(fromRevision(toRevision({ seconds: 1, nanos: 10 })), { seconds: 1, nanos: 10 })
+  })
+})
+
+// https://firebase.google.com/docs/firestore/storage-size
+describe('the size of a document', () => {
+  const sizes: readonly (readonly [string, Parameters<typeof toFields>[0], number])[] = [
+    ['that is empty is 32 bytes', {}, 32],
+    ['counts a text by its bytes and one more, and its name likewise', { name: 'ü' }, 32 + 5 + 3],
+    ['counts characters that JSON escapes once', { text: '"\n\0' }, 32 + 5 + 4],
+    ['counts eight bytes for a number', { n: 1 }, 32 + 2 + 8],
+    ['counts eight bytes for a time', { createdAt: 1 }, 32 + 10 + 8],
+    ['counts the values of a list', { list: ['a', 'b'] }, 32 + 5 + 2 + 2],
+    ['counts a map like a document', { map: { a: 'b' } }, 32 + 4 + 32 + 2 + 2],
+  ]
+  for (const [fact, map, bytes] of sizes) {
+    test(fact, () => {
+      assert.equal(storedBytes(toFields(map)), bytes)
+    })
+  }
+})
