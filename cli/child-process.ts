@@ -18,7 +18,7 @@ export interface Child {
 
 export interface ChildOptions {
   readonly name: string
-  /** A TypeScript file. */
+  /** What Node is to run. */
   readonly file: string
   readonly args: readonly string[]
   /** Its working directory, where its log goes too. */

@@ -1,7 +1,7 @@
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { createInterface } from 'node:readline'
+import { freePort } from './free-port.ts'
 
 /** Google's own emulator of a service, as the Cloud SDK brings it. */
 export interface Emulator {
@@ -54,13 +54,4 @@ async function untilPrinted(stream: NodeJS.ReadableStream, pattern: RegExp): Pro
     stream.resume()
   }
   throw new Error(`the emulator did not start:\n${said.join('\n')}`)
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  if (address === null || typeof address === 'string') throw new Error('a TCP server has a TCP address')
-  return address.port
 }

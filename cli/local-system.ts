@@ -1,13 +1,12 @@
-import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import tls from 'node:tls'
 import { z } from 'zod'
 import { type Child, firstLine, startChild, untilEnded } from './child-process.ts'
+import { freePort } from './free-port.ts'
+import { programFile } from './installation.ts'
 
-const ROOT = join(import.meta.dirname, '..')
 const START_TIMEOUT_MS = 20_000
 const LOOK_EVERY_MS = 25
 
@@ -82,7 +81,7 @@ function startStandIns(options: LocalSystemOptions, address: string): Child {
   const settings = { state, caPath: join(folder, 'entra.pem'), pushTo: `${address}/push`, jobsTopic, deadLetterTopic }
   return startChild({
     name: 'the stand-ins',
-    file: join(ROOT, 'local/main.ts'),
+    file: programFile('local'),
     args: [JSON.stringify({ ...settings, ...standIns })],
     folder,
     environment: plainEnvironment(),
@@ -95,7 +94,7 @@ function startWorker({ folder, worker }: LocalSystemOptions, { environment }: Re
   const settings = { HOST: '127.0.0.1', PORT: String(port), ...worker }
   return startChild({
     name: 'the worker',
-    file: join(ROOT, 'worker/main.ts'),
+    file: programFile('worker'),
     args: [],
     folder,
     environment: { ...plainEnvironment(), ...environment, ...settings },
@@ -137,14 +136,4 @@ async function whenReady<T>(child: Child, look: (signal: AbortSignal) => Promise
 
 async function untilAnswering(url: string, signal: AbortSignal): Promise<void> {
   while (!(await fetch(url, { signal }).catch(() => undefined))?.ok) await delay(LOOK_EVERY_MS, undefined, { signal })
-}
-
-/** Chosen by the system, and free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const address = server.address()
-  server.close()
-  if (address === null || typeof address === 'string') throw new Error('a TCP server has a TCP address')
-  return address.port
 }

@@ -37,25 +37,33 @@ export function openStores(store: StoreConfig, surroundings: StoreSurroundings):
   return store.kind === 'sqlite' ? openSqlite(store.path, surroundings) : openGoogle(store.project, surroundings)
 }
 
-async function openSqlite(path: string, { now }: StoreSurroundings): Promise<Stores> {
+/** Opens the queue alone, for whoever only publishes. Rejects with QueueError. */
+export async function openQueue(store: StoreConfig, { now, emulators }: StoreSurroundings): Promise<JobQueue> {
+  if (store.kind === 'sqlite') {
+    const { openSqliteQueue } = await import('./queue/sqlite/sqlite-queue.ts')
+    return openSqliteQueue(store.path, now)
+  }
+  const { openPubSubQueue } = await import('./queue/pubsub/pubsub-queue.ts')
+  return openPubSubQueue({ project: store.project, emulator: emulators.pubsub })
+}
+
+async function openSqlite(path: string, surroundings: StoreSurroundings): Promise<Stores> {
   const { openSqliteDocuments } = await import('./store/sqlite/sqlite-documents.ts')
   const { openSqliteBatches } = await import('./store/sqlite/sqlite-batches.ts')
-  const { openSqliteQueue } = await import('./queue/sqlite/sqlite-queue.ts')
   await using opened = new AsyncDisposableStack()
-  const documents = opened.adopt(await openSqliteDocuments(path, now), (own) => own.close())
+  const documents = opened.adopt(await openSqliteDocuments(path, surroundings.now), (own) => own.close())
   const batches = opened.adopt(await openSqliteBatches(path), (own) => own.close())
-  const queue = opened.adopt(await openSqliteQueue(path, now), (own) => own.close())
+  const queue = opened.adopt(await openQueue({ kind: 'sqlite', path }, surroundings), (own) => own.close())
   const cleanups = opened.move()
   return { documents, batches, queue, close: () => cleanups.disposeAsync() }
 }
 
-async function openGoogle(project: string, { emulators }: StoreSurroundings): Promise<Stores> {
+async function openGoogle(project: string, surroundings: StoreSurroundings): Promise<Stores> {
   const { openDatabase } = await import('./store/firestore/database.ts')
   const { createFirestoreDocuments } = await import('./store/firestore/firestore-documents.ts')
   const { createFirestoreBatches } = await import('./store/firestore/firestore-batches.ts')
-  const { openPubSubQueue } = await import('./queue/pubsub/pubsub-queue.ts')
-  const database = openDatabase({ project, emulator: emulators.firestore })
-  const queue = openPubSubQueue({ project, emulator: emulators.pubsub })
+  const database = openDatabase({ project, emulator: surroundings.emulators.firestore })
+  const queue = await openQueue({ kind: 'firestore', project }, surroundings)
   return {
     documents: createFirestoreDocuments(database),
     batches: createFirestoreBatches(database),

@@ -24,8 +24,10 @@ async function start(): Promise<void> {
     onCloudRun: environment['K_SERVICE'] !== undefined,
   })
   const server = await listen(worker, config)
+  // Heard from here on: whoever reads the line may answer it with a signal.
+  const told = toldToEnd()
   log.info({ address: server.address() }, 'the worker listens for pushes')
-  const cause = await toldToEnd()
+  const cause = await told
   log.info({ cause }, 'the worker ends: nothing new is admitted, running jobs are finished or given back')
   await stop(server, worker, log)
 }

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { createJobReader } from '../../shared/store/job-reader.ts'
+import { packagesFolder } from '../installation.ts'
 import { listenForInterrupt } from '../interrupt.ts'
 import { startLocalSystem } from '../local-system.ts'
 import { writeResultsFile } from '../write-results.ts'
@@ -15,8 +16,6 @@ import { introduction, printDemo, stopped, stopping } from './print-demo.ts'
 import { createProgress } from './progress.ts'
 import { submit } from './submit.ts'
 import { untilDone } from './until-done.ts'
-
-const PACKAGES = join(import.meta.dirname, '../../node_modules')
 
 /** Quick enough to watch: the model takes a moment, and what was put off comes again soon. */
 const STAND_INS = {
@@ -61,7 +60,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
 /** Resolves with the number of problems found. Rejects, with every process ended again, when `signal` is raised. */
 async function runBatch(options: DemoOptions, out: NodeJS.WriteStream, signal: AbortSignal): Promise<number> {
   await using opened = new AsyncDisposableStack()
-  const documents = findDocuments(PACKAGES).slice(0, options.documents)
+  const documents = findDocuments(packagesFolder()).slice(0, options.documents)
   const state = opened.use(await openDemoState(stateFolder(options), Date.now(), !options.emulators))
   const { folder, file, batch, goesOn } = state
   out.write(introduction(batch.name, goesOn, options.emulators === true))

@@ -1,6 +1,7 @@
 import { styleText } from 'node:util'
 import type { JobRecord } from '../../shared/job/record.ts'
 import type { JobReader } from '../../shared/store/job-store.ts'
+import { invocation } from '../installation.ts'
 import type { Accounts } from './account.ts'
 import { FILTERED_ID } from './demo-jobs.ts'
 import type { Document } from './documents.ts'
@@ -73,11 +74,11 @@ ${section('Try next')}${tryNext(batch, store)}
 function tryNext(batch: string, store: string | undefined): string {
   const first =
     store === undefined
-      ? 'npm run demo'
-      : `npm run promptbridge -- show ${quoted(FILTERED_ID)} --batch ${batch} --store ${quoted(store)}`
+      ? `${invocation()} demo`
+      : `${invocation()} show ${quoted(FILTERED_ID)} --batch ${batch} --store ${quoted(store)}`
   return `  ${first}
-  npm run demo -- --documents 40     and press Ctrl-C in the middle, then start it again
-  npm test
+  ${invocation()} demo --documents 40
+      and press Ctrl-C in the middle, then start it again
 `
 }
 

@@ -1,7 +1,8 @@
-import { spawn } from 'node:child_process'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { z } from 'zod'
 
 const MAIN = join(import.meta.dirname, '../../worker/main.ts')
@@ -22,7 +23,11 @@ const listening = z.looseObject({ address: z.object({ port: z.number() }) })
 
 /** Starts it in a folder, with nothing in its environment but what is given. */
 export function startWorkerProcess(cwd: string, env: Readonly<Record<string, string>>): WorkerProcess {
-  const child = spawn(process.execPath, [MAIN], { cwd, env })
+  return watchWorker(spawn(process.execPath, [MAIN], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] }))
+}
+
+/** Reads along with a worker that was started, in whatever way. */
+export function watchWorker(child: ChildProcessByStdio<null, Readable, Readable>): WorkerProcess {
   const lines: string[] = []
   let stderr = ''
   child.stderr.on('data', (chunk) => {

@@ -1,0 +1,156 @@
+import type { StoreConfig } from './config.ts'
+import { type JobUrl, jobKey } from './job/job.ts'
+import { parseJob } from './job/parse-job.ts'
+import { isSettled, type JobRecord } from './job/record.ts'
+import { emulatorsIn, openQueue, openStores } from './open-stores.ts'
+import { QueueError } from './queue/job-queue.ts'
+import { sha256 } from './sha256.ts'
+import { createJobReader } from './store/job-reader.ts'
+
+/** Where jobs and results are: Pub/Sub and Firestore of a project, or one SQLite file. */
+export type Place = { readonly project: string } | { readonly store: `sqlite:${string}` }
+
+interface JobFields {
+  /** Names the job within its batch, 1–256 characters. Absent: the job's hash, so the same job twice is one job. */
+  readonly id?: string
+  /** Up to 128 characters. */
+  readonly batch?: string
+  /** ISO 8601 with an offset; the job is not started after it. */
+  readonly deadline?: string
+  /** At most 16 entries; carried to the record. */
+  readonly metadata?: Readonly<Record<string, string>>
+}
+
+/** A bare prompt. */
+export interface PromptJob extends JobFields {
+  readonly prompt: string
+  readonly model?: string
+}
+
+/** Without the leading `/v1`. */
+type ShortUrl<T extends string> = T extends `/v1${infer Rest}` ? Rest : never
+
+/** A request in full; a line of an OpenAI Batch file is one, with its `custom_id` for an id. */
+export interface RequestJob extends JobFields {
+  readonly custom_id?: string
+  readonly method?: 'POST'
+  readonly url: JobUrl | ShortUrl<JobUrl>
+  /** Goes to the model as it is; `model` is matched against the deployments. */
+  readonly body: Readonly<Record<string, unknown>>
+}
+
+export type JobInput = PromptJob | RequestJob
+
+export interface Publisher extends AsyncDisposable {
+  /**
+   * Publishes a job and resolves with the key of its record once the message is durable.
+   *
+   * Rejects with an error whose `code` is `refused` (it can never be a job; the message says why) or `unavailable`.
+   */
+  submit(job: JobInput): Promise<string>
+  /** As submit does, in the same order. `refused`: none was published. `unavailable`: submit all of them again. */
+  submitAll(jobs: readonly JobInput[]): Promise<string[]>
+}
+
+/** What became of a job. */
+export type JobResult = {
+  readonly key: string
+  readonly id: string
+  readonly batch: string
+  readonly metadata: Readonly<Record<string, string>>
+} & (
+  | { readonly status: 'running' | 'waiting' }
+  | {
+      readonly status: 'succeeded'
+      /** The model's whole answer, as Azure sent it. */
+      readonly answer: unknown
+      readonly usage: { readonly promptTokens: number; readonly completionTokens: number }
+      readonly finishReason: string
+    }
+  | {
+      readonly status: 'dead_lettered' | 'expired'
+      readonly error: {
+        readonly kind: string
+        readonly code?: string | undefined
+        readonly message: string
+        /** What to do about it. */
+        readonly hint?: string | undefined
+      }
+    }
+)
+
+/** Every method rejects with an error whose `code` is `unavailable` when the store cannot be reached. */
+export interface ResultReader extends AsyncDisposable {
+  /** By the key that submit gave; undefined until a worker has begun. */
+  read(key: string): Promise<JobResult | undefined>
+  /** By the job's own id. */
+  find(id: string, batch?: string): Promise<JobResult | undefined>
+  /** Of every job of a batch that a worker has begun. */
+  list(batch: string): AsyncIterable<JobResult>
+}
+
+/** Opens the way in. Emulators are found by PUBSUB_EMULATOR_HOST and FIRESTORE_EMULATOR_HOST. */
+export async function createPublisher(to: Place & { readonly topic?: string }): Promise<Publisher> {
+  const { topic = 'promptbridge-jobs' } = to
+  const queue = await openQueue(storeOf(to), surroundings())
+  const submitAll = async (jobs: readonly JobInput[]) => {
+    const read = jobs.map(readJob)
+    const messages = read.map(({ data }) => ({ data, attributes: {} }))
+    await queue.publishAll(topic, messages)
+    return read.map(({ key }) => key)
+  }
+  return {
+    submitAll,
+    async submit(job) {
+      const { key, data } = readJob(job)
+      await queue.publish(topic, { data, attributes: {} })
+      return key
+    },
+    [Symbol.asyncDispose]: () => queue.close(),
+  }
+}
+
+/** Opens the way out. */
+export async function createResultReader(from: Place): Promise<ResultReader> {
+  const stores = await openStores(storeOf(from), surroundings())
+  const reader = createJobReader(stores.documents)
+
+  async function toResult(record: JobRecord): Promise<JobResult> {
+    const { key, id, batch, metadata } = record
+    const named = { key, id, batch, metadata }
+    if (!isSettled(record)) return { ...named, status: record.status }
+    if (record.status !== 'succeeded') return { ...named, status: record.status, error: record.error }
+    const answer: unknown = JSON.parse((await reader.readResult(record)) ?? 'null')
+    return { ...named, status: record.status, answer, usage: record.usage, finishReason: record.finishReason }
+  }
+
+  const read = async (key: string) => {
+    const record = await reader.read(key)
+    return record && toResult(record)
+  }
+  return {
+    read,
+    find: (id, batch = '') => read(jobKey(batch, id, sha256)),
+    async *list(batch) {
+      for (const record of await reader.list(batch)) yield toResult(record)
+    },
+    [Symbol.asyncDispose]: () => stores.close(),
+  }
+}
+
+/** By the rule that the worker reads jobs by, so that a mistake is told to who made it. */
+function readJob(job: JobInput): { readonly key: string; readonly data: Uint8Array } {
+  const data = Buffer.from(JSON.stringify(job))
+  const parsed = parseJob(data, {}, sha256)
+  if (!parsed.ok) throw new QueueError('refused', `This is not a job: ${parsed.problem}`)
+  return { key: parsed.job.key, data }
+}
+
+function storeOf(place: Place): StoreConfig {
+  if ('project' in place) return { kind: 'firestore', project: place.project }
+  return { kind: 'sqlite', path: place.store.slice('sqlite:'.length) }
+}
+
+function surroundings() {
+  return { now: Date.now, emulators: emulatorsIn(process.env) }
+}
