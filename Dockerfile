@@ -14,14 +14,15 @@ RUN npm ci
 COPY . .
 RUN npm run build
 
-# Node finds compiled code by its own version, the user's id and the file's path, and where one differs it says nothing:
-# so the image that runs the worker compiles it too, as the same user, in the same place.
+# Node finds compiled code by its own version, the kind of processor, the user's id and the file's path, and where one of
+# them differs it compiles again and says nothing: so the image that runs the worker compiles it too, as the same user and
+# in the same place.
 FROM ${RUN_IMAGE} AS warm
 WORKDIR /app
 COPY --from=build /app/dist/worker.mjs dist/
-COPY deploy/warm-compile-cache.ts deploy/
+COPY deploy/warm-compile-cache.mts deploy/
 USER 65532:65532
-RUN ["/nodejs/bin/node", "deploy/warm-compile-cache.ts", "dist/worker.mjs", "/tmp/compile-cache"]
+RUN ["/nodejs/bin/node", "deploy/warm-compile-cache.mts", "dist/worker.mjs", "/tmp/compile-cache"]
 
 FROM ${RUN_IMAGE}
 WORKDIR /app

@@ -6,6 +6,7 @@ import { createJobReader } from '../../shared/store/job-reader.ts'
 import { startCloud } from '../stand-ins.ts'
 import { sha256 } from '../support/job-builders.ts'
 import { postTo, wrap } from '../worker.ts'
+import { measureBoot } from './check-boot.ts'
 import type { Image } from './perform-stages.ts'
 import { runWorker, stopWorker } from './run-worker.ts'
 
@@ -31,20 +32,21 @@ export async function checkOnGoogle(image: Image, state: string): Promise<string
     DEAD_LETTER_TOPIC: DEAD_LETTERS,
   }
   const trust = { NODE_EXTRA_CA_CERTS: '/state/ca.pem', GOOGLE_CLOUD_PROJECT: PROJECT }
-  await using worker = runWorker(image, state, { ...cloud.env, ...emulators, ...settings, ...trust })
+  const env = { ...cloud.env, ...emulators, ...settings, ...trust }
+  await using worker = runWorker(image, state, env)
   const url = await worker.url()
 
   const job = { id: 'image', prompt: 'Bridges carry people over water, in all weathers.' }
   const answers = [await postTo(url, JSON.stringify(wrap(job))), await postTo(url, JSON.stringify(wrap('no job')))]
   const statuses = answers.map(({ status }) => status).join(', ')
   if (statuses !== '204, 204') throw new Error(`the pushes were answered with ${statuses}: ${JSON.stringify(answers)}`)
-  const emulators = { firestore: firestore.address, pubsub: pubsub.address }
-  const surroundings = { now: Date.now, emulators }
+  const surroundings = { now: Date.now, emulators: { firestore: firestore.address, pubsub: pubsub.address } }
   const stores = started.adopt(await openStores({ kind: 'firestore', project: PROJECT }, surroundings), (own) =>
     own.close(),
   )
   const record = await createJobReader(stores.documents).read(jobKey('', 'image', sha256))
   if (record?.status !== 'succeeded') throw new Error(`the record in Firestore is ${record?.status}, not succeeded`)
   await stopWorker(worker)
-  return "on Google's emulators: a record in Firestore, a dead letter in Pub/Sub"
+  const boot = await measureBoot(image, state, env)
+  return `on Google's emulators: a record in Firestore, a dead letter in Pub/Sub; ${boot}`
 }

@@ -2,12 +2,13 @@ import { chmodSync, chownSync, globSync, mkdirSync, mkdtempSync, readFileSync, r
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { missingForEmulators } from '../../cli/emulators.ts'
-import { checkBoot } from './check-boot.ts'
+import { checkCompiledCode, measureBoot } from './check-boot.ts'
 import { checkOnGoogle } from './check-google.ts'
 import { checkOnStandIns } from './check-stand-ins.ts'
 import { checkWriteProtection } from './check-write-protection.ts'
 import { parseDockerfile } from './dockerfile.ts'
 import { copyContext, performStages } from './perform-stages.ts'
+import { IDLE } from './run-worker.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 
@@ -38,7 +39,8 @@ async function check(): Promise<void> {
     return state
   }
   tell(await checkOnStandIns(image, newState()))
-  tell(await checkBoot(image, newState()))
+  await checkCompiledCode(image, newState())
+  tell(`on SQLite: ${await measureBoot(image, newState(), IDLE)}`)
   const missing = missingForEmulators()
   tell(
     missing === undefined ? await checkOnGoogle(image, newState()) : `Firestore and Pub/Sub: not checked, ${missing}`,

@@ -1,0 +1,116 @@
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { createPublisher, createResultReader, type JobInput, type RequestJob } from '../../shared/client.ts'
+import type { Job } from '../../shared/job/job.ts'
+import { openQueueReport } from '../../shared/queue/sqlite/queue-report.ts'
+import { type Cloud, startCloud } from '../stand-ins.ts'
+import { startWorker, type TestWorker } from '../worker.ts'
+
+const TOPIC = 'promptbridge-jobs'
+const prompt = 'Bridges carry people over water, in all weathers.'
+const messages = [{ role: 'user', content: prompt }]
+
+let cloud: Cloud
+before(async () => {
+  cloud = await startCloud()
+})
+after(() => cloud.close())
+
+async function waiting({ file }: TestWorker, topic = TOPIC) {
+  const report = await openQueueReport(file)
+  const list = await report.list(topic, { limit: 100 })
+  report.close()
+  return list
+}
+
+/** What Pub/Sub does. */
+async function pushAll(worker: TestWorker): Promise<void> {
+  for (const { data } of await waiting(worker)) assert.deepEqual(await worker.push(data), { status: 204 })
+}
+
+const place = ({ file }: TestWorker) => ({ store: `sqlite:${file}` }) as const
+
+describe('a publisher', () => {
+  test('gives the keys under which the worker keeps the records, in the order of the jobs', async () => {
+    await using worker = await startWorker(cloud)
+    await using publisher = await createPublisher(place(worker))
+    const jobs: JobInput[] = [
+      { prompt },
+      { id: 'a', batch: 'night', metadata: { row: '7' }, prompt },
+      { custom_id: 'b', batch: 'night', method: 'POST', url: '/v1/chat/completions', body: { messages } },
+    ]
+    const keys = await publisher.submitAll(jobs)
+    keys.push(await publisher.submit({ id: 'a', prompt }))
+    await pushAll(worker)
+
+    await using results = await createResultReader(place(worker))
+    const found = await Promise.all(keys.map((key) => results.read(key)))
+    assert.deepEqual(
+      found.map((result) => [result?.batch, result?.id, result?.status]),
+      [
+        ['', found[0]?.id, 'succeeded'],
+        ['night', 'a', 'succeeded'],
+        ['night', 'b', 'succeeded'],
+        ['', 'a', 'succeeded'],
+      ],
+    )
+    assert.deepEqual(found[1]?.metadata, { row: '7' })
+  })
+
+  test('refuses what is no job, says why, and publishes none of the set', async () => {
+    await using worker = await startWorker(cloud)
+    await using publisher = await createPublisher(place(worker))
+    const wrong = { id: 'a', prompt, deadline: 'tomorrow' }
+    await assert.rejects(publisher.submitAll([{ prompt }, wrong]), { code: 'refused', message: /deadline/ })
+    await assert.rejects(publisher.submit(wrong), { code: 'refused' })
+    assert.deepEqual(await waiting(worker), [])
+  })
+
+  test('publishes to the topic it is told', async () => {
+    await using worker = await startWorker(cloud)
+    await using publisher = await createPublisher({ ...place(worker), topic: 'urgent' })
+    await publisher.submit({ prompt })
+    assert.equal((await waiting(worker, 'urgent')).length, 1)
+  })
+})
+
+describe('a reader of results', () => {
+  test('finds a job by its id and batch, and gives the whole answer', async () => {
+    await using worker = await startWorker(cloud)
+    await using publisher = await createPublisher(place(worker))
+    await publisher.submit({ id: 'a', batch: 'night', prompt })
+    await pushAll(worker)
+    await using results = await createResultReader(place(worker))
+    assert.equal(await results.find('a'), undefined)
+    const result = await results.find('a', 'night')
+    assert.partialDeepStrictEqual(result, { status: 'succeeded', finishReason: 'stop' })
+    assert.ok(result?.status === 'succeeded' && result.usage.completionTokens > 0)
+    assert.partialDeepStrictEqual(result.answer, { object: 'chat.completion' })
+  })
+
+  test('gives all of a batch that were begun, and why one failed', async () => {
+    await using worker = await startWorker(cloud)
+    await using publisher = await createPublisher(place(worker))
+    await publisher.submitAll([
+      { id: 'a', batch: 'night', prompt },
+      { id: 'b', batch: 'night', model: 'nobody-serves-this', prompt },
+      { id: 'c', batch: 'day', prompt },
+    ])
+    await pushAll(worker)
+    await using results = await createResultReader(place(worker))
+    const listed = (await Array.fromAsync(results.list('night'))).toSorted((one, two) => (one.id < two.id ? -1 : 1))
+    assert.deepEqual(
+      listed.map(({ id, status }) => [id, status]),
+      [
+        ['a', 'succeeded'],
+        ['b', 'dead_lettered'],
+      ],
+    )
+    assert.partialDeepStrictEqual(listed[1], { error: { kind: 'invalid' } })
+  })
+})
+
+test('the types of the client name every request that a job may ask for', () => {
+  const asked = (url: Job['url']): RequestJob['url'] => url
+  assert.equal(asked('/v1/chat/completions'), '/v1/chat/completions')
+})

@@ -1,0 +1,143 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { z } from 'zod'
+import { openQueueReport } from '../../shared/queue/sqlite/queue-report.ts'
+import { startCloud } from '../stand-ins.ts'
+import { startWorker } from '../worker.ts'
+
+const ROOT = join(import.meta.dirname, '../..')
+const PATIENT = { timeout: 120_000 }
+
+let folder: string
+before(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'package-'))
+  await install()
+}, PATIENT)
+after(() => rm(folder, { recursive: true }))
+
+interface Ended {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs a command in the folder of a user, under this Node. */
+async function run(command: string, args: readonly string[], cwd = folder): Promise<Ended> {
+  const PATH = [dirname(process.execPath), process.env['PATH']].join(delimiter)
+  const child = spawn(command, args, { cwd, env: { ...process.env, PATH }, stdio: ['ignore', 'pipe', 'pipe'] })
+  let stdout = ''
+  let stderr = ''
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk
+  })
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk
+  })
+  const [code] = await once(child, 'close')
+  return { code: z.number().parse(code), stdout, stderr }
+}
+
+async function succeed(command: string, args: readonly string[], cwd = folder): Promise<string> {
+  const { code, stdout, stderr } = await run(command, args, cwd)
+  assert.equal(code, 0, `${command} ${args.join(' ')}: ${stdout}${stderr}`)
+  return stdout
+}
+
+const packed = z.tuple([z.object({ filename: z.string(), files: z.array(z.object({ path: z.string() })) })])
+let files: readonly string[] = []
+
+/** As a user does. The package brings all it needs, so npm has nobody to ask. */
+async function install(): Promise<void> {
+  const said = await succeed(
+    'npm',
+    ['pack', '--json', '--foreground-scripts=false', '--pack-destination', folder],
+    ROOT,
+  )
+  const [{ filename, files: inside }] = packed.parse(JSON.parse(said))
+  files = inside.map(({ path }) => path).toSorted()
+  await writeFile(join(folder, 'package.json'), '{ "private": true, "type": "module" }')
+  await succeed('npm', ['install', '--offline', '--no-audit', '--no-fund', `./${filename}`])
+}
+
+const installed = (...path: string[]) => join(folder, 'node_modules', ...path)
+
+describe('the package', PATIENT, () => {
+  test('holds what was built, and brings no other package along', async () => {
+    const built = ['LICENSES.txt', 'cli.mjs', 'client.d.ts', 'client.mjs', 'local.mjs', 'worker.mjs']
+    assert.deepEqual(files, ['LICENSE', 'README.md', ...built.map((file) => `dist/${file}`), 'package.json'])
+    const others = (await readdir(installed())).filter((name) => !name.startsWith('.'))
+    assert.deepEqual(others, ['promptbridge'])
+  })
+
+  test('brings the licence of every package that was bundled', async () => {
+    const licences = await readFile(installed('promptbridge/dist/LICENSES.txt'), 'utf8')
+    for (const name of ['@google-cloud/pubsub', '@azure/identity', 'openai', 'zod']) {
+      assert.match(licences, new RegExp(`^${name} \\d+\\.\\d+\\.\\d+: (Apache-2\\.0|MIT)\\n\\n.*licen[cs]e`, 'ims'))
+    }
+  })
+
+  test('has a command that explains itself', async () => {
+    assert.match(await succeed(installed('.bin/promptbridge'), ['--help']), /^Usage: promptbridge/)
+    assert.equal((await run(installed('.bin/promptbridge'), ['no-such-command'])).code, 2)
+  })
+
+  test('has a worker that says what it lacks', async () => {
+    const { code, stderr } = await run(process.execPath, [installed('promptbridge/dist/worker.mjs')])
+    assert.equal(code, 1)
+    assert.match(stderr, /^promptbridge worker: \d+ setting\(s\) need attention/)
+  })
+
+  test('runs the demo over the packages of the folder it is used in', async () => {
+    const names = ['hono', 'zod', 'openai']
+    for (const name of names) {
+      await mkdir(installed(name))
+      await cp(join(ROOT, 'node_modules', name, 'README.md'), installed(name, 'README.md'))
+    }
+    const stdout = await succeed(installed('.bin/promptbridge'), ['demo', '--json'])
+    const documents = names.length + 1
+    assert.partialDeepStrictEqual(JSON.parse(stdout), { jobs: documents + 2, succeeded: documents, problems: [] })
+  })
+
+  test('has types that hold without any other package, and refuse what is no job', async () => {
+    await cp(join(ROOT, 'docs/examples'), join(folder, 'examples'), { recursive: true })
+    const wrong = "import { createPublisher } from 'promptbridge'\nconst to = await createPublisher({ project: 'p' })\n"
+    await writeFile(join(folder, 'wrong.ts'), `${wrong}await to.submit({ promt: 'x' })\n`)
+    const flags = [
+      '--strict',
+      '--noEmit',
+      '--module',
+      'nodenext',
+      '--target',
+      'es2024',
+      '--lib',
+      'es2024,esnext.disposable',
+    ]
+    const types = ['--typeRoots', join(ROOT, 'node_modules/@types'), '--types', 'node', '--exactOptionalPropertyTypes']
+    const tsc = join(ROOT, 'node_modules/.bin/tsc')
+    await succeed(tsc, [...flags, ...types, 'examples/publish-jobs.ts', 'examples/read-results.ts'])
+    const { code, stdout } = await run(tsc, [...flags, ...types, 'wrong.ts'])
+    assert.notEqual(code, 0)
+    assert.match(stdout, /wrong\.ts\(3,\d+\): error .*'promt' does not exist/)
+  })
+
+  test('publishes jobs and reads their results, as the examples show', async () => {
+    await cp(join(ROOT, 'docs/examples'), join(folder, 'examples'), { recursive: true })
+    await using cloud = await startCloud()
+    await using worker = await startWorker(cloud)
+    const place = `sqlite:${worker.file}`
+    const keys = await succeed(process.execPath, ['examples/publish-jobs.ts', place])
+    assert.match(keys, /^[\w-]{22}\n[\w-]{22}\n$/)
+    const report = await openQueueReport(worker.file)
+    const messages = await report.list('promptbridge-jobs', { limit: 10 })
+    report.close()
+    for (const { data } of messages) await worker.push(data)
+    const results = await succeed(process.execPath, ['examples/read-results.ts', place])
+    assert.match(results, /^bridge \d+ \{.*chat\.completion/m)
+    assert.match(results, /^tunnel \d+ \{.*chat\.completion/m)
+  })
+})
