@@ -1,5 +1,5 @@
 import type { StoreConfig } from './config.ts'
-import { type JobUrl, jobKey } from './job/job.ts'
+import { jobKey } from './job/job.ts'
 import { parseJob } from './job/parse-job.ts'
 import { isSettled, type JobRecord } from './job/record.ts'
 import { emulatorsIn, openQueue, openStores } from './open-stores.ts'
@@ -27,14 +27,14 @@ export interface PromptJob extends JobFields {
   readonly model?: string
 }
 
-/** Without the leading `/v1`. */
-type ShortUrl<T extends string> = T extends `/v1${infer Rest}` ? Rest : never
+/** What a job may ask for. Written out: the types of the client stand alone. */
+type Url = `${'/v1' | ''}/${'chat/completions' | 'responses' | 'embeddings'}`
 
 /** A request in full; a line of an OpenAI Batch file is one, with its `custom_id` for an id. */
 export interface RequestJob extends JobFields {
   readonly custom_id?: string
   readonly method?: 'POST'
-  readonly url: JobUrl | ShortUrl<JobUrl>
+  readonly url: Url
   /** Goes to the model as it is; `model` is matched against the deployments. */
   readonly body: Readonly<Record<string, unknown>>
 }
