@@ -3,6 +3,8 @@ import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { parseEnv } from 'node:util'
+import { readConfig } from '../../shared/config.ts'
 import { failureKinds } from '../../shared/job/failures.ts'
 import { parseJob } from '../../shared/job/parse-job.ts'
 import { settings } from '../../shared/settings.ts'
@@ -50,4 +52,9 @@ test('every job the README shows is one', () => {
     jobs.map(({ ok }) => ok),
     [true, true, true],
   )
+})
+
+test('the settings file the README shows is enough to start with', () => {
+  const [, file = ''] = /```sh\n(GOOGLE_CLOUD_PROJECT=[\s\S]+?)```/.exec(readme) ?? []
+  assert.equal(readConfig(parseEnv(file)).store.kind, 'firestore')
 })
