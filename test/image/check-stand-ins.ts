@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import { chownSync, globSync } from 'node:fs'
 import { join } from 'node:path'
 import { z } from 'zod'
@@ -49,7 +50,7 @@ export async function checkOnStandIns(image: Image, state: string): Promise<stri
   await worker.url()
 
   const key = await publisher.submit({ id: 'image', prompt: 'Bridges carry people over water, in all weathers.' })
-  await worker.logged(/^job succeeded/)
+  await Promise.race([worker.logged(/^job succeeded/), rejectOn(signal)])
   await using results = await createResultReader({ store: `sqlite:${file}` })
   const status = (await results.read(key))?.status
   if (status !== 'succeeded') throw new Error(`the record is ${status}, not succeeded`)
@@ -58,4 +59,9 @@ export async function checkOnStandIns(image: Image, state: string): Promise<stri
   const answers = calls.map((call) => call.status).join(', ')
   if (answers !== '204') throw new Error(`the push was answered with ${answers}, not 204`)
   return 'a verified push: 204, the record is settled; SIGTERM: ended with 0'
+}
+
+async function rejectOn(signal: AbortSignal): Promise<never> {
+  await once(signal, 'abort')
+  throw new Error(`no job succeeded within ${GIVE_UP_AFTER_MS / 1_000} s`)
 }

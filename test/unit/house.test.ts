@@ -36,6 +36,8 @@ const planted: Readonly<Record<string, readonly [string, string]>> = {
   'cli/demo/to-local.ts': ["import '../../local/part.ts'", 'noRestrictedImports'],
   'local/to-identity.ts': ["import '../shared/identity/part.ts'", 'noRestrictedImports'],
   'local/entra/to-worker.ts': ["import '../../worker/part.ts'", 'noRestrictedImports'],
+  'deploy/to-shared.ts': ["import '../shared/store/port.ts'", 'noRestrictedImports'],
+  'deploy/to-worker.ts': ["import '../worker/part.ts'", 'noRestrictedImports'],
   'worker/one.ts': ["import { two } from './two.ts'\nexport const one = () => two", 'noImportCycles'],
   'worker/two.ts': ["import { one } from './one.ts'\nexport const two = () => one", 'noImportCycles'],
   'worker/any.ts': ['export const anything = (value: any) => value', 'noExplicitAny'],
