@@ -1,6 +1,6 @@
 import { Command } from 'commander'
-import type { Environment } from '../shared/config.ts'
 import { isSettled } from '../shared/job/record.ts'
+import type { Environment } from '../shared/settings-problems.ts'
 import { createJobReader } from '../shared/store/job-reader.ts'
 import { addStoreOptions, type StoreOptions, withStores } from './with-stores.ts'
 import { writeResults, writeResultsFile } from './write-results.ts'

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
-import type { Environment } from '../shared/config.ts'
 import { jobKey } from '../shared/job/job.ts'
 import { isSettled, type JobRecord } from '../shared/job/record.ts'
+import type { Environment } from '../shared/settings-problems.ts'
 import { sha256 } from '../shared/sha256.ts'
 import { createJobReader } from '../shared/store/job-reader.ts'
 import { addStoreOptions, type StoreOptions, withStores } from './with-stores.ts'

@@ -1,9 +1,9 @@
 import { open } from 'node:fs/promises'
 import { createInterface } from 'node:readline'
 import { Command } from 'commander'
-import type { Environment } from '../shared/config.ts'
 import { parseJob } from '../shared/job/parse-job.ts'
 import type { JobQueue, Message } from '../shared/queue/job-queue.ts'
+import type { Environment } from '../shared/settings-problems.ts'
 import { sha256 } from '../shared/sha256.ts'
 import { addStoreOptions, type StoreOptions, withStores } from './with-stores.ts'
 

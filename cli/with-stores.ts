@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
-import { type Environment, readStoresConfig, SETTINGS_FILE, withSettingsFile } from '../shared/config.ts'
+import { readStoresConfig, SETTINGS_FILE, withSettingsFile } from '../shared/config.ts'
 import { emulatorsIn, openStores, type Stores } from '../shared/open-stores.ts'
+import type { Environment } from '../shared/settings-problems.ts'
 
 export interface StoreOptions {
   readonly store?: string

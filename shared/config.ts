@@ -2,19 +2,11 @@ import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import type { z } from 'zod'
 import type { RetryPolicy } from './job/failures.ts'
-import { type Deployment, isLoopback, settings } from './settings.ts'
+import { type Deployment, settings } from './settings.ts'
+import { type Environment, projectProblems, relationProblems, secretProblems } from './settings-problems.ts'
 
 /** Read from the working directory when it is there; the environment wins over it. */
 export const SETTINGS_FILE = 'promptbridge.env'
-
-/** Secrets that other tools set. They are never read; one in reach is refused, so that none lies around unneeded. */
-const SECRETS = [
-  'AZURE_OPENAI_API_KEY',
-  'AZURE_OPENAI_KEY',
-  'OPENAI_API_KEY',
-  'OPENAI_ADMIN_KEY',
-  'AZURE_CLIENT_SECRET',
-]
 
 const DAY_MS = 86_400_000
 
@@ -67,8 +59,6 @@ export class ConfigError extends Error {
   }
 }
 
-export type Environment = Readonly<Record<string, string | undefined>>
-
 /** Adds the settings file, where there is one, to an environment. Throws ConfigError where it cannot be read. */
 export function withSettingsFile(environment: Environment, path: string): Environment {
   try {
@@ -84,12 +74,9 @@ export function readConfig(environment: Environment): Config {
   const given = withoutBlanks(environment)
   const parsed = settings.safeParse(given)
   const problems = [
-    ...secretsIn(given),
+    ...secretProblems(given),
     ...(parsed.error?.issues ?? []).map((issue) => sayIssue(issue, given)),
-    ...pushProblems(given),
-    ...deploymentProblems(given),
-    ...timeoutProblems(given),
-    ...projectProblems(given),
+    ...relationProblems(given),
   ]
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
   return toConfig(parsed.data)
@@ -120,46 +107,6 @@ export function readStoresConfig(environment: Environment): StoresConfig {
 function sayIssue({ path, message }: z.core.$ZodIssue, given: Environment): string {
   const name = path.join('.')
   return given[name] === undefined ? `${name} is missing` : `${name}: ${message}`
-}
-
-function secretsIn(given: Environment): string[] {
-  return SECRETS.filter((name) => given[name] !== undefined).map(
-    (name) => `${name} is set: no key is needed or read here, access is by federated identity. Unset it.`,
-  )
-}
-
-function pushProblems(given: Environment): string[] {
-  if (given['PUSH_AUTH'] === 'off') {
-    if (isLoopback(given['HOST'] ?? '0.0.0.0')) return []
-    return ['PUSH_AUTH can be off only where HOST is 127.0.0.1: anyone who reaches the worker could spend your quota']
-  }
-  return ['PUSH_AUDIENCE', 'PUSH_SERVICE_ACCOUNT']
-    .filter((name) => given[name] === undefined)
-    .map((name) => `${name} is missing: every push is checked against it`)
-}
-
-function deploymentProblems(given: Environment): string[] {
-  const single = ['AZURE_OPENAI_ENDPOINT', 'AZURE_OPENAI_DEPLOYMENT']
-  if (given['DEPLOYMENTS'] === undefined) {
-    return single
-      .filter((name) => given[name] === undefined)
-      .map((name) => `${name} is missing (or give several in DEPLOYMENTS)`)
-  }
-  const both = single.filter((name) => given[name] !== undefined)
-  return both.map((name) => `${name} stands beside DEPLOYMENTS: give one or the other`)
-}
-
-function timeoutProblems(given: Environment): string[] {
-  const { MODEL_TIMEOUT_SECONDS, ACK_DEADLINE_SECONDS } = settings.shape
-  const model = MODEL_TIMEOUT_SECONDS.safeParse(given['MODEL_TIMEOUT_SECONDS'])
-  const ack = ACK_DEADLINE_SECONDS.safeParse(given['ACK_DEADLINE_SECONDS'])
-  if (!model.success || !ack.success || model.data <= ack.data) return []
-  return ['MODEL_TIMEOUT_SECONDS is longer than ACK_DEADLINE_SECONDS: the answer would come when nobody waits for it']
-}
-
-function projectProblems(given: Environment): string[] {
-  if (given['GOOGLE_CLOUD_PROJECT'] !== undefined || (given['STORE'] ?? 'firestore') !== 'firestore') return []
-  return ['GOOGLE_CLOUD_PROJECT is missing: Firestore and Pub/Sub belong to a project']
 }
 
 function toConfig(given: z.infer<typeof settings>): Config {
