@@ -77,6 +77,7 @@ export async function whenFree<T>(work: () => T, giveUpAfterMs = GIVE_UP_AFTER_M
   })
 }
 
-function isBusy(error: unknown): boolean {
+/** Whether another process held the lock. */
+export function isBusy(error: unknown): boolean {
   return error instanceof Error && 'errcode' in error && (Number(error.errcode) & 0xff) === SQLITE_BUSY
 }

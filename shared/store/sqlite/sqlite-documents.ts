@@ -1,8 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
 import { isSettled, type JobRecord, jobRecord } from '../../job/record.ts'
-import { whenFree } from '../../sqlite.ts'
+import { inTransaction, whenFree } from '../../sqlite.ts'
 import type { RecordDocuments, Write } from '../record-documents.ts'
+import { groupCommits } from './group-commits.ts'
 import { openTables } from './open-tables.ts'
 import { translated } from './translated.ts'
 
@@ -59,12 +60,13 @@ function recordTable(db: DatabaseSync, now: () => number): Omit<RecordDocuments,
   const read = db.prepare('SELECT record, revision, updatedAt FROM promptJobs WHERE key = ?')
   const count = db.prepare('SELECT status, COUNT(*) AS n FROM promptJobs WHERE batch = ? GROUP BY status')
   const list = db.prepare('SELECT record FROM promptJobs WHERE batch = ? ORDER BY key')
+  const write = groupCommits<Write>((work) => inTransaction(db, work))
 
   return {
-    create: (record) => translated(() => whenFree(() => written(create.run(columns(record, now())).changes, 1))),
+    create: (record) => translated(() => write(() => written(create.run(columns(record, now())).changes, 1))),
     replace: (record, revision) =>
       translated(() =>
-        whenFree(() => written(replace.run({ ...columns(record, now()), revision }).changes, Number(revision) + 1)),
+        write(() => written(replace.run({ ...columns(record, now()), revision }).changes, Number(revision) + 1)),
       ),
     read: (key) =>
       translated(() =>

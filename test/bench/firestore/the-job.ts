@@ -1,0 +1,8 @@
+/** The emulator makes a project for whoever names one. */
+export const PROJECT = 'bench'
+
+/** An answer of about a thousand bytes, as a summary has. */
+export const ANSWER = JSON.stringify({
+  choices: [{ index: 0, finish_reason: 'stop', message: { role: 'assistant', content: 'A summary. '.repeat(80) } }],
+  usage: { prompt_tokens: 11, completion_tokens: 7 },
+})

@@ -1,0 +1,6 @@
+/** Loaded before a server's own modules: tells what the process has used whenever its parent asks. */
+process.on('message', () => {
+  const { user, system } = process.cpuUsage()
+  process.send?.({ cpuMs: (user + system) / 1_000, peakMiB: process.resourceUsage().maxRSS / 1_024 })
+})
+process.once('disconnect', () => process.exit())

@@ -1,0 +1,44 @@
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { z } from 'zod'
+import { type ChildOptions, startChild } from '../harness/child.ts'
+
+/** A server in a process of its own. */
+export interface ServerProcess extends AsyncDisposable {
+  readonly url: string
+  /** What the process has used since it began. */
+  usage(): Promise<z.infer<typeof usage>>
+}
+
+const REPORT_CPU = join(import.meta.dirname, 'report-cpu.ts')
+
+const START_TIMEOUT_MS = 30_000
+
+const usage = z.object({ cpuMs: z.number(), peakMiB: z.number() })
+const listening = z.object({ address: z.object({ port: z.number() }) })
+
+/** Starts a module that prints a line of JSON with its address when it listens, as the worker's log does. */
+export async function startServer(module: string, options: ChildOptions): Promise<ServerProcess> {
+  await using started = new AsyncDisposableStack()
+  const child = started.use(startChild(module, { ...options, imports: [REPORT_CPU], readsOutput: true }))
+  const { port } = await readAddress(child.output)
+  const cleanups = started.move()
+  return {
+    url: `http://127.0.0.1:${port}`,
+    usage: () => child.ask({}, usage),
+    [Symbol.asyncDispose]: () => cleanups.disposeAsync(),
+  }
+}
+
+async function readAddress(output: NodeJS.ReadableStream | null): Promise<{ port: number }> {
+  if (output === null) throw new Error('the output of a server is read')
+  const lines = createInterface({ input: output, signal: AbortSignal.timeout(START_TIMEOUT_MS) })
+  for await (const line of lines) {
+    const { data } = listening.safeParse(JSON.parse(line))
+    if (data === undefined) continue
+    // What else it logs has to be taken from the pipe, or the process would stop.
+    output.resume()
+    return data.address
+  }
+  throw new Error('a server ended, or took half a minute, before it said where it listens')
+}
