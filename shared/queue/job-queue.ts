@@ -15,8 +15,9 @@ export interface JobQueue {
   /**
    * Publishes many messages and resolves with their ids, in the same order, once all are durable.
    *
-   * Rejects with QueueError as publish does. `refused`: none was published. `unavailable`: some may have been, and
-   * publishing all of them again makes duplicates, as it would with a single message whose reply was lost.
+   * Rejects with QueueError as publish does. A message beyond the known limits is `refused` before any is published.
+   * Else some may have been, and publishing all of them again makes duplicates, as it would with a single message whose
+   * reply was lost.
    */
   publishAll(topic: string, messages: readonly Message[]): Promise<string[]>
   close(): Promise<void>

@@ -1,4 +1,5 @@
 import { type PublishOptions, PubSub, type Topic } from '@google-cloud/pubsub'
+import { CHANNEL_OPTIONS } from '../../channel-options.ts'
 import { withoutCredentials } from '../../without-credentials.ts'
 import { type JobQueue, type Message, QueueError } from '../job-queue.ts'
 import { checkLimits } from '../message-limits.ts'
@@ -33,9 +34,9 @@ export interface PubSubOptions {
 
 /** Google's client, as its publishers and subscribers here use it. */
 export function createPubSub({ project, emulator }: PubSubOptions): PubSub {
-  if (emulator === undefined) return new PubSub({ projectId: project })
-  const auth = withoutCredentials(project)
-  return new PubSub({ projectId: project, apiEndpoint: emulator, emulatorMode: true, auth })
+  const options = { projectId: project, ...CHANNEL_OPTIONS }
+  if (emulator === undefined) return new PubSub(options)
+  return new PubSub({ ...options, apiEndpoint: emulator, emulatorMode: true, auth: withoutCredentials(project) })
 }
 
 /** Publishes to Google Pub/Sub, many messages a call. */
