@@ -1,5 +1,6 @@
 import { grpc } from 'google-gax'
 import { z } from 'zod'
+import { CHANNEL_OPTIONS } from '../../channel-options.ts'
 import { withoutCredentials } from '../../without-credentials.ts'
 import { StoreError } from '../job-store.ts'
 import type { SendFlush, WriteAnswer } from './coalesce-writes.ts'
@@ -8,8 +9,11 @@ import { fields } from './values.ts'
 
 const TIMEOUT_MS = 5_000
 
-/** The client tries a failed call again for a minute by itself: whoever waits for the answer decides that. */
-const ONCE = { timeout: TIMEOUT_MS, retry: null } as const
+/**
+ * The client tries a failed write again for a minute by itself, and a read, which is a stream, three times: whoever waits
+ * for the answer decides that.
+ */
+const ONCE = { timeout: TIMEOUT_MS, retry: null, retryRequestOptions: { retries: 0, noResponseRetries: 0 } }
 
 /** Firestore's calls, as far as we need them: each is sent once, has five seconds, and rejects with StoreError. */
 export interface Database {
@@ -33,7 +37,8 @@ export interface DatabaseOptions {
 }
 
 export function openDatabase({ project, emulator }: DatabaseOptions): Database {
-  const client = new FirestoreClient(emulator === undefined ? { projectId: project } : emulated(project, emulator))
+  const where = emulator === undefined ? {} : emulated(project, emulator)
+  const client = new FirestoreClient({ projectId: project, ...CHANNEL_OPTIONS, ...where })
   const headers = emulator === undefined ? {} : { otherArgs: { headers: { authorization: 'Bearer owner' } } }
   const options = { ...ONCE, ...headers }
   const database = `projects/${project}/databases/(default)`
@@ -90,7 +95,7 @@ function emulated(project: string, emulator: string) {
   const { hostname, port } = new URL(`http://${emulator}`)
   const auth = withoutCredentials(project)
   const sslCreds = grpc.credentials.createInsecure()
-  return { projectId: project, servicePath: hostname, port: Number(port), sslCreds, auth }
+  return { servicePath: hostname, port: Number(port), sslCreds, auth }
 }
 
 /** Equality alone: any number of such filters needs no composite index. */
