@@ -3,7 +3,9 @@ import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { missingForEmulators, startEmulator } from '../../cli/emulators.ts'
 import { type Database, openDatabase } from '../../shared/store/firestore/database.ts'
+import { createFirestoreBatches } from '../../shared/store/firestore/firestore-batches.ts'
 import { createFirestoreDocuments } from '../../shared/store/firestore/firestore-documents.ts'
+import { batchStoreContract } from './batch-store-contract.ts'
 import { jobStoreContract } from './job-store-contract.ts'
 
 const missing = missingForEmulators()
@@ -30,5 +32,10 @@ if (missing !== undefined) {
         await Promise.all(opened.splice(0).map((each) => each.close()))
       },
     }
+  })
+
+  batchStoreContract('Firestore', async () => {
+    const database = openDatabase({ project: `p-${randomUUID()}`, emulator: emulator.address })
+    return { batches: createFirestoreBatches(database), close: () => database.close() }
   })
 }
