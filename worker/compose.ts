@@ -74,7 +74,8 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
 async function openStoresOf({ store }: Config, surroundings: Surroundings): Promise<Stores> {
   try {
     return await openStores(store, surroundings)
-  } catch {
+  } catch (error) {
+    if (store.kind !== 'sqlite') throw error
     const problem = 'the database file cannot be opened. Does its folder exist, and may this process write there?'
     throw new ConfigError([`STORE: ${problem}`])
   }
