@@ -56,8 +56,10 @@ describe('a record', () => {
 
 describe('whatever a map holds', () => {
   const text = fc.string({ unit: 'binary' })
+  /** Firestore keeps the other names for itself; the parser of jobs lets none of them in. */
+  const name = text.filter((name) => name !== '' && !/^__.*__$/s.test(name))
   const scalar = fc.oneof(text, fc.maxSafeInteger(), fc.boolean())
-  const mapOf = <T>(value: fc.Arbitrary<T>) => fc.dictionary(text, value, { maxKeys: 3, noNullPrototype: true })
+  const mapOf = <T>(value: fc.Arbitrary<T>) => fc.dictionary(name, value, { maxKeys: 3, noNullPrototype: true })
   const attempt = mapOf(fc.oneof(scalar, mapOf(scalar)))
   const plain = fc.oneof(scalar, mapOf(scalar), fc.array(fc.oneof(scalar, attempt), { maxLength: 3 }))
 
