@@ -1,9 +1,20 @@
-/** The two legs of federation: Google says who we are, Entra exchanges that for an Azure token. */
-export type TokenLeg = 'google_id_token' | 'entra_exchange'
+/**
+ * Who failed on the way to a token that Azure takes: Google says who we are, Entra exchanges that for an Azure token,
+ * Azure accepts it. Off Google Cloud the Azure CLI may stand in for the first two.
+ */
+export const tokenLegs = ['google_id_token', 'entra_exchange', 'azure_refused', 'azure_cli'] as const
+export type TokenLeg = (typeof tokenLegs)[number]
+
+/** The claims by which Entra knows a caller: a federated credential names all three. */
+export interface Presented {
+  readonly issuer: string
+  readonly subject: string
+  readonly audience: string
+}
 
 export interface TokenErrorDetails {
   readonly httpStatus?: number
-  /** Entra's OAuth error: `invalid_client`. */
+  /** The vendor's own code: Entra's OAuth error (`invalid_client`), or Azure's (`PermissionDenied`). */
   readonly code?: string
   /** Entra's own numbers, as in AADSTS700213. */
   readonly aadsts?: readonly number[]
@@ -11,6 +22,8 @@ export interface TokenErrorDetails {
   readonly correlationId?: string
   /** Milliseconds to wait, as the service asked. */
   readonly retryAfterMs?: number
+  /** What Entra was shown. */
+  readonly presented?: Presented
 }
 
 /** No token, and which leg failed. Its message holds no token and no assertion. */
