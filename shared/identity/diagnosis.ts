@@ -1,11 +1,13 @@
+import { explainEntra } from './explain-entra.ts'
+import { explainAzureCli, explainGoogle, explainRefusedToken } from './explain-legs.ts'
 import type { FederationSettings } from './federated-token.ts'
-import type { TokenError } from './token-error.ts'
+import type { TokenError, TokenErrorDetails, TokenLeg } from './token-error.ts'
 
 /**
  * What kind of trouble keeps a token away.
  *
  * - passing: it ends by itself
- * - spreading: a setting that was just made may take minutes to reach all of Entra; later it is configuration
+ * - spreading: a setting that was just made may take minutes to reach all of Entra or Azure; later it is configuration
  * - stale: the Google ID token is too old, or signed with a key that is gone; a fresh one may do
  * - configuration: somebody has to mend something
  */
@@ -17,8 +19,14 @@ export interface Diagnosis {
   readonly hint: string
 }
 
+const EXPLAIN: Readonly<Record<TokenLeg, (details: TokenErrorDetails, us: FederationSettings) => Diagnosis>> = {
+  google_id_token: explainGoogle,
+  entra_exchange: explainEntra,
+  azure_refused: explainRefusedToken,
+  azure_cli: explainAzureCli,
+}
+
 /** Says what a failure on the way to a token means, and what mends it. */
-export function diagnose({ leg, details }: Pick<TokenError, 'leg' | 'details'>, _us: FederationSettings): Diagnosis {
-  const isPassing = details.httpStatus === undefined || details.httpStatus === 429 || details.httpStatus >= 500
-  return { nature: isPassing ? 'passing' : 'configuration', hint: `see ${leg}` }
+export function diagnose({ leg, details }: Pick<TokenError, 'leg' | 'details'>, us: FederationSettings): Diagnosis {
+  return EXPLAIN[leg](details, us)
 }

@@ -1,0 +1,82 @@
+import type { Diagnosis } from './diagnosis.ts'
+import type { FederationSettings } from './federated-token.ts'
+import { gatherValues, isPassing } from './hint-values.ts'
+import type { TokenErrorDetails } from './token-error.ts'
+
+const configuration = (hint: string): Diagnosis => ({ nature: 'configuration', hint })
+const passing = (hint: string): Diagnosis => ({ nature: 'passing', hint })
+
+const TOKEN_CREATOR =
+  'roles/iam.serviceAccountOpenIdTokenCreator (roles/iam.serviceAccountTokenCreator contains it) on the service account'
+
+/** Azure OpenAI's code, sent with a 400: https://github.com/Azure-Samples/ai-rag-chat-evaluator/issues/94 */
+const OTHER_TENANT = 'Tenant provided in token does not match resource token'
+
+/** Explains why there is no Google ID token: of the metadata server, or of impersonation. */
+export function explainGoogle(details: TokenErrorDetails, us: FederationSettings): Diagnosis {
+  const { answer } = gatherValues(details, us)
+  const { httpStatus, code } = details
+  if (httpStatus === undefined) {
+    return passing(
+      "No ID token came from Google. On Google Cloud this ends by itself, for the metadata server is part of the machine. Elsewhere there is none: set TOKEN_SOURCE to impersonate:EMAIL of the worker's service account, or to azure-cli.",
+    )
+  }
+  if (isPassing(details)) return passing(`Google answered ${answer}. It ends by itself.`)
+  if (httpStatus === 404) {
+    return configuration(
+      'No such service account. On Google Cloud, attach one to the service (gcloud run services update SERVICE --service-account=EMAIL); with TOKEN_SOURCE=impersonate:EMAIL, correct the e-mail. Off Google Cloud, something else answers in place of the metadata server.',
+    )
+  }
+  if (httpStatus === 403) {
+    return configuration(
+      `Whoever runs this may not act as the service account. Give them the role ${TOKEN_CREATOR}, and enable iamcredentials.googleapis.com in its project. If you just did, allow 10 minutes.`,
+    )
+  }
+  if (httpStatus === 401 || code === 'invalid_grant') {
+    return configuration(
+      'Google does not know who runs this, or the login is over. Run gcloud auth application-default login.',
+    )
+  }
+  return configuration(
+    `Google answered ${answer} to the request for an ID token. Check TOKEN_SOURCE, GCE_METADATA_HOST, and AZURE_FEDERATED_AUDIENCE, for which the token was asked.`,
+  )
+}
+
+/** Explains why Azure does not take a token that Entra has just made. */
+export function explainRefusedToken(details: TokenErrorDetails, us: FederationSettings): Diagnosis {
+  const { client, tenant, scope, answer } = gatherValues(details, us)
+  if (details.code === 'PermissionDenied' || details.httpStatus === 403) {
+    return {
+      nature: 'spreading',
+      hint: `Give the app registration ${client} the role "Cognitive Services OpenAI User" on the Azure OpenAI resource. If you just did, allow 10 minutes.`,
+    }
+  }
+  if (details.code === OTHER_TENANT) {
+    return configuration(
+      `The token is of tenant ${tenant}, and the Azure OpenAI resource belongs to another. Set AZURE_TENANT_ID to the tenant of the resource's subscription, and AZURE_CLIENT_ID to an app registration in it.`,
+    )
+  }
+  if (isPassing(details)) {
+    return passing('Azure OpenAI could not be asked whether it takes the token. It ends by itself.')
+  }
+  return configuration(
+    `Azure OpenAI answered ${answer} to a fresh token of tenant ${tenant} for ${scope}. Set AZURE_TENANT_ID to the tenant of the resource's subscription, and AZURE_OPENAI_SCOPE (or AZURE_CLOUD) to the resource's cloud.`,
+  )
+}
+
+/** Explains why the Azure CLI gives no token. */
+export function explainAzureCli(details: TokenErrorDetails, us: FederationSettings): Diagnosis {
+  const { tenant, answer } = gatherValues(details, us)
+  if (details.code === 'not_installed') {
+    return configuration(
+      'The Azure CLI is not installed, or not in the PATH. Install it (https://aka.ms/azure-cli), then run az login, or choose another TOKEN_SOURCE.',
+    )
+  }
+  // No status is the rule here: az is a process of its own, and what it lacks is mostly a login.
+  if (details.httpStatus !== undefined && isPassing(details)) {
+    return passing(`Entra answered the Azure CLI ${answer}. It ends by itself.`)
+  }
+  return configuration(
+    `The Azure CLI gives no token. Run az login --tenant ${tenant} in the right cloud (az cloud show), and see whether az account get-access-token --tenant ${tenant} works; if az is not found, install it (https://aka.ms/azure-cli).`,
+  )
+}
