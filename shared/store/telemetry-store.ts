@@ -1,6 +1,11 @@
 import { z } from 'zod'
 import { tokenLegs } from '../identity/token-error.ts'
 
+/** No store keeps fractions; a time that was drawn at random has some. */
+const whole = z.number().transform(Math.round).pipe(z.int())
+/** Epoch milliseconds, up to the last second that a timestamp of Firestore can be. */
+const time = whole.pipe(z.number().min(0).max(253_402_300_799_000))
+
 /** One process of the worker, as Cloud Run names it where it runs there. */
 const instance = z.object({
   service: z.string().optional(),
@@ -25,50 +30,62 @@ export const tokenFailure = z.object({
   /** What mends it. */
   hint: z.string(),
   code: z.string().optional(),
-  aadsts: z.array(z.number()).optional(),
-  httpStatus: z.number().optional(),
+  aadsts: z.array(whole).optional(),
+  httpStatus: whole.optional(),
   correlationId: z.string().optional(),
   /** The claims that Entra was shown. */
   presented: z.object({ issuer: z.string(), subject: z.string(), audience: z.string() }).optional(),
   /** The deployment that Azure denies; absent where the token itself is the trouble. */
   deployment: z.string().optional(),
-  firstAt: z.number(),
-  lastAt: z.number(),
-  tries: z.number(),
+  firstAt: time,
+  /** The last try; what mended it counts as one, and stores see to that. */
+  lastAt: time,
+  tries: whole,
   /** Jobs that waited, or were put off, for want of a token. */
-  jobsHeld: z.number(),
+  jobsHeld: whole,
   /** How long the token that was held was good for at the last try, in milliseconds; 0 without one. */
-  tokenValidForMs: z.number(),
-  nextTryAt: z.number(),
-  resolvedAt: z.number().optional(),
-  expireAt: z.number(),
+  tokenValidForMs: whole,
+  nextTryAt: time,
+  resolvedAt: time.optional(),
+  expireAt: time,
 })
 export type TokenFailure = z.infer<typeof tokenFailure>
 
 /** The last sign of life of an instance. Times are epoch milliseconds. */
 export const workerInstance = z.object({
   instance,
-  startedAt: z.number(),
-  at: z.number(),
+  startedAt: time,
+  at: time,
   /** none: nobody asked yet. */
   token: z.enum(['none', 'good', 'failing']),
-  tokenValidForMs: z.number(),
+  tokenValidForMs: whole,
   models: z.array(z.string()),
-  inFlight: z.number(),
-  refusedPushes: z.number(),
+  inFlight: whole,
+  refusedPushes: whole,
   /** What became of the deliveries of the minute before, by outcome. */
-  lastMinute: z.record(z.string(), z.number()),
-  expireAt: z.number(),
+  lastMinute: z.record(z.string(), whole),
+  expireAt: time,
 })
 export type WorkerInstance = z.infer<typeof workerInstance>
 
-/** Where instances tell how they are. Every method rejects with StoreError when the store cannot be reached. */
+/** What a store found. */
+export interface Listing<T> {
+  readonly found: readonly T[]
+  /** How many more there are that are not of our form: they are no reason to hide the others. */
+  readonly unreadable: number
+}
+
+/**
+ * Where instances tell how they are. Every method rejects with StoreError: `unavailable` when the store cannot be
+ * reached, `refused` for what it can never keep.
+ */
 export interface TelemetryStore {
   /** Writes the document of an episode, whole, whatever stands there. */
   putTokenFailure(failure: TokenFailure): Promise<void>
+  /** Writes the document of an instance, whole, whatever stands there. */
   putInstance(worker: WorkerInstance): Promise<void>
   /** The episodes that had a try or were resolved since then, the latest first; at most `limit`. `since`: epoch milliseconds. */
-  tokenFailures(since: number, limit: number): Promise<readonly TokenFailure[]>
+  tokenFailures(since: number, limit: number): Promise<Listing<TokenFailure>>
   /** The instances that gave a sign since then, the latest first. `since`: epoch milliseconds. */
-  instances(since: number): Promise<readonly WorkerInstance[]>
+  instances(since: number): Promise<Listing<WorkerInstance>>
 }

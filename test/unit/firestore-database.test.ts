@@ -13,6 +13,7 @@ test('a database that is closed rejects every call at once', async () => {
     batchWrite: () => database.batchWrite([{ delete: `${database.root}/promptJobs/a` }]),
     get: () => database.get(`${database.root}/promptJobs/a`),
     newest: () => database.newest('promptJobs', 'createdAt'),
+    since: () => database.since('tokenFailures', 'lastAt', 0),
     query: () => database.query(database.root, 'promptJobs', { batch: 'nightly' }),
     count: () => database.count('promptJobs', { batch: 'nightly' }),
     'close again': () => database.close().then(() => database.get('again')),

@@ -10,12 +10,15 @@ import {
   aSucceededRecord,
   aWaitingRecord,
 } from '../support/job-builders.ts'
+import { aTokenFailure, aWorkerInstance } from '../support/telemetry-builders.ts'
 
 /** What our queries compare or sort by. Every other index would cost each write something, and answer nothing. */
 const QUERIED: Readonly<Record<string, readonly string[]>> = {
   promptJobs: ['batch', 'status'],
   parts: ['owner'],
   promptBatches: ['createdAt'],
+  tokenFailures: ['lastAt'],
+  workerInstances: ['at'],
 }
 
 const FIELDS: Readonly<Record<string, readonly string[]>> = {
@@ -28,6 +31,8 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   ],
   parts: ['owner', 'n', 'text', 'expireAt'],
   promptBatches: ['name', 'createdAt', 'total', 'completedAt'],
+  tokenFailures: Object.keys(aTokenFailure()),
+  workerInstances: Object.keys(aWorkerInstance()),
 }
 
 const { indexes, fieldOverrides } = z

@@ -13,6 +13,7 @@ import {
   aWaitingRecord,
   START,
 } from '../support/job-builders.ts'
+import { aTokenFailure, aWorkerInstance } from '../support/telemetry-builders.ts'
 
 /** As Firestore sends it back: 64-bit integers as text, and without what is empty. */
 function overTheWire(value: unknown): unknown {
@@ -52,6 +53,27 @@ describe('a record', () => {
     const [attempt] = toFields(aRunningRecord())['attempts']?.arrayValue?.values ?? []
     assert.deepEqual(attempt?.mapValue?.fields?.['startedAt'], { timestampValue: fromEpochMs(START) })
   })
+})
+
+describe('telemetry', () => {
+  test('of a failure comes back as it was written, its list of numbers too', () => {
+    assert.deepEqual(readBack(aTokenFailure()), aTokenFailure())
+  })
+
+  test('of an instance comes back as it was written, its counts by outcome too', () => {
+    assert.deepEqual(readBack(aWorkerInstance()), aWorkerInstance())
+  })
+
+  for (const [what, document, times] of [
+    ['a failure', aTokenFailure(), ['expireAt', 'firstAt', 'lastAt', 'nextTryAt', 'resolvedAt']],
+    ['an instance', aWorkerInstance(), ['at', 'expireAt', 'startedAt']],
+  ] as const) {
+    test(`of ${what} keeps its times as timestamps, and no other number`, () => {
+      const written = Object.entries(toFields(document))
+      const kept = written.filter(([, { timestampValue }]) => timestampValue !== undefined).map(([name]) => name)
+      assert.deepEqual(kept.toSorted(), times)
+    })
+  }
 })
 
 describe('whatever a map holds', () => {

@@ -4,7 +4,7 @@ import { CHANNEL_OPTIONS } from '../../channel-options.ts'
 import { withoutCredentials } from '../../without-credentials.ts'
 import { StoreError } from '../job-store.ts'
 import type { SendFlush, WriteAnswer } from './coalesce-writes.ts'
-import { type DocumentWrite, FirestoreClient, STATUS, timestamp, toRevision } from './protocol.ts'
+import { type DocumentWrite, FirestoreClient, fromEpochMs, STATUS, timestamp, toRevision } from './protocol.ts'
 import { fields } from './values.ts'
 
 const TIMEOUT_MS = 5_000
@@ -23,6 +23,11 @@ export interface Database {
   get(name: string): Promise<unknown>
   /** The fields of the document in which this field is the largest. */
   newest(collection: string, field: string): Promise<unknown>
+  /**
+   * The fields of the documents in which the time of this field is `since` or later, the latest first; undefined for a
+   * document that holds a kind of value that we never write. `since`: epoch milliseconds.
+   */
+  since(collection: string, field: string, since: number, limit?: number): Promise<readonly unknown[]>
   /** The fields of the documents of a collection in which all of these fields have these values. */
   query(parent: string, collection: string, equal: Readonly<Record<string, string>>): Promise<readonly unknown[]>
   count(collection: string, equal: Readonly<Record<string, string>>): Promise<number>
@@ -76,6 +81,15 @@ export function openDatabase({ project, emulator }: DatabaseOptions): Database {
       const [answer] = await collect(client.runQuery({ parent: root, structuredQuery }, call()))
       return queryAnswer.parse(answer).document?.fields
     },
+    async since(collection, field, since, limit) {
+      const most = limit === undefined ? {} : { limit: { value: limit } }
+      const structuredQuery = { ...selectSince(collection, field, since), ...most }
+      const answers = await collect(client.runQuery({ parent: root, structuredQuery }, call()))
+      return answers.flatMap((answer) => {
+        const { document } = foreignAnswer.parse(answer)
+        return document ? [fields.safeParse(document.fields).data] : []
+      })
+    },
     async count(collection, equal) {
       const structuredAggregationQuery = {
         structuredQuery: select(collection, equal),
@@ -106,8 +120,21 @@ function select(collection: string, equal: Readonly<Record<string, string>>) {
   return { from: [{ collectionId: collection }], where: { compositeFilter: { op: 'AND' as const, filters } } }
 }
 
+/** A range and an order on one field need no composite index either. */
+function selectSince(collection: string, fieldPath: string, since: number) {
+  const field = { fieldPath }
+  const value = { timestampValue: fromEpochMs(since) }
+  return {
+    from: [{ collectionId: collection }],
+    where: { fieldFilter: { field, op: 'GREATER_THAN_OR_EQUAL' as const, value } },
+    orderBy: [{ field, direction: 'DESCENDING' as const }],
+  }
+}
+
 /** An answer without a document ends the stream. */
 const queryAnswer = z.object({ document: z.object({ fields }).nullish() })
+/** The same, of documents that each stand for themselves. */
+const foreignAnswer = z.object({ document: z.object({ fields: z.unknown() }).nullish() })
 
 const countAnswer = z.object({
   result: z.object({ aggregateFields: z.object({ n: z.object({ integerValue: z.coerce.number().int() }) }) }),

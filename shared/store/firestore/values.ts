@@ -2,10 +2,13 @@ import { z } from 'zod'
 import { fromEpochMs, timestamp, toEpochMs, type Value } from './protocol.ts'
 
 type Plain = string | number | boolean | readonly Plain[] | PlainMap
-type PlainMap = { readonly [name: string]: Plain | undefined }
+export type PlainMap = { readonly [name: string]: Plain | undefined }
 
 /** Fields that hold epoch milliseconds with us, and a timestamp in Firestore: its TTL policies read nothing else. */
-const TIMES = new Set(['createdAt', 'startedAt', 'endedAt', 'settledAt', 'completedAt', 'expireAt'])
+const TIMES = new Set([
+  ...['createdAt', 'startedAt', 'endedAt', 'settledAt', 'completedAt', 'expireAt'],
+  ...['at', 'firstAt', 'lastAt', 'nextTryAt', 'resolvedAt'],
+])
 
 /** Writes an object in Firestore's own form. A field that is undefined is left out; numbers are integers. */
 export function toFields(map: PlainMap): Record<string, Value> {
