@@ -1,18 +1,23 @@
 import type { Hono } from 'hono'
 import { type Config, ConfigError } from '../shared/config.ts'
 import { createAccessTokenSource } from '../shared/identity/access-token-source.ts'
+import { diagnose } from '../shared/identity/diagnosis.ts'
+import { createFailureTelemetry } from '../shared/identity/failure-telemetry.ts'
 import { fetchFederatedToken } from '../shared/identity/federated-token.ts'
 import type { Log } from '../shared/log.ts'
 import { openStores, type StoreSurroundings, type Stores } from '../shared/open-stores.ts'
 import { createJobStore } from '../shared/store/claiming-job-store.ts'
+import type { Instance } from '../shared/store/telemetry-store.ts'
 import { deadLetterMessage } from './dead-letter.ts'
 import { createDrain, type Drain } from './drain.ts'
+import { createHeartbeat } from './heartbeat.ts'
 import { createAzureOpenAI } from './model/azure-openai.ts'
-import { createThrottleGates } from './model/throttle-gates.ts'
+import { createDeploymentGates } from './model/deployment-gates.ts'
 import type { JobProcessing } from './process-job.ts'
 import { createPushAuthenticator } from './receive/authenticate.ts'
 import { createReceiver } from './receive-push.ts'
 import { createServer } from './server.ts'
+import { asTokenError } from './token-failure.ts'
 
 /** What a worker takes from the process it runs in. */
 export interface Surroundings extends StoreSurroundings {
@@ -21,6 +26,8 @@ export interface Surroundings extends StoreSurroundings {
   readonly random: () => number
   /** Makes the nonce that names one claim. */
   readonly newOwner: () => string
+  /** As its telemetry names this process. */
+  readonly instance: Instance
   /** Whether Cloud Run stands before this process. */
   readonly onCloudRun: boolean
 }
@@ -37,17 +44,30 @@ export interface Worker {
 
 /** Builds a worker from its settings. Rejects with ConfigError where the store cannot be opened. */
 export async function composeWorker(config: Config, surroundings: Surroundings): Promise<Worker> {
-  const { log, now, random, newOwner, onCloudRun } = surroundings
+  const { log, now, random, newOwner, instance, onCloudRun } = surroundings
   const stores = await openStoresOf(config, surroundings)
-  const { documents, queue } = stores
+  const { documents, queue, telemetry: store } = stores
   const drain = createDrain()
+  const telemetry = createFailureTelemetry({ store, instance, ttlMs: config.resultTtlMs, now, newId: newOwner, log })
+  const tokens = createAccessTokenSource({
+    fetchToken: () => fetchFederatedToken(config.federation, now),
+    diagnose: (error) => diagnose(error, config.federation),
+    now,
+    random,
+    watch: telemetry,
+  })
+  const gates = createDeploymentGates(now, random, {
+    denied: (deployment, failure, nextTryAt) =>
+      telemetry.denied(deployment, asTokenError(failure), nextTryAt, tokens.status().validForMs),
+    letIn: telemetry.letIn,
+  })
   const processing: JobProcessing = {
     store: createJobStore(documents, config.resultTtlMs),
     deadLetter: async (message, cause) => {
       await queue.publish(config.deadLetterTopic, deadLetterMessage(message, cause))
     },
-    tokens: createAccessTokenSource(() => fetchFederatedToken(config.federation, now), now),
-    gates: createThrottleGates(now, random),
+    tokens,
+    gates,
     provider: createAzureOpenAI(config.apiVersion),
     deployments: config.deployments,
     maxOutputTokens: config.maxOutputTokens,
@@ -60,9 +80,19 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
   }
   const { ackDeadlineMs, maxInFlight, pushAuth, pushCertsUrl: certsUrl, project } = config
   const receiver = createReceiver({ processing, ackDeadlineMs, maxInFlight })
+  const heartbeat = createHeartbeat({
+    store,
+    instance,
+    models: config.deployments.map(({ model }) => model),
+    tokens,
+    inFlight: () => receiver.inFlight(),
+    flush: () => telemetry.flush(),
+    now,
+    log,
+  })
   const authenticate = createPushAuthenticator({ pushAuth, certsUrl, onCloudRun, now })
   const checkStore = () => documents.read('any')
-  const { fetch } = createServer({ authenticate, receiver, drain, checkStore, project, log, now })
+  const { fetch } = createServer({ authenticate, receiver, drain, heartbeat, checkStore, project, log, now })
   return {
     fetch,
     drain,

@@ -1,3 +1,4 @@
+import type { WaitUntil } from '../shared/identity/access-token-source.ts'
 import type { Job } from '../shared/job/job.ts'
 import type { Message } from '../shared/queue/job-queue.ts'
 
@@ -8,4 +9,6 @@ export interface DeliveredJob {
   readonly message: Message
   /** When the push ends, in epoch milliseconds. */
   readonly deadline: number
+  /** Takes what this push is to carry beside its job. */
+  readonly waitUntil: WaitUntil
 }

@@ -4,6 +4,8 @@ import type { Server } from 'node:http'
 import { readConfig, SETTINGS_FILE, withSettingsFile } from '../shared/config.ts'
 import { createLog, type Log } from '../shared/log.ts'
 import { emulatorsIn } from '../shared/open-stores.ts'
+import type { Environment } from '../shared/settings-problems.ts'
+import type { Instance } from '../shared/store/telemetry-store.ts'
 import { composeWorker, type Worker } from './compose.ts'
 import { listen } from './listen.ts'
 
@@ -15,21 +17,32 @@ async function start(): Promise<void> {
   const environment = withSettingsFile(process.env, SETTINGS_FILE)
   const config = readConfig(environment)
   const log = createLog(config.logLevel)
+  const instance = instanceIn(environment)
   const worker = await composeWorker(config, {
     log,
     now: Date.now,
     random: Math.random,
     newOwner: randomUUID,
+    instance,
     emulators: emulatorsIn(environment),
     onCloudRun: environment['K_SERVICE'] !== undefined,
   })
   const server = await listen(worker, config)
   // Heard from here on: whoever reads the line may answer it with a signal.
   const told = toldToEnd()
-  log.info({ address: server.address() }, 'the worker listens for pushes')
+  log.info({ address: server.address(), instance }, 'the worker listens for pushes')
   const cause = await told
   log.info({ cause }, 'the worker ends: nothing new is admitted, running jobs are finished or given back')
   await stop(server, worker, log)
+}
+
+/** Cloud Run names service and revision; the id is this process's own. */
+function instanceIn({ K_SERVICE, K_REVISION }: Environment): Instance {
+  return {
+    id: randomUUID(),
+    ...(K_SERVICE !== undefined && { service: K_SERVICE }),
+    ...(K_REVISION !== undefined && { revision: K_REVISION }),
+  }
 }
 
 /** By a signal, or by the end of the command that started this process. */

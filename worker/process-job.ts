@@ -33,7 +33,7 @@ export async function processJob(processing: JobProcessing, delivered: Delivered
   const facts: Facts = { jobKey: job.key, jobId: job.id, batch: job.batch, run: job.run }
   const plan = planJob(processing, job)
   if (plan.kind === 'ask') {
-    const failure = await admit(processing, plan.deployment.deployment, delivered.deadline)
+    const failure = await admit(processing, plan.deployment, delivered)
     if (failure !== undefined) return { done: false, failure, facts }
   }
   try {
@@ -99,9 +99,9 @@ async function askAndSettle(
   endsAt: number,
   facts: Facts,
 ): Promise<Outcome> {
-  const { job } = delivered
+  const { job, waitUntil } = delivered
   const clientRequestId = `${job.key}.${job.run}.${attemptNumber(held)}`
-  const reply = await ask(processing, { job, deployment, clientRequestId }, endsAt)
+  const reply = await ask(processing, { job, deployment, clientRequestId }, { endsAt, waitUntil })
   const told = { ...facts, ...tellReply(reply, deployment) }
   if (reply.ok) return settle(processing, delivered, held, succeededWith(reply, deployment), told)
 

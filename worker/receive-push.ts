@@ -1,3 +1,4 @@
+import type { WaitUntil } from '../shared/identity/access-token-source.ts'
 import { parseJob } from '../shared/job/parse-job.ts'
 import { sha256 } from '../shared/sha256.ts'
 import type { DeliveredJob } from './delivered-job.ts'
@@ -13,8 +14,10 @@ export interface Receiving {
 }
 
 export interface Receiver {
-  /** Brings one delivery to its end. Rejects only for a fault of our own. */
-  receive(read: ReadDelivery): Promise<Outcome>
+  /** Brings one delivery to its end; `waitUntil` takes what its answer is to wait for. Rejects only for a fault of our own. */
+  receive(read: ReadDelivery, waitUntil: WaitUntil): Promise<Outcome>
+  /** How many jobs are under way. */
+  inFlight(): number
   /** Resolves when nothing is under way. */
   idle(): Promise<void>
 }
@@ -39,13 +42,15 @@ export function createReceiver({ processing, ackDeadlineMs, maxInFlight }: Recei
   }
 
   return {
-    async receive(read) {
+    async receive(read, waitUntil) {
       const { data, attributes, arrivedAt } = read.delivery
       const message = { data, attributes }
       const parsed = read.ok ? parseJob(data, attributes, sha256) : read
       if (!parsed.ok) return poison(processing, message, parsed.problem)
-      return run({ job: parsed.job, message, deadline: arrivedAt + USABLE_SHARE * ackDeadlineMs })
+      const deadline = arrivedAt + USABLE_SHARE * ackDeadlineMs
+      return run({ job: parsed.job, message, deadline, waitUntil })
     },
+    inFlight: () => underWay.size,
     async idle() {
       while (underWay.size > 0) await Promise.allSettled(underWay.values())
     },
@@ -67,7 +72,7 @@ async function poison(
   }
 }
 
-function full({ job: { key, id, batch, run } }: DeliveredJob): Outcome {
+function full({ job: { key, id, batch, run } }: Pick<DeliveredJob, 'job'>): Outcome {
   const failure = { kind: 'busy', message: 'this instance has MAX_IN_FLIGHT jobs under way' } as const
   return { done: false, failure, facts: { jobKey: key, jobId: id, batch, run } }
 }

@@ -1,7 +1,9 @@
 import { type Context, Hono } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { type Log, traceFields } from '../shared/log.ts'
+import { carryWork } from './carried-work.ts'
 import type { Drain } from './drain.ts'
+import type { Heartbeat } from './heartbeat.ts'
 import type { Outcome } from './outcome.ts'
 import type { PushAuthenticator } from './receive/authenticate.ts'
 import type { Delivery } from './receive/delivery.ts'
@@ -12,6 +14,7 @@ export interface ServerParts {
   readonly authenticate: PushAuthenticator
   readonly receiver: Receiver
   readonly drain: Drain
+  readonly heartbeat: Heartbeat
   /** Rejects where the records cannot be read. */
   readonly checkStore: () => Promise<unknown>
   readonly project: string | undefined
@@ -28,7 +31,7 @@ const MAX_PUSH_BYTES = 14_500_000
  * Pub/Sub takes every other answer of ours (401, 403, 413, 500) for the latter too.
  */
 export function createServer(parts: ServerParts): Hono {
-  const { authenticate, receiver, drain, checkStore, log, now } = parts
+  const { authenticate, receiver, drain, heartbeat, checkStore, log, now } = parts
   const app = new Hono()
 
   // A connection that is kept alive would hold the process up until it is killed.
@@ -54,6 +57,7 @@ export function createServer(parts: ServerParts): Hono {
     const check = await authenticate(context.req.header('authorization'))
     if (check.ok) return next()
     const { status, problem, expected, seen } = check
+    heartbeat.refusedPush()
     log.warn({ outcome: 'refused_push', httpStatus: status, problem, expected, seen }, 'a push was refused')
     return context.json({ error: problem }, status)
   })
@@ -65,8 +69,11 @@ export function createServer(parts: ServerParts): Hono {
       return context.json({ error: 'the push broke off' }, 400)
     }
     const read = readDelivery(context.req.raw.headers, new Uint8Array(body), now())
-    const outcome = await receiver.receive(read)
+    const carried = carryWork()
+    const outcome = await receiver.receive(read, carried.waitUntil)
     logOutcome(parts, read.delivery, outcome)
+    heartbeat.answered(outcome, carried.waitUntil)
+    await carried.done(drain.begun)
     return outcome.done ? context.body(null, 204) : context.json({ reason: outcome.failure.kind }, 503)
   })
 

@@ -1,56 +1,194 @@
-import { type AccessToken, adviseOn } from './renewal.ts'
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Diagnosis } from './diagnosis.ts'
+import {
+  type AccessToken,
+  decide,
+  isUsable,
+  type Outage,
+  onAccepted,
+  onFetchBegun,
+  onFetched,
+  onFetchFailed,
+  onRefused,
+  type Setback,
+  type TokenState,
+  validForMs,
+} from './renewal.ts'
+import { TokenError, type TokenErrorDetails } from './token-error.ts'
+
+/** Takes work that a request has to carry: without one, Cloud Run stops the processor. It never rejects. */
+export type WaitUntil = (work: Promise<void>) => void
+
+export interface TokenWish {
+  /** Who wants it will not be held beyond this, in epoch milliseconds; ten seconds from now, when absent. */
+  readonly until?: number
+  readonly waitUntil?: WaitUntil
+}
 
 /** The one token that every job of an instance shares. */
 export interface AccessTokenSource {
-  /** A token that is valid for at least 30 s. Rejects with TokenError, or with the signal's reason. */
-  get(signal: AbortSignal): Promise<AccessToken>
+  /**
+   * A token that is valid for at least 30 s. While none is to be had a caller is held, if the next try is within ten
+   * seconds. Rejects with TokenError, or with the signal's reason.
+   */
+  get(signal: AbortSignal, wish?: TokenWish): Promise<AccessToken>
+  /** Says that Azure took this token. */
+  accepted(token: AccessToken, waitUntil?: WaitUntil): void
   /** Says that Azure refused this token; a newer one is left alone. */
-  refused(token: AccessToken): void
+  refused(token: AccessToken, answer?: TokenErrorDetails, waitUntil?: WaitUntil): void
+  /** How things stand, for reports. */
+  status(): TokenStatus
 }
+
+export interface TokenStatus {
+  /** none: nobody asked yet. failing: the last try to get one failed, or Azure takes none. */
+  readonly state: 'none' | 'good' | 'failing'
+  readonly validForMs: number
+}
+
+/** Hears of what goes wrong with the token, and of its mend. What it returns is carried by a request; it never rejects. */
+export interface TokenWatch {
+  failed(failure: SeenFailure): Promise<void>
+  /** A job waited, or was put off. */
+  held(): void
+  healed(): Promise<void>
+}
+
+export interface SeenFailure {
+  /** With the hint of its diagnosis. */
+  readonly error: TokenError
+  readonly outage: Outage
+  /** How long the token that is held is still good, in milliseconds. */
+  readonly tokenValidForMs: number
+}
+
+export interface TokenSourceParts {
+  /** Rejects with TokenError. */
+  readonly fetchToken: () => Promise<AccessToken>
+  readonly diagnose: (error: TokenError) => Diagnosis
+  /** Epoch milliseconds. */
+  readonly now: () => number
+  /** 0 to 1. */
+  readonly random: () => number
+  readonly watch?: TokenWatch
+}
+
+/** A next try that is further off is not waited for. */
+const MAX_HOLD_MS = 10_000
+
+type Worsen = (state: TokenState, setback: Setback, now: number) => TokenState
+
+const DEAF: TokenWatch = { failed: async () => undefined, held: () => undefined, healed: async () => undefined }
+
+const SHORT_LIVED = 'Entra gave a token that is about to expire'
+const UNKNOWN = 'no token could be had, for a reason that is not known'
+const REFUSED_AGAIN = 'Azure OpenAI refuses tokens that Entra has just given'
 
 /**
  * Shares one token among all callers and fetches it once, however many ask.
  *
  * From 80 % of its life on a caller's request carries the renewal while everyone uses the token that is still good;
- * there is no timer, for Cloud Run stops the processor between requests. No caller's signal ends the shared fetch.
+ * there is no timer, for Cloud Run stops the processor between requests. No caller's signal ends the shared fetch. After
+ * a failure all callers wait for one next try, or are turned away where that is too far off.
  */
-export function createAccessTokenSource(fetchToken: () => Promise<AccessToken>, now: () => number): AccessTokenSource {
-  let current: AccessToken | undefined
-  let flight: Promise<AccessToken> | undefined
+export function createAccessTokenSource(parts: TokenSourceParts): AccessTokenSource {
+  const { fetchToken, diagnose, now, random, watch = DEAF } = parts
+  let state: TokenState = {}
+  let flight = Promise.resolve()
+  let lastError = new TokenError('entra_exchange', 'no token was asked for yet')
 
-  function renew(): Promise<AccessToken> {
-    flight ??= fetchToken()
-      .then((token) => {
-        current = token
-        return token
-      })
-      .finally(() => {
-        flight = undefined
-      })
-    return flight
+  /** Resolves as soon as it has ended, well or not; what is told of it is only carried. */
+  function startFetch(waitUntil: WaitUntil | undefined): Promise<void> {
+    let telling: Promise<void> | undefined
+    state = onFetchBegun(state, now())
+    const mine: Promise<void> = fetchToken().then(
+      (token) => {
+        telling = onToken(token)
+      },
+      (error: unknown) => {
+        // One that was abandoned has nothing more to say.
+        if (flight === mine) telling = onFailure(error, onFetchFailed)
+      },
+    )
+    flight = mine
+    waitUntil?.(mine.then(() => telling))
+    return mine
+  }
+
+  function onToken(token: AccessToken): Promise<void> | undefined {
+    // Asked for again and again, such a one would be fetched without an end.
+    if (!isUsable(token, now())) return onFailure(new TokenError('entra_exchange', SHORT_LIVED), onFetchFailed)
+    return change(onFetched(state, token))
+  }
+
+  function onFailure(reason: unknown, worsen: Worsen): Promise<void> | undefined {
+    const error = reason instanceof TokenError ? reason : new TokenError('entra_exchange', UNKNOWN, {}, reason)
+    const { nature, hint } = diagnose(error)
+    const before = state.outage
+    state = worsen(state, { nature, retryAfterMs: error.details.retryAfterMs, jitter: random() }, now())
+    const { outage, token } = state
+    if (outage === undefined || outage === before) return undefined
+    lastError = new TokenError(error.leg, error.message, { ...error.details, hint }, error.cause)
+    return watch.failed({ error: lastError, outage, tokenValidForMs: validForMs(token, now()) })
+  }
+
+  function change(to: TokenState): Promise<void> | undefined {
+    const isMended = state.outage !== undefined && to.outage === undefined
+    state = to
+    return isMended ? watch.healed() : undefined
   }
 
   return {
-    async get(signal) {
-      signal.throwIfAborted()
-      const advice = adviseOn(current, now())
-      if (current === undefined || advice === 'replace') return untilAborted(renew(), signal)
-      // A renewal that fails while the token is still good delays nobody: the next caller tries again.
-      if (advice === 'renew') renew().catch(() => undefined)
-      return current
+    async get(signal, { until = now() + MAX_HOLD_MS, waitUntil } = {}) {
+      for (let isHeld = false; ; ) {
+        signal.throwIfAborted()
+        const at = now()
+        const decision = decide(state, at)
+        switch (decision.kind) {
+          case 'use':
+            return decision.token
+          case 'renew':
+            // It never rejects, and nobody waits for it but the answer of the request that carries it.
+            void startFetch(waitUntil)
+            return decision.token
+          case 'fetch':
+            await untilAborted(startFetch(waitUntil), signal)
+            break
+          case 'join':
+            await untilAborted(flight, signal)
+            break
+          case 'wait':
+            if (!isHeld) watch.held()
+            isHeld = true
+            if (decision.forMs > MAX_HOLD_MS || at + decision.forMs > until) throw lastError
+            // An abort is told as the signal tells it.
+            await delay(decision.forMs, undefined, { signal }).catch(() => undefined)
+        }
+      }
     },
-    refused(token) {
-      if (current?.value === token.value) current = undefined
+    accepted(token, waitUntil) {
+      const telling = change(onAccepted(state, token))
+      if (telling !== undefined) waitUntil?.(telling)
+    },
+    refused(token, answer = {}, waitUntil) {
+      const worsen: Worsen = (from, setback, at) => onRefused(from, token, setback, at)
+      const telling = onFailure(new TokenError('azure_refused', REFUSED_AGAIN, answer), worsen)
+      if (telling !== undefined) waitUntil?.(telling)
+    },
+    status() {
+      const { token, outage } = state
+      const left = validForMs(token, now())
+      return { state: outage !== undefined ? 'failing' : left > 0 ? 'good' : 'none', validForMs: left }
     },
   }
 }
 
-async function untilAborted<T>(shared: Promise<T>, signal: AbortSignal): Promise<T> {
+async function untilAborted(shared: Promise<void>, signal: AbortSignal): Promise<void> {
   const { promise: aborted, reject } = Promise.withResolvers<never>()
   const onAbort = () => reject(signal.reason)
   signal.addEventListener('abort', onAbort, { once: true })
   try {
-    return await Promise.race([shared, aborted])
+    await Promise.race([shared, aborted])
   } finally {
     signal.removeEventListener('abort', onAbort)
   }

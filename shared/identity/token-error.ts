@@ -24,6 +24,8 @@ export interface TokenErrorDetails {
   readonly retryAfterMs?: number
   /** What Entra was shown. */
   readonly presented?: Presented
+  /** What to do about it, where it has been diagnosed. */
+  readonly hint?: string
 }
 
 /** No token, and which leg failed. Its message holds no token and no assertion. */

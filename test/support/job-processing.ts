@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
+import type { AccessTokenSource } from '../../shared/identity/access-token-source.ts'
 import { createLog } from '../../shared/log.ts'
 import { createJobStore } from '../../shared/store/claiming-job-store.ts'
 import type { RecordDocuments } from '../../shared/store/record-documents.ts'
 import { createDrain } from '../../worker/drain.ts'
-import { createThrottleGates } from '../../worker/model/throttle-gates.ts'
+import { createDeploymentGates } from '../../worker/model/deployment-gates.ts'
 import type { JobProcessing } from '../../worker/process-job.ts'
 
 const DEPLOYMENT = { model: 'm', endpoint: 'http://127.0.0.1', deployment: 'd', priority: 1 }
@@ -19,8 +20,8 @@ export function processingOver(
   return {
     store: createJobStore(documents, 1_000),
     deadLetter,
-    tokens: { get: async () => token, refused: () => assert.fail('no token is refused') },
-    gates: createThrottleGates(Date.now, () => 0),
+    tokens: tokensOf(async () => token),
+    gates: gatesOf(Date.now),
     provider: {
       async ask({ clientRequestId }) {
         asked.push(clientRequestId)
@@ -36,4 +37,20 @@ export function processingOver(
     now: Date.now,
     log: createLog('error', { write: () => undefined }),
   }
+}
+
+/** A source of tokens that Azure never refuses, unless `over` says otherwise. */
+export function tokensOf(get: AccessTokenSource['get'], over: Partial<AccessTokenSource> = {}): AccessTokenSource {
+  return {
+    get,
+    accepted: () => undefined,
+    refused: () => assert.fail('no token is refused'),
+    status: () => ({ state: 'good', validForMs: 1 }),
+    ...over,
+  }
+}
+
+/** Gates without jitter, of which nobody hears. */
+export function gatesOf(now: () => number) {
+  return createDeploymentGates(now, () => 0, { denied: async () => undefined, letIn: async () => undefined })
 }

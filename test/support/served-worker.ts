@@ -48,6 +48,7 @@ export async function serveWorker(cloud: Cloud, { settings, surroundings }: Work
     now: Date.now,
     random: Math.random,
     newOwner: randomUUID,
+    instance: { id: randomUUID() },
     onCloudRun: false,
     emulators: { firestore: undefined, pubsub: undefined },
   }

@@ -1,34 +1,46 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createAccessTokenSource } from '../../shared/identity/access-token-source.ts'
-import type { AccessToken } from '../../shared/identity/renewal.ts'
+import type { FailureNature } from '../../shared/identity/diagnosis.ts'
+import { ABANDON_FETCH_AFTER_MS, type AccessToken } from '../../shared/identity/renewal.ts'
+import { TokenError } from '../../shared/identity/token-error.ts'
 
 const START = Date.UTC(2026, 10, 24, 6)
 const LIFE_MS = 3_600_000
 const RENEW_MS = 2_880_000
 const never = new AbortController().signal
+const entraIsDown = new TokenError('entra_exchange', 'Entra answered 503', { httpStatus: 503 })
 
-/** A source whose fetches the test ends itself, one after the other. */
-function aSource() {
+/** A source whose fetches the test ends itself, one after the other. Its first wait after a failure is `jitter` of a second. */
+function aSource({ jitter = 0, nature = 'passing' as FailureNature } = {}) {
   const clock = { now: START }
   const fetches: PromiseWithResolvers<AccessToken>[] = []
-  const source = createAccessTokenSource(
-    () => {
+  const heard: string[] = []
+  const source = createAccessTokenSource({
+    fetchToken: () => {
       const fetching = Promise.withResolvers<AccessToken>()
       fetches.push(fetching)
       return fetching.promise
     },
-    () => clock.now,
-  )
-  const answer = (value: string) =>
-    fetches.at(-1)?.resolve({ value, fetchedAt: clock.now, expiresAt: clock.now + LIFE_MS })
-  const fail = (error: Error) => fetches.at(-1)?.reject(error)
-  return { ...source, clock, answer, fail, fetches: () => fetches.length }
+    diagnose: ({ leg }) => ({ nature, hint: `mend ${leg}` }),
+    now: () => clock.now,
+    random: () => jitter,
+    watch: {
+      failed: async ({ error, outage }) => void heard.push(`failed ${error.details.hint} ${outage.failures}`),
+      held: () => void heard.push('held'),
+      healed: async () => void heard.push('healed'),
+    },
+  })
+  const answerTo = (nth: number, value: string, lifeMs = LIFE_MS) =>
+    fetches[nth]?.resolve({ value, fetchedAt: clock.now, expiresAt: clock.now + lifeMs })
+  const answer = (value: string, lifeMs = LIFE_MS) => answerTo(fetches.length - 1, value, lifeMs)
+  const fail = (error: Error = entraIsDown, nth = fetches.length - 1) => fetches[nth]?.reject(error)
+  return { ...source, clock, answer, answerTo, fail, fetches: () => fetches.length, heard }
 }
 
 /** A source that holds a token already. */
-async function aWarmSource() {
-  const source = aSource()
+async function aWarmSource(how: Parameters<typeof aSource>[0] = {}) {
+  const source = aSource(how)
   const first = source.get(never)
   source.answer('first')
   return { ...source, first: await first }
@@ -57,15 +69,107 @@ describe('a source without a token', () => {
     assert.deepEqual([[...values], fetches()], [['first'], 1])
   })
 
-  test('shares a failure with all who wait, and the next caller tries again', async () => {
-    const { get, answer, fail, fetches } = aSource()
+  test('tries once more for all who wait, when the next try is due', async () => {
+    const { get, answer, fail, fetches, heard } = aSource()
     const callers = [get(never), get(never), get(never)]
-    fail(new Error('Entra is down'))
-    const outcomes = await Promise.allSettled(callers)
-    assert.ok(outcomes.every(({ status }) => status === 'rejected'))
-    const next = get(never)
+    fail()
+    await settled()
+    assert.equal(fetches(), 2)
     answer('second')
-    assert.deepEqual([(await next).value, fetches()], ['second', 2])
+    const values = (await Promise.all(callers)).map(({ value }) => value)
+    assert.deepEqual(
+      [values, heard],
+      [
+        ['second', 'second', 'second'],
+        ['failed mend entra_exchange 1', 'healed'],
+      ],
+    )
+  })
+
+  for (const [ms, verdict] of [
+    [10_000, 'holds callers'],
+    [10_001, 'turns callers away'],
+  ] as const) {
+    test(`${verdict} when the next try is ${ms} ms off`, async () => {
+      const { get, clock, fail, heard } = aSource({ jitter: ms / 60_000, nature: 'configuration' })
+      const leaving = new AbortController()
+      const caller = get(leaving.signal, { until: clock.now + 60_000 }).catch((error: Error) => error.name)
+      fail()
+      await settled()
+      leaving.abort(new RangeError('gone'))
+      assert.deepEqual([await caller, heard.at(-1)], [ms > 10_000 ? 'TokenError' : 'RangeError', 'held'])
+    })
+  }
+
+  test('turns a caller away who cannot be held until the next try, with what failed and its mend', async () => {
+    const { get, clock, fail } = aSource({ jitter: 1 })
+    const caller = get(never, { until: clock.now + 999 })
+    fail()
+    await assert.rejects(caller, (error) => {
+      assert.ok(error instanceof TokenError)
+      assert.deepEqual(
+        [error.leg, error.details.httpStatus, error.details.hint],
+        ['entra_exchange', 503, 'mend entra_exchange'],
+      )
+      return true
+    })
+  })
+
+  test('asks no more often than its next try is due, however many callers come', async () => {
+    const { get, clock, fail, fetches } = aSource({ jitter: 1, nature: 'configuration' })
+    const first = get(never)
+    fail()
+    await assert.rejects(first, TokenError)
+    for (let n = 0; n < 10_000; n += 1) await assert.rejects(get(never), TokenError)
+    assert.equal(fetches(), 1)
+    clock.now += 60_000
+    const next = [get(never), get(never)]
+    assert.equal(fetches(), 2)
+    fail()
+    assert.ok((await Promise.allSettled(next)).every(({ status }) => status === 'rejected'))
+    assert.equal(fetches(), 2)
+  })
+
+  test('does not fetch without end where each token is about to expire', async () => {
+    const { get, answer, fetches } = aSource({ jitter: 1, nature: 'configuration' })
+    const caller = get(never)
+    answer('brief', 29_999)
+    await assert.rejects(caller, /about to expire/)
+    assert.equal(fetches(), 1)
+  })
+
+  test('takes an error that it does not know for a failure like any other', async () => {
+    const { get, fail, heard } = aSource({ jitter: 1, nature: 'configuration' })
+    const caller = get(never)
+    fail(new TypeError('a fault of our own'))
+    await assert.rejects(caller, TokenError)
+    assert.equal(heard[0], 'failed mend entra_exchange 1')
+  })
+})
+
+describe('a fetch that is 12 s old', () => {
+  test('is abandoned: the next caller starts another, and those who wait get its token', async () => {
+    const { get, clock, answer, fail, fetches, heard } = aSource()
+    const early = get(never)
+    clock.now += ABANDON_FETCH_AFTER_MS
+    const late = get(never)
+    assert.equal(fetches(), 2)
+    answer('second')
+    assert.equal((await late).value, 'second')
+    fail(entraIsDown, 0)
+    assert.deepEqual([(await early).value, heard], ['second', []])
+  })
+
+  test('is of use all the same when its token comes before the other', async () => {
+    const { get, clock, answerTo } = aSource()
+    const early = get(never)
+    clock.now += ABANDON_FETCH_AFTER_MS
+    const late = get(never)
+    answerTo(0, 'first')
+    await early
+    assert.equal((await get(never)).value, 'first')
+    answerTo(1, 'second')
+    assert.equal((await late).value, 'second')
   })
 })
 
@@ -105,7 +209,7 @@ describe('a caller that goes away', () => {
       const left = get(leaving.signal)
       leaving.abort(new Error('gone'))
       await assert.rejects(left)
-      fail(new Error('Entra is down'))
+      fail()
     })
     assert.deepEqual(unhandled, [])
   })
@@ -137,22 +241,38 @@ describe('a token that is due for renewal', () => {
     assert.deepEqual([(await get(never)).value, fetches()], ['second', 2])
   })
 
-  test('delays nobody when its renewal fails, leaves no unhandled rejection, and the next caller tries again', async () => {
-    const { get, clock, fail, fetches } = await aWarmSource()
+  test('delays nobody when its renewal fails, leaves no unhandled rejection, and is tried again when that is due', async () => {
+    const { get, clock, fail, fetches, heard } = await aWarmSource({ jitter: 1 })
     clock.now = START + RENEW_MS
     const unhandled = await unhandledDuring(async () => {
       assert.equal((await get(never)).value, 'first')
-      fail(new Error('Entra is down'))
+      fail()
     })
-    assert.deepEqual(unhandled, [])
+    assert.deepEqual([unhandled, heard], [[], ['failed mend entra_exchange 1']])
+    clock.now += 999
+    assert.deepEqual([(await get(never)).value, fetches()], ['first', 2])
+    clock.now += 1
     assert.deepEqual([(await get(never)).value, fetches()], ['first', 3])
+  })
+
+  test('is carried by the request that began it, and by no other, until what is told of it is told', async () => {
+    const { get, clock, answer } = await aWarmSource()
+    clock.now = START + RENEW_MS
+    const carried: Promise<void>[] = []
+    const waitUntil = (work: Promise<void>) => void carried.push(work)
+    await get(never, { waitUntil })
+    await get(never, { waitUntil })
+    assert.equal(carried.length, 1)
+    answer('second')
+    await carried[0]
+    assert.equal((await get(never)).value, 'second')
   })
 
   test('becomes worth waiting for when it has run out meanwhile: the renewal under way is joined', async () => {
     const { get, clock, answer, fetches } = await aWarmSource()
-    clock.now = START + RENEW_MS
+    clock.now = START + LIFE_MS - 30_000
     await get(never)
-    clock.now = START + LIFE_MS
+    clock.now += 1
     const late = get(never)
     answer('second')
     assert.deepEqual([(await late).value, fetches()], ['second', 2])
@@ -176,5 +296,36 @@ describe('a token that Azure refused', () => {
     await next
     refused(first)
     assert.deepEqual([(await get(never)).value, fetches()], ['second', 2])
+  })
+
+  test('and whose successor is refused as well, is not renewed: callers are turned away, and told whose fault it is', async () => {
+    const { get, refused, accepted, first, answer, fetches, heard, clock } = await aWarmSource({ jitter: 1 })
+    refused(first)
+    const next = get(never)
+    answer('second')
+    const second = await next
+    for (let jobs = 0; jobs < 1_000; jobs += 1) refused(second, { httpStatus: 401 })
+    assert.deepEqual(heard, ['failed mend azure_refused 1'])
+    await assert.rejects(get(never), { leg: 'azure_refused' })
+    assert.equal(fetches(), 2)
+    clock.now += 60_000
+    const probe = get(never)
+    answer('third')
+    accepted(await probe)
+    await settled()
+    assert.deepEqual([fetches(), heard.at(-1)], [3, 'healed'])
+  })
+})
+
+describe('the status of a source', () => {
+  test('is none before anybody asked, good with a token, failing in an outage though the token is good', async () => {
+    assert.deepEqual(aSource().status(), { state: 'none', validForMs: 0 })
+    const { get, clock, fail, status } = await aWarmSource({ jitter: 1 })
+    assert.deepEqual(status(), { state: 'good', validForMs: LIFE_MS })
+    clock.now = START + RENEW_MS
+    await get(never)
+    fail()
+    await settled()
+    assert.deepEqual(status(), { state: 'failing', validForMs: LIFE_MS - RENEW_MS })
   })
 })

@@ -4,12 +4,17 @@ import { createLog } from '../../shared/log.ts'
 import { createJobStore } from '../../shared/store/claiming-job-store.ts'
 import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
 import { createDrain } from '../../worker/drain.ts'
-import { createThrottleGates } from '../../worker/model/throttle-gates.ts'
 import { processJob } from '../../worker/process-job.ts'
 import { aJob, DAY_MS, START } from '../support/job-builders.ts'
+import { gatesOf, tokensOf } from '../support/job-processing.ts'
 
-const NAME = 'gpt-4o-eu'
-const deployment = { model: 'gpt-4o', endpoint: 'https://contoso.openai.azure.com', deployment: NAME, priority: 1 }
+const deployment = {
+  model: 'gpt-4o',
+  endpoint: 'https://contoso.openai.azure.com',
+  deployment: 'gpt-4o-eu',
+  priority: 1,
+}
+const throttled = (retryAfterMs: number) => ({ kind: 'throttled', message: 'quota', retryAfterMs }) as const
 const job = aJob()
 const message = { data: Buffer.from('{}'), attributes: {} }
 
@@ -24,14 +29,11 @@ async function processing(t: TestContext, onToken: () => void = () => undefined)
     store: createJobStore(documents, DAY_MS),
     deadLetter: async () => undefined,
     drain: createDrain(),
-    gates: createThrottleGates(now, () => 0),
-    tokens: {
-      async get() {
-        onToken()
-        return { value: 'a token', fetchedAt: START, expiresAt: START + DAY_MS }
-      },
-      refused: () => undefined,
-    },
+    gates: gatesOf(now),
+    tokens: tokensOf(async () => {
+      onToken()
+      return { value: 'a token', fetchedAt: START, expiresAt: START + DAY_MS }
+    }),
     provider: {
       async ask() {
         asked.push(now())
@@ -47,7 +49,7 @@ async function processing(t: TestContext, onToken: () => void = () => undefined)
     log: createLog('silent', { write: () => undefined }),
   }
   const run = async (deadline = START + 570_000) => {
-    const outcome = await processJob(parts, { job, message, deadline })
+    const outcome = await processJob(parts, { job, message, deadline, waitUntil: () => undefined })
     return outcome.done ? outcome.as : outcome.failure.kind
   }
   const record = async () => (await documents.read(job.key))?.record
@@ -57,7 +59,7 @@ async function processing(t: TestContext, onToken: () => void = () => undefined)
 describe('a job that must wait for quota', () => {
   test('longer than a minute is given back before it is claimed', async (t) => {
     const { run, gates, clock, record } = await processing(t)
-    gates.close(NAME, 60_000)
+    gates.close(deployment, throttled(60_000))
     // A minute is the most that a gate is closed for, but for its jitter.
     clock.now -= 1
     assert.deepEqual([await run(), await record()], ['throttled', undefined])
@@ -65,14 +67,14 @@ describe('a job that must wait for quota', () => {
 
   test('longer than half of its push is given back, and as long as half is waited for', async (t) => {
     const { run, gates, record } = await processing(t)
-    gates.close(NAME, 200)
+    gates.close(deployment, throttled(200))
     assert.deepEqual([await run(START + 399), await record()], ['throttled', undefined])
     assert.equal(await run(START + 400), 'dead_lettered')
   })
 
   test('is given back at once, unclaimed, when the instance begins to end', async (t) => {
     const { run, gates, drain, record } = await processing(t)
-    gates.close(NAME, 30_000)
+    gates.close(deployment, throttled(30_000))
     const outcome = run()
     drain.begin(6_000)
     assert.deepEqual([await outcome, await record()], ['draining', undefined])

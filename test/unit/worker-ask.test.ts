@@ -6,11 +6,15 @@ import type { Failure, FailureKind } from '../../shared/job/failures.ts'
 import { ask } from '../../worker/ask.ts'
 import { createDrain } from '../../worker/drain.ts'
 import type { ModelReply } from '../../worker/model/model-provider.ts'
-import { createThrottleGates } from '../../worker/model/throttle-gates.ts'
 import { aJob, START } from '../support/job-builders.ts'
+import { gatesOf, tokensOf } from '../support/job-processing.ts'
 
-const NAME = 'gpt-4o-eu'
-const deployment = { model: 'gpt-4o', endpoint: 'https://contoso.openai.azure.com', deployment: NAME, priority: 1 }
+const deployment = {
+  model: 'gpt-4o',
+  endpoint: 'https://contoso.openai.azure.com',
+  deployment: 'gpt-4o-eu',
+  priority: 1,
+}
 const request = { job: aJob(), deployment, clientRequestId: 'key.1.1' }
 const usage = { promptTokens: 11, completionTokens: 7 }
 const answer: ModelReply = { ok: true, text: '{}', usage, finishReason: 'stop', httpStatus: 200, requestId: undefined }
@@ -31,13 +35,8 @@ function scripted(script: Script, over: { now?: () => number; getToken?: () => P
   const asking = {
     drain,
     now,
-    gates: createThrottleGates(now, () => 0),
-    tokens: {
-      get: over.getToken ?? token,
-      refused: ({ value }: AccessToken) => {
-        refused.push(value)
-      },
-    },
+    gates: gatesOf(now),
+    tokens: tokensOf(over.getToken ?? token, { refused: ({ value }) => void refused.push(value) }),
     provider: {
       async ask({ token }: { token: string }) {
         asked.push(token)
@@ -47,7 +46,7 @@ function scripted(script: Script, over: { now?: () => number; getToken?: () => P
       },
     },
   }
-  const run = (budgetMs = 60_000) => ask(asking, request, now() + budgetMs)
+  const run = (budgetMs = 60_000) => ask(asking, request, { endsAt: now() + budgetMs, waitUntil: () => undefined })
   return { ...asking, run, asked, refused }
 }
 
@@ -118,7 +117,7 @@ describe('the time of an ask', () => {
 
   test('that is shorter than the quota needs is not waited out', async () => {
     const { run, gates, asked } = scripted([], { now: () => START })
-    gates.close(NAME, 30_000)
+    gates.close(deployment, { kind: 'throttled', message: 'quota', retryAfterMs: 30_000 })
     assert.deepEqual([kindOf(await run(30_000)), asked], ['throttled', []])
   })
 })

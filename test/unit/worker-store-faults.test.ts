@@ -11,7 +11,12 @@ import { processingOver } from '../support/job-processing.ts'
 const job = aJob({ model: undefined, deadline: undefined })
 
 function delivered() {
-  return { job, message: { data: Buffer.from('x'), attributes: {} }, deadline: Date.now() + 60_000 }
+  return {
+    job,
+    message: { data: Buffer.from('x'), attributes: {} },
+    deadline: Date.now() + 60_000,
+    waitUntil: () => undefined,
+  }
 }
 
 test('a claim whose reply was lost goes on, and costs the job no attempt', async () => {

@@ -1,0 +1,27 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { WaitUntil } from '../shared/identity/access-token-source.ts'
+
+/** Longer than this, a request does not wait for what it only carries. */
+const MAX_WAIT_MS = 5_000
+
+/** Work that a request carries: its answer waits for it, because without a request Cloud Run stops the processor. */
+export interface CarriedWork {
+  readonly waitUntil: WaitUntil
+  /** Resolves when all of it is done, after five seconds, or when the signal is raised. */
+  done(signal: AbortSignal): Promise<void>
+}
+
+export function carryWork(): CarriedWork {
+  const works: Promise<void>[] = []
+  return {
+    waitUntil: (work) => void works.push(work),
+    async done(signal) {
+      if (works.length === 0) return
+      const late = new AbortController()
+      const ended = AbortSignal.any([signal, late.signal])
+      const timeout = delay(MAX_WAIT_MS, undefined, { signal: ended }).catch(() => undefined)
+      await Promise.race([Promise.all(works), timeout])
+      late.abort()
+    },
+  }
+}

@@ -1,0 +1,61 @@
+import type { AccessTokenSource, WaitUntil } from '../shared/identity/access-token-source.ts'
+import type { Log } from '../shared/log.ts'
+import type { Instance, TelemetryStore } from '../shared/store/telemetry-store.ts'
+import type { Outcome } from './outcome.ts'
+
+export interface HeartbeatParts {
+  readonly store: Pick<TelemetryStore, 'putInstance'>
+  readonly instance: Instance
+  readonly models: readonly string[]
+  readonly tokens: Pick<AccessTokenSource, 'status'>
+  readonly inFlight: () => number
+  /** What could not be written before. Never rejects. */
+  readonly flush: () => Promise<void>
+  /** Epoch milliseconds. */
+  readonly now: () => number
+  readonly log: Log
+}
+
+/** Tells once a minute at most, and only while pushes come, how an instance is. */
+export interface Heartbeat {
+  answered(outcome: Outcome, waitUntil: WaitUntil): void
+  refusedPush(): void
+}
+
+const EVERY_MS = 60_000
+const KEPT_MS = 86_400_000
+
+export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
+  const { store, instance, models, tokens, inFlight, flush, now, log } = parts
+  const startedAt = now()
+  let beatAt = Number.NEGATIVE_INFINITY
+  let refusedPushes = 0
+  let counts = new Map<string, number>()
+
+  async function beat(at: number): Promise<void> {
+    const { state: token, validForMs: tokenValidForMs } = tokens.status()
+    const told = { token, tokenValidForMs, models: [...models], inFlight: inFlight(), refusedPushes }
+    const lastMinute = Object.fromEntries(counts)
+    counts = new Map()
+    try {
+      await store.putInstance({ instance, startedAt, at, ...told, lastMinute, expireAt: at + KEPT_MS })
+    } catch (error) {
+      log.warn({ error }, 'the heartbeat cannot be written now')
+    }
+    await flush()
+  }
+
+  return {
+    answered(outcome, waitUntil) {
+      const name = outcome.done ? outcome.as : `again_${outcome.failure.kind}`
+      counts.set(name, (counts.get(name) ?? 0) + 1)
+      const at = now()
+      if (at - beatAt < EVERY_MS) return
+      beatAt = at
+      waitUntil(beat(at))
+    },
+    refusedPush() {
+      refusedPushes += 1
+    },
+  }
+}
