@@ -1,4 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { WaitUntil } from '../shared/identity/access-token-source.ts'
 
 /** Longer than this, a request does not wait for what it only carries. */
@@ -17,11 +16,14 @@ export function carryWork(): CarriedWork {
     waitUntil: (work) => void works.push(work),
     async done(signal) {
       if (works.length === 0) return
-      const late = new AbortController()
-      const ended = AbortSignal.any([signal, late.signal])
-      const timeout = delay(MAX_WAIT_MS, undefined, { signal: ended }).catch(() => undefined)
-      await Promise.race([Promise.all(works), timeout])
-      late.abort()
+      const { promise: ended, resolve } = Promise.withResolvers<void>()
+      const end = () => resolve()
+      const timer = setTimeout(end, MAX_WAIT_MS)
+      signal.addEventListener('abort', end)
+      if (signal.aborted) end()
+      await Promise.race([Promise.all(works), ended])
+      signal.removeEventListener('abort', end)
+      clearTimeout(timer)
     },
   }
 }

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { createLog } from '../../shared/log.ts'
+import { StoreError } from '../../shared/store/job-store.ts'
+import type { WorkerInstance } from '../../shared/store/telemetry-store.ts'
+import { carryWork } from '../../worker/carried-work.ts'
+import { createHeartbeat } from '../../worker/heartbeat.ts'
+import { DAY_MS, START } from '../support/job-builders.ts'
+
+const done = { done: true, as: 'succeeded', facts: {} } as const
+const again = { done: false, failure: { kind: 'token', message: 'no token' }, facts: {} } as const
+const instance = { id: 'i-1' }
+
+function aHeart() {
+  const clock = { now: START }
+  const written: WorkerInstance[] = []
+  const store = { fault: undefined as StoreError | undefined, flushes: 0 }
+  const lines: string[] = []
+  const beats: Promise<void>[] = []
+  const heart = createHeartbeat({
+    store: {
+      async putInstance(worker) {
+        if (store.fault !== undefined) throw store.fault
+        written.push(worker)
+      },
+    },
+    instance,
+    models: ['gpt-4o'],
+    tokens: { status: () => ({ state: 'good', validForMs: 1_000 }) },
+    inFlight: () => 7,
+    async flush() {
+      store.flushes += 1
+    },
+    now: () => clock.now,
+    log: createLog('info', { write: (line) => lines.push(line) }),
+  })
+  const answer = async (outcome: Parameters<typeof heart.answered>[0]) => {
+    heart.answered(outcome, (beat) => void beats.push(beat))
+    await Promise.all(beats)
+  }
+  return { ...heart, clock, written, store, answer, logged: () => lines.join('') }
+}
+
+describe('a heartbeat', () => {
+  test('tells at the first delivery how the instance is', async () => {
+    const { answer, written, refusedPush } = aHeart()
+    refusedPush()
+    await answer(done)
+    const told = { token: 'good', tokenValidForMs: 1_000, models: ['gpt-4o'], inFlight: 7, refusedPushes: 1 }
+    assert.deepEqual(written, [
+      { instance, startedAt: START, at: START, ...told, lastMinute: { succeeded: 1 }, expireAt: START + DAY_MS },
+    ])
+  })
+
+  test('beats again at the very millisecond at which a minute is over, and tells what became of the deliveries since', async () => {
+    const { answer, written, clock } = aHeart()
+    await answer(done)
+    clock.now += 59_999
+    await answer(again)
+    await answer(again)
+    assert.equal(written.length, 1)
+    clock.now += 1
+    await answer(done)
+    assert.deepEqual(written[1]?.lastMinute, { again_token: 2, succeeded: 1 })
+  })
+
+  test('takes along what could not be written before', async () => {
+    const { answer, store } = aHeart()
+    await answer(done)
+    assert.equal(store.flushes, 1)
+  })
+
+  test('that cannot be written delays nothing and is in the log', async () => {
+    const { answer, store, logged } = aHeart()
+    store.fault = new StoreError('unavailable', 'Firestore did not take a write')
+    await answer(done)
+    assert.match(logged(), /the heartbeat cannot be written now/)
+  })
+})
+
+describe('the work that a request carries', () => {
+  const never = new AbortController().signal
+
+  test('is waited for', async () => {
+    const { waitUntil, done } = carryWork()
+    const work = Promise.withResolvers<void>()
+    waitUntil(work.promise)
+    let isDone = false
+    const waiting = done(never).then(() => {
+      isDone = true
+    })
+    await new Promise(setImmediate)
+    assert.equal(isDone, false)
+    work.resolve()
+    await waiting
+  })
+
+  test('is waited for five seconds at most', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const { waitUntil, done } = carryWork()
+    waitUntil(new Promise(() => undefined))
+    const waiting = done(never)
+    t.mock.timers.tick(5_000)
+    await waiting
+  })
+
+  test('is not waited for when the instance ends', async () => {
+    const { waitUntil, done } = carryWork()
+    waitUntil(new Promise(() => undefined))
+    const ending = new AbortController()
+    const waiting = done(ending.signal)
+    ending.abort()
+    await waiting
+  })
+
+  test('is mostly none', async () => {
+    await carryWork().done(never)
+  })
+})
