@@ -4,6 +4,7 @@ import { isSettled, type JobRecord } from '../shared/job/record.ts'
 import type { Environment } from '../shared/settings-problems.ts'
 import { sha256 } from '../shared/sha256.ts'
 import { createJobReader } from '../shared/store/job-reader.ts'
+import { plainText } from './plain-text.ts'
 import { addStoreOptions, type StoreOptions, withStores } from './with-stores.ts'
 
 interface ShowOptions extends StoreOptions {
@@ -54,6 +55,7 @@ function describeRecord(record: JobRecord, answer: unknown): string {
     const { promptTokens, completionTokens } = record.usage
     lines.push(`tokens    ${promptTokens} in, ${completionTokens} out, finished by ${record.finishReason}`)
   }
-  if (answer !== undefined) lines.push('', JSON.stringify(answer, null, 2))
-  return `${lines.join('\n')}\n`
+  const told = lines.map(plainText)
+  if (answer !== undefined) told.push('', JSON.stringify(answer, null, 2))
+  return `${told.join('\n')}\n`
 }

@@ -1,4 +1,5 @@
-import { Command, InvalidArgumentError } from 'commander'
+import { Command } from 'commander'
+import { wholeNumber } from '../option-values.ts'
 import { runDemo } from './demo.ts'
 
 /** `promptbridge demo`: the whole way of a job, on this machine, with nothing but this package. */
@@ -14,9 +15,4 @@ export function demoCommand(): Command {
     .action(async (options) => {
       process.exitCode = await runDemo(options)
     })
-}
-
-function wholeNumber(text: string): number {
-  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('It must be a whole number, 1 or more.')
-  return Number(text)
 }

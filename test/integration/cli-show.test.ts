@@ -62,6 +62,12 @@ test('a failed job is shown with the reason and what to do', async (t) => {
   assert.equal(code, 0)
 })
 
+test('no text of a record can steer the terminal or add a line', async (t) => {
+  const error = { kind: 'rejected', message: '\x1b[2Jrefused\r\nforged', hint: '\u202eok' } as const
+  const { stdout } = await show(t, await storeOf(t, aDeadLetteredRecord({ error })))
+  assert.deepEqual(stdout.split('\n').slice(3), ['error     rejected:  [2Jrefused forged', 'to do      ok', ''])
+})
+
 test('a job that is being run is shown with its attempt under way', async (t) => {
   const { stdout } = await show(t, await storeOf(t, aRunningRecord()))
   assert.equal(stdout, 'doc-7  running  (run 1)\nbatch     nightly\nattempt   1  under way\n')

@@ -1,0 +1,26 @@
+import { InvalidArgumentError } from 'commander'
+
+/** A span of time as it was typed, for people, and in milliseconds. */
+export interface Duration {
+  readonly text: string
+  readonly ms: number
+}
+
+const MINUTE_MS = 60_000
+const UNIT_MS: Readonly<Record<string, number>> = { m: MINUTE_MS, h: 60 * MINUTE_MS, d: 24 * 60 * MINUTE_MS }
+
+/** Reads an option such as `--limit 20`. */
+export function wholeNumber(text: string): number {
+  if (!/^[1-9]\d{0,5}$/.test(text)) throw new InvalidArgumentError('It must be a whole number, 1 or more.')
+  return Number(text)
+}
+
+/** Reads an option such as `--since 24h`. */
+export function duration(text: string): Duration {
+  const [, count, unit = ''] = /^([1-9]\d{0,4})([mhd])$/.exec(text) ?? []
+  const unitMs = UNIT_MS[unit]
+  if (unitMs === undefined) {
+    throw new InvalidArgumentError('It must be minutes, hours or days, such as 30m, 24h or 7d.')
+  }
+  return { text, ms: Number(count) * unitMs }
+}

@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { InvalidArgumentError } from 'commander'
+import { duration, wholeNumber } from '../../cli/option-values.ts'
+
+test('a duration is a number of minutes, hours or days', () => {
+  assert.deepEqual(duration('1m'), { text: '1m', ms: 60_000 })
+  assert.deepEqual(duration('24h'), { text: '24h', ms: 86_400_000 })
+  assert.deepEqual(duration('7d'), { text: '7d', ms: 604_800_000 })
+  assert.deepEqual(duration('99999d'), { text: '99999d', ms: 8_639_913_600_000 })
+})
+
+for (const text of [
+  '',
+  '0h',
+  '24',
+  'h',
+  '24 h',
+  '24H',
+  '1h30m',
+  '-1h',
+  '1.5h',
+  '1e3m',
+  '30s',
+  '2w',
+  '100000m',
+  '１h',
+]) {
+  test(`"${text}" is no duration, and the error shows what is one`, () => {
+    const message = 'It must be minutes, hours or days, such as 30m, 24h or 7d.'
+    assert.throws(() => duration(text), new InvalidArgumentError(message))
+  })
+}
+
+test('a whole number has up to six digits and begins with none that is 0', () => {
+  assert.deepEqual(['1', '20', '999999'].map(wholeNumber), [1, 20, 999_999])
+  for (const text of ['', '0', '07', '-1', '1.5', '1e3', '1000000', 'ten']) {
+    assert.throws(() => wholeNumber(text), InvalidArgumentError, text)
+  }
+})
