@@ -4,6 +4,7 @@ import { demoCommand } from './demo/demo-command.ts'
 import { resultsCommand } from './results.ts'
 import { showCommand } from './show.ts'
 import { submitCommand } from './submit.ts'
+import { tokenCommand } from './token/token-command.ts'
 
 const MISUSE = 2
 
@@ -15,6 +16,7 @@ const program = new Command('promptbridge')
   .addCommand(submitCommand(process.env))
   .addCommand(showCommand(process.env))
   .addCommand(resultsCommand(process.env))
+  .addCommand(tokenCommand(process.env))
 
 endWithTheReader(process.stdout)
 endWithTheReader(process.stderr)

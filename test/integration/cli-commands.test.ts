@@ -4,11 +4,16 @@ import { runCommand } from './cli-harness.ts'
 
 const HELP = [
   [['--help'], /Usage: promptbridge \[options\] \[command\]/],
-  [['help'], /demo \[options\] .*submit \[options\] <file>.*show \[options\] <id>.*results \[options\] <batch>/s],
+  [
+    ['help'],
+    /demo \[options\] .*submit \[options\] <file>.*show \[options\] <id>.*results \[options\] <batch>.*token/s,
+  ],
   [['demo', '--help'], /Usage: promptbridge demo \[options\]\n.*--documents <n>.*--folder.*--results.*--json/s],
   [['help', 'show'], /Usage: promptbridge show \[options\] <id>\n.*--batch.*--store <store>.*--project.*--json/s],
   [['help', 'submit'], /Usage: promptbridge submit \[options\] <file>\n.*--batch.*--topic.*--store <store>.*--json/s],
   [['help', 'results'], /Usage: promptbridge results \[options\] <batch>\n.*--output.*--store <store>/s],
+  [['token', '--help'], /Usage: promptbridge token \[options\] \[command\]\n.*failures \[options\]/s],
+  [['token', 'failures', '--help'], /failures \[options\]\n.*--since.*24h\).*--limit.*--store.*--project.*--json/s],
 ] as const
 
 const MISUSES = [
@@ -23,6 +28,12 @@ const MISUSES = [
   [['show', 'doc-7', '--store', 'demo.db'], /STORE: must be firestore or sqlite:PATH/],
   [['submit'], /missing required argument 'file'/],
   [['results'], /missing required argument 'batch'/],
+  [['token'], /Usage: promptbridge token/],
+  [['token', 'bogus'], /unknown command 'bogus'/],
+  [['token', 'failures'], /GOOGLE_CLOUD_PROJECT is missing/],
+  [['token', 'failures', 'surplus'], /too many arguments/],
+  [['token', 'failures', '--since', '24'], /argument '24' is invalid. It must be minutes, hours or days/],
+  [['token', 'failures', '--limit', '0'], /argument '0' is invalid. It must be a whole number, 1 or more\./],
 ] as const
 
 describe('the command line', { concurrency: 3 }, () => {

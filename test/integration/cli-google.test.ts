@@ -6,6 +6,7 @@ import { missingForEmulators, startEmulator } from '../../cli/emulators.ts'
 import { openStores } from '../../shared/open-stores.ts'
 import { createPubSub } from '../../shared/queue/pubsub/pubsub-queue.ts'
 import { aSucceededRecord } from '../support/job-builders.ts'
+import { aTokenFailure } from '../support/telemetry-builders.ts'
 import { newFolder, runCommand, until } from './cli-harness.ts'
 
 const PROJECT = 'a-project'
@@ -59,5 +60,17 @@ if (missing !== undefined) {
     assert.match(shown.stdout, /^doc-7 {2}succeeded/)
     const results = await runCommand(t, ['results', batch], { env })
     assert.deepEqual([results.code, JSON.parse(results.stdout).custom_id], [0, id])
+  })
+
+  test('token failures lists what is in Firestore', async (t) => {
+    const emulators = { firestore: firestore.address, pubsub: pubsub.address }
+    const stores = await openStores({ kind: 'firestore', project: PROJECT }, { now: Date.now, emulators })
+    t.after(() => stores.close())
+    const failure = aTokenFailure({ lastAt: Date.now(), resolvedAt: undefined })
+    await stores.telemetry.putTokenFailure(failure)
+    await stores.telemetry.putTokenFailure(aTokenFailure({ id: 'old', lastAt: 0, resolvedAt: undefined }))
+    const { resolvedAt, ...kept } = failure
+    const listed = await runCommand(t, ['token', 'failures', '--json'], { env })
+    assert.deepEqual([listed.code, JSON.parse(listed.stdout)], [0, kept])
   })
 }

@@ -1,0 +1,62 @@
+import type { TokenLeg } from '../../shared/identity/token-error.ts'
+import type { TokenFailure } from '../../shared/store/telemetry-store.ts'
+import { plainText } from '../plain-text.ts'
+
+const LEGS: Readonly<Record<TokenLeg, string>> = {
+  google_id_token: 'Google gave no ID token',
+  entra_exchange: 'Entra gave no access token for the ID token',
+  azure_refused: 'Azure refused the access token',
+  azure_cli: 'the Azure CLI gave no access token',
+}
+
+const KINDS: Readonly<Record<TokenFailure['kind'], string>> = {
+  passing: 'passing: it ends by itself',
+  configuration: 'configuration: somebody has to mend it',
+}
+
+/** One episode for people: a block of lines, the last one ended. */
+export function describeFailure(failure: TokenFailure): string {
+  const { leg, kind, deployment, tries, jobsHeld, tokenValidForMs, instance, presented, hint } = failure
+  const where = deployment === undefined ? '' : ` for deployment ${deployment}`
+  const lines = [
+    period(failure),
+    `kind      ${KINDS[kind]}`,
+    `where     ${LEGS[leg]}${where}`,
+    `seen      ${seen(failure)}`,
+    `cost      ${counted(tries, 'try', 'tries')}, ${counted(jobsHeld, 'job', 'jobs')} held`,
+    `instance  ${[instance.service, instance.revision, instance.id].filter(Boolean).join(' / ')}`,
+  ]
+  if (tokenValidForMs > 0) lines.push(`token     the old one was good for another ${inWords(tokenValidForMs)}`)
+  if (presented !== undefined) {
+    const { issuer, subject, audience } = presented
+    lines.push('Entra was shown', `  issuer    ${issuer}`, `  subject   ${subject}`, `  audience  ${audience}`)
+  }
+  lines.push(`to do     ${hint}`)
+  return lines.map((line) => `${plainText(line)}\n`).join('')
+}
+
+function period({ firstAt, lastAt, nextTryAt, resolvedAt }: TokenFailure): string {
+  if (resolvedAt !== undefined) return `${instant(firstAt)} until ${instant(resolvedAt)}`
+  // No timer tries again: a job does, the first that comes when it is time.
+  return `${instant(firstAt)}, still failing: last try ${instant(lastAt)}, next from ${instant(nextTryAt)} on`
+}
+
+function seen({ message, httpStatus, code, aadsts = [], correlationId }: TokenFailure): string {
+  const codes = [httpStatus, code, ...aadsts.map((number) => `AADSTS${number}`)].filter((part) => part !== undefined)
+  const reference = correlationId === undefined ? '' : ` (correlation id ${correlationId})`
+  return `${[...codes, message].join(' ')}${reference}`
+}
+
+/** In UTC, to the second. */
+function instant(at: number): string {
+  return new Date(at).toISOString().replace(/\.\d+Z$/, 'Z')
+}
+
+function inWords(ms: number): string {
+  const seconds = Math.round(ms / 1_000)
+  return seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`
+}
+
+function counted(n: number, one: string, many: string): string {
+  return `${n} ${n === 1 ? one : many}`
+}

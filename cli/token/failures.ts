@@ -1,0 +1,45 @@
+import { Command, Option } from 'commander'
+import type { Environment } from '../../shared/settings-problems.ts'
+import { type Duration, duration, wholeNumber } from '../option-values.ts'
+import { addStoreOptions, type StoreOptions, withStores } from '../with-stores.ts'
+import { describeFailure } from './describe-failure.ts'
+
+const DEFAULT_SINCE = '24h'
+const DEFAULT_LIMIT = 50
+
+interface FailuresOptions extends StoreOptions {
+  readonly since: Duration
+  readonly limit: number
+  readonly json?: true
+}
+
+/** `promptbridge token failures`: when and why workers had no token that Azure takes. */
+export function failuresCommand(environment: Environment): Command {
+  const since = new Option('--since <duration>', 'how far to look back: 30m, 24h, 7d')
+    .argParser(duration)
+    .default(duration(DEFAULT_SINCE), DEFAULT_SINCE)
+  const command = new Command('failures')
+    .description('list when and why workers had no token that Azure takes, and what mends it')
+    .addOption(since)
+    .option('--limit <n>', 'list at most this many, the latest', wholeNumber, DEFAULT_LIMIT)
+  return addStoreOptions(command)
+    .option('--json', 'print each as a line of JSON; times are milliseconds since 1970')
+    .exitOverride()
+    .action((options: FailuresOptions) => failures(options, environment))
+}
+
+async function failures(options: FailuresOptions, environment: Environment): Promise<void> {
+  const { since, limit, json } = options
+  await withStores('read', options, environment, async ({ telemetry }) => {
+    const { found, unreadable } = await telemetry.tokenFailures(Date.now() - since.ms, limit)
+    if (json) process.stdout.write(found.map((failure) => `${JSON.stringify(failure)}\n`).join(''))
+    else if (found.length > 0) process.stdout.write(found.map(describeFailure).join('\n'))
+    else if (unreadable === 0) process.stdout.write(`no token failures in the last ${since.text}\n`)
+    if (unreadable > 0) process.stderr.write(`promptbridge: ${unreadable} more in the store cannot be read\n`)
+    if (found.length + unreadable === limit) {
+      process.stderr.write(
+        `promptbridge: these are the latest ${limit}; there may be more, --limit raises the number\n`,
+      )
+    }
+  })
+}

@@ -1,0 +1,77 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { describeFailure } from '../../cli/token/describe-failure.ts'
+import { tokenLegs } from '../../shared/identity/token-error.ts'
+import { START } from '../support/job-builders.ts'
+import { aTokenFailure } from '../support/telemetry-builders.ts'
+
+const lines = (over: Parameters<typeof aTokenFailure>[0]) => describeFailure(aTokenFailure(over)).split('\n')
+
+test('an episode that is over is told from its first failure to its mend', () => {
+  assert.deepEqual(lines({ deployment: undefined }), [
+    '2026-11-24T06:00:00Z until 2026-11-24T06:01:30Z',
+    'kind      configuration: somebody has to mend it',
+    'where     Entra gave no access token for the ID token',
+    'seen      400 invalid_request AADSTS700213 AADSTS70021 no federated credential has this subject (correlation id correlation-1)',
+    'cost      3 tries, 12 jobs held',
+    'instance  promptbridge / promptbridge-00007 / instance-1',
+    'token     the old one was good for another 14 min',
+    'Entra was shown',
+    '  issuer    https://accounts.google.com',
+    '  subject   1045',
+    '  audience  api://AzureADTokenExchange',
+    'to do     Set Subject to 1045.',
+    '',
+  ])
+})
+
+test('an episode that goes on is told with the last try and the time of the next', () => {
+  const [first] = lines({ resolvedAt: undefined })
+  const tries = 'last try 2026-11-24T06:01:30Z, next from 2026-11-24T06:02:00Z on'
+  assert.equal(first, `2026-11-24T06:00:00Z, still failing: ${tries}`)
+})
+
+test('of what was not seen nothing is told', () => {
+  const unseen = { code: undefined, aadsts: undefined, httpStatus: undefined, correlationId: undefined }
+  const bare = { presented: undefined, deployment: undefined, instance: { id: 'instance-1' } }
+  const over = { ...unseen, ...bare, leg: 'google_id_token', kind: 'passing', message: 'no answer within 2 s' } as const
+  assert.deepEqual(lines({ ...over, tries: 1, jobsHeld: 1, tokenValidForMs: 0 }), [
+    '2026-11-24T06:00:00Z until 2026-11-24T06:01:30Z',
+    'kind      passing: it ends by itself',
+    'where     Google gave no ID token',
+    'seen      no answer within 2 s',
+    'cost      1 try, 1 job held',
+    'instance  instance-1',
+    'to do     Set Subject to 1045.',
+    '',
+  ])
+})
+
+test('a deployment that denies is named', () => {
+  const told = lines({ leg: 'azure_refused', deployment: 'gpt-4o-eu' })
+  assert.equal(told[2], 'where     Azure refused the access token for deployment gpt-4o-eu')
+})
+
+test('every leg has words of its own', () => {
+  const words = tokenLegs.map((leg) => lines({ leg })[2])
+  assert.equal(new Set(words).size, tokenLegs.length)
+})
+
+test('less than two minutes are told in seconds', () => {
+  assert.ok(lines({ tokenValidForMs: 119_000 }).includes('token     the old one was good for another 119 s'))
+  assert.ok(lines({ tokenValidForMs: 120_000 }).includes('token     the old one was good for another 2 min'))
+})
+
+test('the latest time that a store keeps can be told', () => {
+  const [first] = lines({ resolvedAt: undefined, nextTryAt: 253_402_300_799_000, firstAt: 0, lastAt: START })
+  assert.match(first ?? '', /^1970-01-01T00:00:00Z, .* next from 9999-12-31T23:59:59Z on$/)
+})
+
+test('no text of the store can steer the terminal or add a line', () => {
+  const evil = '\x1b[2J\r\nforged  \x9b1m\u202e'
+  const presented = { issuer: evil, subject: evil, audience: evil }
+  const texts = { message: evil, hint: evil, code: evil, correlationId: evil, deployment: evil, presented }
+  const told = describeFailure(aTokenFailure({ ...texts, instance: { service: evil, revision: evil, id: evil } }))
+  assert.equal(told.split('\n').length, lines({}).length)
+  assert.doesNotMatch(told.replaceAll('\n', ''), /[\p{Cc}\p{Cf}]/u)
+})
