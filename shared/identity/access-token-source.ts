@@ -19,7 +19,7 @@ import { TokenError, type TokenErrorDetails } from './token-error.ts'
 /** Takes work that a request has to carry: without one, Cloud Run stops the processor. It never rejects. */
 export type WaitUntil = (work: Promise<void>) => void
 
-export interface TokenWish {
+interface TokenWish {
   /** Who wants it will not be held beyond this, in epoch milliseconds; ten seconds from now, when absent. */
   readonly until?: number
   readonly waitUntil?: WaitUntil
@@ -40,7 +40,7 @@ export interface AccessTokenSource {
   status(): TokenStatus
 }
 
-export interface TokenStatus {
+interface TokenStatus {
   /** none: nobody asked yet. failing: the last try to get one failed, or Azure takes none. */
   readonly state: 'none' | 'good' | 'failing'
   readonly validForMs: number

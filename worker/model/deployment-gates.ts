@@ -13,7 +13,7 @@ export interface DeploymentGates {
   letIn(deployment: Deployment, waitUntil?: WaitUntil): void
 }
 
-export interface ClosedGate {
+interface ClosedGate {
   readonly forMs: number
   readonly failure: Failure
 }
