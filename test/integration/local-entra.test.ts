@@ -137,7 +137,7 @@ test('an assertion whose claims were changed after it was signed is AADSTS50013'
 
 test('an assertion that is no JWT is AADSTS50027', async () => {
   await using cloud = await startCloud()
-  await assertRefused(cloud, { assertion: 'not-a-token' }, 50027, 401, 'invalid_client')
+  await assertRefused(cloud, { assertion: 'not-a-token' }, 50027, 400, 'invalid_request')
 })
 
 test('a client that the tenant does not know is AADSTS700016', async () => {
