@@ -1,4 +1,5 @@
 import type { Diagnosis } from './diagnosis.ts'
+import { AADSTS } from './entra-table.ts'
 import type { FederationSettings } from './federated-token.ts'
 import { gatherValues, isPassing } from './hint-values.ts'
 import type { TokenErrorDetails } from './token-error.ts'
@@ -16,6 +17,11 @@ const OTHER_TENANT = 'Tenant provided in token does not match resource token'
 export function explainGoogle(details: TokenErrorDetails, us: FederationSettings): Diagnosis {
   const { answer } = gatherValues(details, us)
   const { httpStatus, code } = details
+  if (httpStatus === 401 || code === 'invalid_grant' || code === 'no_credentials') {
+    return configuration(
+      'Google does not know who runs this, or the login is over. Run gcloud auth application-default login.',
+    )
+  }
   if (httpStatus === undefined) {
     return passing(
       "No ID token came from Google. On Google Cloud this ends by itself, for the metadata server is part of the machine. Elsewhere there is none: set TOKEN_SOURCE to impersonate:EMAIL of the worker's service account, or to azure-cli.",
@@ -30,11 +36,6 @@ export function explainGoogle(details: TokenErrorDetails, us: FederationSettings
   if (httpStatus === 403) {
     return configuration(
       `Whoever runs this may not act as the service account. Give them the role ${TOKEN_CREATOR}, and enable iamcredentials.googleapis.com in its project. If you just did, allow 10 minutes.`,
-    )
-  }
-  if (httpStatus === 401 || code === 'invalid_grant') {
-    return configuration(
-      'Google does not know who runs this, or the login is over. Run gcloud auth application-default login.',
     )
   }
   return configuration(
@@ -64,19 +65,17 @@ export function explainRefusedToken(details: TokenErrorDetails, us: FederationSe
   )
 }
 
-/** Explains why the Azure CLI gives no token. */
+/** Explains why the Azure CLI gives no token; it tells no status, but Entra's numbers where it has some. */
 export function explainAzureCli(details: TokenErrorDetails, us: FederationSettings): Diagnosis {
-  const { tenant, answer } = gatherValues(details, us)
-  if (details.code === 'not_installed') {
+  const { tenant } = gatherValues(details, us)
+  const { aadsts = [], code } = details
+  if (code === 'not_installed') {
     return configuration(
       'The Azure CLI is not installed, or not in the PATH. Install it (https://aka.ms/azure-cli), then run az login, or choose another TOKEN_SOURCE.',
     )
   }
-  // No status is the rule here: az is a process of its own, and what it lacks is mostly a login.
-  if (details.httpStatus !== undefined && isPassing(details)) {
-    return passing(`Entra answered the Azure CLI ${answer}. It ends by itself.`)
-  }
-  return configuration(
-    `The Azure CLI gives no token. Run az login --tenant ${tenant} in the right cloud (az cloud show), and see whether az account get-access-token --tenant ${tenant} works; if az is not found, install it (https://aka.ms/azure-cli).`,
-  )
+  const hint = `The Azure CLI gives no token. Run az login --tenant ${tenant} in the right cloud (az cloud show), and see whether az account get-access-token --tenant ${tenant} works.`
+  const ends = aadsts.some((number) => AADSTS.get(number)?.nature === 'passing')
+  const isRefused = aadsts.length > 0 || code === 'not_logged_in'
+  return isRefused && !ends ? configuration(hint) : passing(`${hint} What is no matter of the login ends by itself.`)
 }

@@ -174,6 +174,12 @@ describe('the leg', () => {
       /gcloud auth application-default login/,
     ],
     [
+      'nobody logged in',
+      { leg: 'google_id_token', details: { code: 'no_credentials' } },
+      'configuration',
+      /gcloud auth application-default login/,
+    ],
+    [
       'a request that Google refuses',
       { leg: 'google_id_token', details: { httpStatus: 400 } },
       'configuration',
@@ -209,8 +215,9 @@ describe('the leg', () => {
       'configuration',
       new RegExp(`az login --tenant ${us.tenantId}`),
     ],
-    ['an az that fails', { leg: 'azure_cli', details: {} }, 'configuration', /az login --tenant/],
-    ['an az that meets a 503', { leg: 'azure_cli', details: { httpStatus: 503 } }, 'passing', /ends by itself/],
+    ['a login that Entra refuses', { leg: 'azure_cli', details: { aadsts: [700082] } }, 'configuration', /az login/],
+    ['an Entra that is away', { leg: 'azure_cli', details: { aadsts: [90033] } }, 'passing', /ends by itself/],
+    ['an az that says nothing', { leg: 'azure_cli', details: {} }, 'passing', /az login.*ends by itself/],
   ]
   for (const [name, error, nature, said] of cases) {
     test(`${error.leg}: ${name} is ${nature}`, () => {
