@@ -8,6 +8,8 @@ import type { JobRecord } from '../shared/job/record.ts'
 import type { StoredMessage } from '../shared/queue/sqlite/queue-file.ts'
 import { openQueueReport } from '../shared/queue/sqlite/queue-report.ts'
 import { openSqliteDocuments } from '../shared/store/sqlite/sqlite-documents.ts'
+import { openSqliteTelemetry } from '../shared/store/sqlite/sqlite-telemetry.ts'
+import type { Listing, TelemetryStore, TokenFailure, WorkerInstance } from '../shared/store/telemetry-store.ts'
 import type { Cloud } from './stand-ins.ts'
 import { sha256 } from './support/job-builders.ts'
 import {
@@ -31,6 +33,10 @@ export interface Traces {
   deadLetters(): Promise<readonly StoredMessage[]>
   /** The model calls since the worker started. */
   modelCalls(): Promise<readonly Call[]>
+  /** What was told of tokens that failed, the latest first. */
+  tokenFailures(): Promise<readonly TokenFailure[]>
+  /** The workers that gave a sign of life, the latest first. */
+  instances(): Promise<readonly WorkerInstance[]>
 }
 
 /** A worker in this process, over HTTP, with a store of its own in a file. */
@@ -66,7 +72,17 @@ export async function storeFile(stack: AsyncDisposableStack): Promise<string> {
 }
 
 export async function tracesOf(cloud: Cloud, file: string): Promise<Traces> {
+  async function telemetry<T>(read: (store: TelemetryStore) => Promise<Listing<T>>): Promise<readonly T[]> {
+    const store = await openSqliteTelemetry(file, Date.now)
+    try {
+      return (await read(store)).found
+    } finally {
+      store.close()
+    }
+  }
   return {
+    tokenFailures: () => telemetry((store) => store.tokenFailures(0, 100)),
+    instances: () => telemetry((store) => store.instances(0)),
     modelCalls: await watchModelCalls(cloud),
     async record(id, batch = '') {
       const documents = await openSqliteDocuments(file, Date.now)
@@ -91,6 +107,12 @@ function takeAway(file: string, table: string): () => void {
   }
   rename(table, `${table}Away`)
   return () => rename(`${table}Away`, table)
+}
+
+/** Waits for no token longer than it must: the next try is as late as may be, and the push is short. */
+export const impatient = {
+  settings: { ACK_DEADLINE_SECONDS: '10', MODEL_TIMEOUT_SECONDS: '5' },
+  surroundings: { random: () => 1 },
 }
 
 /** The real clock, which can be put on, and tells how often it was read. */

@@ -7,7 +7,7 @@ import { createSigningKey } from '../../local/signing-key.ts'
 import { fetchFederatedToken } from '../../shared/identity/federated-token.ts'
 import { placeFault, startCloud } from '../stand-ins.ts'
 import { serveCerts } from '../support/certs-server.ts'
-import { startWorker, type TestWorker, type WorkerOverrides, wrap } from '../worker.ts'
+import { impatient, startWorker, type TestWorker, type WorkerOverrides, wrap } from '../worker.ts'
 
 /** Stands in the prompt, and so in the answer, which quotes it. */
 const CANARY = 'canary-5e1f'
@@ -38,7 +38,8 @@ test('the finder finds a prompt, a Google token, an Azure token and a bearer in 
 async function toldBy(worker: TestWorker): Promise<string> {
   const record = await worker.record('doc-7')
   const letters = (await worker.deadLetters()).map(({ attributes }) => attributes)
-  const told = { log: worker.logText(), letters, record: { ...record, result: undefined } }
+  const telemetry = [await worker.tokenFailures(), await worker.instances()]
+  const told = { log: worker.logText(), letters, record: { ...record, result: undefined }, telemetry }
   assert.ok(told.log.length > 0)
   return JSON.stringify(told)
 }
@@ -72,18 +73,21 @@ describe('no prompt, answer or token is told', () => {
       'where Azure refuses the token',
       aJob(prompt),
       () => placeFault(cloud.azure, { kind: 'status', error: 'unauthorized' }),
+      impatient,
     ],
     [
       'where Entra refuses the assertion',
       aJob(prompt),
       () => placeFault(cloud.entra, { kind: 'status', error: 'bad_signature', match: '/token' }),
+      impatient,
     ],
     [
       'where Entra cuts the connection',
       aJob(prompt),
       () => placeFault(cloud.entra, { kind: 'reset', match: '/token' }),
+      impatient,
     ],
-    ['where the metadata server talks nonsense', aJob(prompt), () => placeFault(cloud.metadata, { kind: 'garbage' })],
+    ['where the metadata server talks nonsense', aJob(prompt), () => placeFault(cloud.metadata, { kind: 'garbage' }), impatient],
     ['of a job with a bad field', aJob(prompt, { stream: true }), async () => undefined],
     [
       'of a job with a bad value',

@@ -9,7 +9,7 @@ import { AZURE } from '../../local/identities.ts'
 import type { JobRecord } from '../../shared/job/record.ts'
 import { callsOf, clearFaults, placeFault, startCloud } from '../stand-ins.ts'
 import { openWire } from '../support/wire.ts'
-import { startWorker } from '../worker.ts'
+import { impatient, startWorker, watchClock } from '../worker.ts'
 
 type Fault = z.input<typeof faultSchema>
 
@@ -22,6 +22,7 @@ const aJob = (content: string, more = {}) => ({
 const job = aJob('Bridges carry people over water, in all weathers.')
 const quick = { MODEL_TIMEOUT_SECONDS: '1' }
 const { deployment } = AZURE
+const LONGEST_BACKOFF_MS = 300_000
 
 const cloud = await startCloud()
 after(() => cloud.close())
@@ -128,7 +129,9 @@ describe('no token', () => {
     ['the metadata server', cloud.metadata, { kind: 'status', error: 'no_service_account' }, /"httpStatus":404/],
   ] as const) {
     test(`from ${who} puts the job off before it costs a record or a call`, async () => {
-      await using worker = await startWorker(cloud)
+      const { clock, now } = watchClock()
+      const surroundings = { ...impatient.surroundings, now }
+      await using worker = await startWorker(cloud, { ...impatient, surroundings })
       await placeFault(standIn, fault)
       assert.deepEqual(await worker.push(job), { status: 503, reason: 'token' })
       assert.equal(await worker.record('doc-7'), undefined)
@@ -136,6 +139,7 @@ describe('no token', () => {
       assert.deepEqual(await worker.deadLetters(), [])
       assert.match(worker.logText(), log)
       await clearFaults(standIn)
+      clock.aheadMs = LONGEST_BACKOFF_MS
       assert.deepEqual(await worker.push(job), { status: 204 })
     })
   }

@@ -1,0 +1,193 @@
+import assert from 'node:assert/strict'
+import { after, afterEach, describe, test } from 'node:test'
+import { GOOGLE } from '../../local/identities.ts'
+import { type Cloud, callsOf, clearFaults, placeFault, startCloud } from '../stand-ins.ts'
+import { impatient, startWorker, watchClock } from '../worker.ts'
+
+const cloud = await startCloud({ azure: { deployments: [{ ...DEFAULT_DEPLOYMENT, ...UNLIMITED }] } })
+after(() => cloud.close())
+afterEach(() => Promise.all([cloud.entra, cloud.metadata, cloud.azure].map(clearFaults)))
+
+const MINUTE_MS = 60_000
+const aJob = (n: number) => ({ id: `doc-${n}`, prompt: 'Bridges carry people over water.' })
+
+/** The calls for tokens from now on. */
+async function watchTokenCalls({ entra, metadata }: Cloud) {
+  const count = async () => [(await callsOf(entra, 'token')).length, (await callsOf(metadata, 'identity')).length] as const
+  const [posts, gets] = await count()
+  return async () => {
+    const [postsNow, getsNow] = await count()
+    return { posts: postsNow - posts, gets: getsNow - gets }
+  }
+}
+
+/** A worker whose clock the test puts on, and whose every wait after a failure is as long as may be. */
+async function startOnClock(settings: Readonly<Record<string, string>> = {}) {
+  const { clock, now } = watchClock()
+  const worker = await startWorker(cloud, {
+    settings: { ...impatient.settings, MAX_IN_FLIGHT: '10000', ...settings },
+    surroundings: { ...impatient.surroundings, now },
+  })
+  return Object.assign(worker, { clock })
+}
+
+const pushAll = (worker: Awaited<ReturnType<typeof startOnClock>>, count: number, from = 0) =>
+  Promise.all(Array.from({ length: count }, (_, n) => worker.push(aJob(from + n))))
+
+const answers = (pushed: readonly { status: number; reason?: string | undefined }[]) => [
+  ...new Set(pushed.map(({ status, reason = '' }) => `${status} ${reason}`.trim())),
+]
+
+describe('a thousand jobs', () => {
+  test('that arrive cold cost one call of each, and so do a thousand at expiry', async () => {
+    await using worker = await startOnClock()
+    const cold = await watchTokenCalls(cloud)
+    assert.deepEqual(answers(await pushAll(worker, 1_000)), ['204'])
+    assert.deepEqual(await cold(), { posts: 1, gets: 1 })
+    worker.clock.aheadMs = 2 * 60 * MINUTE_MS
+    const expired = await watchTokenCalls(cloud)
+    assert.deepEqual(answers(await pushAll(worker, 1_000, 1_000)), ['204'])
+    assert.deepEqual(await expired(), { posts: 1, gets: 1 })
+  })
+
+  test('do not wait for a renewal, but for the one that carries it', async () => {
+    await using worker = await startOnClock()
+    await worker.push(aJob(0))
+    worker.clock.aheadMs = 50 * MINUTE_MS
+    await placeFault(cloud.entra, { kind: 'delay', ms: 3_000, match: '/token' })
+    const calls = await watchTokenCalls(cloud)
+    let answered = 0
+    const pushes = Array.from({ length: 1_000 }, async (_, n) => {
+      await worker.push(aJob(1 + n))
+      answered += 1
+    })
+    while (answered < 999) await Promise.race([...pushes, new Promise(setImmediate)])
+    assert.deepEqual(await calls(), { posts: 0, gets: 1 })
+    await Promise.all(pushes)
+    assert.equal((await calls()).posts, 1)
+  })
+})
+
+describe('a wrong subject', () => {
+  test('with 10,000 jobs costs one exchange in each backoff period, one document of each kind, and no job', async () => {
+    await using worker = await startOnClock()
+    await placeFault(cloud.entra, { kind: 'status', error: 'wrong_subject', match: '/token' })
+    const calls = await watchTokenCalls(cloud)
+    await worker.push(aJob(0))
+    const whileSpreading = (await calls()).posts
+    // Ten minutes later it can be no setting on its way any more.
+    worker.clock.aheadMs = 10 * MINUTE_MS
+    await worker.push(aJob(0))
+    for (let wave = 0; wave < 10; wave += 1) {
+      assert.deepEqual(answers(await pushAll(worker, 1_000, 1_000 * wave)), ['503 token'])
+    }
+    assert.equal((await calls()).posts, whileSpreading + 1)
+    worker.clock.aheadMs += MINUTE_MS
+    assert.deepEqual(answers(await pushAll(worker, 1_000)), ['503 token'])
+    assert.equal((await calls()).posts, whileSpreading + 2)
+
+    const [configuration, spreading, ...others] = await worker.tokenFailures()
+    assert.deepEqual([configuration?.kind, spreading?.kind, others], ['configuration', 'passing', []])
+    assert.deepEqual([configuration?.tries, spreading?.tries], [2, whileSpreading])
+    assert.ok((configuration?.jobsHeld ?? 0) >= 10_000)
+    assert.deepEqual([configuration?.aadsts, configuration?.presented?.subject], [[700213], GOOGLE.subject])
+    assert.match(configuration?.hint ?? '', new RegExp(`Set Subject .* to ${GOOGLE.subject}`))
+    assert.deepEqual([await worker.record('doc-0'), await worker.deadLetters(), await worker.modelCalls()], [undefined, [], []])
+
+    await clearFaults(cloud.entra)
+    worker.clock.aheadMs += 5 * MINUTE_MS
+    assert.deepEqual(await worker.push(aJob(0)), { status: 204 })
+    assert.ok((await worker.tokenFailures()).every(({ resolvedAt }) => resolvedAt !== undefined))
+  })
+})
+
+describe('an outage of Entra', () => {
+  test('is waited out by a job whose push lasts, and resolved in its document', async () => {
+    await using worker = await startWorker(cloud, { surroundings: { random: () => 0.1 } })
+    await placeFault(cloud.entra, { kind: 'status', error: 'temporarily_unavailable', times: 3, match: '/token' })
+    assert.deepEqual(await worker.push(aJob(0)), { status: 204 })
+    const [failure, ...others] = await worker.tokenFailures()
+    assert.deepEqual([failure?.kind, failure?.tries, failure?.jobsHeld, others], ['passing', 3, 1, []])
+    assert.ok(failure?.resolvedAt !== undefined)
+  })
+
+  test('delays no job while the token is good', async () => {
+    await using worker = await startOnClock()
+    await worker.push(aJob(0))
+    worker.clock.aheadMs = 50 * MINUTE_MS
+    await placeFault(cloud.entra, { kind: 'status', error: 'temporarily_unavailable', match: '/token' })
+    assert.deepEqual(answers(await pushAll(worker, 100, 1)), ['204'])
+    const [failure] = await worker.tokenFailures()
+    assert.deepEqual([failure?.tries, failure?.jobsHeld, failure?.resolvedAt], [1, 0, undefined])
+    assert.ok((failure?.tokenValidForMs ?? 0) > 5 * MINUTE_MS)
+  })
+
+  test('that asks for patience gets it: nobody asks before Retry-After is over', async () => {
+    await using worker = await startOnClock()
+    await placeFault(cloud.entra, {
+      kind: 'status',
+      error: 'throttled',
+      headers: { 'retry-after': '100' },
+      times: 1,
+      match: '/token',
+    })
+    const calls = await watchTokenCalls(cloud)
+    assert.deepEqual(answers(await pushAll(worker, 10)), ['503 token'])
+    worker.clock.aheadMs = 99_000
+    assert.deepEqual(answers(await pushAll(worker, 10)), ['503 token'])
+    assert.equal((await calls()).posts, 1)
+    worker.clock.aheadMs = 101_000
+    assert.deepEqual(answers(await pushAll(worker, 10)), ['204'])
+    assert.equal((await calls()).posts, 2)
+  })
+})
+
+describe('Azure refuses', () => {
+  test('every token: one renewal, however many jobs see it, then a gate of a minute, and it heals', async () => {
+    await using worker = await startOnClock()
+    await placeFault(cloud.azure, { kind: 'status', error: 'unauthorized' })
+    const calls = await watchTokenCalls(cloud)
+    const refused = await pushAll(worker, 100)
+    assert.deepEqual(answers(refused), ['503 unauthorized'])
+    assert.deepEqual(answers(await pushAll(worker, 100, 100)), ['503 unauthorized'])
+    assert.deepEqual(await calls(), { posts: 2, gets: 1 })
+    const [failure, ...others] = await worker.tokenFailures()
+    assert.deepEqual([failure?.leg, failure?.kind, failure?.tries, others], ['azure_refused', 'configuration', 1, []])
+
+    await clearFaults(cloud.azure)
+    worker.clock.aheadMs = MINUTE_MS
+    assert.deepEqual(answers(await pushAll(worker, 100)), ['204'])
+    assert.equal((await calls()).posts, 3)
+    assert.ok((await worker.tokenFailures())[0]?.resolvedAt !== undefined)
+    assert.deepEqual(await worker.deadLetters(), [])
+  })
+
+  test('the caller: jobs wait behind a gate without a write, with the mend in one document, and it heals', async () => {
+    await using worker = await startOnClock()
+    await placeFault(cloud.azure, { kind: 'status', error: 'permission_denied' })
+    assert.deepEqual(await worker.push(aJob(0)), { status: 503, reason: 'forbidden' })
+    assert.deepEqual(answers(await pushAll(worker, 1_000, 1)), ['503 forbidden'])
+    assert.equal((await worker.modelCalls()).length, 1)
+    assert.equal(await worker.record('doc-1'), undefined)
+    const [failure, ...others] = await worker.tokenFailures()
+    assert.deepEqual([failure?.leg, failure?.code, failure?.tries, others], ['azure_refused', 'PermissionDenied', 1, []])
+    assert.match(failure?.hint ?? '', /role "Cognitive Services OpenAI User"/)
+
+    await clearFaults(cloud.azure)
+    worker.clock.aheadMs = MINUTE_MS
+    assert.deepEqual(answers(await pushAll(worker, 100)), ['204'])
+    assert.ok((await worker.tokenFailures())[0]?.resolvedAt !== undefined)
+  })
+})
+
+test('a worker gives a sign of life, once a minute at most', async () => {
+  await using worker = await startOnClock()
+  await pushAll(worker, 10)
+  worker.clock.aheadMs = MINUTE_MS
+  await pushAll(worker, 10, 10)
+  const [instance, ...others] = await worker.instances()
+  assert.deepEqual(others, [])
+  assert.deepEqual([instance?.token, instance?.models], ['good', [AZURE.deployment]])
+  const counted = Object.values(instance?.lastMinute ?? {}).reduce((sum, n) => sum + n, 0)
+  assert.ok(counted >= 10 && counted <= 19, `${counted}`)
+})
