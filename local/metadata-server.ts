@@ -1,4 +1,10 @@
 import type { Context, Hono } from 'hono'
+import {
+  ACCESS_TOKEN_LIFETIME_SECONDS,
+  ACCESS_TOKEN_PREFIX,
+  accessTokenClaims,
+  idTokenClaims,
+} from './google-tokens.ts'
 import { GOOGLE } from './identities.ts'
 import type { ServiceDescription, StandInEnv } from './serve/service-description.ts'
 import { createSigningKey, type SigningKey } from './signing-key.ts'
@@ -10,6 +16,8 @@ export interface MetadataServerOptions extends StandInOptions {
   readonly key?: SigningKey
   readonly subject?: string
   readonly issuer?: string
+  /** Put into every ID token, whatever audience was asked for. */
+  readonly audience?: string
   readonly idTokenLifetimeSeconds?: number
 }
 
@@ -37,7 +45,7 @@ export async function startMetadataServer(options: MetadataServerOptions = {}): 
 function describe(key: SigningKey, { now }: Surroundings, options: MetadataServerOptions): ServiceDescription {
   return {
     service: 'metadata',
-    operationOf: (path) => (path.endsWith('/certs') ? 'certs' : path.endsWith('/identity') ? 'identity' : 'metadata'),
+    operationOf: (path) => /\/(certs|identity|token)$/.exec(path)?.[1] ?? 'metadata',
     isAside: (path) => path.endsWith('/certs'),
     errors: {
       // Seen by callers of the real server while an instance starts; gcp-metadata tries these again.
@@ -56,7 +64,12 @@ function describe(key: SigningKey, { now }: Surroundings, options: MetadataServe
         const audience = c.req.query('audience') ?? ''
         if (audience === '') return c.text('non-empty audience parameter required', 400, FLAVOR)
         c.set('detail', { audience })
-        return c.text(await key.sign(idTokenClaims(audience, now(), options)), 200, FLAVOR)
+        return c.text(await key.sign(claimsFor(audience, now(), options)), 200, FLAVOR)
+      })
+      app.get(`${ROOT}/instance/service-accounts/:account/token`, async (c) => {
+        const token = await key.sign(accessTokenClaims(GOOGLE.serviceAccountEmail, now()))
+        const granted = { expires_in: ACCESS_TOKEN_LIFETIME_SECONDS, token_type: 'Bearer' }
+        return c.json({ access_token: ACCESS_TOKEN_PREFIX + token, ...granted }, 200, FLAVOR)
       })
       addValues(app)
       app.notFound((c) => c.text('Not Found', 404, FLAVOR))
@@ -64,20 +77,10 @@ function describe(key: SigningKey, { now }: Surroundings, options: MetadataServe
   }
 }
 
-/** The claims that Cloud Run puts in, with `format=full` or without: it has no machine to tell of. */
-function idTokenClaims(audience: string, nowMs: number, options: MetadataServerOptions) {
-  const issuedAt = Math.floor(nowMs / 1_000)
-  const subject = options.subject ?? GOOGLE.subject
-  return {
-    iss: options.issuer ?? GOOGLE.issuer,
-    sub: subject,
-    azp: subject,
-    email: GOOGLE.serviceAccountEmail,
-    email_verified: true,
-    aud: audience,
-    iat: issuedAt,
-    exp: issuedAt + (options.idTokenLifetimeSeconds ?? 3_600),
-  }
+/** With `format=full` or without: Cloud Run has no machine to tell of. */
+function claimsFor(asked: string, nowMs: number, { audience = asked, ...options }: MetadataServerOptions) {
+  const { subject, issuer, idTokenLifetimeSeconds: lifetimeSeconds } = options
+  return idTokenClaims({ audience, nowMs, issuer, subject, email: GOOGLE.serviceAccountEmail, lifetimeSeconds })
 }
 
 const VALUES: Readonly<Record<string, string>> = {
@@ -87,7 +90,7 @@ const VALUES: Readonly<Record<string, string>> = {
   'instance/region': `projects/${GOOGLE.projectNumber}/regions/${GOOGLE.region}`,
   'instance/zone': `projects/${GOOGLE.projectNumber}/zones/${GOOGLE.region}-1`,
   'instance/service-accounts': `default/\n${GOOGLE.serviceAccountEmail}/\n`,
-  'instance/service-accounts/default': 'email\nidentity\n',
+  'instance/service-accounts/default': 'email\nidentity\ntoken\n',
   'instance/service-accounts/default/email': GOOGLE.serviceAccountEmail,
   project: 'numeric-project-id\nproject-id\n',
   'project/project-id': GOOGLE.projectId,

@@ -1,0 +1,85 @@
+import type { Context, Hono } from 'hono'
+import { createLocalJWKSet, type JWTVerifyGetKey, jwtVerify } from 'jose'
+import { z } from 'zod'
+import { ACCESS_TOKEN_PREFIX, idTokenClaims } from './google-tokens.ts'
+import { GOOGLE } from './identities.ts'
+import type { ServiceDescription, StandInEnv } from './serve/service-description.ts'
+import type { SigningKey } from './signing-key.ts'
+import { type StandIn, type StandInOptions, serveStandIn } from './stand-in.ts'
+import { realSurroundings, type Surroundings } from './surroundings.ts'
+
+export interface IamCredentialsOptions extends StandInOptions {
+  /** Google's key: with it access tokens are checked, and ID tokens signed. */
+  readonly key: SigningKey
+  /** Who may speak for the service account, by e-mail. */
+  readonly tokenCreators?: readonly string[]
+}
+
+/** Google's IAM Credentials API, as far as it gives ID tokens of the one service account. */
+export async function startIamCredentials(options: IamCredentialsOptions): Promise<StandIn> {
+  const surroundings = { ...realSurroundings, ...options.surroundings }
+  return serveStandIn(describe(surroundings, options), surroundings, options)
+}
+
+/** https://cloud.google.com/apis/design/errors */
+const ERRORS = {
+  unauthenticated: [401, 'UNAUTHENTICATED', 'Request had invalid authentication credentials.'],
+  permission_denied: [
+    403,
+    'PERMISSION_DENIED',
+    "Permission 'iam.serviceAccounts.getOpenIdToken' denied on resource (or it may not exist).",
+  ],
+  unknown_account: [404, 'NOT_FOUND', 'Not found; Gaia id not found for the e-mail.'],
+  invalid_request: [400, 'INVALID_ARGUMENT', 'Request contains an invalid argument.'],
+  unavailable: [503, 'UNAVAILABLE', 'The service is currently unavailable.'],
+} as const satisfies Readonly<Record<string, readonly [number, string, string]>>
+
+function refuse(name: keyof typeof ERRORS): Response {
+  const [code, status, message] = ERRORS[name]
+  return Response.json({ error: { code, message, status } }, { status: code })
+}
+
+function describe(surroundings: Surroundings, options: IamCredentialsOptions): ServiceDescription {
+  return {
+    service: 'iam',
+    operationOf: (path) => (path.endsWith(':generateIdToken') ? 'generateIdToken' : 'unknown'),
+    errors: {
+      unauthenticated: () => refuse('unauthenticated'),
+      permission_denied: () => refuse('permission_denied'),
+      unknown_account: () => refuse('unknown_account'),
+      unavailable: () => refuse('unavailable'),
+    },
+    route: (app) => addRoute(app, surroundings, options),
+  }
+}
+
+const requestSchema = z.object({ audience: z.string().min(1), includeEmail: z.boolean().default(false) })
+
+function addRoute(app: Hono<StandInEnv>, { now }: Surroundings, options: IamCredentialsOptions): void {
+  const keys = createLocalJWKSet(options.key.jwks)
+  const creators = options.tokenCreators ?? [GOOGLE.serviceAccountEmail]
+  app.post('/v1/projects/-/serviceAccounts/:method', async (c) => {
+    const [email, verb] = c.req.param('method').split(':')
+    const caller = await callerOf(c, keys, now())
+    c.set('detail', { caller: caller ?? null })
+    if (caller === undefined) return refuse('unauthenticated')
+    if (email !== GOOGLE.serviceAccountEmail || verb !== 'generateIdToken') return refuse('unknown_account')
+    if (!creators.includes(caller)) return refuse('permission_denied')
+    const request = requestSchema.safeParse(await c.req.json().catch(() => undefined))
+    if (!request.success) return refuse('invalid_request')
+    const { audience, includeEmail } = request.data
+    c.set('detail', { caller, audience })
+    const claims = idTokenClaims({ audience, nowMs: now(), ...(includeEmail ? { email } : {}) })
+    return c.json({ token: await options.key.sign(claims) })
+  })
+}
+
+const callerClaims = z.object({ email: z.string() })
+
+async function callerOf(c: Context<StandInEnv>, keys: JWTVerifyGetKey, nowMs: number): Promise<string | undefined> {
+  const [, token = ''] = /^Bearer (.+)$/.exec(c.req.header('authorization') ?? '') ?? []
+  if (!token.startsWith(ACCESS_TOKEN_PREFIX)) return undefined
+  const verified = jwtVerify(token.slice(ACCESS_TOKEN_PREFIX.length), keys, { currentDate: new Date(nowMs) })
+  const claims = await verified.catch(() => undefined)
+  return callerClaims.safeParse(claims?.payload).data?.email
+}
