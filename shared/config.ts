@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { parseEnv } from 'node:util'
 import type { z } from 'zod'
+import { azureClouds } from './azure-clouds.ts'
 import type { RetryPolicy } from './job/failures.ts'
-import { type Deployment, settings } from './settings.ts'
+import { type Deployment, settings, type TokenSource } from './settings.ts'
 import { type Environment, projectProblems, relationProblems, secretProblems } from './settings-problems.ts'
 
 /** Read from the working directory when it is there; the environment wins over it. */
@@ -26,11 +27,15 @@ export interface Config {
   readonly project: string | undefined
   readonly federation: {
     readonly tenantId: string
+    /** Empty where the Azure CLI gives the tokens, which needs none. */
     readonly clientId: string
     readonly authorityHost: string
     readonly audience: string
     readonly scope: string
   }
+  readonly tokenSource: TokenSource
+  /** GCE_METADATA_HOST, where it is set. */
+  readonly metadataHost: string | undefined
   /** The first to be asked stands first. */
   readonly deployments: readonly Deployment[]
   /** Of all deployments; undefined: Azure's v1 API. */
@@ -79,7 +84,7 @@ export function readConfig(environment: Environment): Config {
     ...relationProblems(given),
   ]
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
-  return toConfig(parsed.data)
+  return toConfig(parsed.data, given['GCE_METADATA_HOST'])
 }
 
 /** A setting that is empty counts as absent: so templates and compose files leave one out. */
@@ -109,18 +114,21 @@ function sayIssue({ path, message }: z.core.$ZodIssue, given: Environment): stri
   return given[name] === undefined ? `${name} is missing` : `${name}: ${message}`
 }
 
-function toConfig(given: z.infer<typeof settings>): Config {
+function toConfig(given: z.infer<typeof settings>, metadataHost: string | undefined): Config {
+  const cloud = azureClouds[given.AZURE_CLOUD]
   return {
     host: given.HOST,
     port: given.PORT,
     project: given.GOOGLE_CLOUD_PROJECT,
     federation: {
       tenantId: given.AZURE_TENANT_ID,
-      clientId: given.AZURE_CLIENT_ID,
-      authorityHost: given.AZURE_AUTHORITY_HOST,
-      audience: given.AZURE_FEDERATED_AUDIENCE,
-      scope: given.AZURE_OPENAI_SCOPE,
+      clientId: given.AZURE_CLIENT_ID ?? '',
+      authorityHost: given.AZURE_AUTHORITY_HOST ?? cloud.authorityHost,
+      audience: given.AZURE_FEDERATED_AUDIENCE ?? cloud.federatedAudience,
+      scope: given.AZURE_OPENAI_SCOPE ?? cloud.openAIScope,
     },
+    tokenSource: given.TOKEN_SOURCE,
+    metadataHost,
     deployments: deploymentsOf(given),
     apiVersion: given.OPENAI_API_VERSION,
     pushAuth: pushAuthOf(given),

@@ -8,12 +8,24 @@ const SECRETS = [
   'AZURE_OPENAI_KEY',
   'OPENAI_API_KEY',
   'OPENAI_ADMIN_KEY',
+  'AZURE_OPENAI_AD_TOKEN',
+  'AZURE_API_KEY',
+  'AZURE_AI_API_KEY',
+  'AZURE_INFERENCE_CREDENTIAL',
   'AZURE_CLIENT_SECRET',
+  'AZURE_CLIENT_CERTIFICATE_PATH',
+  'AZURE_PASSWORD',
 ]
 
 /** What no single setting can tell of itself. Holds no value. */
 export function relationProblems(given: Environment): string[] {
-  return [...pushProblems(given), ...deploymentProblems(given), ...timeoutProblems(given), ...projectProblems(given)]
+  return [
+    ...clientProblems(given),
+    ...pushProblems(given),
+    ...deploymentProblems(given),
+    ...timeoutProblems(given),
+    ...projectProblems(given),
+  ]
 }
 
 /** Secrets in reach, which nothing here needs. */
@@ -21,6 +33,11 @@ export function secretProblems(given: Environment): string[] {
   return SECRETS.filter((name) => given[name] !== undefined).map(
     (name) => `${name} is set: no key is needed or read here, access is by federated identity. Unset it.`,
   )
+}
+
+function clientProblems(given: Environment): string[] {
+  if (given['AZURE_CLIENT_ID'] !== undefined || given['TOKEN_SOURCE']?.trim() === 'azure-cli') return []
+  return ['AZURE_CLIENT_ID is missing']
 }
 
 function pushProblems(given: Environment): string[] {

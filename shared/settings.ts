@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { azureCloudNames } from './azure-clouds.ts'
 
 const LOOPBACK = ['127.0.0.1', '::1', 'localhost']
 
@@ -52,16 +53,34 @@ const store = z
       : { kind: 'sqlite' as const, path: value.slice('sqlite:'.length) },
   )
 
+/** Who speaks for the worker: the machine's own service account, one that the caller may impersonate, or the caller. */
+export type TokenSource =
+  | { readonly kind: 'metadata-server' }
+  | { readonly kind: 'impersonate'; readonly serviceAccount: string }
+  | { readonly kind: 'azure-cli' }
+
+const tokenSource = text
+  .regex(
+    /^(metadata-server|azure-cli|impersonate:[\w.-]+@[\w.-]+\.gserviceaccount\.com)$/,
+    'must be metadata-server, azure-cli, or impersonate: and the e-mail of a service account',
+  )
+  .transform((value): TokenSource => {
+    if (value === 'metadata-server' || value === 'azure-cli') return { kind: value }
+    return { kind: 'impersonate', serviceAccount: value.slice('impersonate:'.length) }
+  })
+
 /** Every setting there is; the README's table is tested against it. */
 export const settings = z.object({
   HOST: text.default('0.0.0.0'),
   PORT: whole(0, 65_535).default(8080),
   GOOGLE_CLOUD_PROJECT: text.optional(),
   AZURE_TENANT_ID: text,
-  AZURE_CLIENT_ID: z.uuid('must be the application (client) id, a UUID'),
-  AZURE_AUTHORITY_HOST: httpsUrl.default('https://login.microsoftonline.com'),
-  AZURE_FEDERATED_AUDIENCE: text.default('api://AzureADTokenExchange'),
-  AZURE_OPENAI_SCOPE: text.default('https://cognitiveservices.azure.com/.default'),
+  AZURE_CLIENT_ID: z.uuid('must be the application (client) id, a UUID').optional(),
+  TOKEN_SOURCE: tokenSource.prefault('metadata-server'),
+  AZURE_CLOUD: z.enum(azureCloudNames).default('public'),
+  AZURE_AUTHORITY_HOST: httpsUrl.optional(),
+  AZURE_FEDERATED_AUDIENCE: text.optional(),
+  AZURE_OPENAI_SCOPE: text.optional(),
   AZURE_OPENAI_ENDPOINT: azureEndpoint.optional(),
   AZURE_OPENAI_DEPLOYMENT: text.optional(),
   OPENAI_API_VERSION: apiVersion.optional(),

@@ -3,7 +3,7 @@ import { type Config, ConfigError } from '../shared/config.ts'
 import { createAccessTokenSource } from '../shared/identity/access-token-source.ts'
 import { diagnose } from '../shared/identity/diagnosis.ts'
 import { createFailureTelemetry } from '../shared/identity/failure-telemetry.ts'
-import { fetchFederatedToken } from '../shared/identity/federated-token.ts'
+import { openTokenFetcher } from '../shared/identity/token-fetcher.ts'
 import type { Log } from '../shared/log.ts'
 import { openStores, type StoreSurroundings, type Stores } from '../shared/open-stores.ts'
 import { createJobStore } from '../shared/store/claiming-job-store.ts'
@@ -50,7 +50,7 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
   const drain = createDrain()
   const telemetry = createFailureTelemetry({ store, instance, ttlMs: config.resultTtlMs, now, newId: newOwner, log })
   const tokens = createAccessTokenSource({
-    fetchToken: () => fetchFederatedToken(config.federation, now),
+    fetchToken: openTokenFetcher(config, now),
     diagnose: (error) => diagnose(error, config.federation),
     now,
     random,

@@ -1,5 +1,7 @@
 import { ClientAssertionCredential, type ClientAssertionCredentialOptions } from '@azure/identity'
 import { z } from 'zod'
+import { isMicrosoft } from '../azure-clouds.ts'
+import type { GoogleIdToken } from './google-id-token.ts'
 import type { AccessToken } from './renewal.ts'
 import { TokenError, type TokenErrorDetails } from './token-error.ts'
 import { withDeadline } from './with-deadline.ts'
@@ -20,17 +22,24 @@ interface Seen {
   answer?: TokenErrorDetails
 }
 
+/** What an exchange takes from the world around it. */
+export interface ExchangeSurroundings {
+  readonly now: () => number
+  /** Ends the exchange before its time. */
+  readonly signal?: AbortSignal
+  readonly timeoutMs?: number
+}
+
 /**
  * Exchanges a Google ID token for an Azure access token at Microsoft Entra ID.
  *
  * A fresh credential each time: a used one remembers failures, and keeps refusing to send for a minute after Entra
- * has recovered. Rejects with TokenError after `timeoutMs` at the latest.
+ * has recovered. Rejects with TokenError after `timeoutMs` at the latest, or when the signal aborts.
  */
 export async function exchangeAtEntra(
-  idToken: string,
+  { value: idToken, presented }: Pick<GoogleIdToken, 'value' | 'presented'>,
   entra: EntraSettings,
-  now: () => number,
-  timeoutMs = EXCHANGE_TIMEOUT_MS,
+  { now, signal: within, timeoutMs = EXCHANGE_TIMEOUT_MS }: ExchangeSurroundings,
 ): Promise<AccessToken> {
   const seen: Seen = {}
   const getToken = (signal: AbortSignal) =>
@@ -42,10 +51,11 @@ export async function exchangeAtEntra(
     }).getToken(entra.scope)
   const fetchedAt = now()
   try {
-    const { token, expiresOnTimestamp } = await withDeadline(timeoutMs, getToken)
+    const { token, expiresOnTimestamp } = await withDeadline(timeoutMs, getToken, within)
     return { value: token, fetchedAt, expiresAt: expiresOnTimestamp }
   } catch (error) {
-    throw new TokenError('entra_exchange', describe(seen.answer, error, timeoutMs), seen.answer, error)
+    const message = describe(seen.answer, error, timeoutMs)
+    throw new TokenError('entra_exchange', message, { ...seen.answer, presented }, error)
   }
 }
 
@@ -69,10 +79,11 @@ function watch(seen: Seen, signal: AbortSignal): Policy {
   }
 }
 
+const name = z.string().regex(/^[\w.-]{1,100}$/)
 const oauthError = z.object({
-  error: z.string().max(100),
-  error_codes: z.array(z.number()).optional(),
-  correlation_id: z.string().max(100).optional(),
+  error: name,
+  error_codes: z.array(z.number()).max(20).optional(),
+  correlation_id: name.optional(),
 })
 
 function readError(body: string): TokenErrorDetails {
@@ -99,10 +110,4 @@ function describe(answer: TokenErrorDetails | undefined, error: unknown, timeout
   }
   if (error instanceof DOMException) return `Entra did not answer within ${timeoutMs} ms`
   return 'Entra could not be reached, or answered something that is not a token'
-}
-
-const MICROSOFT_HOSTS = ['login.microsoftonline.com', 'login.microsoftonline.us', 'login.partner.microsoftonline.cn']
-
-function isMicrosoft(authorityHost: string): boolean {
-  return MICROSOFT_HOSTS.includes(new URL(authorityHost).hostname)
 }

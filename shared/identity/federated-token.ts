@@ -1,14 +1,69 @@
+import { diagnose } from './diagnosis.ts'
 import { type EntraSettings, exchangeAtEntra } from './entra-exchange.ts'
-import { fetchGoogleIdToken } from './google-id-token.ts'
+import type { GoogleIdTokens } from './google-id-token.ts'
 import type { AccessToken } from './renewal.ts'
+import { TokenError, type TokenLeg } from './token-error.ts'
+import { withDeadline } from './with-deadline.ts'
+
+const WHOLE_TIMEOUT_MS = 12_000
 
 export interface FederationSettings extends EntraSettings {
   /** The audience that the federated credential in Entra expects. */
   readonly audience: string
 }
 
-/** Gets an Azure token without a secret: the instance's Google identity, exchanged at Entra. Rejects with TokenError. */
-export async function fetchFederatedToken(federation: FederationSettings, now: () => number): Promise<AccessToken> {
-  const idToken = await fetchGoogleIdToken(federation.audience)
-  return exchangeAtEntra(idToken, federation, now)
+/** Fetches a token: for Azure OpenAI, or for another scope. Rejects with TokenError. */
+export type TokenFetcher = (scope?: string) => Promise<AccessToken>
+
+/**
+ * Gets Azure tokens without a secret: the worker's Google identity, exchanged at Entra.
+ *
+ * An ID token that Entra finds stale is dropped, and a fresh one tried at once; where that does not help either, each
+ * later fetch tries once. A fetch ends after `timeoutMs` at the latest, whatever its legs do.
+ */
+export function createFederatedTokenFetcher(
+  federation: FederationSettings,
+  idTokens: GoogleIdTokens,
+  now: () => number,
+  timeoutMs = WHOLE_TIMEOUT_MS,
+): TokenFetcher {
+  let hasFreshFailed = false
+  const isStale = (error: unknown) => error instanceof TokenError && diagnose(error, federation).nature === 'stale'
+
+  async function exchange(scope: string, signal: AbortSignal, begin: (leg: TokenLeg) => void): Promise<AccessToken> {
+    begin('google_id_token')
+    const idToken = await idTokens.get()
+    begin('entra_exchange')
+    try {
+      const token = await exchangeAtEntra(idToken, { ...federation, scope }, { now, signal })
+      hasFreshFailed = false
+      return token
+    } catch (error) {
+      if (isStale(error)) idTokens.drop(idToken)
+      throw error
+    }
+  }
+
+  return async (scope = federation.scope) => {
+    let leg: TokenLeg = 'google_id_token'
+    const tryOnce = (signal: AbortSignal) =>
+      exchange(scope, signal, (begun) => {
+        leg = begun
+      })
+    const tryTwice = async (signal: AbortSignal) => {
+      try {
+        return await tryOnce(signal)
+      } catch (error) {
+        if (hasFreshFailed || !isStale(error)) throw error
+        hasFreshFailed = true
+        return await tryOnce(signal)
+      }
+    }
+    try {
+      return await withDeadline(timeoutMs, tryTwice)
+    } catch (error) {
+      if (error instanceof TokenError) throw error
+      throw new TokenError(leg, `no token came within ${timeoutMs} ms`, {}, error)
+    }
+  }
 }

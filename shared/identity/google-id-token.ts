@@ -1,36 +1,69 @@
-import { Compute } from 'google-auth-library'
+import { decodeJwt } from 'jose'
 import { z } from 'zod'
-import { TokenError } from './token-error.ts'
-import { withDeadline } from './with-deadline.ts'
+import type { Presented } from './token-error.ts'
 
-const METADATA_TIMEOUT_MS = 2_000
-const compactJws = z.string().regex(/^[\w-]+\.[\w-]+\.[\w-]+$/)
+/** The worker's name, signed by Google. */
+export interface GoogleIdToken {
+  readonly value: string
+  /** The claims by which Entra knows the worker. */
+  readonly presented: Presented
+  /** Epoch milliseconds. */
+  readonly expiresAt: number
+}
 
-/**
- * Fetches the Google ID token of the service account this instance runs as, from the metadata server.
- *
- * `audience` is what the federated credential expects. Rejects with TokenError after `timeoutMs` at the latest.
- */
-export async function fetchGoogleIdToken(audience: string, timeoutMs = METADATA_TIMEOUT_MS): Promise<string> {
-  // The client puts the audience into the query string as it is, and takes no signal.
-  const fetchToken = () => new Compute().fetchIdToken(encodeURIComponent(audience))
-  try {
-    return compactJws.parse(await withDeadline(timeoutMs, fetchToken))
-  } catch (error) {
-    throw new TokenError('google_id_token', describe(error, timeoutMs), statusOf(error), error)
+/** The one ID token that all exchanges of an instance share. */
+export interface GoogleIdTokens {
+  /** A token that is valid even where this clock is five minutes slow. Rejects with TokenError. */
+  get(): Promise<GoogleIdToken>
+  /** Says that Entra found this token stale; a newer one is left alone. */
+  drop(token: GoogleIdToken): void
+}
+
+/** A clock may be this far behind Google's without harm. */
+const SPARE_MS = 5 * 60_000
+
+/** Keeps one ID token until five minutes before its end, and fetches it once, however many ask. */
+export function createGoogleIdTokens(fetchIdToken: () => Promise<GoogleIdToken>, now: () => number): GoogleIdTokens {
+  let current: GoogleIdToken | undefined
+  let flight: Promise<GoogleIdToken> | undefined
+
+  async function renew(): Promise<GoogleIdToken> {
+    try {
+      current = await fetchIdToken()
+      return current
+    } finally {
+      flight = undefined
+    }
+  }
+
+  return {
+    async get() {
+      if (current !== undefined && now() < current.expiresAt - SPARE_MS) return current
+      flight ??= renew()
+      return flight
+    },
+    drop(token) {
+      if (current?.value === token.value) current = undefined
+    },
   }
 }
 
-function describe(error: unknown, timeoutMs: number): string {
-  if (error instanceof z.ZodError) return 'the metadata server answered something that is not an ID token'
-  // The client tries again by itself, so an answer of 503 looks like none.
-  if (error instanceof DOMException) return `the metadata server gave no ID token within ${timeoutMs} ms`
-  return 'the metadata server gave no ID token: is this running on Google Cloud with a service account?'
-}
+const compactJws = z
+  .string()
+  .trim()
+  .max(16_384)
+  .regex(/^[\w-]+\.[\w-]+\.[\w-]+$/)
 
-const withStatus = z.object({ status: z.number().int() })
+const claim = z.string().min(1).max(1_000)
+const idClaims = z.object({ iss: claim, sub: claim, aud: claim, exp: z.number().positive() })
 
-function statusOf(error: unknown): { httpStatus?: number } {
-  const { success, data } = withStatus.safeParse(error)
-  return success ? { httpStatus: data.status } : {}
+/**
+ * Reads an ID token as Google gave it, without a look at its signature: that is Entra's to check.
+ *
+ * Throws where it is none, with nothing of the text in the message.
+ */
+export function readIdToken(text: unknown): GoogleIdToken {
+  const value = compactJws.parse(text)
+  const { iss, sub, aud, exp } = idClaims.parse(decodeJwt(value))
+  return { value, presented: { issuer: iss, subject: sub, audience: aud }, expiresAt: exp * 1_000 }
 }

@@ -1,19 +1,27 @@
 /**
  * Waits at most so many milliseconds for work, whose signal then aborts, whether the work heeds it or not.
  *
- * Rejects with a TimeoutError (DOMException).
+ * Rejects with a TimeoutError (DOMException). Where `within` aborts first, ends likewise, with its reason.
  */
-export async function withDeadline<T>(timeoutMs: number, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+export async function withDeadline<T>(
+  timeoutMs: number,
+  work: (signal: AbortSignal) => Promise<T>,
+  within?: AbortSignal,
+): Promise<T> {
+  within?.throwIfAborted()
   const ending = new AbortController()
-  const { promise: late, reject } = Promise.withResolvers<never>()
-  const timer = setTimeout(() => {
-    const reason = new DOMException(`no answer within ${timeoutMs} ms`, 'TimeoutError')
+  const { promise: ended, reject } = Promise.withResolvers<never>()
+  const end = (reason: unknown) => {
     reject(reason)
     ending.abort(reason)
-  }, timeoutMs)
+  }
+  const timer = setTimeout(() => end(new DOMException(`no answer within ${timeoutMs} ms`, 'TimeoutError')), timeoutMs)
+  const onAbort = () => end(within?.reason)
+  within?.addEventListener('abort', onAbort)
   try {
-    return await Promise.race([work(ending.signal), late])
+    return await Promise.race([work(ending.signal), ended])
   } finally {
     clearTimeout(timer)
+    within?.removeEventListener('abort', onAbort)
   }
 }

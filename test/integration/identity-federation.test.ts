@@ -1,12 +1,16 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, describe, test } from 'node:test'
 import { decodeJwt } from 'jose'
+import { startEntra } from '../../local/entra.ts'
+import { ENTRA_ERRORS } from '../../local/fixtures/entra-errors.ts'
 import { AZURE, ENTRA, GOOGLE } from '../../local/identities.ts'
 import { exchangeAtEntra } from '../../shared/identity/entra-exchange.ts'
-import { type FederationSettings, fetchFederatedToken } from '../../shared/identity/federated-token.ts'
-import { fetchGoogleIdToken } from '../../shared/identity/google-id-token.ts'
-import { TokenError } from '../../shared/identity/token-error.ts'
+import { createFederatedTokenFetcher, type FederationSettings } from '../../shared/identity/federated-token.ts'
+import type { GoogleIdToken } from '../../shared/identity/google-id-token.ts'
+import { fetchMetadataIdToken } from '../../shared/identity/metadata-id-token.ts'
+import { openTokenFetcher } from '../../shared/identity/token-fetcher.ts'
 import { callsOf, clearFaults, placeFault, startCloud } from '../stand-ins.ts'
+import { tokenErrorOf } from '../support/token-errors.ts'
 import { openWire } from '../support/wire.ts'
 
 const cloud = await startCloud()
@@ -23,19 +27,20 @@ const entra = {
   scope: AZURE.scope,
 }
 const federation: FederationSettings = { ...entra, audience: ENTRA.assertionAudience }
+const presented = { issuer: GOOGLE.issuer, subject: GOOGLE.subject, audience: ENTRA.assertionAudience }
+const metadataHost = new URL(cloud.metadata.url).host
 
-const fetchToken = (over: Partial<FederationSettings> = {}) => fetchFederatedToken({ ...federation, ...over }, Date.now)
-
-/** The error with which it fails, whose message holds no token. */
-async function tokenErrorOf(work: Promise<unknown>): Promise<TokenError> {
-  const error = await work.then(
-    () => undefined,
-    (reason: unknown) => reason,
-  )
-  assert.ok(error instanceof TokenError, String(error))
-  assert.doesNotMatch(error.message, /eyJ|[\w-]{40}/)
-  return error
+/** A fetch of its own, by an instance that holds no ID token yet. */
+function fetchToken(over: Partial<FederationSettings> = {}) {
+  const settings = {
+    federation: { ...federation, ...over },
+    tokenSource: { kind: 'metadata-server' },
+    metadataHost,
+  } as const
+  return openTokenFetcher(settings, Date.now)()
 }
+
+const fetchIdToken = (timeoutMs?: number) => fetchMetadataIdToken(federation.audience, metadataHost, timeoutMs)
 
 describe('federation', () => {
   test("turns the instance's Google identity into a token for Azure OpenAI", async () => {
@@ -48,8 +53,11 @@ describe('federation', () => {
   })
 
   test('asks the metadata server for a token for the audience that Entra expects, encoded', async () => {
-    const idToken = decodeJwt(await fetchGoogleIdToken('api://a b&c=d'))
-    assert.deepEqual([idToken.aud, idToken.sub], ['api://a b&c=d', GOOGLE.subject])
+    const { value, presented, expiresAt } = await fetchMetadataIdToken('api://a b&c=d', metadataHost)
+    const { iss, sub, aud, exp } = decodeJwt(value)
+    assert.deepEqual(presented, { issuer: iss, subject: sub, audience: aud })
+    assert.deepEqual(presented, { ...presented, subject: GOOGLE.subject, audience: 'api://a b&c=d' })
+    assert.equal(expiresAt, Number(exp) * 1_000)
   })
 
   test('costs one call of each: nothing is tried again in secret', async () => {
@@ -69,15 +77,34 @@ describe("a failure of Google's leg", () => {
     assert.match(message, /service account/)
   })
 
-  test('by 503 ends in time, although the library tries again by itself', async () => {
+  test('by 503 has the status, after one GET: the library would try four times and forget it', async () => {
+    const before = (await callsOf(cloud.metadata, 'identity')).length
     await placeFault(cloud.metadata, { kind: 'status', error: 'unavailable' })
-    const { leg, message } = await tokenErrorOf(fetchGoogleIdToken(federation.audience, 200))
-    assert.deepEqual([leg, message], ['google_id_token', 'the metadata server gave no ID token within 200 ms'])
+    const { leg, details, message } = await tokenErrorOf(fetchToken())
+    assert.deepEqual([leg, details], ['google_id_token', { httpStatus: 503 }])
+    assert.equal(message, 'the metadata server answered 503')
+    assert.equal((await callsOf(cloud.metadata, 'identity')).length - before, 1)
+  })
+
+  test('by a reset says so without a status', async () => {
+    await placeFault(cloud.metadata, { kind: 'reset' })
+    const { leg, details } = await tokenErrorOf(fetchToken())
+    assert.deepEqual([leg, details], ['google_id_token', {}])
+  })
+
+  test('by a hang gives the connection up at its deadline', { timeout: 5_000 }, async () => {
+    await placeFault(cloud.metadata, { kind: 'hang' })
+    await using wire = await openWire(cloud.metadata.url)
+    const { message } = await tokenErrorOf(fetchMetadataIdToken(federation.audience, wire.url, 200))
+    assert.equal(message, 'the metadata server gave no ID token within 200 ms')
+    await wire.lastClosed()
   })
 
   test('by something that is no token is no token', async () => {
     await placeFault(cloud.metadata, { kind: 'garbage', times: 1 })
-    assert.equal((await tokenErrorOf(fetchToken())).leg, 'google_id_token')
+    const { leg, details, message } = await tokenErrorOf(fetchToken())
+    assert.deepEqual([leg, details], ['google_id_token', {}])
+    assert.equal(message, 'the metadata server answered something that is not an ID token')
   })
 
   test('never reaches Entra', async () => {
@@ -93,10 +120,19 @@ describe("a failure of Entra's leg", () => {
     await placeFault(cloud.entra, { kind: 'status', error: 'wrong_subject' })
     const { leg, details, message } = await tokenErrorOf(fetchToken())
     const { correlationId, ...rest } = details
-    assert.deepEqual([leg, rest], ['entra_exchange', { httpStatus: 401, code: 'invalid_client', aadsts: [700213] }])
+    const refusal = { httpStatus: 401, code: 'invalid_client', aadsts: [700213], presented }
+    assert.deepEqual([leg, rest], ['entra_exchange', refusal])
     assert.match(correlationId ?? '', /^[\da-f-]{36}$/)
     assert.equal(message, 'Entra answered 401 invalid_client AADSTS700213')
   })
+
+  for (const [name, { status, error, aadsts }] of Object.entries(ENTRA_ERRORS)) {
+    test(`by ${name} arrives as ${status} ${error} AADSTS${aadsts}, with what was presented`, async () => {
+      await placeFault(cloud.entra, { kind: 'status', error: name })
+      const { details } = await tokenErrorOf(fetchToken())
+      assert.partialDeepStrictEqual(details, { httpStatus: status, code: error, aadsts: [aadsts], presented })
+    })
+  }
 
   test('brings the time that Entra asks to wait', async () => {
     await placeFault(cloud.entra, { kind: 'status', error: 'throttled', headers: { 'retry-after': '7' } })
@@ -114,7 +150,7 @@ describe("a failure of Entra's leg", () => {
   test('may say nothing but its status', async () => {
     await placeFault(cloud.entra, { kind: 'status', status: 502, body: 'bad gateway' })
     const { details, message } = await tokenErrorOf(fetchToken())
-    assert.deepEqual([details, message], [{ httpStatus: 502 }, 'Entra answered 502'])
+    assert.deepEqual([details, message], [{ httpStatus: 502, presented }, 'Entra answered 502'])
   })
 
   for (const [why, over, status, aadsts] of [
@@ -138,10 +174,33 @@ describe("a failure of Entra's leg", () => {
     test(`by ${JSON.stringify(fault)} says that no token came`, async () => {
       await placeFault(cloud.entra, fault)
       const { leg, details, message } = await tokenErrorOf(fetchToken())
-      assert.deepEqual([leg, details], ['entra_exchange', {}])
+      assert.deepEqual([leg, details], ['entra_exchange', { presented }])
       assert.equal(message, 'Entra could not be reached, or answered something that is not a token')
     })
   }
+
+  test('by a certificate that nobody trusts says that no token came', async () => {
+    const stranger = await startEntra({ assertionKeysUrl: cloud.metadata.certsUrl })
+    const { leg, details, message } = await tokenErrorOf(fetchToken({ authorityHost: stranger.url }))
+    await stranger.close()
+    assert.deepEqual([leg, details], ['entra_exchange', { presented }])
+    assert.equal(message, 'Entra could not be reached, or answered something that is not a token')
+  })
+
+  test('says what audience an ID token has that was made for another', async () => {
+    await using other = await startCloud({ metadata: { audience: 'https://elsewhere.example' } })
+    const fetchOther = openTokenFetcher(
+      {
+        federation: { ...federation, authorityHost: other.entra.url },
+        tokenSource: { kind: 'metadata-server' },
+        metadataHost: other.env['GCE_METADATA_HOST'],
+      },
+      Date.now,
+    )
+    const { details } = await tokenErrorOf(fetchOther())
+    assert.deepEqual(details.aadsts, [700212])
+    assert.equal(details.presented?.audience, 'https://elsewhere.example')
+  })
 
   test('does not outlive its outage: after many 503s the very next exchange succeeds', async () => {
     await placeFault(cloud.entra, { kind: 'status', error: 'temporarily_unavailable', times: 6, match: '/token' })
@@ -151,12 +210,12 @@ describe("a failure of Entra's leg", () => {
 })
 
 test('a hang ends within two seconds at Google, and within five at Entra', async () => {
-  const idToken = await fetchGoogleIdToken(federation.audience)
+  const idToken = await fetchIdToken()
   await placeFault(cloud.metadata, { kind: 'hang', times: 1 })
   await placeFault(cloud.entra, { kind: 'hang', match: '/token', times: 1 })
   const startedAt = performance.now()
   const atGoogle = tokenErrorOf(fetchToken()).then((error) => ({ error, afterMs: performance.now() - startedAt }))
-  const atEntra = await tokenErrorOf(exchangeAtEntra(idToken, entra, Date.now))
+  const atEntra = await tokenErrorOf(exchangeAtEntra(idToken, entra, { now: Date.now }))
   assert.ok(performance.now() - startedAt < 5_500)
   assert.deepEqual([atEntra.leg, atEntra.message], ['entra_exchange', 'Entra did not answer within 5000 ms'])
   const { error, afterMs } = await atGoogle
@@ -169,8 +228,37 @@ test('a hang ends within two seconds at Google, and within five at Entra', async
 
 test('an exchange that hangs gives its connection up at its deadline', { timeout: 5_000 }, async () => {
   await placeFault(cloud.entra, { kind: 'hang', match: '/token', times: 1 })
-  const idToken = await fetchGoogleIdToken(federation.audience)
+  const idToken = await fetchIdToken()
   await using wire = await openWire(cloud.entra.url)
-  await tokenErrorOf(exchangeAtEntra(idToken, { ...entra, authorityHost: wire.url }, Date.now, 300))
+  await tokenErrorOf(exchangeAtEntra(idToken, { ...entra, authorityHost: wire.url }, { now: Date.now, timeoutMs: 300 }))
   await wire.lastClosed()
+})
+
+describe('a fetch as a whole', () => {
+  test('ends in its time where a leg would take longer, and gives the connection up', { timeout: 5_000 }, async () => {
+    await placeFault(cloud.entra, { kind: 'hang', match: '/token', times: 1 })
+    await using wire = await openWire(cloud.entra.url)
+    const idTokens = { get: () => fetchIdToken(), drop: () => undefined }
+    const ours = { ...federation, authorityHost: wire.url }
+    const { leg, message } = await tokenErrorOf(createFederatedTokenFetcher(ours, idTokens, Date.now, 300)())
+    assert.deepEqual([leg, message], ['entra_exchange', 'no token came within 300 ms'])
+    await wire.lastClosed()
+  })
+
+  test('begins no exchange after its time, when the ID token comes at last', async () => {
+    const late = Promise.withResolvers<GoogleIdToken>()
+    const fetchLate = createFederatedTokenFetcher(
+      federation,
+      { get: () => late.promise, drop: () => undefined },
+      Date.now,
+      50,
+    )
+    const before = (await callsOf(cloud.entra)).length
+    const { leg, message } = await tokenErrorOf(fetchLate())
+    assert.deepEqual([leg, message], ['google_id_token', 'no token came within 50 ms'])
+    late.resolve(await fetchIdToken())
+    await late.promise
+    await fetchToken()
+    assert.equal((await callsOf(cloud.entra)).length - before, 2)
+  })
 })

@@ -4,7 +4,7 @@ import { Compute } from 'google-auth-library'
 import { CONTENT_FILTER_MARKER } from '../../local/azure-openai/answer-call.ts'
 import { AZURE, ENTRA } from '../../local/identities.ts'
 import { createSigningKey } from '../../local/signing-key.ts'
-import { fetchFederatedToken } from '../../shared/identity/federated-token.ts'
+import { openTokenFetcher } from '../../shared/identity/token-fetcher.ts'
 import { placeFault, startCloud } from '../stand-ins.ts'
 import { serveCerts } from '../support/certs-server.ts'
 import { impatient, startWorker, type TestWorker, type WorkerOverrides, wrap } from '../worker.ts'
@@ -26,8 +26,12 @@ after(() => cloud.close())
 const isSecret = (text: string) => text.includes(CANARY) || /eyJ[\w-]{10,}\.|Bearer [\w-]{8,}/.test(text)
 
 test('the finder finds a prompt, a Google token, an Azure token and a bearer in a log line', async () => {
-  const settings = { ...ENTRA, authorityHost: cloud.entra.url, scope: AZURE.scope, audience: ENTRA.assertionAudience }
-  const { value } = await fetchFederatedToken(settings, Date.now)
+  const federation = { ...ENTRA, authorityHost: cloud.entra.url, scope: AZURE.scope, audience: ENTRA.assertionAudience }
+  const metadataHost = cloud.env['GCE_METADATA_HOST']
+  const { value } = await openTokenFetcher(
+    { federation, tokenSource: { kind: 'metadata-server' }, metadataHost },
+    Date.now,
+  )()
   const idToken = await new Compute().fetchIdToken(ENTRA.assertionAudience)
   for (const secret of [prompt, value, idToken, 'Bearer abcdefgh'])
     assert.ok(isSecret(JSON.stringify({ problem: secret })))

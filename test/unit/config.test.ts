@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
+import { azureClouds, isMicrosoft } from '../../shared/azure-clouds.ts'
 import { ConfigError, readConfig, withSettingsFile } from '../../shared/config.ts'
 import { settings } from '../../shared/settings.ts'
 
@@ -59,6 +60,80 @@ describe('settings that are enough', () => {
   test('make the one deployment serve its own name', () => {
     const endpoint = 'https://contoso.openai.azure.com'
     assert.deepEqual(read().deployments, [{ model: 'gpt-4o-mini', endpoint, deployment: 'gpt-4o-mini', priority: 1 }])
+  })
+})
+
+describe('AZURE_CLOUD', () => {
+  for (const [AZURE_CLOUD, authorityHost, audience, scope] of [
+    ['public', 'login.microsoftonline.com', 'AzureADTokenExchange', 'cognitiveservices.azure.com'],
+    ['us-government', 'login.microsoftonline.us', 'AzureADTokenExchangeUSGov', 'cognitiveservices.azure.us'],
+    ['china', 'login.partner.microsoftonline.cn', 'AzureADTokenExchangeChina', 'cognitiveservices.azure.cn'],
+  ] as const) {
+    test(`${AZURE_CLOUD} gives authority, audience and scope`, () => {
+      assert.partialDeepStrictEqual(read({ AZURE_CLOUD }).federation, {
+        authorityHost: `https://${authorityHost}`,
+        audience: `api://${audience}`,
+        scope: `https://${scope}/.default`,
+      })
+    })
+  }
+
+  test('yields to each of the three that is set by itself', () => {
+    const AZURE_CLOUD = 'china'
+    const { authorityHost, audience, scope } = read({ AZURE_CLOUD }).federation
+    const own = 'https://login.example.com'
+    assert.partialDeepStrictEqual(read({ AZURE_CLOUD, AZURE_AUTHORITY_HOST: own }).federation, {
+      authorityHost: own,
+      audience,
+      scope,
+    })
+    assert.partialDeepStrictEqual(read({ AZURE_CLOUD, AZURE_FEDERATED_AUDIENCE: 'api://own' }).federation, {
+      authorityHost,
+      audience: 'api://own',
+      scope,
+    })
+    assert.partialDeepStrictEqual(read({ AZURE_CLOUD, AZURE_OPENAI_SCOPE: 'api://own/.default' }).federation, {
+      authorityHost,
+      audience,
+      scope: 'api://own/.default',
+    })
+  })
+
+  test('that is not known is refused', () => {
+    assert.match(problems({ AZURE_CLOUD: 'germany' }).join(), /^AZURE_CLOUD: /)
+  })
+})
+
+test('an authority is known as one of Microsoft’s by its host alone, and none but those', () => {
+  for (const { authorityHost } of Object.values(azureClouds)) assert.ok(isMicrosoft(authorityHost), authorityHost)
+  assert.ok(isMicrosoft('https://login.chinacloudapi.cn/'))
+  for (const host of ['login.microsoftonline.com.example', 'login.microsoftonline.com:8443', '127.0.0.1:8443']) {
+    assert.ok(!isMicrosoft(`https://${host}`), host)
+  }
+})
+
+describe('TOKEN_SOURCE', () => {
+  test('is the metadata server where none is given, at the host that Google’s libraries are told', () => {
+    assert.deepEqual([read().tokenSource, read().metadataHost], [{ kind: 'metadata-server' }, undefined])
+    assert.equal(read({ GCE_METADATA_HOST: '127.0.0.1:8091' }).metadataHost, '127.0.0.1:8091')
+  })
+
+  test('may name a service account to impersonate', () => {
+    const serviceAccount = 'worker@contoso.iam.gserviceaccount.com'
+    const { tokenSource } = read({ TOKEN_SOURCE: `impersonate:${serviceAccount}` })
+    assert.deepEqual(tokenSource, { kind: 'impersonate', serviceAccount })
+  })
+
+  for (const wrong of ['gcloud', 'impersonate', 'impersonate:', 'impersonate:me@example.com', 'impersonate:a/b@c']) {
+    test(`is refused as ${wrong}, and told how it is written`, () => {
+      assert.match(problems({ TOKEN_SOURCE: wrong }).join(), /^TOKEN_SOURCE: must be metadata-server, azure-cli, or /)
+    })
+  }
+
+  test('needs a client id, unless it is the Azure CLI', () => {
+    const AZURE_CLIENT_ID = undefined
+    assert.deepEqual(problems({ AZURE_CLIENT_ID }), ['AZURE_CLIENT_ID is missing'])
+    assert.deepEqual(read({ AZURE_CLIENT_ID, TOKEN_SOURCE: 'azure-cli' }).tokenSource, { kind: 'azure-cli' })
   })
 })
 
@@ -121,7 +196,13 @@ const secrets = [
   'AZURE_OPENAI_KEY',
   'OPENAI_API_KEY',
   'OPENAI_ADMIN_KEY',
+  'AZURE_OPENAI_AD_TOKEN',
+  'AZURE_API_KEY',
+  'AZURE_AI_API_KEY',
+  'AZURE_INFERENCE_CREDENTIAL',
   'AZURE_CLIENT_SECRET',
+  'AZURE_CLIENT_CERTIFICATE_PATH',
+  'AZURE_PASSWORD',
 ] as const
 
 describe('a secret in the environment', () => {

@@ -1,0 +1,89 @@
+import { type AuthClient, GoogleAuth } from 'google-auth-library'
+import { z } from 'zod'
+import { type GoogleIdToken, readIdToken } from './google-id-token.ts'
+import { TokenError, type TokenErrorDetails } from './token-error.ts'
+import { withDeadline } from './with-deadline.ts'
+
+/** More than the metadata server gets: the caller's own credentials may have to be renewed first, over the internet. */
+const IMPERSONATION_TIMEOUT_MS = 5_000
+const IAM_CREDENTIALS = 'https://iamcredentials.googleapis.com'
+const SCOPE = 'https://www.googleapis.com/auth/cloud-platform'
+
+export interface Impersonation {
+  /** E-mail of the service account to speak for. */
+  readonly serviceAccount: string
+  readonly audience: string
+  /** Where Google's IAM Credentials API is; Google's own, when absent. */
+  readonly endpoint?: string | undefined
+}
+
+/**
+ * Fetches an ID token of a service account that the caller, known by Application Default Credentials, may speak for.
+ *
+ * Rejects with TokenError after `timeoutMs` at the latest; its code is `no_credentials` where the caller has none.
+ */
+export async function fetchImpersonatedIdToken(
+  impersonation: Impersonation,
+  timeoutMs = IMPERSONATION_TIMEOUT_MS,
+): Promise<GoogleIdToken> {
+  try {
+    return readIdToken(await withDeadline(timeoutMs, (signal) => generateIdToken(impersonation, signal)))
+  } catch (error) {
+    if (error instanceof TokenError) throw error
+    const details = detailsOf(error)
+    throw new TokenError('google_id_token', describe(error, details, timeoutMs), details, error)
+  }
+}
+
+/** One POST. Not by the library's `Impersonated`, which prints a warning, sends four times and takes no signal. */
+async function generateIdToken(impersonation: Impersonation, signal: AbortSignal): Promise<unknown> {
+  const { serviceAccount, audience, endpoint = IAM_CREDENTIALS } = impersonation
+  const client = await openCaller()
+  const { data } = await client.request<unknown>({
+    url: `${endpoint}/v1/projects/-/serviceAccounts/${encodeURIComponent(serviceAccount)}:generateIdToken`,
+    method: 'POST',
+    data: { audience, includeEmail: true },
+    retry: false,
+    signal,
+  })
+  return z.object({ token: z.string() }).parse(data).token
+}
+
+async function openCaller(): Promise<AuthClient> {
+  // Without a project the library runs gcloud to find one, which takes seconds; none is needed.
+  const auth = new GoogleAuth({ scopes: SCOPE, projectId: 'none' })
+  try {
+    return await auth.getClient()
+  } catch (error) {
+    const message = 'there are no Application Default Credentials to speak for the service account with'
+    throw new TokenError('google_id_token', message, { code: 'no_credentials' }, error)
+  }
+}
+
+const short = z.string().regex(/^\w{1,60}$/)
+const refusal = z.object({
+  status: z.number().int(),
+  response: z.object({
+    data: z.union([
+      // Google's APIs, and Google's token endpoint.
+      z.object({ error: z.object({ status: short }) }).transform(({ error }) => error.status),
+      z.object({ error: short }).transform(({ error }) => error),
+    ]),
+  }),
+})
+const bareRefusal = refusal.pick({ status: true })
+
+function detailsOf(error: unknown): TokenErrorDetails {
+  const full = refusal.safeParse(error)
+  if (full.success) return { httpStatus: full.data.status, code: full.data.response.data }
+  const bare = bareRefusal.safeParse(error)
+  return bare.success ? { httpStatus: bare.data.status } : {}
+}
+
+function describe(error: unknown, { httpStatus, code }: TokenErrorDetails, timeoutMs: number): string {
+  if (error instanceof DOMException) return `Google gave no ID token for the service account within ${timeoutMs} ms`
+  if (httpStatus !== undefined && httpStatus >= 400) {
+    return `Google answered ${httpStatus}${code === undefined ? '' : ` ${code}`} for the service account`
+  }
+  return 'Google could not be reached for the service account, or answered something that is not an ID token'
+}

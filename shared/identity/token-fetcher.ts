@@ -1,0 +1,36 @@
+import type { TokenSource } from '../settings.ts'
+import { fetchAzureCliToken } from './azure-cli-token.ts'
+import { createFederatedTokenFetcher, type FederationSettings, type TokenFetcher } from './federated-token.ts'
+import { createGoogleIdTokens, type GoogleIdToken } from './google-id-token.ts'
+import { fetchImpersonatedIdToken } from './impersonated-id-token.ts'
+import { fetchMetadataIdToken } from './metadata-id-token.ts'
+
+/** Where tokens come from. */
+export interface TokenSettings {
+  readonly federation: FederationSettings
+  readonly tokenSource: TokenSource
+  /** GCE_METADATA_HOST, where it is set. */
+  readonly metadataHost: string | undefined
+  /** Where Google's IAM Credentials API is; Google's own, when absent. */
+  readonly iamEndpoint?: string
+}
+
+/** Opens the way to Azure tokens that TOKEN_SOURCE names. */
+export function openTokenFetcher(settings: TokenSettings, now: () => number): TokenFetcher {
+  const { federation, tokenSource } = settings
+  if (tokenSource.kind === 'azure-cli') {
+    return (scope = federation.scope) => fetchAzureCliToken({ tenantId: federation.tenantId, scope }, now)
+  }
+  const idTokens = createGoogleIdTokens(idTokenFetcher(settings, tokenSource), now)
+  return createFederatedTokenFetcher(federation, idTokens, now)
+}
+
+/** Chooses who speaks for the worker at Google. Rejects with TokenError. */
+function idTokenFetcher(
+  { federation: { audience }, metadataHost, iamEndpoint: endpoint }: TokenSettings,
+  source: Exclude<TokenSource, { kind: 'azure-cli' }>,
+): () => Promise<GoogleIdToken> {
+  if (source.kind === 'metadata-server') return () => fetchMetadataIdToken(audience, metadataHost)
+  const { serviceAccount } = source
+  return () => fetchImpersonatedIdToken({ serviceAccount, audience, endpoint })
+}
