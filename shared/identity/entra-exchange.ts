@@ -17,9 +17,10 @@ export interface EntraSettings {
 
 type Policy = NonNullable<ClientAssertionCredentialOptions['additionalPolicies']>[number]['policy']
 
-/** The details of Entra's last refusal. */
+/** What the library does not tell of Entra's last answer. */
 interface Seen {
-  answer?: TokenErrorDetails
+  refusal?: TokenErrorDetails
+  lifeMs?: number
 }
 
 /** What an exchange takes from the world around it. */
@@ -52,10 +53,12 @@ export async function exchangeAtEntra(
   const fetchedAt = now()
   try {
     const { token, expiresOnTimestamp } = await withDeadline(timeoutMs, getToken, within)
-    return { value: token, fetchedAt, expiresAt: expiresOnTimestamp }
+    // By our own clock from first to last: the library reads another, and neither needs to be Entra's.
+    const expiresAt = seen.lifeMs === undefined ? expiresOnTimestamp : fetchedAt + seen.lifeMs
+    return { value: token, fetchedAt, expiresAt }
   } catch (error) {
-    const message = describe(seen.answer, error, timeoutMs)
-    throw new TokenError('entra_exchange', message, { ...seen.answer, presented }, error)
+    const message = describe(seen.refusal, error, timeoutMs)
+    throw new TokenError('entra_exchange', message, { ...seen.refusal, presented }, error)
   }
 }
 
@@ -66,13 +69,17 @@ function watch(seen: Seen, signal: AbortSignal): Policy {
     async sendRequest(request, next) {
       request.abortSignal = signal
       const response = await next(request)
+      const body = parseJson(response.bodyAsText ?? '')
       if (response.status >= 400) {
         const retryAfterS = Number(response.headers.get('retry-after'))
-        seen.answer = {
+        seen.refusal = {
           httpStatus: response.status,
-          ...readError(response.bodyAsText ?? ''),
+          ...readError(body),
           ...(retryAfterS > 0 ? { retryAfterMs: retryAfterS * 1_000 } : {}),
         }
+      } else {
+        const { success, data } = granted.safeParse(body)
+        if (success) seen.lifeMs = data.expires_in * 1_000
       }
       return response
     },
@@ -86,14 +93,18 @@ const oauthError = z.object({
   correlation_id: name.optional(),
 })
 
-function readError(body: string): TokenErrorDetails {
-  let json: unknown
+const granted = z.object({ expires_in: z.coerce.number().int().positive() })
+
+function parseJson(text: string): unknown {
   try {
-    json = JSON.parse(body)
+    return JSON.parse(text)
   } catch {
-    return {}
+    return undefined
   }
-  const parsed = oauthError.safeParse(json)
+}
+
+function readError(body: unknown): TokenErrorDetails {
+  const parsed = oauthError.safeParse(body)
   if (!parsed.success) return {}
   const { error, error_codes, correlation_id } = parsed.data
   return {
@@ -103,10 +114,10 @@ function readError(body: string): TokenErrorDetails {
   }
 }
 
-function describe(answer: TokenErrorDetails | undefined, error: unknown, timeoutMs: number): string {
-  if (answer !== undefined) {
-    const numbers = answer.aadsts?.map((number) => ` AADSTS${number}`).join('') ?? ''
-    return `Entra answered ${answer.httpStatus}${answer.code === undefined ? '' : ` ${answer.code}`}${numbers}`
+function describe(refusal: TokenErrorDetails | undefined, error: unknown, timeoutMs: number): string {
+  if (refusal !== undefined) {
+    const numbers = refusal.aadsts?.map((number) => ` AADSTS${number}`).join('') ?? ''
+    return `Entra answered ${refusal.httpStatus}${refusal.code === undefined ? '' : ` ${refusal.code}`}${numbers}`
   }
   if (error instanceof DOMException) return `Entra did not answer within ${timeoutMs} ms`
   return 'Entra could not be reached, or answered something that is not a token'

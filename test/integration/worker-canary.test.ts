@@ -91,7 +91,12 @@ describe('no prompt, answer or token is told', () => {
       () => placeFault(cloud.entra, { kind: 'reset', match: '/token' }),
       impatient,
     ],
-    ['where the metadata server talks nonsense', aJob(prompt), () => placeFault(cloud.metadata, { kind: 'garbage' }), impatient],
+    [
+      'where the metadata server talks nonsense',
+      aJob(prompt),
+      () => placeFault(cloud.metadata, { kind: 'garbage' }),
+      impatient,
+    ],
     ['of a job with a bad field', aJob(prompt, { stream: true }), async () => undefined],
     [
       'of a job with a bad value',

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, describe, test } from 'node:test'
-import { GOOGLE } from '../../local/identities.ts'
+import { DEFAULT_DEPLOYMENT } from '../../local/azure-openai.ts'
+import { AZURE, GOOGLE } from '../../local/identities.ts'
 import { type Cloud, callsOf, clearFaults, placeFault, startCloud } from '../stand-ins.ts'
 import { impatient, startWorker, watchClock } from '../worker.ts'
 
-const cloud = await startCloud({ azure: { deployments: [{ ...DEFAULT_DEPLOYMENT, ...UNLIMITED }] } })
+const unlimited = { ...DEFAULT_DEPLOYMENT, requestsPerMinute: 1_000_000, tokensPerMinute: 1_000_000_000 }
+const cloud = await startCloud({ azure: { deployments: [unlimited] } })
 after(() => cloud.close())
 afterEach(() => Promise.all([cloud.entra, cloud.metadata, cloud.azure].map(clearFaults)))
 
@@ -13,7 +15,8 @@ const aJob = (n: number) => ({ id: `doc-${n}`, prompt: 'Bridges carry people ove
 
 /** The calls for tokens from now on. */
 async function watchTokenCalls({ entra, metadata }: Cloud) {
-  const count = async () => [(await callsOf(entra, 'token')).length, (await callsOf(metadata, 'identity')).length] as const
+  const count = async () =>
+    [(await callsOf(entra, 'token')).length, (await callsOf(metadata, 'identity')).length] as const
   const [posts, gets] = await count()
   return async () => {
     const [postsNow, getsNow] = await count()
@@ -22,10 +25,10 @@ async function watchTokenCalls({ entra, metadata }: Cloud) {
 }
 
 /** A worker whose clock the test puts on, and whose every wait after a failure is as long as may be. */
-async function startOnClock(settings: Readonly<Record<string, string>> = {}) {
+async function startOnClock(on: Cloud = cloud) {
   const { clock, now } = watchClock()
-  const worker = await startWorker(cloud, {
-    settings: { ...impatient.settings, MAX_IN_FLIGHT: '10000', ...settings },
+  const worker = await startWorker(on, {
+    settings: { MAX_IN_FLIGHT: '10000' },
     surroundings: { ...impatient.surroundings, now },
   })
   return Object.assign(worker, { clock })
@@ -38,8 +41,8 @@ const answers = (pushed: readonly { status: number; reason?: string | undefined 
   ...new Set(pushed.map(({ status, reason = '' }) => `${status} ${reason}`.trim())),
 ]
 
-describe('a thousand jobs', () => {
-  test('that arrive cold cost one call of each, and so do a thousand at expiry', async () => {
+describe('many jobs', () => {
+  test('that arrive cold cost one call of each, a thousand as well as one, and so do a thousand at expiry', async () => {
     await using worker = await startOnClock()
     const cold = await watchTokenCalls(cloud)
     assert.deepEqual(answers(await pushAll(worker, 1_000)), ['204'])
@@ -50,19 +53,25 @@ describe('a thousand jobs', () => {
     assert.deepEqual(await expired(), { posts: 1, gets: 1 })
   })
 
-  test('do not wait for a renewal, but for the one that carries it', async () => {
-    await using worker = await startOnClock()
+  test('that come while the token is due for renewal do not wait for it, but for the one that carries it', async () => {
+    const entra = Promise.withResolvers<void>()
+    await using slow = await startCloud({ entra: { surroundings: { wait: () => entra.promise } } })
+    await using worker = await startOnClock(slow)
     await worker.push(aJob(0))
     worker.clock.aheadMs = 50 * MINUTE_MS
-    await placeFault(cloud.entra, { kind: 'delay', ms: 3_000, match: '/token' })
-    const calls = await watchTokenCalls(cloud)
+    await placeFault(slow.entra, { kind: 'delay', ms: 1, match: '/token' })
+    const calls = await watchTokenCalls(slow)
+    const others = Promise.withResolvers<void>()
     let answered = 0
-    const pushes = Array.from({ length: 1_000 }, async (_, n) => {
+    const pushes = Array.from({ length: 200 }, async (_, n) => {
       await worker.push(aJob(1 + n))
       answered += 1
+      if (answered === 199) others.resolve()
     })
-    while (answered < 999) await Promise.race([...pushes, new Promise(setImmediate)])
-    assert.deepEqual(await calls(), { posts: 0, gets: 1 })
+    await others.promise
+    // A call is in the log when it has been answered.
+    assert.equal((await calls()).posts, 0)
+    entra.resolve()
     await Promise.all(pushes)
     assert.equal((await calls()).posts, 1)
   })
@@ -73,11 +82,12 @@ describe('a wrong subject', () => {
     await using worker = await startOnClock()
     await placeFault(cloud.entra, { kind: 'status', error: 'wrong_subject', match: '/token' })
     const calls = await watchTokenCalls(cloud)
-    await worker.push(aJob(0))
-    const whileSpreading = (await calls()).posts
+    const first = worker.push(aJob(0))
+    while ((await calls()).posts < 2);
     // Ten minutes later it can be no setting on its way any more.
     worker.clock.aheadMs = 10 * MINUTE_MS
-    await worker.push(aJob(0))
+    assert.deepEqual(await first, { status: 503, reason: 'token' })
+    const whileSpreading = (await calls()).posts - 1
     for (let wave = 0; wave < 10; wave += 1) {
       assert.deepEqual(answers(await pushAll(worker, 1_000, 1_000 * wave)), ['503 token'])
     }
@@ -92,7 +102,10 @@ describe('a wrong subject', () => {
     assert.ok((configuration?.jobsHeld ?? 0) >= 10_000)
     assert.deepEqual([configuration?.aadsts, configuration?.presented?.subject], [[700213], GOOGLE.subject])
     assert.match(configuration?.hint ?? '', new RegExp(`Set Subject .* to ${GOOGLE.subject}`))
-    assert.deepEqual([await worker.record('doc-0'), await worker.deadLetters(), await worker.modelCalls()], [undefined, [], []])
+    assert.deepEqual(
+      [await worker.record('doc-0'), await worker.deadLetters(), await worker.modelCalls()],
+      [undefined, [], []],
+    )
 
     await clearFaults(cloud.entra)
     worker.clock.aheadMs += 5 * MINUTE_MS
@@ -133,7 +146,7 @@ describe('an outage of Entra', () => {
     })
     const calls = await watchTokenCalls(cloud)
     assert.deepEqual(answers(await pushAll(worker, 10)), ['503 token'])
-    worker.clock.aheadMs = 99_000
+    worker.clock.aheadMs = 80_000
     assert.deepEqual(answers(await pushAll(worker, 10)), ['503 token'])
     assert.equal((await calls()).posts, 1)
     worker.clock.aheadMs = 101_000
@@ -170,7 +183,10 @@ describe('Azure refuses', () => {
     assert.equal((await worker.modelCalls()).length, 1)
     assert.equal(await worker.record('doc-1'), undefined)
     const [failure, ...others] = await worker.tokenFailures()
-    assert.deepEqual([failure?.leg, failure?.code, failure?.tries, others], ['azure_refused', 'PermissionDenied', 1, []])
+    assert.deepEqual(
+      [failure?.leg, failure?.code, failure?.tries, others],
+      ['azure_refused', 'PermissionDenied', 1, []],
+    )
     assert.match(failure?.hint ?? '', /role "Cognitive Services OpenAI User"/)
 
     await clearFaults(cloud.azure)
