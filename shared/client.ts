@@ -1,4 +1,5 @@
 import type { StoreConfig } from './config.ts'
+import { readIdentity } from './identity/read-identity.ts'
 import { jobKey } from './job/job.ts'
 import { parseJob } from './job/parse-job.ts'
 import { isSettled, type JobRecord } from './job/record.ts'
@@ -87,6 +88,59 @@ export interface ResultReader extends AsyncDisposable {
   find(id: string, batch?: string): Promise<JobResult | undefined>
   /** Of every job of a batch that a worker has begun. */
   list(batch: string): AsyncIterable<JobResult>
+}
+
+/** Who calls Azure, and as what. */
+export interface AzureIdentity {
+  readonly tenantId: string
+  /** The app registration's application (client) id. Only `azure-cli` needs none. */
+  readonly clientId?: string
+  /** Whose Entra is asked; `public`, when absent. */
+  readonly cloud?: 'public' | 'us-government' | 'china'
+  /** As the setting TOKEN_SOURCE: `metadata-server`, when absent. */
+  readonly tokenSource?: 'metadata-server' | `impersonate:${string}` | 'azure-cli'
+  /** Entra's address, where it is not the cloud's. */
+  readonly authorityHost?: string
+  /** The audience that the federated credential expects, where it is not the cloud's. */
+  readonly audience?: string
+}
+
+/** Has the shape of `TokenCredential`, so every client of the Azure SDK takes it. */
+export interface AzureCredential {
+  /**
+   * A token for the scopes of one Azure service, such as `https://storage.azure.com/.default`; one is shared by all who
+   * ask for the same. `expiresOnTimestamp` is in epoch milliseconds.
+   *
+   * Rejects with the signal's reason, or with an error whose `leg` says who failed and whose `details` say how, with a
+   * `hint` at what mends it.
+   */
+  getToken(
+    scopes: string | readonly string[],
+    options?: { readonly abortSignal?: AbortSignal },
+  ): Promise<{ readonly token: string; readonly expiresOnTimestamp: number }>
+}
+
+/**
+ * Gives tokens for any Azure service, by the same exchange as the worker and without a secret.
+ *
+ * Throws where a part of the identity cannot be one. Nothing is sent before the first token is asked for.
+ */
+export function createAzureCredential(identity: AzureIdentity): AzureCredential {
+  const settings = readIdentity(identity, process.env['GCE_METADATA_HOST'])
+  // Microsoft's and Google's libraries are loaded for those who ask for a token, and for nobody else.
+  const open = async () => {
+    const { openAzureTokens } = await import('./identity/azure-tokens.ts')
+    return openAzureTokens(settings, { now: Date.now, random: Math.random })
+  }
+  let opened: ReturnType<typeof open> | undefined
+  return {
+    async getToken(scopes, { abortSignal = new AbortController().signal } = {}) {
+      opened ??= open()
+      const tokens = await opened
+      const { value, expiresAt } = await tokens.get([scopes].flat().join(' '), abortSignal)
+      return { token: value, expiresOnTimestamp: expiresAt }
+    },
+  }
 }
 
 /** Opens the way in. Emulators are found by PUBSUB_EMULATOR_HOST and FIRESTORE_EMULATOR_HOST. */

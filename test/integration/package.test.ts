@@ -6,8 +6,10 @@ import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { z } from 'zod'
+import { AZURE } from '../../local/identities.ts'
 import { openQueueReport } from '../../shared/queue/sqlite/queue-report.ts'
 import { startCloud } from '../stand-ins.ts'
+import { STORAGE, serveBlob } from '../support/blob-server.ts'
 import { startWorker } from '../worker.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
@@ -27,9 +29,9 @@ interface Ended {
 }
 
 /** Runs a command in the folder of a user, under this Node. */
-async function run(command: string, args: readonly string[], cwd = folder): Promise<Ended> {
+async function run(command: string, args: readonly string[], cwd = folder, env = {}): Promise<Ended> {
   const PATH = [dirname(process.execPath), process.env['PATH']].join(delimiter)
-  const child = spawn(command, args, { cwd, env: { ...process.env, PATH }, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(command, args, { cwd, env: { ...process.env, ...env, PATH }, stdio: ['ignore', 'pipe', 'pipe'] })
   let stdout = ''
   let stderr = ''
   child.stdout.on('data', (chunk) => {
@@ -42,8 +44,8 @@ async function run(command: string, args: readonly string[], cwd = folder): Prom
   return { code: z.number().parse(code), stdout, stderr }
 }
 
-async function succeed(command: string, args: readonly string[], cwd = folder): Promise<string> {
-  const { code, stdout, stderr } = await run(command, args, cwd)
+async function succeed(command: string, args: readonly string[], cwd = folder, env = {}): Promise<string> {
+  const { code, stdout, stderr } = await run(command, args, cwd, env)
   assert.equal(code, 0, `${command} ${args.join(' ')}: ${stdout}${stderr}`)
   return stdout
 }
@@ -119,7 +121,8 @@ describe('the package', PATIENT, () => {
     ]
     const types = ['--typeRoots', join(ROOT, 'node_modules/@types'), '--types', 'node', '--exactOptionalPropertyTypes']
     const tsc = join(ROOT, 'node_modules/.bin/tsc')
-    await succeed(tsc, [...flags, ...types, 'examples/publish-jobs.ts', 'examples/read-results.ts'])
+    const examples = await readdir(join(folder, 'examples'))
+    await succeed(tsc, [...flags, ...types, ...examples.map((name) => `examples/${name}`)])
     const { code, stdout } = await run(tsc, [...flags, ...types, 'wrong.ts'])
     assert.notEqual(code, 0)
     assert.match(stdout, /wrong\.ts\(3,\d+\): error .*'promt' does not exist/)
@@ -139,5 +142,13 @@ describe('the package', PATIENT, () => {
     const results = await succeed(process.execPath, ['examples/read-results.ts', place])
     assert.match(results, /^bridge \d+ \{.*chat\.completion/m)
     assert.match(results, /^tunnel \d+ \{.*chat\.completion/m)
+  })
+  test('gets a token for another Azure service, as the example shows', async () => {
+    await cp(join(ROOT, 'docs/examples'), join(folder, 'examples'), { recursive: true })
+    const resources = [AZURE.resource, STORAGE]
+    await using cloud = await startCloud({ entra: { resources, caPath: join(folder, 'entra.pem') } })
+    await using blob = await serveBlob('Bridges carry people over water.', cloud.entra.keysUrl)
+    const printed = await succeed(process.execPath, ['examples/azure-credential.ts', blob.url], folder, cloud.env)
+    assert.equal(printed, 'Bridges carry people over water.\n')
   })
 })

@@ -1,0 +1,41 @@
+import { z } from 'zod'
+import { azureClouds } from '../azure-clouds.ts'
+import { settings } from '../settings.ts'
+import type { TokenSettings } from './token-fetcher.ts'
+
+const { AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLOUD, AZURE_AUTHORITY_HOST, AZURE_FEDERATED_AUDIENCE, TOKEN_SOURCE } =
+  settings.shape
+
+/** By the rules that the worker's settings are read by. */
+const identity = z
+  .object({
+    tenantId: AZURE_TENANT_ID,
+    clientId: AZURE_CLIENT_ID,
+    cloud: AZURE_CLOUD,
+    tokenSource: TOKEN_SOURCE,
+    authorityHost: AZURE_AUTHORITY_HOST,
+    audience: AZURE_FEDERATED_AUDIENCE,
+  })
+  .refine(({ clientId, tokenSource }) => clientId !== undefined || tokenSource.kind === 'azure-cli', {
+    path: ['clientId'],
+    error: 'is missing',
+  })
+
+/** Reads what a caller says of itself. Throws an Error that names what is wrong. */
+export function readIdentity(given: object, metadataHost: string | undefined): TokenSettings {
+  const parsed = identity.safeParse(given)
+  if (!parsed.success) throw new Error(`This is no identity:\n${z.prettifyError(parsed.error)}`)
+  const { tenantId, clientId = '', cloud, tokenSource, ...own } = parsed.data
+  const { authorityHost, federatedAudience, openAIScope } = azureClouds[cloud]
+  return {
+    federation: {
+      tenantId,
+      clientId,
+      authorityHost: own.authorityHost ?? authorityHost,
+      audience: own.audience ?? federatedAudience,
+      scope: openAIScope,
+    },
+    tokenSource,
+    metadataHost,
+  }
+}
