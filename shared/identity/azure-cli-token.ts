@@ -28,7 +28,8 @@ export async function fetchAzureCliToken(
     return { value: token, fetchedAt, expiresAt: expiresOnTimestamp }
   } catch (error) {
     const details = detailsOf(error)
-    throw new TokenError('azure_cli', describe(error, details, timeoutMs), details, error)
+    // Without its cause, whose message is all that the command wrote.
+    throw new TokenError('azure_cli', describe(error, details, timeoutMs), details)
   }
 }
 
