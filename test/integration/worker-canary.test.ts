@@ -6,11 +6,10 @@ import { AZURE, ENTRA } from '../../local/identities.ts'
 import { createSigningKey } from '../../local/signing-key.ts'
 import { openTokenFetcher } from '../../shared/identity/token-fetcher.ts'
 import { placeFault, startCloud } from '../stand-ins.ts'
+import { CANARY, isSecret } from '../support/canary.ts'
 import { serveCerts } from '../support/certs-server.ts'
 import { impatient, startWorker, type TestWorker, type WorkerOverrides, wrap } from '../worker.ts'
 
-/** Stands in the prompt, and so in the answer, which quotes it. */
-const CANARY = 'canary-5e1f'
 const prompt = `Summarise: Bridges carry the ${CANARY} over water, in all weathers.`
 const url = '/v1/chat/completions'
 const aJob = (content: string, body = {}) => ({
@@ -21,9 +20,6 @@ const aJob = (content: string, body = {}) => ({
 
 const cloud = await startCloud()
 after(() => cloud.close())
-
-/** A prompt, an answer, or anything that looks like a token. */
-const isSecret = (text: string) => text.includes(CANARY) || /eyJ[\w-]{10,}\.|Bearer [\w-]{8,}/.test(text)
 
 test('the finder finds a prompt, a Google token, an Azure token and a bearer in a log line', async () => {
   const federation = { ...ENTRA, authorityHost: cloud.entra.url, scope: AZURE.scope, audience: ENTRA.assertionAudience }

@@ -5,9 +5,9 @@ import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { z } from 'zod'
-import { type CloudOverrides, startCloud } from '../stand-ins.ts'
+import { startSurroundings } from '../support/process-surroundings.ts'
 import { startWorkerProcess } from '../support/worker-process.ts'
-import { DEAD_LETTERS, postTo, storeFile, tracesOf, wrap } from '../worker.ts'
+import { impatient, postTo, storeFile, wrap } from '../worker.ts'
 
 const url = '/v1/chat/completions'
 const prompt = 'Bridges carry people over water, in all weathers.'
@@ -16,17 +16,6 @@ const push = (to: string) => postTo(to, JSON.stringify(wrap(job)))
 
 const folders = new AsyncDisposableStack()
 after(() => folders.disposeAsync())
-
-/** A cloud, and what a worker process needs in its environment to work with it. */
-async function startSurroundings(overrides: CloudOverrides = {}) {
-  const file = await storeFile(folders)
-  const folder = dirname(file)
-  const cloud = await startCloud({ ...overrides, entra: { caPath: join(folder, 'ca.pem') } })
-  const open = { PUSH_AUTH: 'off', HOST: '127.0.0.1', PORT: '0', STORE: `sqlite:${file}` }
-  const env = { ...cloud.env, ...open, DEAD_LETTER_TOPIC: DEAD_LETTERS }
-  const start = (more: Readonly<Record<string, string>> = {}) => startWorkerProcess(folder, { ...env, ...more })
-  return { folder, cloud, start, ...(await tracesOf(cloud, file)), [Symbol.asyncDispose]: cloud.close }
-}
 
 describe('a worker that cannot start', () => {
   test('lists all that is missing at once, and ends with 1', async () => {
@@ -103,7 +92,7 @@ describe('a worker', () => {
 
   test('is ready although Entra is away: it is the jobs that wait', async () => {
     await using on = await startSurroundings()
-    await using worker = on.start({ AZURE_AUTHORITY_HOST: 'https://127.0.0.1:9' })
+    await using worker = on.start({ AZURE_AUTHORITY_HOST: 'https://127.0.0.1:9', ...impatient.settings })
     const at = await worker.url()
     assert.deepEqual(await push(at), { status: 503, reason: 'token' })
     assert.equal((await fetch(`${at}/readyz`)).status, 200)

@@ -13,7 +13,7 @@ export interface WorkerProcess extends AsyncDisposable {
   logged(message: RegExp): Promise<Readonly<Record<string, unknown>>>
   /** Where it listens, when it does. */
   url(): Promise<string>
-  kill(signal: 'SIGTERM' | 'SIGINT'): void
+  kill(signal: NodeJS.Signals): void
   /** How it ended, when it has. */
   readonly ended: Promise<{ readonly code: number | null; readonly stdout: string; readonly stderr: string }>
 }
@@ -21,9 +21,13 @@ export interface WorkerProcess extends AsyncDisposable {
 const line = z.looseObject({ message: z.string() })
 const listening = z.looseObject({ address: z.object({ port: z.number() }) })
 
-/** Starts it in a folder, with nothing in its environment but what is given. */
-export function startWorkerProcess(cwd: string, env: Readonly<Record<string, string>>): WorkerProcess {
-  return watchWorker(spawn(process.execPath, [MAIN], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] }))
+/** Starts it in a folder, with nothing in its environment but what is given; `node`: options of Node's own. */
+export function startWorkerProcess(
+  cwd: string,
+  env: Readonly<Record<string, string>>,
+  node: readonly string[] = [],
+): WorkerProcess {
+  return watchWorker(spawn(process.execPath, [...node, MAIN], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] }))
 }
 
 /** Reads along with a worker that was started, in whatever way. */
