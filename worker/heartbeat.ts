@@ -18,7 +18,9 @@ export interface HeartbeatParts {
 
 /** Tells once a minute at most, and only while pushes come, how an instance is. */
 export interface Heartbeat {
-  answered(outcome: Outcome, waitUntil: WaitUntil): void
+  /** A push came, which carries the sign of life if one is due. */
+  pushed(waitUntil: WaitUntil): void
+  answered(outcome: Outcome): void
   refusedPush(): void
 }
 
@@ -46,13 +48,15 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
   }
 
   return {
-    answered(outcome, waitUntil) {
-      const name = outcome.done ? outcome.as : `again_${outcome.failure.kind}`
-      counts.set(name, (counts.get(name) ?? 0) + 1)
+    pushed(waitUntil) {
       const at = now()
       if (at - beatAt < EVERY_MS) return
       beatAt = at
       waitUntil(beat(at))
+    },
+    answered(outcome) {
+      const name = outcome.done ? outcome.as : `again_${outcome.failure.kind}`
+      counts.set(name, (counts.get(name) ?? 0) + 1)
     },
     refusedPush() {
       refusedPushes += 1

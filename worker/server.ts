@@ -70,9 +70,10 @@ export function createServer(parts: ServerParts): Hono {
     }
     const read = readDelivery(context.req.raw.headers, new Uint8Array(body), now())
     const carried = carryWork()
+    heartbeat.pushed(carried.waitUntil)
     const outcome = await receiver.receive(read, carried.waitUntil)
     logOutcome(parts, read.delivery, outcome)
-    heartbeat.answered(outcome, carried.waitUntil)
+    heartbeat.answered(outcome)
     await carried.done(drain.begun)
     return outcome.done ? context.body(null, 204) : context.json({ reason: outcome.failure.kind }, 503)
   })

@@ -34,21 +34,23 @@ function aHeart() {
     now: () => clock.now,
     log: createLog('info', { write: (line) => lines.push(line) }),
   })
+  /** A push comes and is answered. */
   const answer = async (outcome: Parameters<typeof heart.answered>[0]) => {
-    heart.answered(outcome, (beat) => void beats.push(beat))
+    heart.pushed((beat) => void beats.push(beat))
     await Promise.all(beats)
+    heart.answered(outcome)
   }
   return { ...heart, clock, written, store, answer, logged: () => lines.join('') }
 }
 
 describe('a heartbeat', () => {
-  test('tells at the first delivery how the instance is', async () => {
+  test('tells at the first push how the instance is', async () => {
     const { answer, written, refusedPush } = aHeart()
     refusedPush()
     await answer(done)
     const told = { token: 'good', tokenValidForMs: 1_000, models: ['gpt-4o'], inFlight: 7, refusedPushes: 1 }
     assert.deepEqual(written, [
-      { instance, startedAt: START, at: START, ...told, lastMinute: { succeeded: 1 }, expireAt: START + DAY_MS },
+      { instance, startedAt: START, at: START, ...told, lastMinute: {}, expireAt: START + DAY_MS },
     ])
   })
 
@@ -61,7 +63,7 @@ describe('a heartbeat', () => {
     assert.equal(written.length, 1)
     clock.now += 1
     await answer(done)
-    assert.deepEqual(written[1]?.lastMinute, { again_token: 2, succeeded: 1 })
+    assert.deepEqual(written[1]?.lastMinute, { succeeded: 1, again_token: 2 })
   })
 
   test('takes along what could not be written before', async () => {
