@@ -21,7 +21,9 @@ describe('a worker process', () => {
     await delay(TOKEN_SERVES_MS)
     assert.deepEqual(await push(url, 'meanwhile'), { status: 503, reason: 'token' })
     await clearFaults(on.cloud.entra)
-    assert.deepEqual(await push(url, 'after'), { status: 204 })
+    // As Pub/Sub does: the next try may be some seconds off.
+    while ((await push(url, 'after')).status === 503);
+    assert.equal((await on.record('after'))?.status, 'succeeded')
     const [failure] = await on.tokenFailures()
     assert.deepEqual(
       [failure?.leg, failure?.kind, failure?.resolvedAt !== undefined],
