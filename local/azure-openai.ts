@@ -1,6 +1,6 @@
 import type { Answerer, Deployment, Latency, Outcome } from './azure-openai/answer-call.ts'
 import { type AzureHeaders, azureHeaders, refuseAsAzure } from './azure-openai/answers.ts'
-import { readPrincipal, type TokenRules, trustedKeys } from './azure-openai/bearer.ts'
+import { type Principal, readPrincipal, type TokenRules, trustedKeys } from './azure-openai/bearer.ts'
 import { chatCompletions } from './azure-openai/chat-completions.ts'
 import { embeddings } from './azure-openai/embeddings.ts'
 import type { ModelOperation } from './azure-openai/model-operation.ts'
@@ -8,7 +8,7 @@ import type { QuotaWindow } from './azure-openai/quota.ts'
 import { responses } from './azure-openai/responses.ts'
 import { serveOperation } from './azure-openai/serve-operation.ts'
 import { tokenIssuer } from './entra/documents.ts'
-import { AZURE_ERRORS } from './fixtures/azure-errors.ts'
+import { AZURE_ERRORS, type AzureErrorName } from './fixtures/azure-errors.ts'
 import { AZURE, ENTRA } from './identities.ts'
 import type { ServiceDescription } from './serve/service-description.ts'
 import { type StandIn, type StandInOptions, serveStandIn } from './stand-in.ts'
@@ -20,6 +20,8 @@ export interface AzureOpenAIOptions extends StandInOptions {
   /** The CA to trust when fetching them; the process's own when absent. */
   readonly tokenKeysCaPem?: string
   readonly deployments?: readonly Deployment[]
+  /** The tenant that the resource belongs to; Entra's own, when absent. */
+  readonly tenantId?: string
   /** Object ids of the principals that have a role on this resource. */
   readonly principals?: readonly string[]
   /** How long a quota's minute is. */
@@ -52,7 +54,7 @@ export async function startAzureOpenAI(options: AzureOpenAIOptions): Promise<Sta
   const surroundings = { ...realSurroundings, ...options.surroundings }
   const rules: TokenRules = {
     keys: trustedKeys(options.tokenKeysUrl, options.tokenKeysCaPem),
-    issuer: tokenIssuer(ENTRA.tenantId),
+    issuer: tokenIssuer(options.tenantId ?? ENTRA.tenantId),
     audience: AZURE.resource,
   }
   const deployments = options.deployments ?? [DEFAULT_DEPLOYMENT, EMBEDDING_DEPLOYMENT]
@@ -103,9 +105,14 @@ async function refuseCaller(
   { now }: Surroundings,
 ): Promise<Outcome | undefined> {
   const principal = await readPrincipal(authorization, rules, now())
-  if (principal !== undefined && principals.has(principal)) return undefined
-  const error = principal === undefined ? 'unauthorized' : 'permission_denied'
-  return { response: refuseAsAzure(AZURE_ERRORS[error], {}, headers), detail: { error } }
+  const error = denial(principal, principals)
+  return error && { response: refuseAsAzure(AZURE_ERRORS[error], SAMPLE_VALUES, headers), detail: { error } }
+}
+
+function denial(principal: Principal | undefined, principals: ReadonlySet<string>): AzureErrorName | undefined {
+  if (principal === undefined) return 'unauthorized'
+  if (!principal.isOfTenant) return 'other_tenant'
+  return principals.has(principal.objectId) ? undefined : 'permission_denied'
 }
 
 /** What stands in the text of an error that a fault shows. */
@@ -114,6 +121,7 @@ const SAMPLE_VALUES = {
   verb: chatCompletions.verb,
   apiVersion: 'v1',
   model: AZURE.model,
+  tenant: ENTRA.tenantId,
   retryAfterSeconds: '10',
   contextWindow: '128000',
   promptTokens: '130000',

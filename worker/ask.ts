@@ -1,12 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import pRetry from 'p-retry'
+import type { ModelProvider, ModelReply, ModelRequest } from '../shared/azure-openai/model-provider.ts'
 import type { AccessTokenSource, WaitUntil } from '../shared/identity/access-token-source.ts'
 import type { AccessToken } from '../shared/identity/renewal.ts'
 import { TokenError } from '../shared/identity/token-error.ts'
 import { type Failure, mayAskAgain } from '../shared/job/failures.ts'
 import type { Drain } from './drain.ts'
 import type { DeploymentGates } from './model/deployment-gates.ts'
-import type { ModelProvider, ModelReply, ModelRequest } from './model/model-provider.ts'
 import { refusalDetails, tokenFailure } from './token-failure.ts'
 
 export interface Asking {

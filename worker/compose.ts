@@ -1,4 +1,6 @@
 import type { Hono } from 'hono'
+import { createAzureOpenAI } from '../shared/azure-openai/azure-openai.ts'
+import { explainDenials } from '../shared/azure-openai/explain-denials.ts'
 import { type Config, ConfigError } from '../shared/config.ts'
 import { createAccessTokenSource } from '../shared/identity/access-token-source.ts'
 import { diagnose } from '../shared/identity/diagnosis.ts'
@@ -11,7 +13,6 @@ import type { Instance } from '../shared/store/telemetry-store.ts'
 import { deadLetterMessage } from './dead-letter.ts'
 import { createDrain, type Drain } from './drain.ts'
 import { createHeartbeat } from './heartbeat.ts'
-import { createAzureOpenAI } from './model/azure-openai.ts'
 import { createDeploymentGates } from './model/deployment-gates.ts'
 import type { JobProcessing } from './process-job.ts'
 import { createPushAuthenticator } from './receive/authenticate.ts'
@@ -68,7 +69,7 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
     },
     tokens,
     gates,
-    provider: createAzureOpenAI(config.apiVersion),
+    provider: explainDenials(createAzureOpenAI(config.apiVersion), config.federation),
     deployments: config.deployments,
     maxOutputTokens: config.maxOutputTokens,
     modelTimeoutMs: config.modelTimeoutMs,

@@ -1,4 +1,5 @@
 import pRetry from 'p-retry'
+import type { ModelReply } from '../shared/azure-openai/model-provider.ts'
 import { leaseFor } from '../shared/job/claim.ts'
 import { afterFailure, type Failure, type RetryPolicy } from '../shared/job/failures.ts'
 import { type AttemptOutcome, countedAttempts, type RecordError } from '../shared/job/record.ts'
@@ -7,7 +8,6 @@ import { type Ending, type Held, isUnavailable, type Release } from '../shared/s
 import { type Admission, admit } from './admit.ts'
 import { type Asking, ask } from './ask.ts'
 import type { DeliveredJob } from './delivered-job.ts'
-import type { ModelReply } from './model/model-provider.ts'
 import type { Facts, Outcome } from './outcome.ts'
 import { type Plan, type Planning, planJob } from './plan-job.ts'
 import { deadLetterOnly, followUp, type Settling, settle } from './settle-job.ts'

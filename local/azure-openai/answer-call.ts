@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import type { CallDetail } from '../call-log.ts'
 import { AZURE_ERRORS, type AzureErrorName } from '../fixtures/azure-errors.ts'
 import type { Surroundings } from '../surroundings.ts'
@@ -58,7 +59,7 @@ export interface Outcome {
 /**
  * Answers one call.
  *
- * In the service's order: the body, the deployment, the context window, the quota, the content filter, the model.
+ * In the service's order: the deployment, the body, the context window, the quota, the content filter, the model.
  */
 export async function answerCall({ operation, body, apiVersion, headers }: ModelCall, to: Answerer): Promise<Outcome> {
   const asked = operation.read(body)
@@ -66,13 +67,14 @@ export async function answerCall({ operation, body, apiVersion, headers }: Model
     response: refuseAsAzure(AZURE_ERRORS[name], values, { ...headers, ...also }),
     detail: { apiVersion, error: name, ...more },
   })
-  if (asked.kind === 'malformed') return refuse('invalid_body', { problem: asked.problem, param: asked.param }, {})
-  const deployment = to.deployments.get(asked.model)
-  if (deployment === undefined) return refuse('deployment_not_found', {}, { deployment: asked.model })
-  if (deployment.serves !== operation.needs) {
+  const name = named.safeParse(body).data?.model
+  const deployment = to.deployments.get(name ?? '')
+  if (name !== undefined && deployment === undefined) return refuse('deployment_not_found', {}, { deployment: name })
+  if (deployment !== undefined && deployment.serves !== operation.needs) {
     const values = { verb: operation.verb, model: deployment.model }
     return refuse('operation_not_supported', values, { deployment: deployment.name })
   }
+  if (asked.kind === 'malformed' || deployment === undefined) return refuse('invalid_body', problemOf(asked), {})
   const promptTokens = estimateTokens(asked.prompt)
   const known = { apiVersion, deployment: deployment.name, promptTokens }
   if (promptTokens > deployment.contextWindow) {
@@ -102,6 +104,12 @@ export async function answerCall({ operation, body, apiVersion, headers }: Model
     response: Response.json(answer, { headers: { ...headers, ...limits } }),
     detail: { ...known, completionTokens: work.outputTokens, finish: work.finish, billed: true },
   }
+}
+
+const named = z.object({ model: z.string().min(1) })
+
+function problemOf(asked: ReturnType<ModelOperation['read']>): Record<string, string> {
+  return asked.kind === 'malformed' ? { problem: asked.problem, param: asked.param } : {}
 }
 
 function chargeArrival(quota: Quota, deployment: string, tokens: number, to: Answerer): Charge {

@@ -9,20 +9,28 @@ export interface TokenRules {
   readonly audience: string
 }
 
-const claimsSchema = z.object({ oid: z.string().min(1) })
+const claimsSchema = z.object({ oid: z.string().min(1), iss: z.string() })
 
-/** The object id of the principal a bearer token speaks for, or undefined when it is missing, forged, expired or for others. */
+/** Whom a token of this Entra speaks for. */
+export interface Principal {
+  readonly objectId: string
+  /** Whether it is of the tenant that the resource belongs to. */
+  readonly isOfTenant: boolean
+}
+
+/** The principal a bearer token speaks for, or undefined when it is missing, forged, expired or for others. */
 export async function readPrincipal(
   authorization: string | undefined,
   rules: TokenRules,
   nowMs: number,
-): Promise<string | undefined> {
+): Promise<Principal | undefined> {
   const [scheme, token] = (authorization ?? '').split(' ')
   if (scheme?.toLowerCase() !== 'bearer' || token === undefined) return undefined
   const { issuer, audience } = rules
-  const demands = { issuer, audience, algorithms: ['RS256'], currentDate: new Date(nowMs), requiredClaims: ['exp'] }
+  const demands = { audience, algorithms: ['RS256'], currentDate: new Date(nowMs), requiredClaims: ['exp'] }
   const verified = await jwtVerify(token, rules.keys, demands).catch(() => undefined)
-  return claimsSchema.safeParse(verified?.payload).data?.oid
+  const { data } = claimsSchema.safeParse(verified?.payload)
+  return data === undefined ? undefined : { objectId: data.oid, isOfTenant: data.iss === issuer }
 }
 
 /** An unknown key is looked for again after this long: a restarted Entra has a new one. */

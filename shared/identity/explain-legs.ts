@@ -1,3 +1,4 @@
+import { readDenial } from '../azure-openai/denial.ts'
 import type { Diagnosis } from './diagnosis.ts'
 import { AADSTS } from './entra-table.ts'
 import type { FederationSettings } from './federated-token.ts'
@@ -9,9 +10,6 @@ const passing = (hint: string): Diagnosis => ({ nature: 'passing', hint })
 
 const TOKEN_CREATOR =
   'roles/iam.serviceAccountOpenIdTokenCreator (roles/iam.serviceAccountTokenCreator contains it) on the service account'
-
-/** Azure OpenAI's code, sent with a 400: https://github.com/Azure-Samples/ai-rag-chat-evaluator/issues/94 */
-const OTHER_TENANT = 'Tenant provided in token does not match resource token'
 
 /** Explains why there is no Google ID token: of the metadata server, or of impersonation. */
 export function explainGoogle(details: TokenErrorDetails, us: FederationSettings): Diagnosis {
@@ -46,13 +44,16 @@ export function explainGoogle(details: TokenErrorDetails, us: FederationSettings
 /** Explains why Azure does not take a token that Entra has just made. */
 export function explainRefusedToken(details: TokenErrorDetails, us: FederationSettings): Diagnosis {
   const { client, tenant, scope, answer } = gatherValues(details, us)
-  if (details.code === 'PermissionDenied' || details.httpStatus === 403) {
+  const denial = readDenial(details.httpStatus, details.code)
+  if (denial === 'role') {
+    // With TOKEN_SOURCE=azure-cli there is no app registration.
+    const caller = us.clientId === '' ? 'whoever is logged in to the Azure CLI' : `the app registration ${client}`
     return {
       nature: 'spreading',
-      hint: `Give the app registration ${client} the role "Cognitive Services OpenAI User" on the Azure OpenAI resource. If you just did, allow 10 minutes.`,
+      hint: `Give ${caller} the role "Cognitive Services OpenAI User" on the Azure OpenAI resource. If you just did, allow 10 minutes.`,
     }
   }
-  if (details.code === OTHER_TENANT) {
+  if (denial === 'tenant') {
     return configuration(
       `The token is of tenant ${tenant}, and the Azure OpenAI resource belongs to another. Set AZURE_TENANT_ID to the tenant of the resource's subscription, and AZURE_CLIENT_ID to an app registration in it.`,
     )

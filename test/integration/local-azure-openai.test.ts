@@ -94,10 +94,29 @@ test('a principal without a role is refused with 401 PermissionDenied', async ()
   assert.deepEqual([error.status, error.code], [401, 'PermissionDenied'])
 })
 
+test('a token of another tenant than the resource has is refused with 400', async () => {
+  await using on = await startWithClient({ azure: { tenantId: 'another' } })
+  const error = await failureOf(on.client.chat.completions.create(ask(DOCUMENT)))
+  assert.deepEqual([error.status, error.code], [400, 'Tenant provided in token does not match resource token'])
+})
+
 test('an unknown deployment is 404 DeploymentNotFound', async () => {
   await using on = await startWithClient()
   const error = await failureOf(on.client.chat.completions.create(ask(DOCUMENT, { model: 'gpt-nowhere' })))
   assert.deepEqual([error.status, error.code], [404, 'DeploymentNotFound'])
+})
+
+test('the deployment is looked at before the body', async () => {
+  await using on = await startWithClient()
+  const answers = [AZURE.deployment, AZURE.embeddingDeployment, 'gpt-nowhere'].map(async (model) => {
+    const { status, code } = await failureOf(on.client.chat.completions.create({ model, messages: [] }))
+    return [status, code]
+  })
+  assert.deepEqual(await Promise.all(answers), [
+    [400, null],
+    [400, 'OperationNotSupported'],
+    [404, 'DeploymentNotFound'],
+  ])
 })
 
 test('a malformed body is 400 and names the parameter', async () => {

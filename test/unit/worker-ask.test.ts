@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { ModelReply } from '../../shared/azure-openai/model-provider.ts'
 import type { AccessToken } from '../../shared/identity/renewal.ts'
 import { TokenError } from '../../shared/identity/token-error.ts'
 import type { Failure, FailureKind } from '../../shared/job/failures.ts'
 import { ask } from '../../worker/ask.ts'
 import { createDrain } from '../../worker/drain.ts'
-import type { ModelReply } from '../../worker/model/model-provider.ts'
 import { aJob, START } from '../support/job-builders.ts'
 import { gatesOf, tokensOf } from '../support/job-processing.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { readRefusal } from '../../shared/azure-openai/read-refusal.ts'
 import type { FailureKind } from '../../shared/job/failures.ts'
-import { readRefusal } from '../../worker/model/read-refusal.ts'
 
 const refuse = (httpStatus: number, error: unknown = undefined, headers: Record<string, string> = {}) =>
   readRefusal({ httpStatus, headers: new Headers(headers), error })
@@ -19,6 +19,7 @@ describe('the kind of a refusal', () => {
     [401, 'PermissionDenied', 'forbidden'],
     [403, undefined, 'forbidden'],
     [403, 'PermissionDenied', 'forbidden'],
+    [400, 'Tenant provided in token does not match resource token', 'forbidden'],
     [404, 'DeploymentNotFound', 'no_deployment'],
     [404, '404', 'no_deployment'],
     [400, 'model_not_found', 'no_deployment'],
@@ -74,7 +75,6 @@ describe('the mend', () => {
   for (const [status, code, hint] of [
     [400, 'content_filter', /content filter/],
     [400, 'context_length_exceeded', /Split the document/],
-    [401, 'PermissionDenied', /role "Cognitive Services OpenAI User".*allow 10 minutes/],
     [404, 'DeploymentNotFound', /Create the deployment/],
     [404, undefined, /Create the deployment/],
     [404, '404', /OPENAI_API_VERSION/],

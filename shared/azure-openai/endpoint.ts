@@ -1,5 +1,5 @@
-import type { Failure } from '../../shared/job/failures.ts'
-import type { Usage } from '../../shared/job/record.ts'
+import type { Failure } from '../job/failures.ts'
+import type { Usage } from '../job/record.ts'
 
 /** What a whole answer says of itself; its text goes to the record as it came. */
 export type Reading =

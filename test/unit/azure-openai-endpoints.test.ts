@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { addressOf, endpoints } from '../../worker/model/endpoints.ts'
+import { addressOf, endpoints } from '../../shared/azure-openai/endpoints.ts'
 
 const usage = (promptTokens: number, completionTokens: number) => ({ promptTokens, completionTokens })
 const stopped = (finishReason: string, used = usage(11, 7)) => ({ ok: true, usage: used, finishReason })

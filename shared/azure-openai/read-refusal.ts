@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import type { Failure, FailureKind } from '../../shared/job/failures.ts'
+import type { Failure, FailureKind } from '../job/failures.ts'
+import { readDenial } from './denial.ts'
 
 /** An answer of Azure that is not a 2xx, as far as it is of use. */
 export interface Refusal {
@@ -32,8 +33,6 @@ const MESSAGES: Readonly<Record<RefusalKind, string>> = {
 }
 
 const HINTS: Partial<Record<RefusalKind, string>> = {
-  forbidden:
-    'Give the app registration the role "Cognitive Services OpenAI User" on the Azure OpenAI resource. If you just did, allow 10 minutes.',
   no_deployment:
     'Create the deployment, or correct its name in AZURE_OPENAI_DEPLOYMENT or DEPLOYMENTS; then replay the job.',
 }
@@ -86,8 +85,7 @@ export function sayRefusal(kind: RefusalKind, code: string | undefined): Failure
 }
 
 function kindOf(httpStatus: number, code: string | undefined): RefusalKind {
-  // A role that has not spread yet is a 401 too, for minutes: the token is good, and renewing it would not help.
-  if (code === 'PermissionDenied' || httpStatus === 403) return 'forbidden'
+  if (readDenial(httpStatus, code) !== undefined) return 'forbidden'
   if (httpStatus === 401) return 'unauthorized'
   // For responses the deployment stands in the body, and one that is unknown can come as a 400.
   if (httpStatus === 404 || code === 'model_not_found') return 'no_deployment'

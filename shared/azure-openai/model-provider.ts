@@ -1,7 +1,7 @@
-import type { Failure } from '../../shared/job/failures.ts'
-import type { Job } from '../../shared/job/job.ts'
-import type { Usage } from '../../shared/job/record.ts'
-import type { Deployment } from '../../shared/settings.ts'
+import type { Failure } from '../job/failures.ts'
+import type { Job } from '../job/job.ts'
+import type { Usage } from '../job/record.ts'
+import type { Deployment } from '../settings.ts'
 
 /** One send of a job to one deployment. */
 export interface ModelRequest {

@@ -1,4 +1,4 @@
-import type { JobUrl } from '../../shared/job/job.ts'
+import type { JobUrl } from '../job/job.ts'
 import { chatCompletions } from './chat-completions.ts'
 import { embeddings } from './embeddings.ts'
 import type { Endpoint } from './endpoint.ts'

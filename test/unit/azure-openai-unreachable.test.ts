@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:net'
 import { type TestContext, test } from 'node:test'
-import { createAzureOpenAI } from '../../worker/model/azure-openai.ts'
+import { createAzureOpenAI } from '../../shared/azure-openai/azure-openai.ts'
 
 async function portOf(server: Server): Promise<number> {
   server.listen(0, '127.0.0.1')

@@ -1,0 +1,21 @@
+import { diagnose } from '../identity/diagnosis.ts'
+import type { FederationSettings } from '../identity/federated-token.ts'
+import type { Failure } from '../job/failures.ts'
+import type { ModelProvider } from './model-provider.ts'
+
+/** Adds to each denial what mends it, with the very values of these settings. */
+export function explainDenials(provider: ModelProvider, us: FederationSettings): ModelProvider {
+  return {
+    async ask(request, signal) {
+      const reply = await provider.ask(request, signal)
+      return reply.ok ? reply : { ok: false, failure: explain(reply.failure, us) }
+    },
+  }
+}
+
+function explain(failure: Failure, us: FederationSettings): Failure {
+  const { kind, httpStatus, code } = failure
+  if (kind !== 'forbidden' && kind !== 'unauthorized') return failure
+  const details = { ...(httpStatus !== undefined && { httpStatus }), ...(code !== undefined && { code }) }
+  return { ...failure, hint: diagnose({ leg: 'azure_refused', details }, us).hint }
+}
