@@ -1,11 +1,13 @@
 import { Command } from 'commander'
 import type { Environment } from '../../shared/settings-problems.ts'
 import { failuresCommand } from './failures.ts'
+import { inspectCommand } from './inspect.ts'
 
 /** `promptbridge token`: the commands about the federated token. */
 export function tokenCommand(environment: Environment): Command {
   return new Command('token')
     .description('look into the federated token')
     .exitOverride()
+    .addCommand(inspectCommand(environment))
     .addCommand(failuresCommand(environment))
 }

@@ -21,12 +21,12 @@ export function openTokenFetcher(settings: TokenSettings, now: () => number): To
   if (tokenSource.kind === 'azure-cli') {
     return (scope = federation.scope) => fetchAzureCliToken({ tenantId: federation.tenantId, scope }, now)
   }
-  const idTokens = createGoogleIdTokens(idTokenFetcher(settings, tokenSource), now)
+  const idTokens = createGoogleIdTokens(openIdTokenFetcher(settings, tokenSource), now)
   return createFederatedTokenFetcher(federation, idTokens, now)
 }
 
-/** Chooses who speaks for the worker at Google. Rejects with TokenError. */
-function idTokenFetcher(
+/** Chooses who speaks for the worker at Google. What it gives rejects with TokenError. */
+export function openIdTokenFetcher(
   { federation: { audience }, metadataHost, iamEndpoint: endpoint }: TokenSettings,
   source: Exclude<TokenSource, { kind: 'azure-cli' }>,
 ): () => Promise<GoogleIdToken> {

@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, afterEach, type TestContext, test } from 'node:test'
+import { AZURE, ENTRA, GOOGLE } from '../../local/identities.ts'
+import { clearFaults, placeFault, startCloud } from '../stand-ins.ts'
+import { runCommand } from './cli-harness.ts'
+
+const folder = await mkdtemp(join(tmpdir(), 'inspect-'))
+const cloud = await startCloud({ entra: { caPath: join(folder, 'entra.pem') } })
+after(async () => {
+  await cloud.close()
+  await rm(folder, { recursive: true })
+})
+afterEach(async () => {
+  await clearFaults(cloud.entra)
+  await clearFaults(cloud.metadata)
+})
+
+const env = { ...cloud.env, HOST: '127.0.0.1', PUSH_AUTH: 'off', STORE: 'sqlite:none.db' }
+const inspect = (t: TestContext, ...args: string[]) =>
+  runCommand(t, ['token', 'inspect', ...args], { env, cwd: folder })
+
+test('prints the claims of both tokens', async (t) => {
+  const { code, stdout, stderr } = await inspect(t)
+  assert.deepEqual([code, stderr], [0, ''])
+  const time = '\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ'
+  const lines = [
+    'Google ID token',
+    `  iss   ${GOOGLE.issuer}`,
+    `  sub   ${GOOGLE.subject}`,
+    `  aud   ${ENTRA.assertionAudience}`,
+    `  email ${GOOGLE.serviceAccountEmail}`,
+    `  iat   ${time}`,
+    `  exp   ${time}`,
+    'Azure access token',
+    `  aud   ${AZURE.resource}`,
+    `  tid   ${ENTRA.tenantId}`,
+    `  appid ${ENTRA.clientId}`,
+    `  oid   ${ENTRA.objectId}`,
+    `  iat   ${time}`,
+    `  exp   ${time}`,
+  ]
+  assert.match(stdout, new RegExp(`^${lines.join('\n')}\n$`))
+})
+
+test('--json prints them as one document, and times as numbers', async (t) => {
+  const { code, stdout } = await inspect(t, '--json')
+  const { google, azure } = JSON.parse(stdout)
+  assert.equal(code, 0)
+  assert.deepEqual([google.sub, azure.oid], [GOOGLE.subject, ENTRA.objectId])
+  assert.deepEqual([google.exp - google.iat, azure.exp - azure.iat], [3_600, 3_599])
+})
+
+test('where Entra refuses the ID token its claims are printed, and what mends it', async (t) => {
+  await placeFault(cloud.entra, { kind: 'status', error: 'wrong_subject', match: '/token' })
+  const { code, stdout, stderr } = await inspect(t)
+  assert.equal(code, 1)
+  assert.match(stdout, /^Google ID token\n/)
+  assert.doesNotMatch(stdout, /Azure access token/)
+  assert.match(
+    stderr,
+    new RegExp(`^promptbridge: Entra answered 401 .*AADSTS700213\n  to do {2}Set Subject .* ${GOOGLE.subject} `),
+  )
+})
+
+test('--json tells a failure in its document', async (t) => {
+  await placeFault(cloud.metadata, { kind: 'status', error: 'no_service_account' })
+  const { code, stdout } = await inspect(t, '--json')
+  const told = JSON.parse(stdout)
+  assert.deepEqual([code, Object.keys(told)], [1, ['failure']])
+  assert.match(told.failure.hint, /attach one to the service/)
+})
+
+test('settings that are not whole are misuse', async (t) => {
+  const { code, stderr } = await runCommand(t, ['token', 'inspect'], { cwd: folder })
+  assert.equal(code, 2)
+  assert.match(stderr, /AZURE_TENANT_ID is missing/)
+})
