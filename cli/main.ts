@@ -1,6 +1,7 @@
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../shared/config.ts'
 import { demoCommand } from './demo/demo-command.ts'
+import { doctorCommand } from './doctor/doctor-command.ts'
 import { resultsCommand } from './results.ts'
 import { showCommand } from './show.ts'
 import { submitCommand } from './submit.ts'
@@ -17,6 +18,7 @@ const program = new Command('promptbridge')
   .addCommand(showCommand(process.env))
   .addCommand(resultsCommand(process.env))
   .addCommand(tokenCommand(process.env))
+  .addCommand(doctorCommand(process.env))
 
 endWithTheReader(process.stdout)
 endWithTheReader(process.stderr)

@@ -19,6 +19,8 @@ export interface MetadataServerOptions extends StandInOptions {
   /** Put into every ID token, whatever audience was asked for. */
   readonly audience?: string
   readonly idTokenLifetimeSeconds?: number
+  /** Whether a service account is attached; it is, when absent. */
+  readonly hasServiceAccount?: boolean
 }
 
 export interface MetadataServer extends StandIn {
@@ -42,6 +44,8 @@ export async function startMetadataServer(options: MetadataServerOptions = {}): 
   return { ...standIn, certsUrl: standIn.url + CERTS_PATH, pemCertsUrl: standIn.url + PEM_CERTS_PATH }
 }
 
+const noServiceAccount = () => new Response('No service account attached.', { status: 404, headers: FLAVOR })
+
 function describe(key: SigningKey, { now }: Surroundings, options: MetadataServerOptions): ServiceDescription {
   return {
     service: 'metadata',
@@ -50,7 +54,7 @@ function describe(key: SigningKey, { now }: Surroundings, options: MetadataServe
     errors: {
       // Seen by callers of the real server while an instance starts; gcp-metadata tries these again.
       unavailable: () => new Response('Service Unavailable', { status: 503, headers: FLAVOR }),
-      no_service_account: () => new Response('No service account attached.', { status: 404, headers: FLAVOR }),
+      no_service_account: noServiceAccount,
     },
     route(app) {
       app.get(CERTS_PATH, (c) => c.json(key.jwks, 200, CACHED))
@@ -59,6 +63,9 @@ function describe(key: SigningKey, { now }: Surroundings, options: MetadataServe
       app.use(`${ROOT}/*`, async (c, next) => {
         if (c.req.header('metadata-flavor') === 'Google') return next()
         return c.text('Missing Metadata-Flavor:Google header.', 403, FLAVOR)
+      })
+      app.use(`${ROOT}/instance/service-accounts/:account/*`, async (_, next) => {
+        return options.hasServiceAccount === false ? noServiceAccount() : next()
       })
       app.get(`${ROOT}/instance/service-accounts/:account/identity`, async (c) => {
         const audience = c.req.query('audience') ?? ''

@@ -40,6 +40,11 @@ function clientProblems(given: Environment): string[] {
   return ['AZURE_CLIENT_ID is missing']
 }
 
+/** The settings as they are once such secrets are unset. */
+export function withoutSecrets(given: Environment): Environment {
+  return Object.fromEntries(Object.entries(given).filter(([name]) => !SECRETS.includes(name)))
+}
+
 function pushProblems(given: Environment): string[] {
   if (given['PUSH_AUTH'] === 'off') {
     if (isLoopback(given['HOST'] ?? '0.0.0.0')) return []

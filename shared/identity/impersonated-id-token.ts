@@ -49,7 +49,8 @@ async function generateIdToken(impersonation: Impersonation, signal: AbortSignal
   return z.object({ token: z.string() }).parse(data).token
 }
 
-async function openCaller(): Promise<AuthClient> {
+/** Whoever runs this, by Application Default Credentials. Rejects with TokenError where there are none. */
+export async function openCaller(): Promise<AuthClient> {
   // Without a project the library runs gcloud to find one, which takes seconds; none is needed.
   const auth = new GoogleAuth({ scopes: SCOPE, projectId: 'none' })
   try {

@@ -150,7 +150,8 @@ function readAnswer(status: unknown, result: unknown): WriteAnswer {
   if (code === STATUS.ok) return { kind: 'written', revision: toRevision(writeResult.parse(result).updateTime) }
   if (REFUSALS.includes(code)) return { kind: 'refused' }
   if (code === STATUS.invalidArgument) return { kind: 'impossible' }
-  return { kind: 'unavailable', cause: new Error(`Firestore answered a write with status ${code}`, { cause: message }) }
+  const text = `Firestore answered a write with status ${code}`
+  return { kind: 'unavailable', cause: Object.assign(new Error(text, { cause: message }), { code }) }
 }
 
 async function collect(stream: AsyncIterable<unknown>): Promise<unknown[]> {

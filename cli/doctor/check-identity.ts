@@ -1,0 +1,142 @@
+import { diagnose } from '../../shared/identity/diagnosis.ts'
+import type { GoogleIdToken } from '../../shared/identity/google-id-token.ts'
+import type { AccessToken } from '../../shared/identity/renewal.ts'
+import { TokenError } from '../../shared/identity/token-error.ts'
+import type { TokenSettings } from '../../shared/identity/token-fetcher.ts'
+import { type Claims, readClaims } from '../token/read-claims.ts'
+import { openTokenLegs } from '../token/token-legs.ts'
+import type { Finding, Walk } from './step.ts'
+
+const MAX_CLOCK_DIFFERENCE_S = 300
+const GOOGLE_ISSUER = 'https://accounts.google.com'
+
+/** What the way through Google and Entra led to. */
+export interface Identity {
+  /** The access token, for the next steps alone. */
+  readonly token: AccessToken | undefined
+  /** E-mail of the service account that the ID token names. */
+  readonly account: string | undefined
+}
+
+const GOOGLE = 'Google ID token'
+const CLAIMS = 'ID token claims'
+const ENTRA = 'Entra'
+
+/** Gets both tokens, as the worker does, and looks at what they say. `now`: epoch milliseconds. */
+export async function checkIdentity(walk: Walk, settings: TokenSettings, now: () => number): Promise<Identity> {
+  const legs = openTokenLegs(settings, now)
+  if (legs.kind === 'azure-cli') {
+    const why = "TOKEN_SOURCE is azure-cli: a developer's own login, in which Google plays no part"
+    walk.tell(GOOGLE, { ok: null, seen: why })
+    walk.tell(CLAIMS, { ok: null, seen: why })
+    const token = await walk.take(ENTRA, () => getAzureToken(() => legs.azure(), settings, now))
+    return { token, account: undefined }
+  }
+  const idToken = await walk.take(GOOGLE, () => getIdToken(() => legs.google(), settings))
+  if (idToken === undefined) {
+    walk.tell(CLAIMS, { ok: null, seen: 'there is no ID token' })
+    walk.tell(ENTRA, { ok: null, seen: 'there is no ID token to exchange' })
+    return { token: undefined, account: undefined }
+  }
+  const claims = readClaims(idToken.value) ?? {}
+  walk.tell(CLAIMS, judgeClaims(claims, settings, now()))
+  const token = await walk.take(ENTRA, () => getAzureToken(() => legs.entra(idToken), settings, now))
+  return { token, account: claims.email }
+}
+
+/** Tells that the tokens were not asked for. */
+export function skipIdentity(walk: Walk, seen: string): void {
+  for (const step of [GOOGLE, CLAIMS, ENTRA]) walk.tell(step, { ok: null, seen })
+}
+
+async function getIdToken(
+  fetch: () => Promise<GoogleIdToken>,
+  settings: TokenSettings,
+): Promise<Finding<GoogleIdToken>> {
+  const { tokenSource } = settings
+  const by =
+    tokenSource.kind === 'impersonate'
+      ? `of ${tokenSource.serviceAccount}, by impersonation`
+      : 'of the service account this runs as, from the metadata server'
+  try {
+    return { ok: true, seen: `given: ${by}`, value: await fetch() }
+  } catch (error) {
+    return explain(error, settings, `an ID token ${by}`)
+  }
+}
+
+async function getAzureToken(
+  fetch: () => Promise<AccessToken>,
+  settings: TokenSettings,
+  now: () => number,
+): Promise<Finding<AccessToken>> {
+  const { tenantId, clientId, scope, authorityHost } = settings.federation
+  const whose = clientId === '' ? "for the Azure CLI's login" : `for application ${clientId}`
+  const asked = `${whose} in tenant ${tenantId} at ${authorityHost}, scope ${scope}`
+  try {
+    const token = await fetch()
+    const minutes = Math.round((token.expiresAt - now()) / 60_000)
+    return { ok: true, seen: `an access token ${asked}, good for ${minutes} min`, value: token }
+  } catch (error) {
+    return explain(error, settings, `an access token ${asked}`)
+  }
+}
+
+function explain(error: unknown, { federation }: TokenSettings, expected: string): Finding<never> {
+  if (!(error instanceof TokenError)) throw error
+  const { correlationId } = error.details
+  const reference = correlationId === undefined ? '' : ` (correlation id ${correlationId})`
+  return { ok: false, seen: error.message + reference, expected, mend: diagnose(error, federation).hint }
+}
+
+/** Holds the ID token's claims against the settings and this clock. `now`: epoch milliseconds. */
+function judgeClaims(claims: Claims, { federation, tokenSource }: TokenSettings, now: number): Finding {
+  const { iss = 'none', sub = 'none', aud = 'none', email = 'none', iat, exp } = claims
+  const { clientId, audience } = federation
+  const seen = `iss ${iss}, sub ${sub}, aud ${aud}, email ${email}; ${timesOf(claims, now)}`
+  const expected = `in Entra, the federated credential of application ${clientId}: Issuer = ${GOOGLE_ISSUER}, Subject = ${sub} (the unique id, not the e-mail), Audience = ${audience}`
+  const clock = clockProblem(iat, exp, now / 1_000, tokenSource.kind === 'impersonate')
+  const mends = [
+    ...(aud === audience
+      ? []
+      : [`The ID token is for another audience than AZURE_FEDERATED_AUDIENCE (${audience}): ${WHO_ANSWERS}`]),
+    ...(iss === GOOGLE_ISSUER ? [] : [`The ID token is not by ${GOOGLE_ISSUER}: ${WHO_ANSWERS}`]),
+    ...(clock === undefined ? [] : [clock]),
+  ]
+  return mends.length === 0
+    ? { ok: true, seen, expected, value: undefined }
+    : { ok: false, seen, expected, mend: mends.join('\n') }
+}
+
+const WHO_ANSWERS =
+  'something else answers in place of Google. Check GCE_METADATA_HOST, and any proxy between this and the metadata server.'
+
+function timesOf({ iat, exp }: Claims, now: number): string {
+  if (iat === undefined || exp === undefined) return 'without its times'
+  const age = Math.round(now / 1_000 - iat)
+  const left = Math.round((exp - now / 1_000) / 60)
+  const made = age < 0 ? `made ${-age} s ahead of this clock` : `made ${age} s ago by this clock`
+  return `${made}, ${left < 0 ? `over for ${-left} min` : `good for ${left} min`}`
+}
+
+/**
+ * Compares this clock with Google's. A fresh token tells it to the second; the metadata server hands out the same one
+ * for the most of its hour, so there an age alone is no sign. All in seconds since 1970.
+ */
+function clockProblem(
+  iat: number | undefined,
+  exp: number | undefined,
+  now: number,
+  isFresh: boolean,
+): string | undefined {
+  if (iat === undefined || exp === undefined) return undefined
+  const slowBy = iat - now
+  const fastBy = isFresh ? now - iat : now - exp
+  if (slowBy > MAX_CLOCK_DIFFERENCE_S) return mendClock(slowBy, 'behind')
+  if (isFresh ? fastBy > MAX_CLOCK_DIFFERENCE_S : fastBy >= 0) return mendClock(now - iat, 'ahead of')
+  return undefined
+}
+
+function mendClock(byS: number, side: 'behind' | 'ahead of'): string {
+  return `This machine's clock is ${Math.round(byS / 60)} min ${side} Google's, and Entra takes an ID token only within its time. Set the clock by a time server (timedatectl set-ntp true).`
+}

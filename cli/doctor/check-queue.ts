@@ -1,0 +1,95 @@
+import type { PubSub } from '@google-cloud/pubsub'
+import type { Config } from '../../shared/config.ts'
+import { checkTopic, ONCE } from './check-topics.ts'
+import { type Asker, mendStatus, sayStatus, statusOf } from './google-answers.ts'
+import {
+  createLine,
+  judgeSubscription,
+  type LiveSubscription,
+  subscriptionSchema,
+  type WantedSubscription,
+} from './judge-subscription.ts'
+import type { Finding, Walk } from './step.ts'
+
+export interface QueueSettings {
+  readonly jobsTopic: string
+  /** Undefined where the settings are not whole: then nobody knows what the subscription should be. */
+  readonly config: Config | undefined
+  /** HOST:PORT of Pub/Sub's emulator. */
+  readonly emulator: string | undefined
+}
+
+const SUBSCRIPTION = 'push subscription'
+
+/** Looks at the topics and at the subscription that pushes jobs, and changes nothing. */
+export async function checkQueue(
+  walk: Walk,
+  { jobsTopic, config, emulator }: QueueSettings,
+  asker: Asker,
+): Promise<void> {
+  const { createPubSub } = await import('../../shared/queue/pubsub/pubsub-queue.ts')
+  const client = createPubSub({ project: asker.project, emulator })
+  const isEmulator = emulator !== undefined
+  try {
+    const topics = config === undefined ? [jobsTopic] : [jobsTopic, config.deadLetterTopic]
+    for (const topic of topics) await walk.take(`topic ${topic}`, () => checkTopic(client, topic, asker, isEmulator))
+    if (config === undefined) {
+      walk.tell(SUBSCRIPTION, { ok: null, seen: 'the settings do not say what it should be' })
+      return
+    }
+    const wanted = wantedOf(config, asker)
+    const found = await walk.take(SUBSCRIPTION, () => findSubscriptions(client, jobsTopic, wanted, asker))
+    for (const live of found ?? []) {
+      for (const [part, finding] of judgeSubscription(live, wanted)) walk.tell(`${SUBSCRIPTION}: ${part}`, finding)
+    }
+  } finally {
+    await client.close()
+  }
+}
+
+function wantedOf({ pushAuth, ackDeadlineMs, deadLetterTopic }: Config, { project }: Asker): WantedSubscription {
+  return {
+    project,
+    push: pushAuth.mode === 'off' ? undefined : pushAuth,
+    ackDeadlineSeconds: ackDeadlineMs / 1_000,
+    deadLetterTopic,
+  }
+}
+
+/** The topic's subscriptions that push to a worker. */
+async function findSubscriptions(
+  client: PubSub,
+  topic: string,
+  wanted: WantedSubscription,
+  asker: Asker,
+): Promise<Finding<readonly LiveSubscription[]>> {
+  const expected = `a subscription of ${topic} that pushes to https://WORKER/push`
+  try {
+    const [all] = await client.topic(topic).getSubscriptions({ gaxOpts: { timeout: ONCE.timeout } })
+    const live: LiveSubscription[] = []
+    for (const subscription of all) {
+      const [metadata] = await subscription.getMetadata(ONCE)
+      live.push(subscriptionSchema.parse(metadata))
+    }
+    const pushing = live.filter(isOfWorker)
+    if (pushing.length > 0) return { ok: true, seen: pushing.map(({ name }) => name).join(', '), value: pushing }
+    const others = live.map(({ name, pushConfig }) => `${name} (${pushConfig?.pushEndpoint || 'pull'})`)
+    const seen = others.length === 0 ? 'the topic has no subscription' : `none but ${others.join(', ')}`
+    return { ok: false, seen, expected, mend: createLine(topic, wanted) }
+  } catch (error) {
+    const status = statusOf(error)
+    if (status === undefined) throw error
+    const mends = { role: 'roles/pubsub.viewer', notFound: createLine(topic, wanted) }
+    return {
+      ok: false,
+      seen: sayStatus(status),
+      expected,
+      mend: mendStatus(status, 'pubsub.googleapis.com', asker, mends),
+    }
+  }
+}
+
+function isOfWorker({ pushConfig }: LiveSubscription): boolean {
+  const endpoint = pushConfig?.pushEndpoint ?? ''
+  return URL.canParse(endpoint) && new URL(endpoint).pathname.endsWith('/push')
+}

@@ -1,0 +1,73 @@
+import { constants, existsSync } from 'node:fs'
+import { access } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { StoreConfig } from '../../shared/config.ts'
+import { inTransaction, openSqlite } from '../../shared/sqlite.ts'
+import { type Asker, mendStatus, sayStatus } from './google-answers.ts'
+import { quote } from './quote.ts'
+import type { Finding } from './step.ts'
+
+/** Looks whether records can be read and written, and writes none. `emulator`: HOST:PORT of Firestore's. */
+export function checkStore(store: StoreConfig, asker: Asker, emulator: string | undefined): Promise<Finding> {
+  return store.kind === 'sqlite' ? checkFile(store.path) : checkFirestore(asker, emulator)
+}
+
+/** Google's libraries are loaded only where they are needed. */
+async function checkFirestore(asker: Asker, emulator: string | undefined): Promise<Finding> {
+  const { openDatabase } = await import('../../shared/store/firestore/database.ts')
+  const { checkAccess } = await import('../../shared/store/firestore/check-access.ts')
+  const { project } = asker
+  const database = openDatabase({ project, emulator })
+  try {
+    const found = await checkAccess(database)
+    const where = `Firestore of ${project}${emulator === undefined ? '' : ' (the emulator)'}`
+    if (found.kind === 'granted') return { ok: true, seen: `${where} can be read and written`, value: undefined }
+    const mends = {
+      role: 'roles/datastore.user',
+      notFound: `gcloud firestore databases create --project=${quote(project)} --location=REGION`,
+    }
+    return {
+      ok: false,
+      seen: `${where}: ${sayStatus(found.status)} to a ${found.kind}`,
+      expected: 'a (default) database in which the worker may read and write (roles/datastore.user)',
+      mend: mendStatus(found.status, 'firestore.googleapis.com', asker, mends),
+    }
+  } finally {
+    await database.close()
+  }
+}
+
+async function checkFile(path: string): Promise<Finding> {
+  const folder = dirname(path)
+  const failed = (seen: string, mend: string): Finding => ({
+    ok: false,
+    seen,
+    expected: `a database file at ${path} that this process may read and write, or a folder to make it in`,
+    mend,
+  })
+  if (!(await mayWrite(folder))) {
+    return failed(`the folder ${folder} is not there, or closed to this process`, `mkdir -p ${quote(folder)}`)
+  }
+  if (!existsSync(path)) return { ok: true, seen: `${path} will be made at the start`, value: undefined }
+  if (!(await mayWrite(path))) return failed(`${path} may not be read and written`, `chmod u+rw ${quote(path)}`)
+  try {
+    const db = openSqlite(path, 'NORMAL')
+    try {
+      await inTransaction(db, () => undefined)
+    } finally {
+      db.close()
+    }
+    return { ok: true, seen: `${path} can be read and written`, value: undefined }
+  } catch {
+    return failed(`${path} is not a database, or is kept locked`, 'Name another file in STORE, or end what holds it.')
+  }
+}
+
+async function mayWrite(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.R_OK | constants.W_OK)
+    return true
+  } catch {
+    return false
+  }
+}

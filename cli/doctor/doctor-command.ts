@@ -1,0 +1,68 @@
+import { randomUUID } from 'node:crypto'
+import { Command } from 'commander'
+import { SETTINGS_FILE, withSettingsFile } from '../../shared/config.ts'
+import type { Environment } from '../../shared/settings-problems.ts'
+import { printStep, printVerdict } from './print-step.ts'
+import type { LiveService } from './read-live-settings.ts'
+import type { DoctorOptions } from './run-doctor.ts'
+
+interface Given {
+  readonly serviceAccount?: string
+  readonly service?: string
+  readonly region?: string
+  readonly project?: string
+  readonly json?: true
+}
+
+/** `promptbridge doctor`: walks the way a job takes, and says what mends each step that fails. */
+export function doctorCommand(environment: Environment): Command {
+  const command = new Command('doctor')
+  return command
+    .description('walk the way from the settings to Azure OpenAI and back to Pub/Sub, and say what mends it')
+    .option('--service-account <email>', "speak for the worker's service account, for whoever may impersonate it")
+    .option('--service <name>', 'look at the settings of this Cloud Run service, and speak for its service account')
+    .option('--region <region>', 'where that service is, such as europe-west1')
+    .option('--project <id>', 'the Google Cloud project; otherwise GOOGLE_CLOUD_PROJECT says it')
+    .option('--json', 'print all steps as one JSON document, at the end')
+    .exitOverride()
+    .action(async (given: Given) => {
+      const problem = misuse(given)
+      if (problem !== undefined) command.error(`error: ${problem}`)
+      process.exitCode = await run(given, withSettingsFile(environment, SETTINGS_FILE), command)
+    })
+}
+
+function misuse({ service, region, serviceAccount }: Given): string | undefined {
+  if ((service === undefined) !== (region === undefined)) return '--service and --region go together'
+  if (serviceAccount !== undefined && !/^[\w.-]+@[\w.-]+\.gserviceaccount\.com$/.test(serviceAccount)) {
+    return '--service-account must be the e-mail of a service account'
+  }
+  return undefined
+}
+
+/** Resolves with the exit code. The libraries are loaded only now: other commands start faster without them. */
+async function run(given: Given, own: Environment, command: Command): Promise<number> {
+  const { project = own['GOOGLE_CLOUD_PROJECT'], json } = given
+  const live = liveService(given, project)
+  if (given.service !== undefined && live === undefined) {
+    command.error('error: --service needs --project, or GOOGLE_CLOUD_PROJECT')
+  }
+  const options: DoctorOptions = {
+    ...(given.serviceAccount !== undefined && { serviceAccount: given.serviceAccount }),
+    ...(live !== undefined && { live }),
+  }
+  const { runDoctor } = await import('./run-doctor.ts')
+  const steps = await runDoctor(options, {
+    environment: { ...own, ...(project !== undefined && { GOOGLE_CLOUD_PROJECT: project }) },
+    now: Date.now,
+    newId: randomUUID,
+    onStep: (step) => json || process.stdout.write(printStep(step)),
+  })
+  process.stdout.write(json ? `${JSON.stringify({ steps }, null, 2)}\n` : printVerdict(steps))
+  return steps.some(({ ok }) => ok === false) ? 1 : 0
+}
+
+function liveService({ service, region }: Given, project: string | undefined): LiveService | undefined {
+  if (service === undefined || region === undefined || project === undefined) return undefined
+  return { name: service, region, project }
+}

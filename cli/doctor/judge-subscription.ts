@@ -1,0 +1,132 @@
+import { z } from 'zod'
+import { quote } from './quote.ts'
+import type { Finding } from './step.ts'
+
+/** What a push subscription should be. */
+export interface WantedSubscription {
+  readonly project: string
+  /** undefined: pushes are not checked. */
+  readonly push: { readonly audience: string; readonly serviceAccount: string } | undefined
+  readonly ackDeadlineSeconds: number
+  readonly deadLetterTopic: string
+}
+
+/** As a Pub/Sub client tells them: whole numbers may come as text. */
+const seconds = z.object({ seconds: z.coerce.number().nullish() }).nullish()
+const text = z.string().nullish()
+export const subscriptionSchema = z.object({
+  name: z.string(),
+  pushConfig: z
+    .object({ pushEndpoint: text, oidcToken: z.object({ audience: text, serviceAccountEmail: text }).nullish() })
+    .nullish(),
+  ackDeadlineSeconds: z.number().nullish(),
+  deadLetterPolicy: z.object({ deadLetterTopic: text, maxDeliveryAttempts: z.number().nullish() }).nullish(),
+  retryPolicy: z.object({ minimumBackoff: seconds, maximumBackoff: seconds }).nullish(),
+  expirationPolicy: z.object({ ttl: seconds }).nullish(),
+})
+export type LiveSubscription = z.infer<typeof subscriptionSchema>
+
+/** About 16 hours of an outage: fewer would dead-letter healthy jobs. */
+const MAX_DELIVERY_ATTEMPTS = 100
+const MIN_BACKOFF_S = 10
+const MAX_BACKOFF_S = 600
+
+/** Holds a push subscription against what it should be: a finding for each of its parts, by its name. */
+export function judgeSubscription(
+  live: LiveSubscription,
+  wanted: WantedSubscription,
+): ReadonlyMap<string, Finding<unknown>> {
+  const { project, push, ackDeadlineSeconds, deadLetterTopic } = wanted
+  const name = live.name.split('/').at(-1) ?? live.name
+  const update = (flags: string) =>
+    `gcloud pubsub subscriptions update ${quote(name)} --project=${quote(project)} ${flags}`
+  const compare = (seen: string, expected: string, flags: string): Finding<unknown> =>
+    seen === expected ? { ok: true, seen, value: undefined } : { ok: false, seen, expected, mend: update(flags) }
+
+  const { pushEndpoint, oidcToken } = live.pushConfig ?? {}
+  const found = new Map<string, Finding<unknown>>()
+  found.set('endpoint', { ok: true, seen: pushEndpoint ?? 'none', value: undefined })
+  if (push === undefined) {
+    found.set('identity', { ok: null, seen: 'PUSH_AUTH is off: nobody looks at who pushes' })
+  } else {
+    // gcloud sets the three together.
+    const flags = [
+      `--push-endpoint=${quote(pushEndpoint ?? 'https://WORKER/push')}`,
+      `--push-auth-service-account=${quote(push.serviceAccount)}`,
+      `--push-auth-token-audience=${quote(push.audience)}`,
+    ].join(' ')
+    // Without an audience of its own, Pub/Sub takes the endpoint for it.
+    const audience = oidcToken?.audience || (oidcToken ? pushEndpoint : undefined)
+    found.set('audience', compare(audience ?? 'none', push.audience, flags))
+    found.set('service account', compare(oidcToken?.serviceAccountEmail || 'none', push.serviceAccount, flags))
+  }
+  found.set(
+    'ack deadline',
+    compare(`${live.ackDeadlineSeconds ?? 10} s`, `${ackDeadlineSeconds} s`, `--ack-deadline=${ackDeadlineSeconds}`),
+  )
+  const topic = fullName(deadLetterTopic, project)
+  const { deadLetterTopic: liveTopic, maxDeliveryAttempts } = live.deadLetterPolicy ?? {}
+  found.set(
+    'dead-letter policy',
+    compare(
+      liveTopic ? `${liveTopic} after ${maxDeliveryAttempts || 5} attempts` : 'none',
+      `${topic} after ${MAX_DELIVERY_ATTEMPTS} attempts`,
+      `--dead-letter-topic=${quote(topic)} --max-delivery-attempts=${MAX_DELIVERY_ATTEMPTS}`,
+    ),
+  )
+  found.set(
+    'retry policy',
+    compare(
+      sayBackoff(live.retryPolicy),
+      `${MIN_BACKOFF_S} to ${MAX_BACKOFF_S} s`,
+      `--min-retry-delay=${MIN_BACKOFF_S}s --max-retry-delay=${MAX_BACKOFF_S}s`,
+    ),
+  )
+  found.set('expiration', compare(sayExpiration(live.expirationPolicy), 'never', '--expiration-period=never'))
+  return found
+}
+
+/** The line that makes a subscription as it should be. */
+export function createLine(topic: string, { project, push, ...wanted }: WantedSubscription): string {
+  const auth =
+    push === undefined
+      ? []
+      : [
+          `--push-auth-service-account=${quote(push.serviceAccount)}`,
+          `--push-auth-token-audience=${quote(push.audience)}`,
+        ]
+  return [
+    `gcloud pubsub subscriptions create ${quote(`${shortName(topic)}-worker`)}`,
+    `--project=${quote(project)}`,
+    `--topic=${quote(topic)}`,
+    '--push-endpoint=https://WORKER/push',
+    ...auth,
+    `--ack-deadline=${wanted.ackDeadlineSeconds}`,
+    `--dead-letter-topic=${quote(fullName(wanted.deadLetterTopic, project))}`,
+    `--max-delivery-attempts=${MAX_DELIVERY_ATTEMPTS}`,
+    `--min-retry-delay=${MIN_BACKOFF_S}s`,
+    `--max-retry-delay=${MAX_BACKOFF_S}s`,
+    '--expiration-period=never',
+  ].join(' ')
+}
+
+function fullName(topic: string, project: string): string {
+  return topic.includes('/') ? topic : `projects/${project}/topics/${topic}`
+}
+
+function shortName(topic: string): string {
+  return topic.split('/').at(-1) ?? topic
+}
+
+/** Without a policy, what was put off comes again at once. */
+function sayBackoff(policy: LiveSubscription['retryPolicy']): string {
+  if (!policy) return 'none: again at once'
+  return `${policy.minimumBackoff?.seconds ?? 10} to ${policy.maximumBackoff?.seconds ?? 600} s`
+}
+
+/** Without a policy, a subscription that is idle for 31 days is deleted; with one that names no time, it never is. */
+function sayExpiration(policy: LiveSubscription['expirationPolicy']): string {
+  if (!policy) return 'after 31 idle days'
+  const ttl = policy.ttl?.seconds
+  return ttl ? `after ${Math.round(ttl / 86_400)} idle days` : 'never'
+}

@@ -1,0 +1,110 @@
+import { z } from 'zod'
+import { openCaller } from '../../shared/identity/impersonated-id-token.ts'
+import { TokenError } from '../../shared/identity/token-error.ts'
+import type { Environment } from '../../shared/settings-problems.ts'
+import { quote } from './quote.ts'
+import type { Finding } from './step.ts'
+
+/** A Cloud Run service. */
+export interface LiveService {
+  readonly project: string
+  readonly region: string
+  readonly name: string
+}
+
+/** What a live service runs with. */
+export interface LiveSettings {
+  readonly environment: Environment
+  /** E-mail of the account that it runs as. */
+  readonly serviceAccount: string
+}
+
+const CLOUD_RUN = 'https://run.googleapis.com'
+
+/** https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.services */
+const serviceSchema = z.object({
+  latestReadyRevision: z.string().optional(),
+  template: z.object({
+    serviceAccount: z.string().optional(),
+    containers: z
+      .array(
+        z.object({
+          env: z
+            .array(z.object({ name: z.string(), value: z.string().optional(), valueSource: z.unknown().optional() }))
+            .default([]),
+        }),
+      )
+      .default([]),
+  }),
+})
+
+const withStatus = z.object({ status: z.number().int() })
+
+/**
+ * Reads the settings of a Cloud Run service through its Admin API, as whoever runs this.
+ *
+ * `endpoint`: where that API is; Google's own, when absent.
+ */
+export async function readLiveSettings(
+  service: LiveService,
+  signal: AbortSignal,
+  endpoint = CLOUD_RUN,
+): Promise<Finding<LiveSettings>> {
+  const { project, region, name } = service
+  const path = ['projects', project, 'locations', region, 'services', name].map(encodeURIComponent).join('/')
+  const expected = `the settings of Cloud Run service ${name} in ${region} of ${project}`
+  try {
+    const caller = await openCaller()
+    const url = `${endpoint}/v2/${path}`
+    const { data } = await caller.request<unknown>({ url, retry: false, signal })
+    return readService(serviceSchema.parse(data), service, expected)
+  } catch (error) {
+    const { seen, mend } = explain(error, service)
+    return { ok: false, seen, expected, mend }
+  }
+}
+
+function readService(
+  { latestReadyRevision, template }: z.infer<typeof serviceSchema>,
+  { project, region, name }: LiveService,
+  expected: string,
+): Finding<LiveSettings> {
+  const { serviceAccount, containers } = template
+  // The first container is the one that takes requests, unless another names a port: the worker has no sidecar.
+  const variables = containers.flatMap(({ env }) => env)
+  const plain = variables.flatMap((variable) => (variable.value === undefined ? [] : [[variable.name, variable.value]]))
+  const secret = variables.filter(({ valueSource }) => valueSource !== undefined).map((variable) => variable.name)
+  const revision = latestReadyRevision?.split('/').at(-1) ?? 'no revision that is ready'
+  const hidden = secret.length === 0 ? '' : `; not read, because they come from Secret Manager: ${secret.join(', ')}`
+  const seen = `${name} (${revision}) runs as ${serviceAccount ?? 'the default service account'}, with ${plain.length} plain settings${hidden}`
+  if (serviceAccount !== undefined) {
+    return { ok: true, seen, value: { environment: Object.fromEntries(plain), serviceAccount } }
+  }
+  const where = `--project=${quote(project)} --region=${quote(region)}`
+  return {
+    ok: false,
+    seen,
+    expected: `${expected}, and a service account of its own`,
+    mend: `gcloud run services update ${quote(name)} ${where} --service-account=EMAIL`,
+  }
+}
+
+function explain(error: unknown, { project, region, name }: LiveService): { seen: string; mend: string } {
+  if (error instanceof TokenError) return { seen: error.message, mend: LOGIN }
+  const where = `--project=${quote(project)}`
+  const status = withStatus.safeParse(error).data?.status
+  if (status === 401) return { seen: 'Cloud Run answered 401', mend: LOGIN }
+  if (status === 403) {
+    const grant = `gcloud projects add-iam-policy-binding ${quote(project)} --member=user:YOU --role=roles/run.viewer`
+    const enable = `gcloud services enable run.googleapis.com ${where}`
+    return { seen: 'Cloud Run answered 403', mend: `${grant}\nIf its API is not enabled: ${enable}` }
+  }
+  if (status === 404) {
+    const mend = `Correct --service, --region or --project: gcloud run services list ${where} --region=${quote(region)}`
+    return { seen: `Cloud Run knows no service ${name}`, mend }
+  }
+  const seen = status === undefined ? 'Cloud Run gave no answer that can be read' : `Cloud Run answered ${status}`
+  return { seen, mend: 'It may end by itself; if it lasts, check the way to run.googleapis.com.' }
+}
+
+const LOGIN = 'Run gcloud auth application-default login.'

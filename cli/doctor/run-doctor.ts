@@ -1,0 +1,106 @@
+import type { Config } from '../../shared/config.ts'
+import { emulatorsIn } from '../../shared/open-stores.ts'
+import type { Environment } from '../../shared/settings-problems.ts'
+import { checkDeployments } from './check-azure-openai.ts'
+import { checkIdentity, type Identity, skipIdentity } from './check-identity.ts'
+import { checkQueue } from './check-queue.ts'
+import { checkSettings, type Usable } from './check-settings.ts'
+import { checkStore } from './check-store.ts'
+import type { Asker } from './google-answers.ts'
+import { type LiveService, readLiveSettings } from './read-live-settings.ts'
+import { type Step, startWalk, type Walk } from './step.ts'
+
+export interface DoctorOptions {
+  /** E-mail of the worker's service account, to speak for. */
+  readonly serviceAccount?: string
+  /** Whose settings to read in place of our own. */
+  readonly live?: LiveService
+}
+
+export interface DoctorSurroundings {
+  /** Our own settings. */
+  readonly environment: Environment
+  /** Epoch milliseconds. */
+  readonly now: () => number
+  readonly newId: () => string
+  /** Hears of each step as soon as it is known. */
+  readonly onStep: (step: Step) => void
+  /** Where Google's IAM Credentials API and Cloud Run's are; Google's own, when absent. */
+  readonly iamEndpoint?: string
+  readonly runEndpoint?: string
+}
+
+/** Walks the way from the settings to a push, and resolves with what each step found. Never rejects for a step. */
+export async function runDoctor(options: DoctorOptions, surroundings: DoctorSurroundings): Promise<readonly Step[]> {
+  const walk = startWalk(surroundings.onStep)
+  const found = await findSettings(walk, options, surroundings)
+  if (found === undefined) return walk.steps
+  const { environment, from } = found
+  const usable = (await walk.take('settings', async () => checkSettings(environment, from))) ?? {}
+  const identity = await walkToAzure(walk, usable.config, surroundings)
+  await walkToGoogle(walk, usable, identity, surroundings)
+  return walk.steps
+}
+
+/** The settings to look at, and where they are from. */
+async function findSettings(
+  walk: Walk,
+  { live, serviceAccount }: DoctorOptions,
+  { environment, runEndpoint }: DoctorSurroundings,
+): Promise<{ environment: Environment; from: string } | undefined> {
+  const impersonating = (account: string) => ({ TOKEN_SOURCE: `impersonate:${account}` })
+  if (live === undefined) {
+    const own = serviceAccount === undefined ? {} : impersonating(serviceAccount)
+    return { environment: { ...environment, ...own }, from: 'environment and settings file' }
+  }
+  const read = await walk.take('live service', (signal) => readLiveSettings(live, signal, runEndpoint))
+  if (read === undefined) {
+    walk.tell('settings', { ok: null, seen: 'the live settings could not be read, so nothing else was looked at' })
+    return undefined
+  }
+  const account = serviceAccount ?? read.serviceAccount
+  return { environment: { ...read.environment, ...impersonating(account) }, from: `Cloud Run service ${live.name}` }
+}
+
+async function walkToAzure(
+  walk: Walk,
+  config: Config | undefined,
+  { now, newId, iamEndpoint }: DoctorSurroundings,
+): Promise<Identity> {
+  if (config === undefined) {
+    skipIdentity(walk, 'not tried: the settings have to be whole first')
+    walk.tell('Azure OpenAI', { ok: null, seen: 'not asked: the settings have to be whole first' })
+    return { token: undefined, account: undefined }
+  }
+  const settings = { ...config, ...(iamEndpoint !== undefined && { iamEndpoint }) }
+  const identity = await checkIdentity(walk, settings, now)
+  await checkDeployments(walk, config, identity.token, newId)
+  return identity
+}
+
+/** Records and messages do not depend on Azure: they are looked at whatever came before. */
+async function walkToGoogle(
+  walk: Walk,
+  { config, stores }: Usable,
+  { account }: Identity,
+  { environment }: DoctorSurroundings,
+): Promise<void> {
+  if (stores === undefined) {
+    const seen = 'the settings do not say where it is'
+    for (const step of ['store', 'topics', 'push subscription']) walk.tell(step, { ok: null, seen })
+    return
+  }
+  const { store, jobsTopic } = stores
+  // How this process reaches Google, whosever settings it looks at.
+  const emulators = emulatorsIn(environment)
+  const isWorker = config?.tokenSource.kind === 'metadata-server'
+  const asker: Asker = { project: store.kind === 'sqlite' ? '' : store.project, account, isWorker }
+  await walk.take('store', () => checkStore(store, asker, emulators.firestore))
+  if (store.kind === 'sqlite') {
+    for (const step of ['topics', 'push subscription']) {
+      walk.tell(step, { ok: null, seen: 'the embedded queue needs none' })
+    }
+    return
+  }
+  await checkQueue(walk, { jobsTopic, config, emulator: emulators.pubsub }, asker)
+}

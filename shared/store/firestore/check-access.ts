@@ -1,0 +1,35 @@
+import { StoreError } from '../job-store.ts'
+import type { Database } from './database.ts'
+
+/** What a database lets a caller do, and the gRPC status of what it did not; undefined where nothing answered. */
+export type Access = { readonly kind: 'granted' } | { readonly kind: 'read' | 'write'; readonly status: unknown }
+
+/** A document that nobody makes: the worker's own are named after hashes. */
+const NOWHERE = 'promptJobs/promptbridge-doctor'
+
+/**
+ * Finds out whether the caller may read and write, and leaves nothing behind.
+ *
+ * The write is of a document that would have to exist: whoever may write learns that it does not. Never rejects for an
+ * answer of the database.
+ */
+export async function checkAccess(database: Database): Promise<Access> {
+  const name = `${database.root}/${NOWHERE}`
+  try {
+    await database.get(name)
+  } catch (error) {
+    return { kind: 'read', status: statusOf(error instanceof StoreError ? error.cause : error) }
+  }
+  try {
+    const answer = await database.batchWrite([{ update: { name, fields: {} }, currentDocument: { exists: true } }])
+    const [write] = answer === 'impossible' ? [] : answer
+    if (write?.kind === 'refused') return { kind: 'granted' }
+    return { kind: 'write', status: write?.kind === 'unavailable' ? statusOf(write.cause) : undefined }
+  } catch (error) {
+    return { kind: 'write', status: statusOf(error) }
+  }
+}
+
+function statusOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined
+}

@@ -1,0 +1,268 @@
+import assert from 'node:assert/strict'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, afterEach, describe, test } from 'node:test'
+import { freePort } from '../../cli/free-port.ts'
+import { OUR_CREDENTIAL } from '../../local/entra.ts'
+import { AZURE, ENTRA, GOOGLE } from '../../local/identities.ts'
+import { type CloudOverrides, callsOf, clearFaults, placeFault, startCloud } from '../stand-ins.ts'
+import { examine, failuresIn, marksOf } from '../support/doctor-run.ts'
+
+const folder = await mkdtemp(join(tmpdir(), 'doctor-'))
+const STORE = `sqlite:${join(folder, 'state.db')}`
+const cloud = await startCloud()
+after(async () => {
+  await cloud.close()
+  await rm(folder, { recursive: true })
+})
+afterEach(async () => {
+  for (const standIn of [cloud.metadata, cloud.entra, cloud.azure]) await clearFaults(standIn)
+})
+
+const HEALTHY = [
+  '✓ settings',
+  '✓ Google ID token',
+  '✓ ID token claims',
+  '✓ Entra',
+  `✓ Azure OpenAI ${AZURE.deployment}`,
+  '✓ store',
+  '– topics',
+  '– push subscription',
+]
+const BEFORE_AZURE = HEALTHY.slice(0, 4)
+const AFTER_AZURE = HEALTHY.slice(-3)
+
+describe('a healthy way', () => {
+  test('has a ✓ at each step, in the order of the way', async () => {
+    assert.deepEqual(marksOf(await examine(cloud, { STORE })), HEALTHY)
+  })
+
+  test('shows the live claims beside what Entra should hold', async () => {
+    const now = () => Date.now() + 2_500
+    const steps = await examine(cloud, { STORE }, {}, { now })
+    const claims = steps.find(({ step }) => step === 'ID token claims')
+    const { issuer, subject, serviceAccountEmail } = GOOGLE
+    const { clientId, assertionAudience } = ENTRA
+    const seen = `iss ${issuer}, sub ${subject}, aud ${assertionAudience}, email ${serviceAccountEmail}; made `
+    assert.ok(claims?.seen.startsWith(seen), claims?.seen)
+    assert.match(claims?.seen ?? '', /; made [234] s ago by this clock, good for 60 min$/)
+    assert.equal(
+      claims?.expected,
+      `in Entra, the federated credential of application ${clientId}: Issuer = ${issuer}, Subject = ${subject} (the unique id, not the e-mail), Audience = ${assertionAudience}`,
+    )
+  })
+
+  test('costs nothing: each deployment is asked once, and no call is billed', async () => {
+    const before = (await callsOf(cloud.azure)).length
+    const names = [AZURE.deployment, AZURE.embeddingDeployment]
+    const endpoint = cloud.azure.url
+    const DEPLOYMENTS = JSON.stringify(names.map((name) => ({ model: name, endpoint, deployment: name })))
+    const settings = { STORE, DEPLOYMENTS, AZURE_OPENAI_ENDPOINT: '', AZURE_OPENAI_DEPLOYMENT: '' }
+    assert.deepEqual(failuresIn(await examine(cloud, settings)), [])
+    const calls = (await callsOf(cloud.azure)).slice(before)
+    assert.deepEqual(
+      calls.map(({ status, detail }) => [status, detail['error'], detail['billed']]),
+      [
+        [400, 'invalid_body', false],
+        [400, 'operation_not_supported', false],
+      ],
+    )
+  })
+
+  test('is the same on a dated API version', async () => {
+    assert.deepEqual(marksOf(await examine(cloud, { STORE, OPENAI_API_VERSION: '2024-10-21' })), HEALTHY)
+  })
+
+  test('is one where the quota is used up: who is told so was let in', async () => {
+    await placeFault(cloud.azure, { kind: 'status', error: 'call_rate_limit' })
+    assert.deepEqual(marksOf(await examine(cloud, { STORE })), HEALTHY)
+  })
+
+  test('asks Google once, Entra once', async () => {
+    const count = async () => [
+      (await callsOf(cloud.metadata, 'identity')).length,
+      (await callsOf(cloud.entra, 'token')).length,
+    ]
+    const before = await count()
+    await examine(cloud, { STORE })
+    assert.deepEqual(
+      await count(),
+      before.map((n) => n + 1),
+    )
+  })
+})
+
+/** What is set wrong, on Azure's side or in the settings; the one step that fails; and what mends it. */
+interface Misconfiguration {
+  readonly cloud?: CloudOverrides
+  readonly settings?: Readonly<Record<string, string>>
+  readonly fails: string
+  readonly mend: RegExp
+}
+
+const credential = (wrong: Partial<typeof OUR_CREDENTIAL>) => ({
+  entra: { credentials: [{ ...OUR_CREDENTIAL, ...wrong }] },
+})
+const AZURE_STEP = `Azure OpenAI ${AZURE.deployment}`
+const OTHER_ID = '11111111-2222-4333-8444-555555555555'
+
+const misconfigurations: Readonly<Record<string, Misconfiguration>> = {
+  'the e-mail for the subject': {
+    cloud: credential({ subject: GOOGLE.serviceAccountEmail }),
+    fails: 'Entra',
+    mend: new RegExp(`^Set Subject .* of application ${ENTRA.clientId} to ${GOOGLE.subject} \\(the unique id`),
+  },
+  'the audience of another cloud': {
+    cloud: credential({ audience: 'api://AzureADTokenExchangeUSGov' }),
+    fails: 'Entra',
+    mend: new RegExp(`^Set Audience .* to ${ENTRA.assertionAudience}, or AZURE_FEDERATED_AUDIENCE`),
+  },
+  'a slash behind the issuer': {
+    cloud: credential({ issuer: `${GOOGLE.issuer}/` }),
+    fails: 'Entra',
+    mend: new RegExp(`^Set Issuer .* to ${GOOGLE.issuer}\\.`),
+  },
+  'no federated credential': {
+    cloud: { entra: { credentials: [] } },
+    fails: 'Entra',
+    mend: new RegExp(`Add one .* with Issuer ${GOOGLE.issuer}, Subject ${GOOGLE.subject}`),
+  },
+  'another client': {
+    settings: { AZURE_CLIENT_ID: OTHER_ID },
+    fails: 'Entra',
+    mend: new RegExp(`has no application ${OTHER_ID}\\. Set AZURE_CLIENT_ID`),
+  },
+  'another tenant': { settings: { AZURE_TENANT_ID: OTHER_ID }, fails: 'Entra', mend: /Set AZURE_TENANT_ID/ },
+  'another scope': {
+    settings: { AZURE_OPENAI_SCOPE: 'https://ai.azure.com/.default' },
+    fails: 'Entra',
+    mend: /Set AZURE_OPENAI_SCOPE to RESOURCE\/\.default/,
+  },
+  'another cloud': {
+    settings: { AZURE_CLOUD: 'us-government' },
+    fails: 'Entra',
+    mend: /cognitiveservices\.azure\.us.*cognitiveservices\.azure\.com\/\.default \(public\)/,
+  },
+  'an authority where nobody answers': {
+    settings: { AZURE_AUTHORITY_HOST: 'https://127.0.0.1:9' },
+    fails: 'Entra',
+    mend: /https:\/\/127\.0\.0\.1:9.*AZURE_AUTHORITY_HOST/,
+  },
+  'no role': {
+    cloud: { azure: { principals: [] } },
+    fails: AZURE_STEP,
+    mend: new RegExp(`^Give the app registration ${ENTRA.clientId} the role "Cognitive Services OpenAI User"`),
+  },
+  'a resource of another tenant': {
+    cloud: { azure: { tenantId: OTHER_ID } },
+    fails: AZURE_STEP,
+    mend: /^The token is of tenant .* Set AZURE_TENANT_ID to the tenant of the resource/,
+  },
+  'a deployment that is not there': {
+    settings: { AZURE_OPENAI_DEPLOYMENT: 'gpt-nowhere' },
+    fails: 'Azure OpenAI gpt-nowhere',
+    mend: /^Create the deployment, or correct its name in AZURE_OPENAI_DEPLOYMENT/,
+  },
+  'an API version that is not there': {
+    settings: { OPENAI_API_VERSION: '2019-01-01' },
+    fails: AZURE_STEP,
+    mend: /Correct OPENAI_API_VERSION/,
+  },
+  'an endpoint where nobody answers': {
+    settings: { AZURE_OPENAI_ENDPOINT: `http://127.0.0.1:${await freePort()}` },
+    fails: AZURE_STEP,
+    mend: /^Nothing answers at http:\/\/127\.0\.0\.1:\d+\. Correct AZURE_OPENAI_ENDPOINT/,
+  },
+  'no service account': {
+    cloud: { metadata: { hasServiceAccount: false } },
+    fails: 'Google ID token',
+    mend: /attach one to the service \(gcloud run services update SERVICE --service-account=EMAIL\)/,
+  },
+  'something else for the metadata server': {
+    cloud: { metadata: { audience: 'https://somewhere.else' } },
+    fails: 'ID token claims',
+    mend: /another audience than AZURE_FEDERATED_AUDIENCE.*GCE_METADATA_HOST/,
+  },
+  'a clock that is 65 minutes fast': {
+    cloud: { metadata: { surroundings: { now: () => Date.now() - 65 * 60_000 } } },
+    fails: 'ID token claims',
+    mend: /^This machine's clock is 65 min ahead of Google's/,
+  },
+  'a clock that is 6 minutes slow': {
+    cloud: { metadata: { surroundings: { now: () => Date.now() + 6 * 60_000 } } },
+    fails: 'ID token claims',
+    mend: /^This machine's clock is 6 min behind Google's/,
+  },
+}
+
+describe('what is set wrong fails at its step, and is told its mend', () => {
+  for (const [what, { cloud: overrides, settings, fails, mend }] of Object.entries(misconfigurations)) {
+    test(what, async () => {
+      await using broken = await startCloud(overrides)
+      const steps = await examine(broken, { STORE, ...settings })
+      const [failed] = failuresIn(steps)
+      assert.equal(failed?.step, fails, marksOf(steps).join('\n'))
+      assert.match(failed?.mend ?? '', mend)
+      assert.notEqual(failed?.expected, null)
+      // What does not depend on it is looked at all the same.
+      assert.deepEqual(marksOf(steps).slice(-3), AFTER_AZURE)
+    })
+  }
+})
+
+test('a step behind one that failed is not taken, and says why', async () => {
+  await placeFault(cloud.entra, { kind: 'status', error: 'wrong_subject', match: '/token' })
+  const steps = await examine(cloud, { STORE })
+  assert.deepEqual(marksOf(steps), [
+    ...BEFORE_AZURE.slice(0, 3),
+    '✗ Entra',
+    `– Azure OpenAI ${AZURE.deployment}`,
+    ...AFTER_AZURE,
+  ])
+  assert.match(steps[4]?.seen ?? '', /there is no token$/)
+})
+
+describe('settings', () => {
+  test('that are wrong are all listed, and what they say of the store is looked at', async () => {
+    const steps = await examine(cloud, { STORE, AZURE_CLIENT_ID: 'not-a-uuid', MAX_ATTEMPTS: '0', AZURE_TENANT_ID: '' })
+    assert.deepEqual(marksOf(steps), [
+      '✗ settings',
+      '– Google ID token',
+      '– ID token claims',
+      '– Entra',
+      '– Azure OpenAI',
+      ...AFTER_AZURE,
+    ])
+    const problems = steps[0]?.mend?.split('\n').map((line) => line.split(/:| /, 1)[0])
+    assert.deepEqual(problems?.toSorted(), ['AZURE_CLIENT_ID', 'AZURE_TENANT_ID', 'MAX_ATTEMPTS'])
+  })
+
+  test('with an API key beside them fail, and the rest of the way is walked without it', async () => {
+    const steps = await examine(cloud, { STORE, AZURE_OPENAI_API_KEY: 'canary-key' })
+    assert.deepEqual(marksOf(steps), ['✗ settings', ...HEALTHY.slice(1)])
+    assert.match(steps[0]?.mend ?? '', /^AZURE_OPENAI_API_KEY is set: .* Unset it\.$/)
+    assert.doesNotMatch(JSON.stringify(steps), /canary-key/)
+  })
+
+  test('that do not even name a store leave nothing to look at', async () => {
+    const steps = await examine(cloud, { STORE: 'postgres' })
+    assert.deepEqual(marksOf(steps).slice(-3), ['– store', '– topics', '– push subscription'])
+  })
+})
+
+describe('the store in a file', () => {
+  test('whose folder is not there fails', async () => {
+    const missing = join(folder, 'no folder')
+    const [failed] = failuresIn(await examine(cloud, { STORE: `sqlite:${missing}/state.db` }))
+    assert.deepEqual([failed?.step, failed?.mend], ['store', `mkdir -p '${missing}'`])
+  })
+
+  test('that is no database fails', async () => {
+    const path = join(folder, 'letter.txt')
+    await writeFile(path, 'Dear database, '.repeat(1_000))
+    await chmod(path, 0o600)
+    const [failed] = failuresIn(await examine(cloud, { STORE: `sqlite:${path}` }))
+    assert.deepEqual([failed?.step, failed?.seen], ['store', `${path} is not a database, or is kept locked`])
+  })
+})
