@@ -34,11 +34,7 @@ export async function checkDeployments(
 }
 
 /** Reads what Azure said to a chat without a message; undefined where it answered it. */
-function judgeReply(
-  failure: Failure | undefined,
-  deployment: Deployment,
-  apiVersion: string | undefined,
-): Finding {
+function judgeReply(failure: Failure | undefined, deployment: Deployment, apiVersion: string | undefined): Finding {
   const { endpoint } = deployment
   const where = `${endpoint} (${apiVersion === undefined ? 'v1 API' : `API version ${apiVersion}`})`
   if (failure === undefined || isReached(failure)) {

@@ -1,0 +1,180 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { after, describe, test } from 'node:test'
+import type { CreateSubscriptionOptions } from '@google-cloud/pubsub'
+import { missingForEmulators, startEmulator } from '../../cli/emulators.ts'
+import { createPubSub } from '../../shared/queue/pubsub/pubsub-queue.ts'
+import { openDatabase } from '../../shared/store/firestore/database.ts'
+import { startCloud } from '../stand-ins.ts'
+import { examine, failuresIn, marksOf } from '../support/doctor-run.ts'
+
+const cloud = await startCloud()
+after(() => cloud.close())
+
+const AUDIENCE = 'https://worker.example.com/push'
+const PUSHER = 'push@a-project.iam.gserviceaccount.com'
+const settings = {
+  PUSH_AUTH: 'verify',
+  PUSH_AUDIENCE: AUDIENCE,
+  PUSH_SERVICE_ACCOUNT: PUSHER,
+  JOBS_TOPIC: 'jobs',
+  DEAD_LETTER_TOPIC: 'dead-letter',
+}
+const ON_GOOGLE = ['store', 'topic jobs', 'topic dead-letter', 'push subscription']
+const PARTS = [
+  'endpoint',
+  'audience',
+  'service account',
+  'ack deadline',
+  'dead-letter policy',
+  'retry policy',
+  'expiration',
+]
+
+const missing = missingForEmulators()
+if (missing !== undefined) {
+  test(`the doctor on Google's stores: not checked here, ${missing}`, { skip: true })
+} else {
+  const [firestore, pubsub] = await Promise.all([startEmulator('firestore'), startEmulator('pubsub')])
+  after(() => Promise.all([firestore.close(), pubsub.close()]))
+
+  /** A project with both topics, and this subscription to the jobs. */
+  async function newProject(subscription?: (project: string) => CreateSubscriptionOptions): Promise<string> {
+    const project = `p-${randomUUID()}`
+    const admin = createPubSub({ project, emulator: pubsub.address })
+    const [jobs] = await admin.createTopic('jobs')
+    await admin.createTopic('dead-letter')
+    if (subscription !== undefined) await jobs.createSubscription('worker', subscription(project))
+    await admin.close()
+    return project
+  }
+
+  const right = (project: string): CreateSubscriptionOptions => ({
+    pushConfig: { pushEndpoint: AUDIENCE, oidcToken: { audience: AUDIENCE, serviceAccountEmail: PUSHER } },
+    ackDeadlineSeconds: 600,
+    deadLetterPolicy: { deadLetterTopic: `projects/${project}/topics/dead-letter`, maxDeliveryAttempts: 100 },
+    retryPolicy: { minimumBackoff: { seconds: 10 }, maximumBackoff: { seconds: 600 } },
+    expirationPolicy: {},
+  })
+
+  /** What the doctor says of Google's stores in a project. */
+  async function onGoogle(project: string) {
+    const emulators = { FIRESTORE_EMULATOR_HOST: firestore.address, PUBSUB_EMULATOR_HOST: pubsub.address }
+    const steps = await examine(cloud, { ...settings, ...emulators, GOOGLE_CLOUD_PROJECT: project })
+    return steps.slice(5)
+  }
+
+  test('a healthy project has a ✓ at each step', async () => {
+    const steps = await onGoogle(await newProject(right))
+    const names = [...ON_GOOGLE, ...PARTS.map((part) => `push subscription: ${part}`)]
+    assert.deepEqual(
+      marksOf(steps),
+      names.map((name) => `✓ ${name}`),
+      JSON.stringify(failuresIn(steps)),
+    )
+  })
+
+  test('looking at Firestore leaves nothing behind', async () => {
+    const project = await newProject()
+    await onGoogle(project)
+    const database = openDatabase({ project, emulator: firestore.address })
+    assert.equal(await database.count('promptJobs', {}), 0)
+    await database.close()
+  })
+
+  describe('a subscription that is set wrong is told the line that mends it', () => {
+    const line = 'gcloud pubsub subscriptions update worker --project=PROJECT'
+    const push = `--push-endpoint=${AUDIENCE} --push-auth-service-account=${PUSHER} --push-auth-token-audience=${AUDIENCE}`
+    const pushAs = (over: object) => ({
+      pushConfig: { pushEndpoint: AUDIENCE, oidcToken: { audience: AUDIENCE, serviceAccountEmail: PUSHER, ...over } },
+    })
+    const cases: readonly (readonly [
+      string,
+      string,
+      (project: string) => CreateSubscriptionOptions,
+      string,
+      string,
+    ])[] = [
+      ['the audience', 'audience', () => pushAs({ audience: 'https://else' }), 'https://else', push],
+      [
+        'the service account',
+        'service account',
+        () => pushAs({ serviceAccountEmail: 'other@p.iam.gserviceaccount.com' }),
+        'other@p.iam.gserviceaccount.com',
+        push,
+      ],
+      ['no identity', 'service account', () => ({ pushConfig: { pushEndpoint: AUDIENCE } }), 'none', push],
+      ['the deadline', 'ack deadline', () => ({ ackDeadlineSeconds: 10 }), '10 s', '--ack-deadline=600'],
+      [
+        'the dead-letter topic',
+        'dead-letter policy',
+        (project) => ({
+          deadLetterPolicy: { deadLetterTopic: `projects/${project}/topics/jobs`, maxDeliveryAttempts: 100 },
+        }),
+        'projects/PROJECT/topics/jobs after 100 attempts',
+        '--dead-letter-topic=projects/PROJECT/topics/dead-letter --max-delivery-attempts=100',
+      ],
+      [
+        'too few attempts',
+        'dead-letter policy',
+        (project) => ({
+          deadLetterPolicy: { deadLetterTopic: `projects/${project}/topics/dead-letter`, maxDeliveryAttempts: 5 },
+        }),
+        'projects/PROJECT/topics/dead-letter after 5 attempts',
+        '--dead-letter-topic=projects/PROJECT/topics/dead-letter --max-delivery-attempts=100',
+      ],
+      [
+        'the retry policy',
+        'retry policy',
+        () => ({ retryPolicy: { minimumBackoff: { seconds: 1 }, maximumBackoff: { seconds: 600 } } }),
+        '1 to 600 s',
+        '--min-retry-delay=10s --max-retry-delay=600s',
+      ],
+      [
+        'an expiration',
+        'expiration',
+        () => ({ expirationPolicy: { ttl: { seconds: 31 * 86_400 } } }),
+        'after 31 idle days',
+        '--expiration-period=never',
+      ],
+    ]
+    for (const [what, part, over, seen, flags] of cases) {
+      test(what, async () => {
+        const project = await newProject((name) => ({ ...right(name), ...over(name) }))
+        const failed = failuresIn(await onGoogle(project)).find(({ step }) => step.endsWith(`: ${part}`))
+        assert.equal(failed?.seen, seen.replaceAll('PROJECT', project))
+        assert.equal(failed?.mend, `${line} ${flags}`.replaceAll('PROJECT', project))
+      })
+    }
+  })
+
+  test('topics that are not there are told how they are made, and so is the subscription', async () => {
+    const project = `p-${randomUUID()}`
+    const failed = failuresIn(await onGoogle(project))
+    assert.deepEqual(
+      failed.map(({ step, seen }) => [step, seen]),
+      [
+        ['topic jobs', 'NOT_FOUND'],
+        ['topic dead-letter', 'NOT_FOUND'],
+        ['push subscription', 'the topic has no subscription'],
+      ],
+    )
+    assert.equal(failed[0]?.mend, `gcloud pubsub topics create jobs --project=${project}`)
+    assert.match(failed[2]?.mend ?? '', /^gcloud pubsub subscriptions create jobs-worker .* --expiration-period=never$/)
+  })
+
+  test('a topic that is only pulled from has no push subscription', async () => {
+    const failed = failuresIn(await onGoogle(await newProject(() => ({}))))
+    assert.equal(failed[0]?.step, 'push subscription')
+    assert.match(failed[0]?.seen ?? '', /^none but .*\/subscriptions\/worker \(pull\)$/)
+  })
+
+  test('a Google that nobody reaches fails at each of its steps, and the rest is looked at', async () => {
+    const nowhere = { FIRESTORE_EMULATOR_HOST: '127.0.0.1:9', PUBSUB_EMULATOR_HOST: '127.0.0.1:9' }
+    const steps = await examine(cloud, { ...settings, ...nowhere, GOOGLE_CLOUD_PROJECT: 'p' })
+    assert.deepEqual(
+      failuresIn(steps).map(({ step }) => step),
+      ON_GOOGLE,
+    )
+  })
+}
