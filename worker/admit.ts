@@ -23,33 +23,46 @@ const MAX_HOLD_MS = 60_000
 /** What somebody has to mend is not waited for so long. */
 const MAX_DENIED_HOLD_MS = 10_000
 
+export type Admitted =
+  /** To be left when the job has ended, however it did. */
+  { readonly ok: true; readonly leave: () => void } | { readonly ok: false; readonly failure: Failure }
+
 /**
- * Waits for quota and for a token before any store is touched, so that an outage costs no write and burns no attempt.
- *
- * Resolves with the failure to answer with, or undefined when the job may be claimed.
+ * Waits for the deployment and for a token before any store is touched, so that an outage costs no write and burns no
+ * attempt.
  */
 export async function admit(
-  { drain, gates, tokens, now }: Admission,
+  admission: Admission,
   deployment: Deployment,
   { deadline, waitUntil }: Pick<DeliveredJob, 'deadline' | 'waitUntil'>,
-): Promise<Failure | undefined> {
-  if (drain.begun.aborted) return DRAINING
+): Promise<Admitted> {
+  const { drain, tokens, now } = admission
+  if (drain.begun.aborted) return refuse(DRAINING)
   const arrivedAt = now()
   // Half of the push's time is kept for the ask itself.
-  const holdMs = Math.min(MAX_HOLD_MS, (deadline - arrivedAt) / 2)
-  const closed = gates.closed(deployment)
-  if (closed !== undefined && closed.forMs > longestHold(closed.failure, holdMs)) return closed.failure
+  const until = arrivedAt + Math.min(MAX_HOLD_MS, (deadline - arrivedAt) / 2)
   try {
-    if (closed !== undefined) await delay(closed.forMs, undefined, { signal: drain.begun })
-    await tokens.get(drain.begun, { until: arrivedAt + holdMs, waitUntil })
-    return undefined
+    await tokens.get(drain.begun, { until, waitUntil })
+    return await enterGate(admission, deployment, until)
   } catch (error) {
-    if (drain.begun.aborted) return DRAINING
-    if (error instanceof TokenError) return tokenFailure(error)
+    if (drain.begun.aborted) return refuse(DRAINING)
+    if (error instanceof TokenError) return refuse(tokenFailure(error))
     throw error
   }
 }
 
-function longestHold({ kind }: Failure, holdMs: number): number {
-  return kind === 'forbidden' ? Math.min(MAX_DENIED_HOLD_MS, holdMs) : holdMs
+/** Last, so that whoever probes a deployment waits for nothing else meanwhile. */
+async function enterGate({ drain, gates, now }: Admission, deployment: Deployment, until: number): Promise<Admitted> {
+  for (;;) {
+    const entry = gates.enter(deployment)
+    if (entry.isOpen) return { ok: true, leave: entry.leave }
+    const { forMs, failure } = entry
+    const longestMs = failure.kind === 'forbidden' ? Math.min(MAX_DENIED_HOLD_MS, until - now()) : until - now()
+    if (forMs === undefined || forMs > longestMs) return refuse(failure)
+    await delay(forMs, undefined, { signal: drain.begun })
+  }
+}
+
+function refuse(failure: Failure): Admitted {
+  return { ok: false, failure }
 }

@@ -35,6 +35,10 @@ class NotBilled extends Error {
 }
 
 const DRAINING: Failure = { kind: 'draining', message: 'this instance is about to end; nothing was sent' }
+const HELD_BACK: Failure = {
+  kind: 'throttled',
+  message: 'the deployment is held back for longer than this job can wait',
+}
 const OUT_OF_TIME: Failure = { kind: 'busy', message: 'the time for this attempt ran out before anything was sent' }
 
 const RETRIES = { retries: 20, factor: 2, minTimeout: 200, maxTimeout: 5_000, randomize: true } as const
@@ -62,9 +66,9 @@ export async function ask(
   })
 
   async function send(): Promise<ModelReply> {
-    const closed = gates.closed(deployment)
-    if (closed !== undefined && closed.forMs >= endsAt - now()) return notSent(closed.failure)
-    if (closed !== undefined) await delay(closed.forMs, undefined, { signal: waiting })
+    const waitMs = gates.waitMs(deployment)
+    if (waitMs > 0 && waitMs >= endsAt - now()) return notSent(HELD_BACK)
+    if (waitMs > 0) await delay(waitMs, undefined, { signal: waiting })
     const token = await tokens.get(waiting, { until: endsAt, waitUntil })
     // In the same tick as the send: a process that was frozen since must not ask under a lease that is over.
     if (now() >= endsAt) return notSent(OUT_OF_TIME)
@@ -77,26 +81,13 @@ export async function ask(
     throw new NotBilled(reply.failure)
   }
 
-  /** What a reply says of the token it was asked with, and of the deployment's gate. */
+  /** What a reply says of the token it was asked with, and of the deployment. */
   function learn(reply: ModelReply, token: AccessToken): void {
     const failure = reply.ok ? undefined : reply.failure
-    switch (failure?.kind) {
-      // Nobody knows whether the service itself saw the request.
-      case 'unreachable':
-      case 'ambiguous':
-        return
-      case 'unauthorized':
-        tokens.refused(token, refusalDetails(failure), waitUntil)
-        return
-      case 'throttled':
-      case 'forbidden':
-        tokens.accepted(token, waitUntil)
-        gates.close(deployment, failure, waitUntil)
-        return
-      default:
-        tokens.accepted(token, waitUntil)
-        gates.letIn(deployment, waitUntil)
-    }
+    if (failure?.kind === 'unauthorized') tokens.refused(token, refusalDetails(failure), waitUntil)
+    // Of the others nobody knows whether the service itself saw the request.
+    else if (failure?.kind !== 'unreachable' && failure?.kind !== 'ambiguous') tokens.accepted(token, waitUntil)
+    gates.learn(deployment, failure, waitUntil)
   }
 
   const came: { reply?: ModelReply } = {}

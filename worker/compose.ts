@@ -58,9 +58,16 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
     watch: telemetry,
   })
   const gates = createDeploymentGates(now, random, {
-    denied: (deployment, failure, nextTryAt) =>
-      telemetry.denied(deployment, asTokenError(failure), nextTryAt, tokens.status().validForMs),
-    letIn: telemetry.letIn,
+    async closed(deployment, failure, nextTryAt) {
+      const { kind: reason, message: problem } = failure
+      log.warn({ outcome: 'gate_closed', deployment, reason, problem, nextTryAt }, `not asked for now: ${deployment}`)
+      if (reason !== 'forbidden') return
+      await telemetry.denied(deployment, asTokenError(failure), nextTryAt, tokens.status().validForMs)
+    },
+    async opened(deployment) {
+      log.info({ outcome: 'gate_opened', deployment }, `asked again: ${deployment}`)
+      await telemetry.letIn(deployment)
+    },
   })
   const processing: JobProcessing = {
     store: createJobStore(documents, config.resultTtlMs),

@@ -32,14 +32,23 @@ export async function processJob(processing: JobProcessing, delivered: Delivered
   const { job } = delivered
   const facts: Facts = { jobKey: job.key, jobId: job.id, batch: job.batch, run: job.run }
   const plan = planJob(processing, job)
-  if (plan.kind === 'ask') {
-    const failure = await admit(processing, plan.deployment, delivered)
-    if (failure !== undefined) return { done: false, failure, facts }
-  }
+  if (plan.kind === 'end') return claimAndRunOrPutOff(processing, delivered, plan, facts)
+  const admitted = await admit(processing, plan.deployment, delivered)
+  if (!admitted.ok) return { done: false, failure: admitted.failure, facts }
   try {
-    return await claimAndRun(processing, delivered, plan, facts)
+    return await claimAndRunOrPutOff(processing, delivered, plan, facts)
+  } finally {
+    admitted.leave()
+  }
+}
+
+/** What the store cannot do now is left to the next delivery. */
+async function claimAndRunOrPutOff(...run: Parameters<typeof claimAndRun>): Promise<Outcome> {
+  try {
+    return await claimAndRun(...run)
   } catch (error) {
     const failure = storeFailure(error)
+    const [, , , facts] = run
     if (failure === undefined) throw error
     return { done: false, failure, facts }
   }

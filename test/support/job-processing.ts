@@ -52,5 +52,5 @@ export function tokensOf(get: AccessTokenSource['get'], over: Partial<AccessToke
 
 /** Gates without jitter, of which nobody hears. */
 export function gatesOf(now: () => number) {
-  return createDeploymentGates(now, () => 0, { denied: async () => undefined, letIn: async () => undefined })
+  return createDeploymentGates(now, () => 0, { closed: async () => undefined, opened: async () => undefined })
 }

@@ -4,6 +4,7 @@ import { createLog } from '../../shared/log.ts'
 import { createJobStore } from '../../shared/store/claiming-job-store.ts'
 import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
 import { createDrain } from '../../worker/drain.ts'
+import type { DeploymentGates } from '../../worker/model/deployment-gates.ts'
 import { processJob } from '../../worker/process-job.ts'
 import { aJob, DAY_MS, START } from '../support/job-builders.ts'
 import { gatesOf, tokensOf } from '../support/job-processing.ts'
@@ -15,8 +16,23 @@ const deployment = {
   priority: 1,
 }
 const throttled = (retryAfterMs: number) => ({ kind: 'throttled', message: 'quota', retryAfterMs }) as const
+const ignore = () => undefined
 const job = aJob()
 const message = { data: Buffer.from('{}'), attributes: {} }
+
+/** While somebody waits for a gate, the clock goes on by as much. */
+function passingTime(gates: DeploymentGates, clock: { now: number }): DeploymentGates {
+  let waitedMs = 0
+  return {
+    ...gates,
+    enter(deployment) {
+      clock.now += waitedMs
+      const entry = gates.enter(deployment)
+      waitedMs = entry.isOpen ? 0 : (entry.forMs ?? 0)
+      return entry
+    },
+  }
+}
 
 /** All that a job needs, over records in memory; `onToken` is called when a token is asked for. */
 async function processing(t: TestContext, onToken: () => void = () => undefined) {
@@ -29,7 +45,7 @@ async function processing(t: TestContext, onToken: () => void = () => undefined)
     store: createJobStore(documents, DAY_MS),
     deadLetter: async () => undefined,
     drain: createDrain(),
-    gates: gatesOf(now),
+    gates: passingTime(gatesOf(now), clock),
     tokens: tokensOf(async () => {
       onToken()
       return { value: 'a token', fetchedAt: START, expiresAt: START + DAY_MS }
@@ -49,7 +65,7 @@ async function processing(t: TestContext, onToken: () => void = () => undefined)
     log: createLog('silent', { write: () => undefined }),
   }
   const run = async (deadline = START + 570_000) => {
-    const outcome = await processJob(parts, { job, message, deadline, waitUntil: () => undefined })
+    const outcome = await processJob(parts, { job, message, deadline, waitUntil: ignore })
     return outcome.done ? outcome.as : outcome.failure.kind
   }
   const record = async () => (await documents.read(job.key))?.record
@@ -59,7 +75,7 @@ async function processing(t: TestContext, onToken: () => void = () => undefined)
 describe('a job that must wait for quota', () => {
   test('longer than a minute is given back before it is claimed', async (t) => {
     const { run, gates, clock, record } = await processing(t)
-    gates.close(deployment, throttled(60_000))
+    gates.learn(deployment, throttled(60_000), ignore)
     // A minute is the most that a gate is closed for, but for its jitter.
     clock.now -= 1
     assert.deepEqual([await run(), await record()], ['throttled', undefined])
@@ -67,14 +83,14 @@ describe('a job that must wait for quota', () => {
 
   test('longer than half of its push is given back, and as long as half is waited for', async (t) => {
     const { run, gates, record } = await processing(t)
-    gates.close(deployment, throttled(200))
+    gates.learn(deployment, throttled(200), ignore)
     assert.deepEqual([await run(START + 399), await record()], ['throttled', undefined])
     assert.equal(await run(START + 400), 'dead_lettered')
   })
 
   test('is given back at once, unclaimed, when the instance begins to end', async (t) => {
     const { run, gates, drain, record } = await processing(t)
-    gates.close(deployment, throttled(30_000))
+    gates.learn(deployment, throttled(30_000), ignore)
     const outcome = run()
     drain.begin(6_000)
     assert.deepEqual([await outcome, await record()], ['draining', undefined])

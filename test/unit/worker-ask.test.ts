@@ -117,7 +117,7 @@ describe('the time of an ask', () => {
 
   test('that is shorter than the quota needs is not waited out', async () => {
     const { run, gates, asked } = scripted([], { now: () => START })
-    gates.close(deployment, { kind: 'throttled', message: 'quota', retryAfterMs: 30_000 })
+    gates.learn(deployment, { kind: 'throttled', message: 'quota', retryAfterMs: 30_000 }, () => undefined)
     assert.deepEqual([kindOf(await run(30_000)), asked], ['throttled', []])
   })
 })

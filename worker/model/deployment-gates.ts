@@ -1,78 +1,81 @@
 import type { WaitUntil } from '../../shared/identity/access-token-source.ts'
-import { backoffMs } from '../../shared/identity/renewal.ts'
 import type { Failure } from '../../shared/job/failures.ts'
 import type { Deployment } from '../../shared/settings.ts'
+import { decidePassage, type Gate, OPEN, onDenied, onFault, onLetIn, onThrottled, type Passage } from './gate.ts'
 
-/** Holds a deployment's requests back after it refused one for what the next would be refused for, too. */
+/** Holds a deployment's requests back after it refused or failed one in a way in which it would the next. */
 export interface DeploymentGates {
-  /** Why it may not be asked now, and for how many milliseconds; undefined where it may. */
-  closed(deployment: Deployment): ClosedGate | undefined
-  /** Its quota is used up, or it denies this caller. */
-  close(deployment: Deployment, failure: Failure, waitUntil?: WaitUntil): void
-  /** It let a request of this caller in. */
-  letIn(deployment: Deployment, waitUntil?: WaitUntil): void
+  /** Lets one job in, or says why not now. */
+  enter(deployment: Deployment): Entry
+  /** Milliseconds for which a job that was let in waits before it sends; 0 for none. */
+  waitMs(deployment: Deployment): number
+  /** Takes in how a request ended; undefined where it was answered. */
+  learn(deployment: Deployment, failure: Failure | undefined, waitUntil: WaitUntil): void
 }
 
-interface ClosedGate {
-  readonly forMs: number
-  readonly failure: Failure
+export type Entry =
+  /** To be left again when the job has ended, however it did. */
+  | { readonly isOpen: true; readonly leave: () => void }
+  | ({ readonly isOpen: false } & Pick<Extract<Passage, { kind: 'closed' }>, 'forMs' | 'failure'>)
+
+/** Hears of gates that close for more than a quota, and open again. What it returns never rejects. */
+export interface GateWatch {
+  closed(deployment: string, failure: Failure, nextTryAt: number): Promise<void>
+  opened(deployment: string): Promise<void>
 }
 
-/** Hears that a deployment denies this caller, and that it does no more. What it returns never rejects. */
-export interface DenialWatch {
-  denied(deployment: string, failure: Failure, nextTryAt: number): Promise<void>
-  letIn(deployment: string): Promise<void>
-}
-
-interface Gate {
-  readonly opensAt: number
-  readonly failure: Failure
-  /** How many denials came in a row. */
-  readonly denials: number
-}
-
-const DEFAULT_WAIT_MS = 1_000
-const MAX_WAIT_MS = 60_000
-/** So that the instances that were told the same time do not all come back in the same moment. */
-const JITTER = 0.2
+const STAYS_OPEN = () => undefined
 
 /** `now`: epoch milliseconds. `random`: 0 to 1. */
-export function createDeploymentGates(now: () => number, random: () => number, watch: DenialWatch): DeploymentGates {
+export function createDeploymentGates(now: () => number, random: () => number, watch: GateWatch): DeploymentGates {
   const gates = new Map<string, Gate>()
-
-  function letIn(deployment: Deployment, waitUntil: WaitUntil | undefined): void {
-    const name = nameOf(deployment)
-    const gate = gates.get(name)
-    if (gate === undefined || gate.denials === 0) return
-    gates.set(name, { ...gate, denials: 0 })
-    waitUntil?.(watch.letIn(name))
-  }
+  const gateOf = (name: string) => gates.get(name) ?? OPEN
 
   return {
-    letIn,
-    closed(deployment) {
-      const gate = gates.get(nameOf(deployment))
-      const forMs = (gate?.opensAt ?? 0) - now()
-      return gate === undefined || forMs <= 0 ? undefined : { forMs, failure: { ...gate.failure, retryAfterMs: forMs } }
-    },
-    close(deployment, failure, waitUntil) {
+    enter(deployment) {
       const name = nameOf(deployment)
-      // A quota is only spent on callers that are let in.
-      if (failure.kind === 'throttled') letIn(deployment, waitUntil)
-      const { opensAt = 0, denials = 0 } = gates.get(name) ?? {}
-      const isDenial = failure.kind === 'forbidden'
-      // Requests that were under way together are denied together: they are one denial.
-      if (isDenial && opensAt > now() && denials > 0) return
-      const waitMs = isDenial ? backoffMs('configuration', denials, random()) : throttleMs(failure, random())
-      const until = Math.max(opensAt, now() + waitMs)
-      gates.set(name, { opensAt: until, failure, denials: isDenial ? denials + 1 : denials })
-      if (isDenial) waitUntil?.(watch.denied(name, failure, until))
+      const gate = gateOf(name)
+      const passage = decidePassage(gate, now())
+      if (passage.kind === 'closed') return { isOpen: false, forMs: passage.forMs, failure: passage.failure }
+      if (passage.kind === 'open') return { isOpen: true, leave: STAYS_OPEN }
+      const probed = { ...gate, isProbed: true }
+      gates.set(name, probed)
+      const leave = () => {
+        // Still as it was: the probe ended before it could tell anything.
+        if (gates.get(name) === probed) gates.set(name, gate)
+      }
+      return { isOpen: true, leave }
+    },
+    waitMs: (deployment) => Math.max(0, gateOf(nameOf(deployment)).closedUntil - now()),
+    learn(deployment, failure, waitUntil) {
+      const name = nameOf(deployment)
+      const before = gateOf(name)
+      const after = learned(before, failure, random(), now())
+      gates.set(name, after)
+      if (after.closings > before.closings && after.failure !== undefined) {
+        waitUntil(watch.closed(name, after.failure, after.closedUntil))
+      } else if (after.closings < before.closings) {
+        waitUntil(watch.opened(name))
+      }
     },
   }
 }
 
-function throttleMs({ retryAfterMs = DEFAULT_WAIT_MS }: Failure, jitter: number): number {
-  return Math.ceil(Math.min(retryAfterMs, MAX_WAIT_MS) * (1 + JITTER * jitter))
+function learned(gate: Gate, failure: Failure | undefined, jitter: number, now: number): Gate {
+  switch (failure?.kind) {
+    case 'throttled':
+      return onThrottled(gate, failure, jitter, now)
+    case 'forbidden':
+      return onDenied(gate, failure, jitter, now)
+    case 'unreachable':
+    case 'ambiguous':
+      return onFault(gate, failure, jitter, now)
+    // The token is refused, not the caller.
+    case 'unauthorized':
+      return gate
+    default:
+      return gate.closings === 0 && gate.faults === 0 ? gate : onLetIn(gate)
+  }
 }
 
 /** Two resources may have deployments of one name. */

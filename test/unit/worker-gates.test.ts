@@ -1,0 +1,236 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import type { Failure } from '../../shared/job/failures.ts'
+import { chooseDeployment } from '../../worker/model/choose-deployment.ts'
+import { createDeploymentGates } from '../../worker/model/deployment-gates.ts'
+import { decidePassage, type Gate, OPEN, onDenied, onFault, onLetIn, onThrottled } from '../../worker/model/gate.ts'
+
+const START = Date.UTC(2026, 10, 24, 6)
+const throttled = (retryAfterMs?: number): Failure => ({
+  kind: 'throttled',
+  message: 'quota used up',
+  ...(retryAfterMs !== undefined && { retryAfterMs }),
+})
+const forbidden: Failure = { kind: 'forbidden', message: 'denied', code: 'PermissionDenied', hint: 'give the role' }
+const lost: Failure = { kind: 'ambiguous', message: 'no whole answer came' }
+const unreachable: Failure = { kind: 'unreachable', message: 'no connection' }
+
+const kindAt = (ms: number, gate: Gate) => decidePassage(gate, START + ms).kind
+const throttle = (failure: Failure, gate = OPEN, at = START, jitter = 0) => onThrottled(gate, failure, jitter, at)
+const deny = (gate = OPEN, at = START) => onDenied(gate, forbidden, 1, at)
+const fault = (gate = OPEN, at = START) => onFault(gate, lost, 1, at)
+const fiveFaults = [1, 2, 3, 4, 5].reduce((gate) => fault(gate), OPEN)
+
+describe('the gate of a deployment whose quota is used up', () => {
+  test('opens at the very millisecond that Azure named', () => {
+    const gate = throttle(throttled(500))
+    assert.deepEqual(decidePassage(gate, START + 499), { kind: 'closed', forMs: 1, failure: throttled(1) })
+    assert.deepEqual([kindAt(500, gate), kindAt(501, gate)], ['open', 'open'])
+  })
+
+  test('opens after a second where Azure named no time', () => {
+    assert.equal(throttle(throttled()).closedUntil, START + 1_000)
+  })
+
+  test('stays open where Azure named no time to wait but zero', () => {
+    assert.equal(kindAt(0, throttle(throttled(0), OPEN, START, 0.5)), 'open')
+  })
+
+  test('is closed for a minute at most, however long Azure named', () => {
+    for (const named of [60_000, 60_001, 3_600_000, Number.POSITIVE_INFINITY]) {
+      assert.equal(throttle(throttled(named)).closedUntil, START + 60_000)
+    }
+  })
+
+  test('opens up to a fifth later, so that not all instances come back at once, and never earlier', () => {
+    fc.assert(
+      fc.property(fc.nat(60_000), fc.double({ min: 0, max: 1, noNaN: true }), (named, jitter) => {
+        const waitMs = throttle(throttled(named), OPEN, START, jitter).closedUntil - START
+        assert.ok(waitMs >= named && waitMs <= Math.ceil(named * 1.2), `${waitMs}`)
+      }),
+    )
+  })
+
+  test('is not opened earlier by a later, shorter throttle, nor by a request that was let in before', () => {
+    const gate = throttle(throttled(10_000))
+    assert.equal(throttle(throttled(100), gate, START + 1_000).closedUntil, START + 10_000)
+    assert.equal(onLetIn(gate).closedUntil, START + 10_000)
+  })
+})
+
+describe('the gate of a deployment that denies its caller', () => {
+  test('is closed for up to 60 s, then for up to 5 min, and then probed by one request at a time', () => {
+    let gate = OPEN
+    let at = START
+    for (const waitMs of [60_000, 120_000, 240_000, 300_000, 300_000]) {
+      gate = deny(gate, at)
+      assert.equal(gate.closedUntil - at, waitMs)
+      at += waitMs
+      assert.equal(decidePassage(gate, at - 1).kind, 'closed')
+      assert.equal(decidePassage(gate, at).kind, 'probe')
+    }
+    assert.partialDeepStrictEqual(decidePassage({ ...gate, isProbed: true }, at), { kind: 'closed', forMs: undefined })
+  })
+
+  test('takes the denials of requests that were under way together for one', () => {
+    const gate = deny()
+    assert.equal(deny(gate, START + 59_999), gate)
+  })
+
+  test('opens when the deployment lets a request in, be it to throttle it', () => {
+    assert.equal(onLetIn(deny()), OPEN)
+    assert.equal(kindAt(1_000, throttle(throttled(1_000), deny())), 'open')
+  })
+})
+
+describe('the gate of a deployment that is not reached, or loses its answers', () => {
+  test('closes at the fifth fault in a row, for up to a second, and then is probed', () => {
+    const fourFaults = [1, 2, 3, 4].reduce((gate) => fault(gate), OPEN)
+    assert.equal(kindAt(0, fourFaults), 'open')
+    assert.deepEqual([kindAt(999, fiveFaults), kindAt(1_000, fiveFaults)], ['closed', 'probe'])
+  })
+
+  test('begins to count anew when an answer comes between', () => {
+    const answered = onLetIn([1, 2, 3, 4].reduce((gate) => fault(gate), OPEN))
+    assert.equal(
+      kindAt(
+        0,
+        [1, 2, 3, 4].reduce((gate) => fault(gate), answered),
+      ),
+      'open',
+    )
+  })
+
+  test('closes again for longer with each probe that fails, up to 10 s', () => {
+    let gate = fiveFaults
+    for (const waitMs of [2_000, 4_000, 8_000, 10_000, 10_000]) {
+      const at = gate.closedUntil
+      gate = fault({ ...gate, isProbed: true }, at)
+      assert.deepEqual([gate.closedUntil - at, gate.isProbed], [waitMs, false])
+    }
+  })
+
+  test('is not closed for longer by requests that were under way when it closed', () => {
+    assert.equal(fault(fiveFaults, START + 999).closedUntil, fiveFaults.closedUntil)
+  })
+
+  test('opens at the first answer', () => {
+    assert.equal(kindAt(0, onLetIn(fiveFaults)), 'open')
+  })
+})
+
+const large = { model: 'gpt-4o', endpoint: 'https://contoso.openai.azure.com', deployment: 'gpt-4o', priority: 1 }
+const NAME = 'gpt-4o at contoso.openai.azure.com'
+
+function theGates() {
+  const clock = { now: START }
+  const heard: string[] = []
+  const gates = createDeploymentGates(
+    () => clock.now,
+    () => 1,
+    {
+      closed: async (deployment, { kind }, nextTryAt) =>
+        void heard.push(`${deployment}: ${kind}, ${nextTryAt - START}`),
+      opened: async (deployment) => void heard.push(`${deployment} is open`),
+    },
+  )
+  const carried: Promise<void>[] = []
+  const learn = (failure: Failure | undefined, times = 1) => {
+    for (let n = 0; n < times; n += 1) gates.learn(large, failure, (work) => void carried.push(work))
+  }
+  return { ...gates, clock, learn, heard, carried }
+}
+
+describe('the gates', () => {
+  test("leave the others' open, of the same name in another resource too", () => {
+    const { learn, enter } = theGates()
+    learn(throttled(10_000))
+    const others = [
+      { ...large, deployment: 'gpt-4o-mini' },
+      { ...large, endpoint: 'https://fabrikam.openai.azure.com' },
+    ]
+    assert.deepEqual(
+      [large, ...others].map((deployment) => enter(deployment).isOpen),
+      [false, true, true],
+    )
+  })
+
+  test('let one job in to probe, and the next when that has ended without a sign', () => {
+    const { clock, learn, enter } = theGates()
+    learn(forbidden)
+    clock.now += 60_000
+    const probe = enter(large)
+    assert.deepEqual([probe.isOpen, enter(large).isOpen], [true, false])
+    if (probe.isOpen) probe.leave()
+    assert.equal(enter(large).isOpen, true)
+  })
+
+  test('let everybody in when the probe is answered, and a late leave closes nothing', () => {
+    const { clock, learn, enter } = theGates()
+    learn(unreachable, 5)
+    clock.now += 1_000
+    const probe = enter(large)
+    learn(undefined)
+    if (probe.isOpen) probe.leave()
+    assert.deepEqual([enter(large).isOpen, enter(large).isOpen], [true, true])
+  })
+
+  test('make those wait who are in already, only as long as the time runs', () => {
+    const { clock, learn, waitMs } = theGates()
+    learn(throttled(500))
+    assert.equal(waitMs(large), 600)
+    clock.now += 600
+    assert.equal(waitMs(large), 0)
+  })
+
+  test('are heard of once for all that were denied together, carried by the first, and once when they open', () => {
+    const { learn, heard, carried } = theGates()
+    learn(forbidden, 1_000)
+    assert.deepEqual([heard, carried.length], [[`${NAME}: forbidden, 60000`], 1])
+    learn(undefined, 3)
+    assert.deepEqual([heard.slice(1), carried.length], [[`${NAME} is open`], 2])
+  })
+
+  test('are heard of at the fifth fault in a row, and not for a quota', () => {
+    const { learn, heard } = theGates()
+    learn(throttled(1_000))
+    learn(lost, 4)
+    assert.deepEqual(heard, [])
+    learn(unreachable)
+    assert.deepEqual(heard, [`${NAME}: unreachable, 1200`])
+  })
+
+  test('take a refused token for no sign of the deployment', () => {
+    const { learn, heard, clock, enter } = theGates()
+    learn(forbidden)
+    clock.now += 60_000
+    learn({ kind: 'unauthorized', message: 'refused' })
+    assert.deepEqual([heard.length, enter(large).isOpen], [1, true])
+  })
+})
+
+describe('the deployment for a job', () => {
+  const serve = (model: string, deployment: string) => ({
+    model,
+    deployment,
+    endpoint: 'https://contoso.openai.azure.com',
+    priority: 1,
+  })
+  const deployments = [serve('gpt-4o', 'first'), serve('gpt-4o-mini', 'small'), serve('gpt-4o', 'second')]
+  const chosen = (model: string | undefined) => chooseDeployment(deployments, model)?.deployment
+
+  test('is the first that serves its model', () => {
+    assert.equal(chosen('gpt-4o'), 'first')
+    assert.equal(chosen('gpt-4o-mini'), 'small')
+  })
+
+  test('is the first of all when it names no model', () => {
+    assert.equal(chosen(undefined), 'first')
+  })
+
+  test('is none for a model that nobody serves, be it the name of a deployment', () => {
+    assert.equal(chosen('second'), undefined)
+    assert.equal(chosen('GPT-4o'), undefined)
+  })
+})

@@ -1,0 +1,78 @@
+import { backoffMs } from '../../shared/identity/renewal.ts'
+import type { Failure } from '../../shared/job/failures.ts'
+
+/** What is known of a deployment, as far as asking it goes. Times are epoch milliseconds. */
+export interface Gate {
+  readonly closedUntil: number
+  /** What closed it. */
+  readonly failure?: Failure
+  /** Requests in a row that it was not reached by, or of which nobody knows what became. */
+  readonly faults: number
+  /** How often in a row it was closed for something else than its quota. */
+  readonly closings: number
+  /** A request that tries whether it is well again is under way. */
+  readonly isProbed: boolean
+}
+
+export const OPEN: Gate = { closedUntil: 0, faults: 0, closings: 0, isProbed: false }
+
+export type Passage =
+  | { readonly kind: 'open' }
+  /** It may be asked by this one request, and by no other until that has ended. */
+  | { readonly kind: 'probe' }
+  /** `forMs` is how long at least; undefined where that hangs on the request that probes it. */
+  | { readonly kind: 'closed'; readonly forMs: number | undefined; readonly failure: Failure }
+
+/** So many faults in a row are no accident. */
+const FAULTS_TO_CLOSE = 5
+const DEFAULT_THROTTLE_MS = 1_000
+const MAX_THROTTLE_MS = 60_000
+/** So that the instances that were told the same time do not all come back in the same moment. */
+const THROTTLE_JITTER = 0.2
+
+/** Decides whether a deployment may be asked now. */
+export function decidePassage({ closedUntil, failure, closings, isProbed }: Gate, now: number): Passage {
+  if (failure !== undefined && now < closedUntil) {
+    const forMs = closedUntil - now
+    return { kind: 'closed', forMs, failure: { ...failure, retryAfterMs: forMs } }
+  }
+  if (failure === undefined || closings === 0) return { kind: 'open' }
+  return isProbed ? { kind: 'closed', forMs: undefined, failure } : { kind: 'probe' }
+}
+
+/** It let a request of this caller in: whatever was wrong is over, but for its quota. */
+export function onLetIn(gate: Gate): Gate {
+  const { failure, closedUntil } = gate
+  return failure?.kind === 'throttled' ? { ...OPEN, failure, closedUntil } : OPEN
+}
+
+/** Its quota is used up, which is only spent on callers that are let in. `jitter`: 0 to 1. */
+export function onThrottled(gate: Gate, failure: Failure, jitter: number, now: number): Gate {
+  const { retryAfterMs = DEFAULT_THROTTLE_MS } = failure
+  const waitMs = Math.ceil(Math.min(retryAfterMs, MAX_THROTTLE_MS) * (1 + THROTTLE_JITTER * jitter))
+  return { ...OPEN, failure, closedUntil: Math.max(onLetIn(gate).closedUntil, now + waitMs) }
+}
+
+/** It denies this caller. Requests that were under way together are denied together: they are one denial. */
+export function onDenied(gate: Gate, failure: Failure, jitter: number, now: number): Gate {
+  if (gate.closings > 0 && now < gate.closedUntil) return gate
+  return close(gate, failure, backoffMs('configuration', gate.closings, jitter), now)
+}
+
+/** It was not reached, or nobody knows what became of the request. */
+export function onFault(gate: Gate, failure: Failure, jitter: number, now: number): Gate {
+  const faults = gate.faults + 1
+  const isEnough = faults >= FAULTS_TO_CLOSE || gate.closings > 0
+  if (!isEnough || (gate.closings > 0 && now < gate.closedUntil)) return { ...gate, faults }
+  return close({ ...gate, faults }, failure, backoffMs('passing', gate.closings, jitter), now)
+}
+
+function close(gate: Gate, failure: Failure, waitMs: number, now: number): Gate {
+  return {
+    closedUntil: Math.max(gate.closedUntil, now + waitMs),
+    failure,
+    faults: gate.faults,
+    closings: gate.closings + 1,
+    isProbed: false,
+  }
+}
