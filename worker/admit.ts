@@ -20,8 +20,8 @@ const DRAINING: Failure = { kind: 'draining', message: 'this instance is about t
 
 /** A job that cannot start within this time is given back: held ones were measured to miss their deadlines. */
 const MAX_HOLD_MS = 60_000
-/** What somebody has to mend is not waited for so long. */
-const MAX_DENIED_HOLD_MS = 10_000
+/** What somebody has to mend, or another job has to find out, is not waited for so long. */
+const MAX_BRIEF_HOLD_MS = 10_000
 
 export type Admitted =
   /** To be left when the job has ended, however it did. */
@@ -56,13 +56,30 @@ async function enterGate({ drain, gates, now }: Admission, deployment: Deploymen
   for (;;) {
     const entry = gates.enter(deployment)
     if (entry.isOpen) return { ok: true, leave: entry.leave }
-    const { forMs, failure } = entry
-    const longestMs = failure.kind === 'forbidden' ? Math.min(MAX_DENIED_HOLD_MS, until - now()) : until - now()
-    if (forMs === undefined || forMs > longestMs) return refuse(failure)
-    await delay(forMs, undefined, { signal: drain.begun })
+    const { reopens, failure } = entry
+    const leftMs = until - now()
+    const brieflyMs = Math.min(MAX_BRIEF_HOLD_MS, leftMs)
+    if (typeof reopens === 'number') {
+      if (reopens > (failure.kind === 'forbidden' ? brieflyMs : leftMs)) return refuse(failure)
+      await delay(reopens, undefined, { signal: drain.begun })
+    } else if (!(await endsWithin(reopens, brieflyMs, drain.begun))) {
+      return refuse(failure)
+    }
   }
 }
 
 function refuse(failure: Failure): Admitted {
   return { ok: false, failure }
+}
+
+/** Whether it ends in time. Rejects when the signal is raised. */
+async function endsWithin(work: Promise<void>, ms: number, signal: AbortSignal): Promise<boolean> {
+  const enough = new AbortController()
+  const timeout = delay(Math.max(0, ms), false, { signal: AbortSignal.any([signal, enough.signal]) })
+  try {
+    return await Promise.race([work.then(() => true), timeout])
+  } finally {
+    enough.abort()
+    timeout.catch(() => undefined)
+  }
 }

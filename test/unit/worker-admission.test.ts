@@ -28,7 +28,7 @@ function passingTime(gates: DeploymentGates, clock: { now: number }): Deployment
     enter(deployment) {
       clock.now += waitedMs
       const entry = gates.enter(deployment)
-      waitedMs = entry.isOpen ? 0 : (entry.forMs ?? 0)
+      waitedMs = entry.isOpen || typeof entry.reopens !== 'number' ? 0 : entry.reopens
       return entry
     },
   }
@@ -111,5 +111,45 @@ describe('a push that is over', () => {
     })
     assert.equal(await on.run(START + 9_500), 'dead_lettered')
     assert.equal((await on.record())?.status, 'dead_lettered')
+  })
+})
+
+describe('a job that comes while another probes the deployment', () => {
+  const denied = { kind: 'forbidden', message: 'denied' } as const
+
+  /** The gate was closed, its time is over, and one job is in. */
+  async function probed(t: TestContext) {
+    const on = await processing(t)
+    on.gates.learn(deployment, denied, ignore)
+    const probe = on.gates.enter(deployment)
+    assert.ok(probe.isOpen)
+    return { ...on, probe }
+  }
+
+  test('waits for what that finds out, and goes on', async (t) => {
+    const { run, gates, probe } = await probed(t)
+    const outcome = run()
+    gates.learn(deployment, undefined, ignore)
+    probe.leave()
+    assert.equal(await outcome, 'dead_lettered')
+  })
+
+  test('probes it next where that finds out nothing', async (t) => {
+    const { run, asked, probe } = await probed(t)
+    const outcome = run()
+    probe.leave()
+    assert.deepEqual([await outcome, asked.length], ['dead_lettered', 1])
+  })
+
+  test('is given back where that takes longer than its push can wait', async (t) => {
+    const { run, record } = await probed(t)
+    assert.deepEqual([await run(START + 20), await record()], ['forbidden', undefined])
+  })
+
+  test('is given back when the instance begins to end', async (t) => {
+    const { run, drain } = await probed(t)
+    const outcome = run()
+    setImmediate(() => drain.begin(0))
+    assert.equal(await outcome, 'draining')
   })
 })

@@ -1,7 +1,7 @@
 import type { WaitUntil } from '../../shared/identity/access-token-source.ts'
 import type { Failure } from '../../shared/job/failures.ts'
 import type { Deployment } from '../../shared/settings.ts'
-import { decidePassage, type Gate, OPEN, onDenied, onFault, onLetIn, onThrottled, type Passage } from './gate.ts'
+import { decidePassage, type Gate, OPEN, onDenied, onFault, onLetIn, onThrottled } from './gate.ts'
 
 /** Holds a deployment's requests back after it refused or failed one in a way in which it would the next. */
 export interface DeploymentGates {
@@ -13,10 +13,11 @@ export interface DeploymentGates {
   learn(deployment: Deployment, failure: Failure | undefined, waitUntil: WaitUntil): void
 }
 
-export type Entry =
+type Entry =
   /** To be left again when the job has ended, however it did. */
   | { readonly isOpen: true; readonly leave: () => void }
-  | ({ readonly isOpen: false } & Pick<Extract<Passage, { kind: 'closed' }>, 'forMs' | 'failure'>)
+  /** For so many milliseconds, or until the job that probes the deployment has ended. */
+  | { readonly isOpen: false; readonly failure: Failure; readonly reopens: number | Promise<void> }
 
 /** Hears of gates that close for more than a quota, and open again. What it returns never rejects. */
 export interface GateWatch {
@@ -29,6 +30,7 @@ const STAYS_OPEN = () => undefined
 /** `now`: epoch milliseconds. `random`: 0 to 1. */
 export function createDeploymentGates(now: () => number, random: () => number, watch: GateWatch): DeploymentGates {
   const gates = new Map<string, Gate>()
+  const probes = new Map<string, Promise<void>>()
   const gateOf = (name: string) => gates.get(name) ?? OPEN
 
   return {
@@ -36,13 +38,19 @@ export function createDeploymentGates(now: () => number, random: () => number, w
       const name = nameOf(deployment)
       const gate = gateOf(name)
       const passage = decidePassage(gate, now())
-      if (passage.kind === 'closed') return { isOpen: false, forMs: passage.forMs, failure: passage.failure }
       if (passage.kind === 'open') return { isOpen: true, leave: STAYS_OPEN }
+      if (passage.kind === 'closed') {
+        const { forMs, failure } = passage
+        return { isOpen: false, failure, reopens: forMs ?? probes.get(name) ?? 0 }
+      }
+      const { promise, resolve } = Promise.withResolvers<void>()
       const probed = { ...gate, isProbed: true }
       gates.set(name, probed)
+      probes.set(name, promise)
       const leave = () => {
         // Still as it was: the probe ended before it could tell anything.
         if (gates.get(name) === probed) gates.set(name, gate)
+        resolve()
       }
       return { isOpen: true, leave }
     },
