@@ -5,7 +5,7 @@ const HERE = import.meta.dirname
 const isBuilt = import.meta.filename.endsWith('.mjs')
 
 /** The file of a program that this command starts as a process. */
-export function programFile(room: 'worker' | 'local'): string {
+export function programFile(room: 'worker' | 'local' | 'cli'): string {
   return isBuilt ? join(HERE, `${room}.mjs`) : join(HERE, '..', room, 'main.ts')
 }
 

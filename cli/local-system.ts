@@ -9,6 +9,7 @@ import { programFile } from './installation.ts'
 
 const START_TIMEOUT_MS = 20_000
 const LOOK_EVERY_MS = 25
+const WORKER_LOG = 'worker.log'
 
 const readySchema = z.object({
   /** Where each stand-in is told its faults and tells its calls. */
@@ -31,17 +32,24 @@ export interface LocalSystemOptions {
   readonly worker: Readonly<Record<string, string>>
 }
 
-/** The worker and everything it needs, in processes of their own on this machine. */
-export interface LocalSystem extends Omit<Ready, 'environment'> {
+/** All that a worker needs, in one process on this machine. */
+export interface LocalStandIns extends Omit<Ready, 'environment'> {
   /** The deployment that jobs may name. */
   readonly model: string
+  /** What a worker here has in its environment. */
+  readonly environment: Readonly<Record<string, string>>
   readonly workerLog: string
-  /** Rejects when a process ends that was not told to. */
+  /** Rejects when they end without having been told to. */
   readonly broken: Promise<never>
+  /** Starts the worker and waits until it is ready. Rejects when it ends before, or is not ready in 20 s. */
+  startWorker(signal: AbortSignal): Promise<Child>
+  stop(): Promise<void>
+}
+
+/** The worker and everything it needs, in processes of their own on this machine. */
+export interface LocalSystem extends Omit<LocalStandIns, 'startWorker'> {
   /** Ends the worker, which first finishes its jobs or gives them back. */
   stopWorker(): Promise<void>
-  /** Ends all of it. */
-  stop(): Promise<void>
 }
 
 /**
@@ -51,32 +59,50 @@ export interface LocalSystem extends Omit<Ready, 'environment'> {
  */
 export async function startLocalSystem(options: LocalSystemOptions, signal: AbortSignal): Promise<LocalSystem> {
   await using started = new AsyncDisposableStack()
+  const { startWorker, ...standIns } = started.adopt(await startStandIns(options, signal), (own) => own.stop())
+  const worker = await startWorker(signal)
+  const stopWorker = async () => {
+    await worker.stop()
+  }
+  started.defer(stopWorker)
+  const broken = Promise.race([standIns.broken, untilEnded(worker)])
+  broken.catch(() => undefined)
+  const cleanups = started.move()
+  return { ...standIns, broken, stopWorker, stop: () => cleanups.disposeAsync() }
+}
+
+/** Starts what a worker needs, without one. Rejects as startLocalSystem does. */
+export async function startStandIns(options: LocalSystemOptions, signal: AbortSignal): Promise<LocalStandIns> {
+  await using started = new AsyncDisposableStack()
   const port = await freePort()
   const address = `http://127.0.0.1:${port}`
   reachDirectly()
-  const standIns = startStandIns(options, address)
+  const standIns = startProcess(options, address)
   started.defer(async () => {
     await standIns.stop()
   })
   const line = await whenReady(standIns, (waiting) => firstLine(standIns, waiting), signal)
   const ready = readySchema.parse(JSON.parse(line))
   trust(ready.environment.NODE_EXTRA_CA_CERTS)
-  const worker = startWorker(options, ready, port)
-  const stopWorker = async () => {
-    await worker.stop()
-  }
-  started.defer(stopWorker)
-  await whenReady(worker, (waiting) => untilAnswering(`${address}/readyz`, waiting), signal)
-  const broken = Promise.race([untilEnded(standIns), untilEnded(worker)])
+  const { control, filteredPhrase } = ready
+  const ours = { HOST: '127.0.0.1', PORT: String(port), ...options.worker }
+  const environment = { ...plainEnvironment(), ...ready.environment, ...ours }
+  const broken = untilEnded(standIns)
   broken.catch(() => undefined)
   const cleanups = started.move()
-  const { control, filteredPhrase, environment } = ready
-  const model = environment.AZURE_OPENAI_DEPLOYMENT
-  const stop = () => cleanups.disposeAsync()
-  return { control, filteredPhrase, model, workerLog: worker.logPath, broken, stopWorker, stop }
+  return {
+    control,
+    filteredPhrase,
+    model: ready.environment.AZURE_OPENAI_DEPLOYMENT,
+    environment,
+    workerLog: join(options.folder, WORKER_LOG),
+    broken,
+    startWorker: (waiting) => startWorker(options.folder, environment, address, waiting),
+    stop: () => cleanups.disposeAsync(),
+  }
 }
 
-function startStandIns(options: LocalSystemOptions, address: string): Child {
+function startProcess(options: LocalSystemOptions, address: string): Child {
   const { folder, state, jobsTopic, deadLetterTopic, standIns } = options
   const settings = { state, caPath: join(folder, 'entra.pem'), pushTo: `${address}/push`, jobsTopic, deadLetterTopic }
   return startChild({
@@ -90,17 +116,28 @@ function startStandIns(options: LocalSystemOptions, address: string): Child {
   })
 }
 
-function startWorker({ folder, worker }: LocalSystemOptions, { environment }: Ready, port: number): Child {
-  const settings = { HOST: '127.0.0.1', PORT: String(port), ...worker }
-  return startChild({
+async function startWorker(
+  folder: string,
+  environment: Readonly<Record<string, string>>,
+  address: string,
+  signal: AbortSignal,
+): Promise<Child> {
+  const worker = startChild({
     name: 'the worker',
     file: programFile('worker'),
     args: [],
     folder,
-    environment: { ...plainEnvironment(), ...environment, ...settings },
-    log: 'worker.log',
+    environment,
+    log: WORKER_LOG,
     isHeard: false,
   })
+  try {
+    await whenReady(worker, (waiting) => untilAnswering(`${address}/readyz`, waiting), signal)
+    return worker
+  } catch (error) {
+    await worker.stop()
+    throw error
+  }
 }
 
 /** Entra's stand-in is told its faults over TLS as well. */

@@ -2,11 +2,13 @@ import { z } from 'zod'
 import { CONTENT_FILTER_MARKER } from './azure-openai/answer-call.ts'
 import { DEFAULT_DEPLOYMENT, EMBEDDING_DEPLOYMENT, startAzureOpenAI } from './azure-openai.ts'
 import { openCallLog } from './call-log.ts'
-import { startEntra } from './entra.ts'
+import type { FederatedCredential } from './entra/exchange.ts'
+import { OUR_CREDENTIAL, startEntra } from './entra.ts'
 import { AZURE, ENTRA, GOOGLE } from './identities.ts'
 import { startMetadataServer } from './metadata-server.ts'
 import { startPubSubPush } from './pubsub-push/pubsub-push.ts'
 import { startPushRelay } from './pubsub-push/push-relay.ts'
+import { realSurroundings } from './surroundings.ts'
 
 /** What the one argument, a JSON object, may say. */
 const settingsSchema = z.strictObject({
@@ -26,6 +28,24 @@ const settingsSchema = z.strictObject({
   contextWindow: z.int().positive().default(DEFAULT_DEPLOYMENT.contextWindow),
   latency: z.strictObject({ baseMs: z.number(), perOutputTokenMs: z.number(), spread: z.number() }).optional(),
   tokenLifetimeSeconds: z.int().positive().optional(),
+  /** What is otherwise than the worker's settings have it. */
+  wrong: z
+    .strictObject({
+      /** Of the app registration's federated credential; null: it has none. */
+      credential: z
+        .strictObject({ issuer: z.string(), subject: z.string(), audience: z.string() })
+        .partial()
+        .nullable()
+        .optional(),
+      /** Who has the role on the resource: nobody, or the app registration. */
+      isRoleMissing: z.boolean().optional(),
+      /** The tenant that the resource belongs to. */
+      resourceTenantId: z.string().optional(),
+      isServiceAccountMissing: z.boolean().optional(),
+      /** How far Google's clock is ahead of this one. */
+      googleAheadMs: z.int().optional(),
+    })
+    .prefault({}),
 })
 
 /**
@@ -37,16 +57,29 @@ const settingsSchema = z.strictObject({
 async function main(argument: string | undefined): Promise<void> {
   const settings = settingsSchema.parse(JSON.parse(argument ?? '{}'))
   const log = await openCallLog(settings.state)
-  const metadata = await startMetadataServer({ log })
+  const { wrong } = settings
+  const metadata = await startMetadataServer({
+    log,
+    hasServiceAccount: wrong.isServiceAccountMissing !== true,
+    surroundings: { now: () => realSurroundings.now() + (wrong.googleAheadMs ?? 0) },
+  })
   const { caPath, tokenLifetimeSeconds } = settings
   const lifetime = tokenLifetimeSeconds === undefined ? {} : { tokenLifetimeSeconds }
-  const entra = await startEntra({ log, assertionKeysUrl: metadata.certsUrl, caPath, ...lifetime })
+  const entra = await startEntra({
+    log,
+    assertionKeysUrl: metadata.certsUrl,
+    caPath,
+    credentials: credentialsOf(wrong),
+    ...lifetime,
+  })
   const azure = await startAzureOpenAI({
     log,
     tokenKeysUrl: entra.keysUrl,
     tokenKeysCaPem: entra.caPem,
     deployments: [{ ...DEFAULT_DEPLOYMENT, contextWindow: settings.contextWindow }, EMBEDDING_DEPLOYMENT],
     ...(settings.latency === undefined ? {} : { latency: settings.latency }),
+    ...(wrong.isRoleMissing ? { principals: [] } : {}),
+    ...(wrong.resourceTenantId === undefined ? {} : { tenantId: wrong.resourceTenantId }),
   })
   const subscription = jobsSubscription(settings)
   const push = settings.isRelay
@@ -77,6 +110,13 @@ async function main(argument: string | undefined): Promise<void> {
   for (const standIn of [push, azure, entra, metadata]) await standIn.close()
   log.close()
   process.exit(0)
+}
+
+function credentialsOf({ credential }: z.infer<typeof settingsSchema>['wrong']): FederatedCredential[] {
+  if (credential === null) return []
+  const { issuer, subject, audience } = OUR_CREDENTIAL
+  const wrong = credential ?? {}
+  return [{ issuer: wrong.issuer ?? issuer, subject: wrong.subject ?? subject, audience: wrong.audience ?? audience }]
 }
 
 const PUSH_SERVICE_ACCOUNT = `push@${GOOGLE.projectId}.iam.gserviceaccount.com`

@@ -1,18 +1,38 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import { wholeNumber } from '../option-values.ts'
-import { runDemo } from './demo.ts'
+import { runBreakDemo } from './break-demo.ts'
+import { breaks } from './breaks.ts'
+import { type DemoOptions, runDemo } from './demo.ts'
+
+const NAMES = [...breaks.keys()].join(', ')
+
+interface Given extends DemoOptions {
+  /** true: it was not said what. */
+  readonly break?: string | true
+}
 
 /** `promptbridge demo`: the whole way of a job, on this machine, with nothing but this package. */
 export function demoCommand(): Command {
-  return new Command('demo')
+  const broken = new Option('--break [what]', `set one thing wrong, and let the doctor find it: ${NAMES}`).conflicts([
+    'emulators',
+    'json',
+  ])
+  const command = new Command('demo')
+  return command
     .description('summarise the READMEs of the installed packages, on stand-ins for Google Cloud and Azure')
     .option('--documents <n>', 'summarise at most this many documents (default: all)', wholeNumber)
     .option('--folder <path>', 'where the demo keeps its state and its logs', '.promptbridge')
     .option('--results <file>', 'where to write the results, as an OpenAI Batch output file', 'demo-results.jsonl')
     .option('--emulators', "keep records and messages in Google's emulators; needs the Google Cloud SDK and Java")
     .option('--json', 'print the accounts as JSON; progress goes to standard error')
+    .addOption(broken)
     .exitOverride()
-    .action(async (options) => {
-      process.exitCode = await runDemo(options)
+    .action(async ({ break: what, ...options }: Given) => {
+      const name = what === true ? '' : what
+      const found = breaks.get(name ?? '')
+      if (name !== undefined && found === undefined) command.error(`error: --break takes one of: ${NAMES}`)
+      process.exitCode = await (name === undefined || found === undefined
+        ? runDemo(options)
+        : runBreakDemo(name, found, options))
     })
 }

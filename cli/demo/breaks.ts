@@ -1,0 +1,198 @@
+import type { TokenLeg } from '../../shared/identity/token-error.ts'
+
+/** One thing that is set wrong, and what must come of it. */
+export interface Break {
+  /** What is wrong, in a sentence. */
+  readonly story: string
+  /** Of the stand-ins: what Google, Entra or Azure has otherwise, see `wrong` in local/main.ts. */
+  readonly elsewhere?: Readonly<Record<string, unknown>>
+  /** Settings of the worker, and so of the doctor. `nobody`: HOST:PORT where nothing listens. */
+  readonly settings?: (nobody: string) => Readonly<Record<string, string>>
+  /** The doctor's steps that fail: a name each, without that of a deployment. */
+  readonly fails: readonly string[]
+  /** What the doctor says to do. */
+  readonly mend: RegExp
+  /** Where `tokenFailures` sees it; absent where no token failed. */
+  readonly leg?: TokenLeg
+  /** How often Entra may be asked for a token while the worker tries: [least, most]. */
+  readonly exchanges: readonly [number, number]
+  /** What becomes of the jobs; they wait, when absent. */
+  readonly jobs?: 'dead-lettered'
+  /** The worker sees it at once, and does not start. */
+  readonly isRefusedAtStart?: true
+}
+
+const UNKNOWN_ID = '11111111-2222-4333-8444-555555555555'
+const CLOCK_MS = 2 * 60 * 60 * 1_000
+
+const NONE = [0, 0] as const
+/** Entra gives a token, and it is good. */
+const ONE = [1, 1] as const
+/** The wait after a failure is drawn from a minute and more, so another try is rarely due so soon. */
+const HARDLY_MORE = [1, 4] as const
+/** What may be a setting on its way is tried again every few seconds. */
+const A_FEW = [1, 8] as const
+/** An ID token that is over is dropped, and a fresh one tried at once. */
+const TWICE_AS_MANY = [2, 8] as const
+
+const entra = { fails: ['Entra'], leg: 'entra_exchange', exchanges: HARDLY_MORE } as const
+const azure = { fails: ['Azure OpenAI'], exchanges: ONE } as const
+
+/** What `--break` may name. */
+export const breaks: ReadonlyMap<string, Break> = new Map<string, Break>([
+  [
+    'subject',
+    {
+      ...entra,
+      story: "The federated credential's Subject is the service account's e-mail, not its unique id.",
+      elsewhere: { credential: { subject: 'worker@promptbridge-local.iam.gserviceaccount.com' } },
+      mend: /Set Subject of the federated credential of application \S+ to \d+ \(the unique id/,
+      exchanges: A_FEW,
+    },
+  ],
+  [
+    'audience',
+    {
+      ...entra,
+      story: "The federated credential's Audience is that of another cloud.",
+      elsewhere: { credential: { audience: 'api://AzureADTokenExchangeUSGov' } },
+      mend: /Set Audience of the federated credential of application \S+ to api:\/\/AzureADTokenExchange,/,
+    },
+  ],
+  [
+    'issuer',
+    {
+      ...entra,
+      story: "The federated credential's Issuer ends in a slash.",
+      elsewhere: { credential: { issuer: 'https://accounts.google.com/' } },
+      mend: /Set Issuer of the federated credential of application \S+ to https:\/\/accounts\.google\.com\. /,
+    },
+  ],
+  [
+    'no-credential',
+    {
+      ...entra,
+      story: 'The app registration has no federated credential.',
+      elsewhere: { credential: null },
+      mend: /has no federated credential\. Add one .* with Issuer https:\/\/accounts\.google\.com, Subject \d+ /,
+    },
+  ],
+  [
+    'client',
+    {
+      ...entra,
+      story: 'AZURE_CLIENT_ID names an application that the tenant does not have.',
+      settings: () => ({ AZURE_CLIENT_ID: UNKNOWN_ID }),
+      mend: /has no application 11111111\S+\. Set AZURE_CLIENT_ID to the Application \(client\) ID/,
+    },
+  ],
+  [
+    'tenant',
+    {
+      ...entra,
+      story: 'AZURE_TENANT_ID names a tenant that does not exist.',
+      settings: () => ({ AZURE_TENANT_ID: UNKNOWN_ID }),
+      mend: /knows no tenant 11111111\S+\. Set AZURE_TENANT_ID to the Directory \(tenant\) ID/,
+    },
+  ],
+  [
+    'scope',
+    {
+      ...entra,
+      story: 'AZURE_OPENAI_SCOPE names a resource that the tenant does not have.',
+      settings: () => ({ AZURE_OPENAI_SCOPE: 'https://openai.example.com/.default' }),
+      mend: /Set AZURE_OPENAI_SCOPE to RESOURCE\/\.default, in the same cloud as the tenant/,
+    },
+  ],
+  [
+    'cloud',
+    {
+      ...entra,
+      story: 'AZURE_CLOUD is us-government, and tenant and resource are in the public cloud.',
+      settings: () => ({ AZURE_CLOUD: 'us-government' }),
+      mend: /Set AZURE_OPENAI_SCOPE .* https:\/\/cognitiveservices\.azure\.com\/\.default \(public\)/,
+    },
+  ],
+  [
+    'authority',
+    {
+      ...entra,
+      story: 'AZURE_AUTHORITY_HOST is an address where nobody answers.',
+      settings: (nobody) => ({ AZURE_AUTHORITY_HOST: `https://${nobody}` }),
+      mend: /No answer of Entra came from https:\/\/127\.0\.0\.1:\d+\. .*AZURE_AUTHORITY_HOST/,
+      exchanges: NONE,
+    },
+  ],
+  [
+    'role',
+    {
+      ...azure,
+      story: 'The app registration has no role on the Azure OpenAI resource.',
+      elsewhere: { isRoleMissing: true },
+      mend: /Give the app registration \S+ the role "Cognitive Services OpenAI User" on the Azure OpenAI resource/,
+      leg: 'azure_refused',
+    },
+  ],
+  [
+    'resource-tenant',
+    {
+      ...azure,
+      story: 'The Azure OpenAI resource belongs to another tenant than the app registration.',
+      elsewhere: { resourceTenantId: UNKNOWN_ID },
+      mend: /Set AZURE_TENANT_ID to the tenant of the resource's subscription/,
+      leg: 'azure_refused',
+    },
+  ],
+  [
+    'deployment',
+    {
+      ...azure,
+      story: 'AZURE_OPENAI_DEPLOYMENT names a deployment that the resource does not have.',
+      settings: () => ({ AZURE_OPENAI_DEPLOYMENT: 'gpt-nowhere' }),
+      mend: /Create the deployment, or correct its name in AZURE_OPENAI_DEPLOYMENT/,
+      jobs: 'dead-lettered',
+    },
+  ],
+  [
+    'endpoint',
+    {
+      ...azure,
+      story: 'AZURE_OPENAI_ENDPOINT is an address where nobody answers.',
+      settings: (nobody) => ({ AZURE_OPENAI_ENDPOINT: `http://${nobody}` }),
+      mend: /Nothing answers at http:\/\/127\.0\.0\.1:\d+\. Correct AZURE_OPENAI_ENDPOINT/,
+    },
+  ],
+  [
+    'service-account',
+    {
+      story: 'No service account is attached to the Cloud Run service.',
+      elsewhere: { isServiceAccountMissing: true },
+      fails: ['Google ID token'],
+      mend: /attach one to the service \(gcloud run services update SERVICE --service-account=EMAIL\)/,
+      leg: 'google_id_token',
+      exchanges: NONE,
+    },
+  ],
+  [
+    'clock',
+    {
+      story: "The machine's clock, and Entra's with it, is two hours ahead of Google's.",
+      elsewhere: { googleAheadMs: -CLOCK_MS },
+      fails: ['ID token claims', 'Entra'],
+      mend: /This machine's clock is 120 min ahead of Google's/,
+      leg: 'entra_exchange',
+      exchanges: TWICE_AS_MANY,
+    },
+  ],
+  [
+    'key',
+    {
+      story: 'An API key lies in the environment, though none is needed.',
+      settings: () => ({ AZURE_OPENAI_API_KEY: 'not-a-real-key' }),
+      fails: ['settings'],
+      mend: /AZURE_OPENAI_API_KEY is set: no key is needed or read here, .* Unset it\./,
+      exchanges: NONE,
+      isRefusedAtStart: true,
+    },
+  ],
+])

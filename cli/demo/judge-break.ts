@@ -1,0 +1,59 @@
+import type { TokenFailure } from '../../shared/store/telemetry-store.ts'
+import type { Break } from './breaks.ts'
+
+/** What came of a system in which one thing is set wrong. Nothing in it comes from the worker. */
+export interface Aftermath {
+  /** How many jobs were submitted. */
+  readonly jobs: number
+  /** Messages that Pub/Sub still has to deliver. */
+  readonly waiting: number
+  /** Messages in the dead-letter topic. */
+  readonly deadLettered: number
+  /** Model calls that were paid. */
+  readonly paidCalls: number
+  /** How often Entra was asked for a token. */
+  readonly exchanges: number
+  readonly failures: readonly TokenFailure[]
+  readonly isWorkerStarted: boolean
+  readonly doctor: { readonly code: number | null; readonly output: string }
+}
+
+/** What is otherwise than it must be; nothing, where all is as expected. */
+export function judgeBreak(broken: Break, found: Aftermath): readonly string[] {
+  return [...judgeJobs(broken, found), ...judgeTelling(broken, found), ...judgeDoctor(broken, found)]
+}
+
+function judgeJobs({ jobs: fate, exchanges: [least, most], isRefusedAtStart }: Break, found: Aftermath): string[] {
+  const { jobs, waiting, deadLettered, paidCalls, exchanges, isWorkerStarted } = found
+  const expectedWaiting = fate === 'dead-lettered' ? 0 : jobs
+  const problems: string[] = []
+  if (waiting !== expectedWaiting) problems.push(`${waiting} of ${jobs} jobs wait, expected ${expectedWaiting}`)
+  if (deadLettered !== jobs - expectedWaiting) problems.push(`${deadLettered} jobs are dead-lettered`)
+  if (paidCalls > 0) problems.push(`${paidCalls} model calls were paid`)
+  if (exchanges < least || exchanges > most) {
+    problems.push(`Entra was asked for a token ${exchanges} times, expected ${least} to ${most}`)
+  }
+  if (isWorkerStarted === (isRefusedAtStart === true)) {
+    problems.push(isWorkerStarted ? 'the worker started' : 'the worker did not start')
+  }
+  return problems
+}
+
+function judgeTelling({ leg, mend }: Break, { failures }: Aftermath): string[] {
+  if (leg === undefined) return failures.length === 0 ? [] : ['tokenFailures tells of a token that did not fail']
+  const told = failures.filter((failure) => failure.leg === leg)
+  if (told.length === 0) return [`tokenFailures says nothing of ${leg}`]
+  // A clock cannot be told by the worker: it has no other to hold against its own.
+  const isTold = told.some(({ hint }) => mend.test(hint) || /check the clock/.test(hint))
+  return isTold ? [] : ['tokenFailures does not tell the mend']
+}
+
+function judgeDoctor({ fails, mend }: Break, { doctor: { code, output } }: Aftermath): string[] {
+  const failed = [...output.matchAll(/^✗ (.+?) {2}/gm)].map(([, step = '']) => step)
+  const isExpected = failed.length === fails.length && fails.every((name, at) => failed[at]?.startsWith(name))
+  const problems: string[] = []
+  if (code !== 1) problems.push(`the doctor ended with ${code}, expected 1`)
+  if (!isExpected) problems.push(`the doctor failed at: ${failed.join(', ')}; expected: ${fails.join(', ')}`)
+  if (!mend.test(output)) problems.push('the doctor does not tell the mend')
+  return problems
+}

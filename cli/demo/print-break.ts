@@ -1,0 +1,49 @@
+import { styleText } from 'node:util'
+import { describeFailure } from '../token/describe-failure.ts'
+import type { Break } from './breaks.ts'
+import type { Aftermath } from './judge-break.ts'
+
+export function printBreak(name: string, { story }: Break, jobs: number): string {
+  return `
+${styleText('bold', `Promptbridge demo --break ${name}`)}  ${story}
+  ${jobs} jobs are submitted, and the worker tries for a few seconds. It is the real one; Pub/Sub, Entra and Azure
+  OpenAI are stand-ins on this machine, which check what they are sent.
+
+`
+}
+
+/** Everything that came of it. */
+export function printAftermath(broken: Break, found: Aftermath, problems: readonly string[]): string {
+  const { jobs, waiting, deadLettered, paidCalls, exchanges, failures, doctor } = found
+  const lost = jobs - waiting - deadLettered
+  const verdict =
+    problems.length === 0
+      ? styleText('green', `  ✓ ${verdictOf(broken)}\n`)
+      : problems.map((problem) => styleText('red', `  ✗ ${problem}\n`)).join('')
+  return `${section('Accounts')}  jobs           ${jobs}: ${lost} lost, ${deadLettered} dead-lettered, ${waiting} waiting
+  model calls    ${paidCalls} paid
+  Entra          asked for a token ${exchanges} times
+
+${section('promptbridge token failures')}${failures.length === 0 ? `  none: ${whyNone(broken)}\n` : indent(failures.map(describeFailure).join('\n'))}
+${section("promptbridge doctor, with the worker's settings")}${indent(doctor.output)}
+${verdict}
+`
+}
+
+function verdictOf({ jobs }: Break): string {
+  return jobs === 'dead-lettered'
+    ? 'Each job was dead-lettered with the mend, as it has to be, and the doctor names it.'
+    : 'No job is lost, none is dead-lettered, and the doctor names what is wrong and what mends it.'
+}
+
+function whyNone({ isRefusedAtStart }: Break): string {
+  return isRefusedAtStart ? 'the worker refuses to start, so it asked for no token' : 'no token failed'
+}
+
+function section(title: string): string {
+  return `${styleText('bold', title)}\n`
+}
+
+function indent(text: string): string {
+  return text.replaceAll(/^(?=.)/gm, '  ')
+}
