@@ -185,7 +185,8 @@ describe('the command', () => {
   }
 
   test('lists the benches without a name', () => {
-    assert.deepEqual(run(), { status: 0, stdout: 'firestore\noverhead\noverhead-firestore\n', stderr: '' })
+    const names = ['firestore', 'overhead', 'overhead-firestore', 'token', 'token-soak']
+    assert.deepEqual(run(), { status: 0, stdout: `${names.join('\n')}\n`, stderr: '' })
   })
 
   const misuses = [['nothing'], ['toString'], ['firestore', 'overhead'], ['firestore', '--rounds', '0'], ['--fast']]
@@ -193,7 +194,7 @@ describe('the command', () => {
     test(`exits with 2 and lists the benches at ${args.join(' ')}`, () => {
       const { status, stdout, stderr } = run(...args)
       assert.deepEqual([status, stdout], [2, ''])
-      assert.match(stderr, /benches: firestore, overhead, overhead-firestore/)
+      assert.match(stderr, /benches: firestore, overhead, overhead-firestore, token, token-soak/)
     })
   }
 })

@@ -1,0 +1,64 @@
+import { ClientAssertionCredential, getBearerTokenProvider } from '@azure/identity'
+import { Compute } from 'google-auth-library'
+import { z } from 'zod'
+import { createAccessTokenSource } from '../../../shared/identity/access-token-source.ts'
+import { diagnose } from '../../../shared/identity/diagnosis.ts'
+import { type FederationSettings, fetchFederatedToken } from '../../../shared/identity/federated-token.ts'
+
+/** Gives a token that all callers share, or one that only some of them do. */
+export type GetToken = () => Promise<string>
+
+export const PROVIDER = 'getBearerTokenProvider'
+export const PLAIN = 'credential.getToken'
+export const OURS = 'ours'
+
+const AUDIENCE = 'api://AzureADTokenExchange'
+const SCOPE = 'https://cognitiveservices.azure.com/.default'
+
+const environment = z.object({
+  AZURE_TENANT_ID: z.string(),
+  AZURE_CLIENT_ID: z.string(),
+  AZURE_AUTHORITY_HOST: z.string(),
+})
+
+/** Each way to a token from Google Cloud to Azure, made anew as an instance makes it when it starts. */
+export const ways: Readonly<Record<string, () => GetToken>> = {
+  [PROVIDER]: () => getBearerTokenProvider(credential(), SCOPE),
+  [PLAIN]() {
+    const shared = credential()
+    return async () => (await shared.getToken(SCOPE)).token
+  },
+  [OURS]: ours,
+}
+
+/** As Microsoft's and Google's documentation put it together. */
+function credential(): ClientAssertionCredential {
+  const { AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_AUTHORITY_HOST } = environment.parse(process.env)
+  return new ClientAssertionCredential(
+    AZURE_TENANT_ID,
+    AZURE_CLIENT_ID,
+    () => new Compute().fetchIdToken(encodeURIComponent(AUDIENCE)),
+    { authorityHost: AZURE_AUTHORITY_HOST, disableInstanceDiscovery: true },
+  )
+}
+
+function ours(): GetToken {
+  const { AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_AUTHORITY_HOST } = environment.parse(process.env)
+  const federation: FederationSettings = {
+    tenantId: AZURE_TENANT_ID,
+    clientId: AZURE_CLIENT_ID,
+    authorityHost: AZURE_AUTHORITY_HOST,
+    scope: SCOPE,
+    audience: AUDIENCE,
+  }
+  // Not the function as it is now: the bench moves the clock.
+  const now = () => Date.now()
+  const { get } = createAccessTokenSource({
+    fetchToken: () => fetchFederatedToken(federation, now),
+    diagnose: (error) => diagnose(error, federation),
+    now,
+    random: Math.random,
+  })
+  const never = new AbortController().signal
+  return async () => (await get(never)).value
+}
