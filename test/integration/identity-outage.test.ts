@@ -1,0 +1,131 @@
+import assert from 'node:assert/strict'
+import { after, describe, test } from 'node:test'
+import { AZURE, ENTRA } from '../../local/identities.ts'
+import { type AccessTokenSource, createAccessTokenSource } from '../../shared/identity/access-token-source.ts'
+import { diagnose } from '../../shared/identity/diagnosis.ts'
+import { createFailureTelemetry } from '../../shared/identity/failure-telemetry.ts'
+import { type FederationSettings, fetchFederatedToken } from '../../shared/identity/federated-token.ts'
+import { TokenError } from '../../shared/identity/token-error.ts'
+import { createLog } from '../../shared/log.ts'
+import type { TokenFailure } from '../../shared/store/telemetry-store.ts'
+import { callsOf, clearFaults, placeFault, startCloud } from '../stand-ins.ts'
+import { DAY_MS } from '../support/job-builders.ts'
+
+const SECOND = 1_000
+const HOUR = 3_600 * SECOND
+const JOBS = 10_000
+/** Each job comes again after 200 s, so that each second another fiftieth of them asks. */
+const JOBS_A_SECOND = 50
+
+const cloud = await startCloud()
+after(() => cloud.close())
+
+const federation: FederationSettings = {
+  tenantId: ENTRA.tenantId,
+  clientId: ENTRA.clientId,
+  authorityHost: cloud.entra.url,
+  scope: AZURE.scope,
+  audience: ENTRA.assertionAudience,
+}
+
+/** An instance whose waits after a failure are as long as they get. Its clock begins so far before the real one. */
+function anInstance(beforeMs: number) {
+  const clock = { now: Date.now() - beforeMs }
+  const now = () => clock.now
+  const triedAt: number[] = []
+  const documents = new Map<string, TokenFailure>()
+  let ids = 0
+  const watch = createFailureTelemetry({
+    store: { putTokenFailure: async (failure) => void documents.set(failure.id, failure) },
+    instance: { id: 'i-1' },
+    ttlMs: DAY_MS,
+    now,
+    newId: () => `episode-${++ids}`,
+    log: createLog('silent'),
+  })
+  const { get } = createAccessTokenSource({
+    fetchToken: () => {
+      triedAt.push(clock.now)
+      return fetchFederatedToken(federation, now)
+    },
+    diagnose: (error) => diagnose(error, federation),
+    now,
+    random: () => 1,
+    watch,
+  })
+  return { get, clock, triedAt, documents }
+}
+
+/** A job that its delivery does not hold: it has a token now, or it comes again later. */
+async function ask(get: AccessTokenSource['get'], now: number): Promise<'served' | 'put off'> {
+  try {
+    await get(new AbortController().signal, { until: now })
+    return 'served'
+  } catch (error) {
+    assert.ok(error instanceof TokenError, String(error))
+    return 'put off'
+  }
+}
+
+const crowd = (get: AccessTokenSource['get'], now: number, jobs: number) =>
+  Promise.all(Array.from({ length: jobs }, () => ask(get, now)))
+
+/** An hour in which Entra knows no such subject and the jobs come again and again, and the mend at the next try after it. */
+async function spendAnHour() {
+  await placeFault(cloud.entra, { kind: 'status', error: 'wrong_subject', match: '/oauth2/v2.0/token' })
+  const { get, clock, triedAt, documents } = anInstance(HOUR)
+  const answers: string[] = []
+  for (let second = 0; second < HOUR / SECOND; second += 1) {
+    answers.push(...(await crowd(get, clock.now, JOBS_A_SECOND)))
+    clock.now += SECOND
+  }
+  const during = { answers, triedAt: [...triedAt], posts: await posts(), failures: [...documents.values()] }
+  await clearFaults(cloud.entra)
+  clock.now = during.failures.at(-1)?.nextTryAt ?? clock.now
+  const answersAfter = await crowd(get, clock.now, JOBS)
+  return { during, after: { answers: answersAfter, posts: await posts(), failures: [...documents.values()] } }
+}
+
+const posts = async () => (await callsOf(cloud.entra, 'token')).length
+const times = <T>(count: number, value: T): readonly T[] => Array.from({ length: count }, () => value)
+
+describe('an hour with a subject that Entra does not know, and ten thousand jobs that come again', async () => {
+  const { during, after: mended } = await spendAnHour()
+
+  test('asks Entra once each backoff period: every 10 s while it may be spreading, then every 5 min', () => {
+    const waits = during.triedAt.slice(1).map((at, n) => (at - (during.triedAt[n] ?? 0)) / SECOND)
+    const whileSpreading = [1, 2, 4, 8, ...times(59, 10)]
+    const later = [60, 120, 240, ...times(8, 300)]
+    assert.deepEqual(waits, [...whileSpreading, ...later])
+    assert.equal(during.posts, during.triedAt.length)
+  })
+
+  test('puts every job off and gives up none', () => {
+    assert.deepEqual(during.answers, times((JOBS_A_SECOND * HOUR) / SECOND, 'put off'))
+  })
+
+  test('writes one document for each kind, which counts the tries and the jobs', () => {
+    assert.deepEqual(
+      mended.failures.map(({ kind, tries, aadsts }) => ({ kind, tries, aadsts })),
+      [
+        { kind: 'passing', tries: 63, aadsts: [700213] },
+        { kind: 'configuration', tries: 12, aadsts: [700213] },
+      ],
+    )
+    const held = mended.failures.reduce((sum, { jobsHeld }) => sum + jobsHeld, 0)
+    assert.equal(held, during.answers.length)
+  })
+
+  test('ends with one more POST, a token for all of them, and the time of the mend in both documents', () => {
+    assert.equal(mended.posts, during.posts + 1)
+    assert.deepEqual(mended.answers, times(JOBS, 'served'))
+    assert.deepEqual(
+      mended.failures.map(({ resolvedAt }) => resolvedAt !== undefined),
+      [true, true],
+    )
+    assert.deepEqual(
+      during.failures.map(({ resolvedAt }) => resolvedAt),
+      [undefined, undefined],
+    )
+  })
+})
