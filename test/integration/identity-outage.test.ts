@@ -4,8 +4,8 @@ import { AZURE, ENTRA } from '../../local/identities.ts'
 import { type AccessTokenSource, createAccessTokenSource } from '../../shared/identity/access-token-source.ts'
 import { diagnose } from '../../shared/identity/diagnosis.ts'
 import { createFailureTelemetry } from '../../shared/identity/failure-telemetry.ts'
-import { type FederationSettings, fetchFederatedToken } from '../../shared/identity/federated-token.ts'
 import { TokenError } from '../../shared/identity/token-error.ts'
+import { openTokenFetcher } from '../../shared/identity/token-fetcher.ts'
 import { createLog } from '../../shared/log.ts'
 import type { TokenFailure } from '../../shared/store/telemetry-store.ts'
 import { callsOf, clearFaults, placeFault, startCloud } from '../stand-ins.ts'
@@ -20,7 +20,7 @@ const JOBS_A_SECOND = 50
 const cloud = await startCloud()
 after(() => cloud.close())
 
-const federation: FederationSettings = {
+const federation = {
   tenantId: ENTRA.tenantId,
   clientId: ENTRA.clientId,
   authorityHost: cloud.entra.url,
@@ -32,6 +32,8 @@ const federation: FederationSettings = {
 function anInstance(beforeMs: number) {
   const clock = { now: Date.now() - beforeMs }
   const now = () => clock.now
+  const metadataHost = cloud.env['GCE_METADATA_HOST']
+  const fetchToken = openTokenFetcher({ federation, tokenSource: { kind: 'metadata-server' }, metadataHost }, now)
   const triedAt: number[] = []
   const documents = new Map<string, TokenFailure>()
   let ids = 0
@@ -46,7 +48,7 @@ function anInstance(beforeMs: number) {
   const { get } = createAccessTokenSource({
     fetchToken: () => {
       triedAt.push(clock.now)
-      return fetchFederatedToken(federation, now)
+      return fetchToken()
     },
     diagnose: (error) => diagnose(error, federation),
     now,

@@ -22,6 +22,6 @@ export type WarmAnswer = z.infer<typeof warmAnswer>
 export const recoverAnswer = z.object({ servedAt: z.array(z.number()) })
 export type RecoverAnswer = z.infer<typeof recoverAnswer>
 
-/** After a collection of garbage. */
-export const heapAnswer = z.object({ heapBytes: z.number() })
+/** After a collection of garbage; `codeBytes` of it are what V8 has compiled. */
+export const heapAnswer = z.object({ heapBytes: z.number(), codeBytes: z.number() })
 export type HeapAnswer = z.infer<typeof heapAnswer>

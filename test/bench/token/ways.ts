@@ -3,7 +3,7 @@ import { Compute } from 'google-auth-library'
 import { z } from 'zod'
 import { createAccessTokenSource } from '../../../shared/identity/access-token-source.ts'
 import { diagnose } from '../../../shared/identity/diagnosis.ts'
-import { type FederationSettings, fetchFederatedToken } from '../../../shared/identity/federated-token.ts'
+import { openTokenFetcher } from '../../../shared/identity/token-fetcher.ts'
 
 /** Gives a token that all callers share, or one that only some of them do. */
 export type GetToken = () => Promise<string>
@@ -19,6 +19,7 @@ const environment = z.object({
   AZURE_TENANT_ID: z.string(),
   AZURE_CLIENT_ID: z.string(),
   AZURE_AUTHORITY_HOST: z.string(),
+  GCE_METADATA_HOST: z.string(),
 })
 
 /** Each way to a token from Google Cloud to Azure, made anew as an instance makes it when it starts. */
@@ -43,18 +44,20 @@ function credential(): ClientAssertionCredential {
 }
 
 function ours(): GetToken {
-  const { AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_AUTHORITY_HOST } = environment.parse(process.env)
-  const federation: FederationSettings = {
-    tenantId: AZURE_TENANT_ID,
-    clientId: AZURE_CLIENT_ID,
-    authorityHost: AZURE_AUTHORITY_HOST,
+  const settings = environment.parse(process.env)
+  const federation = {
+    tenantId: settings.AZURE_TENANT_ID,
+    clientId: settings.AZURE_CLIENT_ID,
+    authorityHost: settings.AZURE_AUTHORITY_HOST,
     scope: SCOPE,
     audience: AUDIENCE,
   }
   // Not the function as it is now: the bench moves the clock.
   const now = () => Date.now()
+  const metadataHost = settings.GCE_METADATA_HOST
+  const fetchToken = openTokenFetcher({ federation, tokenSource: { kind: 'metadata-server' }, metadataHost }, now)
   const { get } = createAccessTokenSource({
-    fetchToken: () => fetchFederatedToken(federation, now),
+    fetchToken,
     diagnose: (error) => diagnose(error, federation),
     now,
     random: Math.random,
