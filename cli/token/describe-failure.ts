@@ -10,7 +10,7 @@ const LEGS: Readonly<Record<TokenLeg, string>> = {
 }
 
 const KINDS: Readonly<Record<TokenFailure['kind'], string>> = {
-  passing: 'passing: it ends by itself',
+  passing: 'passing: it may end by itself',
   configuration: 'configuration: somebody has to mend it',
 }
 
@@ -43,8 +43,11 @@ function period({ firstAt, lastAt, nextTryAt, resolvedAt }: TokenFailure): strin
 
 function seen({ message, httpStatus, code, aadsts = [], correlationId }: TokenFailure): string {
   const codes = [httpStatus, code, ...aadsts.map((number) => `AADSTS${number}`)].filter((part) => part !== undefined)
-  const reference = correlationId === undefined ? '' : ` (correlation id ${correlationId})`
-  return `${[...codes, message].join(' ')}${reference}`
+  // The message of a leg may have them already.
+  const more = codes.filter((part) => !message.includes(String(part))).join(' ')
+  const reference = correlationId === undefined ? '' : `correlation id ${correlationId}`
+  const beside = [more, reference].filter(Boolean).join(', ')
+  return beside === '' ? message : `${message} (${beside})`
 }
 
 /** In UTC, to the second. */

@@ -12,7 +12,7 @@ test('an episode that is over is told from its first failure to its mend', () =>
     '2026-11-24T06:00:00Z until 2026-11-24T06:01:30Z',
     'kind      configuration: somebody has to mend it',
     'where     Entra gave no access token for the ID token',
-    'seen      400 invalid_request AADSTS700213 AADSTS70021 no federated credential has this subject (correlation id correlation-1)',
+    'seen      no federated credential has this subject (400 invalid_request AADSTS700213 AADSTS70021, correlation id correlation-1)',
     'cost      3 tries, 12 jobs held',
     'instance  promptbridge / promptbridge-00007 / instance-1',
     'token     the old one was good for another 14 min',
@@ -37,7 +37,7 @@ test('of what was not seen nothing is told', () => {
   const over = { ...unseen, ...bare, leg: 'google_id_token', kind: 'passing', message: 'no answer within 2 s' } as const
   assert.deepEqual(lines({ ...over, tries: 1, jobsHeld: 1, tokenValidForMs: 0 }), [
     '2026-11-24T06:00:00Z until 2026-11-24T06:01:30Z',
-    'kind      passing: it ends by itself',
+    'kind      passing: it may end by itself',
     'where     Google gave no ID token',
     'seen      no answer within 2 s',
     'cost      1 try, 1 job held',
