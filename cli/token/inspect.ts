@@ -1,21 +1,6 @@
 import { Command } from 'commander'
 import { readConfig, SETTINGS_FILE, withSettingsFile } from '../../shared/config.ts'
-import { diagnose } from '../../shared/identity/diagnosis.ts'
-import { TokenError } from '../../shared/identity/token-error.ts'
-import type { TokenSettings } from '../../shared/identity/token-fetcher.ts'
 import type { Environment } from '../../shared/settings-problems.ts'
-import { plainText } from '../plain-text.ts'
-import { type Claims, readClaims } from './read-claims.ts'
-import { openTokenLegs } from './token-legs.ts'
-
-/** What is shown of each token. */
-const SHOWN = {
-  google: ['iss', 'sub', 'aud', 'email', 'iat', 'exp'],
-  azure: ['aud', 'tid', 'appid', 'azp', 'oid', 'iat', 'exp'],
-} as const
-type Whose = keyof typeof SHOWN
-
-const TITLES: Readonly<Record<Whose, string>> = { google: 'Google ID token', azure: 'Azure access token' }
 
 /** `promptbridge token inspect`: what the worker's two tokens say, and never the tokens. */
 export function inspectCommand(environment: Environment): Command {
@@ -25,75 +10,8 @@ export function inspectCommand(environment: Environment): Command {
     .exitOverride()
     .action(async ({ json }: { json?: true }) => {
       const config = readConfig(withSettingsFile(environment, SETTINGS_FILE))
-      process.exitCode = await inspect(config, json ? createJson() : createText())
+      // Loaded only now: other commands start faster without Google's and Microsoft's libraries.
+      const { inspect } = await import('./run-inspect.ts')
+      process.exitCode = await inspect(config, json === true)
     })
-}
-
-/** Where the claims go. */
-interface Output {
-  claims(whose: Whose, claims: Claims | undefined): void
-  failed(problem: string, hint: string): void
-  end(): void
-}
-
-/** Resolves with the exit code. The Google token is told even where Entra refuses it: it says why. */
-async function inspect(settings: TokenSettings, output: Output): Promise<number> {
-  const legs = openTokenLegs(settings, Date.now)
-  try {
-    if (legs.kind === 'azure-cli') {
-      output.claims('azure', readClaims((await legs.azure()).value))
-      return 0
-    }
-    const idToken = await legs.google()
-    output.claims('google', readClaims(idToken.value))
-    output.claims('azure', readClaims((await legs.entra(idToken)).value))
-    return 0
-  } catch (error) {
-    if (!(error instanceof TokenError)) throw error
-    output.failed(error.message, diagnose(error, settings.federation).hint)
-    return 1
-  } finally {
-    output.end()
-  }
-}
-
-function createText(): Output {
-  return {
-    claims(whose, claims) {
-      const lines = shown(whose, claims).map(([name, value]) => `  ${name.padEnd(6)}${sayValue(name, value)}\n`)
-      process.stdout.write(`${TITLES[whose]}\n${lines.length === 0 ? '  its claims cannot be read\n' : lines.join('')}`)
-    },
-    failed(problem, hint) {
-      process.stderr.write(`promptbridge: ${plainText(problem)}\n  to do  ${plainText(hint)}\n`)
-    },
-    end: () => undefined,
-  }
-}
-
-function createJson(): Output {
-  const told: Record<string, unknown> = {}
-  return {
-    claims(whose, claims) {
-      told[whose] = Object.fromEntries(shown(whose, claims))
-    },
-    failed(problem, hint) {
-      told['failure'] = { problem, hint }
-    },
-    end: () => void process.stdout.write(`${JSON.stringify(told, null, 2)}\n`),
-  }
-}
-
-function shown(whose: Whose, claims: Claims = {}): [string, string | number][] {
-  return SHOWN[whose].flatMap((name): [string, string | number][] => {
-    const value = claims[name]
-    return value === undefined ? [] : [[name, value]]
-  })
-}
-
-/** Times in UTC, to the second. */
-function sayValue(name: string, value: string | number): string {
-  if (typeof value === 'string') return value
-  const date = new Date(value * 1_000)
-  const isTime = (name === 'iat' || name === 'exp') && Number.isFinite(date.getTime())
-  return isTime ? date.toISOString().replace(/\.\d+Z$/, 'Z') : String(value)
 }

@@ -1,0 +1,62 @@
+import type { Hono } from 'hono'
+import { ACCESS_TOKEN_PREFIX } from './google-tokens.ts'
+import { GOOGLE } from './identities.ts'
+import type { ServiceDescription, StandInEnv } from './serve/service-description.ts'
+import { type StandIn, type StandInOptions, serveStandIn } from './stand-in.ts'
+import { realSurroundings } from './surroundings.ts'
+
+/** A variable of a service's container: a plain value, or the name of a secret that holds it. */
+export type Variable =
+  | { readonly name: string; readonly value: string }
+  | { readonly name: string; readonly secret: string }
+
+export interface CloudRunOptions extends StandInOptions {
+  /** The one service's name. */
+  readonly service: string
+  readonly variables: readonly Variable[]
+  /** What it runs as; the worker's account, when absent. */
+  readonly serviceAccount?: string
+  /** Whether callers may look at services; they may, when absent. */
+  readonly isOpen?: boolean
+}
+
+/** Cloud Run's Admin API, version 2, as far as it tells of one service. */
+export async function startCloudRun(options: CloudRunOptions): Promise<StandIn> {
+  const surroundings = { ...realSurroundings, ...options.surroundings }
+  return serveStandIn(describe(options), surroundings, options)
+}
+
+/** https://cloud.google.com/apis/design/errors */
+function refuse(code: number, status: string, message: string): Response {
+  return Response.json({ error: { code, message, status } }, { status: code })
+}
+
+function describe(options: CloudRunOptions): ServiceDescription {
+  return {
+    service: 'cloud_run',
+    operationOf: () => 'getService',
+    errors: { unavailable: () => refuse(503, 'UNAVAILABLE', 'The service is currently unavailable.') },
+    route: (app) => addRoute(app, options),
+  }
+}
+
+function addRoute(app: Hono<StandInEnv>, { service, variables, serviceAccount, isOpen }: CloudRunOptions): void {
+  const name = `projects/${GOOGLE.projectId}/locations/${GOOGLE.region}/services/${service}`
+  app.get('/v2/*', (c) => {
+    const isKnown = c.req.header('authorization')?.startsWith(`Bearer ${ACCESS_TOKEN_PREFIX}`) === true
+    if (!isKnown) return refuse(401, 'UNAUTHENTICATED', 'Request had invalid authentication credentials.')
+    if (isOpen === false) return refuse(403, 'PERMISSION_DENIED', "Permission 'run.services.get' denied on resource.")
+    if (c.req.path !== `/v2/${name}`) return refuse(404, 'NOT_FOUND', 'Resource not found.')
+    const template = {
+      serviceAccount: serviceAccount ?? GOOGLE.serviceAccountEmail,
+      containers: [{ image: 'worker', env: variables.map(asEnv) }],
+    }
+    return c.json({ name, template, latestReadyRevision: `${name}/revisions/${service}-00007-abc` })
+  })
+}
+
+function asEnv(variable: Variable) {
+  const { name } = variable
+  if ('value' in variable) return { name, value: variable.value }
+  return { name, valueSource: { secretKeyRef: { secret: variable.secret, version: 'latest' } } }
+}

@@ -1,0 +1,137 @@
+import assert from 'node:assert/strict'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, afterEach, describe, type TestContext, test } from 'node:test'
+import { z } from 'zod'
+import { OUR_CREDENTIAL } from '../../local/entra.ts'
+import { AZURE, ENTRA, GOOGLE } from '../../local/identities.ts'
+import { fetchMetadataIdToken } from '../../shared/identity/metadata-id-token.ts'
+import { openTokenFetcher } from '../../shared/identity/token-fetcher.ts'
+import { clearFaults, placeFault, startCloud } from '../stand-ins.ts'
+import { runCommand } from './cli-harness.ts'
+
+const folder = await mkdtemp(join(tmpdir(), 'doctor-'))
+const cloud = await startCloud({ entra: { caPath: join(folder, 'entra.pem') } })
+after(async () => {
+  await cloud.close()
+  await rm(folder, { recursive: true })
+})
+afterEach(async () => {
+  for (const standIn of [cloud.metadata, cloud.entra, cloud.azure]) await clearFaults(standIn)
+})
+
+const env = { ...cloud.env, HOST: '127.0.0.1', PUSH_AUTH: 'off', STORE: 'sqlite:state.db' }
+const doctor = (t: TestContext, args: readonly string[] = [], more = {}) =>
+  runCommand(t, ['doctor', ...args], { env: { ...env, ...more }, cwd: folder })
+
+const told = z.strictObject({
+  steps: z.array(
+    z.strictObject({
+      step: z.string(),
+      ok: z.boolean().nullable(),
+      seen: z.string(),
+      expected: z.string().nullable(),
+      mend: z.string().nullable(),
+    }),
+  ),
+})
+
+test('a healthy way ends with 0, a line for each step, and no colour off a terminal', async (t) => {
+  const { code, stdout, stderr } = await doctor(t)
+  assert.deepEqual([code, stderr], [0, ''])
+  const lines = stdout.split('\n').filter((line) => /^[✓✗–] /.test(line))
+  assert.equal(lines.length, 8)
+  assert.match(stdout, /\nEverything that was looked at is as it should be\.\n$/)
+  assert.ok(!stdout.includes('\x1b'))
+})
+
+test('a step that fails ends it with 1, and its mend stands below it', async (t) => {
+  await placeFault(cloud.azure, { kind: 'status', error: 'permission_denied' })
+  const { code, stdout } = await doctor(t)
+  assert.equal(code, 1)
+  assert.match(
+    stdout,
+    /\n✗ Azure OpenAI gpt-4o-mini {2}.*\n {4}expected {2}.*\n {4}to do {5}Give the app registration /,
+  )
+  assert.match(stdout, /\nTo be mended: Azure OpenAI gpt-4o-mini\.\n$/)
+})
+
+test('--json is one document of the same steps', async (t) => {
+  await placeFault(cloud.entra, { kind: 'status', error: 'wrong_subject', match: '/token' })
+  const { code, stdout } = await doctor(t, ['--json'])
+  const { steps } = told.parse(JSON.parse(stdout))
+  assert.deepEqual([code, steps.length], [1, 8])
+  const failed = steps.filter(({ ok }) => ok === false)
+  assert.deepEqual(
+    failed.map(({ step, mend }) => [step, mend === null]),
+    [['Entra', false]],
+  )
+})
+
+test('settings that are missing are a step that fails, not misuse', async (t) => {
+  const { code, stdout } = await runCommand(t, ['doctor'], { cwd: folder })
+  assert.equal(code, 1)
+  assert.match(stdout, /^✗ settings {2}/)
+  assert.match(stdout, /AZURE_TENANT_ID is missing\n/)
+})
+
+for (const args of [
+  ['--service', 'worker'],
+  ['--region', 'r'],
+  ['--service-account', 'me@example.com'],
+  ['--nonsense'],
+]) {
+  test(`doctor ${args.join(' ')} is misuse`, async (t) => {
+    const { code, stdout } = await doctor(t, args)
+    assert.deepEqual([code, stdout], [2, ''])
+  })
+}
+
+describe('no token is printed', () => {
+  /** Anything that looks like a token, or like half of one. */
+  const isSecret = (text: string) => /eyJ[\w-]{10,}|ya29\.|Bearer [\w-]{8,}/.test(text)
+
+  test('the finder finds both tokens in a line', async () => {
+    const federation = {
+      ...ENTRA,
+      authorityHost: cloud.entra.url,
+      scope: AZURE.scope,
+      audience: ENTRA.assertionAudience,
+    }
+    const metadataHost = cloud.env['GCE_METADATA_HOST']
+    const settings = { federation, tokenSource: { kind: 'metadata-server' }, metadataHost } as const
+    const { value: azure } = await openTokenFetcher(settings, Date.now)()
+    const { value: google } = await fetchMetadataIdToken(ENTRA.assertionAudience, metadataHost)
+    for (const token of [azure, google]) assert.ok(isSecret(`✓ Entra  ${token}`))
+    assert.ok(!isSecret(`sub ${GOOGLE.subject}, iss ${OUR_CREDENTIAL.issuer}`))
+  })
+
+  const faults = {
+    'where all is well': async () => undefined,
+    'where Entra refuses': () => placeFault(cloud.entra, { kind: 'status', error: 'bad_signature', match: '/token' }),
+    'where Entra talks nonsense': () => placeFault(cloud.entra, { kind: 'garbage', match: '/token' }),
+    'where Azure refuses': () => placeFault(cloud.azure, { kind: 'status', error: 'unauthorized' }),
+    'where Google talks nonsense': () => placeFault(cloud.metadata, { kind: 'garbage' }),
+  }
+  for (const [when, prepare] of Object.entries(faults)) {
+    test(when, async (t) => {
+      await prepare()
+      for (const args of [['doctor'], ['doctor', '--json'], ['token', 'inspect'], ['token', 'inspect', '--json']]) {
+        const { stdout, stderr } = await runCommand(t, args, { env, cwd: folder })
+        assert.ok(stdout.length > 0 || stderr.length > 0)
+        assert.ok(!isSecret(stdout + stderr), stdout + stderr)
+      }
+    })
+  }
+})
+
+test("what Google's token says cannot steer the terminal", async (t) => {
+  await using evil = await startCloud({
+    metadata: { subject: '1045\x1b[2J\u202e' },
+    entra: { caPath: join(folder, 'evil.pem') },
+  })
+  const { stdout } = await runCommand(t, ['doctor'], { env: { ...env, ...evil.env }, cwd: folder })
+  assert.match(stdout, /sub 1045 \[2J ,/)
+  assert.ok(!stdout.includes('\x1b') && !stdout.includes('\u202e'))
+})

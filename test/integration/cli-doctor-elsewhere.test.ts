@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict'
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, afterEach, beforeEach, describe, test } from 'node:test'
+import { gcpMetadata } from 'google-auth-library'
+import { type CloudRunOptions, startCloudRun, type Variable } from '../../local/cloud-run.ts'
+import { startIamCredentials } from '../../local/iam-credentials.ts'
+import { AZURE, ENTRA, GOOGLE } from '../../local/identities.ts'
+import { createSigningKey } from '../../local/signing-key.ts'
+import { callsOf, clearFaults, placeFault, startCloud } from '../stand-ins.ts'
+import { examine, failuresIn, marksOf } from '../support/doctor-run.ts'
+
+const key = await createSigningKey()
+const cloud = await startCloud({ metadata: { key } })
+const folder = await mkdtemp(join(tmpdir(), 'doctor-'))
+const STORE = `sqlite:${join(folder, 'state.db')}`
+after(async () => {
+  await cloud.close()
+  await rm(folder, { recursive: true })
+})
+afterEach(() => clearFaults(cloud.entra))
+
+/** Whoever runs the tests may have credentials of their own. */
+const VARIABLES = ['PATH', 'HOME', 'GOOGLE_APPLICATION_CREDENTIALS']
+let before: NodeJS.ProcessEnv
+beforeEach(() => {
+  before = { ...process.env }
+  process.env['HOME'] = folder
+  delete process.env['GOOGLE_APPLICATION_CREDENTIALS']
+  gcpMetadata.resetIsAvailableCache()
+})
+afterEach(() => {
+  for (const name of VARIABLES) {
+    if (before[name] === undefined) delete process.env[name]
+    else process.env[name] = before[name]
+  }
+})
+
+const serviceAccount = GOOGLE.serviceAccountEmail
+
+describe("the worker's identity, from elsewhere", () => {
+  test('is spoken for, and shows its own claims', async () => {
+    const iam = await startIamCredentials({ key })
+    const steps = await examine(cloud, { STORE }, { serviceAccount }, { iamEndpoint: iam.url })
+    const calls = await callsOf(iam, 'generateIdToken')
+    await iam.close()
+    assert.deepEqual(failuresIn(steps), [])
+    assert.equal(steps[1]?.seen, `given: of ${serviceAccount}, by impersonation`)
+    assert.match(steps[2]?.seen ?? '', new RegExp(`sub ${GOOGLE.subject}, .* email ${serviceAccount};`))
+    assert.deepEqual(
+      calls.map(({ detail }) => detail),
+      [{ caller: serviceAccount, audience: ENTRA.assertionAudience }],
+    )
+  })
+
+  test('that may not be spoken for is told the role, and on what', async () => {
+    const iam = await startIamCredentials({ key, tokenCreators: [] })
+    const [failed] = failuresIn(await examine(cloud, { STORE }, { serviceAccount }, { iamEndpoint: iam.url }))
+    await iam.close()
+    assert.equal(failed?.step, 'Google ID token')
+    assert.equal(failed?.seen, 'Google answered 403 PERMISSION_DENIED for the service account')
+    assert.match(failed?.mend ?? '', /roles\/iam\.serviceAccountOpenIdTokenCreator .* on the service account/)
+  })
+
+  test('shows a clock that is 6 minutes fast, for its ID token is always fresh', async () => {
+    const iam = await startIamCredentials({ key, surroundings: { now: () => Date.now() - 6 * 60_000 } })
+    const surroundings = { iamEndpoint: iam.url }
+    // Google's stand-ins have one clock: the caller's token is of the same time.
+    const [failed] = failuresIn(await examine(cloud, { STORE }, { serviceAccount }, surroundings))
+    await iam.close()
+    assert.equal(failed?.step, 'ID token claims')
+    assert.match(failed?.mend ?? '', /^This machine's clock is 6 min ahead of Google's/)
+  })
+})
+
+describe('a live service', () => {
+  const live = { project: GOOGLE.projectId, region: GOOGLE.region, name: 'worker' }
+  const { env } = cloud
+  const settings = { ...env, PUSH_AUTH: 'verify', PUSH_AUDIENCE: 'a', PUSH_SERVICE_ACCOUNT: 'b', STORE }
+  const plain: readonly Variable[] = Object.entries(settings).map(([name, value]) => ({ name, value }))
+
+  /** What the doctor says of a service on Cloud Run; its own settings would lead nowhere. */
+  async function examineLive(options: Partial<CloudRunOptions> = {}, of = live) {
+    const run = await startCloudRun({ service: 'worker', variables: plain, ...options })
+    const iam = await startIamCredentials({ key })
+    const nowhere = { AZURE_TENANT_ID: 'nowhere', STORE: 'nowhere' }
+    try {
+      return await examine(cloud, nowhere, { live: of }, { iamEndpoint: iam.url, runEndpoint: run.url })
+    } finally {
+      await iam.close()
+      await run.close()
+    }
+  }
+
+  test('is looked at with its own settings, as its own account', async () => {
+    const steps = await examineLive()
+    assert.deepEqual(failuresIn(steps), [])
+    assert.deepEqual(marksOf(steps).slice(0, 4), [
+      '✓ live service',
+      '✓ settings',
+      '✓ Google ID token',
+      '✓ ID token claims',
+    ])
+    assert.match(
+      steps[0]?.seen ?? '',
+      new RegExp(`^worker \\(worker-00007-abc\\) runs as ${serviceAccount}, with \\d+ plain`),
+    )
+    assert.match(steps[2]?.seen ?? '', /by impersonation$/)
+  })
+
+  test('whose setting is a secret is told so, and what is missing without it', async () => {
+    const variables = plain.map((variable) =>
+      variable.name === 'AZURE_CLIENT_ID' ? { name: variable.name, secret: 'client-id' } : variable,
+    )
+    const steps = await examineLive({ variables })
+    assert.match(steps[0]?.seen ?? '', /not read, because they come from Secret Manager: AZURE_CLIENT_ID$/)
+    const [failed] = failuresIn(steps)
+    assert.deepEqual([failed?.step, failed?.mend?.startsWith('AZURE_CLIENT_ID')], ['settings', true])
+  })
+
+  for (const [what, options, of, seen, mend] of [
+    ['that may not be looked at', { isOpen: false }, live, /403$/, /--role=roles\/run\.viewer\n/],
+    [
+      'that is not there',
+      {},
+      { ...live, name: 'nobody' },
+      /knows no service nobody$/,
+      /gcloud run services list --project=promptbridge-local --region=europe-west1$/,
+    ],
+  ] as const) {
+    test(`${what} is told, and nothing else is looked at`, async () => {
+      const steps = await examineLive(options, of)
+      assert.deepEqual(marksOf(steps), ['✗ live service', '– settings'])
+      assert.match(steps[0]?.seen ?? '', seen)
+      assert.match(steps[0]?.mend ?? '', mend)
+    })
+  }
+
+  test('while Cloud Run is away is told so', async () => {
+    const run = await startCloudRun({ service: 'worker', variables: plain })
+    await placeFault(run, { kind: 'status', error: 'unavailable' })
+    const steps = await examine(cloud, {}, { live }, { runEndpoint: run.url })
+    await run.close()
+    assert.equal(steps[0]?.seen, 'Cloud Run answered 503')
+  })
+})
+
+describe('with the login of a developer', () => {
+  test('Google plays no part, and the rest of the way is walked', async () => {
+    const token = 'not-a-jwt'
+    const expires = Math.floor(Date.now() / 1_000) + 3_600
+    const printed = JSON.stringify({ accessToken: token, expires_on: expires, tenant: ENTRA.tenantId })
+    await writeFile(join(folder, 'az'), `#!/bin/sh\ncat <<'END'\n${printed}\nEND\n`)
+    await chmod(join(folder, 'az'), 0o755)
+    process.env['PATH'] = `${folder}:${before['PATH']}`
+    const steps = await examine(cloud, { STORE, TOKEN_SOURCE: 'azure-cli', AZURE_CLIENT_ID: '' })
+    assert.deepEqual(marksOf(steps).slice(0, 5), [
+      '✓ settings',
+      '– Google ID token',
+      '– ID token claims',
+      '✓ Entra',
+      `✗ Azure OpenAI ${AZURE.deployment}`,
+    ])
+    assert.doesNotMatch(JSON.stringify(steps), /not-a-jwt/)
+  })
+})
