@@ -1,7 +1,7 @@
 import { quote } from './quote.ts'
 
 /** gRPC's status codes, as far as somebody can mend them. */
-const STATUS = { deadlineExceeded: 4, notFound: 5, permissionDenied: 7, unauthenticated: 16 } as const
+const STATUS = { notFound: 5, permissionDenied: 7, unauthenticated: 16 } as const
 const NAMES: ReadonlyMap<unknown, string> = new Map([
   [3, 'INVALID_ARGUMENT'],
   [4, 'DEADLINE_EXCEEDED'],
@@ -50,7 +50,7 @@ export function mendStatus(status: unknown, service: string, asker: Asker, { rol
       ? `${grant}\n${enable}`
       : `This was asked with your own login, which is not the worker's. The worker needs: ${grant}\nTo see it from here, you need that role as well.\n${enable}`
   }
-  return `${service} did not answer. Without a login, run gcloud auth application-default login; else check the network's way there, and GOOGLE_CLOUD_PROJECT (${project}).`
+  return `${service} did not answer as it should. It may end by itself; if it lasts, check the network's way there, and GOOGLE_CLOUD_PROJECT (${project}).`
 }
 
 /** As an IAM policy names the worker's account. */

@@ -3,6 +3,7 @@ import { emulatorsIn } from '../../shared/open-stores.ts'
 import type { Environment } from '../../shared/settings-problems.ts'
 import { checkDeployments } from './check-azure-openai.ts'
 import { checkIdentity, type Identity, skipIdentity } from './check-identity.ts'
+import { checkLogin } from './check-login.ts'
 import { checkQueue } from './check-queue.ts'
 import { checkSettings, type Usable } from './check-settings.ts'
 import { checkStore } from './check-store.ts'
@@ -78,6 +79,9 @@ async function walkToAzure(
   return identity
 }
 
+const STORE = 'store'
+const QUEUE = ['topics', 'push subscription']
+
 /** Records and messages do not depend on Azure: they are looked at whatever came before. */
 async function walkToGoogle(
   walk: Walk,
@@ -85,22 +89,20 @@ async function walkToGoogle(
   { account }: Identity,
   { environment }: DoctorSurroundings,
 ): Promise<void> {
-  if (stores === undefined) {
-    const seen = 'the settings do not say where it is'
-    for (const step of ['store', 'topics', 'push subscription']) walk.tell(step, { ok: null, seen })
-    return
+  const skip = (steps: readonly string[], seen: string) => {
+    for (const step of steps) walk.tell(step, { ok: null, seen })
   }
+  if (stores === undefined) return skip([STORE, ...QUEUE], 'the settings do not say where it is')
   const { store, jobsTopic } = stores
   // How this process reaches Google, whosever settings it looks at.
-  const emulators = emulatorsIn(environment)
+  const { firestore, pubsub } = emulatorsIn(environment)
   const isWorker = config?.tokenSource.kind === 'metadata-server'
   const asker: Asker = { project: store.kind === 'sqlite' ? '' : store.project, account, isWorker }
-  await walk.take('store', () => checkStore(store, asker, emulators.firestore))
-  if (store.kind === 'sqlite') {
-    for (const step of ['topics', 'push subscription']) {
-      walk.tell(step, { ok: null, seen: 'the embedded queue needs none' })
-    }
-    return
+  if (store.kind === 'firestore' && (firestore === undefined || pubsub === undefined)) {
+    const isKnown = await walk.take('Google login', () => checkLogin(isWorker))
+    if (!isKnown) return skip([STORE, ...QUEUE], 'not asked: there is nobody to ask Google as')
   }
-  await checkQueue(walk, { jobsTopic, config, emulator: emulators.pubsub }, asker)
+  await walk.take(STORE, () => checkStore(store, asker, firestore))
+  if (store.kind === 'sqlite') return skip(QUEUE, 'the embedded queue needs none')
+  await checkQueue(walk, { jobsTopic, config, emulator: pubsub }, asker)
 }

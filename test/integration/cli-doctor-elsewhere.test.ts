@@ -22,7 +22,7 @@ after(async () => {
 afterEach(() => clearFaults(cloud.entra))
 
 /** Whoever runs the tests may have credentials of their own. */
-const VARIABLES = ['PATH', 'HOME', 'GOOGLE_APPLICATION_CREDENTIALS']
+const VARIABLES = ['PATH', 'HOME', 'GOOGLE_APPLICATION_CREDENTIALS', 'METADATA_SERVER_DETECTION']
 let before: NodeJS.ProcessEnv
 beforeEach(() => {
   before = { ...process.env }
@@ -144,6 +144,13 @@ describe('a live service', () => {
     await run.close()
     assert.equal(steps[0]?.seen, 'Cloud Run answered 503')
   })
+})
+
+test('without a login nobody asks Google, and the process lives', async () => {
+  process.env['METADATA_SERVER_DETECTION'] = 'none'
+  const steps = await examine(cloud, { STORE: 'firestore' })
+  assert.deepEqual(marksOf(steps).slice(-4), ['✗ Google login', '– store', '– topics', '– push subscription'])
+  assert.equal(failuresIn(steps)[0]?.mend, 'gcloud auth application-default login')
 })
 
 describe('with the login of a developer', () => {

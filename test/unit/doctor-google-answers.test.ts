@@ -1,0 +1,103 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { mendStatus, sayStatus } from '../../cli/doctor/google-answers.ts'
+import { createLine, judgeSubscription } from '../../cli/doctor/judge-subscription.ts'
+import { checkAccess } from '../../shared/store/firestore/check-access.ts'
+import { StoreError } from '../../shared/store/job-store.ts'
+
+const worker = { project: 'p', account: 'w@p.iam.gserviceaccount.com', isWorker: true }
+const mends = { role: 'roles/datastore.user', notFound: 'make it' }
+const mend = (status: unknown, asker = worker) => mendStatus(status, 'firestore.googleapis.com', asker, mends)
+const GRANT =
+  'gcloud projects add-iam-policy-binding p --member=serviceAccount:w@p.iam.gserviceaccount.com --role=roles/datastore.user'
+
+describe("the mend of Google's answers", () => {
+  test('to one who is denied is the role, or the service that is not enabled', () => {
+    assert.deepEqual(mend(7).split('\n'), [
+      GRANT,
+      'If the service is not enabled: gcloud services enable firestore.googleapis.com --project=p',
+    ])
+  })
+
+  test('to a developer who is denied says whose role it is', () => {
+    const [first = ''] = mend(7, { ...worker, isWorker: false }).split('\n')
+    assert.ok(first.startsWith('This was asked with your own login') && first.endsWith(GRANT), first)
+  })
+
+  test('where something is missing makes it', () => {
+    assert.equal(mend(5), 'make it')
+  })
+
+  test('to one who is not known is a login', () => {
+    assert.match(mend(16), /gcloud auth application-default login/)
+  })
+
+  test('where nothing answered is the way there', () => {
+    for (const status of [undefined, 4, 14]) assert.match(mend(status), /check the network's way there/)
+    assert.deepEqual([sayStatus(14), sayStatus(undefined)], ['UNAVAILABLE', 'no answer'])
+  })
+})
+
+const denied = (code: number) => Object.assign(new Error('denied'), { code })
+
+describe('access to a database', () => {
+  const database = {
+    root: 'projects/p/databases/(default)/documents',
+    get: async () => ({}),
+    batchWrite: async () => [{ kind: 'refused' as const }],
+    newest: async () => undefined,
+    since: async () => [],
+    query: async () => [],
+    count: async () => 0,
+    close: async () => undefined,
+  }
+
+  test('is granted to one who is told that the document is not there', async () => {
+    assert.deepEqual(await checkAccess(database), { kind: 'granted' })
+  })
+
+  test('that lacks the right to read is told so, and is not written to', async () => {
+    const get = () => Promise.reject(new StoreError('unavailable', 'no', denied(7)))
+    const batchWrite = () => Promise.reject(new Error('was written to'))
+    assert.deepEqual(await checkAccess({ ...database, get, batchWrite }), { kind: 'read', status: 7 })
+  })
+
+  test('that lacks the right to write is told so, whether the call or the write says it', async () => {
+    const whole = () => Promise.reject(denied(7))
+    assert.deepEqual(await checkAccess({ ...database, batchWrite: whole }), { kind: 'write', status: 7 })
+    const one = async () => [{ kind: 'unavailable' as const, cause: denied(7) }]
+    assert.deepEqual(await checkAccess({ ...database, batchWrite: one }), { kind: 'write', status: 7 })
+  })
+})
+
+describe('a push subscription', () => {
+  const wanted = { project: 'p', push: undefined, ackDeadlineSeconds: 60, deadLetterTopic: 'dl' }
+  const live = { name: 'projects/p/subscriptions/s', pushConfig: { pushEndpoint: 'https://w.example.com/push' } }
+
+  test('whose pushes are not checked may come from anybody', () => {
+    assert.equal(judgeSubscription(live, wanted).get('identity')?.ok, null)
+  })
+
+  test('with nothing set has what Pub/Sub does then', () => {
+    const found = [...judgeSubscription(live, wanted)].flatMap(([part, { ok, seen }]) =>
+      ok === false ? [[part, seen]] : [],
+    )
+    assert.deepEqual(found, [
+      ['ack deadline', '10 s'],
+      ['dead-letter policy', 'none'],
+      ['retry policy', 'none: again at once'],
+      ['expiration', 'after 31 idle days'],
+    ])
+  })
+
+  test('without an audience of its own has the endpoint for one', () => {
+    const push = { audience: 'https://w.example.com/push', serviceAccount: 'a@b' }
+    const pushConfig = { ...live.pushConfig, oidcToken: { serviceAccountEmail: 'a@b' } }
+    assert.equal(judgeSubscription({ ...live, pushConfig }, { ...wanted, push }).get('audience')?.ok, true)
+  })
+
+  test('is made by a line in which strange values are quoted', () => {
+    const push = { audience: "a'b", serviceAccount: 'a@b' }
+    assert.match(createLine('jobs', { ...wanted, push }), / --push-auth-token-audience='a'\\''b' /)
+  })
+})
