@@ -96,7 +96,8 @@ async function walkToGoogle(
   const { store, jobsTopic } = stores
   // How this process reaches Google, whosever settings it looks at.
   const { firestore, pubsub } = emulatorsIn(environment)
-  const isWorker = config?.tokenSource.kind === 'metadata-server'
+  // Where the metadata server speaks for an account, Google's libraries ask it as well.
+  const isWorker = config?.tokenSource.kind === 'metadata-server' && account !== undefined
   const asker: Asker = { project: store.kind === 'sqlite' ? '' : store.project, account, isWorker }
   if (store.kind === 'firestore' && (firestore === undefined || pubsub === undefined)) {
     const isKnown = await walk.take('Google login', () => checkLogin(isWorker))
