@@ -1,6 +1,6 @@
 import type { PubSub } from '@google-cloud/pubsub'
 import type { Config } from '../../shared/config.ts'
-import { checkTopic, ONCE } from './check-topics.ts'
+import { askMayPublish, checkTopic, ONCE } from './check-topics.ts'
 import { type Asker, mendStatus, sayStatus, statusOf } from './google-answers.ts'
 import {
   createLine,
@@ -20,6 +20,8 @@ export interface QueueSettings {
 }
 
 const SUBSCRIPTION = 'push subscription'
+const PERMISSION_DENIED = 7
+const VIEWER = 'whoever has roles/pubsub.viewer may, and the worker does without'
 
 /** Looks at the topics and at the subscription that pushes jobs, and changes nothing. */
 export async function checkQueue(
@@ -32,7 +34,10 @@ export async function checkQueue(
   const isEmulator = emulator !== undefined
   try {
     const topics = config === undefined ? [jobsTopic] : [jobsTopic, config.deadLetterTopic]
-    for (const topic of topics) await walk.take(`topic ${topic}`, () => checkTopic(client, topic, asker, isEmulator))
+    for (const topic of topics) {
+      const askMay = () => askMayPublish(client, topic, isEmulator)
+      await walk.take(`topic ${topic}`, () => checkTopic(topic, askMay, asker))
+    }
     if (config === undefined) {
       walk.tell(SUBSCRIPTION, { ok: null, seen: 'the settings do not say what it should be' })
       return
@@ -79,6 +84,8 @@ async function findSubscriptions(
   } catch (error) {
     const status = statusOf(error)
     if (status === undefined) throw error
+    // To look at subscriptions takes a role that the worker does not need.
+    if (status === PERMISSION_DENIED) return { ok: null, seen: `this login may not look at it: ${VIEWER}` }
     const mends = { role: 'roles/pubsub.viewer', notFound: createLine(topic, wanted) }
     return {
       ok: false,

@@ -8,33 +8,47 @@ export const ONCE = { timeout: 5_000, retry: null }
 
 const PUBLISH = 'pubsub.topics.publish'
 
-/** Looks whether a topic is there and may be published to, and publishes nothing. */
-export async function checkTopic(client: PubSub, name: string, asker: Asker, isEmulator: boolean): Promise<Finding> {
-  const project = quote(asker.project)
-  const expected = 'a topic that the worker may publish to'
+/**
+ * Asks whether a topic may be published to; undefined where nobody knows. Rejects with gRPC's error where it is not there.
+ *
+ * Anybody may ask which permissions they have. To look at the topic itself takes a role that the worker does not need;
+ * only the emulator, which knows no permissions, is asked so.
+ */
+export async function askMayPublish(client: PubSub, name: string, isEmulator: boolean): Promise<boolean | undefined> {
   const topic = client.topic(name)
-  const mends = {
-    role: 'roles/pubsub.viewer',
-    notFound: `gcloud pubsub topics create ${quote(name)} --project=${project}`,
-  }
-  try {
-    await topic.getMetadata(ONCE)
-  } catch (error) {
-    const status = statusOf(error)
-    const mend = mendStatus(status, 'pubsub.googleapis.com', asker, mends)
-    return { ok: false, seen: sayStatus(status), expected, mend }
-  }
   if (isEmulator) {
-    return { ok: true, seen: 'it is there (the emulator knows no permissions)', value: undefined }
+    await topic.getMetadata(ONCE)
+    return undefined
   }
   const [allowed] = await topic.iam.testPermissions([PUBLISH], ONCE)
-  if (allowed[PUBLISH] === true) return { ok: true, seen: 'it is there, and may be published to', value: undefined }
-  const member = `serviceAccount:${asker.account ?? 'EMAIL'}`
-  const grant = `gcloud pubsub topics add-iam-policy-binding ${quote(name)} --project=${project} --member=${quote(member)} --role=roles/pubsub.publisher`
-  return {
-    ok: false,
-    seen: 'it is there, and may not be published to',
-    expected,
-    mend: asker.isWorker ? grant : `This was asked with your own login. The worker needs: ${grant}`,
+  return allowed[PUBLISH] === true
+}
+
+/** Judges a topic by the answer to whether it may be published to; nothing is published. */
+export async function checkTopic(
+  name: string,
+  askMay: () => Promise<boolean | undefined>,
+  asker: Asker,
+): Promise<Finding> {
+  try {
+    const mayPublish = await askMay()
+    if (mayPublish === false) return failed('it is there, and may not be published to', grantLine(name, asker))
+    const seen = mayPublish ? 'and may be published to' : 'the emulator knows no permissions'
+    return { ok: true, seen: `it is there, ${seen}`, value: undefined }
+  } catch (error) {
+    const status = statusOf(error)
+    const notFound = `gcloud pubsub topics create ${quote(name)} --project=${quote(asker.project)}`
+    const mends = { role: 'roles/pubsub.publisher', notFound }
+    return failed(sayStatus(status), mendStatus(status, 'pubsub.googleapis.com', asker, mends))
   }
+}
+
+function failed(seen: string, mend: string): Finding {
+  return { ok: false, seen, expected: 'a topic that the worker may publish to', mend }
+}
+
+function grantLine(topic: string, { project, account = 'EMAIL', isWorker }: Asker): string {
+  const member = quote(`serviceAccount:${account}`)
+  const line = `gcloud pubsub topics add-iam-policy-binding ${quote(topic)} --project=${quote(project)} --member=${member} --role=roles/pubsub.publisher`
+  return isWorker ? line : `This was asked with your own login, which is not the worker's. The worker needs: ${line}`
 }

@@ -1,0 +1,53 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { printStep, printVerdict } from '../../cli/doctor/print-step.ts'
+import { type Step, startWalk } from '../../cli/doctor/step.ts'
+
+const failed: Step = {
+  step: 'Entra',
+  ok: false,
+  seen: 'refused',
+  expected: 'a token',
+  mend: 'Set Subject.\nThen wait.',
+}
+
+test('a step is told as soon as it is known, and gives the next ones its value', async () => {
+  const heard: Step[] = []
+  const walk = startWalk((step) => heard.push(step))
+  assert.equal(await walk.take('one', async () => ({ ok: true, seen: 'fine', value: 7 })), 7)
+  assert.deepEqual(heard, [{ step: 'one', ok: true, seen: 'fine', expected: null, mend: null }])
+  assert.deepEqual(walk.steps, heard)
+})
+
+test('a check that hangs has failed at its deadline', async () => {
+  const walk = startWalk(() => undefined, 20)
+  assert.equal(await walk.take('one', () => new Promise(() => undefined)), undefined)
+  assert.partialDeepStrictEqual(walk.steps, [{ ok: false, seen: 'no answer within 0.02 s' }])
+})
+
+test('a check that breaks has failed, and the text of its error is not repeated', async () => {
+  const walk = startWalk(() => undefined)
+  const error = Object.assign(new TypeError('canary'), { code: 'EPERM' })
+  await walk.take('one', () => Promise.reject(error))
+  assert.equal(walk.steps[0]?.seen, 'the check itself failed: TypeError EPERM')
+  assert.doesNotMatch(JSON.stringify(walk.steps), /canary/)
+})
+
+test('a step is printed with what mends it below, a line each', () => {
+  assert.equal(
+    printStep(failed),
+    '✗ Entra  refused\n    expected  a token\n    to do     Set Subject.\n              Then wait.\n',
+  )
+})
+
+test('what others wrote cannot steer the terminal or forge a line', () => {
+  const evil = 'x\n✓ Entra  fine\x1b[2J\u202e'
+  const printed = printStep({ step: evil, ok: false, seen: evil, expected: evil, mend: 'a\x1b[2J' })
+  assert.equal(printed.split('\n').length, 4)
+  assert.ok(!printed.includes('\x1b') && !printed.includes('\u202e'))
+})
+
+test('the last line names what failed', () => {
+  assert.match(printVerdict([failed, { ...failed, step: 'store', ok: null }]), /^\nTo be mended: Entra\.\n$/)
+  assert.match(printVerdict([{ ...failed, ok: true }]), /as it should be/)
+})
