@@ -164,7 +164,8 @@ describe('a deadline', () => {
   })
 
   test('lets a job start at its very millisecond, and not one later', async () => {
-    const deadline = Date.UTC(2026, 10, 24, 6)
+    // The stand-ins have the real clock: a token of theirs must be good at this one.
+    const deadline = Date.now()
     const clock = { now: deadline }
     await using worker = await startWorker(cloud, { surroundings: { now: () => clock.now } })
     const due = { ...job, deadline: new Date(deadline).toISOString() }
