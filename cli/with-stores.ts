@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import { readStoresConfig, SETTINGS_FILE, withSettingsFile } from '../shared/config.ts'
-import { emulatorsIn, openStores, type Stores } from '../shared/open-stores.ts'
+import { type Emulators, emulatorsIn, openStores, type Stores } from '../shared/open-stores.ts'
 import type { Environment } from '../shared/settings-problems.ts'
 
 export interface StoreOptions {
@@ -37,10 +37,26 @@ export async function withStores<T>(
   if (use === 'read' && config.store.kind === 'sqlite' && !existsSync(config.store.path)) {
     throw new Error(`there is no file ${config.store.path}; --store names the one that holds the records`)
   }
-  const stores = await openStores(config.store, { now: Date.now, emulators: emulatorsIn(settings) })
+  const emulators = emulatorsIn(settings)
+  if (config.store.kind === 'firestore' && isUnset(emulators)) await checkLogin()
+  const stores = await openStores(config.store, { now: Date.now, emulators })
   try {
     return await work(stores, config.jobsTopic)
   } finally {
     await stores.close()
+  }
+}
+
+function isUnset({ firestore, pubsub }: Emulators): boolean {
+  return firestore === undefined && pubsub === undefined
+}
+
+/** Sooner and more plainly than by calls that fail. Google's library is loaded only where it is needed. */
+async function checkLogin(): Promise<void> {
+  const { findCredentials } = await import('../shared/google-credentials.ts')
+  try {
+    await findCredentials()
+  } catch (error) {
+    throw new Error('Google knows nobody here. Run gcloud auth application-default login.', { cause: error })
   }
 }

@@ -2,11 +2,7 @@ import { openCaller } from '../../shared/identity/impersonated-id-token.ts'
 import { TokenError } from '../../shared/identity/token-error.ts'
 import type { Finding } from './step.ts'
 
-/**
- * Looks whether there is anybody to ask Google's databases as.
- *
- * Before they are asked: without credentials their clients end the process from a promise that nobody can hold.
- */
+/** Looks whether there is anybody to ask Google's databases as. */
 export async function checkLogin(isWorker: boolean): Promise<Finding<true>> {
   try {
     await openCaller()

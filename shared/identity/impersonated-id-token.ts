@@ -1,5 +1,6 @@
-import { type AuthClient, GoogleAuth } from 'google-auth-library'
+import type { AuthClient } from 'google-auth-library'
 import { z } from 'zod'
+import { findCredentials } from '../google-credentials.ts'
 import { type GoogleIdToken, readIdToken } from './google-id-token.ts'
 import { TokenError, type TokenErrorDetails } from './token-error.ts'
 import { withDeadline } from './with-deadline.ts'
@@ -7,7 +8,6 @@ import { withDeadline } from './with-deadline.ts'
 /** More than the metadata server gets: the caller's own credentials may have to be renewed first, over the internet. */
 const IMPERSONATION_TIMEOUT_MS = 5_000
 const IAM_CREDENTIALS = 'https://iamcredentials.googleapis.com'
-const SCOPE = 'https://www.googleapis.com/auth/cloud-platform'
 
 export interface Impersonation {
   /** E-mail of the service account to speak for. */
@@ -51,10 +51,8 @@ async function generateIdToken(impersonation: Impersonation, signal: AbortSignal
 
 /** Whoever runs this, by Application Default Credentials. Rejects with TokenError where there are none. */
 export async function openCaller(): Promise<AuthClient> {
-  // Without a project the library runs gcloud to find one, which takes seconds; none is needed.
-  const auth = new GoogleAuth({ scopes: SCOPE, projectId: 'none' })
   try {
-    return await auth.getClient()
+    return await findCredentials()
   } catch (error) {
     const message = 'there are no Application Default Credentials to speak for the service account with'
     throw new TokenError('google_id_token', message, { code: 'no_credentials' }, error)

@@ -1,6 +1,6 @@
 import { type PublishOptions, PubSub, type Topic } from '@google-cloud/pubsub'
 import { CHANNEL_OPTIONS } from '../../channel-options.ts'
-import { withoutCredentials } from '../../without-credentials.ts'
+import { credentialsByCall, withoutCredentials } from '../../google-credentials.ts'
 import { type JobQueue, type Message, QueueError } from '../job-queue.ts'
 import { checkLimits } from '../message-limits.ts'
 
@@ -35,7 +35,7 @@ export interface PubSubOptions {
 /** Google's client, as its publishers and subscribers here use it. */
 export function createPubSub({ project, emulator }: PubSubOptions): PubSub {
   const options = { projectId: project, ...CHANNEL_OPTIONS }
-  if (emulator === undefined) return new PubSub(options)
+  if (emulator === undefined) return new PubSub({ ...options, auth: credentialsByCall(project) })
   return new PubSub({ ...options, apiEndpoint: emulator, emulatorMode: true, auth: withoutCredentials(project) })
 }
 

@@ -1,7 +1,7 @@
 import { grpc } from 'google-gax'
 import { z } from 'zod'
 import { CHANNEL_OPTIONS } from '../../channel-options.ts'
-import { withoutCredentials } from '../../without-credentials.ts'
+import { credentialsByCall, withoutCredentials } from '../../google-credentials.ts'
 import { StoreError } from '../job-store.ts'
 import type { SendFlush, WriteAnswer } from './coalesce-writes.ts'
 import { type DocumentWrite, FirestoreClient, fromEpochMs, STATUS, timestamp, toRevision } from './protocol.ts'
@@ -42,7 +42,7 @@ export interface DatabaseOptions {
 }
 
 export function openDatabase({ project, emulator }: DatabaseOptions): Database {
-  const where = emulator === undefined ? {} : emulated(project, emulator)
+  const where = emulator === undefined ? { auth: credentialsByCall(project) } : emulated(project, emulator)
   const client = new FirestoreClient({ projectId: project, ...CHANNEL_OPTIONS, ...where })
   const headers = emulator === undefined ? {} : { otherArgs: { headers: { authorization: 'Bearer owner' } } }
   const options = { ...ONCE, ...headers }

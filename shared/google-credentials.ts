@@ -1,0 +1,37 @@
+import { type AuthClient, GoogleAuth, PassThroughClient } from 'google-auth-library'
+
+const SCOPE = 'https://www.googleapis.com/auth/cloud-platform'
+
+/** Finds whom Google knows this process as: Application Default Credentials. Rejects where there are none. */
+export function findCredentials(): Promise<AuthClient> {
+  // Without a project the library runs gcloud to find one, which takes seconds; none is needed.
+  return new GoogleAuth({ scopes: SCOPE, projectId: 'none' }).getClient()
+}
+
+/**
+ * Credentials that are looked for when a call needs them, and again by the next call where they were not found.
+ *
+ * Google's clients look for them once, as they open: where that fails they never work again, and end the process by a
+ * promise that nobody can hold.
+ */
+export function credentialsByCall(project: string): GoogleAuth {
+  return new GoogleAuth({ projectId: project, authClient: new CredentialsByCall() })
+}
+
+/** For an emulator, which wants no credentials: a client that has none would look for a metadata server first. */
+export function withoutCredentials(project: string): GoogleAuth {
+  return new GoogleAuth({ projectId: project, authClient: new PassThroughClient() })
+}
+
+class CredentialsByCall extends PassThroughClient {
+  #found: Promise<AuthClient> | undefined
+
+  override async getRequestHeaders(url?: string | URL): Promise<Headers> {
+    this.#found ??= findCredentials()
+    const found = await this.#found.catch((error: unknown) => {
+      this.#found = undefined
+      throw error
+    })
+    return found.getRequestHeaders(url)
+  }
+}

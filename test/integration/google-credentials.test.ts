@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict'
+import { after, describe, test } from 'node:test'
+import { credentialsByCall } from '../../shared/google-credentials.ts'
+import { QueueError } from '../../shared/queue/job-queue.ts'
+import { openPubSubQueue } from '../../shared/queue/pubsub/pubsub-queue.ts'
+import { openDatabase } from '../../shared/store/firestore/database.ts'
+import { isStoreError } from '../contract/job-store-support.ts'
+import { placeFault, startCloud } from '../stand-ins.ts'
+import { newFolder, runCommand } from './cli-harness.ts'
+
+const to = { project: 'a-project', emulator: undefined }
+
+describe('where Google knows nobody', () => {
+  const { HOME, GCE_METADATA_HOST } = process.env
+  after(() => Object.assign(process.env, { HOME, ...(GCE_METADATA_HOST && { GCE_METADATA_HOST }) }))
+
+  test('a call to Firestore and a publish to Pub/Sub fail, and the process lives', async (t) => {
+    Object.assign(process.env, { HOME: await newFolder(t), GCE_METADATA_HOST: '127.0.0.1:9' })
+    const database = openDatabase(to)
+    const queue = openPubSubQueue(to)
+    const message = { data: Buffer.from('x'), attributes: {} }
+    await Promise.all([
+      assert.rejects(database.get(`${database.root}/promptJobs/a`), isStoreError('unavailable')),
+      assert.rejects(queue.publish('a-topic', message), QueueError),
+    ])
+    await Promise.all([database.close(), queue.close()])
+  })
+})
+
+test('credentials that could not be had for one call are had for the next', async () => {
+  await using cloud = await startCloud()
+  // As on Cloud Run: there is a metadata server, and no need to look for one.
+  process.env['K_SERVICE'] = 'worker'
+  await placeFault(cloud.metadata, { kind: 'status', status: 404, match: '/token', times: 1 })
+  const client = await credentialsByCall('a-project').getClient()
+  await assert.rejects(client.getRequestHeaders())
+  assert.match((await client.getRequestHeaders()).get('authorization') ?? '', /^Bearer /)
+  delete process.env['K_SERVICE']
+})
+
+describe('a command without Google credentials', () => {
+  for (const args of [
+    ['show', 'doc-7'],
+    ['results', 'nightly'],
+    ['token', 'failures'],
+  ]) {
+    test(`${args.join(' ')} says how to log in, in one line`, async (t) => {
+      const home = await newFolder(t)
+      const env = { HOME: home, GCE_METADATA_HOST: '127.0.0.1:9' }
+      const { code, stdout, stderr } = await runCommand(t, [...args, '--project', 'a-project'], { env })
+      assert.deepEqual([code, stdout], [1, ''])
+      assert.equal(stderr, 'promptbridge: Google knows nobody here. Run gcloud auth application-default login.\n')
+    })
+  }
+})
