@@ -10,7 +10,7 @@ import { type Asking, ask } from './ask.ts'
 import type { DeliveredJob } from './delivered-job.ts'
 import type { Facts, Outcome } from './outcome.ts'
 import { type Plan, type Planning, planJob } from './plan-job.ts'
-import { deadLetterOnly, followUp, type Settling, settle } from './settle-job.ts'
+import { deadLetterOnly, followUp, release, type Settling, settle } from './settle-job.ts'
 import { storeFailure } from './store-failure.ts'
 
 export interface JobProcessing extends Planning, Admission, Asking, Settling {
@@ -123,10 +123,8 @@ async function askAndSettle(
     const ending: Ending = { status: 'dead_lettered', error: recordError(failure, consequence.reason), ...attempt }
     return settle(processing, delivered, held, ending, told)
   }
-  const release: Release = consequence.counts
-    ? { counts: true, outcome, report }
-    : { counts: false, kind: failure.kind }
-  await processing.store.release(held, release, processing.now())
+  const how: Release = consequence.counts ? { counts: true, outcome, report } : { counts: false, kind: failure.kind }
+  await release(processing, delivered, held, how)
   return { done: false, failure, facts: told }
 }
 

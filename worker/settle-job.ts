@@ -2,7 +2,14 @@ import pRetry from 'p-retry'
 import type { RecordError, SettledRecord } from '../shared/job/record.ts'
 import type { Log } from '../shared/log.ts'
 import type { Message } from '../shared/queue/job-queue.ts'
-import { type Ending, type Held, isUnavailable, type JobStore, StoreError } from '../shared/store/job-store.ts'
+import {
+  type Ending,
+  type Held,
+  isUnavailable,
+  type JobStore,
+  type Release,
+  StoreError,
+} from '../shared/store/job-store.ts'
 import type { DeadLetterCause } from './dead-letter.ts'
 import type { DeliveredJob } from './delivered-job.ts'
 import type { Facts, Outcome } from './outcome.ts'
@@ -36,6 +43,11 @@ export async function settle(
   return { done: false, failure: { kind: 'busy', message: 'another claim took the job over' }, facts }
 }
 
+/** Gives a job back that is to be tried again: what its attempt may have cost is written as surely as an answer. */
+export function release(settling: Settling, delivered: DeliveredJob, held: Held, how: Release): Promise<void> {
+  return untilStored(() => settling.store.release(held, how, settling.now()), settling, delivered)
+}
+
 /** An answer that the store can never take ends its job all the same: asked again, it would be paid for again. */
 function withoutAnswer({ report, usage }: Extract<Ending, { status: 'succeeded' }>): Ending {
   const error: RecordError = {
@@ -50,7 +62,7 @@ function isRefused(error: unknown): boolean {
   return error instanceof StoreError && error.code === 'refused'
 }
 
-/** What was paid for is kept and tried again while the push lasts. */
+/** What was paid for, or may have been, is kept and tried again while the push lasts. */
 function untilStored<T>(work: () => Promise<T>, { now }: Settling, { deadline }: DeliveredJob): Promise<T> {
   return pRetry(work, {
     retries: 1_000,

@@ -58,3 +58,29 @@ test('an answer that the store refuses for good ends the job, and is not paid fo
   assert.partialDeepStrictEqual(found?.record.attempts, [{ outcome: 'succeeded', usage: { promptTokens: 1 } }])
   documents.close()
 })
+
+/** The first tries to give a job back fail. */
+function failingReleases(documents: RecordDocuments, failures: number): RecordDocuments {
+  let left = failures
+  return {
+    ...documents,
+    async replace(record, revision) {
+      if (record.status === 'waiting' && left > 0) {
+        left -= 1
+        throw new StoreError('unavailable', 'away')
+      }
+      return documents.replace(record, revision)
+    },
+  }
+}
+
+test('a job whose release meets a store that is away for a moment is given back all the same', async () => {
+  const documents = await openSqliteDocuments(':memory:', Date.now)
+  const lost = { kind: 'ambiguous', message: 'no whole answer came' } as const
+  const provider = { ask: async () => ({ ok: false, failure: lost }) as const }
+  const outcome = await processJob({ ...processingOver(failingReleases(documents, 2), []), provider }, delivered())
+  assert.deepEqual(outcome.done ? outcome.as : outcome.failure.kind, 'ambiguous')
+  const found = await documents.read(job.key)
+  assert.deepEqual([found?.record.status, found?.record.attempts[0]?.outcome], ['waiting', 'unknown'])
+  documents.close()
+})
