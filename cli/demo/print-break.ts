@@ -22,7 +22,7 @@ export function printAftermath(broken: Break, found: Aftermath, problems: readon
       : problems.map((problem) => styleText('red', `  ✗ ${problem}\n`)).join('')
   return `${section('Accounts')}  jobs           ${jobs}: ${lost} lost, ${deadLettered} dead-lettered, ${waiting} waiting
   model calls    ${paidCalls} paid
-  Entra          asked for a token ${exchanges} times
+  Entra          ${exchanges} requests for a token
 
 ${section('promptbridge token failures')}${failures.length === 0 ? `  none: ${whyNone(broken)}\n` : indent(failures.map(describeFailure).join('\n'))}
 ${section("promptbridge doctor, with the worker's settings")}${indent(doctor.output)}

@@ -26,7 +26,8 @@ export function describeFailure(failure: TokenFailure): string {
     `cost      ${counted(tries, 'try', 'tries')}, ${counted(jobsHeld, 'job', 'jobs')} held`,
     `instance  ${[instance.service, instance.revision, instance.id].filter(Boolean).join(' / ')}`,
   ]
-  if (tokenValidForMs > 0) lines.push(`token     the old one was good for another ${inWords(tokenValidForMs)}`)
+  if (tokenValidForMs > 0)
+    lines.push(`token     the one that was held was good for another ${inWords(tokenValidForMs)}`)
   if (presented !== undefined) {
     const { issuer, subject, audience } = presented
     lines.push('Entra was shown', `  issuer    ${issuer}`, `  subject   ${subject}`, `  audience  ${audience}`)

@@ -15,7 +15,7 @@ test('an episode that is over is told from its first failure to its mend', () =>
     'seen      no federated credential has this subject (400 invalid_request AADSTS700213 AADSTS70021, correlation id correlation-1)',
     'cost      3 tries, 12 jobs held',
     'instance  promptbridge / promptbridge-00007 / instance-1',
-    'token     the old one was good for another 14 min',
+    'token     the one that was held was good for another 14 min',
     'Entra was shown',
     '  issuer    https://accounts.google.com',
     '  subject   1045',
@@ -58,8 +58,8 @@ test('every leg has words of its own', () => {
 })
 
 test('less than two minutes are told in seconds', () => {
-  assert.ok(lines({ tokenValidForMs: 119_000 }).includes('token     the old one was good for another 119 s'))
-  assert.ok(lines({ tokenValidForMs: 120_000 }).includes('token     the old one was good for another 2 min'))
+  assert.ok(lines({ tokenValidForMs: 119_000 }).includes('token     the one that was held was good for another 119 s'))
+  assert.ok(lines({ tokenValidForMs: 120_000 }).includes('token     the one that was held was good for another 2 min'))
 })
 
 test('the latest time that a store keeps can be told', () => {
