@@ -1,5 +1,5 @@
 import { diagnose } from '../identity/diagnosis.ts'
-import type { FederationSettings } from '../identity/federated-token.ts'
+import type { FederationSettings } from '../identity/federation-settings.ts'
 import type { Failure } from '../job/failures.ts'
 import type { ModelProvider } from './model-provider.ts'
 

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Diagnosis } from './diagnosis.ts'
+import type { Diagnosis } from './failure-nature.ts'
 import {
   type AccessToken,
   decide,

@@ -1,23 +1,8 @@
 import { explainEntra } from './explain-entra.ts'
 import { explainAzureCli, explainGoogle, explainRefusedToken } from './explain-legs.ts'
-import type { FederationSettings } from './federated-token.ts'
+import type { Diagnosis } from './failure-nature.ts'
+import type { FederationSettings } from './federation-settings.ts'
 import type { TokenError, TokenErrorDetails, TokenLeg } from './token-error.ts'
-
-/**
- * What kind of trouble keeps a token away.
- *
- * - passing: it ends by itself
- * - spreading: a setting that was just made may take minutes to reach all of Entra or Azure; later it is configuration
- * - stale: the Google ID token is too old, or signed with a key that is gone; a fresh one may do
- * - configuration: somebody has to mend something
- */
-export type FailureNature = 'passing' | 'spreading' | 'stale' | 'configuration'
-
-export interface Diagnosis {
-  readonly nature: FailureNature
-  /** What to do about it, in plain words with the very values to set; one paragraph, and no secret in it. */
-  readonly hint: string
-}
 
 const EXPLAIN: Readonly<Record<TokenLeg, (details: TokenErrorDetails, us: FederationSettings) => Diagnosis>> = {
   google_id_token: explainGoogle,

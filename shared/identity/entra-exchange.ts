@@ -1,19 +1,13 @@
 import { ClientAssertionCredential, type ClientAssertionCredentialOptions } from '@azure/identity'
 import { z } from 'zod'
 import { isMicrosoft } from '../azure-clouds.ts'
+import type { EntraSettings } from './federation-settings.ts'
 import type { GoogleIdToken } from './google-id-token.ts'
 import type { AccessToken } from './renewal.ts'
 import { TokenError, type TokenErrorDetails } from './token-error.ts'
 import { withDeadline } from './with-deadline.ts'
 
 const EXCHANGE_TIMEOUT_MS = 5_000
-
-export interface EntraSettings {
-  readonly tenantId: string
-  readonly clientId: string
-  readonly authorityHost: string
-  readonly scope: string
-}
 
 type Policy = NonNullable<ClientAssertionCredentialOptions['additionalPolicies']>[number]['policy']
 

@@ -1,4 +1,4 @@
-import type { FailureNature } from './diagnosis.ts'
+import type { FailureNature } from './failure-nature.ts'
 import type { HintValues } from './hint-values.ts'
 
 interface Explanation {

@@ -1,6 +1,6 @@
-import type { Diagnosis } from './diagnosis.ts'
 import { AADSTS, LASTS, OAUTH_HINTS } from './entra-table.ts'
-import type { FederationSettings } from './federated-token.ts'
+import type { Diagnosis } from './failure-nature.ts'
+import type { FederationSettings } from './federation-settings.ts'
 import { gatherValues, type HintValues, isPassing } from './hint-values.ts'
 import type { TokenErrorDetails } from './token-error.ts'
 

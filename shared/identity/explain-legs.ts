@@ -1,7 +1,7 @@
 import { readDenial } from '../azure-openai/denial.ts'
-import type { Diagnosis } from './diagnosis.ts'
 import { AADSTS } from './entra-table.ts'
-import type { FederationSettings } from './federated-token.ts'
+import type { Diagnosis } from './failure-nature.ts'
+import type { FederationSettings } from './federation-settings.ts'
 import { gatherValues, isPassing } from './hint-values.ts'
 import type { TokenErrorDetails } from './token-error.ts'
 

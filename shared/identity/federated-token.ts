@@ -1,16 +1,12 @@
 import { diagnose } from './diagnosis.ts'
-import { type EntraSettings, exchangeAtEntra } from './entra-exchange.ts'
+import { exchangeAtEntra } from './entra-exchange.ts'
+import type { FederationSettings } from './federation-settings.ts'
 import type { GoogleIdTokens } from './google-id-token.ts'
 import type { AccessToken } from './renewal.ts'
 import { TokenError, type TokenLeg } from './token-error.ts'
 import { withDeadline } from './with-deadline.ts'
 
 const WHOLE_TIMEOUT_MS = 12_000
-
-export interface FederationSettings extends EntraSettings {
-  /** The audience that the federated credential in Entra expects. */
-  readonly audience: string
-}
 
 /** Fetches a token: for Azure OpenAI, or for another scope. Rejects with TokenError. */
 export type TokenFetcher = (scope?: string) => Promise<AccessToken>

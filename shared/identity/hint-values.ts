@@ -1,4 +1,4 @@
-import type { FederationSettings } from './federated-token.ts'
+import type { FederationSettings } from './federation-settings.ts'
 import type { TokenErrorDetails } from './token-error.ts'
 
 /** What hints name, each fit to be shown. */

@@ -1,4 +1,4 @@
-import type { FailureNature } from './diagnosis.ts'
+import type { FailureNature } from './failure-nature.ts'
 
 /** A token for Azure and the time it is good for. Times are epoch milliseconds. */
 export interface AccessToken {

@@ -1,6 +1,7 @@
 import type { TokenSource } from '../settings.ts'
 import { fetchAzureCliToken } from './azure-cli-token.ts'
-import { createFederatedTokenFetcher, type FederationSettings, type TokenFetcher } from './federated-token.ts'
+import { createFederatedTokenFetcher, type TokenFetcher } from './federated-token.ts'
+import type { FederationSettings } from './federation-settings.ts'
 import { createGoogleIdTokens, type GoogleIdToken } from './google-id-token.ts'
 import { fetchImpersonatedIdToken } from './impersonated-id-token.ts'
 import { fetchMetadataIdToken } from './metadata-id-token.ts'

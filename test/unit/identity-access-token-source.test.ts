@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createAccessTokenSource } from '../../shared/identity/access-token-source.ts'
-import type { FailureNature } from '../../shared/identity/diagnosis.ts'
+import type { FailureNature } from '../../shared/identity/failure-nature.ts'
 import { ABANDON_FETCH_AFTER_MS, type AccessToken } from '../../shared/identity/renewal.ts'
 import { TokenError } from '../../shared/identity/token-error.ts'
 

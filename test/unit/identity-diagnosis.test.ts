@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { ENTRA_ERRORS } from '../../local/fixtures/entra-errors.ts'
-import { diagnose, type FailureNature } from '../../shared/identity/diagnosis.ts'
+import { diagnose } from '../../shared/identity/diagnosis.ts'
 import { AADSTS } from '../../shared/identity/entra-table.ts'
+import type { FailureNature } from '../../shared/identity/failure-nature.ts'
 import { type TokenErrorDetails, tokenLegs } from '../../shared/identity/token-error.ts'
 
 const us = {
