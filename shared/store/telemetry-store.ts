@@ -1,10 +1,6 @@
 import { z } from 'zod'
 import { tokenLegs } from '../identity/token-error.ts'
-
-/** No store keeps fractions; a time that was drawn at random has some. */
-const whole = z.number().transform(Math.round).pipe(z.int())
-/** Epoch milliseconds, up to the last second that a timestamp of Firestore can be. */
-const time = whole.pipe(z.number().min(0).max(253_402_300_799_000))
+import { time, whole } from './stored-numbers.ts'
 
 /** One process of the worker, as Cloud Run names it where it runs there. */
 const instance = z.object({

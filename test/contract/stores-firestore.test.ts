@@ -1,16 +1,19 @@
 import assert from 'node:assert/strict'
-import { randomUUID } from 'node:crypto'
+import { randomBytes, randomUUID } from 'node:crypto'
 import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { missingForEmulators, startEmulator } from '../../cli/emulators.ts'
 import { type Database, openDatabase } from '../../shared/store/firestore/database.ts'
 import { createFirestoreBatches } from '../../shared/store/firestore/firestore-batches.ts'
+import { createFirestoreDeadLetters } from '../../shared/store/firestore/firestore-dead-letters.ts'
 import { createFirestoreDocuments } from '../../shared/store/firestore/firestore-documents.ts'
 import { createFirestoreTelemetry } from '../../shared/store/firestore/firestore-telemetry.ts'
 import type { Value } from '../../shared/store/firestore/protocol.ts'
 import { toFields } from '../../shared/store/firestore/values.ts'
+import { aNewDeadLetter } from '../support/dead-letter-builders.ts'
 import { aTokenFailure } from '../support/telemetry-builders.ts'
 import { batchStoreContract } from './batch-store-contract.ts'
+import { deadLetterStoreContract } from './dead-letter-store-contract.ts'
 import { jobStoreContract } from './job-store-contract.ts'
 import { isStoreError } from './job-store-support.ts'
 import { telemetryStoreContract } from './telemetry-store-contract.ts'
@@ -46,6 +49,59 @@ if (missing !== undefined) {
   batchStoreContract('Firestore', async () => {
     const database = openDatabase({ project: `p-${randomUUID()}`, emulator: emulator.address })
     return { batches: createFirestoreBatches(database), close: () => database.close() }
+  })
+
+  const openLetters = () => {
+    const database = openDatabase({ project: `p-${randomUUID()}`, emulator: emulator.address })
+    return { database, letters: createFirestoreDeadLetters(database), close: () => database.close() }
+  }
+
+  deadLetterStoreContract('Firestore', async () => {
+    const { database, letters, close } = openLetters()
+    return {
+      letters,
+      close,
+      another: async () => createFirestoreDeadLetters(database),
+      async spoil(id) {
+        const [fields, name] = [{ times: { nullValue: 'NULL_VALUE' as const } }, `${database.root}/deadLetters/${id}`]
+        await database.batchWrite([{ update: { name, fields }, updateMask: { fieldPaths: ['times'] } }])
+      },
+    }
+  })
+
+  for (const [what, fields] of Object.entries({
+    'is gone': { owner: { stringValue: 'nobody' } },
+    'is another': { bytes: { bytesValue: Buffer.alloc(900 * 1024) } },
+  })) {
+    test(`Firestore: a dead letter of which a part ${what} has no data, and nobody else's`, async () => {
+      const { database, letters, close } = openLetters()
+      const letter = await letters.put(aNewDeadLetter(), randomBytes(2_000_000))
+      const name = `${database.root}/deadLetters/${letter.id}/parts/${letter.data.sha256}-1`
+      await database.batchWrite([{ update: { name, fields }, updateMask: { fieldPaths: Object.keys(fields) } }])
+      await assert.rejects(letters.readData(letter), isStoreError('corrupt'))
+      await close()
+    })
+  }
+
+  test('Firestore: parts of a write that broke off are never taken for the data', async () => {
+    const { database, letters, close } = openLetters()
+    const data = randomBytes(1_000_000)
+    const { id } = await letters.put(aNewDeadLetter(), data)
+    const fields = toFields({ owner: 'another hash', n: 0, bytes: Buffer.from('torn'), expireAt: Date.now() })
+    await database.batchWrite([{ update: { name: `${database.root}/deadLetters/${id}/parts/another-0`, fields } }])
+    const letter = await letters.get(id)
+    assert.ok(letter)
+    assert.ok(data.equals(await letters.readData(letter)))
+    await close()
+  })
+
+  test('Firestore: each part expires with its letter, by itself', async () => {
+    const { database, letters, close } = openLetters()
+    const { id, data, expireAt } = await letters.put(aNewDeadLetter(), randomBytes(2_000_000))
+    const parts = await database.query(`${database.root}/deadLetters/${id}`, 'parts', { owner: data.sha256 })
+    assert.equal(parts.length, 3)
+    for (const part of parts) assert.partialDeepStrictEqual(part, { expireAt })
+    await close()
   })
 
   telemetryStoreContract('Firestore', async () => {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { z } from 'zod'
+import { aDeadLetterOf } from '../support/dead-letter-builders.ts'
 import {
   aDeadLetteredRecord,
   anExpiredRecord,
@@ -17,6 +18,7 @@ const QUERIED: Readonly<Record<string, readonly string[]>> = {
   promptJobs: ['batch', 'status'],
   parts: ['owner'],
   promptBatches: ['createdAt'],
+  deadLetters: ['batch', 'reason', 'model'],
   tokenFailures: ['lastAt'],
   workerInstances: ['at'],
 }
@@ -29,8 +31,9 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
       ),
     ),
   ],
-  parts: ['owner', 'n', 'text', 'expireAt'],
+  parts: ['owner', 'n', 'text', 'bytes', 'expireAt'],
   promptBatches: ['name', 'createdAt', 'total', 'completedAt'],
+  deadLetters: [...Object.keys(aDeadLetterOf()), 'raw', 'parts'],
   tokenFailures: Object.keys(aTokenFailure()),
   workerInstances: Object.keys(aWorkerInstance()),
 }

@@ -20,7 +20,8 @@ export interface Database {
   /** The name below which all documents lie. */
   readonly root: string
   readonly batchWrite: SendFlush<DocumentWrite>
-  get(name: string): Promise<unknown>
+  /** `mask`: only these fields of it; all, when absent. */
+  get(name: string, mask?: readonly string[]): Promise<unknown>
   /** The fields of the document in which this field is the largest. */
   newest(collection: string, field: string): Promise<unknown>
   /**
@@ -30,9 +31,27 @@ export interface Database {
   since(collection: string, field: string, since: number, limit?: number): Promise<readonly unknown[]>
   /** The fields of the documents of a collection in which all of these fields have these values. */
   query(parent: string, collection: string, equal: Readonly<Record<string, string>>): Promise<readonly unknown[]>
+  /** The documents of a collection by their names, from the one after `after` on, of which each stands for itself. */
+  page(collection: string, page: Page): Promise<readonly NamedFields[]>
   count(collection: string, equal: Readonly<Record<string, string>>): Promise<number>
   /** From now on every call is rejected at once. */
   close(): Promise<void>
+}
+
+export interface Page {
+  /** Fields that have these values. */
+  readonly equal: Readonly<Record<string, string>>
+  /** Only these fields are read. */
+  readonly mask: readonly string[]
+  readonly limit: number
+  /** A document's whole name. */
+  readonly after: string | undefined
+}
+
+/** A document's whole name, and its fields; undefined where one holds a kind of value that we never write. */
+export interface NamedFields {
+  readonly name: string
+  readonly fields: Readonly<Record<string, unknown>> | undefined
 }
 
 export interface DatabaseOptions {
@@ -67,8 +86,9 @@ export function openDatabase({ project, emulator }: DatabaseOptions): Database {
         throw error
       }
     },
-    async get(name) {
-      const [answer] = await collect(client.batchGetDocuments({ database, documents: [name] }, call()))
+    async get(name, fieldPaths) {
+      const mask = fieldPaths === undefined ? {} : { mask: { fieldPaths: [...fieldPaths] } }
+      const [answer] = await collect(client.batchGetDocuments({ database, documents: [name], ...mask }, call()))
       return answer
     },
     async query(parent, collection, equal) {
@@ -88,6 +108,15 @@ export function openDatabase({ project, emulator }: DatabaseOptions): Database {
       return answers.flatMap((answer) => {
         const { document } = foreignAnswer.parse(answer)
         return document ? [fields.safeParse(document.fields).data] : []
+      })
+    },
+    async page(collection, page) {
+      const answers = await collect(
+        client.runQuery({ parent: root, structuredQuery: selectPage(collection, page) }, call()),
+      )
+      return answers.flatMap((answer) => {
+        const { document } = namedAnswer.parse(answer)
+        return document ? [{ name: document.name, fields: fields.safeParse(document.fields).data }] : []
       })
     },
     async count(collection, equal) {
@@ -120,6 +149,19 @@ function select(collection: string, equal: Readonly<Record<string, string>>) {
   return { from: [{ collectionId: collection }], where: { compositeFilter: { op: 'AND' as const, filters } } }
 }
 
+/** In the order of their names, which are spread by their hashes, equality alone needs no composite index either. */
+function selectPage(collection: string, { equal, mask, limit, after }: Page) {
+  const { from, where } = select(collection, equal)
+  return {
+    from,
+    ...(Object.keys(equal).length === 0 ? {} : { where }),
+    select: { fields: mask.map((fieldPath) => ({ fieldPath })) },
+    orderBy: [{ field: { fieldPath: '__name__' }, direction: 'ASCENDING' as const }],
+    limit: { value: limit },
+    ...(after === undefined ? {} : { startAt: { values: [{ referenceValue: after }], before: false } }),
+  }
+}
+
 /** A range and an order on one field need no composite index either. */
 function selectSince(collection: string, fieldPath: string, since: number) {
   const field = { fieldPath }
@@ -135,6 +177,8 @@ function selectSince(collection: string, fieldPath: string, since: number) {
 const queryAnswer = z.object({ document: z.object({ fields }).nullish() })
 /** The same, of documents that each stand for themselves. */
 const foreignAnswer = z.object({ document: z.object({ fields: z.unknown() }).nullish() })
+
+const namedAnswer = z.object({ document: z.object({ name: z.string(), fields: z.unknown() }).nullish() })
 
 const countAnswer = z.object({
   result: z.object({ aggregateFields: z.object({ n: z.object({ integerValue: z.coerce.number().int() }) }) }),

@@ -1,6 +1,6 @@
 import { StoreError } from '../job-store.ts'
 import type { Write } from '../record-documents.ts'
-import { coalesceWrites, FIRESTORE_FLUSH, type WriteAnswer } from './coalesce-writes.ts'
+import { coalesceWrites, FIRESTORE_FLUSH, type FlushLimits, type WriteAnswer } from './coalesce-writes.ts'
 import type { Database } from './database.ts'
 import type { DocumentWrite, Timestamp, Value } from './protocol.ts'
 import { storedBytes } from './stored-bytes.ts'
@@ -23,8 +23,11 @@ export interface Put {
  *
  * Each is checked before it joins the others: one that cannot be written would fail them all. Rejects with StoreError.
  */
-export function createDocumentWriter(database: Database): (put: Put) => Promise<Write> {
-  const write = coalesceWrites(database.batchWrite, FIRESTORE_FLUSH)
+export function createDocumentWriter(
+  database: Database,
+  limits: FlushLimits = FIRESTORE_FLUSH,
+): (put: Put) => Promise<Write> {
+  const write = coalesceWrites(database.batchWrite, limits)
   return async (put) => {
     const bytes = storedBytes(put.fields)
     if (bytes > MAX_DOCUMENT_BYTES) throw new StoreError('refused', `a document of ${bytes} bytes is too large`)

@@ -11,8 +11,9 @@ export function storedBytes(fields: Readonly<Record<string, Value>>): number {
   return bytes
 }
 
-function valueBytes({ stringValue, mapValue, arrayValue }: Value): number {
+function valueBytes({ stringValue, bytesValue, mapValue, arrayValue }: Value): number {
   if (typeof stringValue === 'string') return textBytes(stringValue)
+  if (bytesValue instanceof Uint8Array) return bytesValue.byteLength
   if (mapValue) return storedBytes(mapValue.fields ?? {})
   if (arrayValue) return (arrayValue.values ?? []).reduce((sum, value) => sum + valueBytes(value), 0)
   return SCALAR_BYTES

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { fromEpochMs, timestamp, toEpochMs, type Value } from './protocol.ts'
 
-type Plain = string | number | boolean | readonly Plain[] | PlainMap
+type Plain = string | number | boolean | Uint8Array | readonly Plain[] | PlainMap
 export type PlainMap = { readonly [name: string]: Plain | undefined }
 
 /** Fields that hold epoch milliseconds with us, and a timestamp in Firestore: its TTL policies read nothing else. */
@@ -23,6 +23,7 @@ function toValue(value: Plain, name: string): Value {
   if (typeof value === 'number') {
     return TIMES.has(name) ? { timestampValue: fromEpochMs(value) } : { integerValue: value }
   }
+  if (value instanceof Uint8Array) return { bytesValue: value }
   if (isList(value)) return { arrayValue: { values: value.map((item) => toValue(item, '')) } }
   return { mapValue: { fields: toFields(value) } }
 }
@@ -36,6 +37,7 @@ const wire: z.ZodType<unknown> = z.lazy(() =>
     z.object({ stringValue: z.string() }).transform(({ stringValue }) => stringValue),
     z.object({ integerValue: z.coerce.number() }).transform(({ integerValue }) => integerValue),
     z.object({ booleanValue: z.boolean() }).transform(({ booleanValue }) => booleanValue),
+    z.object({ bytesValue: z.instanceof(Uint8Array) }).transform(({ bytesValue }) => bytesValue),
     z.object({ timestampValue: timestamp }).transform(({ timestampValue }) => toEpochMs(timestampValue)),
     z.object({ mapValue: z.object({ fields: fields.default({}) }) }).transform(({ mapValue }) => mapValue.fields),
     z

@@ -1,0 +1,106 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { z } from 'zod'
+import { inTransaction, whenFree } from '../../sqlite.ts'
+import type { DeadLetter, DeadLetterStore } from '../dead-letter-store.ts'
+import { createDeadLetterStore } from '../dead-letters.ts'
+import { type LetterDocuments, readStoredLetter, toStoredLetter } from '../letter-documents.ts'
+import type { Write } from '../record-documents.ts'
+import { groupCommits } from './group-commits.ts'
+import { openTables } from './open-tables.ts'
+import { translated } from './translated.ts'
+
+// The data stands last: what lies behind a long column costs a walk through it.
+const SCHEMA = `
+  CREATE TABLE IF NOT EXISTS deadLetters (
+    id TEXT PRIMARY KEY,
+    batch TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    model TEXT,
+    revision INTEGER NOT NULL,
+    expireAt INTEGER NOT NULL,
+    document TEXT NOT NULL,
+    data BLOB NOT NULL
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS deadLettersByBatch ON deadLetters (batch, id);
+`
+
+/**
+ * Keeps dead letters in the file that holds the records; one is on disk when its write resolves.
+ *
+ * `now`: epoch milliseconds. What has expired is deleted at opening. Rejects with StoreError.
+ */
+export function openSqliteDeadLetters(path: string, now: () => number): Promise<DeadLetterStore & { close(): void }> {
+  return openTables(
+    path,
+    (db) => makeTable(db, now()),
+    (db) => createDeadLetterStore(letterTable(db)),
+  )
+}
+
+function makeTable(db: DatabaseSync, at: number): void {
+  db.exec(SCHEMA)
+  db.prepare('DELETE FROM deadLetters WHERE expireAt < ?').run(at)
+}
+
+function letterTable(db: DatabaseSync): LetterDocuments {
+  const columns = 'batch = :batch, reason = :reason, model = :model, expireAt = :expireAt, document = :document'
+  const fence = 'WHERE id = :id AND revision = :revision'
+  const insert = db.prepare(`INSERT INTO deadLetters
+    VALUES (:id, :batch, :reason, :model, 1, :expireAt, :document, :data) ON CONFLICT (id) DO NOTHING`)
+  const replace = db.prepare(`UPDATE deadLetters SET revision = revision + 1, ${columns}, data = :data ${fence}`)
+  const update = db.prepare(`UPDATE deadLetters SET revision = revision + 1, ${columns} ${fence}`)
+  const read = db.prepare('SELECT id, document, revision FROM deadLetters WHERE id = ?')
+  const readData = db.prepare('SELECT data FROM deadLetters WHERE id = ?')
+  const page = db.prepare(`SELECT id, document FROM deadLetters WHERE id > :after
+    AND (:batch IS NULL OR batch = :batch) AND (:reason IS NULL OR reason = :reason)
+    AND (:model IS NULL OR model = :model) ORDER BY id LIMIT :limit`)
+  const write = groupCommits<Write>((work) => inTransaction(db, work))
+
+  return {
+    write: (letter, data, revision) =>
+      translated(() => {
+        const row = { ...rowOf(letter), data }
+        if (revision === undefined) return write(() => written(insert.run(row).changes, 1))
+        return write(() => written(replace.run({ ...row, revision }).changes, Number(revision) + 1))
+      }),
+    update: (letter, revision) =>
+      translated(() => {
+        const row = { ...rowOf(letter), revision }
+        return write(() => written(update.run(row).changes, Number(revision) + 1))
+      }),
+    read: (id) =>
+      translated(() =>
+        whenFree(() => {
+          const row = read.get(id)
+          return row === undefined ? undefined : { ...toStored(row), ...revisionRow.parse(row) }
+        }),
+      ),
+    readData: ({ id }) => translated(() => whenFree(() => readData.all(id).map((row) => dataRow.parse(row).data))),
+    page: ({ filter: { batch = null, reason = null, model = null }, limit, after = '' }) =>
+      translated(() => whenFree(() => page.all({ batch, reason, model, limit, after }).map(toStored))),
+  }
+}
+
+const letterRow = z.object({ id: z.string(), document: z.string() })
+const revisionRow = z.object({ revision: z.number().transform(String) })
+const dataRow = z.object({ data: z.instanceof(Uint8Array) })
+
+function rowOf(letter: DeadLetter) {
+  const whole = toStoredLetter(letter)
+  const { id, batch, reason, model = null, expireAt } = whole
+  return { id, batch, reason, model, expireAt, document: JSON.stringify(whole) }
+}
+
+/** Text that is no JSON is no letter. */
+function toStored(row: unknown) {
+  const { id, document } = letterRow.parse(row)
+  try {
+    return { id, letter: readStoredLetter(JSON.parse(document)) }
+  } catch {
+    return { id, letter: undefined }
+  }
+}
+
+function written(changes: number | bigint, revision: number): Write {
+  return changes === 1 ? { kind: 'written', revision: String(revision) } : { kind: 'refused' }
+}
