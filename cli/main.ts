@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../shared/config.ts'
+import { deadLettersCommand } from './dead-letters/dead-letters-command.ts'
 import { demoCommand } from './demo/demo-command.ts'
 import { doctorCommand } from './doctor/doctor-command.ts'
 import { resultsCommand } from './results.ts'
@@ -17,6 +18,7 @@ const program = new Command('promptbridge')
   .addCommand(submitCommand(process.env))
   .addCommand(showCommand(process.env))
   .addCommand(resultsCommand(process.env))
+  .addCommand(deadLettersCommand(process.env))
   .addCommand(tokenCommand(process.env))
   .addCommand(doctorCommand(process.env))
 

@@ -3,8 +3,8 @@ import { access } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { StoreConfig } from '../../shared/config.ts'
 import { inTransaction, openSqlite } from '../../shared/sqlite.ts'
+import { quote } from '../quote.ts'
 import { type Asker, mendStatus, sayStatus } from './google-answers.ts'
-import { quote } from './quote.ts'
 import type { Finding } from './step.ts'
 
 /** Looks whether records can be read and written, and writes none. `emulator`: HOST:PORT of Firestore's. */

@@ -1,6 +1,6 @@
 import type { PubSub } from '@google-cloud/pubsub'
+import { quote } from '../quote.ts'
 import { type Asker, mendStatus, sayStatus, statusOf } from './google-answers.ts'
-import { quote } from './quote.ts'
 import type { Finding } from './step.ts'
 
 /** The client would try for a minute by itself. */

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { quote } from './quote.ts'
+import { quote } from '../quote.ts'
 import type { Finding } from './step.ts'
 
 /** What a push subscription should be. */

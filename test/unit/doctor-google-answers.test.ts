@@ -48,6 +48,7 @@ describe('access to a database', () => {
     newest: async () => undefined,
     since: async () => [],
     query: async () => [],
+    page: async () => [],
     count: async () => 0,
     close: async () => undefined,
   }

@@ -1,0 +1,69 @@
+import type { DeadLetter } from '../../shared/store/dead-letter-store.ts'
+import { invocation } from '../installation.ts'
+import { plainText } from '../plain-text.ts'
+import { quote } from '../quote.ts'
+
+/** How many letters failed for one reason, and what mends the latest of them. */
+interface ReasonCount {
+  readonly reason: string
+  readonly count: number
+  readonly hint: string | undefined
+}
+
+/** Counts letters by reason, the most frequent first. */
+export function countReasons(letters: readonly Pick<DeadLetter, 'reason' | 'hint'>[]): readonly ReasonCount[] {
+  const counts = new Map<string, ReasonCount>()
+  for (const { reason, hint } of letters) {
+    const before = counts.get(reason)
+    counts.set(reason, { reason, count: (before?.count ?? 0) + 1, hint: hint ?? before?.hint })
+  }
+  return [...counts.values()].toSorted((a, b) => b.count - a.count)
+}
+
+/** A table by reason for people: count, what mends it, and the command that replays these. */
+export function describeReasons(counts: readonly ReasonCount[], chosenBy: readonly string[]): string {
+  const width = Math.max(...counts.map(({ reason }) => reason.length))
+  const lines = counts.flatMap(({ reason, count, hint }) => {
+    const replay = `${invocation()} dead-letters replay ${[...chosenBy, '--reason', reason].map(quote).join(' ')}`
+    return [
+      `${String(count).padStart(6)}  ${reason.padEnd(width)}  ${hint ?? ''}`.trimEnd(),
+      `${' '.repeat(width + 10)}${replay}`,
+    ]
+  })
+  return lines.map((line) => `${plainLine(line)}\n`).join('')
+}
+
+/** One letter on one line. */
+export function describeLine({ id, jobId, run, reason, code, message, replays }: DeadLetter): string {
+  const why = code === undefined ? reason : `${reason} (${code})`
+  const replayed = replays.n === 0 ? '' : `, replayed ${replays.n} ×`
+  return `${plainLine(`${id}  ${jobId ?? '-'}  run ${run}${replayed}  ${why}: ${message}`)}\n`
+}
+
+/** Everything that is known of one letter, but for its data. */
+export function describeLetter(letter: DeadLetter): string {
+  const { id, jobId, batch, run, model, reason, code, message, hint, data, times, replays } = letter
+  const came =
+    times === 1 ? instant(letter.firstAt) : `${instant(letter.firstAt)} to ${instant(letter.lastAt)}, ${times} ×`
+  const lines = [
+    `${jobId ?? 'no job'}  (run ${run})`,
+    `letter    ${id}`,
+    ...(batch === '' ? [] : [`batch     ${batch}`]),
+    ...(model === undefined ? [] : [`model     ${model}`]),
+    `reason    ${reason}${code === undefined ? '' : ` (${code})`}: ${message}`,
+    ...(hint === undefined ? [] : [`to do     ${hint}`]),
+    `came      ${came}`,
+    ...(replays.lastAt === undefined ? [] : [`replayed  ${replays.n} ×, last ${instant(replays.lastAt)}`]),
+    `data      ${data.bytes} bytes; --data writes them to standard output`,
+    ...Object.entries(letter.attributes).map(([name, value]) => `  ${name} = ${value}`),
+  ]
+  return lines.map((line) => `${plainLine(line)}\n`).join('')
+}
+
+function plainLine(line: string): string {
+  return plainText(line).trimEnd()
+}
+
+function instant(at: number): string {
+  return new Date(at).toISOString().replace(/\.\d+Z$/, 'Z')
+}

@@ -1,0 +1,46 @@
+import type { Command } from 'commander'
+import type { DeadLetter, DeadLetterFilter, DeadLetterStore } from '../../shared/store/dead-letter-store.ts'
+import { type Duration, duration } from '../option-values.ts'
+
+export interface LetterOptions {
+  readonly batch?: string
+  readonly reason?: string
+  readonly model?: string
+  readonly since?: Duration
+}
+
+const PAGE = 300
+
+/** The options by which dead letters are chosen. */
+export function addLetterOptions(command: Command): Command {
+  return command
+    .option('--batch <name>', 'only those of this batch')
+    .option('--reason <reason>', 'only those that failed for this: rejected, no_deployment, max_attempts, …')
+    .option('--model <name>', 'only those that name this model')
+    .option('--since <duration>', 'only those that came in the last 30m, 24h, 7d', duration)
+}
+
+/** `now`: epoch milliseconds. */
+export function filterOf({ batch, reason, model, since }: LetterOptions, now: number): DeadLetterFilter {
+  return {
+    ...(batch !== undefined && { batch }),
+    ...(reason !== undefined && { reason }),
+    ...(model !== undefined && { model }),
+    ...(since !== undefined && { since: now - since.ms }),
+  }
+}
+
+/** All that match, page by page; `onUnreadable` hears how many of a page are not of our form. */
+export async function* readLetters(
+  store: DeadLetterStore,
+  filter: DeadLetterFilter,
+  onUnreadable: (count: number) => void,
+): AsyncGenerator<DeadLetter> {
+  for (let after: string | undefined; ; ) {
+    const { found, unreadable } = await store.list(filter, PAGE, after)
+    if (unreadable > 0) onUnreadable(unreadable)
+    yield* found
+    after = found.at(-1)?.id
+    if (found.length < PAGE) return
+  }
+}

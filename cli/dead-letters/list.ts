@@ -1,0 +1,61 @@
+import { Command } from 'commander'
+import type { Environment } from '../../shared/settings-problems.ts'
+import type { DeadLetter } from '../../shared/store/dead-letter-store.ts'
+import { wholeNumber } from '../option-values.ts'
+import { addStoreOptions, type StoreOptions, withStores } from '../with-stores.ts'
+import { countReasons, describeLine, describeReasons } from './describe-letters.ts'
+import { addLetterOptions, filterOf, type LetterOptions, readLetters } from './letter-options.ts'
+
+const DEFAULT_LIMIT = 20
+
+interface ListOptions extends StoreOptions, LetterOptions {
+  readonly limit: number
+  readonly json?: true
+}
+
+/** `promptbridge dead-letters list`: how many failed for what, and which. */
+export function listCommand(environment: Environment): Command {
+  const command = new Command('list').description('count dead letters by reason, with what mends them, and list them')
+  return addStoreOptions(addLetterOptions(command))
+    .option('--limit <n>', 'list at most this many; all are counted', wholeNumber, DEFAULT_LIMIT)
+    .option('--json', 'print each that is listed as a line of JSON, and no table')
+    .exitOverride()
+    .action((options: ListOptions) => list(options, environment))
+}
+
+async function list(options: ListOptions, environment: Environment): Promise<void> {
+  const { limit, json } = options
+  await withStores('read', options, environment, async ({ deadLetters }) => {
+    const seen: Pick<DeadLetter, 'reason' | 'hint'>[] = []
+    const listed: DeadLetter[] = []
+    let unreadable = 0
+    const onUnreadable = (count: number) => {
+      unreadable += count
+    }
+    for await (const letter of readLetters(deadLetters, filterOf(options, Date.now()), onUnreadable)) {
+      // Of the others only what is counted is kept: there may be a hundred thousand.
+      seen.push({ reason: letter.reason, ...(letter.hint !== undefined && { hint: letter.hint }) })
+      if (listed.length < limit) listed.push(letter)
+      if (json && listed.length === limit) break
+    }
+    if (json) process.stdout.write(listed.map((letter) => `${JSON.stringify(letter)}\n`).join(''))
+    else process.stdout.write(describe(seen, listed, options))
+    if (unreadable > 0) process.stderr.write(`promptbridge: ${unreadable} more in the store cannot be read\n`)
+  })
+}
+
+function describe(
+  seen: readonly Pick<DeadLetter, 'reason' | 'hint'>[],
+  listed: readonly DeadLetter[],
+  { batch, model, since }: LetterOptions,
+): string {
+  if (seen.length === 0) return 'no dead letters\n'
+  const chosenBy = [
+    ...(batch === undefined ? [] : ['--batch', batch]),
+    ...(model === undefined ? [] : ['--model', model]),
+    ...(since === undefined ? [] : ['--since', since.text]),
+  ]
+  const left = seen.length - listed.length
+  const more = left > 0 ? `… and ${left} more; --limit lists them\n` : ''
+  return `${describeReasons(countReasons(seen), chosenBy)}\n${listed.map(describeLine).join('')}${more}`
+}

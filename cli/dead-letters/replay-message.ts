@@ -1,0 +1,100 @@
+import { z } from 'zod'
+import { parseJob } from '../../shared/job/parse-job.ts'
+import { isSettled, type JobRecord } from '../../shared/job/record.ts'
+import type { Message } from '../../shared/queue/job-queue.ts'
+import { sha256 } from '../../shared/sha256.ts'
+import type { DeadLetter } from '../../shared/store/dead-letter-store.ts'
+
+/** What a replay changes in the job. */
+export interface ReplayChanges {
+  readonly model?: string
+  /** The most tokens of the answer. */
+  readonly maxOutputTokens?: number
+}
+
+export type Replay =
+  | { readonly kind: 'publish'; readonly message: Message }
+  /** There is nothing to do, or nothing that would help; `why` as a phrase. */
+  | { readonly kind: 'skip'; readonly why: string }
+
+/** A job that failed in so many runs fails again: somebody has to look at it. */
+export const MAX_RUNS = 5
+
+/** Attributes that tell of the failure; the next run has its own. */
+const OF_THE_FAILURE = /^(pb-(run|reason|error|code|hint|key)|CloudPubSubDeadLetter.*)$/
+
+/**
+ * Makes the message that runs a dead-lettered job again: the same data under the next run, or with the changes.
+ *
+ * `record` is the job's, where it has one: what succeeded meanwhile, or is under way, is left alone.
+ */
+export function makeReplay(
+  letter: DeadLetter,
+  data: Uint8Array,
+  record: JobRecord | undefined,
+  changes: ReplayChanges,
+): Replay {
+  const obstacle = findObstacle(letter, record)
+  if (obstacle !== undefined) return { kind: 'skip', why: obstacle }
+  const carried = Object.entries(letter.attributes).filter(([name]) => !OF_THE_FAILURE.test(name))
+  const attributes = { ...Object.fromEntries(carried), 'pb-run': String(letter.run + 1) }
+  const changed = hasChanges(changes) ? applyChanges(data, letter, changes) : data
+  if (typeof changed === 'string') return { kind: 'skip', why: changed }
+  const parsed = parseJob(changed, attributes, sha256)
+  if (!parsed.ok) return { kind: 'skip', why: `it is no job: ${parsed.problem}` }
+  return { kind: 'publish', message: { data: changed, attributes } }
+}
+
+function findObstacle({ run, reason, replays }: DeadLetter, record: JobRecord | undefined): string | undefined {
+  if (reason === 'conflict') return 'another job has its id; publish it under an id of its own'
+  if (record?.status === 'succeeded') return 'it succeeded meanwhile'
+  if (record !== undefined && record.run > run) return 'a later run has begun'
+  if (record !== undefined && !isSettled(record)) return 'it is under way'
+  if (replays.n > 0) return 'it was replayed before; --again does so once more'
+  return run >= MAX_RUNS ? `it has failed in ${run} runs; look at it first` : undefined
+}
+
+function hasChanges({ model, maxOutputTokens }: ReplayChanges): boolean {
+  return model !== undefined || maxOutputTokens !== undefined
+}
+
+const job = z.looseObject({
+  url: z.string().optional(),
+  body: z.looseObject({}).optional(),
+  prompt: z.string().optional(),
+})
+
+/** The data with the changes in it, or why it cannot have them. */
+function applyChanges(data: Uint8Array, { jobId }: DeadLetter, changes: ReplayChanges): Uint8Array | string {
+  const { model, maxOutputTokens } = changes
+  const parsed = job.safeParse(readJson(data))
+  if (!parsed.success) return 'it is no job that could be changed'
+  const { url = '', body, prompt, ...rest } = parsed.data
+  // A job without an id is named by its data, which is about to be other data.
+  const named = 'custom_id' in rest || jobId === undefined ? rest : { ...rest, id: jobId }
+  const modelled = model === undefined ? {} : { model }
+  if (prompt !== undefined) {
+    if (maxOutputTokens !== undefined) return 'a bare prompt has no limit to change'
+    return toData({ ...named, prompt, ...modelled })
+  }
+  const limited = maxOutputTokens === undefined ? {} : { [limitOf(url, body ?? {})]: maxOutputTokens }
+  return toData({ ...named, url, body: { ...body, ...modelled, ...limited } })
+}
+
+/** The field by which a request limits its answer; the one it uses already comes first. */
+function limitOf(url: string, body: object): string {
+  const used = ['max_completion_tokens', 'max_tokens', 'max_output_tokens'].find((name) => name in body)
+  return used ?? (url.endsWith('/responses') ? 'max_output_tokens' : 'max_completion_tokens')
+}
+
+function readJson(data: Uint8Array): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(data))
+  } catch {
+    return undefined
+  }
+}
+
+function toData(value: object): Uint8Array {
+  return new TextEncoder().encode(JSON.stringify(value))
+}

@@ -1,0 +1,120 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { Command } from 'commander'
+import type { Stores } from '../../shared/open-stores.ts'
+import type { Environment } from '../../shared/settings-problems.ts'
+import type { DeadLetter } from '../../shared/store/dead-letter-store.ts'
+import { wholeNumber } from '../option-values.ts'
+import { plainText } from '../plain-text.ts'
+import { addStoreOptions, type StoreOptions, withStores } from '../with-stores.ts'
+import { addLetterOptions, filterOf, type LetterOptions, readLetters } from './letter-options.ts'
+import { makeReplay, type ReplayChanges } from './replay-message.ts'
+
+const MAX_TOLD = 20
+
+interface ReplayOptions extends StoreOptions, LetterOptions {
+  readonly limit?: number
+  readonly rate?: number
+  readonly toModel?: string
+  readonly maxOutputTokens?: number
+  readonly again?: true
+  readonly dryRun?: true
+  readonly json?: true
+}
+
+interface Replayed {
+  /** Published again, or, in a dry run, what would be. */
+  readonly replayed: number
+  readonly skipped: Readonly<Record<string, number>>
+}
+
+/** `promptbridge dead-letters replay`: publishes the jobs again, each under its next run. */
+export function replayCommand(environment: Environment): Command {
+  const command = new Command('replay')
+    .description('publish dead-lettered jobs again; what succeeded meanwhile is left alone')
+    .argument('[ids...]', 'letters as `list` prints them; without any, all that the options choose')
+  return addStoreOptions(addLetterOptions(command))
+    .option('--to-model <name>', 'ask this model instead')
+    .option('--max-output-tokens <n>', 'ask for at most this many tokens', wholeNumber)
+    .option('--limit <n>', 'replay at most this many', wholeNumber)
+    .option('--rate <n>', 'publish at most this many in a second', wholeNumber)
+    .option('--again', 'replay those, too, that were replayed before')
+    .option('--dry-run', 'say what would be replayed, and publish nothing')
+    .option('--json', 'print the counts as JSON')
+    .exitOverride()
+    .action((ids: readonly string[], options: ReplayOptions) => replay(ids, options, environment))
+}
+
+async function replay(ids: readonly string[], options: ReplayOptions, environment: Environment): Promise<void> {
+  const { batch, reason, model, since, dryRun, json } = options
+  const isChosen = [batch, reason, model, since].some((choice) => choice !== undefined)
+  if (ids.length === 0 && !isChosen) {
+    throw new Error('say which: letters by their ids, or --batch, --reason, --model or --since')
+  }
+  const counts = await withStores('write', options, environment, (stores, jobsTopic) =>
+    replayAll(chosen(stores, ids, options), stores, jobsTopic, options),
+  )
+  process.stdout.write(json ? `${JSON.stringify({ dryRun: dryRun === true, ...counts })}\n` : describe(counts, options))
+}
+
+async function* chosen(
+  { deadLetters }: Stores,
+  ids: readonly string[],
+  options: ReplayOptions,
+): AsyncGenerator<DeadLetter> {
+  if (ids.length === 0) {
+    const tell = (count: number) => process.stderr.write(`promptbridge: ${count} in the store cannot be read\n`)
+    yield* readLetters(deadLetters, filterOf(options, Date.now()), tell)
+    return
+  }
+  for (const id of ids) {
+    const letter = await deadLetters.get(id)
+    if (letter === undefined) throw new Error(`there is no dead letter "${id}"; \`dead-letters list\` has their ids`)
+    yield letter
+  }
+}
+
+async function replayAll(
+  letters: AsyncIterable<DeadLetter>,
+  stores: Stores,
+  topic: string,
+  options: ReplayOptions,
+): Promise<Replayed> {
+  const { limit = Number.POSITIVE_INFINITY, rate, again, dryRun } = options
+  const changes: ReplayChanges = {
+    ...(options.toModel !== undefined && { model: options.toModel }),
+    ...(options.maxOutputTokens !== undefined && { maxOutputTokens: options.maxOutputTokens }),
+  }
+  const skipped: Record<string, number> = {}
+  let [replayed, told] = [0, 0]
+  for await (const letter of letters) {
+    if (replayed >= limit) break
+    const data = await stores.deadLetters.readData(letter)
+    const record = letter.key === undefined ? undefined : (await stores.documents.read(letter.key))?.record
+    const seen = again ? { ...letter, replays: { n: 0 } } : letter
+    const made = makeReplay(seen, data, record, changes)
+    if (made.kind === 'skip') {
+      skipped[made.why] = (skipped[made.why] ?? 0) + 1
+      told += 1
+      if (told <= MAX_TOLD) process.stderr.write(`${plainText(`${letter.id} is left: ${made.why}`)}\n`)
+      continue
+    }
+    replayed += 1
+    if (dryRun) continue
+    await stores.queue.publish(topic, made.message)
+    // Last: a letter that is published twice runs once, one that is only marked would not run at all.
+    await stores.deadLetters.markReplayed(letter.id, Date.now())
+    if (process.stderr.isTTY) process.stderr.write(`\r${replayed} replayed\x1b[K`)
+    if (rate !== undefined) await delay(1_000 / rate)
+  }
+  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
+  return { replayed, skipped }
+}
+
+function describe({ replayed, skipped }: Replayed, { dryRun }: ReplayOptions): string {
+  const left = Object.entries(skipped).map(([why, count]) => `${String(count).padStart(6)} left: ${why}\n`)
+  const would = dryRun ? ' would be replayed; nothing was published' : ' replayed'
+  return `${replayed}${would}\n${left
+    .map(plainText)
+    .map((line) => `${line.trimEnd()}\n`)
+    .join('')}`
+}

@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { jobKey } from '../../shared/job/job.ts'
+import { openStores } from '../../shared/open-stores.ts'
+import { openQueueReport } from '../../shared/queue/sqlite/queue-report.ts'
+import type { NewDeadLetter } from '../../shared/store/dead-letter-store.ts'
+import { aNewDeadLetter } from '../support/dead-letter-builders.ts'
+import { DAY_MS, sha256 } from '../support/job-builders.ts'
+import { newFolder, runCommand } from './cli-harness.ts'
+
+const BATCH = 'nightly'
+const TOPIC = 'promptbridge-jobs'
+const dataOf = (id: string) => Buffer.from(JSON.stringify({ id, prompt: `Summarise ${id}` }))
+
+function aLetter(id: string, over: Partial<NewDeadLetter> = {}): readonly [NewDeadLetter, Buffer] {
+  const now = Date.now()
+  const key = jobKey(BATCH, id, sha256)
+  const attributes = { batch: BATCH, 'pb-reason': 'rejected' }
+  return [aNewDeadLetter({ key, jobId: id, run: 1, attributes, at: now, expireAt: now + DAY_MS, ...over }), dataOf(id)]
+}
+
+/** Makes a store that holds these, and runs commands on it. */
+async function storeOf(t: TestContext, ...letters: readonly (readonly [NewDeadLetter, Buffer])[]) {
+  const path = join(await newFolder(t), 'jobs.db')
+  const surroundings = { now: Date.now, emulators: { firestore: undefined, pubsub: undefined } }
+  const stores = await openStores({ kind: 'sqlite', path }, surroundings)
+  for (const [letter, data] of letters) await stores.deadLetters.put(letter, data)
+  await stores.close()
+  return {
+    run: (...args: string[]) => runCommand(t, ['dead-letters', ...args, '--store', `sqlite:${path}`]),
+    async published() {
+      const report = await openQueueReport(path)
+      const messages = await report.list(TOPIC, { limit: 100 })
+      report.close()
+      return messages.map(({ data, attributes }) => [JSON.parse(Buffer.from(data).toString()).id, attributes['pb-run']])
+    },
+  }
+}
+
+test('list opens with the reasons, the most frequent first, with the mend and the command that replays them', async (t) => {
+  const other = { reason: 'no_deployment', code: undefined, hint: 'Create the deployment.' }
+  const { run } = await storeOf(t, aLetter('a'), aLetter('b', other), aLetter('c', other))
+  const { code, stdout, stderr } = await run('list', '--batch', BATCH)
+  assert.deepEqual([code, stderr], [0, ''])
+  const [first, replay, second, , blank, ...rows] = stdout.trimEnd().split('\n')
+  assert.match(first ?? '', /^ +2 {2}no_deployment {2}Create the deployment\.$/)
+  assert.match(replay ?? '', / dead-letters replay --batch nightly --reason no_deployment$/)
+  assert.match(second ?? '', /^ +1 {2}rejected +Change the prompt\.$/)
+  assert.deepEqual([blank, rows.length], ['', 3])
+})
+
+test('list counts all and lists as many as it may', async (t) => {
+  const { run } = await storeOf(t, aLetter('a'), aLetter('b'), aLetter('c'))
+  const { stdout } = await run('list', '--limit', '1')
+  assert.match(stdout, /^ +3 {2}rejected/)
+  assert.match(stdout, /… and 2 more; --limit lists them\n$/)
+})
+
+test('list of a batch without any says so', async (t) => {
+  const { run } = await storeOf(t, aLetter('a'))
+  assert.deepEqual(await run('list', '--batch', 'other'), { code: 0, stdout: 'no dead letters\n', stderr: '' })
+})
+
+test('list --json prints each letter as it is kept', async (t) => {
+  const { run } = await storeOf(t, aLetter('a'))
+  const { stdout } = await run('list', '--json')
+  assert.partialDeepStrictEqual(JSON.parse(stdout), { jobId: 'a', reason: 'rejected', times: 1 })
+})
+
+test('show finds a letter by the id of its job, and writes its data byte by byte', async (t) => {
+  const { run } = await storeOf(t, aLetter('a'))
+  const { stdout } = await run('show', 'a', '--batch', BATCH)
+  assert.match(stdout, /^a {2}\(run 1\)\n/)
+  assert.match(stdout, /reason {4}rejected \(content_filter\): Azure refused the request\nto do {5}Change the prompt\./)
+  assert.equal((await run('show', `${jobKey(BATCH, 'a', sha256)}:1`, '--data')).stdout, dataOf('a').toString())
+})
+
+test('show of what is not there says where the ids are', async (t) => {
+  const { run } = await storeOf(t)
+  const { code, stderr } = await run('show', 'a')
+  assert.deepEqual(
+    [code, stderr],
+    [1, 'promptbridge: there is no dead letter "a"; `dead-letters list` has their ids\n'],
+  )
+})
+
+test('replay publishes each letter once under its next run, and leaves it the second time', async (t) => {
+  const { run, published } = await storeOf(t, aLetter('a'), aLetter('b', { reason: 'max_attempts' }))
+  const first = await run('replay', '--reason', 'rejected')
+  assert.deepEqual([first.code, first.stdout], [0, '1 replayed\n'])
+  assert.deepEqual(await published(), [['a', '2']])
+  const second = await run('replay', '--batch', BATCH, '--json')
+  assert.deepEqual(JSON.parse(second.stdout), {
+    dryRun: false,
+    replayed: 1,
+    skipped: { 'it was replayed before; --again does so once more': 1 },
+  })
+  assert.equal((await run('replay', '--batch', BATCH, '--again')).stdout, '2 replayed\n')
+  assert.equal((await published()).length, 4)
+})
+
+test('replay --dry-run publishes nothing and marks nothing', async (t) => {
+  const { run, published } = await storeOf(t, aLetter('a'))
+  assert.equal(
+    (await run('replay', '--batch', BATCH, '--dry-run')).stdout,
+    '1 would be replayed; nothing was published\n',
+  )
+  assert.deepEqual(await published(), [])
+  assert.equal((await run('replay', '--batch', BATCH)).stdout, '1 replayed\n')
+})
+
+test('replay --limit replays as many, and letters may be named', async (t) => {
+  const { run, published } = await storeOf(t, aLetter('a'), aLetter('b'), aLetter('c'))
+  await run('replay', '--batch', BATCH, '--limit', '2')
+  assert.equal((await published()).length, 2)
+  await run('replay', `${jobKey(BATCH, 'a', sha256)}:1`, '--again')
+  assert.deepEqual((await published()).at(-1), ['a', '2'])
+})
+
+test('replay of everything there is has to be asked for', async (t) => {
+  const { run, published } = await storeOf(t, aLetter('a'))
+  const { code, stderr } = await run('replay')
+  assert.equal(code, 1)
+  assert.match(stderr, /say which: letters by their ids, or --batch, --reason, --model or --since/)
+  assert.deepEqual(await published(), [])
+})

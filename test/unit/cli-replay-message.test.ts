@@ -1,0 +1,115 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { makeReplay, type ReplayChanges } from '../../cli/dead-letters/replay-message.ts'
+import type { JobRecord } from '../../shared/job/record.ts'
+import type { DeadLetter } from '../../shared/store/dead-letter-store.ts'
+import { aDeadLetterOf, aNewDeadLetter } from '../support/dead-letter-builders.ts'
+import { aDeadLetteredRecord, aRunningRecord, aSucceededRecord, aWaitingRecord } from '../support/job-builders.ts'
+
+const CHAT = { id: 'doc-7', url: '/v1/chat/completions', body: { model: 'gpt-4o', messages: [] } }
+const toData = (value: object) => Buffer.from(JSON.stringify(value))
+const aLetter = (over: Partial<DeadLetter> = {}) => ({ ...aDeadLetterOf(aNewDeadLetter()), ...over })
+
+interface Given {
+  readonly letter?: Partial<DeadLetter>
+  readonly data?: Uint8Array
+  readonly record?: JobRecord
+  readonly changes?: ReplayChanges
+}
+
+const replay = ({ letter, data = toData(CHAT), record, changes = {} }: Given = {}) =>
+  makeReplay(aLetter(letter), data, record, changes)
+
+/** The message that is published. */
+function messageOf(given: Given = {}) {
+  const made = replay(given)
+  assert.ok(made.kind === 'publish', JSON.stringify(made))
+  return { ...made.message, job: JSON.parse(Buffer.from(made.message.data).toString()) }
+}
+
+const whyNot = (given: Given) => {
+  const made = replay(given)
+  assert.ok(made.kind === 'skip')
+  return made.why
+}
+
+describe('a replay', () => {
+  test('is the same data, byte by byte, under the next run', () => {
+    const data = Buffer.from('{"id":"doc-7",  "prompt":"x", "batch":"nightly"}')
+    const { message } = { message: messageOf({ data }) }
+    assert.deepEqual(message.data, data)
+    assert.equal(message.attributes['pb-run'], '3')
+  })
+
+  test('carries the attributes of the job, and none of its failure', () => {
+    const attributes = {
+      batch: 'nightly',
+      traceparent: 't',
+      'pb-run': '2',
+      'pb-reason': 'rejected',
+      'pb-error': 'e',
+      'pb-code': 'c',
+      'pb-hint': 'h',
+      'pb-key': 'k',
+      CloudPubSubDeadLetterSourceDeliveryCount: '100',
+    }
+    const message = messageOf({ letter: { attributes } })
+    assert.deepEqual(message.attributes, { batch: 'nightly', traceparent: 't', 'pb-run': '3' })
+  })
+
+  test('may ask another model, and for fewer tokens by the field that the job uses', () => {
+    const limited = (body: object, url = CHAT.url) =>
+      messageOf({ data: toData({ ...CHAT, url, body }), changes: { model: 'gpt-5', maxOutputTokens: 9 } }).job.body
+    assert.deepEqual(limited({ messages: [] }), { messages: [], model: 'gpt-5', max_completion_tokens: 9 })
+    assert.deepEqual(limited({ messages: [], max_tokens: 5 }), { messages: [], model: 'gpt-5', max_tokens: 9 })
+    assert.deepEqual(limited({ input: 'x' }, '/v1/responses'), { input: 'x', model: 'gpt-5', max_output_tokens: 9 })
+  })
+
+  test('of a job that its data names keeps its name when the data changes', () => {
+    const data = toData({ prompt: 'Summarise: …' })
+    assert.deepEqual(messageOf({ data, changes: { model: 'gpt-5' } }).job, {
+      id: 'doc-7',
+      prompt: 'Summarise: …',
+      model: 'gpt-5',
+    })
+  })
+
+  test('of a Batch line keeps its custom_id', () => {
+    const { id, ...rest } = CHAT
+    const data = toData({ ...rest, custom_id: id })
+    const { job } = messageOf({ data, changes: { model: 'gpt-5' } })
+    assert.deepEqual([job.custom_id, job.id, job.body.model], ['doc-7', undefined, 'gpt-5'])
+  })
+})
+
+describe('left alone is', () => {
+  const cases: readonly (readonly [string, Given, RegExp])[] = [
+    ['what succeeded meanwhile', { record: aSucceededRecord }, /^it succeeded meanwhile$/],
+    ['what is under way', { letter: { run: 1 }, record: aRunningRecord() }, /^it is under way$/],
+    ['what waits for its next attempt', { letter: { run: 1 }, record: aWaitingRecord() }, /^it is under way$/],
+    [
+      'what a later run has overtaken',
+      { letter: { run: 0 }, record: aDeadLetteredRecord() },
+      /^a later run has begun$/,
+    ],
+    ['what was replayed before', { letter: { replays: { n: 1 } } }, /--again/],
+    ['what failed in five runs', { letter: { run: 5 } }, /^it has failed in 5 runs/],
+    ['whose id belongs to another job', { letter: { reason: 'conflict' } }, /under an id of its own$/],
+    ['what is no job', { data: Buffer.from('not JSON') }, /^it is no job: the data is not JSON$/],
+    ['what is no job, and was to be changed', { data: Buffer.from('1'), changes: { model: 'm' } }, /^it is no job/],
+    [
+      'a bare prompt whose limit was to be changed',
+      { data: toData({ prompt: 'x' }), changes: { maxOutputTokens: 9 } },
+      /^a bare prompt has no limit/,
+    ],
+  ]
+  for (const [what, given, why] of cases) {
+    test(what, () => {
+      assert.match(whyNot(given), why)
+    })
+  }
+
+  test('nothing that failed in the run that its record tells', () => {
+    assert.equal(replay({ letter: { run: 1 }, record: aDeadLetteredRecord() }).kind, 'publish')
+  })
+})
