@@ -43,6 +43,8 @@ export interface Config {
   readonly pushAuth: PushAuth
   readonly pushCertsUrl: string
   readonly deadLetterTopic: string
+  /** Undefined: no events. */
+  readonly eventsTopic: string | undefined
   readonly store: StoreConfig
   readonly ackDeadlineMs: number
   readonly modelTimeoutMs: number
@@ -134,6 +136,7 @@ function toConfig(given: z.infer<typeof settings>, metadataHost: string | undefi
     pushAuth: pushAuthOf(given),
     pushCertsUrl: given.PUSH_CERTS_URL,
     deadLetterTopic: given.DEAD_LETTER_TOPIC,
+    eventsTopic: given.EVENTS_TOPIC,
     store: storeOf(given),
     ackDeadlineMs: given.ACK_DEADLINE_SECONDS * 1_000,
     modelTimeoutMs: given.MODEL_TIMEOUT_SECONDS * 1_000,

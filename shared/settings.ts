@@ -91,6 +91,7 @@ export const settings = z.object({
   PUSH_CERTS_URL: webUrl.default('https://www.googleapis.com/oauth2/v3/certs'),
   JOBS_TOPIC: text.default('promptbridge-jobs'),
   DEAD_LETTER_TOPIC: text.default('promptbridge-dead-letter'),
+  EVENTS_TOPIC: text.optional(),
   STORE: store.prefault('firestore'),
   ACK_DEADLINE_SECONDS: whole(10, 600).default(600),
   MODEL_TIMEOUT_SECONDS: whole(1, 290).default(120),

@@ -12,6 +12,7 @@ import { createJobStore } from '../shared/store/claiming-job-store.ts'
 import type { Instance } from '../shared/store/telemetry-store.ts'
 import { deadLetterMessage } from './dead-letter.ts'
 import { createDrain, type Drain } from './drain.ts'
+import { createAnnouncer } from './events/announce.ts'
 import { createHeartbeat } from './heartbeat.ts'
 import { createDeploymentGates } from './model/deployment-gates.ts'
 import type { JobProcessing } from './process-job.ts'
@@ -74,6 +75,7 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
     deadLetter: async (message, cause) => {
       await queue.publish(config.deadLetterTopic, deadLetterMessage(message, cause))
     },
+    announce: createAnnouncer({ queue, topic: config.eventsTopic, project: config.project, log }),
     tokens,
     gates,
     provider: explainDenials(createAzureOpenAI(config.apiVersion), config.federation),

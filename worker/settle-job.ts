@@ -12,12 +12,14 @@ import {
 } from '../shared/store/job-store.ts'
 import type { DeadLetterCause } from './dead-letter.ts'
 import type { DeliveredJob } from './delivered-job.ts'
+import type { Announce } from './events/announce.ts'
 import type { Facts, Outcome } from './outcome.ts'
 
 export interface Settling {
   readonly store: JobStore
   /** Publishes to the dead-letter topic; rejects with QueueError. */
   readonly deadLetter: (message: Message, cause: DeadLetterCause) => Promise<void>
+  readonly announce: Announce
   /** Epoch milliseconds. */
   readonly now: () => number
   readonly log: Log
@@ -83,9 +85,13 @@ export async function followUp(
   facts: Facts,
   as: 'succeeded' | 'dead_lettered' | 'expired' | 'repeated',
 ): Promise<Outcome> {
-  if (record.status !== 'dead_lettered') return { done: true, as, facts }
+  if (record.status !== 'dead_lettered') {
+    await settling.announce(record)
+    return { done: true, as, facts }
+  }
   const { kind, message, code, hint } = record.error
   await settling.deadLetter(delivered.message, { reason: kind, message, code, hint, key: record.key })
+  await settling.announce(record)
   return { done: true, as, why: code ?? kind, facts }
 }
 

@@ -6,5 +6,5 @@ import { StoreError } from '../shared/store/job-store.ts'
 export function storeFailure(error: unknown): Failure | undefined {
   if (error instanceof StoreError) return { kind: 'store', code: error.code, message: error.message }
   if (!(error instanceof QueueError)) return undefined
-  return { kind: 'store', code: error.code, message: 'the dead-letter topic takes nothing now' }
+  return { kind: 'store', code: error.code, message: 'the dead-letter topic or the events topic takes nothing now' }
 }

@@ -1,5 +1,5 @@
 import { stripVTControlCharacters, styleText } from 'node:util'
-import { z } from 'zod'
+import { endpoints } from '../../shared/azure-openai/endpoints.ts'
 import type { JobRecord } from '../../shared/job/record.ts'
 import type { JobReader } from '../../shared/store/job-store.ts'
 import { FILTERED_ID, TOO_LONG_ID } from './demo-jobs.ts'
@@ -19,7 +19,9 @@ export async function printSummary(
   for (const document of documents) {
     const record = records.find(({ id }) => id === document.name)
     if (record?.status !== 'succeeded') continue
-    const summary = printable(summaryIn(await reader.readResult(record)) ?? '')
+    const summary = printable(
+      endpoints[record.url].textOf(JSON.parse((await reader.readResult(record)) ?? 'null')) ?? '',
+    )
     if (summary.length < MIN_SUMMARY_LENGTH || document.text.length > MAX_SOURCE_LENGTH) continue
     return [
       styleText('bold', document.name),
@@ -41,13 +43,6 @@ export function printFailures(records: readonly JobRecord[]): string {
       return [`  ${styleText('bold', id)}  ${code ?? kind}\n`, ...wrap(hint).map((line) => `    ${line}\n`)]
     })
     .join('')
-}
-
-const answer = z.object({ choices: z.tuple([z.object({ message: z.object({ content: z.string() }) })]) })
-
-function summaryIn(result: string | undefined): string | undefined {
-  const parsed = answer.safeParse(JSON.parse(result ?? 'null'))
-  return parsed.data?.choices[0].message.content
 }
 
 function excerpt(text: string): string[] {

@@ -33,7 +33,7 @@ export async function checkQueue(
   const client = createPubSub({ project: asker.project, emulator })
   const isEmulator = emulator !== undefined
   try {
-    const topics = config === undefined ? [jobsTopic] : [jobsTopic, config.deadLetterTopic]
+    const topics = [jobsTopic, config?.deadLetterTopic, config?.eventsTopic].filter((topic) => topic !== undefined)
     for (const topic of topics) {
       const askMay = () => askMayPublish(client, topic, isEmulator)
       await walk.take(`topic ${topic}`, () => checkTopic(topic, askMay, asker))

@@ -8,7 +8,11 @@ const chatCompletion = z.object({
   usage: z.object({ prompt_tokens: count, completion_tokens: count }),
 })
 
-/** Of several choices the first one's finish reason is told. */
+const said = z.object({
+  choices: z.tuple([z.object({ message: z.object({ content: z.string() }) })], z.unknown()),
+})
+
+/** Of several choices the first one's finish reason and text are told. */
 export const chatCompletions: Endpoint = {
   isUnderDeployment: true,
   read(answer) {
@@ -17,4 +21,5 @@ export const chatCompletions: Endpoint = {
     const { prompt_tokens: promptTokens, completion_tokens: completionTokens } = data.usage
     return { ok: true, usage: { promptTokens, completionTokens }, finishReason: data.choices[0].finish_reason }
   },
+  textOf: (answer) => said.safeParse(answer).data?.choices[0].message.content,
 }

@@ -16,4 +16,5 @@ export const embeddings: Endpoint = {
     if (data === undefined) return undefined
     return { ok: true, usage: { promptTokens: data.usage.prompt_tokens, completionTokens: 0 }, finishReason: 'stop' }
   },
+  textOf: () => undefined,
 }

@@ -13,4 +13,6 @@ export interface Endpoint {
   readonly isUnderDeployment: boolean
   /** Undefined where the answer is not of the shape that this request has. */
   read(answer: unknown): Reading | undefined
+  /** What the model said in plain text; undefined where it said nothing in words. */
+  textOf(answer: unknown): string | undefined
 }

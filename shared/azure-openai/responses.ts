@@ -24,12 +24,22 @@ const response = z.discriminatedUnion('status', [
 type Response = z.infer<typeof response>
 type Failed = Extract<Response, { status: 'failed' }>
 
+const said = z.object({ output })
+const message = z.object({ type: z.literal('message'), content: output })
+const outputText = z.object({ type: z.literal('output_text'), text: z.string() })
+
 export const responses: Endpoint = {
   isUnderDeployment: false,
   read(answer) {
     const { data } = response.safeParse(answer)
     if (data === undefined) return undefined
     return data.status === 'failed' ? readFailed(data) : readAnswered(data)
+  },
+  textOf(answer) {
+    const items = said.safeParse(answer).data?.output ?? []
+    const contents = items.flatMap((item) => message.safeParse(item).data?.content ?? [])
+    const texts = contents.flatMap((part) => outputText.safeParse(part).data?.text ?? [])
+    return texts.length === 0 ? undefined : texts.join('')
   },
 }
 

@@ -2,9 +2,9 @@ import { type Message, QueueError } from './job-queue.ts'
 
 // Pub/Sub's limits: https://cloud.google.com/pubsub/quotas#resource_limits
 const MAX_DATA_BYTES = 10_000_000
-const MAX_ATTRIBUTES = 100
-const MAX_KEY_BYTES = 256
-const MAX_VALUE_BYTES = 1_024
+export const MAX_ATTRIBUTES = 100
+export const MAX_KEY_BYTES = 256
+export const MAX_VALUE_BYTES = 1_024
 
 /**
  * Throws QueueError `refused` for a message that Pub/Sub would refuse.

@@ -20,6 +20,7 @@ export function processingOver(
   return {
     store: createJobStore(documents, 1_000),
     deadLetter,
+    announce: async () => undefined,
     tokens: tokensOf(async () => token),
     gates: gatesOf(Date.now),
     provider: {

@@ -207,3 +207,36 @@ describe('the address of a request', () => {
     assert.equal(path, '/deployments/..%2Fa%2Fb%3Fc%23d/embeddings')
   })
 })
+
+describe('what the model said in plain text', () => {
+  const chat = (...choices: unknown[]) => endpoints['/v1/chat/completions'].textOf({ choices })
+  const response = (...output: unknown[]) => endpoints['/v1/responses'].textOf({ output })
+  const message = (...content: unknown[]) => ({ type: 'message', content })
+  const said = (text: unknown) => ({ type: 'output_text', text })
+
+  test("is the first choice's content", () => {
+    assert.equal(chat({ message: { content: 'One.' } }, { message: { content: 'Two.' } }), 'One.')
+    assert.equal(chat({ message: { content: '' } }), '')
+  })
+
+  test('is nothing where a tool is called, a refusal came, or no choice', () => {
+    assert.equal(chat({ message: { content: null, tool_calls: [] } }), undefined)
+    assert.equal(chat({ message: { content: null, refusal: 'No.' } }), undefined)
+    assert.equal(chat(), undefined)
+  })
+
+  test("is the texts of a response's messages, put together", () => {
+    const reasoning = { type: 'reasoning', summary: [], content: [said('hidden')] }
+    const refusal = { type: 'refusal', refusal: 'No.' }
+    assert.equal(response(reasoning, message(said('One. '), refusal), message(said('Two.'), said(7))), 'One. Two.')
+  })
+
+  test('is nothing where a response has no message, or no output', () => {
+    assert.equal(response({ type: 'function_call' }, message(), null), undefined)
+    assert.equal(endpoints['/v1/responses'].textOf({ status: 'completed' }), undefined)
+  })
+
+  test('is nothing for embeddings', () => {
+    assert.equal(endpoints['/v1/embeddings'].textOf({ data: [{ embedding: [0.5] }] }), undefined)
+  })
+})

@@ -44,6 +44,7 @@ async function processing(t: TestContext, onToken: () => void = () => undefined)
   const parts = {
     store: createJobStore(documents, DAY_MS),
     deadLetter: async () => undefined,
+    announce: async () => undefined,
     drain: createDrain(),
     gates: passingTime(gatesOf(now), clock),
     tokens: tokensOf(async () => {
