@@ -58,9 +58,9 @@ if (missing !== undefined) {
   })
 
   /** What the doctor says of Google's stores in a project. */
-  async function onGoogle(project: string) {
+  async function onGoogle(project: string, more = {}) {
     const emulators = { FIRESTORE_EMULATOR_HOST: firestore.address, PUBSUB_EMULATOR_HOST: pubsub.address }
-    const steps = await examine(cloud, { ...settings, ...emulators, GOOGLE_CLOUD_PROJECT: project })
+    const steps = await examine(cloud, { ...settings, ...emulators, GOOGLE_CLOUD_PROJECT: project, ...more })
     return steps.slice(5)
   }
 
@@ -161,6 +161,11 @@ if (missing !== undefined) {
     )
     assert.equal(failed[0]?.mend, `gcloud pubsub topics create jobs --project=${project}`)
     assert.match(failed[2]?.mend ?? '', /^gcloud pubsub subscriptions create jobs-worker .* --expiration-period=never$/)
+  })
+
+  test('an events topic that is wanted is looked at, too', async () => {
+    const [failed, ...others] = failuresIn(await onGoogle(await newProject(right), { EVENTS_TOPIC: 'events' }))
+    assert.deepEqual([failed?.step, failed?.seen, others], ['topic events', 'NOT_FOUND', []])
   })
 
   test('a topic that is only pulled from has no push subscription', async () => {

@@ -1,0 +1,185 @@
+import assert from 'node:assert/strict'
+import { after, describe, test } from 'node:test'
+import { z } from 'zod'
+import { openQueueReport } from '../../shared/queue/sqlite/queue-report.ts'
+import { placeFault, startCloud } from '../stand-ins.ts'
+import { startRecordingModel } from '../support/recording-model.ts'
+import { startWorker, type TestWorker } from '../worker.ts'
+
+const EVENTS = 'events'
+const PROMPT = 'Bridges carry people over water, in all weathers.'
+const job = {
+  ...{ id: 'doc-7', batch: 'nightly', metadata: { row: '7', status: 'draft' }, url: '/v1/chat/completions' },
+  body: { messages: [{ role: 'user', content: PROMPT }] },
+}
+const done = { status: 204 }
+
+const cloud = await startCloud()
+after(() => cloud.close())
+const start = (settings = {}) => startWorker(cloud, { settings: { EVENTS_TOPIC: EVENTS, ...settings } })
+const rejectOnce = () => placeFault(cloud.azure, { kind: 'status', status: 400, times: 1 })
+
+async function topicsOf({ file }: TestWorker) {
+  const report = await openQueueReport(file)
+  try {
+    const events = await report.list(EVENTS, { limit: 100 })
+    return { topics: await report.topics(), events }
+  } finally {
+    report.close()
+  }
+}
+
+const eventsOf = async (worker: TestWorker) => (await topicsOf(worker)).events
+const typesOf = async (worker: TestWorker) => (await eventsOf(worker)).map(({ attributes }) => attributes['ce-type'])
+const dataOf = (event: { readonly data: Uint8Array } | undefined) =>
+  z.record(z.string(), z.unknown()).parse(JSON.parse(Buffer.from(event?.data ?? []).toString()))
+
+/** An answer that would change if it were parsed and written anew. */
+const answerWith = (
+  content: string,
+) => `{ "id": 12345678901234567890, "usage": {"prompt_tokens":1,"completion_tokens":1},
+  "choices": [ {"index":0.0, "finish_reason":"stop", "message":{"role":"assistant","content":"${content}"}} ] }`
+
+describe('a job that ends', () => {
+  test('is told to the events topic by the time its message is acknowledged', async () => {
+    await using worker = await start()
+    assert.deepEqual(await worker.push(job), done)
+    const [event, ...others] = await eventsOf(worker)
+    const record = await worker.record('doc-7', 'nightly')
+    assert.ok(record?.status === 'succeeded')
+    assert.deepEqual(others, [])
+    const source = `/promptbridge/projects/${cloud.env['GOOGLE_CLOUD_PROJECT']}`
+    assert.partialDeepStrictEqual(event?.attributes, {
+      ...{
+        'ce-id': `${record.key}/1/succeeded`,
+        'ce-type': 'promptbridge.job.succeeded',
+        'ce-source': source,
+      },
+      ...{ 'ce-time': new Date(record.settledAt).toISOString(), 'ce-subject': `promptJobs/${record.key}` },
+      ...{ status: 'succeeded', batch: 'nightly', row: '7', 'meta-status': 'draft' },
+    })
+    const { text, usage, metadata } = dataOf(event)
+    assert.deepEqual([usage, metadata], [record.usage, job.metadata])
+    assert.match(String(text), /Bridges/)
+  })
+
+  test('by a dead letter has an event as well', async () => {
+    await using worker = await start()
+    await rejectOnce()
+    assert.deepEqual(await worker.push(job), done)
+    assert.deepEqual(await typesOf(worker), ['promptbridge.job.dead_lettered'])
+    assert.equal((await worker.deadLetters()).length, 1)
+    const text = JSON.stringify(dataOf((await eventsOf(worker))[0]))
+    assert.match(text, /"kind":"rejected"/)
+    assert.ok(!text.includes(PROMPT))
+  })
+
+  test('by its deadline has an event', async () => {
+    await using worker = await start()
+    assert.deepEqual(await worker.push({ ...job, deadline: '2026-01-01T00:00:00Z' }), done)
+    assert.deepEqual(await typesOf(worker), ['promptbridge.job.expired'])
+  })
+
+  test("brings Azure's answer to the last digit, and no prompt", async () => {
+    const answer = answerWith('Over water.')
+    await using model = await startRecordingModel(answer)
+    await using worker = await start({ AZURE_OPENAI_ENDPOINT: model.url })
+    await worker.push(job)
+    const [event] = await eventsOf(worker)
+    const text = Buffer.from(event?.data ?? []).toString()
+    assert.ok(text.includes(`"result":${answer}`))
+    assert.equal(dataOf(event)['text'], 'Over water.')
+    assert.ok(!text.includes(PROMPT))
+  })
+
+  test('with an answer too large for its record has an event without it, first and later', async () => {
+    await using model = await startRecordingModel(answerWith('x'.repeat(901 * 1_024)))
+    await using worker = await start({ AZURE_OPENAI_ENDPOINT: model.url })
+    assert.deepEqual([await worker.push(job), await worker.push(job)], [done, done])
+    const record = await worker.record('doc-7', 'nightly')
+    assert.ok(record?.status === 'succeeded' && record.result.in === 'parts')
+    for (const event of await eventsOf(worker)) {
+      const { text, result, recordPath } = dataOf(event)
+      assert.deepEqual([text, result, recordPath], [undefined, undefined, `promptJobs/${record.key}`])
+    }
+  })
+
+  test('where there is no Google project has a source all the same', async () => {
+    await using worker = await start({ GOOGLE_CLOUD_PROJECT: undefined })
+    await worker.push(job)
+    assert.equal((await eventsOf(worker))[0]?.attributes['ce-source'], '/promptbridge')
+  })
+
+  test('has no event where none is wanted', async () => {
+    await using worker = await start({ EVENTS_TOPIC: undefined })
+    assert.deepEqual(await worker.push(job), done)
+    assert.deepEqual((await topicsOf(worker)).topics, [])
+  })
+})
+
+describe('a message that settles nothing', () => {
+  test('makes no event: poison, another payload, a run that is history', async () => {
+    await using worker = await start()
+    await rejectOnce()
+    await worker.push(job)
+    assert.deepEqual(await worker.push('not JSON'), done)
+    assert.deepEqual(await worker.push({ ...job, metadata: {} }), done)
+    await placeFault(cloud.azure, { kind: 'status', error: 'server_error', times: 1 })
+    const again = { attributes: { 'pb-run': '2' } }
+    assert.deepEqual(await worker.push(job, again), { status: 503, reason: 'ambiguous' })
+    assert.deepEqual(await worker.push(job), done)
+    assert.match(worker.logText(), /"outcome":"superseded"/)
+    assert.deepEqual(await typesOf(worker), ['promptbridge.job.dead_lettered'])
+  })
+})
+
+describe('a redelivery', () => {
+  test('repeats the event of a settled job, to the byte', async () => {
+    await using worker = await start()
+    assert.deepEqual([await worker.push(job), await worker.push(job)], [done, done])
+    const [first, second] = await eventsOf(worker)
+    assert.ok(first && second)
+    assert.deepEqual([second.attributes, second.data], [first.attributes, first.data])
+    assert.equal((await worker.modelCalls()).length, 1)
+  })
+
+  test('of a job that was dead-lettered repeats both', async () => {
+    await using worker = await start()
+    await rejectOnce()
+    assert.deepEqual([await worker.push(job), await worker.push(job)], [done, done])
+    const ids = (await eventsOf(worker)).map(({ attributes }) => attributes['ce-id'])
+    assert.deepEqual([ids.length, new Set(ids).size, (await worker.deadLetters()).length], [2, 1, 2])
+  })
+
+  test('of a replay tells its run', async () => {
+    await using worker = await start()
+    await rejectOnce()
+    await worker.push(job)
+    await worker.push(job, { attributes: { 'pb-run': '2' } })
+    const ids = (await eventsOf(worker)).map(({ attributes }) => attributes['ce-id']?.split('/').slice(1).join('/'))
+    assert.deepEqual(ids, ['1/dead_lettered', '2/succeeded'])
+  })
+})
+
+describe('an events topic', () => {
+  test('that is away holds a settled job up, and the next delivery tells it without asking again', async () => {
+    await using worker = await start()
+    const bringBack = worker.takeAway('messages')
+    assert.deepEqual(await worker.push(job), { status: 503, reason: 'store' })
+    assert.equal((await worker.record('doc-7', 'nightly'))?.status, 'succeeded')
+    bringBack()
+    assert.deepEqual(await worker.push(job), done)
+    assert.deepEqual(await typesOf(worker), ['promptbridge.job.succeeded'])
+    assert.equal((await worker.modelCalls()).length, 1)
+    assert.match(worker.logText(), /"reason":"store".*events topic/)
+  })
+
+  test('that can never take an event holds nothing up: the error log has the job', async () => {
+    // An attribute of more than 1,024 bytes.
+    await using worker = await start({ GOOGLE_CLOUD_PROJECT: 'p'.repeat(1_024) })
+    assert.deepEqual(await worker.push(job), done)
+    assert.deepEqual(await eventsOf(worker), [])
+    assert.match(worker.logText(), /"severity":"ERROR".*"outcome":"event_refused".*"jobId":"doc-7".*ce-source/)
+    assert.equal((await worker.record('doc-7', 'nightly'))?.status, 'succeeded')
+  })
+})
