@@ -19,9 +19,8 @@ export async function printSummary(
   for (const document of documents) {
     const record = records.find(({ id }) => id === document.name)
     if (record?.status !== 'succeeded') continue
-    const summary = printable(
-      endpoints[record.url].textOf(JSON.parse((await reader.readResult(record)) ?? 'null')) ?? '',
-    )
+    const answer: unknown = JSON.parse((await reader.readResult(record)) ?? 'null')
+    const summary = printable(endpoints[record.url].textOf(answer) ?? '')
     if (summary.length < MIN_SUMMARY_LENGTH || document.text.length > MAX_SOURCE_LENGTH) continue
     return [
       styleText('bold', document.name),

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { Compute } from 'google-auth-library'
+import { z } from 'zod'
 import { CONTENT_FILTER_MARKER } from '../../local/azure-openai/answer-call.ts'
 import { AZURE, ENTRA } from '../../local/identities.ts'
 import { createSigningKey } from '../../local/signing-key.ts'
 import { openTokenFetcher } from '../../shared/identity/token-fetcher.ts'
+import { openQueueReport } from '../../shared/queue/sqlite/queue-report.ts'
 import { placeFault, startCloud } from '../stand-ins.ts'
 import { CANARY, isSecret } from '../support/canary.ts'
 import { serveCerts } from '../support/certs-server.ts'
@@ -17,6 +19,8 @@ const aJob = (content: string, body = {}) => ({
   url,
   body: { messages: [{ role: 'user', content }], ...body },
 })
+
+const EVENTS = 'events'
 
 const cloud = await startCloud()
 after(() => cloud.close())
@@ -34,14 +38,25 @@ test('the finder finds a prompt, a Google token, an Azure token and a bearer in 
   assert.ok(!isSecret('{"severity":"INFO","jobId":"doc-7"}'))
 })
 
-/** All that leaves the worker but for the record's result and the dead letter's own data. */
+/** All that leaves the worker but for the answer, in the record and the event, and the dead letter's own data. */
 async function toldBy(worker: TestWorker): Promise<string> {
   const record = await worker.record('doc-7')
   const letters = (await worker.deadLetters()).map(({ attributes }) => attributes)
   const telemetry = [await worker.tokenFailures(), await worker.instances()]
-  const told = { log: worker.logText(), letters, record: { ...record, result: undefined }, telemetry }
+  const log = worker.logText()
+  const told = { log, letters, events: await eventsOf(worker), record: { ...record, result: undefined }, telemetry }
   assert.ok(told.log.length > 0)
   return JSON.stringify(told)
+}
+
+async function eventsOf({ file }: TestWorker) {
+  const report = await openQueueReport(file)
+  const events = await report.list(EVENTS, { limit: 10 })
+  report.close()
+  return events.map(({ attributes, data }) => {
+    const told = z.record(z.string(), z.unknown()).parse(JSON.parse(Buffer.from(data).toString()))
+    return { attributes, data: { ...told, text: undefined, result: undefined } }
+  })
 }
 
 describe('no prompt, answer or token is told', () => {
@@ -102,9 +117,12 @@ describe('no prompt, answer or token is told', () => {
     ['of a job whose model nobody serves', aJob(prompt, { model: 'gpt-nowhere' }), async () => undefined],
     ['of data that is no JSON', `{"prompt":"${prompt}`, async () => undefined],
   ]
-  for (const [when, data, prepare, overrides] of cases) {
+  for (const [when, data, prepare, overrides = {}] of cases) {
     test(when, async () => {
-      await using worker = await startWorker(cloud, overrides)
+      await using worker = await startWorker(cloud, {
+        ...overrides,
+        settings: { EVENTS_TOPIC: EVENTS, ...overrides.settings },
+      })
       await prepare()
       const answer = await worker.push(data)
       const told = JSON.stringify(answer) + (await toldBy(worker))
