@@ -14,6 +14,8 @@ export interface Child {
   readonly exited: Promise<number | null>
   /** Asks it to end (SIGTERM) and waits until it has. */
   stop(): Promise<number | null>
+  /** Ends it at once (SIGKILL), whatever it does, and waits until it has ended. */
+  kill(): Promise<number | null>
 }
 
 export interface ChildOptions {
@@ -47,6 +49,10 @@ export function startChild({ name, file, args, folder, environment, log, isHeard
     exited,
     stop() {
       child.kill('SIGTERM')
+      return exited
+    },
+    kill() {
+      child.kill('SIGKILL')
       return exited
     },
   }

@@ -23,6 +23,8 @@ const settingsSchema = z.strictObject({
   jobsTopic: z.string(),
   deadLetterTopic: z.string(),
   maxOutstanding: z.int().positive().default(1_000),
+  /** How long Pub/Sub pauses at most after refusals; the real one goes up to a minute. */
+  maxPauseMs: z.int().positive().default(60_000),
   ackDeadlineMs: z.int().positive().default(600_000),
   retry: z.strictObject({ minBackoffMs: z.int(), maxBackoffMs: z.int() }).optional(),
   contextWindow: z.int().positive().default(DEFAULT_DEPLOYMENT.contextWindow),
@@ -122,7 +124,7 @@ function credentialsOf({ credential }: z.infer<typeof settingsSchema>['wrong']):
 const PUSH_SERVICE_ACCOUNT = `push@${GOOGLE.projectId}.iam.gserviceaccount.com`
 
 function jobsSubscription(settings: z.infer<typeof settingsSchema>) {
-  const { pushTo, jobsTopic, deadLetterTopic, maxOutstanding, ackDeadlineMs, retry } = settings
+  const { pushTo, jobsTopic, deadLetterTopic, maxOutstanding, maxPauseMs, ackDeadlineMs, retry } = settings
   return {
     name: `projects/${GOOGLE.projectId}/subscriptions/${jobsTopic}-worker`,
     topic: jobsTopic,
@@ -130,7 +132,7 @@ function jobsSubscription(settings: z.infer<typeof settingsSchema>) {
     oidc: { audience: pushTo, serviceAccount: PUSH_SERVICE_ACCOUNT },
     ackDeadlineMs,
     deadLetter: { topic: deadLetterTopic },
-    flow: { maxOutstanding },
+    flow: { maxOutstanding, maxBackoffMs: maxPauseMs },
     ...(retry === undefined ? {} : { retry }),
   }
 }

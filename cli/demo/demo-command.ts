@@ -16,6 +16,7 @@ export function demoCommand(): Command {
   const broken = new Option('--break [what]', `set one thing wrong, and let the doctor find it: ${NAMES}`).conflicts([
     'emulators',
     'json',
+    'kill',
   ])
   const command = new Command('demo')
   return command
@@ -24,6 +25,7 @@ export function demoCommand(): Command {
     .option('--folder <path>', 'where the demo keeps its state and its logs', '.promptbridge')
     .option('--results <file>', 'where to write the results, as an OpenAI Batch output file', 'demo-results.jsonl')
     .option('--emulators', "keep records and messages in Google's emulators; needs the Google Cloud SDK and Java")
+    .option('--kill', 'kill the worker every few seconds, whatever it does, and start it anew')
     .option('--json', 'print the accounts as JSON; progress goes to standard error')
     .addOption(broken)
     .exitOverride()

@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { createJobReader } from '../../shared/store/job-reader.ts'
 import { packagesFolder } from '../installation.ts'
 import { listenForInterrupt } from '../interrupt.ts'
-import { startLocalSystem } from '../local-system.ts'
+import { type LocalSystemOptions, startLocalSystem } from '../local-system.ts'
 import { writeResultsFile } from '../write-results.ts'
 import { account } from './account.ts'
 import { type DemoBackend, TOPICS } from './backend.ts'
@@ -12,6 +12,7 @@ import { findDocuments } from './documents.ts'
 import { openEmbeddedBackend } from './embedded-backend.ts'
 import { gatherEvidence } from './evidence.ts'
 import { placeFaults } from './faults.ts'
+import { type KilledSystem, startKilledSystem } from './kill-worker.ts'
 import { introduction, printDemo, stopped, stopping } from './print-demo.ts'
 import { createProgress } from './progress.ts'
 import { submit } from './submit.ts'
@@ -20,6 +21,7 @@ import { untilDone } from './until-done.ts'
 /** Quick enough to watch: the model takes a moment, and what was put off comes again soon. */
 const STAND_INS = {
   maxOutstanding: 40,
+  maxPauseMs: 1_000,
   ackDeadlineMs: 60_000,
   retry: { minBackoffMs: 200, maxBackoffMs: 3_000 },
   contextWindow: 128_000,
@@ -38,6 +40,8 @@ export interface DemoOptions {
   readonly folder: string
   readonly results: string
   readonly emulators?: true
+  /** Whether the worker is killed every few seconds. */
+  readonly kill?: true
   readonly json?: true
 }
 
@@ -63,11 +67,11 @@ async function runBatch(options: DemoOptions, out: NodeJS.WriteStream, signal: A
   const documents = findDocuments(packagesFolder()).slice(0, options.documents)
   const state = opened.use(await openDemoState(stateFolder(options), Date.now(), !options.emulators))
   const { folder, file, batch, goesOn } = state
-  out.write(introduction(batch.name, goesOn, options.emulators === true))
+  out.write(introduction(batch.name, goesOn, options))
   const backend = opened.use(await openBackend(options, file))
   const standIns = { ...STAND_INS, ...backend.standIns }
   const settings = { folder, state: file, ...TOPICS, standIns, worker: { ...WORKER, ...backend.worker } }
-  const system = opened.adopt(await startLocalSystem(settings, signal), (running) => running.stop())
+  const system = opened.adopt(await startSystem(options, settings, signal), (running) => running.stop())
   const { control, workerLog } = system
   const reader = createJobReader(backend.stores.documents)
   await placeFaults(system)
@@ -82,7 +86,7 @@ async function runBatch(options: DemoOptions, out: NodeJS.WriteStream, signal: A
   await system.stopWorker()
 
   const evidence = await gatherEvidence({ control, reader, backend, batch: batch.name, total })
-  const accounts = account(evidence)
+  const accounts = { ...account(evidence), ...(options.kill && { kills: system.kills() }) }
   await writeResultsFile(options.results, reader, evidence.records)
   await state.batches.complete(batch.name, Date.now())
   const { records } = evidence
@@ -93,6 +97,15 @@ async function runBatch(options: DemoOptions, out: NodeJS.WriteStream, signal: A
       await printDemo({ accounts, documents, records, reader, batch: batch.name, store: backend.storeOption, results }),
     )
   return accounts.problems.length
+}
+
+async function startSystem(
+  { kill }: DemoOptions,
+  settings: LocalSystemOptions,
+  signal: AbortSignal,
+): Promise<KilledSystem> {
+  if (kill) return startKilledSystem(settings, signal)
+  return { ...(await startLocalSystem(settings, signal)), kills: () => 0 }
 }
 
 /** The emulators forget everything with the demo, so theirs never goes on, and it leaves the other one's state alone. */

@@ -9,7 +9,7 @@ import { printAccounts } from './print-accounts.ts'
 import { printFailures, printSummary } from './print-samples.ts'
 
 export interface DemoOutcome {
-  readonly accounts: Accounts
+  readonly accounts: Accounts & { readonly kills?: number }
   readonly documents: readonly Document[]
   readonly records: readonly JobRecord[]
   readonly reader: JobReader
@@ -19,21 +19,27 @@ export interface DemoOutcome {
   readonly results: string
 }
 
-export function introduction(batch: string, goesOn: boolean, onEmulators: boolean): string {
+export function introduction(
+  batch: string,
+  goesOn: boolean,
+  { emulators = false, kill = false }: { readonly emulators?: boolean; readonly kill?: boolean },
+): string {
   const begun = goesOn
     ? `Going on with ${batch}, which was stopped.`
     : `${batch}: a summary of each README below node_modules.`
-  const parts = onEmulators
+  const parts = emulators
     ? "Pub/Sub and Firestore are Google's own emulators; Entra and Azure OpenAI are stand-ins on this machine."
     : 'Pub/Sub, Entra and Azure OpenAI are stand-ins on this machine.'
   return `
 ${styleText('bold', 'Promptbridge demo')}  ${begun}
   The worker and the protocols are real. ${parts}
   Some of what they do goes wrong on purpose: 5 % of the messages come twice, Entra fails now and then, and so
-  does the model, before or after it was paid.
+  does the model, before or after it was paid.${kill ? KILLED : ''}
 
 `
 }
+
+const KILLED = '\n  The worker is killed every few seconds, in the middle of whatever it does, and started anew.'
 
 export function stopping(): string {
   return '\n  Stopping: jobs that are running are finished or given back.\n'
@@ -53,13 +59,13 @@ export async function printDemo({
   store,
   results,
 }: DemoOutcome): Promise<string> {
-  const { problems } = accounts
+  const { problems, kills } = accounts
   const verdict =
     problems.length === 0
       ? styleText('green', '  ✓ Every job is accounted for, and none was paid for twice beyond the unknown outcomes.\n')
       : problems.map((problem) => styleText('red', `  ✗ ${problem}\n`)).join('')
   return `
-${printAccounts(accounts)}
+${printAccounts(accounts)}${kills === undefined ? '' : `  The worker was killed ${kills} times.\n`}
 ${verdict}
 ${section('One summary beside its source')}${await printSummary(documents, records, reader)}
   (The stand-in for the model picks sentences from the document; a real model would write its own.)

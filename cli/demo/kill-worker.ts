@@ -1,0 +1,57 @@
+import { randomInt } from 'node:crypto'
+import { setTimeout as delay } from 'node:timers/promises'
+import { untilEnded } from '../child-process.ts'
+import { type LocalSystem, type LocalSystemOptions, startStandIns } from '../local-system.ts'
+
+export interface KilledSystem extends LocalSystem {
+  /** How often the worker was killed. */
+  kills(): number
+}
+
+/** Long enough to take jobs, and too short to bring them all to their end. Regular lives would meet the same retries. */
+const SHORTEST_LIFE_MS = 2_000
+const LONGEST_LIFE_MS = 7_000
+
+/**
+ * Starts a local system whose worker is killed every few seconds, whatever it does, and started anew, until it is stopped.
+ *
+ * Rejects as startLocalSystem does.
+ */
+export async function startKilledSystem(options: LocalSystemOptions, signal: AbortSignal): Promise<KilledSystem> {
+  await using started = new AsyncDisposableStack()
+  const { startWorker, ...standIns } = started.adopt(await startStandIns(options, signal), (own) => own.stop())
+  const spared = new AbortController()
+  const over = AbortSignal.any([signal, spared.signal])
+  let worker = await startWorker(signal)
+  let kills = 0
+
+  async function killOnAndOn(): Promise<never> {
+    for (;;) {
+      await Promise.race([
+        delay(randomInt(SHORTEST_LIFE_MS, LONGEST_LIFE_MS), undefined, { signal: over }),
+        untilEnded(worker),
+      ])
+      await worker.kill()
+      kills += 1
+      worker = await startWorker(over)
+    }
+  }
+
+  const killing = killOnAndOn()
+  const stopWorker = async () => {
+    spared.abort()
+    await killing.catch(() => undefined)
+    await worker.stop()
+  }
+  started.defer(stopWorker)
+  // Spared, the worker is no more killed, which breaks nothing.
+  const failed = killing.catch((error: unknown) => (spared.signal.aborted ? forever() : Promise.reject(error)))
+  const broken = Promise.race([standIns.broken, failed])
+  broken.catch(() => undefined)
+  const cleanups = started.move()
+  return { ...standIns, broken, kills: () => kills, stopWorker, stop: () => cleanups.disposeAsync() }
+}
+
+function forever(): Promise<never> {
+  return new Promise<never>(() => undefined)
+}
