@@ -42,6 +42,7 @@ export interface Config {
   readonly apiVersion: string | undefined
   readonly pushAuth: PushAuth
   readonly pushCertsUrl: string
+  readonly jobsTopic: string
   readonly deadLetterTopic: string
   /** Undefined: no events. */
   readonly eventsTopic: string | undefined
@@ -51,6 +52,8 @@ export interface Config {
   readonly retry: RetryPolicy
   readonly maxInFlight: number
   readonly maxOutputTokens: number
+  /** How old a job may become that is put off again and again. */
+  readonly maxJobAgeMs: number
   readonly resultTtlMs: number
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
 }
@@ -135,6 +138,7 @@ function toConfig(given: z.infer<typeof settings>, metadataHost: string | undefi
     apiVersion: given.OPENAI_API_VERSION,
     pushAuth: pushAuthOf(given),
     pushCertsUrl: given.PUSH_CERTS_URL,
+    jobsTopic: given.JOBS_TOPIC,
     deadLetterTopic: given.DEAD_LETTER_TOPIC,
     eventsTopic: given.EVENTS_TOPIC,
     store: storeOf(given),
@@ -143,6 +147,7 @@ function toConfig(given: z.infer<typeof settings>, metadataHost: string | undefi
     retry: { maxAttempts: given.MAX_ATTEMPTS, onUnknown: given.ON_UNKNOWN },
     maxInFlight: given.MAX_IN_FLIGHT,
     maxOutputTokens: given.MAX_OUTPUT_TOKENS,
+    maxJobAgeMs: given.MAX_JOB_AGE_DAYS * DAY_MS,
     resultTtlMs: given.RECORD_TTL_DAYS * DAY_MS,
     logLevel: given.LOG_LEVEL,
   }

@@ -7,6 +7,8 @@ import { jobKey } from '../shared/job/job.ts'
 import type { JobRecord } from '../shared/job/record.ts'
 import type { StoredMessage } from '../shared/queue/sqlite/queue-file.ts'
 import { openQueueReport } from '../shared/queue/sqlite/queue-report.ts'
+import type { DeadLetter } from '../shared/store/dead-letter-store.ts'
+import { openSqliteDeadLetters } from '../shared/store/sqlite/sqlite-dead-letters.ts'
 import { openSqliteDocuments } from '../shared/store/sqlite/sqlite-documents.ts'
 import { openSqliteTelemetry } from '../shared/store/sqlite/sqlite-telemetry.ts'
 import type { Listing, TelemetryStore, TokenFailure, WorkerInstance } from '../shared/store/telemetry-store.ts'
@@ -15,6 +17,7 @@ import { sha256 } from './support/job-builders.ts'
 import {
   type Answer,
   DEAD_LETTERS,
+  JOBS,
   postTo,
   type ServedWorker,
   serveWorker,
@@ -26,11 +29,19 @@ import {
 export type { WorkerOverrides }
 export { DEAD_LETTERS, postTo, wrap }
 
+export interface RecordedLetter extends DeadLetter {
+  readonly raw: Buffer
+}
+
 /** What a worker has left behind, seen from outside. */
 export interface Traces {
   /** The record of a job, by its id and batch. */
   record(id: string, batch?: string): Promise<JobRecord | undefined>
   deadLetters(): Promise<readonly StoredMessage[]>
+  /** The messages of the jobs topic: none but what was rescued, for tests push jobs by themselves. */
+  rescued(): Promise<readonly StoredMessage[]>
+  /** The dead letters that were recorded, with their data. */
+  recorded(): Promise<readonly RecordedLetter[]>
   /** The model calls since the worker started. */
   modelCalls(): Promise<readonly Call[]>
   /** What was told of tokens that failed, the latest first. */
@@ -44,7 +55,7 @@ export interface TestWorker extends ServedWorker, Traces {
   /** Of its store. */
   readonly file: string
   /** Takes a table of the worker's store away, so that every use of it fails; resolves with the way back. */
-  takeAway(table: 'promptJobs' | 'messages'): () => void
+  takeAway(table: 'promptJobs' | 'messages' | 'deadLetters'): () => void
 }
 
 /** Starts a worker against a cloud, with a store that nobody used before. Its end clears the cloud's faults. */
@@ -90,13 +101,24 @@ export async function tracesOf(cloud: Cloud, file: string): Promise<Traces> {
       documents.close()
       return stored?.record
     },
-    async deadLetters() {
-      const report = await openQueueReport(file)
-      const letters = await report.list(DEAD_LETTERS, { limit: 100 })
-      report.close()
+    deadLetters: () => messagesOf(file, DEAD_LETTERS),
+    rescued: () => messagesOf(file, JOBS),
+    async recorded() {
+      const store = await openSqliteDeadLetters(file, () => 0)
+      const { found } = await store.list({}, 100)
+      const read = async (letter: DeadLetter) => ({ ...letter, raw: Buffer.from(await store.readData(letter)) })
+      const letters = await Promise.all(found.map(read))
+      store.close()
       return letters
     },
   }
+}
+
+async function messagesOf(file: string, topic: string): Promise<readonly StoredMessage[]> {
+  const report = await openQueueReport(file)
+  const messages = await report.list(topic, { limit: 100 })
+  report.close()
+  return messages
 }
 
 function takeAway(file: string, table: string): () => void {

@@ -8,12 +8,13 @@ import { createFailureTelemetry } from '../shared/identity/failure-telemetry.ts'
 import { openTokenFetcher } from '../shared/identity/token-fetcher.ts'
 import type { Log } from '../shared/log.ts'
 import { openStores, type StoreSurroundings, type Stores } from '../shared/open-stores.ts'
+import type { Message } from '../shared/queue/job-queue.ts'
 import { createJobStore } from '../shared/store/claiming-job-store.ts'
 import type { Instance } from '../shared/store/telemetry-store.ts'
-import { deadLetterMessage } from './dead-letter.ts'
 import { createDrain, type Drain } from './drain.ts'
 import { createAnnouncer } from './events/announce.ts'
 import { createHeartbeat } from './heartbeat.ts'
+import { createDeadLettering } from './keep-dead-letter.ts'
 import { createDeploymentGates } from './model/deployment-gates.ts'
 import type { JobProcessing } from './process-job.ts'
 import { createPushAuthenticator } from './receive/authenticate.ts'
@@ -49,6 +50,7 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
   const { log, now, random, newOwner, instance, onCloudRun } = surroundings
   const stores = await openStoresOf(config, surroundings)
   const { documents, queue, telemetry: store } = stores
+  const keeping = { letters: stores.deadLetters, ttlMs: config.resultTtlMs, now }
   const drain = createDrain()
   const telemetry = createFailureTelemetry({ store, instance, ttlMs: config.resultTtlMs, now, newId: newOwner, log })
   const tokens = createAccessTokenSource({
@@ -72,9 +74,7 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
   })
   const processing: JobProcessing = {
     store: createJobStore(documents, config.resultTtlMs),
-    deadLetter: async (message, cause) => {
-      await queue.publish(config.deadLetterTopic, deadLetterMessage(message, cause))
-    },
+    deadLetter: createDeadLettering({ ...keeping, queue, topic: config.deadLetterTopic, log }),
     announce: createAnnouncer({ queue, topic: config.eventsTopic, project: config.project, log }),
     tokens,
     gates,
@@ -90,6 +90,13 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
   }
   const { ackDeadlineMs, maxInFlight, pushAuth, pushCertsUrl: certsUrl, project } = config
   const receiver = createReceiver({ processing, ackDeadlineMs, maxInFlight })
+  const recording = {
+    ...keeping,
+    records: documents,
+    publishJob: (message: Message) => queue.publish(config.jobsTopic, message),
+    maxJobAgeMs: config.maxJobAgeMs,
+    retry: config.retry,
+  }
   const heartbeat = createHeartbeat({
     store,
     instance,
@@ -102,7 +109,7 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
   })
   const authenticate = createPushAuthenticator({ pushAuth, certsUrl, onCloudRun, now })
   const checkStore = () => documents.read('any')
-  const { fetch } = createServer({ authenticate, receiver, drain, heartbeat, checkStore, project, log, now })
+  const { fetch } = createServer({ authenticate, receiver, recording, drain, heartbeat, checkStore, project, log, now })
   return {
     fetch,
     drain,

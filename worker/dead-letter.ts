@@ -1,4 +1,5 @@
 import type { Message } from '../shared/queue/job-queue.ts'
+import { carriedAttributes, cut, MAX_VALUE_BYTES } from './message-attributes.ts'
 
 /** Why a message went to the dead-letter topic. */
 export interface DeadLetterCause {
@@ -10,21 +11,18 @@ export interface DeadLetterCause {
   readonly key?: string
 }
 
-/** Pub/Sub's limits: https://cloud.google.com/pubsub/quotas#resource_limits */
-const MAX_ATTRIBUTES = 100
-const MAX_VALUE_BYTES = 1_024
-
 /** The message as it came, with attributes that say why it failed; those of an earlier failure go. */
 export function deadLetterMessage({ data, attributes }: Message, cause: DeadLetterCause): Message {
   const { reason, message, code, hint, key } = cause
   const causes = { 'pb-reason': reason, 'pb-error': message, 'pb-code': code, 'pb-hint': hint, 'pb-key': key }
-  const told = Object.entries(causes).flatMap(([name, value]) => (value === undefined ? [] : [[name, cut(value)]]))
-  const carried = Object.entries(attributes).filter(([name]) => !Object.hasOwn(causes, name))
-  return { data, attributes: Object.fromEntries([...carried.slice(0, MAX_ATTRIBUTES - told.length), ...told]) }
+  const told = Object.entries(causes).flatMap(([name, value]) =>
+    value === undefined ? [] : [[name, cut(value, MAX_VALUE_BYTES)] as const],
+  )
+  return { data, attributes: carriedAttributes(attributes, (name) => Object.hasOwn(causes, name), told) }
 }
 
-function cut(value: string): string {
-  const bytes = Buffer.from(value).subarray(0, MAX_VALUE_BYTES)
-  // A character cut in two is held back by a streaming decoder.
-  return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes, { stream: true })
+/** What a dead letter says of itself; undefined for a message that nobody made one. */
+export function causeIn(attributes: Message['attributes']): DeadLetterCause | undefined {
+  const { 'pb-reason': reason, 'pb-error': message = '', 'pb-code': code, 'pb-hint': hint } = attributes
+  return reason === undefined ? undefined : { reason, message, code, hint }
 }

@@ -23,4 +23,15 @@ export type Outcome =
   | { readonly done: false; readonly failure: Failure; readonly facts: Facts }
 
 /** repeated: an earlier delivery had settled it. superseded: a replay has taken its place. poison: it is no job. */
-type DoneAs = 'succeeded' | 'dead_lettered' | 'expired' | 'repeated' | 'superseded' | 'conflict' | 'poison'
+type DoneAs =
+  | 'succeeded'
+  | 'dead_lettered'
+  | 'expired'
+  | 'repeated'
+  | 'superseded'
+  | 'conflict'
+  | 'poison'
+  | LetterDoneAs
+
+/** Of what came from the dead-letter topic. rescued: published to the jobs topic again. */
+type LetterDoneAs = 'dead_letter_recorded' | 'rescued' | 'already_settled'

@@ -1,4 +1,4 @@
-import { type Context, Hono } from 'hono'
+import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { bodyLimit } from 'hono/body-limit'
 import { type Log, traceFields } from '../shared/log.ts'
 import { carryWork } from './carried-work.ts'
@@ -9,10 +9,12 @@ import type { PushAuthenticator } from './receive/authenticate.ts'
 import type { Delivery } from './receive/delivery.ts'
 import { readDelivery } from './receive/read-delivery.ts'
 import type { Receiver } from './receive-push.ts'
+import { type DeadLetterRecording, recordDeadLetter } from './record-dead-letter.ts'
 
 export interface ServerParts {
   readonly authenticate: PushAuthenticator
   readonly receiver: Receiver
+  readonly recording: DeadLetterRecording
   readonly drain: Drain
   readonly heartbeat: Heartbeat
   /** Rejects where the records cannot be read. */
@@ -27,11 +29,11 @@ export interface ServerParts {
 const MAX_PUSH_BYTES = 14_500_000
 
 /**
- * The worker's routes. `/push` answers 204 for a message that is done with and 503 for one that must come again;
+ * The worker's routes. `/push`, and `/dead-letter` for the dead-letter topic, answer 204 for a message that is done with and 503 for one that must come again;
  * Pub/Sub takes every other answer of ours (401, 403, 413, 500) for the latter too.
  */
 export function createServer(parts: ServerParts): Hono {
-  const { authenticate, receiver, drain, heartbeat, checkStore, log, now } = parts
+  const { authenticate, receiver, recording, drain, heartbeat, checkStore, log, now } = parts
   const app = new Hono()
 
   // A connection that is kept alive would hold the process up until it is killed.
@@ -53,16 +55,16 @@ export function createServer(parts: ServerParts): Hono {
     }
   })
 
-  app.use('/push', async (context, next) => {
+  const checkPush: MiddlewareHandler = async (context, next) => {
     const check = await authenticate(context.req.header('authorization'))
     if (check.ok) return next()
     const { status, problem, expected, seen } = check
     heartbeat.refusedPush()
     log.warn({ outcome: 'refused_push', httpStatus: status, problem, expected, seen }, 'a push was refused')
     return context.json({ error: problem }, status)
-  })
+  }
 
-  app.post('/push', bodyLimit({ maxSize: MAX_PUSH_BYTES, onError: tooLarge }), async (context) => {
+  const take = (receive: Receiver['receive']) => async (context: Context) => {
     const body = await context.req.arrayBuffer().catch(() => undefined)
     if (body === undefined) {
       log.info({ outcome: 'broken_push' }, 'a push broke off before it was whole')
@@ -71,12 +73,22 @@ export function createServer(parts: ServerParts): Hono {
     const read = readDelivery(context.req.raw.headers, new Uint8Array(body), now())
     const carried = carryWork()
     heartbeat.pushed(carried.waitUntil)
-    const outcome = await receiver.receive(read, carried.waitUntil)
+    const outcome = await receive(read, carried.waitUntil)
     logOutcome(parts, read.delivery, outcome)
     heartbeat.answered(outcome)
     await carried.done(drain.begun)
     return outcome.done ? context.body(null, 204) : context.json({ reason: outcome.failure.kind }, 503)
-  })
+  }
+
+  const limit = bodyLimit({ maxSize: MAX_PUSH_BYTES, onError: tooLarge })
+  app.use('/push', checkPush)
+  app.post('/push', limit, take(receiver.receive))
+  app.use('/dead-letter', checkPush)
+  app.post(
+    '/dead-letter',
+    limit,
+    take((read) => recordDeadLetter(recording, read)),
+  )
 
   app.onError((error, context) => {
     log.error({ error }, 'a fault of our own; the message will come again')

@@ -86,8 +86,8 @@ export interface RetryPolicy {
   readonly onUnknown: 'retry' | 'dead-letter'
 }
 
-/** Why a job was settled without an answer: what failed, or that its attempts ran out on answers nobody saw. */
-export const endReasons = [...failureKinds, 'unknown', 'max_attempts'] as const
+/** Why a job ended without an answer: what failed, that its attempts ran out on answers nobody saw, or its time. */
+export const endReasons = [...failureKinds, 'unknown', 'max_attempts', 'max_age'] as const
 type EndReason = (typeof endReasons)[number]
 
 export type Consequence =

@@ -4,12 +4,12 @@ import { StoreError } from './job-store.ts'
 import type { Write } from './record-documents.ts'
 
 /** A letter as the store holds it; undefined, where what it holds is not of our form. */
-export interface StoredLetter {
+interface StoredLetter {
   readonly id: string
   readonly letter: DeadLetter | undefined
 }
 
-export interface LetterPage {
+interface LetterPage {
   readonly filter: Omit<DeadLetterFilter, 'since'>
   readonly limit: number
   readonly after: string | undefined

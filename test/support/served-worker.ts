@@ -8,6 +8,8 @@ import { listen } from '../../worker/listen.ts'
 import { type Cloud, callsOf, clearFaults } from '../stand-ins.ts'
 
 export const DEAD_LETTERS = 'dead-letters'
+export const JOBS = 'jobs'
+export const DEAD_LETTER_PATH = '/dead-letter'
 
 /** What is to be other than usual. */
 export interface WorkerOverrides {
@@ -17,6 +19,8 @@ export interface WorkerOverrides {
 
 export interface PushOptions {
   readonly attributes?: Readonly<Record<string, string>>
+  /** Of the message, as ISO 8601. */
+  readonly publishTime?: string
   readonly headers?: Readonly<Record<string, string>>
 }
 
@@ -32,6 +36,8 @@ export interface ServedWorker extends AsyncDisposable {
   readonly drain: Worker['drain']
   /** Pushes a job as Pub/Sub does, wrapped: an object as JSON, anything else byte by byte. */
   push(job: object | string | Uint8Array, options?: PushOptions): Promise<Answer>
+  /** Pushes a message of the dead-letter topic likewise. */
+  forward(job: object | string | Uint8Array, options?: PushOptions): Promise<Answer>
   /** Pushes a body as it is. */
   post(body: string | Uint8Array, headers?: Readonly<Record<string, string>>): Promise<Answer>
   /** Everything that was logged. */
@@ -71,12 +77,13 @@ export async function serveWorker(cloud: Cloud, { settings, surroundings }: Work
     drain: worker.drain,
     post,
     push: (job, options = {}) => post(JSON.stringify(wrap(job, options)), options.headers),
+    forward: (job, options = {}) => postTo(url, JSON.stringify(wrap(job, options)), options.headers, DEAD_LETTER_PATH),
     logText: () => lines.join(''),
     [Symbol.asyncDispose]: () => cleanups.disposeAsync(),
   }
 }
 
-const LOCAL = { DEAD_LETTER_TOPIC: DEAD_LETTERS, PUSH_AUTH: 'off', HOST: '127.0.0.1', PORT: '0' }
+const LOCAL = { JOBS_TOPIC: JOBS, DEAD_LETTER_TOPIC: DEAD_LETTERS, PUSH_AUTH: 'off', HOST: '127.0.0.1', PORT: '0' }
 
 /** Gives the model calls from now on. */
 export async function watchModelCalls({ azure }: Cloud): Promise<() => Promise<readonly Call[]>> {
@@ -85,10 +92,11 @@ export async function watchModelCalls({ azure }: Cloud): Promise<() => Promise<r
 }
 
 /** The envelope in which Pub/Sub pushes a message. */
-export function wrap(job: object | string | Uint8Array, { attributes = {} }: PushOptions = {}) {
+export function wrap(job: object | string | Uint8Array, { attributes = {}, publishTime }: PushOptions = {}) {
   const isData = typeof job === 'string' || job instanceof Uint8Array
   const data = Buffer.from(isData ? job : JSON.stringify(job)).toString('base64')
-  return { message: { data, attributes, messageId: randomUUID() }, subscription: 'projects/test/subscriptions/jobs' }
+  const message = { data, attributes, messageId: randomUUID(), ...(publishTime !== undefined && { publishTime }) }
+  return { message, subscription: 'projects/test/subscriptions/jobs' }
 }
 
 const answerBody = z.object({ reason: z.string() })
@@ -97,8 +105,9 @@ export async function postTo(
   url: string,
   body: string | Uint8Array,
   headers: Readonly<Record<string, string>> = {},
+  path = '/push',
 ): Promise<Answer> {
-  const answer = await fetch(`${url}/push`, { method: 'POST', body: Buffer.from(body), headers })
+  const answer = await fetch(url + path, { method: 'POST', body: Buffer.from(body), headers })
   const text = await answer.text()
   const { data } = answerBody.safeParse(text === '' ? undefined : JSON.parse(text))
   return data === undefined ? { status: answer.status } : { status: answer.status, reason: data.reason }

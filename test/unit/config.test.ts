@@ -48,6 +48,7 @@ describe('settings that are enough', () => {
       ['0.0.0.0', 8_080, 600_000, 120_000, 100, 'info'],
     )
     assert.deepEqual(config.retry, { maxAttempts: 5, onUnknown: 'retry' })
+    assert.deepEqual([config.maxJobAgeMs, config.jobsTopic], [7 * 86_400_000, 'promptbridge-jobs'])
     assert.equal(config.federation.audience, 'api://AzureADTokenExchange')
     assert.equal(config.federation.scope, 'https://cognitiveservices.azure.com/.default')
     assert.equal(config.federation.authorityHost, 'https://login.microsoftonline.com')

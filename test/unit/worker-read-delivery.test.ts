@@ -27,6 +27,7 @@ describe('a wrapped push', () => {
         data: Buffer.from(job),
         attributes,
         deliveryAttempt: 3,
+        publishedAt: Date.UTC(2026, 10, 24, 5, 59, 59),
         traceparent: TRACE,
         arrivedAt: ARRIVED,
       },
@@ -42,6 +43,14 @@ describe('a wrapped push', () => {
     assert.equal(ok, true)
     assert.deepEqual([delivery.data.byteLength, delivery.attributes, delivery.deliveryAttempt], [0, {}, undefined])
   })
+
+  for (const publishTime of ['yesterday', '', 7, null, undefined]) {
+    test(`has no publish time that is ${JSON.stringify(publishTime)}, and is read all the same`, () => {
+      const read = readJson({ message: { data: base64(job), publishTime } })
+      assert.ok(read.ok)
+      assert.equal(read.delivery.publishedAt, undefined)
+    })
+  }
 
   test('brings any bytes whole', () => {
     const bytes = fc.uint8Array({ maxLength: 200 })
@@ -103,6 +112,7 @@ describe('an unwrapped push', () => {
     const { ok, delivery } = readText(job, {
       'x-goog-pubsub-message-id': '21',
       'x-goog-pubsub-delivery-attempt': '4',
+      'x-goog-pubsub-publish-time': '2026-11-24T05:59:59.5Z',
       'pb-run': '2',
       batch: 'nightly',
       traceparent: TRACE,
@@ -117,10 +127,22 @@ describe('an unwrapped push', () => {
         data: undefined,
         attributes,
         deliveryAttempt: 4,
+        publishedAt: Date.UTC(2026, 10, 24, 5, 59, 59, 500),
         traceparent: TRACE,
         arrivedAt: ARRIVED,
       },
     )
+  })
+
+  test('of a dead letter tells why it is one, by whoever made it', () => {
+    const told = { 'pb-reason': 'rejected', 'pb-error': 'refused', 'pb-code': 'c', 'pb-hint': 'h', 'pb-key': 'k' }
+    const forwarded = {
+      'pb-first-published': '2026-11-23T06:00:00.000Z',
+      CloudPubSubDeadLetterSourceTopicPublishTime: '2026-11-24T05:00:00Z',
+    }
+    const attributes = { ...told, ...forwarded }
+    const sent = Object.fromEntries(Object.entries(attributes).map(([name, value]) => [name.toLowerCase(), value]))
+    assert.deepEqual(readText(job, { ...sent, 'x-goog-pubsub-message-id': '24' }).delivery.attributes, attributes)
   })
 
   test('without metadata is known by being no envelope', () => {

@@ -5,6 +5,8 @@ export interface Delivery {
   readonly attributes: Readonly<Record<string, string>>
   /** Counted by Pub/Sub; absent without a dead-letter policy. */
   readonly deliveryAttempt: number | undefined
+  /** Of the message, as Pub/Sub tells it, in epoch milliseconds. */
+  readonly publishedAt: number | undefined
   readonly traceparent: string | undefined
   /** Epoch milliseconds. */
   readonly arrivedAt: number

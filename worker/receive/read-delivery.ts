@@ -7,7 +7,10 @@ export type ReadDelivery =
   | { readonly ok: false; readonly delivery: Delivery; readonly problem: string }
 
 /** An unwrapped push tells attributes as plain headers; among all others only these are ours. */
-const ATTRIBUTE_HEADERS = ['pb-run', 'pb-priority', 'batch', 'traceparent', 'googclient_traceparent']
+const ATTRIBUTE_HEADERS = [
+  ...['pb-run', 'pb-priority', 'batch', 'traceparent', 'googclient_traceparent', 'pb-first-published'],
+  ...['pb-reason', 'pb-error', 'pb-code', 'pb-hint', 'pb-key', 'CloudPubSubDeadLetterSourceTopicPublishTime'],
+]
 
 const wrappedPush = z.object({
   message: z.object({
@@ -15,6 +18,8 @@ const wrappedPush = z.object({
     attributes: z.record(z.string(), z.string()).default({}),
     messageId: z.string().optional(),
     message_id: z.string().optional(),
+    // Of use, and no reason to refuse a message.
+    publishTime: z.string().optional().catch(undefined),
   }),
   deliveryAttempt: z.number().int().optional(),
 })
@@ -40,6 +45,7 @@ function readUnwrapped(headers: Headers, data: Uint8Array, arrivedAt: number): D
     data,
     attributes,
     deliveryAttempt: Number.isInteger(attempt) ? attempt : undefined,
+    publishedAt: timeIn(headers.get('x-goog-pubsub-publish-time')),
     traceparent: traceparentOf(attributes),
     arrivedAt,
   }
@@ -58,6 +64,7 @@ function readWrapped(envelope: object, raw: Delivery): ReadDelivery {
     data: Buffer.from(message.data, 'base64'),
     attributes,
     deliveryAttempt,
+    publishedAt: timeIn(message.publishTime),
     traceparent: traceparentOf(attributes) ?? raw.traceparent,
     arrivedAt: raw.arrivedAt,
   }
@@ -82,6 +89,11 @@ function parseEnvelope(body: Uint8Array): object | undefined {
 
 function traceparentOf(attributes: Readonly<Record<string, string>>): string | undefined {
   return attributes['traceparent'] ?? attributes['googclient_traceparent']
+}
+
+function timeIn(text: string | null | undefined): number | undefined {
+  const time = Date.parse(text ?? '')
+  return Number.isNaN(time) ? undefined : time
 }
 
 /** Buffer skips what is not base64 without a word. */

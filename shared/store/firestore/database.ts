@@ -38,7 +38,7 @@ export interface Database {
   close(): Promise<void>
 }
 
-export interface Page {
+interface Page {
   /** Fields that have these values. */
   readonly equal: Readonly<Record<string, string>>
   /** Only these fields are read. */
@@ -49,7 +49,7 @@ export interface Page {
 }
 
 /** A document's whole name, and its fields; undefined where one holds a kind of value that we never write. */
-export interface NamedFields {
+interface NamedFields {
   readonly name: string
   readonly fields: Readonly<Record<string, unknown>> | undefined
 }

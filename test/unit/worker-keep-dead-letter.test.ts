@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import type { Message } from '../../shared/queue/job-queue.ts'
+import { StoreError } from '../../shared/store/job-store.ts'
+import { openSqliteDeadLetters } from '../../shared/store/sqlite/sqlite-dead-letters.ts'
+import { keepDeadLetter, type LetterKeeping } from '../../worker/keep-dead-letter.ts'
+import { DAY_MS, START } from '../support/job-builders.ts'
+
+const job = Buffer.from('{"id":"doc-7","prompt":"Summarise: …","model":"gpt-4o"}')
+const cause = { reason: 'rejected', message: 'refused', code: 'content_filter', hint: 'Change it.' }
+
+async function kept(message: Message, told = cause) {
+  const letters = await openSqliteDeadLetters(':memory:', () => START)
+  try {
+    return await keepDeadLetter({ letters, ttlMs: DAY_MS, now: () => START }, message, told)
+  } finally {
+    letters.close()
+  }
+}
+
+describe('a dead letter', () => {
+  test('tells of its job, of why it failed and of how long it is kept', async () => {
+    const attributes = { batch: 'nightly', 'pb-run': '2' }
+    const letter = await kept({ data: job, attributes })
+    assert.equal(letter.id, `${letter.key}:2`)
+    assert.partialDeepStrictEqual(letter, {
+      ...{ jobId: 'doc-7', batch: 'nightly', run: 2, model: 'gpt-4o', attributes },
+      ...cause,
+      ...{ firstAt: START, expireAt: START + DAY_MS },
+    })
+  })
+
+  test('of what is no job has the batch and the run that its attributes tell', async () => {
+    const told = await kept({ data: Buffer.from('no job'), attributes: { batch: 'nightly', 'pb-run': '3' } })
+    assert.deepEqual([told.key, told.batch, told.run], [undefined, 'nightly', 3])
+    for (const run of ['0', '-1', '1e9', '1000000', 'x', '']) {
+      assert.equal((await kept({ data: Buffer.from('no job'), attributes: { 'pb-run': run } })).run, 1, run)
+    }
+  })
+
+  test('keeps no more of what others tell than Pub/Sub lets them, and cuts through no character', async () => {
+    const many = Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`a${n}`, '']))
+    const attributes = { [`${'x'.repeat(255)}é`]: `${'y'.repeat(1_023)}é`, '\ud800': '\udfff', ...many }
+    const long = '€'.repeat(1_000)
+    const letter = await kept({ data: job, attributes }, { reason: long, message: long, code: long, hint: long })
+    const names = Object.keys(letter.attributes)
+    assert.equal(names.length, 100)
+    assert.equal(letter.attributes['x'.repeat(255)], 'y'.repeat(1_023))
+    assert.ok(names.every((name) => name.isWellFormed()))
+    const cut = '€'.repeat(341)
+    assert.deepEqual([letter.reason, letter.message, letter.code, letter.hint], [cut, cut, cut, cut])
+  })
+
+  test('that the store refuses is kept without all that was told of it', async () => {
+    const letters = await openSqliteDeadLetters(':memory:', () => START)
+    const picky: LetterKeeping['letters'] = {
+      async put(letter, data) {
+        if (Object.keys(letter.attributes).length > 0) throw new StoreError('refused', 'not this one')
+        return letters.put(letter, data)
+      },
+    }
+    const keeping = { letters: picky, ttlMs: DAY_MS, now: () => START }
+    const letter = await keepDeadLetter(keeping, { data: job, attributes: { batch: 'x' } }, cause)
+    assert.deepEqual([letter.reason, letter.key, letter.attributes], ['rejected', undefined, {}])
+    assert.deepEqual(Buffer.from(await letters.readData(letter)), job)
+    letters.close()
+  })
+
+  test('of a store that is away is not kept, and that is said', async () => {
+    const letters = await openSqliteDeadLetters(':memory:', () => START)
+    letters.close()
+    const keeping = { letters, ttlMs: DAY_MS, now: () => START }
+    const away = (error: unknown) => error instanceof StoreError && error.code === 'unavailable'
+    await assert.rejects(keepDeadLetter(keeping, { data: job, attributes: {} }, cause), away)
+  })
+})

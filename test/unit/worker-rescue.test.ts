@@ -1,0 +1,89 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import fc from 'fast-check'
+import { checkLimits } from '../../shared/queue/message-limits.ts'
+import type { Delivery } from '../../worker/receive/delivery.ts'
+import { firstPublishedAt, rescuedMessage } from '../../worker/rescue.ts'
+import { START } from '../support/job-builders.ts'
+
+const data = Buffer.from('{"prompt":"Summarise: …"}')
+const HOUR_MS = 3_600_000
+const iso = (ms: number) => new Date(ms).toISOString()
+const SOURCE = 'CloudPubSubDeadLetterSourceTopicPublishTime'
+
+const first = (attributes: Record<string, string>, publishedAt?: number) => {
+  const delivery: Delivery = {
+    ...{ messageId: '1', data, attributes, deliveryAttempt: undefined, publishedAt },
+    ...{ traceparent: undefined, arrivedAt: START },
+  }
+  return firstPublishedAt(delivery)
+}
+
+describe('the time of first publication', () => {
+  test('is what the source topic says, before what the dead-letter topic says', () => {
+    assert.equal(first({ [SOURCE]: iso(START - HOUR_MS) }, START - 1), START - HOUR_MS)
+  })
+
+  test('is what a rescue has told, before both', () => {
+    const told = { 'pb-first-published': iso(START - 9 * HOUR_MS), [SOURCE]: iso(START - HOUR_MS) }
+    assert.equal(first(told, START - 1), START - 9 * HOUR_MS)
+  })
+
+  test('is that of the message itself where nothing else is told', () => {
+    assert.equal(first({}, START - 1), START - 1)
+  })
+
+  test('is now where nothing tells it, or nonsense does', () => {
+    assert.equal(first({}), START)
+    assert.equal(first({ 'pb-first-published': 'long ago', [SOURCE]: '' }), START)
+  })
+
+  test('is never put off by whoever claims a later one', () => {
+    assert.equal(first({ 'pb-first-published': '9999-01-01T00:00:00Z' }, START - 1), START - 1)
+    assert.equal(first({ 'pb-first-published': '9999-01-01T00:00:00Z' }), START)
+  })
+
+  test('is a time that can be told again, whatever was claimed', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.date({ noInvalidDate: true }).map(String)), (claimed) => {
+        const at = first({ 'pb-first-published': claimed })
+        assert.ok(at >= 0 && at <= START)
+        assert.equal(Date.parse(iso(at)), at)
+      }),
+    )
+  })
+})
+
+describe('a rescued message', () => {
+  const rescued = (attributes: Record<string, string>) => rescuedMessage({ data, attributes }, START)
+
+  test('is the message as it was, and tells when it was published first', () => {
+    const own = { batch: 'nightly', 'pb-run': '2', origin: 'test' }
+    assert.deepEqual(rescued(own), { data, attributes: { ...own, 'pb-first-published': iso(START) } })
+  })
+
+  test('says nothing of having been given up, and nothing twice', () => {
+    const forwarded = {
+      CloudPubSubDeadLetterSourceDeliveryCount: '100',
+      CloudPubSubDeadLetterSourceSubscription: 'jobs-worker',
+      CloudPubSubDeadLetterSourceSubscriptionProject: 'p',
+      [SOURCE]: iso(START),
+      'pb-first-published': 'long ago',
+    }
+    assert.deepEqual(rescued(forwarded).attributes, { 'pb-first-published': iso(START) })
+  })
+
+  test('keeps what names the job where not all attributes fit, and loses those of client libraries first', () => {
+    const many = Object.fromEntries(Array.from({ length: 97 }, (_, n) => [`a${n}`, 'x']))
+    const all = { googclient_traceparent: 't', ...many, 'pb-run': '2', batch: 'nightly' }
+    const { googclient_traceparent, ...kept } = all
+    assert.deepEqual(rescued(all).attributes, { ...kept, 'pb-first-published': iso(START) })
+  })
+
+  test('is one that the topic takes, whatever it carried', () => {
+    const attributes = fc.dictionary(fc.string({ minLength: 1, maxLength: 60 }), fc.string({ maxLength: 300 }), {
+      maxKeys: 100,
+    })
+    fc.assert(fc.property(attributes, (carried) => checkLimits(rescued(carried))))
+  })
+})

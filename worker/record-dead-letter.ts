@@ -1,0 +1,110 @@
+import { endReasons } from '../shared/job/failures.ts'
+import { decideForwarded } from '../shared/job/forwarded.ts'
+import type { Job } from '../shared/job/job.ts'
+import { parseJob } from '../shared/job/parse-job.ts'
+import type { RecordError } from '../shared/job/record.ts'
+import { type Message, QueueError } from '../shared/queue/job-queue.ts'
+import { sha256 } from '../shared/sha256.ts'
+import { StoreError } from '../shared/store/job-store.ts'
+import type { RecordDocuments, StoredRecord } from '../shared/store/record-documents.ts'
+import { causeIn, type DeadLetterCause } from './dead-letter.ts'
+import { keepDeadLetter, type LetterKeeping } from './keep-dead-letter.ts'
+import type { Facts, Outcome } from './outcome.ts'
+import type { JobProcessing } from './process-job.ts'
+import type { Delivery } from './receive/delivery.ts'
+import type { ReadDelivery } from './receive/read-delivery.ts'
+import { firstPublishedAt, rescuedMessage } from './rescue.ts'
+import { storeFailure } from './store-failure.ts'
+
+export interface DeadLetterRecording extends LetterKeeping, Pick<JobProcessing, 'retry'> {
+  readonly records: Pick<RecordDocuments, 'read'>
+  /** Publishes a job again. Rejects with QueueError. */
+  readonly publishJob: (message: Message) => Promise<unknown>
+  readonly maxJobAgeMs: number
+}
+
+const REFUSED: RecordError = { kind: 'invalid', message: 'the jobs topic refuses to take it again' }
+const UNREADABLE: RecordError = { kind: 'store', message: "the job's record cannot be read: it is not of our form" }
+
+/**
+ * Takes one delivery from the dead-letter topic: what a worker dead-lettered is recorded, and what Pub/Sub gave up on is
+ * rescued while nothing is wrong with it.
+ *
+ * Nobody dead-letters it a second time, so whatever it is, it is done with unless the store or the topic is away. Rejects
+ * only for a fault of our own.
+ */
+export async function recordDeadLetter(recording: DeadLetterRecording, read: ReadDelivery): Promise<Outcome> {
+  try {
+    const cause = causeIn(read.delivery.attributes)
+    return await (cause === undefined ? takeForwarded(recording, read) : record(recording, read.delivery, cause))
+  } catch (error) {
+    const failure = awayFailure(error)
+    if (failure === undefined) throw error
+    return { done: false, failure, facts: {} }
+  }
+}
+
+async function record(recording: DeadLetterRecording, { data, attributes }: Delivery, cause: DeadLetterCause) {
+  const letter = await keepDeadLetter(recording, { data, attributes }, cause)
+  const facts: Facts = {
+    ...(letter.key === undefined ? {} : { jobKey: letter.key }),
+    ...(letter.jobId === undefined ? {} : { jobId: letter.jobId, batch: letter.batch }),
+    run: letter.run,
+  }
+  return { done: true, as: 'dead_letter_recorded', why: sayReason(cause.reason), facts } as const
+}
+
+/** Anyone may publish to the topic, so a reason that is none of ours may be any text: it is not for the log. */
+function sayReason(reason: string): string {
+  return endReasons.find((ours) => ours === reason) ?? 'not one of ours'
+}
+
+async function takeForwarded(recording: DeadLetterRecording, read: ReadDelivery): Promise<Outcome> {
+  const { delivery } = read
+  const parsed = read.ok ? parseJob(delivery.data, delivery.attributes, sha256) : read
+  if (!parsed.ok) return record(recording, delivery, { reason: 'invalid', message: parsed.problem })
+  const { job } = parsed
+  const found = await readRecord(recording, job)
+  if (found === 'unreadable') return recordAs(recording, delivery, UNREADABLE)
+  const first = firstPublishedAt(delivery)
+  const { now, maxJobAgeMs: maxAgeMs, retry: policy } = recording
+  const fate = decideForwarded(job, found, { now: now(), firstPublishedAt: first, maxAgeMs, policy })
+  if (fate.kind === 'record') return recordAs(recording, delivery, fate.error)
+  const facts: Facts = { jobKey: job.key, jobId: job.id, batch: job.batch, run: job.run }
+  if (fate.kind === 'nothing') return { done: true, as: 'already_settled', facts }
+  const isTaken = await publishAgain(recording, rescuedMessage(delivery, first))
+  return isTaken ? { done: true, as: 'rescued', facts } : recordAs(recording, delivery, REFUSED)
+}
+
+function recordAs(recording: DeadLetterRecording, delivery: Delivery, { kind, ...told }: RecordError) {
+  return record(recording, delivery, { reason: kind, ...told })
+}
+
+/** A record that is not of our form will not be at the next try either. */
+async function readRecord(
+  { records }: DeadLetterRecording,
+  { key }: Job,
+): Promise<StoredRecord | undefined | 'unreadable'> {
+  try {
+    return await records.read(key)
+  } catch (error) {
+    if (error instanceof StoreError && error.code === 'corrupt') return 'unreadable'
+    throw error
+  }
+}
+
+/** Resolves with false where the topic can never take it. */
+async function publishAgain({ publishJob }: DeadLetterRecording, message: Message): Promise<boolean> {
+  try {
+    await publishJob(message)
+    return true
+  } catch (error) {
+    if (error instanceof QueueError && error.code === 'refused') return false
+    throw error
+  }
+}
+
+function awayFailure(error: unknown) {
+  if (!(error instanceof QueueError)) return storeFailure(error)
+  return { kind: 'store', code: error.code, message: 'the jobs topic takes nothing now' } as const
+}
