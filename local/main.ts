@@ -83,10 +83,10 @@ async function main(argument: string | undefined): Promise<void> {
     ...(wrong.isRoleMissing ? { principals: [] } : {}),
     ...(wrong.resourceTenantId === undefined ? {} : { tenantId: wrong.resourceTenantId }),
   })
-  const subscription = jobsSubscription(settings)
+  const subscriptions = [jobsSubscription(settings), deadLetterSubscription(settings)]
   const push = settings.isRelay
-    ? await startPushRelay({ log, subscription })
-    : await startPubSubPush({ log, file: settings.state, subscriptions: [subscription] })
+    ? await startPushRelay({ log, subscriptions })
+    : await startPubSubPush({ log, file: settings.state, subscriptions })
 
   const ready = {
     filteredPhrase: CONTENT_FILTER_MARKER,
@@ -103,6 +103,7 @@ async function main(argument: string | undefined): Promise<void> {
       PUSH_AUDIENCE: settings.pushTo,
       PUSH_SERVICE_ACCOUNT: PUSH_SERVICE_ACCOUNT,
       PUSH_CERTS_URL: push.certsUrl,
+      JOBS_TOPIC: settings.jobsTopic,
       DEAD_LETTER_TOPIC: settings.deadLetterTopic,
     },
   }
@@ -123,15 +124,26 @@ function credentialsOf({ credential }: z.infer<typeof settingsSchema>['wrong']):
 
 const PUSH_SERVICE_ACCOUNT = `push@${GOOGLE.projectId}.iam.gserviceaccount.com`
 
-function jobsSubscription(settings: z.infer<typeof settingsSchema>) {
-  const { pushTo, jobsTopic, deadLetterTopic, maxOutstanding, maxPauseMs, ackDeadlineMs, retry } = settings
+type Settings = z.infer<typeof settingsSchema>
+
+function jobsSubscription(settings: Settings) {
+  const { pushTo, jobsTopic, deadLetterTopic } = settings
+  return { ...subscriptionOf(jobsTopic, settings), endpoint: pushTo, deadLetter: { topic: deadLetterTopic } }
+}
+
+/** It has no dead-letter policy: what comes here has nowhere else to go. */
+function deadLetterSubscription(settings: Settings) {
+  const endpoint = new URL('/dead-letter', settings.pushTo).href
+  return { ...subscriptionOf(settings.deadLetterTopic, settings), endpoint }
+}
+
+/** The worker checks one audience, wherever a push goes. */
+function subscriptionOf(topic: string, { pushTo, maxOutstanding, maxPauseMs, ackDeadlineMs, retry }: Settings) {
   return {
-    name: `projects/${GOOGLE.projectId}/subscriptions/${jobsTopic}-worker`,
-    topic: jobsTopic,
-    endpoint: pushTo,
+    name: `projects/${GOOGLE.projectId}/subscriptions/${topic}-worker`,
+    topic,
     oidc: { audience: pushTo, serviceAccount: PUSH_SERVICE_ACCOUNT },
     ackDeadlineMs,
-    deadLetter: { topic: deadLetterTopic },
     flow: { maxOutstanding, maxBackoffMs: maxPauseMs },
     ...(retry === undefined ? {} : { retry }),
   }

@@ -12,7 +12,7 @@ export interface Evidence {
   readonly asks: readonly Call[]
   /** Requests for a token, as Entra logged them. */
   readonly exchanges: readonly Call[]
-  /** Names of the records whose message lies in the dead-letter topic. */
+  /** Names of the records whose message is kept as a dead letter. */
   readonly deadLetterKeys: ReadonlySet<string>
 }
 
@@ -84,7 +84,7 @@ function doubts(record: JobRecord, asks: readonly Call[], { pushes, deadLetterKe
   if (paid > 1 + unknown) found.push(`"${record.id}" was paid for ${paid} times, with ${unknown} unknown outcomes`)
   if (record.status === 'succeeded' && paid === 0) found.push(`"${record.id}" has an answer that no model gave`)
   if (record.status === 'dead_lettered' && !deadLetterKeys.has(record.key)) {
-    found.push(`"${record.id}" is dead-lettered, and its message is not in the dead-letter topic`)
+    found.push(`"${record.id}" is dead-lettered, and its message is not kept as a dead letter`)
   }
   const acked = pushes.some(({ detail }) => detail['dataSha256'] === record.payloadHash && detail['acked'] === true)
   if (!acked) found.push(`"${record.id}" was never acknowledged`)

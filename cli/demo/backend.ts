@@ -1,11 +1,17 @@
 import type { Stores } from '../../shared/open-stores.ts'
 import type { LocalSystem } from '../local-system.ts'
+import { type Call, readCalls } from './call-log.ts'
 
 export const TOPICS = { jobsTopic: 'jobs', deadLetterTopic: 'dead-letter' }
 
+/** The pushes of jobs; the dead letters' are not looked at, for the store tells what came of them. */
+export async function readJobPushes({ push }: LocalSystem['control']): Promise<Call[]> {
+  return (await readCalls(push)).filter(({ operation }) => operation.endsWith(`/${TOPICS.jobsTopic}-worker`))
+}
+
 /** Where a demo keeps its records and its messages: in a file, or in Google's emulators. */
 export interface DemoBackend extends AsyncDisposable {
-  readonly stores: Pick<Stores, 'documents' | 'queue'>
+  readonly stores: Pick<Stores, 'documents' | 'deadLetters' | 'queue'>
   /** Settings of the worker that lead it to the same place. */
   readonly worker: Readonly<Record<string, string>>
   /** Settings of the stand-ins, beside those of every demo. */
@@ -14,8 +20,6 @@ export interface DemoBackend extends AsyncDisposable {
   connect(control: LocalSystem['control']): Promise<void>
   /** How many of a batch's messages are not done with. */
   countLeft(control: LocalSystem['control'], total: number, signal: AbortSignal): Promise<number>
-  /** The records that the dead-letter topic's messages name; `expected` of them, or as many as come in a few seconds. */
-  deadLetterKeys(expected: number): Promise<ReadonlySet<string>>
   /** For the commands to find the jobs again; undefined where they are gone with this process. */
   readonly storeOption: string | undefined
 }

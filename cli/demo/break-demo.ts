@@ -2,7 +2,6 @@ import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { openStores, type Stores } from '../../shared/open-stores.ts'
-import { openQueueReport } from '../../shared/queue/sqlite/queue-report.ts'
 import { startChild } from '../child-process.ts'
 import { freePort } from '../free-port.ts'
 import { packagesFolder, programFile } from '../installation.ts'
@@ -17,6 +16,7 @@ import { openEmbeddedBackend } from './embedded-backend.ts'
 import { type Aftermath, judgeBreak } from './judge-break.ts'
 import { lockFolder } from './lock-folder.ts'
 import { printAftermath, printBreak } from './print-break.ts'
+import { deadLetterKeys } from './until-recorded.ts'
 
 const DOCUMENTS = 20
 /** Long enough for what can be tried again to be tried a few times. */
@@ -68,7 +68,7 @@ async function breakAndLook(broken: Break, jobs: number, path: string, signal: A
   return {
     jobs: total,
     waiting: await backend.countLeft(control, total, signal),
-    deadLettered: await countDeadLetters(file),
+    deadLettered: (await deadLetterKeys(stores.deadLetters)).size,
     paidCalls: (await readCalls(control.azure)).filter(({ detail }) => detail['billed'] === true).length,
     exchanges: await countExchanges(control.entra),
     failures: (await stores.telemetry.tokenFailures(0, 10)).found,
@@ -115,13 +115,6 @@ async function letTheWorkerTry(system: LocalStandIns, broken: Break, signal: Abo
     if (broken.isRefusedAtStart !== true) throw error
     return false
   }
-}
-
-async function countDeadLetters(file: string): Promise<number> {
-  const report = await openQueueReport(file)
-  const { published } = await report.counts(TOPICS.deadLetterTopic, Date.now())
-  report.close()
-  return published
 }
 
 /** A tenant that is not there is already refused when the library looks it up. */

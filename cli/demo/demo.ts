@@ -17,6 +17,7 @@ import { introduction, printDemo, stopped, stopping } from './print-demo.ts'
 import { createProgress } from './progress.ts'
 import { submit } from './submit.ts'
 import { untilDone } from './until-done.ts'
+import { untilRecorded } from './until-recorded.ts'
 
 /** Quick enough to watch: the model takes a moment, and what was put off comes again soon. */
 const STAND_INS = {
@@ -83,9 +84,10 @@ async function runBatch(options: DemoOptions, out: NodeJS.WriteStream, signal: A
   const look = async () => progress.show(await reader.countByStatus(batch.name))
   const countLeft = (waiting: AbortSignal) => backend.countLeft(control, total, waiting)
   await Promise.race([untilDone({ countLeft, workerLog }, look, signal), system.broken]).finally(progress.end)
+  const deadLetterKeys = await untilRecorded(backend.stores.deadLetters, reader, batch.name, signal)
   await system.stopWorker()
 
-  const evidence = await gatherEvidence({ control, reader, backend, batch: batch.name, total })
+  const evidence = await gatherEvidence({ control, reader, deadLetterKeys, batch: batch.name, total })
   const accounts = { ...account(evidence), ...(options.kill && { kills: system.kills() }) }
   await writeResultsFile(options.results, reader, evidence.records)
   await state.batches.complete(batch.name, Date.now())

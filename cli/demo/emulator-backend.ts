@@ -1,15 +1,12 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { openStores } from '../../shared/open-stores.ts'
 import { createPubSub } from '../../shared/queue/pubsub/pubsub-queue.ts'
 import { missingForEmulators, startEmulator } from '../emulators.ts'
-import { type DemoBackend, TOPICS } from './backend.ts'
-import { readCalls } from './call-log.ts'
+import { type DemoBackend, readJobPushes, TOPICS } from './backend.ts'
 
 const PROJECT = 'promptbridge-local'
 /** The emulator pushes two or three messages at a time, so the model is quicker here. */
 const STAND_INS = { isRelay: true, latency: { baseMs: 30, perOutputTokenMs: 0.5, spread: 0.4 } }
-const WAIT_FOR_DEAD_LETTERS_MS = 10_000
-const LOOK_EVERY_MS = 50
+const DELIVERIES = 100
 
 /** Records in Google's Firestore emulator, messages in its Pub/Sub emulator: they live as long as the demo. */
 export async function openEmulatorBackend(): Promise<DemoBackend> {
@@ -25,7 +22,6 @@ export async function openEmulatorBackend(): Promise<DemoBackend> {
     (own) => own.close(),
   )
   const admin = opened.adopt(createPubSub({ project: PROJECT, emulator: pubsub.address }), (own) => own.close())
-  const found = new Set<string>()
   const cleanups = opened.move()
 
   return {
@@ -44,22 +40,14 @@ export async function openEmulatorBackend(): Promise<DemoBackend> {
         admin.createTopic(TOPICS.deadLetterTopic),
       ])
       const retryPolicy = { minimumBackoff: { seconds: 1 }, maximumBackoff: { seconds: 10 } }
-      await jobs.createSubscription('worker', { pushEndpoint: `${push}/push`, ackDeadlineSeconds: 60, retryPolicy })
-      const [kept] = await deadLetters.createSubscription('report')
-      kept.on('message', (message) => {
-        found.add(message.attributes['pb-key'] ?? '')
-        message.ack()
-      })
-      cleanups.defer(() => kept.close())
+      const common = { ackDeadlineSeconds: 60, retryPolicy }
+      const deadLetterPolicy = { deadLetterTopic: deadLetters.name, maxDeliveryAttempts: DELIVERIES }
+      await jobs.createSubscription('worker', { ...common, pushEndpoint: `${push}/push`, deadLetterPolicy })
+      await deadLetters.createSubscription('dead-letters', { ...common, pushEndpoint: `${push}/dead-letter` })
     },
-    async countLeft({ push }, total) {
-      const acked = (await readCalls(push)).filter(({ detail }) => detail['acked'] === true)
+    async countLeft(control, total) {
+      const acked = (await readJobPushes(control)).filter(({ detail }) => detail['acked'] === true)
       return total - new Set(acked.map(({ detail }) => detail['dataSha256'])).size
-    },
-    async deadLetterKeys(expected) {
-      const deadline = Date.now() + WAIT_FOR_DEAD_LETTERS_MS
-      while (found.size < expected && Date.now() < deadline) await delay(LOOK_EVERY_MS)
-      return found
     },
     [Symbol.asyncDispose]: () => cleanups.disposeAsync(),
   }

@@ -1,23 +1,22 @@
 import type { JobReader } from '../../shared/store/job-store.ts'
 import type { LocalSystem } from '../local-system.ts'
 import type { Evidence } from './account.ts'
-import type { DemoBackend } from './backend.ts'
+import { readJobPushes } from './backend.ts'
 import { readCalls } from './call-log.ts'
 
 export interface EvidenceOf {
   readonly control: LocalSystem['control']
   readonly reader: JobReader
-  readonly backend: DemoBackend
+  readonly deadLetterKeys: ReadonlySet<string>
   readonly batch: string
   readonly total: number
 }
 
-/** Gathers what the stand-ins' call logs, the queue and the store tell of a batch; the worker is not asked. */
-export async function gatherEvidence({ control, reader, backend, batch, total }: EvidenceOf): Promise<Evidence> {
-  const pushes = await readCalls(control.push)
+/** Gathers what the stand-ins' call logs and the store tell of a batch; the worker is not asked. */
+export async function gatherEvidence({ control, reader, batch, total, ...found }: EvidenceOf): Promise<Evidence> {
+  const pushes = await readJobPushes(control)
   const asks = await readCalls(control.azure)
   const exchanges = (await readCalls(control.entra)).filter(({ operation }) => operation === 'token')
   const records = await reader.list(batch)
-  const failed = records.filter(({ status }) => status === 'dead_lettered').length
-  return { total, records, pushes, asks, exchanges, deadLetterKeys: await backend.deadLetterKeys(failed) }
+  return { ...found, total, records, pushes, asks, exchanges }
 }

@@ -7,7 +7,7 @@ export interface Aftermath {
   readonly jobs: number
   /** Messages that Pub/Sub still has to deliver. */
   readonly waiting: number
-  /** Messages in the dead-letter topic. */
+  /** Jobs whose message is kept as a dead letter. */
   readonly deadLettered: number
   /** Model calls that were paid. */
   readonly paidCalls: number

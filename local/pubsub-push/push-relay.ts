@@ -13,8 +13,8 @@ import { serve } from './serve.ts'
 import { type SubscriptionOptions, subscriptionsSchema } from './settings.ts'
 
 export interface PushRelayOptions extends StandInOptions {
-  /** Of whom the token speaks, and where its pushes go on to. */
-  readonly subscription: SubscriptionOptions
+  /** Of whom the tokens speak, and where their pushes go on to. */
+  readonly subscriptions: readonly SubscriptionOptions[]
 }
 
 export interface PushRelay extends StandIn {
@@ -24,30 +24,31 @@ export interface PushRelay extends StandIn {
 const envelope = z.object({ message: z.object({ messageId: z.string(), data: z.string().default('') }) })
 
 /**
- * Stands between Google's Pub/Sub emulator and an endpoint: `POST /push` goes on as it came.
+ * Stands between Google's Pub/Sub emulator and endpoints: a push to the path of one goes on to it as it came.
  *
  * It adds what the emulator leaves out, the signed token, and it logs and doubles deliveries as the push stand-in does.
  */
-export async function startPushRelay({ subscription, ...options }: PushRelayOptions): Promise<PushRelay> {
-  const [settings] = subscriptionsSchema.parse([subscription])
-  if (settings === undefined) throw new Error('a relay has one subscription')
+export async function startPushRelay({ subscriptions, ...options }: PushRelayOptions): Promise<PushRelay> {
   const { now } = { ...realSurroundings, ...options.surroundings }
   const log = options.log ?? (await openCallLog())
   const key = await createSigningKey()
   const faults = createPushFaultBook()
   const closing = new AbortController()
-  const post = createPost(settings.endpoint, settings.ackDeadlineMs, closing.signal)
-  const parts = { settings, post, tokens: createPushTokens(key), faults, log, now, closing: closing.signal }
+  const parts = { tokens: createPushTokens(key), faults, log, now, closing: closing.signal }
   const attempts = new Map<string, number>()
 
   const app = routes({ jwks: key.jwks, faults, log, status: async () => [] })
-  app.post('/push', async (context) => {
-    const body = new Uint8Array(await context.req.arrayBuffer())
-    const message = readMessage(body, attempts)
-    const write = () => ({ headers: { 'content-type': 'application/json' }, body })
-    const answer = await createDelivery({ ...parts, write })(message)
-    return context.body(null, answer === 'acked' ? 204 : 503)
-  })
+  for (const settings of subscriptionsSchema.parse(subscriptions)) {
+    const { endpoint, ackDeadlineMs } = settings
+    const post = createPost(endpoint, ackDeadlineMs, closing.signal)
+    app.post(new URL(endpoint).pathname, async (context) => {
+      const body = new Uint8Array(await context.req.arrayBuffer())
+      const message = readMessage(body, attempts)
+      const write = () => ({ headers: { 'content-type': 'application/json' }, body })
+      const answer = await createDelivery({ ...parts, settings, post, write })(message)
+      return context.body(null, answer === 'acked' ? 204 : 503)
+    })
+  }
   const server = await serve(app, options.port ?? 0)
   return {
     url: server.url,

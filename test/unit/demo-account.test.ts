@@ -110,9 +110,9 @@ describe('what does not add up', () => {
     assert.deepEqual(problems({ asks: [aRefusedAsk(answered, 500)] }), ['"doc-1" has an answer that no model gave'])
   })
 
-  test('is a failure whose message lies in no dead-letter topic', () => {
+  test('is a failure whose message is kept as no dead letter', () => {
     assert.deepEqual(problems({ deadLetterKeys: new Set([answered.key]) }), [
-      '"doc-2" is dead-lettered, and its message is not in the dead-letter topic',
+      '"doc-2" is dead-lettered, and its message is not kept as a dead letter',
     ])
   })
 
