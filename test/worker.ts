@@ -27,7 +27,7 @@ import {
 } from './support/served-worker.ts'
 
 export type { WorkerOverrides }
-export { DEAD_LETTERS, postTo, wrap }
+export { DEAD_LETTERS, JOBS, postTo, wrap }
 
 export interface RecordedLetter extends DeadLetter {
   readonly raw: Buffer

@@ -17,7 +17,7 @@ import type { Facts, Outcome } from './outcome.ts'
 
 export interface Settling {
   readonly store: JobStore
-  /** Publishes to the dead-letter topic; rejects with QueueError. */
+  /** Resolves when the dead letter is durable. Rejects with QueueError or StoreError. */
   readonly deadLetter: (message: Message, cause: DeadLetterCause) => Promise<void>
   readonly announce: Announce
   /** Epoch milliseconds. */

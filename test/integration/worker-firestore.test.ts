@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { after, describe, test } from 'node:test'
 import { missingForEmulators, startEmulator } from '../../cli/emulators.ts'
 import { startCloud } from '../stand-ins.ts'
@@ -42,6 +43,32 @@ if (missing !== undefined) {
       assert.ok(record?.status === 'succeeded' && record.result.in === 'parts')
       assert.ok(record.result.count > 1)
       assert.deepEqual(JSON.parse((await worker.reader.readResult(record)) ?? ''), JSON.parse(answer))
+    })
+  })
+
+  describe('a dead letter over Firestore', () => {
+    const attributes = { 'pb-reason': 'rejected' }
+
+    test('of 9 MB is recorded once, and read back byte by byte', async () => {
+      await using worker = await start()
+      const data = randomBytes(9_000_000)
+      for (let n = 0; n < 2; n += 1) assert.deepEqual(await worker.forward(data, { attributes }), done)
+      const [letter, ...others] = (await worker.letters.list({}, 9)).found
+      assert.deepEqual([letter?.times, others], [2, []])
+      assert.ok(letter && data.equals(await worker.letters.readData(letter)))
+    })
+
+    test('is put off while Firestore is away, and recorded when it is back', async () => {
+      await using worker = await start()
+      worker.network.cut()
+      assert.deepEqual(await worker.forward(job, { attributes }), again)
+      worker.network.restore()
+      while ((await worker.forward(job, { attributes })).status !== 204);
+      const { found } = await worker.letters.list({ reason: 'rejected' }, 9)
+      assert.deepEqual(
+        found.map(({ jobId }) => jobId),
+        ['doc-7'],
+      )
     })
   })
 

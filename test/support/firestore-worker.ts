@@ -3,7 +3,9 @@ import type { Emulator } from '../../cli/emulators.ts'
 import type { Call } from '../../local/call-log.ts'
 import { jobKey } from '../../shared/job/job.ts'
 import type { JobRecord } from '../../shared/job/record.ts'
+import type { DeadLetterStore } from '../../shared/store/dead-letter-store.ts'
 import { openDatabase } from '../../shared/store/firestore/database.ts'
+import { createFirestoreDeadLetters } from '../../shared/store/firestore/firestore-dead-letters.ts'
 import { createFirestoreDocuments } from '../../shared/store/firestore/firestore-documents.ts'
 import { createJobReader } from '../../shared/store/job-reader.ts'
 import type { JobReader } from '../../shared/store/job-store.ts'
@@ -18,6 +20,8 @@ export interface FirestoreWorker extends ServedWorker {
   readonly network: FaultProxy
   /** Reads around the network's faults. */
   readonly reader: JobReader
+  /** Reads around them, too. */
+  readonly letters: DeadLetterStore
   /** The record of a job of no batch, around the network's faults. */
   record(id: string): Promise<JobRecord | undefined>
   /** Resolves when the record of a job has this status. */
@@ -49,6 +53,7 @@ export async function startFirestoreWorker(
     ...worker,
     network,
     reader,
+    letters: createFirestoreDeadLetters(database),
     record,
     modelCalls,
     async untilStatus(id, status) {
