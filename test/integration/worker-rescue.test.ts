@@ -17,14 +17,15 @@ async function startPushing() {
   await using started = new AsyncDisposableStack()
   const { clock, now } = watchClock()
   const worker = started.use(await startWorker(cloud, { surroundings: { now } }))
-  const queue = started.adopt(await openSqliteQueue(worker.file, Date.now), (own) => own.close())
+  const queue = started.adopt(await openSqliteQueue(worker.file, now), (own) => own.close())
   const quick = { retry: { minBackoffMs: 1, maxBackoffMs: 1 }, flow: { minBackoffMs: 1, maxBackoffMs: 1 } }
   const name = (topic: string) => `projects/test/subscriptions/${topic}-worker`
   const jobs = { ...quick, name: name(JOBS), topic: JOBS, endpoint: `${worker.url}/push` }
   const letters = { ...quick, name: name(DEAD_LETTERS), topic: DEAD_LETTERS, endpoint: `${worker.url}/dead-letter` }
   const subscriptions = [{ ...jobs, deadLetter: { topic: DEAD_LETTERS, maxAttempts: 5 } }, letters]
-  const push = started.adopt(await startPubSubPush({ file: worker.file, subscriptions, pollMs: 2 }), (own) =>
-    own.close(),
+  const push = started.adopt(
+    await startPubSubPush({ file: worker.file, subscriptions, pollMs: 2, surroundings: { now } }),
+    (own) => own.close(),
   )
   const publish = (job: object) => queue.publish(JOBS, { data: Buffer.from(JSON.stringify(job)), attributes: {} })
   /** Resolves when neither topic holds anything. */
