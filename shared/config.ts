@@ -51,6 +51,7 @@ export interface Config {
   readonly modelTimeoutMs: number
   readonly retry: RetryPolicy
   readonly maxInFlight: number
+  readonly maxInFlightBytes: number
   readonly maxOutputTokens: number
   /** How old a job may become that is put off again and again. */
   readonly maxJobAgeMs: number
@@ -146,6 +147,7 @@ function toConfig(given: z.infer<typeof settings>, metadataHost: string | undefi
     modelTimeoutMs: given.MODEL_TIMEOUT_SECONDS * 1_000,
     retry: { maxAttempts: given.MAX_ATTEMPTS, onUnknown: given.ON_UNKNOWN },
     maxInFlight: given.MAX_IN_FLIGHT,
+    maxInFlightBytes: given.MAX_IN_FLIGHT_BYTES,
     maxOutputTokens: given.MAX_OUTPUT_TOKENS,
     maxJobAgeMs: given.MAX_JOB_AGE_DAYS * DAY_MS,
     resultTtlMs: given.RECORD_TTL_DAYS * DAY_MS,

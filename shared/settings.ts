@@ -98,6 +98,7 @@ export const settings = z.object({
   MAX_ATTEMPTS: whole(1, 100).default(5),
   ON_UNKNOWN: z.enum(['retry', 'dead-letter']).default('retry'),
   MAX_IN_FLIGHT: whole(1, 10_000).default(100),
+  MAX_IN_FLIGHT_BYTES: whole(1_000_000, 100_000_000_000).default(32_000_000),
   MAX_OUTPUT_TOKENS: whole(1, 10_000_000).default(32_768),
   MAX_JOB_AGE_DAYS: whole(1, 3_650).default(7),
   RECORD_TTL_DAYS: whole(1, 3_650).default(30),

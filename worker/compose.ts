@@ -18,6 +18,7 @@ import { createDeadLettering } from './keep-dead-letter.ts'
 import { createDeploymentGates } from './model/deployment-gates.ts'
 import type { JobProcessing } from './process-job.ts'
 import { createPushAuthenticator } from './receive/authenticate.ts'
+import { createBytesInFlight } from './receive/bytes-in-flight.ts'
 import { createReceiver } from './receive-push.ts'
 import { createServer } from './server.ts'
 import { asTokenError } from './token-failure.ts'
@@ -109,7 +110,9 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
   })
   const authenticate = createPushAuthenticator({ pushAuth, certsUrl, onCloudRun, now })
   const checkStore = () => documents.read('any')
-  const { fetch } = createServer({ authenticate, receiver, recording, drain, heartbeat, checkStore, project, log, now })
+  const bytes = createBytesInFlight(config.maxInFlightBytes)
+  const parts = { authenticate, receiver, recording, bytes, drain, heartbeat, checkStore, project, log, now }
+  const { fetch } = createServer(parts)
   return {
     fetch,
     drain,

@@ -1,13 +1,14 @@
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
-import { bodyLimit } from 'hono/body-limit'
 import { type Log, traceFields } from '../shared/log.ts'
 import { carryWork } from './carried-work.ts'
 import type { Drain } from './drain.ts'
 import type { Heartbeat } from './heartbeat.ts'
 import type { Outcome } from './outcome.ts'
 import type { PushAuthenticator } from './receive/authenticate.ts'
+import type { BytesInFlight } from './receive/bytes-in-flight.ts'
 import type { Delivery } from './receive/delivery.ts'
-import { readDelivery } from './receive/read-delivery.ts'
+import type { ReadDelivery } from './receive/read-delivery.ts'
+import { MAX_PUSH_BYTES, type NotTaken, takePush } from './receive/take-push.ts'
 import type { Receiver } from './receive-push.ts'
 import { type DeadLetterRecording, recordDeadLetter } from './record-dead-letter.ts'
 
@@ -15,6 +16,7 @@ export interface ServerParts {
   readonly authenticate: PushAuthenticator
   readonly receiver: Receiver
   readonly recording: DeadLetterRecording
+  readonly bytes: BytesInFlight
   readonly drain: Drain
   readonly heartbeat: Heartbeat
   /** Rejects where the records cannot be read. */
@@ -25,15 +27,16 @@ export interface ServerParts {
   readonly now: () => number
 }
 
-/** A message of Pub/Sub's 10 MB in base64, with room for its attributes and the envelope. */
-const MAX_PUSH_BYTES = 14_500_000
+type Receive = Receiver['receive']
+
+const NO_ROOM = { kind: 'busy', message: 'this instance holds MAX_IN_FLIGHT_BYTES of pushes' } as const
 
 /**
- * The worker's routes. `/push`, and `/dead-letter` for the dead-letter topic, answer 204 for a message that is done with and 503 for one that must come again;
- * Pub/Sub takes every other answer of ours (401, 403, 413, 500) for the latter too.
+ * The worker's routes. `/push`, and `/dead-letter` for the dead-letter topic, answer 204 for a message that is done with
+ * and 503 for one that must come again; Pub/Sub takes every other answer of ours (401, 403, 413, 500) for the latter too.
  */
 export function createServer(parts: ServerParts): Hono {
-  const { authenticate, receiver, recording, drain, heartbeat, checkStore, log, now } = parts
+  const { authenticate, receiver, recording, drain, heartbeat, checkStore, log } = parts
   const app = new Hono()
 
   // A connection that is kept alive would hold the process up until it is killed.
@@ -64,13 +67,7 @@ export function createServer(parts: ServerParts): Hono {
     return context.json({ error: problem }, status)
   }
 
-  const take = (receive: Receiver['receive']) => async (context: Context) => {
-    const body = await context.req.arrayBuffer().catch(() => undefined)
-    if (body === undefined) {
-      log.info({ outcome: 'broken_push' }, 'a push broke off before it was whole')
-      return context.json({ error: 'the push broke off' }, 400)
-    }
-    const read = readDelivery(context.req.raw.headers, new Uint8Array(body), now())
+  async function answerPush(context: Context, read: ReadDelivery, receive: Receive): Promise<Response> {
     const carried = carryWork()
     heartbeat.pushed(carried.waitUntil)
     const outcome = await receive(read, carried.waitUntil)
@@ -80,13 +77,17 @@ export function createServer(parts: ServerParts): Hono {
     return outcome.done ? context.body(null, 204) : context.json({ reason: outcome.failure.kind }, 503)
   }
 
-  const limit = bodyLimit({ maxSize: MAX_PUSH_BYTES, onError: tooLarge })
+  // Room is taken only for a push that is ours: a stranger could fill it.
+  const take = (receive: Receive) => async (context: Context) => {
+    const answer = await takePush(context.req.raw, parts, (read) => answerPush(context, read, receive))
+    return typeof answer === 'string' ? refuse(parts, context, answer) : answer
+  }
+
   app.use('/push', checkPush)
-  app.post('/push', limit, take(receiver.receive))
+  app.post('/push', take(receiver.receive))
   app.use('/dead-letter', checkPush)
   app.post(
     '/dead-letter',
-    limit,
     take((read) => recordDeadLetter(recording, read)),
   )
 
@@ -97,8 +98,19 @@ export function createServer(parts: ServerParts): Hono {
   return app
 }
 
-function tooLarge(context: Context): Response {
-  return context.json({ error: `a push has at most ${MAX_PUSH_BYTES} bytes` }, 413)
+/** Answers a push of which the body was not read, or not wholly; the server throws away what still comes of it. */
+function refuse({ log, heartbeat }: ServerParts, context: Context, why: NotTaken): Response {
+  switch (why) {
+    case 'busy':
+      log.warn({ outcome: 'again', reason: why, problem: NO_ROOM.message }, 'job put off: busy')
+      heartbeat.answered({ done: false, failure: NO_ROOM, facts: {} })
+      return context.json({ reason: why }, 503)
+    case 'too_large':
+      return context.json({ error: `a push has at most ${MAX_PUSH_BYTES} bytes` }, 413)
+    case 'broken':
+      log.info({ outcome: 'broken_push' }, 'a push broke off before it was whole')
+      return context.json({ error: 'the push broke off' }, 400)
+  }
 }
 
 function logOutcome({ log, project, now }: ServerParts, delivery: Delivery, outcome: Outcome): void {

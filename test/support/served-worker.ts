@@ -4,7 +4,7 @@ import type { Call } from '../../local/call-log.ts'
 import { readConfig } from '../../shared/config.ts'
 import { createLog } from '../../shared/log.ts'
 import { composeWorker, type Surroundings, type Worker } from '../../worker/compose.ts'
-import { listen } from '../../worker/listen.ts'
+import { listen, type ReadLimits } from '../../worker/listen.ts'
 import { type Cloud, callsOf, clearFaults } from '../stand-ins.ts'
 
 export const DEAD_LETTERS = 'dead-letters'
@@ -15,6 +15,7 @@ export const DEAD_LETTER_PATH = '/dead-letter'
 export interface WorkerOverrides {
   readonly settings?: Readonly<Record<string, string | undefined>>
   readonly surroundings?: Partial<Surroundings>
+  readonly readLimits?: ReadLimits
 }
 
 export interface PushOptions {
@@ -45,7 +46,10 @@ export interface ServedWorker extends AsyncDisposable {
 }
 
 /** Serves a worker against a cloud; the settings say with which store. Its end clears the cloud's faults. */
-export async function serveWorker(cloud: Cloud, { settings, surroundings }: WorkerOverrides): Promise<ServedWorker> {
+export async function serveWorker(
+  cloud: Cloud,
+  { settings, surroundings, readLimits }: WorkerOverrides,
+): Promise<ServedWorker> {
   await using started = new AsyncDisposableStack()
   const lines: string[] = []
   const config = readConfig({ ...cloud.env, ...LOCAL, ...settings })
@@ -60,7 +64,7 @@ export async function serveWorker(cloud: Cloud, { settings, surroundings }: Work
   }
   const worker = await composeWorker(config, { ...usual, ...surroundings })
   started.defer(() => worker.close())
-  const server = await listen(worker, config)
+  const server = await listen(worker, config, readLimits)
   started.defer(() => {
     server.close()
     server.closeAllConnections()

@@ -9,6 +9,7 @@ const MAIN = join(import.meta.dirname, '../../worker/main.ts')
 
 /** A worker as a process of its own. */
 export interface WorkerProcess extends AsyncDisposable {
+  readonly pid: number
   /** The first log line whose message says this, when it has come. */
   logged(message: RegExp): Promise<Readonly<Record<string, unknown>>>
   /** Where it listens, when it does. */
@@ -58,7 +59,10 @@ export function watchWorker(child: ChildProcessByStdio<null, Readable, Readable>
       await new Promise<void>((resolve) => waiting.push(resolve))
     }
   }
+  const { pid } = child
+  if (pid === undefined) throw new Error('the worker was not started')
   return {
+    pid,
     logged,
     url: async () => `http://127.0.0.1:${listening.parse(await logged(/listens/)).address.port}`,
     kill: (signal) => child.kill(signal),

@@ -350,6 +350,19 @@ describe('timeouts', () => {
   })
 })
 
+describe('MAX_IN_FLIGHT_BYTES', () => {
+  test('fits an instance of 512 MiB when it is not given', () => {
+    assert.equal(read().maxInFlightBytes, 32_000_000)
+  })
+
+  test('is a whole number of a megabyte at least', () => {
+    assert.equal(read({ MAX_IN_FLIGHT_BYTES: '1000000' }).maxInFlightBytes, 1_000_000)
+    for (const MAX_IN_FLIGHT_BYTES of ['999999', '100000000001', '1000000.5', '64MiB']) {
+      assert.match(problems({ MAX_IN_FLIGHT_BYTES }).join(), /^MAX_IN_FLIGHT_BYTES: /)
+    }
+  })
+})
+
 describe('the settings file', () => {
   test('gives what the environment does not', (t) => {
     assert.equal(withSettingsFile({}, aFile(t, 'PORT=9000\n# a comment\n'))['PORT'], '9000')

@@ -80,7 +80,7 @@ function readWrapped(envelope: object, raw: Delivery): ReadDelivery {
 function parseEnvelope(body: Uint8Array): object | undefined {
   let value: unknown
   try {
-    value = JSON.parse(Buffer.from(body).toString())
+    value = JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString())
   } catch {
     return undefined
   }

@@ -1,0 +1,139 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { Agent, request } from 'node:http'
+import { connect, createServer, type Socket } from 'node:net'
+import { after, describe, test } from 'node:test'
+import { z } from 'zod'
+import { createPushTokens } from '../../local/pubsub-push/push-tokens.ts'
+import { createSigningKey } from '../../local/signing-key.ts'
+import { startCloud } from '../stand-ins.ts'
+import { startWorker, type TestWorker } from '../worker.ts'
+
+const CAP = 1_000_000
+const settings = { MAX_IN_FLIGHT_BYTES: String(CAP) }
+/** What is no job is done with as soon as it is read. */
+const push = (bytes: number) => Buffer.alloc(bytes, 'x')
+
+const cloud = await startCloud()
+after(() => cloud.close())
+
+/** Begins a push and leaves it there. Resolves when the worker has its headers. */
+async function stall({ url }: TestWorker, headers: string, body = 'half of it'): Promise<Socket> {
+  const { hostname, port } = new URL(url)
+  const caller = connect(Number(port), hostname)
+  caller.write(`POST /push HTTP/1.1\r\nhost: worker\r\nexpect: 100-continue\r\n${headers}\r\n\r\n`)
+  await once(caller, 'data')
+  caller.write(body)
+  return caller
+}
+
+/** Pushes until it is not put off for want of room. */
+async function pushedAtLast(worker: TestWorker, bytes: number): Promise<number> {
+  for (;;) {
+    const { status } = await worker.post(push(bytes))
+    if (status !== 503) return status
+  }
+}
+
+describe('a push that does not fit', { timeout: 20_000 }, () => {
+  test('is busy at once, and fits when its forerunner has gone away in the middle of its body', async () => {
+    await using worker = await startWorker(cloud, { settings })
+    const caller = await stall(worker, `content-length: ${CAP}`)
+    assert.deepEqual(await worker.post(push(1)), { status: 503, reason: 'busy' })
+    caller.destroy()
+    assert.equal(await pushedAtLast(worker, CAP), 204)
+    assert.match(worker.logText(), /"reason":"busy","problem":"this instance holds MAX_IN_FLIGHT_BYTES of pushes"/)
+  })
+
+  test('leaves its connection as good as before, though nobody read what it carried', async () => {
+    await using worker = await startWorker(cloud, { settings })
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    const caller = await stall(worker, `content-length: ${CAP}`)
+    const first = await postThrough(agent, worker, push(300_000))
+    caller.destroy()
+    assert.equal(await pushedAtLast(worker, 1), 204)
+    const second = await postThrough(agent, worker, push(300_000))
+    agent.destroy()
+    assert.deepEqual([first.status, second.status, second.port], [503, 204, first.port])
+  })
+
+  test('and of which no more comes is answered all the same, and its connection is closed', async () => {
+    await using worker = await startWorker(cloud, { settings })
+    const first = await stall(worker, `content-length: ${CAP}`)
+    const { hostname, port } = new URL(worker.url)
+    const caller = connect(Number(port), hostname)
+    caller.write('POST /push HTTP/1.1\r\nhost: worker\r\ncontent-length: 500000\r\n\r\nhalf of it')
+    let told = ''
+    for await (const chunk of caller) told += chunk
+    assert.match(told, /^HTTP\/1\.1 503 .*\r\n\r\n\{"reason":"busy"\}$/s)
+    assert.ok(!first.destroyed)
+    first.destroy()
+  })
+
+  test('because another does not tell its length fits when that one has gone', async () => {
+    await using worker = await startWorker(cloud, { settings })
+    const caller = await stall(worker, 'transfer-encoding: chunked', '4\r\nhalf\r\n')
+    assert.deepEqual(await worker.post(push(1)), { status: 503, reason: 'busy' })
+    caller.destroy()
+    assert.equal(await pushedAtLast(worker, 1), 204)
+  })
+})
+
+test('a push that is larger than all there is passes when it is alone', async () => {
+  await using worker = await startWorker(cloud, { settings })
+  assert.equal((await worker.post(push(3 * CAP))).status, 204)
+  assert.equal((await worker.post(push(3 * CAP))).status, 204)
+})
+
+test('a push that stalls is given up, and its room with it', { timeout: 20_000 }, async () => {
+  await using worker = await startWorker(cloud, { settings, readLimits: { readWithinMs: 50, lookEveryMs: 10 } })
+  const caller = await stall(worker, `content-length: ${CAP}`)
+  let told = ''
+  for await (const chunk of caller) told += chunk
+  assert.match(told, /^HTTP\/1\.1 408 /)
+  assert.equal(await pushedAtLast(worker, CAP), 204)
+  assert.match(worker.logText(), /a push broke off before it was whole/)
+})
+
+test('a push that has more than its length says is read to that length, and what follows is no push', async () => {
+  await using worker = await startWorker(cloud, { settings })
+  const { hostname, port } = new URL(worker.url)
+  const caller = connect(Number(port), hostname)
+  caller.write('POST /push HTTP/1.1\r\nhost: worker\r\ncontent-length: 3\r\n\r\nabcdefghi\r\n\r\n')
+  let told = ''
+  for await (const chunk of caller) told += chunk
+  assert.match(told, /^HTTP\/1\.1 (204|400) /)
+  assert.equal(await pushedAtLast(worker, CAP), 204)
+  for (const { data } of await worker.deadLetters()) assert.ok([3, CAP].includes(data.byteLength))
+})
+
+test('callers of whom nobody knows yet who they are take no room', { timeout: 20_000 }, async () => {
+  const silent = createServer().listen(0, '127.0.0.1')
+  await once(silent, 'listening')
+  const { port } = z.object({ port: z.number() }).parse(silent.address())
+  const oidc = { audience: 'https://worker', serviceAccount: 'push@contoso.iam.gserviceaccount.com' }
+  const identity = { PUSH_AUDIENCE: oidc.audience, PUSH_SERVICE_ACCOUNT: oidc.serviceAccount }
+  const PUSH_CERTS_URL = `http://127.0.0.1:${port}`
+  await using worker = await startWorker(cloud, {
+    settings: { ...settings, ...identity, PUSH_CERTS_URL, PUSH_AUTH: 'cloud-run-iam' },
+    surroundings: { onCloudRun: true },
+  })
+  const token = await createPushTokens(await createSigningKey()).valid(oidc, Date.now())
+  const strangers: Socket[] = []
+  for (let n = 0; n < 5; n += 1) {
+    strangers.push(await stall(worker, `content-length: ${CAP}\r\nauthorization: Bearer ${token}`))
+  }
+  const known = token.slice(0, token.lastIndexOf('.')).concat('.SIGNATURE_REMOVED_BY_GOOGLE')
+  assert.equal((await worker.post(push(CAP), { authorization: `Bearer ${known}` })).status, 204)
+  for (const stranger of strangers) stranger.destroy()
+  silent.close()
+})
+
+async function postThrough(agent: Agent, { url }: TestWorker, body: Uint8Array) {
+  const post = request(`${url}/push`, { method: 'POST', agent, headers: { 'content-length': body.byteLength } })
+  post.end(body)
+  const [response] = await once(post, 'response')
+  response.resume()
+  await once(response, 'end')
+  return { status: response.statusCode, port: post.socket?.localPort }
+}
