@@ -3,6 +3,7 @@ import { ConfigError } from '../shared/config.ts'
 import { deadLettersCommand } from './dead-letters/dead-letters-command.ts'
 import { demoCommand } from './demo/demo-command.ts'
 import { doctorCommand } from './doctor/doctor-command.ts'
+import { pauseCommand, resumeCommand } from './pause.ts'
 import { resultsCommand } from './results.ts'
 import { showCommand } from './show.ts'
 import { submitCommand } from './submit.ts'
@@ -19,6 +20,8 @@ const program = new Command('promptbridge')
   .addCommand(showCommand(process.env))
   .addCommand(resultsCommand(process.env))
   .addCommand(deadLettersCommand(process.env))
+  .addCommand(pauseCommand(process.env))
+  .addCommand(resumeCommand(process.env))
   .addCommand(tokenCommand(process.env))
   .addCommand(doctorCommand(process.env))
 

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
-import { readStoresConfig, SETTINGS_FILE, withSettingsFile } from '../shared/config.ts'
+import { readStoresConfig, SETTINGS_FILE, type StoresConfig, withSettingsFile } from '../shared/config.ts'
 import { type Emulators, emulatorsIn, openStores, type Stores } from '../shared/open-stores.ts'
 import type { Environment } from '../shared/settings-problems.ts'
 
@@ -30,6 +30,25 @@ export async function withStores<T>(
   environment: Environment,
   work: (stores: Stores, jobsTopic: string) => Promise<T>,
 ): Promise<T> {
+  const { store, jobsTopic, emulators } = await locateStores(use, options, environment)
+  const stores = await openStores(store, { now: Date.now, emulators })
+  try {
+    return await work(stores, jobsTopic)
+  } finally {
+    await stores.close()
+  }
+}
+
+interface Located extends StoresConfig {
+  readonly emulators: Emulators
+}
+
+/** Finds out which stores are meant, and that somebody may ask them. */
+export async function locateStores(
+  use: 'read' | 'write',
+  options: StoreOptions,
+  environment: Environment,
+): Promise<Located> {
   const settings = withSettingsFile(environment, SETTINGS_FILE)
   const { STORE, GOOGLE_CLOUD_PROJECT } = settings
   const { store = STORE, project = GOOGLE_CLOUD_PROJECT } = options
@@ -39,12 +58,7 @@ export async function withStores<T>(
   }
   const emulators = emulatorsIn(settings)
   if (config.store.kind === 'firestore' && isUnset(emulators)) await checkLogin()
-  const stores = await openStores(config.store, { now: Date.now, emulators })
-  try {
-    return await work(stores, config.jobsTopic)
-  } finally {
-    await stores.close()
-  }
+  return { ...config, emulators }
 }
 
 function isUnset({ firestore, pubsub }: Emulators): boolean {

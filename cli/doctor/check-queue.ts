@@ -1,6 +1,7 @@
 import type { PubSub } from '@google-cloud/pubsub'
 import type { Config } from '../../shared/config.ts'
-import { askMayPublish, checkTopic, ONCE } from './check-topics.ts'
+import { isOfWorker, subscriptionsOf } from '../../shared/queue/pubsub/push-subscriptions.ts'
+import { askMayPublish, checkTopic } from './check-topics.ts'
 import { type Asker, mendStatus, sayStatus, statusOf } from './google-answers.ts'
 import {
   createLine,
@@ -70,13 +71,9 @@ async function findSubscriptions(
 ): Promise<Finding<readonly LiveSubscription[]>> {
   const expected = `a subscription of ${topic} that pushes to https://WORKER/push`
   try {
-    const [all] = await client.topic(topic).getSubscriptions({ gaxOpts: { timeout: ONCE.timeout } })
-    const live: LiveSubscription[] = []
-    for (const subscription of all) {
-      const [metadata] = await subscription.getMetadata(ONCE)
-      live.push(subscriptionSchema.parse(metadata))
-    }
-    const pushing = live.filter(isOfWorker)
+    const all = await subscriptionsOf(client, topic)
+    const live = all.map(({ metadata }) => subscriptionSchema.parse(metadata))
+    const pushing = live.filter(({ pushConfig }) => isOfWorker(pushConfig?.pushEndpoint))
     if (pushing.length > 0) return { ok: true, seen: pushing.map(({ name }) => name).join(', '), value: pushing }
     const others = live.map(({ name, pushConfig }) => `${name} (${pushConfig?.pushEndpoint || 'pull'})`)
     const seen = others.length === 0 ? 'the topic has no subscription' : `none but ${others.join(', ')}`
@@ -94,9 +91,4 @@ async function findSubscriptions(
       mend: mendStatus(status, 'pubsub.googleapis.com', asker, mends),
     }
   }
-}
-
-function isOfWorker({ pushConfig }: LiveSubscription): boolean {
-  const endpoint = pushConfig?.pushEndpoint ?? ''
-  return URL.canParse(endpoint) && new URL(endpoint).pathname.endsWith('/push')
 }

@@ -4,7 +4,7 @@ import { type Asker, mendStatus, sayStatus, statusOf } from './google-answers.ts
 import type { Finding } from './step.ts'
 
 /** The client would try for a minute by itself. */
-export const ONCE = { timeout: 5_000, retry: null }
+const ONCE = { timeout: 5_000, retry: null }
 
 const PUBLISH = 'pubsub.topics.publish'
 

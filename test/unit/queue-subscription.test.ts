@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { openQueueReport } from '../../shared/queue/sqlite/queue-report.ts'
+import { openSqliteDeliveries } from '../../shared/queue/sqlite/sqlite-deliveries.ts'
 import { openSqliteQueue } from '../../shared/queue/sqlite/sqlite-queue.ts'
 import { openSubscription } from '../../shared/queue/sqlite/subscription.ts'
 
@@ -28,7 +29,7 @@ async function openAll(t: TestContext) {
     assert.ok(message, 'a message is due')
     return message
   }
-  return { queue, subscription, report, publish, pull, pullOne }
+  return { file, queue, subscription, report, publish, pull, pullOne }
 }
 
 describe('a pull', () => {
@@ -43,6 +44,22 @@ describe('a pull', () => {
       (await pull(T0, 2)).map(({ id }) => id),
       ids.slice(2),
     )
+  })
+
+  test('gives nothing of a topic that is paused, and all of it when it is resumed', async (t) => {
+    const { file, publish, pull, pullOne, subscription } = await openAll(t)
+    const deliveries = await openSqliteDeliveries(file)
+    t.after(() => deliveries.close())
+    await publish('a')
+    const held = await pullOne(T0)
+    await publish('b')
+    await publish('c', 'events')
+    await deliveries.pause('jobs', undefined)
+    assert.deepEqual(await pull(T0), [])
+    assert.equal((await subscription.pull({ topic: 'events', max: 1, now: T0, leaseMs: LEASE_MS })).length, 1)
+    assert.equal(await subscription.ack(held), true)
+    await deliveries.resume('jobs', undefined)
+    assert.equal((await pullOne(T0)).attempt, 1)
   })
 
   test('gives nothing of another topic', async (t) => {

@@ -23,6 +23,7 @@ const SCHEMA = `
     acked INTEGER NOT NULL DEFAULT 0,
     deadLettered INTEGER NOT NULL DEFAULT 0
   ) STRICT;
+  CREATE TABLE IF NOT EXISTS pausedTopics (topic TEXT PRIMARY KEY) STRICT;
 `
 
 /** A message as it lies in its topic. Times are epoch milliseconds. */

@@ -24,7 +24,7 @@ interface Pull {
  * and change nothing, when the lease is no longer the message's. All reject with SQLite's own error.
  */
 export interface Subscription {
-  /** Leases the oldest due messages, at most `max`; each counts as a delivery attempt. */
+  /** Leases the oldest due messages, at most `max`, and none of a paused topic; each counts as a delivery attempt. */
   pull(pull: Pull): Promise<StoredMessage[]>
   ack(lease: Lease): Promise<boolean>
   /** Gives the message back; it is due again at `dueAt` (epoch milliseconds). */
@@ -62,8 +62,9 @@ export async function openSubscription(path: string): Promise<Subscription> {
 }
 
 function puller(db: DatabaseSync): Subscription['pull'] {
-  const isDue = db.prepare('SELECT 1 FROM messages WHERE topic = ? AND dueAt <= ? LIMIT 1')
-  const due = db.prepare('SELECT id FROM messages WHERE topic = ? AND dueAt <= ? ORDER BY dueAt, id LIMIT ?')
+  const where = 'topic = ?1 AND dueAt <= ?2 AND NOT EXISTS (SELECT 1 FROM pausedTopics WHERE topic = ?1)'
+  const isDue = db.prepare(`SELECT 1 FROM messages WHERE ${where} LIMIT 1`)
+  const due = db.prepare(`SELECT id FROM messages WHERE ${where} ORDER BY dueAt, id LIMIT ?3`)
   const lease = db.prepare(
     `UPDATE messages SET leased = 1, attempt = attempt + 1, dueAt = ? WHERE id = ? RETURNING ${MESSAGE_COLUMNS}`,
   )

@@ -1,0 +1,88 @@
+import { Command } from 'commander'
+import { openDeliveries } from '../shared/open-deliveries.ts'
+import type { Deliveries, Handled } from '../shared/queue/deliveries.ts'
+import type { Environment } from '../shared/settings-problems.ts'
+import { plainText } from './plain-text.ts'
+import { quote } from './quote.ts'
+import { addStoreOptions, locateStores, type StoreOptions } from './with-stores.ts'
+
+interface DeliveryOptions extends StoreOptions {
+  readonly subscription?: string
+  readonly json?: true
+}
+
+/** `promptbridge pause`: messages wait in the queue until they are let go. */
+export function pauseCommand(environment: Environment): Command {
+  return describeCommand('pause', 'deliver no more jobs: they wait, and no attempt is counted', async (options) => {
+    const handled = await handle(options, environment, (deliveries) => deliveries.pause)
+    if (!handled.some(({ state }) => state === 'paused' || state === 'was_paused')) throw nothingToPause(options)
+    if (!options.json) process.stdout.write(`Those under way go on. To deliver again: ${resumeLine(options)}\n`)
+  })
+}
+
+/** `promptbridge resume`: delivers again what was paused. */
+export function resumeCommand(environment: Environment): Command {
+  return describeCommand('resume', 'deliver jobs again after a pause', async (options) => {
+    const handled = await handle(options, environment, (deliveries) => deliveries.resume)
+    const [lost] = handled.filter(({ state }) => state === 'no_endpoint')
+    if (handled.length === 0) throw nothingToPause(options)
+    if (lost !== undefined)
+      throw new Error(`where it pushed to was not noted by a pause; run: ${updateLine(lost, environment)}`)
+  })
+}
+
+function describeCommand(name: string, does: string, run: (options: DeliveryOptions) => Promise<void>): Command {
+  const command = new Command(name)
+    .description(does)
+    .option('--subscription <name>', 'this one alone; otherwise all of JOBS_TOPIC that push to a worker')
+  return addStoreOptions(command).option('--json', 'print what was done as JSON').exitOverride().action(run)
+}
+
+async function handle(
+  options: DeliveryOptions,
+  environment: Environment,
+  choose: (deliveries: Deliveries) => Deliveries['pause'],
+): Promise<readonly Handled[]> {
+  const { store, jobsTopic, emulators } = await locateStores('read', options, environment)
+  const deliveries = await openDeliveries(store, emulators)
+  try {
+    const handled = await choose(deliveries)(jobsTopic, options.subscription)
+    process.stdout.write(options.json ? `${JSON.stringify(handled)}\n` : handled.map(describe).join(''))
+    return handled
+  } finally {
+    await deliveries.close()
+  }
+}
+
+const SAID: Readonly<Record<Handled['state'], string>> = {
+  paused: 'paused',
+  was_paused: 'was paused already',
+  resumed: 'delivered again',
+  was_delivered: 'was not paused',
+  no_endpoint: 'pushes to nobody',
+}
+
+function describe({ subscription, state }: Handled): string {
+  return `${plainText(subscription)}  ${SAID[state]}\n`
+}
+
+function nothingToPause({ subscription }: DeliveryOptions): Error {
+  if (subscription === undefined) return new Error('JOBS_TOPIC has no subscription that pushes to https://WORKER/push')
+  return new Error(`JOBS_TOPIC has no push subscription ${plainText(subscription)}`)
+}
+
+function resumeLine({ store, project, subscription }: DeliveryOptions): string {
+  const given = Object.entries({ store, project, subscription })
+  const flags = given.flatMap(([name, value]) => (value === undefined ? [] : [`--${name} ${quote(value)}`]))
+  return ['promptbridge resume', ...flags].join(' ')
+}
+
+/** The line by which Google's own tool lets a subscription push. */
+function updateLine({ subscription }: Handled, { PUSH_AUDIENCE, PUSH_SERVICE_ACCOUNT }: Environment): string {
+  const flags = [
+    '--push-endpoint=https://WORKER/push',
+    `--push-auth-service-account=${quote(PUSH_SERVICE_ACCOUNT ?? 'EMAIL')}`,
+    `--push-auth-token-audience=${quote(PUSH_AUDIENCE ?? 'AUDIENCE')}`,
+  ]
+  return `gcloud pubsub subscriptions update ${quote(subscription)} ${flags.join(' ')}`
+}

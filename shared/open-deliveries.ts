@@ -1,0 +1,23 @@
+import type { StoreConfig } from './config.ts'
+import type { Emulators } from './open-stores.ts'
+import type { Deliveries } from './queue/deliveries.ts'
+
+/** Opens what pauses and resumes the queue that follows a store. Rejects with QueueError, or SQLite's own error. */
+export async function openDeliveries(store: StoreConfig, emulators: Emulators): Promise<Deliveries> {
+  if (store.kind === 'sqlite') {
+    const { openSqliteDeliveries } = await import('./queue/sqlite/sqlite-deliveries.ts')
+    return openSqliteDeliveries(store.path)
+  }
+  const { openPubSubDeliveries } = await import('./queue/pubsub/pubsub-deliveries.ts')
+  const { openDatabase } = await import('./store/firestore/database.ts')
+  const { createFirestoreSavedPushes } = await import('./store/firestore/firestore-saved-pushes.ts')
+  const { project } = store
+  const database = openDatabase({ project, emulator: emulators.firestore })
+  const deliveries = openPubSubDeliveries({ project, emulator: emulators.pubsub }, createFirestoreSavedPushes(database))
+  return {
+    ...deliveries,
+    async close() {
+      await Promise.all([deliveries.close(), database.close()])
+    },
+  }
+}

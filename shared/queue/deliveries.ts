@@ -1,0 +1,22 @@
+/** One subscription after it was to be paused or resumed. */
+export interface Handled {
+  /** As the queue names it. */
+  readonly subscription: string
+  /**
+   * was_paused and was_delivered: it was so before. no_endpoint: nothing is delivered, and nobody noted where to, so it
+   * was not paused here.
+   */
+  readonly state: 'paused' | 'was_paused' | 'resumed' | 'was_delivered' | 'no_endpoint'
+}
+
+export interface Deliveries {
+  /**
+   * Stops the delivery of a topic's messages: they wait, and no attempt is counted. Those under way go on.
+   *
+   * `subscription`: this one alone; otherwise every one that pushes to a worker. Rejects with QueueError.
+   */
+  pause(topic: string, subscription: string | undefined): Promise<readonly Handled[]>
+  /** Begins again with what was paused. Rejects with QueueError, or with StoreError for what was noted. */
+  resume(topic: string, subscription: string | undefined): Promise<readonly Handled[]>
+  close(): Promise<void>
+}

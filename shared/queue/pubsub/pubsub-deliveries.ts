@@ -1,0 +1,89 @@
+import type { Deliveries, Handled } from '../deliveries.ts'
+import { QueueError } from '../job-queue.ts'
+import { createPubSub, type PubSubOptions } from './pubsub-queue.ts'
+import { type Found, isOfWorker, subscriptionsOf } from './push-subscriptions.ts'
+import { liveSubscription, type PushConfig, type SavedPushes } from './saved-push.ts'
+
+const TIMEOUT_MS = 5_000
+const STATUS = { notFound: 5, permissionDenied: 7 } as const
+
+/**
+ * Pauses push subscriptions by taking their endpoint away: they are pulled from then, by nobody, and nothing is delivered.
+ *
+ * Where to and as whom each pushed is saved before, and put back as it was.
+ */
+export function openPubSubDeliveries(options: PubSubOptions, saved: SavedPushes): Deliveries {
+  const client = createPubSub(options)
+
+  async function handleAll(topic: string, name: string | undefined, handle: (one: One) => Promise<Handled>) {
+    const handled: Handled[] = []
+    for (const found of await askGoogle(() => subscriptionsOf(client, topic), topic)) {
+      const one = toOne(found)
+      if (name !== undefined && !isNamed(one, name)) continue
+      if (name === undefined && one.push !== undefined && !isOfWorker(one.push.pushEndpoint)) continue
+      handled.push(await handle(one))
+    }
+    // What was never ours to pause is told only where nothing else is.
+    const ours = handled.filter(({ state }) => state !== 'no_endpoint')
+    return ours.length > 0 ? ours : handled
+  }
+
+  return {
+    pause: (topic, name) =>
+      handleAll(topic, name, async ({ subscription, push, modify }) => {
+        if (push === undefined) {
+          return { subscription, state: (await saved.find(subscription))?.isPaused ? 'was_paused' : 'no_endpoint' }
+        }
+        await saved.put({ subscription, push, isPaused: true })
+        await askGoogle(() => modify({}), topic)
+        return { subscription, state: 'paused' }
+      }),
+    resume: (topic, name) =>
+      handleAll(topic, name, async ({ subscription, push, modify }) => {
+        if (push !== undefined) return { subscription, state: 'was_delivered' }
+        const found = await saved.find(subscription)
+        if (found === undefined || !found.isPaused) return { subscription, state: 'no_endpoint' }
+        await askGoogle(() => modify(found.push), topic)
+        await saved.put({ ...found, isPaused: false })
+        return { subscription, state: 'resumed' }
+      }),
+    close: () => client.close(),
+  }
+}
+
+/** A subscription of the topic. */
+interface One {
+  readonly subscription: string
+  /** Undefined where it does not push. */
+  readonly push: PushConfig | undefined
+  readonly modify: (push: Partial<PushConfig>) => Promise<unknown>
+}
+
+function toOne({ subscription, metadata }: Found): One {
+  const { name, pushConfig } = liveSubscription.parse(metadata)
+  return {
+    subscription: name,
+    push: pushConfig?.pushEndpoint ? pushConfig : undefined,
+    modify: (push) => subscription.modifyPushConfig(push, { timeout: TIMEOUT_MS }),
+  }
+}
+
+function isNamed({ subscription }: One, name: string): boolean {
+  return subscription === name || subscription.endsWith(`/${name}`)
+}
+
+async function askGoogle<T>(work: () => Promise<T>, topic: string): Promise<T> {
+  try {
+    return await work()
+  } catch (cause) {
+    throw new QueueError('unavailable', describe(cause, topic), cause)
+  }
+}
+
+function describe(error: unknown, topic: string): string {
+  const status = error instanceof Error && 'code' in error ? error.code : undefined
+  if (status === STATUS.notFound) return `there is no topic ${topic} in this project; JOBS_TOPIC names it`
+  if (status === STATUS.permissionDenied)
+    return 'this login may not change the subscription: it needs roles/pubsub.editor'
+  return 'Pub/Sub did not answer; without a login, run gcloud auth application-default login'
+}

@@ -1,0 +1,27 @@
+import type { PubSub, Subscription } from '@google-cloud/pubsub'
+
+/** The client would try for a minute by itself. */
+const ONCE = { timeout: 5_000, retry: null }
+
+/** A subscription, and what the client tells of it. */
+export interface Found {
+  readonly subscription: Subscription
+  readonly metadata: unknown
+}
+
+/** All subscriptions of a topic. Rejects with the client's own error. */
+export async function subscriptionsOf(client: PubSub, topic: string): Promise<readonly Found[]> {
+  const [all] = await client.topic(topic).getSubscriptions({ gaxOpts: { timeout: ONCE.timeout } })
+  const found: Found[] = []
+  for (const subscription of all) {
+    const [metadata] = await subscription.getMetadata(ONCE)
+    found.push({ subscription, metadata })
+  }
+  return found
+}
+
+/** Whether an endpoint is a worker's: nobody else's path ends so. */
+export function isOfWorker(endpoint: string | null | undefined): boolean {
+  const url = endpoint ?? ''
+  return URL.canParse(url) && new URL(url).pathname.endsWith('/push')
+}
