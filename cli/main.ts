@@ -1,5 +1,6 @@
 import { Command, CommanderError } from 'commander'
 import { ConfigError } from '../shared/config.ts'
+import { cancelCommand } from './cancel.ts'
 import { deadLettersCommand } from './dead-letters/dead-letters-command.ts'
 import { demoCommand } from './demo/demo-command.ts'
 import { doctorCommand } from './doctor/doctor-command.ts'
@@ -22,6 +23,7 @@ const program = new Command('promptbridge')
   .addCommand(deadLettersCommand(process.env))
   .addCommand(pauseCommand(process.env))
   .addCommand(resumeCommand(process.env))
+  .addCommand(cancelCommand(process.env))
   .addCommand(tokenCommand(process.env))
   .addCommand(doctorCommand(process.env))
 

@@ -28,12 +28,12 @@ export async function withStores<T>(
   use: 'read' | 'write',
   options: StoreOptions,
   environment: Environment,
-  work: (stores: Stores, jobsTopic: string) => Promise<T>,
+  work: (stores: Stores, jobsTopic: string, resultTtlMs: number) => Promise<T>,
 ): Promise<T> {
-  const { store, jobsTopic, emulators } = await locateStores(use, options, environment)
+  const { store, jobsTopic, resultTtlMs, emulators } = await locateStores(use, options, environment)
   const stores = await openStores(store, { now: Date.now, emulators })
   try {
-    return await work(stores, jobsTopic)
+    return await work(stores, jobsTopic, resultTtlMs)
   } finally {
     await stores.close()
   }

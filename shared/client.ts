@@ -69,7 +69,7 @@ export type JobResult = {
       readonly finishReason: string
     }
   | {
-      readonly status: 'dead_lettered' | 'expired'
+      readonly status: 'dead_lettered' | 'cancelled' | 'expired'
       readonly error: {
         readonly kind: string
         readonly code?: string | undefined

@@ -102,9 +102,15 @@ function withoutBlanks(environment: Environment): Environment {
 export interface StoresConfig {
   readonly store: StoreConfig
   readonly jobsTopic: string
+  readonly resultTtlMs: number
 }
 
-const storeSettings = settings.pick({ STORE: true, GOOGLE_CLOUD_PROJECT: true, JOBS_TOPIC: true })
+const storeSettings = settings.pick({
+  STORE: true,
+  GOOGLE_CLOUD_PROJECT: true,
+  JOBS_TOPIC: true,
+  RECORD_TTL_DAYS: true,
+})
 
 /** Reads where the stores are, and no more. Throws ConfigError. */
 export function readStoresConfig(environment: Environment): StoresConfig {
@@ -112,7 +118,8 @@ export function readStoresConfig(environment: Environment): StoresConfig {
   const parsed = storeSettings.safeParse(given)
   const problems = [...(parsed.error?.issues ?? []).map((issue) => sayIssue(issue, given)), ...projectProblems(given)]
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
-  return { store: storeOf(parsed.data), jobsTopic: parsed.data.JOBS_TOPIC }
+  const { JOBS_TOPIC: jobsTopic, RECORD_TTL_DAYS } = parsed.data
+  return { store: storeOf(parsed.data), jobsTopic, resultTtlMs: RECORD_TTL_DAYS * DAY_MS }
 }
 
 function sayIssue({ path, message }: z.core.$ZodIssue, given: Environment): string {

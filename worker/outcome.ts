@@ -1,4 +1,5 @@
 import type { Failure } from '../shared/job/failures.ts'
+import type { SettledRecord } from '../shared/job/record.ts'
 
 /** What is told of a delivery in the log: names and numbers, never a prompt or an answer. */
 export interface Facts {
@@ -23,15 +24,7 @@ export type Outcome =
   | { readonly done: false; readonly failure: Failure; readonly facts: Facts }
 
 /** repeated: an earlier delivery had settled it. superseded: a replay has taken its place. poison: it is no job. */
-type DoneAs =
-  | 'succeeded'
-  | 'dead_lettered'
-  | 'expired'
-  | 'repeated'
-  | 'superseded'
-  | 'conflict'
-  | 'poison'
-  | LetterDoneAs
+type DoneAs = SettledRecord['status'] | 'repeated' | 'superseded' | 'conflict' | 'poison' | LetterDoneAs
 
 /** Of what came from the dead-letter topic. rescued: published to the jobs topic again. */
 type LetterDoneAs = 'dead_letter_recorded' | 'rescued' | 'already_settled'

@@ -83,7 +83,7 @@ export async function followUp(
   delivered: DeliveredJob,
   record: SettledRecord,
   facts: Facts,
-  as: 'succeeded' | 'dead_lettered' | 'expired' | 'repeated',
+  as: SettledRecord['status'] | 'repeated',
 ): Promise<Outcome> {
   if (record.status !== 'dead_lettered') {
     await settling.announce(record)

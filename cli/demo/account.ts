@@ -117,7 +117,7 @@ function addedLatency(records: readonly JobRecord[], pushes: readonly Call[], as
   const pushesOf = Map.groupBy(pushes, ({ detail }) => String(detail['dataSha256']))
   const added = records
     .flatMap(({ key, payloadHash }) => {
-      const [push, ...otherPushes] = pushesOf.get(payloadHash) ?? []
+      const [push, ...otherPushes] = pushesOf.get(payloadHash ?? '') ?? []
       const [ask, ...otherAsks] = asksOf.get(key) ?? []
       if (push === undefined || ask === undefined || otherPushes.length + otherAsks.length > 0) return []
       return [push.durationMs - ask.durationMs]

@@ -51,8 +51,8 @@ function createLines(out: Screen, total: number): Progress {
   }
 }
 
-function settledIn({ succeeded = 0, dead_lettered = 0, expired = 0 }: StatusCounts): number {
-  return succeeded + dead_lettered + expired
+function settledIn({ succeeded = 0, dead_lettered = 0, cancelled = 0, expired = 0 }: StatusCounts): number {
+  return succeeded + dead_lettered + cancelled + expired
 }
 
 function describe(counts: StatusCounts, total: number): string {

@@ -1,5 +1,12 @@
 import { afterFailure, type RetryPolicy } from './failures.ts'
-import { countedAttempts, isSettled, type JobRecord, type RunningRecord, type SettledRecord } from './record.ts'
+import {
+  countedAttempts,
+  isSettled,
+  type JobRecord,
+  type RunningRecord,
+  type SettledRecord,
+  type WaitingRecord,
+} from './record.ts'
 
 /** A record as it was read, and how long ago it last changed by the store's own clock. */
 export interface Found {
@@ -18,7 +25,7 @@ export type ClaimDecision =
   /** The record is this very claim: the reply to its write was lost. */
   | { readonly kind: 'mine'; readonly record: RunningRecord }
   /** Start the next attempt, fenced by the revision that was read. */
-  | { readonly kind: 'next_attempt' }
+  | { readonly kind: 'next_attempt'; readonly waiting: WaitingRecord }
   /** Start the next run of a settled job, fenced likewise. */
   | { readonly kind: 'next_run' }
   /** The last attempt's instance died in the middle: mark it unknown, then start the next. */
@@ -48,9 +55,10 @@ export function decideClaim({ record, ageMs }: Found, wanted: Wanted, policy: Re
   if (record.status === 'running' && record.owner === wanted.owner) return { kind: 'mine', record }
   if (wanted.run < record.run) return isSettled(record) ? { kind: 'settled', record } : { kind: 'superseded' }
   if (wanted.run > record.run) return decideLaterRun(record, wanted.run)
-  if (wanted.payloadHash !== record.payloadHash) return { kind: 'conflict' }
+  // A job that was cancelled before anybody had seen it has none.
+  if (wanted.payloadHash !== (record.payloadHash ?? wanted.payloadHash)) return { kind: 'conflict' }
   if (isSettled(record)) return { kind: 'settled', record }
-  if (record.status === 'waiting') return { kind: 'next_attempt' }
+  if (record.status === 'waiting') return { kind: 'next_attempt', waiting: record }
   if (!isLeaseOver(record, ageMs)) return { kind: 'busy', retryInMs: record.leaseMs - ageMs }
   const consequence = afterFailure('ambiguous', countedAttempts(record), policy)
   if (consequence.next === 'again') return { kind: 'take_over', dead: record }
@@ -85,4 +93,18 @@ export type RefusedWrite =
 export function decideRefusedWrite(found: JobRecord | undefined, owner: string): RefusedWrite {
   if (found === undefined || found.owner !== owner) return 'not_ours'
   return found.status === 'running' ? 'again' : 'applied'
+}
+
+export type CancelDecision =
+  /** Settle it as cancelled, fenced by the revision that was read. */
+  | { readonly kind: 'cancel'; readonly record: RunningRecord | WaitingRecord }
+  | { readonly kind: 'settled'; readonly record: SettledRecord }
+  /** Its instance may be asking the model now, and the answer is paid for. */
+  | { readonly kind: 'running'; readonly leaseLeftMs: number }
+
+/** Decides what a cancel does to a job whose record is there: it takes nothing from whoever holds the job. */
+export function decideCancel({ record, ageMs }: Found): CancelDecision {
+  if (isSettled(record)) return { kind: 'settled', record }
+  if (record.status === 'waiting' || isLeaseOver(record, ageMs)) return { kind: 'cancel', record }
+  return { kind: 'running', leaseLeftMs: record.leaseMs - ageMs }
 }

@@ -86,8 +86,11 @@ export interface RetryPolicy {
   readonly onUnknown: 'retry' | 'dead-letter'
 }
 
-/** Why a job ended without an answer: what failed, that its attempts ran out on answers nobody saw, or its time. */
-export const endReasons = [...failureKinds, 'unknown', 'max_attempts', 'max_age'] as const
+/**
+ * Why a job ended without an answer: what failed, that its attempts ran out on answers nobody saw, its time, or that nobody
+ * wants it.
+ */
+export const endReasons = [...failureKinds, 'unknown', 'max_attempts', 'max_age', 'cancelled'] as const
 type EndReason = (typeof endReasons)[number]
 
 export type Consequence =

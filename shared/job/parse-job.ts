@@ -111,10 +111,15 @@ export function parseJob(data: Uint8Array, attributes: Readonly<Record<string, s
     model: body.model,
     body,
     metadata,
-    deadline: deadline === undefined ? undefined : Date.parse(deadline),
+    deadline: deadline === undefined ? undefined : withinStoredTime(Date.parse(deadline)),
     payloadHash,
   }
   return { ok: true, job }
+}
+
+/** From 1970 to 9999: no store keeps a time beyond, and no deadline there says anything else. Epoch milliseconds. */
+function withinStoredTime(time: number): number {
+  return Math.min(Math.max(time, 0), Date.UTC(9999, 11, 31))
 }
 
 function readObject(data: Uint8Array): { ok: true; object: object } | { ok: false; problem: string } {

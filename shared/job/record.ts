@@ -59,6 +59,8 @@ const lasting = {
   url: z.enum(jobUrls),
   model: z.string().optional(),
   metadata: z.record(z.string(), z.string()).readonly(),
+  /** The job is not started after it. */
+  deadline: time.optional(),
   run: count,
   payloadHash: z.string(),
   /** The attempt under way and those that counted, of every run, oldest first. */
@@ -82,22 +84,45 @@ const succeededRecord = z
   .readonly()
 const deadLetteredRecord = z.object({ ...settled, status: z.literal('dead_lettered'), error: recordError }).readonly()
 const expiredRecord = z.object({ ...settled, status: z.literal('expired'), error: recordError }).readonly()
+/** Of a job that was cancelled before anybody had seen it, only its name is known. */
+const cancelledRecord = z
+  .object({
+    ...settled,
+    url: lasting.url.optional(),
+    payloadHash: lasting.payloadHash.optional(),
+    status: z.literal('cancelled'),
+    error: recordError,
+  })
+  .readonly()
 
 /** Everything a store may hold under a job's key. */
-export const jobRecord = z.union([runningRecord, waitingRecord, succeededRecord, deadLetteredRecord, expiredRecord])
+export const jobRecord = z.union([
+  runningRecord,
+  waitingRecord,
+  succeededRecord,
+  deadLetteredRecord,
+  cancelledRecord,
+  expiredRecord,
+])
 
 export const jobStatuses = [
   'running',
   'waiting',
   'succeeded',
   'dead_lettered',
+  'cancelled',
   'expired',
 ] as const satisfies JobRecord['status'][]
 
 export type RunningRecord = z.infer<typeof runningRecord>
 export type WaitingRecord = z.infer<typeof waitingRecord>
 export type DeadLetteredRecord = z.infer<typeof deadLetteredRecord>
-export type SettledRecord = z.infer<typeof succeededRecord> | DeadLetteredRecord | z.infer<typeof expiredRecord>
+export type CancelledRecord = z.infer<typeof cancelledRecord>
+export type SettledRecord =
+  | z.infer<typeof succeededRecord>
+  | DeadLetteredRecord
+  | CancelledRecord
+  | z.infer<typeof expiredRecord>
 export type JobRecord = RunningRecord | WaitingRecord | SettledRecord
 
 export function isSettled(record: JobRecord): record is SettledRecord {

@@ -73,7 +73,7 @@ async function claimFound(
     case 'mine':
       return run(decision.record, revision)
     case 'next_attempt':
-      return runFenced(documents, nextAttempt(record, request), revision)
+      return runFenced(documents, nextAttempt(decision.waiting, request), revision)
     case 'next_run':
       return runFenced(documents, nextRun(record, request), revision)
     case 'take_over':

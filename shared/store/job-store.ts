@@ -39,6 +39,11 @@ export type ClaimResult =
 /** What the ask told about its attempt. */
 type AttemptReport = Pick<Attempt, 'deployment' | 'httpStatus' | 'requestId' | 'usage'>
 
+interface EndedAttempt {
+  readonly outcome: AttemptOutcome
+  readonly report: AttemptReport
+}
+
 export type Ending =
   | {
       readonly status: 'succeeded'
@@ -52,8 +57,9 @@ export type Ending =
       readonly status: 'dead_lettered'
       readonly error: RecordError
       /** Absent where nothing was sent that counts as an attempt. */
-      readonly attempt?: { readonly outcome: AttemptOutcome; readonly report: AttemptReport }
+      readonly attempt?: EndedAttempt
     }
+  | { readonly status: 'cancelled'; readonly error: RecordError; readonly attempt?: EndedAttempt }
   | { readonly status: 'expired'; readonly error: RecordError }
 
 type SettleResult =

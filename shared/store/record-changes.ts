@@ -1,5 +1,6 @@
 import type {
   Attempt,
+  CancelledRecord,
   JobRecord,
   RecordError,
   RunningRecord,
@@ -11,16 +12,17 @@ import type { ClaimRequest, Ending, Release } from './job-store.ts'
 
 /** The record of a job that nobody has claimed before. */
 export function firstRecord({ job, owner, leaseMs, now }: ClaimRequest): RunningRecord {
-  const { key, id, batch, url, model, metadata, run, payloadHash } = job
+  const { key, id, batch, url, model, metadata, run, payloadHash, deadline } = job
   return {
     ...{ key, id, batch, url, model, metadata, run, payloadHash },
+    ...(deadline === undefined ? {} : { deadline }),
     ...{ status: 'running', owner, leaseMs, createdAt: now, uncounted: {} },
     attempts: [{ run, n: 1, owner, startedAt: now }],
   }
 }
 
 /** The next attempt of the run that stands. */
-export function nextAttempt(found: JobRecord, { owner, leaseMs, now }: ClaimRequest): RunningRecord {
+export function nextAttempt(found: SeenRecord, { owner, leaseMs, now }: ClaimRequest): RunningRecord {
   const n = found.attempts.filter((attempt) => attempt.run === found.run).length + 1
   const attempts = [...found.attempts, { run: found.run, n, owner, startedAt: now }]
   return { ...lasting(found), status: 'running', owner, leaseMs, attempts }
@@ -28,8 +30,8 @@ export function nextAttempt(found: JobRecord, { owner, leaseMs, now }: ClaimRequ
 
 /** The first attempt of the next run: what came before is kept, and counts no more. */
 export function nextRun(found: JobRecord, request: ClaimRequest): RunningRecord {
-  const { run, payloadHash, url, model, metadata } = request.job
-  return nextAttempt({ ...found, run, payloadHash, url, model, metadata }, request)
+  const { run, payloadHash, url, model, metadata, deadline } = request.job
+  return nextAttempt({ ...found, run, payloadHash, url, model, metadata, deadline }, request)
 }
 
 /** An attempt whose instance died: it may have been sent, and billed. */
@@ -48,6 +50,8 @@ export function released(record: RunningRecord, release: Release, now: number): 
   const uncounted = { ...record.uncounted, [kind]: (record.uncounted[kind] ?? 0) + 1 }
   return { ...waiting, attempts: withoutCurrent(record), uncounted }
 }
+
+export type JobName = Pick<JobRecord, 'key' | 'id' | 'batch'>
 
 export interface Settlement {
   readonly now: number
@@ -73,7 +77,7 @@ export function ended(
 ): SettledRecord {
   const { status, error } = ending
   const attempts =
-    ending.status === 'dead_lettered' && ending.attempt !== undefined
+    ending.status !== 'expired' && ending.attempt !== undefined
       ? withEnd(record, { ...ending.attempt.report, endedAt: now, outcome: ending.attempt.outcome })
       : withoutCurrent(record)
   return { ...lasting(record), status, error, owner: record.owner, attempts, settledAt: now, expireAt }
@@ -100,10 +104,33 @@ export function givenUp(
   return { ...lasting(dead), status: 'dead_lettered', error, owner, attempts, settledAt: now, expireAt }
 }
 
+/** A cancel is nobody's claim: no attempt that wakes up takes what it wrote for its own. */
+const CANCEL = 'cancel'
+
+/** The record of a job that is cancelled before anybody has claimed it. */
+export function cancelledUnseen({ key, id, batch }: JobName, { now, expireAt }: Settlement): CancelledRecord {
+  const error = { kind: 'cancelled', message: 'it was cancelled before it was started' } as const
+  return {
+    ...{ key, id, batch, run: 1, metadata: {}, attempts: [], uncounted: {}, createdAt: now },
+    ...{ status: 'cancelled', owner: CANCEL, error, settledAt: now, expireAt },
+  }
+}
+
+/** A job that nobody holds, cancelled. Of an attempt whose instance died, nobody knows whether it was billed. */
+export function cancelled(record: RunningRecord | WaitingRecord, { now, expireAt }: Settlement): CancelledRecord {
+  const { attempts } = record.status === 'running' ? withDeadAttempt(record, now) : record
+  const error = { kind: 'cancelled', message: 'it was cancelled between two attempts' } as const
+  return { ...lasting(record), status: 'cancelled', owner: CANCEL, attempts, error, settledAt: now, expireAt }
+}
+
+/** Of a job that somebody has seen. */
+type SeenRecord = JobRecord & Pick<RunningRecord, 'url' | 'payloadHash'>
+
 /** What a record keeps whatever its status. */
-function lasting(record: JobRecord) {
-  const { key, id, batch, url, model, metadata, run, payloadHash, attempts, uncounted, createdAt } = record
-  return { key, id, batch, url, model, metadata, run, payloadHash, attempts, uncounted, createdAt }
+function lasting(record: SeenRecord) {
+  const { key, id, batch, url, model, metadata, run, payloadHash, deadline, attempts, uncounted, createdAt } = record
+  const known = { key, id, batch, url, model, metadata, run, payloadHash, attempts, uncounted, createdAt }
+  return deadline === undefined ? known : { ...known, deadline }
 }
 
 function withEnd(record: RunningRecord, end: Partial<Attempt>): Attempt[] {

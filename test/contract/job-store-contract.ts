@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { SettledRecord } from '../../shared/job/record.ts'
+import { cancelJob } from '../../shared/store/cancel-job.ts'
 import { createJobStore } from '../../shared/store/claiming-job-store.ts'
 import { createJobReader } from '../../shared/store/job-reader.ts'
 import type { ClaimRequest, ClaimResult, Ending, Held, JobStore } from '../../shared/store/job-store.ts'
 import type { RecordDocuments, Write } from '../../shared/store/record-documents.ts'
 import { MAX_RESULT_BYTES } from '../../shared/store/result-parts.ts'
 import {
+  aCancel,
   aClaim,
   aDeadLetter,
   aJob,
@@ -43,6 +45,7 @@ const endings: Readonly<Record<string, Ending>> = {
   'a large answer': anAnswer({ result: 'x'.repeat(MAX_RESULT_BYTES + 1) }),
   'a dead letter': aDeadLetter(),
   'an expiry': anExpiry,
+  'a cancel': aCancel,
 }
 
 /** The facts that every adapter of RecordDocuments must hold, for claims to be safe over it. */
@@ -65,6 +68,7 @@ export function jobStoreContract(name: string, open: () => Promise<Harness>): vo
   describe(`${name}: settle`, () => settleFacts(fact))
   describe(`${name}: a stale owner`, () => staleOwnerFacts(fact))
   describe(`${name}: release`, () => releaseFacts(fact))
+  describe(`${name}: a cancel`, () => cancelFacts(fact))
   describe(`${name}: a result`, () => resultFacts(fact))
   describe(`${name}: a store that is away`, () => unavailableFacts(fact))
 }
@@ -288,7 +292,7 @@ function settledJobFacts(fact: Fact): void {
     })
   }
 
-  for (const ending of [aDeadLetter(), anExpiry]) {
+  for (const ending of [aDeadLetter(), anExpiry, aCancel]) {
     fact(`that is ${ending.status} is opened by run 2, with attempts from zero and the old ones kept`, async (h) => {
       const store = createJobStore(h.documents, RESULT_TTL_MS)
       const first = heldBy(await store.claim(aClaim({ policy: { maxAttempts: 1, onUnknown: 'retry' } })))
@@ -592,6 +596,102 @@ function releaseFacts(fact: Fact): void {
   })
 }
 
+function cancelFacts(fact: Fact): void {
+  const { key, id, batch } = aJob()
+  const at = { now: START + 900, expireAt: START + DAY_MS }
+  const cancel = (documents: RecordDocuments) => cancelJob(documents, { key, id, batch }, at)
+
+  fact('of a job that nobody has claimed leaves a record that ends every delivery of it', async ({ documents }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    const result = await cancel(documents)
+    assert.ok(result.kind === 'cancelled')
+    assert.deepEqual((await documents.read(key))?.record, result.record)
+    assert.deepEqual([result.record.settledAt, result.record.expireAt], [at.now, at.expireAt])
+    for (const job of [aJob(), aJob({ payloadHash: 'another payload' })]) {
+      assert.deepEqual(settledBy(await store.claim(aClaim({ job }))), result.record)
+    }
+    assert.deepEqual(await documents.countByStatus(batch), { cancelled: 1 })
+  })
+
+  fact('of a job that waits keeps its attempts', async ({ documents }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    await store.release(heldBy(await store.claim(aClaim())), anAmbiguousEnd, START)
+    const before = (await documents.read(key))?.record
+    const result = await cancel(documents)
+    assert.ok(result.kind === 'cancelled')
+    assert.deepEqual(result.record.attempts, before?.attempts)
+    assert.deepEqual(settledBy(await store.claim(aClaim({ owner: 'b' }))), result.record)
+  })
+
+  fact('of a job whose instance died marks its attempt unknown, and fences it off', async (harness) => {
+    const { documents } = harness
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    const zombie = await dies(harness, store)
+    const result = await cancel(documents)
+    assert.ok(result.kind === 'cancelled')
+    assert.partialDeepStrictEqual(result.record.attempts, [{ owner: 'a', outcome: 'unknown', endedAt: at.now }])
+    for (const ending of Object.values(endings)) {
+      assert.deepEqual(await store.settle(zombie, ending, START), { kind: 'dropped' })
+    }
+    assert.deepEqual((await documents.read(key))?.record, result.record)
+  })
+
+  fact('of a job that runs touches nothing, and says how much of the lease is left', async ({ documents }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    const held = heldBy(await store.claim(aClaim()))
+    const result = await cancel(documents)
+    assert.ok(result.kind === 'running' && result.leaseLeftMs > 0 && result.leaseLeftMs <= LEASE_MS)
+    assert.equal((await documents.read(key))?.revision, held.revision)
+    assert.equal((await store.settle(held, anAnswer(), START)).kind, 'settled')
+  })
+
+  for (const [what, ending] of Object.entries(endings)) {
+    fact(`of a job that brought ${what} leaves it as it is`, async ({ documents }) => {
+      const store = createJobStore(documents, RESULT_TTL_MS)
+      await store.settle(heldBy(await store.claim(aClaim())), ending, START)
+      const before = await documents.read(key)
+      assert.deepEqual(await cancel(documents), { kind: 'settled', record: before?.record })
+      assert.equal((await documents.read(key))?.revision, before?.revision)
+    })
+  }
+
+  fact('whose reply was lost, repeated, finds the job cancelled', async ({ documents }) => {
+    await assert.rejects(cancel(losingReplies(documents)), isStoreError('unavailable'))
+    const written = await documents.read(key)
+    assert.deepEqual(await cancel(documents), { kind: 'settled', record: written?.record })
+    assert.equal(written?.record.status, 'cancelled')
+  })
+
+  for (const order of ['settle first', 'cancel first']) {
+    fact(`that races a late settle: the fence decides, and both are told the truth: ${order}`, async (harness) => {
+      const { documents } = harness
+      const store = createJobStore(documents, RESULT_TTL_MS)
+      const held = await dies(harness, store)
+      const works = [() => store.settle(held, anAnswer(), START), () => cancel(documents)] as const
+      const [settle, stop] = works
+      const racing = order === 'settle first' ? [settle(), stop()] : [stop(), settle()]
+      const results = (await Promise.all(racing)).toSorted((a, b) => (a.kind < b.kind ? -1 : 1))
+      const stored = (await documents.read(key))?.record
+      const told =
+        stored?.status === 'succeeded'
+          ? [
+              { kind: 'settled', record: stored },
+              { kind: 'settled', record: stored },
+            ]
+          : [{ kind: 'cancelled', record: stored }, { kind: 'dropped' }]
+      assert.deepEqual(results, told)
+    })
+  }
+
+  fact('that races 100 claims gives one winner, of which everybody is told', async (harness) => {
+    const [result, claims] = await Promise.all([cancel(await harness.another()), race(harness, aClaim())])
+    const stored = (await harness.documents.read(key))?.record
+    if (result.kind === 'cancelled') assert.deepEqual(tally(claims), { settled: RACERS })
+    else assert.deepEqual([result.kind, tally(claims)], ['running', { run: 1, busy: RACERS - 1 }])
+    assert.equal(stored?.status, result.kind)
+  })
+}
+
 function resultFacts(fact: Fact): void {
   const sizes = {
     'of 900 KiB stands in its record': { text: 'x'.repeat(MAX_RESULT_BYTES), in: 'record' },
@@ -698,6 +798,7 @@ function unavailableFacts(fact: Fact): void {
       countByStatus: () => reader.countByStatus('nightly'),
       replace: () => documents.replace(held.record, held.revision),
       writePart: () => documents.writePart('key', 'a', 0, 'x', START),
+      cancel: () => cancelJob(documents, aJob(), { now: START, expireAt: START }),
       readParts: () => documents.readParts('key', 'a'),
     }
     for (const [name, call] of Object.entries(calls)) await assert.rejects(call, isStoreError('unavailable'), name)

@@ -57,6 +57,11 @@ export const anExpiry: Ending = {
   error: { kind: 'expired', message: 'the deadline passed before it was started' },
 }
 
+export const aCancel: Extract<Ending, { status: 'cancelled' }> = {
+  status: 'cancelled',
+  error: { kind: 'cancelled', message: 'its batch was cancelled' },
+}
+
 export const anAmbiguousEnd: Release = { counts: true, outcome: 'unknown', report: { httpStatus: 500 } }
 
 export function aRunningRecord(over: Partial<RunningRecord> = {}): RunningRecord {
@@ -71,6 +76,7 @@ const settlement = { now: START + 1_000, expireAt: START + DAY_MS }
 
 export const aSucceededRecord = succeeded(aRunningRecord(), anAnswer(), { in: 'record', text: '{}' }, settlement)
 export const anExpiredRecord = ended(aRunningRecord(), anExpiry, settlement)
+export const aCancelledRecord = ended(aRunningRecord(), aCancel, settlement)
 
 export function aDeadLetteredRecord(over: Partial<DeadLetteredRecord> = {}): DeadLetteredRecord {
   const { attempts, ...record } = aRunningRecord()

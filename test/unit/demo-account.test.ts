@@ -18,7 +18,7 @@ function aCall(operation: string, status: number | null, detail: Detail, duratio
 }
 
 function aPush(record: JobRecord, detail: Detail = {}, durationMs = 0): Call {
-  const usual = { dataSha256: record.payloadHash, duplicate: false, acked: true }
+  const usual = { dataSha256: record.payloadHash ?? '', duplicate: false, acked: true }
   return aCall('push', 204, { ...usual, ...detail }, durationMs)
 }
 

@@ -5,11 +5,13 @@ import { test } from 'node:test'
 import { z } from 'zod'
 import { aDeadLetterOf } from '../support/dead-letter-builders.ts'
 import {
+  aCancelledRecord,
   aDeadLetteredRecord,
   anExpiredRecord,
   aRunningRecord,
   aSucceededRecord,
   aWaitingRecord,
+  START,
 } from '../support/job-builders.ts'
 import { aTokenFailure, aWorkerInstance } from '../support/telemetry-builders.ts'
 
@@ -26,9 +28,14 @@ const QUERIED: Readonly<Record<string, readonly string[]>> = {
 const FIELDS: Readonly<Record<string, readonly string[]>> = {
   promptJobs: [
     ...new Set(
-      [aRunningRecord(), aWaitingRecord(), aSucceededRecord, aDeadLetteredRecord(), anExpiredRecord].flatMap(
-        Object.keys,
-      ),
+      [
+        aRunningRecord({ deadline: START }),
+        aWaitingRecord(),
+        aSucceededRecord,
+        aDeadLetteredRecord(),
+        anExpiredRecord,
+        aCancelledRecord,
+      ].flatMap(Object.keys),
     ),
   ],
   parts: ['owner', 'n', 'text', 'bytes', 'expireAt'],

@@ -1,11 +1,26 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { decideClaim, decideRefusedWrite, type Found, leaseFor, type Wanted } from '../../shared/job/claim.ts'
+import {
+  decideCancel,
+  decideClaim,
+  decideRefusedWrite,
+  type Found,
+  leaseFor,
+  type Wanted,
+} from '../../shared/job/claim.ts'
 import type { RetryPolicy } from '../../shared/job/failures.ts'
 import type { JobRecord, RunningRecord } from '../../shared/job/record.ts'
-import { firstRecord, givenUp, nextAttempt, nextRun, withDeadAttempt } from '../../shared/store/record-changes.ts'
 import {
+  cancelledUnseen,
+  firstRecord,
+  givenUp,
+  nextAttempt,
+  nextRun,
+  withDeadAttempt,
+} from '../../shared/store/record-changes.ts'
+import {
+  aCancelledRecord,
   aClaim,
   aDeadLetteredRecord,
   aJob,
@@ -21,8 +36,8 @@ import {
 const policy: RetryPolicy = { maxAttempts: 5, onUnknown: 'retry' }
 const { payloadHash } = aJob()
 const wanted: Wanted = { run: 1, payloadHash, owner: 'b' }
-const settledRecords = [aSucceededRecord, aDeadLetteredRecord(), anExpiredRecord]
-const replayable = [aDeadLetteredRecord(), anExpiredRecord]
+const settledRecords = [aSucceededRecord, aDeadLetteredRecord(), anExpiredRecord, aCancelledRecord]
+const replayable = [aDeadLetteredRecord(), anExpiredRecord, aCancelledRecord]
 
 const found = (record: JobRecord, ageMs = 0): Found => ({ record, ageMs })
 
@@ -92,8 +107,10 @@ describe('a job whose instance died', () => {
 
 describe('a waiting job', () => {
   test('starts its next attempt at once, whoever asks', () => {
-    assert.deepEqual(decideClaim(found(aWaitingRecord()), wanted, policy), { kind: 'next_attempt' })
-    assert.deepEqual(decideClaim(found(aWaitingRecord()), { ...wanted, owner: 'a' }, policy), { kind: 'next_attempt' })
+    const waiting = aWaitingRecord()
+    const next = { kind: 'next_attempt', waiting }
+    assert.deepEqual(decideClaim(found(waiting), wanted, policy), next)
+    assert.deepEqual(decideClaim(found(waiting), { ...wanted, owner: 'a' }, policy), next)
   })
 
   test('in conflict with another payload is left alone', () => {
@@ -208,7 +225,7 @@ function write(
   if (record === undefined) return firstRecord(request)
   const { job, owner, policy: rules, now } = request
   const decision = decideClaim({ record, ageMs }, { run: job.run, payloadHash: job.payloadHash, owner }, rules)
-  if (decision.kind === 'next_attempt') return nextAttempt(record, request)
+  if (decision.kind === 'next_attempt') return nextAttempt(decision.waiting, request)
   if (decision.kind === 'next_run') return nextRun(record, request)
   if (decision.kind === 'take_over') return nextAttempt(withDeadAttempt(decision.dead, now), request)
   if (decision.kind === 'give_up') {
@@ -216,6 +233,56 @@ function write(
   }
   return undefined
 }
+
+describe('a job that was cancelled before anybody had seen it', () => {
+  const unseen = cancelledUnseen(aJob(), { now: START, expireAt: START + DAY_MS })
+
+  test('is settled for every delivery, whatever its payload', () => {
+    for (const hash of [payloadHash, 'another payload']) {
+      const decision = decideClaim(found(unseen), { ...wanted, payloadHash: hash }, policy)
+      assert.deepEqual(decision, { kind: 'settled', record: unseen })
+    }
+  })
+
+  test('is opened by run 2, and knows then what it is', () => {
+    const replay = aClaim({ job: aJob({ run: 2, deadline: START + 5 }) })
+    assert.deepEqual(decideClaim(found(unseen), { ...wanted, run: 2 }, policy), { kind: 'next_run' })
+    const { url, payloadHash: hash, deadline, run } = nextRun(unseen, replay)
+    assert.deepEqual([url, hash, deadline, run], [replay.job.url, payloadHash, START + 5, 2])
+  })
+})
+
+describe('a replay', () => {
+  test('has its own deadline, and none when it brings none', () => {
+    const late = aDeadLetteredRecord({ deadline: START })
+    const replay = (deadline: number | undefined) => nextRun(late, aClaim({ job: aJob({ run: 2, deadline }) }))
+    assert.equal(replay(START + 1).deadline, START + 1)
+    assert.equal('deadline' in replay(undefined), false)
+  })
+})
+
+describe('a cancel', () => {
+  test('leaves a job that runs alone up to the last millisecond of its lease, and says how long', () => {
+    assert.deepEqual(decideCancel(found(aRunningRecord(), 0)), { kind: 'running', leaseLeftMs: LEASE_MS })
+    assert.deepEqual(decideCancel(found(aRunningRecord(), LEASE_MS - 1)), { kind: 'running', leaseLeftMs: 1 })
+  })
+
+  test('takes a job at the very millisecond its lease ends', () => {
+    const record = aRunningRecord()
+    assert.deepEqual(decideCancel(found(record, LEASE_MS)), { kind: 'cancel', record })
+  })
+
+  test('takes a job that waits, however lately it changed', () => {
+    const record = aWaitingRecord()
+    assert.deepEqual(decideCancel(found(record, 0)), { kind: 'cancel', record })
+  })
+
+  test('leaves what is settled as it is', () => {
+    for (const record of settledRecords) {
+      assert.deepEqual(decideCancel(found(record, DAY_MS)), { kind: 'settled', record })
+    }
+  })
+})
 
 describe('a closing write that was refused', () => {
   test('is not ours to repeat when the record is gone', () => {

@@ -1,8 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { countedAttempts, isSettled, jobRecord } from '../../shared/job/record.ts'
+import { cancelledUnseen } from '../../shared/store/record-changes.ts'
 import {
+  aCancelledRecord,
   aDeadLetteredRecord,
+  aJob,
   anExpiredRecord,
   aRunningRecord,
   aSucceededRecord,
@@ -21,6 +24,9 @@ const everyState = [
   inParts,
   aDeadLetteredRecord(),
   anExpiredRecord,
+  aCancelledRecord,
+  cancelledUnseen(aJob(), { now: START, expireAt: START + 1 }),
+  aWaitingRecord({ deadline: START }),
 ]
 
 test('a record of every state is read back as it was written', () => {
@@ -32,9 +38,9 @@ test('a job without a model has a record without one', () => {
   assert.deepEqual(jobRecord.parse(JSON.parse(JSON.stringify(without))), without)
 })
 
-test('succeeded, dead-lettered and expired jobs are settled; running and waiting ones are not', () => {
+test('succeeded, dead-lettered, expired and cancelled jobs are settled; running and waiting ones are not', () => {
   const settled = everyState.filter(isSettled).map(({ status }) => status)
-  assert.deepEqual(settled, ['succeeded', 'succeeded', 'dead_lettered', 'expired'])
+  assert.deepEqual(settled, ['succeeded', 'succeeded', 'dead_lettered', 'expired', 'cancelled', 'cancelled'])
 })
 
 describe('an impossible record is not read', () => {

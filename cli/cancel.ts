@@ -1,0 +1,62 @@
+import { Command } from 'commander'
+import { parseJob } from '../shared/job/parse-job.ts'
+import type { Environment } from '../shared/settings-problems.ts'
+import { sha256 } from '../shared/sha256.ts'
+import { type CancelResult, cancelJob } from '../shared/store/cancel-job.ts'
+import type { JobName } from '../shared/store/record-changes.ts'
+import { plainText } from './plain-text.ts'
+import { addStoreOptions, type StoreOptions, withStores } from './with-stores.ts'
+
+interface CancelOptions extends StoreOptions {
+  readonly batch?: string
+  readonly json?: true
+}
+
+/** `promptbridge cancel ID`: a job that is not to be run any more. */
+export function cancelCommand(environment: Environment): Command {
+  const command = new Command('cancel')
+    .description('cancel a job that has not been answered yet; one that is being run now is left alone')
+    .argument('<id>', 'the id the job was submitted with')
+    .option('--batch <name>', 'the batch it was submitted in; without it, the batch that has no name')
+  return addStoreOptions(command)
+    .option('--json', 'print what became of it as JSON')
+    .exitOverride()
+    .action(async (id: string, options: CancelOptions) => {
+      process.exitCode = await cancelOne(id, options, environment)
+    })
+}
+
+/** Resolves with the exit code: 0 when the job is cancelled now, whoever did it. */
+async function cancelOne(id: string, options: CancelOptions, environment: Environment): Promise<number> {
+  const { batch = '', json } = options
+  const job = nameOf(id, batch)
+  const result = await withStores('read', options, environment, async ({ documents }, _, resultTtlMs) => {
+    const now = Date.now()
+    return cancelJob(documents, job, { now, expireAt: now + resultTtlMs })
+  })
+  const status = result.kind === 'running' ? 'running' : result.record.status
+  process.stdout.write(
+    json ? `${JSON.stringify({ ...job, status })}\n` : `${plainText(`${id}  ${describe(result)}`)}\n`,
+  )
+  return status === 'cancelled' ? 0 : 1
+}
+
+/** By the rule that the worker reads jobs by: a record under a name that no job can have would only be in the way. */
+function nameOf(id: string, batch: string): JobName {
+  const parsed = parseJob(Buffer.from(JSON.stringify({ id, batch, prompt: '-' })), {}, sha256)
+  if (!parsed.ok) throw new Error(`no job has this name: ${parsed.problem}`)
+  const { key } = parsed.job
+  return { key, id, batch }
+}
+
+function describe(result: CancelResult): string {
+  if (result.kind === 'running') {
+    const seconds = Math.ceil(result.leaseLeftMs / 1_000)
+    return `running  being run now, and left alone: its instance may still finish it. Its lease ends in ${seconds} s`
+  }
+  const { status, attempts } = result.record
+  if (status !== 'cancelled') return `${status}  settled already, and left as it is`
+  if (attempts.length === 0) return 'cancelled  it was not started, and will not be'
+  const unknown = attempts.filter(({ outcome }) => outcome === 'unknown').length
+  return `cancelled  attempts before: ${attempts.length}, of unknown outcome: ${unknown}`
+}

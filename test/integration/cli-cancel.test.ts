@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import type { JobRecord } from '../../shared/job/record.ts'
+import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
+import { aJob, aRunningRecord, aSucceededRecord, aWaitingRecord, DAY_MS } from '../support/job-builders.ts'
+import { newFolder, runCommand } from './cli-harness.ts'
+
+/** A store that holds these records, and gives its path. */
+async function storeOf(t: TestContext, ...records: readonly JobRecord[]): Promise<string> {
+  const path = join(await newFolder(t), 'records.db')
+  const documents = await openSqliteDocuments(path, Date.now)
+  for (const record of records) await documents.create(record)
+  documents.close()
+  return path
+}
+
+async function recordIn(path: string): Promise<JobRecord | undefined> {
+  const documents = await openSqliteDocuments(path, Date.now)
+  const stored = await documents.read(aJob().key)
+  documents.close()
+  return stored?.record
+}
+
+function cancel(t: TestContext, path: string, ...more: string[]) {
+  return runCommand(t, ['cancel', 'doc-7', '--batch', 'nightly', '--store', `sqlite:${path}`, ...more])
+}
+
+test('a job that was not started is cancelled, however often, for as long as records are kept', async (t) => {
+  const path = await storeOf(t)
+  const line = 'doc-7  cancelled  it was not started, and will not be\n'
+  for (const _ of ['first', 'again']) {
+    assert.deepEqual(await cancel(t, path), { code: 0, stdout: line, stderr: '' })
+  }
+  const record = await recordIn(path)
+  assert.ok(record?.status === 'cancelled')
+  assert.equal(record.expireAt - record.settledAt, 30 * DAY_MS)
+})
+
+test('a job that waits is cancelled, and its attempts are told', async (t) => {
+  const { code, stdout } = await cancel(t, await storeOf(t, aWaitingRecord()))
+  assert.deepEqual([code, stdout], [0, 'doc-7  cancelled  attempts before: 1, of unknown outcome: 1\n'])
+})
+
+test('a job that is being run is left alone, and that is a failure', async (t) => {
+  const path = await storeOf(t, aRunningRecord())
+  const { code, stdout } = await cancel(t, path)
+  assert.equal(code, 1)
+  assert.match(stdout, /^doc-7 {2}running {2}being run now, and left alone: .* ends in \d+ s\n$/)
+  assert.equal((await recordIn(path))?.status, 'running')
+})
+
+test('a job that is settled is left alone, and that is a failure', async (t) => {
+  const path = await storeOf(t, { ...aSucceededRecord, expireAt: Date.now() + DAY_MS })
+  const { code, stdout } = await cancel(t, path)
+  assert.deepEqual([code, stdout], [1, 'doc-7  succeeded  settled already, and left as it is\n'])
+})
+
+test('--json prints the job’s name and its status', async (t) => {
+  const { code, stdout } = await cancel(t, await storeOf(t), '--json')
+  const { key } = aJob()
+  assert.deepEqual([code, JSON.parse(stdout)], [0, { key, id: 'doc-7', batch: 'nightly', status: 'cancelled' }])
+})
+
+test('a name that no job can have fails, and leaves no record', async (t) => {
+  const path = await storeOf(t)
+  const long = await runCommand(t, ['cancel', 'x'.repeat(257), '--store', `sqlite:${path}`])
+  assert.equal(long.code, 1)
+  assert.match(long.stderr, /^promptbridge: no job has this name: id: /)
+})
+
+test('a store that is not there fails', async (t) => {
+  const { code, stdout } = await cancel(t, join(await newFolder(t), 'nowhere.db'))
+  assert.deepEqual([code, stdout], [1, ''])
+})
