@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import { parseJob } from '../shared/job/parse-job.ts'
+import { type StatusCounts, settledIn } from '../shared/job/record.ts'
 import type { Environment } from '../shared/settings-problems.ts'
 import { sha256 } from '../shared/sha256.ts'
 import { type CancelResult, cancelJob } from '../shared/store/cancel-job.ts'
@@ -12,18 +13,51 @@ interface CancelOptions extends StoreOptions {
   readonly json?: true
 }
 
-/** `promptbridge cancel ID`: a job that is not to be run any more. */
+/** `promptbridge cancel ID`, or `cancel --batch NAME`: a job, or a whole batch, that is not to be run any more. */
 export function cancelCommand(environment: Environment): Command {
   const command = new Command('cancel')
-    .description('cancel a job that has not been answered yet; one that is being run now is left alone')
-    .argument('<id>', 'the id the job was submitted with')
+    .description('cancel a job that nobody runs now, or without an id a whole batch and what of it is being run')
+    .argument('[id]', 'the id the job was submitted with')
     .option('--batch <name>', 'the batch it was submitted in; without it, the batch that has no name')
   return addStoreOptions(command)
     .option('--json', 'print what became of it as JSON')
     .exitOverride()
-    .action(async (id: string, options: CancelOptions) => {
-      process.exitCode = await cancelOne(id, options, environment)
+    .action(async (id: string | undefined, options: CancelOptions) => {
+      if (id !== undefined) process.exitCode = await cancelOne(id, options, environment)
+      else if (options.batch) await cancelBatch(options.batch, options, environment)
+      else command.error('error: which job? Give an id, or --batch for a whole batch')
     })
+}
+
+/** The workers do the rest: they read it within five seconds. */
+async function cancelBatch(batch: string, options: CancelOptions, environment: Environment): Promise<void> {
+  nameOf('-', batch)
+  await withStores('read', options, environment, async ({ batches, documents }) => {
+    const before = await batches.read(batch)
+    if (before?.cancelledAt === undefined) await batches.cancel(batch, Date.now())
+    const counts = await documents.countByStatus(batch)
+    const total = before === undefined || before.status === 'open' ? undefined : before.total
+    const settled = settledIn(counts)
+    const left = total === undefined ? undefined : Math.max(0, total - settled)
+    const told = { batch, cancelled: true, total, settled, left, counts }
+    process.stdout.write(options.json ? `${JSON.stringify(told)}\n` : `${plainText(describeBatch(told))}\n`)
+  })
+}
+
+interface CancelledBatch {
+  readonly batch: string
+  readonly total: number | undefined
+  readonly settled: number
+  /** Undefined while nobody knows how many there are. */
+  readonly left: number | undefined
+  readonly counts: StatusCounts
+}
+
+function describeBatch({ batch, total, settled, left, counts }: CancelledBatch): string {
+  const { running = 0 } = counts
+  const known = total === undefined ? `${settled} jobs settled` : `${settled} of ${total} jobs settled`
+  const rest = left === undefined ? 'all others are' : `${left} left, to be`
+  return `${batch}  cancelled  ${known}, ${rest} settled as cancelled when they come; ${running} under way are broken off`
 }
 
 /** Resolves with the exit code: 0 when the job is cancelled now, whoever did it. */

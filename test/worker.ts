@@ -55,7 +55,7 @@ export interface TestWorker extends ServedWorker, Traces {
   /** Of its store. */
   readonly file: string
   /** Takes a table of the worker's store away, so that every use of it fails; resolves with the way back. */
-  takeAway(table: 'promptJobs' | 'messages' | 'deadLetters'): () => void
+  takeAway(table: 'promptJobs' | 'promptBatches' | 'messages' | 'deadLetters'): () => void
 }
 
 /** Starts a worker against a cloud, with a store that nobody used before. Its end clears the cloud's faults. */

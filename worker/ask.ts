@@ -22,6 +22,8 @@ export interface AskLimits {
   /** When the ask's budget ends, in epoch milliseconds; the lease outlives it. */
   readonly endsAt: number
   readonly waitUntil: WaitUntil
+  /** Aborts when nobody wants the answer any more. */
+  readonly cancelled: AbortSignal
 }
 
 /** A failure after which nothing can have been billed, so that the same attempt may send again. */
@@ -52,12 +54,12 @@ const RETRIES = { retries: 20, factor: 2, minTimeout: 200, maxTimeout: 5_000, ra
 export async function ask(
   { provider, tokens, gates, drain, now }: Asking,
   request: Omit<ModelRequest, 'token'>,
-  { endsAt, waitUntil }: AskLimits,
+  { endsAt, waitUntil, cancelled }: AskLimits,
 ): Promise<ModelReply> {
   const { deployment } = request
   const timeout = AbortSignal.timeout(Math.max(0, endsAt - now()))
-  const waiting = AbortSignal.any([drain.begun, timeout])
-  const asking = AbortSignal.any([drain.over, timeout])
+  const waiting = AbortSignal.any([drain.begun, timeout, cancelled])
+  const asking = AbortSignal.any([drain.over, timeout, cancelled])
   let lastFailure: Failure | undefined
   let tokensRefused = 0
   const notSent = (why: Failure): ModelReply => ({
@@ -87,7 +89,8 @@ export async function ask(
     if (failure?.kind === 'unauthorized') tokens.refused(token, refusalDetails(failure), waitUntil)
     // Of the others nobody knows whether the service itself saw the request.
     else if (failure?.kind !== 'unreachable' && failure?.kind !== 'ambiguous') tokens.accepted(token, waitUntil)
-    gates.learn(deployment, failure, waitUntil)
+    // What we broke off ourselves says nothing of the deployment.
+    if (!(cancelled.aborted && failure?.kind === 'ambiguous')) gates.learn(deployment, failure, waitUntil)
   }
 
   const came: { reply?: ModelReply } = {}

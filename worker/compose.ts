@@ -11,6 +11,7 @@ import { openStores, type StoreSurroundings, type Stores } from '../shared/open-
 import type { Message } from '../shared/queue/job-queue.ts'
 import { createJobStore } from '../shared/store/claiming-job-store.ts'
 import type { Instance } from '../shared/store/telemetry-store.ts'
+import { createBatchControls } from './batch-controls.ts'
 import { createDrain, type Drain } from './drain.ts'
 import { createAnnouncer } from './events/announce.ts'
 import { createHeartbeat } from './heartbeat.ts'
@@ -50,7 +51,7 @@ export interface Worker {
 export async function composeWorker(config: Config, surroundings: Surroundings): Promise<Worker> {
   const { log, now, random, newOwner, instance, onCloudRun } = surroundings
   const stores = await openStoresOf(config, surroundings)
-  const { documents, queue, telemetry: store } = stores
+  const { documents, batches, queue, telemetry: store } = stores
   const keeping = { letters: stores.deadLetters, ttlMs: config.resultTtlMs, now }
   const drain = createDrain()
   const telemetry = createFailureTelemetry({ store, instance, ttlMs: config.resultTtlMs, now, newId: newOwner, log })
@@ -73,7 +74,9 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
       await telemetry.letIn(deployment)
     },
   })
+  const controls = createBatchControls({ read: batches.read, later, now, log })
   const processing: JobProcessing = {
+    controls,
     store: createJobStore(documents, config.resultTtlMs),
     deadLetter: createDeadLettering({ ...keeping, queue, topic: config.deadLetterTopic, log }),
     announce: createAnnouncer({ queue, topic: config.eventsTopic, project: config.project, log }),
@@ -119,6 +122,11 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
     idle: () => receiver.idle(),
     close: () => stores.close(),
   }
+}
+
+function later(call: () => void, ms: number): () => void {
+  const timer = setTimeout(call, ms)
+  return () => clearTimeout(timer)
 }
 
 async function openStoresOf({ store }: Config, surroundings: Surroundings): Promise<Stores> {

@@ -1,12 +1,13 @@
 import pRetry from 'p-retry'
 import type { ModelReply } from '../shared/azure-openai/model-provider.ts'
 import { leaseFor } from '../shared/job/claim.ts'
-import { afterFailure, type Failure, type RetryPolicy } from '../shared/job/failures.ts'
+import { afterFailure, type Consequence, type Failure, type RetryPolicy } from '../shared/job/failures.ts'
 import { type AttemptOutcome, countedAttempts, type RecordError } from '../shared/job/record.ts'
 import type { Deployment } from '../shared/settings.ts'
 import { type Ending, type Held, isUnavailable, type Release } from '../shared/store/job-store.ts'
 import { type Admission, admit } from './admit.ts'
-import { type Asking, ask } from './ask.ts'
+import { type Asking, type AskLimits, ask } from './ask.ts'
+import type { BatchControls } from './batch-controls.ts'
 import type { DeliveredJob } from './delivered-job.ts'
 import type { Facts, Outcome } from './outcome.ts'
 import { type Plan, type Planning, planJob } from './plan-job.ts'
@@ -14,11 +15,17 @@ import { deadLetterOnly, followUp, release, type Settling, settle } from './sett
 import { storeFailure } from './store-failure.ts'
 
 export interface JobProcessing extends Planning, Admission, Asking, Settling {
+  readonly controls: BatchControls
   readonly retry: RetryPolicy
   readonly modelTimeoutMs: number
   /** Makes the nonce that names one claim. */
   readonly newOwner: () => string
 }
+
+const CANCELLED = {
+  kind: 'end',
+  ending: { status: 'cancelled', error: { kind: 'cancelled', message: 'its batch was cancelled' } },
+} as const
 
 const TOO_LATE: Failure = { kind: 'busy', message: 'the push was over before the job could be started' }
 
@@ -29,14 +36,29 @@ const TOO_LATE: Failure = { kind: 'busy', message: 'the push was over before the
  * Rejects only for a fault of our own.
  */
 export async function processJob(processing: JobProcessing, delivered: DeliveredJob): Promise<Outcome> {
+  const { cancelled, leave } = await processing.controls.watch(delivered.job.batch)
+  try {
+    return await admitAndRun(processing, delivered, cancelled)
+  } finally {
+    leave()
+  }
+}
+
+async function admitAndRun(
+  processing: JobProcessing,
+  delivered: DeliveredJob,
+  cancelled: AbortSignal,
+): Promise<Outcome> {
   const { job } = delivered
   const facts: Facts = { jobKey: job.key, jobId: job.id, batch: job.batch, run: job.run }
-  const plan = planJob(processing, job)
-  if (plan.kind === 'end') return claimAndRunOrPutOff(processing, delivered, plan, facts)
+  const plan = cancelled.aborted ? CANCELLED : planJob(processing, job)
+  if (plan.kind === 'end') return claimAndRunOrPutOff(processing, delivered, plan, cancelled, facts)
   const admitted = await admit(processing, plan.deployment, delivered)
   if (!admitted.ok) return { done: false, failure: admitted.failure, facts }
   try {
-    return await claimAndRunOrPutOff(processing, delivered, plan, facts)
+    // It may have waited for a minute.
+    const still = cancelled.aborted ? CANCELLED : plan
+    return await claimAndRunOrPutOff(processing, delivered, still, cancelled, facts)
   } finally {
     admitted.leave()
   }
@@ -48,7 +70,7 @@ async function claimAndRunOrPutOff(...run: Parameters<typeof claimAndRun>): Prom
     return await claimAndRun(...run)
   } catch (error) {
     const failure = storeFailure(error)
-    const [, , , facts] = run
+    const [, , , , facts] = run
     if (failure === undefined) throw error
     return { done: false, failure, facts }
   }
@@ -58,6 +80,7 @@ async function claimAndRun(
   processing: JobProcessing,
   delivered: DeliveredJob,
   plan: Plan,
+  cancelled: AbortSignal,
   facts: Facts,
 ): Promise<Outcome> {
   const { store, newOwner, now, retry, modelTimeoutMs } = processing
@@ -71,7 +94,8 @@ async function claimAndRun(
     case 'run': {
       const attempt = { ...facts, attempt: attemptNumber(claim.held) }
       if (plan.kind === 'end') return settle(processing, delivered, claim.held, plan.ending, attempt)
-      return askAndSettle(processing, delivered, claim.held, plan.deployment, startedAt + budgetMs, attempt)
+      const limits = { endsAt: startedAt + budgetMs, waitUntil: delivered.waitUntil, cancelled }
+      return askAndSettle(processing, delivered, claim.held, plan.deployment, limits, attempt)
     }
     case 'settled':
       return followUp(processing, delivered, claim.record, facts, 'repeated')
@@ -105,12 +129,12 @@ async function askAndSettle(
   delivered: DeliveredJob,
   held: Held,
   deployment: Deployment,
-  endsAt: number,
+  limits: AskLimits,
   facts: Facts,
 ): Promise<Outcome> {
-  const { job, waitUntil } = delivered
+  const { job } = delivered
   const clientRequestId = `${job.key}.${job.run}.${attemptNumber(held)}`
-  const reply = await ask(processing, { job, deployment, clientRequestId }, { endsAt, waitUntil })
+  const reply = await ask(processing, { job, deployment, clientRequestId }, limits)
   const told = { ...facts, ...tellReply(reply, deployment) }
   if (reply.ok) return settle(processing, delivered, held, succeededWith(reply, deployment), told)
 
@@ -118,14 +142,22 @@ async function askAndSettle(
   const report = reportOf(failure, deployment)
   const outcome: AttemptOutcome = failure.kind === 'ambiguous' ? 'unknown' : failure.kind
   const consequence = afterFailure(failure.kind, countedAttempts(held.record), processing.retry)
+  const attempt = consequence.counts ? { attempt: { outcome, report } } : {}
+  if (limits.cancelled.aborted && mayBeCancelled(failure, consequence)) {
+    return settle(processing, delivered, held, { ...CANCELLED.ending, ...attempt }, told)
+  }
   if (consequence.next === 'end') {
-    const attempt = consequence.counts ? { attempt: { outcome, report } } : {}
     const ending: Ending = { status: 'dead_lettered', error: recordError(failure, consequence.reason), ...attempt }
     return settle(processing, delivered, held, ending, told)
   }
   const how: Release = consequence.counts ? { counts: true, outcome, report } : { counts: false, kind: failure.kind }
   await release(processing, delivered, held, how)
   return { done: false, failure, facts: told }
+}
+
+/** What Azure refused for good is told as that; of everything else, nobody waits for the next attempt. */
+function mayBeCancelled({ kind }: Failure, { next }: Consequence): boolean {
+  return kind === 'ambiguous' || next === 'again'
 }
 
 /** 1 for the first attempt of the job's present run. */

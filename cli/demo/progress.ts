@@ -1,4 +1,4 @@
-import type { StatusCounts } from '../../shared/store/job-store.ts'
+import { type StatusCounts, settledIn } from '../../shared/job/record.ts'
 
 /** Shows how far a batch is. */
 export interface Progress {
@@ -49,10 +49,6 @@ function createLines(out: Screen, total: number): Progress {
     },
     end: () => undefined,
   }
-}
-
-function settledIn({ succeeded = 0, dead_lettered = 0, cancelled = 0, expired = 0 }: StatusCounts): number {
-  return succeeded + dead_lettered + cancelled + expired
 }
 
 function describe(counts: StatusCounts, total: number): string {

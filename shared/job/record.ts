@@ -125,8 +125,16 @@ export type SettledRecord =
   | z.infer<typeof expiredRecord>
 export type JobRecord = RunningRecord | WaitingRecord | SettledRecord
 
+/** How many records have each status; none, where a status is absent. */
+export type StatusCounts = Readonly<Partial<Record<JobRecord['status'], number>>>
+
 export function isSettled(record: JobRecord): record is SettledRecord {
   return record.status !== 'running' && record.status !== 'waiting'
+}
+
+/** How many of these records are settled, given how many have each status. */
+export function settledIn({ succeeded = 0, dead_lettered = 0, cancelled = 0, expired = 0 }: StatusCounts): number {
+  return succeeded + dead_lettered + cancelled + expired
 }
 
 /** How many attempts of the record's present run have ended and counted. */

@@ -7,6 +7,7 @@ import type {
   RecordError,
   RunningRecord,
   SettledRecord,
+  StatusCounts,
   Usage,
 } from '../job/record.ts'
 
@@ -79,9 +80,6 @@ export interface JobStore {
   /** Ends the attempt and leaves the job to be tried again. A claim that is no longer ours is left alone. */
   release(held: Held, release: Release, now: number): Promise<void>
 }
-
-/** How many records have each status; none, where a status is absent. */
-export type StatusCounts = Readonly<Partial<Record<JobRecord['status'], number>>>
 
 /** Reads records and their results, for people and reports. */
 export interface JobReader {

@@ -1,5 +1,4 @@
-import type { JobRecord } from '../job/record.ts'
-import type { StatusCounts } from './job-store.ts'
+import type { JobRecord, StatusCounts } from '../job/record.ts'
 
 /** A record as the store holds it. */
 export interface StoredRecord {

@@ -44,6 +44,33 @@ export function batchStoreContract(name: string, open: () => Promise<BatchHarnes
       assert.deepEqual(await batches.latest(), { status: 'sealed', name: 'nightly', createdAt: START, total: 3 })
     })
 
+    for (const batch of ['nightly', '__x__']) {
+      fact(`"${batch}" is read by its name, and no other`, async (batches) => {
+        assert.equal(await batches.read(batch), undefined)
+        await batches.open(batch, START)
+        await batches.open('another', START + 1)
+        assert.deepEqual(await batches.read(batch), { status: 'open', name: batch, createdAt: START })
+      })
+    }
+
+    fact('one that is cancelled stays so while it is sealed and completed', async (batches) => {
+      await batches.open('nightly', START)
+      await batches.cancel('nightly', START + 1)
+      const cancelled = { name: 'nightly', createdAt: START, cancelledAt: START + 1 }
+      assert.deepEqual(await batches.read('nightly'), { status: 'open', ...cancelled })
+      await batches.seal('nightly', 3)
+      assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...cancelled, total: 3 })
+      await batches.complete('nightly', START + 2)
+      const completed = { status: 'completed', ...cancelled, total: 3, completedAt: START + 2 }
+      assert.deepEqual(await batches.read('nightly'), completed)
+    })
+
+    fact('one that nobody opened is cancelled all the same', async (batches) => {
+      await batches.cancel('nightly', START)
+      const cancelled = { status: 'open', name: 'nightly', createdAt: START, cancelledAt: START }
+      assert.deepEqual(await batches.read('nightly'), cancelled)
+    })
+
     fact('the latest is the one that was opened last', async (batches) => {
       await batches.open('second', START + 1)
       await batches.open('first', START)

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { JobRecord } from '../../shared/job/record.ts'
+import { openSqliteBatches } from '../../shared/store/sqlite/sqlite-batches.ts'
 import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
 import { aJob, aRunningRecord, aSucceededRecord, aWaitingRecord, DAY_MS } from '../support/job-builders.ts'
 import { newFolder, runCommand } from './cli-harness.ts'
@@ -73,3 +74,43 @@ test('a store that is not there fails', async (t) => {
   const { code, stdout } = await cancel(t, join(await newFolder(t), 'nowhere.db'))
   assert.deepEqual([code, stdout], [1, ''])
 })
+
+function cancelBatch(t: TestContext, path: string, ...more: string[]) {
+  return runCommand(t, ['cancel', '--batch', 'nightly', '--store', `sqlite:${path}`, ...more])
+}
+
+test('a batch is cancelled, and how many jobs are left is told', async (t) => {
+  const path = await storeOf(t, aSucceededUntilLater(), aRunningRecord({ key: 'another', id: 'doc-8' }))
+  const batches = await openSqliteBatches(path)
+  await batches.open('nightly', 1)
+  await batches.seal('nightly', 5)
+  const { code, stdout, stderr } = await cancelBatch(t, path)
+  assert.equal(
+    stdout,
+    'nightly  cancelled  1 of 5 jobs settled, 4 left, to be settled as cancelled when they come; 1 under way are broken off\n',
+  )
+  assert.deepEqual([code, stderr], [0, ''])
+  const batch = await batches.read('nightly')
+  assert.ok(batch?.cancelledAt !== undefined)
+  await cancelBatch(t, path)
+  assert.deepEqual(await batches.read('nightly'), batch)
+  batches.close()
+})
+
+test('a batch that nobody sealed is cancelled, and --json says what is known', async (t) => {
+  const { code, stdout } = await cancelBatch(t, await storeOf(t, aSucceededUntilLater()), '--json')
+  const told = { batch: 'nightly', cancelled: true, settled: 1, counts: { succeeded: 1 } }
+  assert.deepEqual([code, JSON.parse(stdout)], [0, told])
+})
+
+test('neither an id nor a batch is misuse', async (t) => {
+  const path = await storeOf(t)
+  for (const args of [[], ['--batch', '']]) {
+    const { code, stderr } = await runCommand(t, ['cancel', '--store', `sqlite:${path}`, ...args])
+    assert.deepEqual([code, stderr], [2, 'error: which job? Give an id, or --batch for a whole batch\n'])
+  }
+})
+
+function aSucceededUntilLater(): JobRecord {
+  return { ...aSucceededRecord, expireAt: Date.now() + DAY_MS }
+}

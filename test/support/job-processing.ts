@@ -3,6 +3,7 @@ import type { AccessTokenSource } from '../../shared/identity/access-token-sourc
 import { createLog } from '../../shared/log.ts'
 import { createJobStore } from '../../shared/store/claiming-job-store.ts'
 import type { RecordDocuments } from '../../shared/store/record-documents.ts'
+import type { BatchControls } from '../../worker/batch-controls.ts'
 import { createDrain } from '../../worker/drain.ts'
 import { createDeploymentGates } from '../../worker/model/deployment-gates.ts'
 import type { JobProcessing } from '../../worker/process-job.ts'
@@ -19,6 +20,7 @@ export function processingOver(
   const usage = { promptTokens: 1, completionTokens: 1 }
   return {
     store: createJobStore(documents, 1_000),
+    controls: NOBODY_CANCELS,
     deadLetter,
     announce: async () => undefined,
     tokens: tokensOf(async () => token),
@@ -38,6 +40,11 @@ export function processingOver(
     now: Date.now,
     log: createLog('error', { write: () => undefined }),
   }
+}
+
+/** Controls of batches that nobody cancels. */
+export const NOBODY_CANCELS: BatchControls = {
+  watch: async () => ({ cancelled: new AbortController().signal, leave: () => undefined }),
 }
 
 /** A source of tokens that Azure never refuses, unless `over` says otherwise. */

@@ -39,7 +39,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
     ),
   ],
   parts: ['owner', 'n', 'text', 'bytes', 'expireAt'],
-  promptBatches: ['name', 'createdAt', 'total', 'completedAt'],
+  promptBatches: ['name', 'createdAt', 'total', 'cancelledAt', 'completedAt'],
   deadLetters: [...Object.keys(aDeadLetterOf()), 'raw', 'parts'],
   tokenFailures: Object.keys(aTokenFailure()),
   workerInstances: Object.keys(aWorkerInstance()),

@@ -46,8 +46,10 @@ function scripted(script: Script, over: { now?: () => number; getToken?: () => P
       },
     },
   }
-  const run = (budgetMs = 60_000) => ask(asking, request, { endsAt: now() + budgetMs, waitUntil: () => undefined })
-  return { ...asking, run, asked, refused }
+  const cancel = new AbortController()
+  const run = (budgetMs = 60_000) =>
+    ask(asking, request, { endsAt: now() + budgetMs, waitUntil: () => undefined, cancelled: cancel.signal })
+  return { ...asking, run, asked, refused, cancel }
 }
 
 const kindOf = (reply: ModelReply) => (reply.ok ? 'ok' : reply.failure.kind)

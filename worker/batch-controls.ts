@@ -1,0 +1,123 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Log } from '../shared/log.ts'
+import type { Batch } from '../shared/store/batch-store.ts'
+
+interface BatchControlsParts {
+  /** Rejects with StoreError. */
+  readonly read: (batch: string) => Promise<Batch | undefined>
+  /** Calls once after so many milliseconds; what it returns prevents that. */
+  readonly later: (call: () => void, ms: number) => () => void
+  /** Epoch milliseconds. */
+  readonly now: () => number
+  readonly log: Log
+}
+
+/** What people decide about a batch while its jobs run. */
+export interface BatchControls {
+  /**
+   * Watches a batch for as long as a job of it is under way, and knows first how it stands now. Never rejects: a store
+   * that is away stops no job.
+   */
+  watch(batch: string): Promise<Watch>
+}
+
+interface Watch {
+  /** Aborts when the batch is cancelled. */
+  readonly cancelled: AbortSignal
+  leave(): void
+}
+
+interface Watched {
+  readonly cancel: AbortController
+  watchers: number
+  readAt: number
+  /** While it is being read. */
+  reading: Promise<void> | undefined
+  stop: () => void
+}
+
+const READ_EVERY_MS = 5_000
+/** Longer than this, no job waits to learn what its batch says. */
+const MAX_WAIT_MS = 1_000
+/** As many are remembered while none of their jobs is under way. */
+const MAX_BATCHES = 1_000
+
+const NOTHING_TO_WATCH: Watch = { cancelled: new AbortController().signal, leave: () => undefined }
+
+/** Reads a batch every five seconds at most, however many of its jobs are under way; jobs of no batch cost nothing. */
+export function createBatchControls({ read, later, now, log }: BatchControlsParts): BatchControls {
+  const batches = new Map<string, Watched>()
+
+  function watchedOf(batch: string): Watched {
+    const known = batches.get(batch)
+    if (known !== undefined) return known
+    forgetOne(batches)
+    const fresh = {
+      ...{ cancel: new AbortController(), watchers: 0, readAt: Number.NEGATIVE_INFINITY },
+      ...{ reading: undefined, stop: () => undefined },
+    }
+    batches.set(batch, fresh)
+    return fresh
+  }
+
+  async function readInto(watched: Watched, batch: string): Promise<void> {
+    try {
+      const found = await read(batch)
+      if (found?.cancelledAt === undefined) return
+      watched.cancel.abort(new Error('its batch was cancelled'))
+      watched.stop()
+    } catch (error) {
+      log.warn({ batch, error }, 'a batch cannot be read now: what was known of it goes on')
+    }
+  }
+
+  const dueInMs = ({ readAt }: Watched) => readAt + READ_EVERY_MS - now()
+
+  /** Reads it when that is due, and again and again while a job is under way. Nobody takes a cancel back. */
+  function readWhenDue(watched: Watched, batch: string): void {
+    watched.stop()
+    if (watched.cancel.signal.aborted) return
+    if (dueInMs(watched) <= 0) {
+      watched.readAt = now()
+      watched.reading = readInto(watched, batch).finally(() => {
+        watched.reading = undefined
+      })
+    }
+    // A timer may ring a moment too soon: it is set anew for what is left.
+    watched.stop = later(() => readWhenDue(watched, batch), dueInMs(watched))
+  }
+
+  return {
+    async watch(batch) {
+      if (batch === '') return NOTHING_TO_WATCH
+      const watched = watchedOf(batch)
+      watched.watchers += 1
+      if (watched.watchers === 1 || dueInMs(watched) <= 0) readWhenDue(watched, batch)
+      if (watched.reading !== undefined) await inTime(watched.reading)
+      return {
+        cancelled: watched.cancel.signal,
+        leave() {
+          watched.watchers -= 1
+          if (watched.watchers === 0) watched.stop()
+        },
+      }
+    },
+  }
+}
+
+/** The one that was met first of those with no job under way. */
+function forgetOne(batches: Map<string, Watched>): void {
+  if (batches.size < MAX_BATCHES) return
+  for (const [batch, { watchers }] of batches) {
+    if (watchers > 0) continue
+    batches.delete(batch)
+    return
+  }
+}
+
+async function inTime(work: Promise<void>): Promise<void> {
+  const enough = new AbortController()
+  const timeout = delay(MAX_WAIT_MS, undefined, { signal: enough.signal }).catch(() => undefined)
+  await Promise.race([work, timeout])
+  enough.abort()
+}
