@@ -20,8 +20,8 @@ export type Replay =
 /** A job that failed in so many runs fails again: somebody has to look at it. */
 export const MAX_RUNS = 5
 
-/** Attributes that tell of the failure; the next run has its own. */
-const OF_THE_FAILURE = /^(pb-(run|reason|error|code|hint|key)|CloudPubSubDeadLetter.*)$/
+/** Attributes that tell of the failure, or of the message's age; the next run has its own. */
+const OF_THE_FAILURE = /^(pb-(run|reason|error|code|hint|key|first-published)|CloudPubSubDeadLetter.*)$/
 
 /**
  * Makes the message that runs a dead-lettered job again: the same data under the next run, or with the changes.

@@ -51,6 +51,8 @@ describe('a replay', () => {
       'pb-code': 'c',
       'pb-hint': 'h',
       'pb-key': 'k',
+      // A replay is young again.
+      'pb-first-published': '2026-11-01T00:00:00Z',
       CloudPubSubDeadLetterSourceDeliveryCount: '100',
     }
     const message = messageOf({ letter: { attributes } })
