@@ -1,6 +1,6 @@
 import type { StoreConfig } from './config.ts'
 import type { JobQueue } from './queue/job-queue.ts'
-import type { BatchStore } from './store/batch-store.ts'
+import type { BatchStore, UnfinishedBatches } from './store/batch-store.ts'
 import type { DeadLetterStore } from './store/dead-letter-store.ts'
 import type { RecordDocuments } from './store/record-documents.ts'
 import type { TelemetryStore } from './store/telemetry-store.ts'
@@ -8,7 +8,7 @@ import type { TelemetryStore } from './store/telemetry-store.ts'
 /** Where records, batches, dead letters, telemetry and messages are. */
 export interface Stores {
   readonly documents: RecordDocuments
-  readonly batches: BatchStore
+  readonly batches: BatchStore & UnfinishedBatches
   readonly deadLetters: DeadLetterStore
   readonly telemetry: TelemetryStore
   readonly queue: JobQueue

@@ -13,7 +13,7 @@ import { createJobStore } from '../shared/store/claiming-job-store.ts'
 import type { Instance } from '../shared/store/telemetry-store.ts'
 import { createBatchControls } from './batch-controls.ts'
 import { createDrain, type Drain } from './drain.ts'
-import { createAnnouncer } from './events/announce.ts'
+import { createAnnouncer, createBatchAnnouncer } from './events/announce.ts'
 import { createHeartbeat } from './heartbeat.ts'
 import { createDeadLettering } from './keep-dead-letter.ts'
 import { createDeploymentGates } from './model/deployment-gates.ts'
@@ -22,6 +22,7 @@ import { createPushAuthenticator } from './receive/authenticate.ts'
 import { createBytesInFlight } from './receive/bytes-in-flight.ts'
 import { createReceiver } from './receive-push.ts'
 import { createServer } from './server.ts'
+import { createSweep } from './sweep.ts'
 import { asTokenError } from './token-failure.ts'
 
 /** What a worker takes from the process it runs in. */
@@ -75,11 +76,12 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
     },
   })
   const controls = createBatchControls({ read: batches.read, later, now, log })
+  const announcing = { queue, topic: config.eventsTopic, project: config.project, log }
   const processing: JobProcessing = {
     controls,
     store: createJobStore(documents, config.resultTtlMs),
     deadLetter: createDeadLettering({ ...keeping, queue, topic: config.deadLetterTopic, log }),
-    announce: createAnnouncer({ queue, topic: config.eventsTopic, project: config.project, log }),
+    announce: createAnnouncer(announcing),
     tokens,
     gates,
     provider: explainDenials(createAzureOpenAI(config.apiVersion), config.federation),
@@ -112,9 +114,13 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
     log,
   })
   const authenticate = createPushAuthenticator({ pushAuth, certsUrl, onCloudRun, now })
+  const sweep = createSweep({
+    ...{ documents, batches, announce: createBatchAnnouncer(announcing) },
+    ...{ retry: config.retry, resultTtlMs: config.resultTtlMs, drain, now, log },
+  })
   const checkStore = () => documents.read('any')
   const bytes = createBytesInFlight(config.maxInFlightBytes)
-  const parts = { authenticate, receiver, recording, bytes, drain, heartbeat, checkStore, project, log, now }
+  const parts = { authenticate, receiver, recording, bytes, sweep, drain, heartbeat, checkStore, project, log, now }
   const { fetch } = createServer(parts)
   return {
     fetch,

@@ -11,12 +11,15 @@ import type { ReadDelivery } from './receive/read-delivery.ts'
 import { MAX_PUSH_BYTES, type NotTaken, takePush } from './receive/take-push.ts'
 import type { Receiver } from './receive-push.ts'
 import { type DeadLetterRecording, recordDeadLetter } from './record-dead-letter.ts'
+import { storeFailure } from './store-failure.ts'
+import type { Sweep } from './sweep.ts'
 
 export interface ServerParts {
   readonly authenticate: PushAuthenticator
   readonly receiver: Receiver
   readonly recording: DeadLetterRecording
   readonly bytes: BytesInFlight
+  readonly sweep: Sweep
   readonly drain: Drain
   readonly heartbeat: Heartbeat
   /** Rejects where the records cannot be read. */
@@ -34,9 +37,10 @@ const NO_ROOM = { kind: 'busy', message: 'this instance holds MAX_IN_FLIGHT_BYTE
 /**
  * The worker's routes. `/push`, and `/dead-letter` for the dead-letter topic, answer 204 for a message that is done with
  * and 503 for one that must come again; Pub/Sub takes every other answer of ours (401, 403, 413, 500) for the latter too.
+ * `/sweep` is for Cloud Scheduler.
  */
 export function createServer(parts: ServerParts): Hono {
-  const { authenticate, receiver, recording, drain, heartbeat, checkStore, log } = parts
+  const { authenticate, receiver, recording, sweep, drain, heartbeat, checkStore, log } = parts
   const app = new Hono()
 
   // A connection that is kept alive would hold the process up until it is killed.
@@ -90,6 +94,20 @@ export function createServer(parts: ServerParts): Hono {
     '/dead-letter',
     take((read) => recordDeadLetter(recording, read)),
   )
+
+  // Whatever its body says: who may call it says all.
+  app.use('/sweep', checkPush)
+  app.post('/sweep', async (context) => {
+    if (drain.begun.aborted) return context.json({ reason: 'draining' }, 503)
+    try {
+      return context.json(await sweep())
+    } catch (error) {
+      const failure = storeFailure(error)
+      if (failure === undefined) throw error
+      log.warn({ outcome: 'sweep_failed', error }, 'nothing more can be swept now: the next sweep goes on')
+      return context.json({ reason: failure.kind }, 503)
+    }
+  })
 
   app.onError((error, context) => {
     log.error({ error }, 'a fault of our own; the message will come again')

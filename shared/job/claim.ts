@@ -60,9 +60,16 @@ export function decideClaim({ record, ageMs }: Found, wanted: Wanted, policy: Re
   if (isSettled(record)) return { kind: 'settled', record }
   if (record.status === 'waiting') return { kind: 'next_attempt', waiting: record }
   if (!isLeaseOver(record, ageMs)) return { kind: 'busy', retryInMs: record.leaseMs - ageMs }
-  const consequence = afterFailure('ambiguous', countedAttempts(record), policy)
-  if (consequence.next === 'again') return { kind: 'take_over', dead: record }
-  return { kind: 'give_up', dead: record, reason: consequence.reason === 'unknown' ? 'unknown' : 'max_attempts' }
+  return decideDead(record, policy)
+}
+
+type DeadDecision = Extract<ClaimDecision, { kind: 'take_over' | 'give_up' }>
+
+/** Of an attempt whose instance died, nobody knows whether it was billed. */
+function decideDead(dead: RunningRecord, policy: RetryPolicy): DeadDecision {
+  const consequence = afterFailure('ambiguous', countedAttempts(dead), policy)
+  if (consequence.next === 'again') return { kind: 'take_over', dead }
+  return { kind: 'give_up', dead, reason: consequence.reason === 'unknown' ? 'unknown' : 'max_attempts' }
 }
 
 function decideLaterRun(record: JobRecord, wantedRun: number): ClaimDecision {
@@ -107,4 +114,30 @@ export function decideCancel({ record, ageMs }: Found): CancelDecision {
   if (isSettled(record)) return { kind: 'settled', record }
   if (record.status === 'waiting' || isLeaseOver(record, ageMs)) return { kind: 'cancel', record }
   return { kind: 'running', leaseLeftMs: record.leaseMs - ageMs }
+}
+
+/** The sweep leaves an attempt whose lease is over to its redelivery for so long. */
+const SWEEP_GRACE_MS = 60_000
+
+/** When a record may be the sweep's, in epoch milliseconds by the clock of whoever wrote it; undefined: never. */
+export function sweepAt(record: JobRecord): number | undefined {
+  if (record.status === 'waiting') return record.deadline
+  if (record.status !== 'running') return undefined
+  const { startedAt } = record.attempts.findLast(({ owner }) => owner === record.owner) ?? {
+    startedAt: record.createdAt,
+  }
+  return startedAt + record.leaseMs + SWEEP_GRACE_MS
+}
+
+export type SweepDecision =
+  /** Its deadline passed while it waited. */
+  { readonly kind: 'expire'; readonly waiting: WaitingRecord } | DeadDecision | { readonly kind: 'leave' }
+
+/** Decides what the sweep does with a record; what is healthy it leaves alone. `now`: epoch milliseconds. */
+export function decideSweep({ record, ageMs }: Found, now: number, policy: RetryPolicy): SweepDecision {
+  if (record.status === 'waiting' && record.deadline !== undefined && now > record.deadline) {
+    return { kind: 'expire', waiting: record }
+  }
+  const isStuck = record.status === 'running' && ageMs >= record.leaseMs + SWEEP_GRACE_MS
+  return isStuck ? decideDead(record, policy) : { kind: 'leave' }
 }

@@ -1,7 +1,16 @@
 import { z } from 'zod'
+import { jobStatuses, type StatusCounts, type Usage } from '../job/record.ts'
+
+/** What the sweep counted of a batch. */
+export interface BatchTotals {
+  readonly counts: StatusCounts
+  readonly tokens: Usage
+  /** Epoch milliseconds. */
+  readonly sweptAt: number
+}
 
 /** What is known of a batch whatever its status. Times are epoch milliseconds. */
-interface BatchFacts {
+interface BatchFacts extends Partial<BatchTotals> {
   readonly name: string
   readonly createdAt: number
   /** Absent unless it was cancelled: none of its jobs is started any more. */
@@ -9,6 +18,7 @@ interface BatchFacts {
 }
 
 /** A set of jobs that were submitted together. */
+export type SealedBatch = Extract<Batch, { status: 'sealed' }>
 export type Batch = BatchFacts &
   (
     | /** Still being submitted. */ { readonly status: 'open' }
@@ -25,23 +35,44 @@ export const storedBatch = z
     total: z.number().nullish(),
     cancelledAt: z.number().nullish(),
     completedAt: z.number().nullish(),
+    counts: z.partialRecord(z.enum(jobStatuses), z.number()).optional(),
+    tokens: z.object({ promptTokens: z.number(), completionTokens: z.number() }).optional(),
+    sweptAt: z.number().optional(),
   })
-  .transform(({ name, createdAt, total, cancelledAt, completedAt }): Batch => {
-    const facts = { name, createdAt, ...(typeof cancelledAt === 'number' && { cancelledAt }) }
+  .transform(({ name, createdAt, total, cancelledAt, completedAt, counts, tokens, sweptAt }): Batch => {
+    const facts = {
+      ...{ name, createdAt },
+      ...(typeof cancelledAt === 'number' && { cancelledAt }),
+      ...(counts && tokens && sweptAt !== undefined && { counts, tokens, sweptAt }),
+    }
     if (typeof total !== 'number') return { status: 'open', ...facts }
     if (typeof completedAt !== 'number') return { status: 'sealed', ...facts, total }
     return { status: 'completed', ...facts, total, completedAt }
   })
 
+export function isSealed(batch: Batch): batch is SealedBatch {
+  return batch.status === 'sealed'
+}
+
 /** Keeps batches. Rejects with StoreError. */
 export interface BatchStore {
   /** A batch that is there already stays as it is. */
   open(name: string, now: number): Promise<void>
+  /** Says how many jobs belong to a batch; if it was completed, it goes on. */
   seal(name: string, total: number): Promise<void>
+  /** Only the first time counts. */
   complete(name: string, now: number): Promise<void>
   /** Says that no job of a batch is to be started any more; the batch is made where there is none. */
   cancel(name: string, now: number): Promise<void>
   read(name: string): Promise<Batch | undefined>
   /** The batch that was opened last. */
   latest(): Promise<Batch | undefined>
+}
+
+/** What the sweep needs of batches. Rejects with StoreError. */
+export interface UnfinishedBatches extends Pick<BatchStore, 'complete'> {
+  /** Sealed batches that are not completed, at most so many: those first that were swept longest ago. */
+  unfinished(limit: number): Promise<readonly SealedBatch[]>
+  /** Writes what was counted of one. */
+  note(name: string, totals: BatchTotals): Promise<void>
 }

@@ -123,6 +123,25 @@ export function cancelled(record: RunningRecord | WaitingRecord, { now, expireAt
   return { ...lasting(record), status: 'cancelled', owner: CANCEL, attempts, error, settledAt: now, expireAt }
 }
 
+/** Nor is a sweep anybody's claim. */
+const SWEEP = 'sweep'
+
+/** A job whose deadline passed while it waited for its next attempt. */
+export function expired(waiting: WaitingRecord, { now, expireAt }: Settlement): SettledRecord {
+  const error = { kind: 'expired', message: 'its deadline passed before its next attempt' } as const
+  return { ...lasting(waiting), status: 'expired', owner: SWEEP, error, settledAt: now, expireAt }
+}
+
+/** A job whose attempt died and that waits for the next, which its redelivery brings. */
+export function sweptBack(dead: RunningRecord, now: number): WaitingRecord {
+  return { ...lasting(withDeadAttempt(dead, now)), status: 'waiting', owner: SWEEP }
+}
+
+/** A job whose last attempt died, settled although no delivery found it. */
+export function sweptAway(dead: RunningRecord, reason: 'unknown' | 'max_attempts', at: Settlement): SettledRecord {
+  return givenUp(dead, SWEEP, reason, at)
+}
+
 /** Of a job that somebody has seen. */
 type SeenRecord = JobRecord & Pick<RunningRecord, 'url' | 'payloadHash'>
 

@@ -1,4 +1,4 @@
-import type { JobRecord, StatusCounts } from '../job/record.ts'
+import type { JobRecord, StatusCounts, Usage } from '../job/record.ts'
 
 /** A record as the store holds it. */
 export interface StoredRecord {
@@ -25,6 +25,13 @@ export interface RecordDocuments {
   list(batch: string): Promise<readonly JobRecord[]>
   /** How many records of a batch have each status. */
   countByStatus(batch: string): Promise<StatusCounts>
+  /**
+   * Records that may be the sweep's by now, at most so many; the clocks of those who wrote them say so, and only the
+   * record's age is to be trusted. One that cannot be read is left out. `now`: epoch milliseconds.
+   */
+  due(now: number, limit: number): Promise<readonly StoredRecord[]>
+  /** The tokens of a batch's answers. */
+  sumUsage(batch: string): Promise<Usage>
   /** Part `index` of the result that `owner` brings for a job. Writing the same part twice is harmless. */
   writePart(key: string, owner: string, index: number, text: string, expireAt: number): Promise<void>
   /** In order of their index; a missing part is left out. */

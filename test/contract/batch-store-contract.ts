@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { BatchStore } from '../../shared/store/batch-store.ts'
+import type { BatchStore, UnfinishedBatches } from '../../shared/store/batch-store.ts'
 import { START } from '../support/job-builders.ts'
 
 export interface BatchHarness {
-  readonly batches: BatchStore
+  readonly batches: BatchStore & UnfinishedBatches
   close(): Promise<void>
 }
 
 /** The facts that every adapter of BatchStore must hold. */
 export function batchStoreContract(name: string, open: () => Promise<BatchHarness>): void {
-  const fact = (title: string, holds: (batches: BatchStore) => Promise<void>) =>
+  const fact = (title: string, holds: (batches: BatchHarness['batches']) => Promise<void>) =>
     test(title, async () => {
       const { batches, close } = await open()
       try {
@@ -69,6 +69,40 @@ export function batchStoreContract(name: string, open: () => Promise<BatchHarnes
       await batches.cancel('nightly', START)
       const cancelled = { status: 'open', name: 'nightly', createdAt: START, cancelledAt: START }
       assert.deepEqual(await batches.read('nightly'), cancelled)
+    })
+
+    fact('one is completed once: the first time stands', async (batches) => {
+      await batches.open('nightly', START)
+      await batches.seal('nightly', 3)
+      await Promise.all([batches.complete('nightly', START + 1), batches.complete('nightly', START + 1)])
+      await batches.complete('nightly', START + 2)
+      assert.partialDeepStrictEqual(await batches.read('nightly'), { status: 'completed', completedAt: START + 1 })
+    })
+
+    fact(
+      'the unfinished ones are sealed and not completed; those come first that were swept longest ago',
+      async (on) => {
+        const totals = { counts: { succeeded: 2, dead_lettered: 1 }, tokens: { promptTokens: 5, completionTokens: 3 } }
+        for (const name of ['open', 'a', 'b', 'c', 'done']) await on.open(name, START)
+        for (const name of ['a', 'b', 'c', 'done']) await on.seal(name, 3)
+        await on.complete('done', START)
+        await on.note('a', { ...totals, sweptAt: START + 2 })
+        await on.note('b', { ...totals, sweptAt: START + 1 })
+        const names = async (limit: number) => (await on.unfinished(limit)).map(({ name }) => name).join()
+        assert.deepEqual([await names(9), await names(2)], ['c,b,a', 'c,b'])
+        const noted = { status: 'sealed', name: 'a', createdAt: START, total: 3, ...totals, sweptAt: START + 2 }
+        assert.deepEqual(await on.read('a'), noted)
+      },
+    )
+
+    fact('one that was completed and is submitted to again is unfinished again', async (batches) => {
+      await batches.open('nightly', START)
+      await batches.seal('nightly', 3)
+      await batches.complete('nightly', START + 1)
+      assert.deepEqual(await batches.unfinished(9), [])
+      await batches.seal('nightly', 5)
+      const sealed = { status: 'sealed', name: 'nightly', createdAt: START, total: 5 }
+      assert.deepEqual(await batches.unfinished(9), [sealed])
     })
 
     fact('the latest is the one that was opened last', async (batches) => {

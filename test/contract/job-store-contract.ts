@@ -7,6 +7,7 @@ import { createJobReader } from '../../shared/store/job-reader.ts'
 import type { ClaimRequest, ClaimResult, Ending, Held, JobStore } from '../../shared/store/job-store.ts'
 import type { RecordDocuments, Write } from '../../shared/store/record-documents.ts'
 import { MAX_RESULT_BYTES } from '../../shared/store/result-parts.ts'
+import { sweepJob } from '../../shared/store/sweep-job.ts'
 import {
   aCancel,
   aClaim,
@@ -69,6 +70,7 @@ export function jobStoreContract(name: string, open: () => Promise<Harness>): vo
   describe(`${name}: a stale owner`, () => staleOwnerFacts(fact))
   describe(`${name}: release`, () => releaseFacts(fact))
   describe(`${name}: a cancel`, () => cancelFacts(fact))
+  describe(`${name}: a sweep`, () => sweepFacts(fact))
   describe(`${name}: a result`, () => resultFacts(fact))
   describe(`${name}: a store that is away`, () => unavailableFacts(fact))
 }
@@ -692,6 +694,133 @@ function cancelFacts(fact: Fact): void {
   })
 }
 
+/** So long after its lease an attempt is left alone. */
+const GRACE_MS = 60_000
+
+function sweepFacts(fact: Fact): void {
+  const { key } = aJob()
+  const policy = { maxAttempts: 5, onUnknown: 'retry' } as const
+  const late = START + DAY_MS
+  const at = { now: late, expireAt: late + DAY_MS }
+  /** What a sweep does that finds a day gone by, by the store's clock too. */
+  const sweep = async (documents: RecordDocuments, rules: ClaimRequest['policy'] = policy) => {
+    const due = await documents.due(late, 100)
+    return Promise.all(due.map((stored) => sweepJob(documents, { ...stored, ageMs: DAY_MS }, rules, at)))
+  }
+
+  fact('finds what runs when its lease and the grace are over, and not a millisecond sooner', async ({ documents }) => {
+    await createJobStore(documents, RESULT_TTL_MS).claim(aClaim())
+    assert.deepEqual(await documents.due(START + LEASE_MS + GRACE_MS - 1, 100), [])
+    const [found, ...more] = await documents.due(START + LEASE_MS + GRACE_MS, 100)
+    const stored = await documents.read(key)
+    assert.deepEqual([found?.record, found?.revision, more], [stored?.record, stored?.revision, []])
+    assert.ok(found !== undefined && stored !== undefined && found.ageMs >= 0 && found.ageMs <= stored.ageMs)
+  })
+
+  fact('finds what waits when its deadline comes, and not a millisecond sooner', async ({ documents }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    const job = aJob({ deadline: START + 5_000 })
+    await store.release(heldBy(await store.claim(aClaim({ job }))), anAmbiguousEnd, START)
+    assert.deepEqual(await documents.due(START + 4_999, 100), [])
+    assert.equal((await documents.due(START + 5_000, 100)).length, 1)
+  })
+
+  fact('finds nothing that is settled, or that waits without a deadline', async ({ documents }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    for (const [id, ending] of Object.entries(endings)) {
+      const job = aJob({ id, deadline: START })
+      await store.settle(heldBy(await store.claim(aClaim({ job, owner: id }))), ending, START)
+    }
+    await store.release(heldBy(await store.claim(aClaim())), anAmbiguousEnd, START)
+    assert.deepEqual(await documents.due(late, 100), [])
+  })
+
+  fact('takes no more than it is asked to, and in the end all', async ({ documents }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    const ids = Array.from({ length: 40 }, (_, i) => `doc-${i}`)
+    await Promise.all(ids.map((id) => store.claim(aClaim({ job: aJob({ id }), owner: id }))))
+    assert.ok((await documents.due(late, 8)).length <= 8)
+    assert.equal((await documents.due(late, 1_000)).length, 40)
+  })
+
+  fact('leaves a lease that lives by the store’s clock, whatever its own says', async ({ documents }) => {
+    await createJobStore(documents, RESULT_TTL_MS).claim(aClaim())
+    const [stored] = await documents.due(late, 100)
+    assert.ok(stored !== undefined)
+    assert.equal(await sweepJob(documents, stored, policy, at), 'left')
+    assert.equal((await documents.read(key))?.revision, stored.revision)
+  })
+
+  fact('releases a stuck attempt, unknown and counted, and the next one runs as number 2', async ({ documents }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    const zombie = heldBy(await store.claim(aClaim()))
+    assert.deepEqual(await sweep(documents), ['released'])
+    assert.deepEqual(await sweep(documents), [])
+    assert.deepEqual(await store.settle(zombie, anAnswer(), late), { kind: 'dropped' })
+    const { record } = heldBy(await store.claim(aClaim({ owner: 'b', now: late + 1 })))
+    assert.deepEqual(record.attempts, [
+      { run: 1, n: 1, owner: 'a', startedAt: START, endedAt: late, outcome: 'unknown' },
+      { run: 1, n: 2, owner: 'b', startedAt: late + 1 },
+    ])
+  })
+
+  fact('ends a job whose last attempt died, and its redelivery finds it so', async ({ documents }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    await store.claim(aClaim())
+    assert.deepEqual(await sweep(documents, { maxAttempts: 1, onUnknown: 'retry' }), ['ended'])
+    const record = settledBy(await store.claim(aClaim({ owner: 'b' })))
+    assert.ok(record.status === 'dead_lettered')
+    assert.deepEqual([record.error.kind, record.settledAt, record.expireAt], ['max_attempts', at.now, at.expireAt])
+  })
+
+  fact('expires what waits past its deadline, and keeps its attempts', async ({ documents }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    const job = aJob({ deadline: START + 5_000 })
+    await store.release(heldBy(await store.claim(aClaim({ job }))), anAmbiguousEnd, START)
+    assert.deepEqual(await sweep(documents), ['expired'])
+    const record = settledBy(await store.claim(aClaim({ job, owner: 'b' })))
+    assert.deepEqual([record.status, record.attempts.length, record.settledAt], ['expired', 1, late])
+  })
+
+  fact('by two at once is done by one: the other is told that it raced', async (harness) => {
+    await createJobStore(harness.documents, RESULT_TTL_MS).claim(aClaim())
+    const [stored] = await harness.documents.due(late, 100)
+    assert.ok(stored !== undefined)
+    const dead = { ...stored, ageMs: DAY_MS }
+    const both = [harness.documents, await harness.another()]
+    const swept = await Promise.all(both.map((documents) => sweepJob(documents, dead, policy, at)))
+    assert.deepEqual(swept.toSorted(), ['raced', 'released'])
+    assert.equal((await harness.documents.read(key))?.record.attempts.length, 1)
+  })
+
+  for (const order of ['settle first', 'sweep first']) {
+    fact(
+      `that races a late settle: the fence decides, and both are told the truth: ${order}`,
+      async ({ documents }) => {
+        const store = createJobStore(documents, RESULT_TTL_MS)
+        const held = heldBy(await store.claim(aClaim()))
+        const [stored] = await documents.due(late, 100)
+        assert.ok(stored !== undefined)
+        const settle = async () => (await store.settle(held, anAnswer(), late)).kind
+        const sweepIt = () => sweepJob(documents, { ...stored, ageMs: DAY_MS }, policy, at)
+        const told = await Promise.all(order === 'settle first' ? [settle(), sweepIt()] : [sweepIt(), settle()])
+        const status = (await documents.read(key))?.record.status
+        assert.deepEqual(told.toSorted(), status === 'succeeded' ? ['raced', 'settled'] : ['dropped', 'released'])
+      },
+    )
+  }
+
+  fact('sums the tokens of a batch’s answers, and of no other', async ({ documents }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    assert.deepEqual(await documents.sumUsage('nightly'), { promptTokens: 0, completionTokens: 0 })
+    for (const [id, batch] of Object.entries({ one: 'nightly', two: 'nightly', three: 'daily', four: 'nightly' })) {
+      const held = heldBy(await store.claim(aClaim({ job: aJob({ id, batch }), owner: id })))
+      await store.settle(held, id === 'four' ? aDeadLetter() : anAnswer(), START)
+    }
+    assert.deepEqual(await documents.sumUsage('nightly'), { promptTokens: 22, completionTokens: 14 })
+  })
+}
+
 function resultFacts(fact: Fact): void {
   const sizes = {
     'of 900 KiB stands in its record': { text: 'x'.repeat(MAX_RESULT_BYTES), in: 'record' },
@@ -798,6 +927,8 @@ function unavailableFacts(fact: Fact): void {
       countByStatus: () => reader.countByStatus('nightly'),
       replace: () => documents.replace(held.record, held.revision),
       writePart: () => documents.writePart('key', 'a', 0, 'x', START),
+      due: () => documents.due(START, 1),
+      sumUsage: () => documents.sumUsage('nightly'),
       cancel: () => cancelJob(documents, aJob(), { now: START, expireAt: START }),
       readParts: () => documents.readParts('key', 'a'),
     }

@@ -49,6 +49,8 @@ describe('access to a database', () => {
     since: async () => [],
     query: async () => [],
     page: async () => [],
+    range: async () => [],
+    sum: async () => [],
     count: async () => 0,
     close: async () => undefined,
   }

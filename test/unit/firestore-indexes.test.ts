@@ -17,9 +17,9 @@ import { aTokenFailure, aWorkerInstance } from '../support/telemetry-builders.ts
 
 /** What our queries compare or sort by. Every other index would cost each write something, and answer nothing. */
 const QUERIED: Readonly<Record<string, readonly string[]>> = {
-  promptJobs: ['batch', 'status'],
+  promptJobs: ['batch', 'status', 'due'],
   parts: ['owner'],
-  promptBatches: ['createdAt'],
+  promptBatches: ['createdAt', 'toSweep'],
   deadLetters: ['batch', 'reason', 'model'],
   tokenFailures: ['lastAt'],
   workerInstances: ['at'],
@@ -39,7 +39,9 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
     ),
   ],
   parts: ['owner', 'n', 'text', 'bytes', 'expireAt'],
-  promptBatches: ['name', 'createdAt', 'total', 'cancelledAt', 'completedAt'],
+  promptBatches: [
+    ...['name', 'createdAt', 'total', 'cancelledAt', 'completedAt', 'counts', 'tokens', 'sweptAt', 'toSweep'],
+  ],
   deadLetters: [...Object.keys(aDeadLetterOf()), 'raw', 'parts'],
   tokenFailures: Object.keys(aTokenFailure()),
   workerInstances: Object.keys(aWorkerInstance()),
@@ -59,7 +61,11 @@ const { indexes, fieldOverrides } = z
   })
   .parse(JSON.parse(readFileSync(join(import.meta.dirname, '../../deploy/firestore.indexes.json'), 'utf8')))
 
-test('no query needs a composite index', () => assert.deepEqual(indexes, []))
+test('the tokens of a batch are summed by a composite index, and no other query needs one', () => {
+  const order = 'ASCENDING'
+  const fields = ['batch', 'usage.completionTokens', 'usage.promptTokens'].map((fieldPath) => ({ fieldPath, order }))
+  assert.deepEqual(indexes, [{ collectionGroup: 'promptJobs', queryScope: 'COLLECTION', fields }])
+})
 
 for (const [collection, fields] of Object.entries(FIELDS)) {
   const exempt = fieldOverrides.filter(({ collectionGroup }) => collectionGroup === collection)

@@ -5,8 +5,10 @@ import {
   decideCancel,
   decideClaim,
   decideRefusedWrite,
+  decideSweep,
   type Found,
   leaseFor,
+  sweepAt,
   type Wanted,
 } from '../../shared/job/claim.ts'
 import type { RetryPolicy } from '../../shared/job/failures.ts'
@@ -281,6 +283,43 @@ describe('a cancel', () => {
     for (const record of settledRecords) {
       assert.deepEqual(decideCancel(found(record, DAY_MS)), { kind: 'settled', record })
     }
+  })
+})
+
+describe('a sweep', () => {
+  const GRACE_MS = 60_000
+
+  test('leaves a running job until a minute after its lease, and takes it at that very millisecond', () => {
+    const dead = aRunningRecord()
+    assert.deepEqual(decideSweep(found(dead, LEASE_MS + GRACE_MS - 1), START, policy), { kind: 'leave' })
+    assert.deepEqual(decideSweep(found(dead, LEASE_MS + GRACE_MS), START, policy), { kind: 'take_over', dead })
+  })
+
+  test('ends a stuck job by the rule of a takeover', () => {
+    const dead = aRunningRecord()
+    const stuck = found(dead, DAY_MS)
+    const rules = { maxAttempts: 5, onUnknown: 'dead-letter' } as const
+    assert.deepEqual(decideSweep(stuck, START, rules), { kind: 'give_up', dead, reason: 'unknown' })
+    const last = decideSweep(stuck, START, { ...policy, maxAttempts: 1 })
+    assert.deepEqual(last, { kind: 'give_up', dead, reason: 'max_attempts' })
+  })
+
+  test('expires a job that waits one millisecond after its deadline, and not at it', () => {
+    const waiting = aWaitingRecord({ deadline: START })
+    assert.deepEqual(decideSweep(found(waiting), START, policy), { kind: 'leave' })
+    assert.deepEqual(decideSweep(found(waiting), START + 1, policy), { kind: 'expire', waiting })
+  })
+
+  test('leaves a running job past its deadline, a waiting one without, and all that is settled', () => {
+    for (const record of [aRunningRecord({ deadline: START }), aWaitingRecord(), ...settledRecords]) {
+      assert.deepEqual(decideSweep(found(record), START + DAY_MS, policy), { kind: 'leave' })
+    }
+  })
+
+  test('is to look at a job when it may be due, and at a settled one never', () => {
+    assert.equal(sweepAt(aRunningRecord()), START + LEASE_MS + GRACE_MS)
+    assert.equal(sweepAt(aWaitingRecord({ deadline: START + 5 })), START + 5)
+    for (const record of [aWaitingRecord(), ...settledRecords]) assert.equal(sweepAt(record), undefined)
   })
 })
 

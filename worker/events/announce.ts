@@ -1,6 +1,8 @@
 import type { SettledRecord } from '../../shared/job/record.ts'
 import type { Log } from '../../shared/log.ts'
-import { type JobQueue, QueueError } from '../../shared/queue/job-queue.ts'
+import { type JobQueue, type Message, QueueError } from '../../shared/queue/job-queue.ts'
+import type { Facts } from '../outcome.ts'
+import { batchEvent, type EndedBatch } from './batch-event.ts'
 import { completionEvent } from './completion-event.ts'
 
 export interface Announcing {
@@ -19,17 +21,31 @@ export interface Announcing {
  */
 export type Announce = (record: SettledRecord) => Promise<void>
 
-export function createAnnouncer({ queue, topic, project, log }: Announcing): Announce {
-  if (topic === undefined) return async () => undefined
-  const source = eventSource(project)
-  return async (record) => {
-    try {
-      await queue.publish(topic, completionEvent(record, source))
-    } catch (error) {
-      if (!(error instanceof QueueError) || error.code !== 'refused') throw error
-      const { key: jobKey, id: jobId, batch, run } = record
-      log.error({ outcome: 'event_refused', jobKey, jobId, batch, run, error }, 'an event can never be published')
-    }
+export function createAnnouncer(announcing: Announcing): Announce {
+  return (record) => {
+    const { key: jobKey, id: jobId, batch, run } = record
+    return publish(announcing, (source) => completionEvent(record, source), { jobKey, jobId, batch, run })
+  }
+}
+
+/** Tells the events topic that a batch has ended, in the same way. */
+export type AnnounceBatch = (batch: EndedBatch) => Promise<void>
+
+export function createBatchAnnouncer(announcing: Announcing): AnnounceBatch {
+  return (batch) => publish(announcing, (source) => batchEvent(batch, source), { batch: batch.name })
+}
+
+async function publish(
+  { queue, topic, project, log }: Announcing,
+  event: (source: string) => Message,
+  facts: Facts,
+): Promise<void> {
+  if (topic === undefined) return
+  try {
+    await queue.publish(topic, event(eventSource(project)))
+  } catch (error) {
+    if (!(error instanceof QueueError) || error.code !== 'refused') throw error
+    log.error({ outcome: 'event_refused', ...facts, error }, 'an event can never be published')
   }
 }
 

@@ -15,6 +15,8 @@ const TIMEOUT_MS = 5_000
  */
 const ONCE = { timeout: TIMEOUT_MS, retry: null, retryRequestOptions: { retries: 0, noResponseRetries: 0 } }
 
+type Direction = 'ASCENDING' | 'DESCENDING'
+
 /** Firestore's calls, as far as we need them: each is sent once, has five seconds, and rejects with StoreError. */
 export interface Database {
   /** The name below which all documents lie. */
@@ -25,14 +27,28 @@ export interface Database {
   /** The fields of the document in which this field is the largest. */
   newest(collection: string, field: string): Promise<unknown>
   /**
-   * The fields of the documents in which the time of this field is `since` or later, the latest first; undefined for a
+   * The fields of the documents in which the time of this field is `since` or later, the latest first or last; undefined for a
    * document that holds a kind of value that we never write. `since`: epoch milliseconds.
    */
-  since(collection: string, field: string, since: number, limit?: number): Promise<readonly unknown[]>
+  since(
+    collection: string,
+    field: string,
+    since: number,
+    limit?: number,
+    direction?: Direction,
+  ): Promise<readonly unknown[]>
   /** The fields of the documents of a collection in which all of these fields have these values. */
   query(parent: string, collection: string, equal: Readonly<Record<string, string>>): Promise<readonly unknown[]>
   /** The documents of a collection by their names, from the one after `after` on, of which each stands for itself. */
   page(collection: string, page: Page): Promise<readonly NamedFields[]>
+  /** The documents in which the text of this field is in this range, the least first, each with the time of its read. */
+  range(collection: string, field: string, from: string, to: string, limit: number): Promise<readonly unknown[]>
+  /** The sum of each of these fields over the documents that have all of them. */
+  sum(
+    collection: string,
+    equal: Readonly<Record<string, string>>,
+    fields: readonly string[],
+  ): Promise<readonly number[]>
   count(collection: string, equal: Readonly<Record<string, string>>): Promise<number>
   /** From now on every call is rejected at once. */
   close(): Promise<void>
@@ -101,9 +117,9 @@ export function openDatabase({ project, emulator }: DatabaseOptions): Database {
       const [answer] = await collect(client.runQuery({ parent: root, structuredQuery }, call()))
       return queryAnswer.parse(answer).document?.fields
     },
-    async since(collection, field, since, limit) {
+    async since(collection, field, since, limit, direction = 'DESCENDING') {
       const most = limit === undefined ? {} : { limit: { value: limit } }
-      const structuredQuery = { ...selectSince(collection, field, since), ...most }
+      const structuredQuery = { ...selectSince(collection, field, since, direction), ...most }
       const answers = await collect(client.runQuery({ parent: root, structuredQuery }, call()))
       return answers.flatMap((answer) => {
         const { document } = foreignAnswer.parse(answer)
@@ -118,6 +134,17 @@ export function openDatabase({ project, emulator }: DatabaseOptions): Database {
         const { document } = namedAnswer.parse(answer)
         return document ? [{ name: document.name, fields: fields.safeParse(document.fields).data }] : []
       })
+    },
+    async range(collection, fieldPath, from, to, limit) {
+      const structuredQuery = { ...selectRange(collection, fieldPath, from, to), limit: { value: limit } }
+      return collect(client.runQuery({ parent: root, structuredQuery }, call()))
+    },
+    async sum(collection, equal, names) {
+      const aggregations = names.map((fieldPath, i) => ({ alias: `sum${i}`, sum: { field: { fieldPath } } }))
+      const structuredAggregationQuery = { structuredQuery: select(collection, equal), aggregations }
+      const [answer] = await collect(client.runAggregationQuery({ parent: root, structuredAggregationQuery }, call()))
+      const { aggregateFields } = sumAnswer.parse(answer).result
+      return names.map((_, i) => aggregateFields[`sum${i}`]?.integerValue ?? 0)
     },
     async count(collection, equal) {
       const structuredAggregationQuery = {
@@ -163,13 +190,27 @@ function selectPage(collection: string, { equal, mask, limit, after }: Page) {
 }
 
 /** A range and an order on one field need no composite index either. */
-function selectSince(collection: string, fieldPath: string, since: number) {
+function selectSince(collection: string, fieldPath: string, since: number, direction: Direction) {
   const field = { fieldPath }
   const value = { timestampValue: fromEpochMs(since) }
   return {
     from: [{ collectionId: collection }],
     where: { fieldFilter: { field, op: 'GREATER_THAN_OR_EQUAL' as const, value } },
-    orderBy: [{ field, direction: 'DESCENDING' as const }],
+    orderBy: [{ field, direction }],
+  }
+}
+
+/** Both ends count. */
+function selectRange(collection: string, fieldPath: string, from: string, to: string) {
+  const field = { fieldPath }
+  const filters = [
+    { fieldFilter: { field, op: 'GREATER_THAN_OR_EQUAL' as const, value: { stringValue: from } } },
+    { fieldFilter: { field, op: 'LESS_THAN_OR_EQUAL' as const, value: { stringValue: to } } },
+  ]
+  return {
+    from: [{ collectionId: collection }],
+    where: { compositeFilter: { op: 'AND' as const, filters } },
+    orderBy: [{ field, direction: 'ASCENDING' as const }],
   }
 }
 
@@ -182,6 +223,10 @@ const namedAnswer = z.object({ document: z.object({ name: z.string(), fields: z.
 
 const countAnswer = z.object({
   result: z.object({ aggregateFields: z.object({ n: z.object({ integerValue: z.coerce.number().int() }) }) }),
+})
+
+const sumAnswer = z.object({
+  result: z.object({ aggregateFields: z.record(z.string(), z.object({ integerValue: z.coerce.number().int() })) }),
 })
 
 const statusSchema = z.object({ code: z.number().default(0), message: z.string().optional() })

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { sweepAt } from '../../job/claim.ts'
 import { type JobRecord, jobRecord, jobStatuses } from '../../job/record.ts'
 import { StoreError } from '../job-store.ts'
 import type { RecordDocuments } from '../record-documents.ts'
@@ -9,6 +10,12 @@ import { fields, toFields } from './values.ts'
 
 const JOBS = 'promptJobs'
 const PARTS = 'parts'
+const USAGE = ['usage.promptTokens', 'usage.completionTokens']
+
+/** When the sweep is to look at a record, as text. */
+const DUE = 'due'
+/** An index that grows at its end alone takes 500 writes a second: this one grows in as many places. */
+const SHARDS = 8
 
 /**
  * Keeps records in Firestore: `promptJobs/{key}`, and the parts of large results below them.
@@ -21,16 +28,35 @@ export function createFirestoreDocuments(database: Database): RecordDocuments {
   const nameOf = (key: string) => `${database.root}/${JOBS}/${key}`
 
   return {
-    create: (record) => put({ name: nameOf(record.key), fields: toFields(record), precondition: { exists: false } }),
+    create: (record) => put({ name: nameOf(record.key), fields: fieldsOf(record), precondition: { exists: false } }),
     replace: (record, revision) => {
       const precondition = { updateTime: fromRevision(revision) }
-      return put({ name: nameOf(record.key), fields: toFields(record), precondition })
+      return put({ name: nameOf(record.key), fields: fieldsOf(record), precondition })
     },
     async read(key) {
       const { found, readTime } = getAnswer.parse(await database.get(nameOf(key)))
       if (found === undefined || found === null) return undefined
       const ageMs = toEpochMs(readTime) - toEpochMs(found.updateTime)
       return { record: parseRecord(found.fields), revision: toRevision(found.updateTime), ageMs }
+    },
+    async due(now, limit) {
+      const to = new Date(now).toISOString()
+      const share = Math.ceil(limit / SHARDS)
+      const shards = Array.from({ length: SHARDS }, (_, shard) => shard)
+      const found = await Promise.all(
+        shards.map((shard) => database.range(JOBS, DUE, `${shard} `, `${shard} ${to}`, share)),
+      )
+      return found.flat().flatMap((answer) => {
+        const { data } = dueAnswer.safeParse(answer)
+        if (data === undefined) return []
+        const { document, readTime } = data
+        const ageMs = toEpochMs(readTime) - toEpochMs(document.updateTime)
+        return [{ record: document.fields, revision: toRevision(document.updateTime), ageMs }]
+      })
+    },
+    async sumUsage(batch) {
+      const [promptTokens = 0, completionTokens = 0] = await database.sum(JOBS, { batch }, USAGE)
+      return { promptTokens, completionTokens }
     },
     async list(batch) {
       const found = await database.query(database.root, JOBS, { batch })
@@ -51,6 +77,17 @@ export function createFirestoreDocuments(database: Database): RecordDocuments {
   }
 }
 
+/** A record as it is stored: with the mark by which the sweep finds it, as long as it may have to. */
+function fieldsOf(record: JobRecord) {
+  const at = sweepAt(record)
+  const due = at === undefined ? undefined : `${record.key.charCodeAt(0) % SHARDS} ${new Date(at).toISOString()}`
+  return toFields({ ...record, [DUE]: due })
+}
+
+const dueAnswer = z.object({
+  readTime: timestamp,
+  document: z.object({ fields: fields.pipe(jobRecord), updateTime: timestamp }),
+})
 const getAnswer = z.object({
   readTime: timestamp,
   found: z.object({ fields, updateTime: timestamp }).nullish(),

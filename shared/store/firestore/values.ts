@@ -6,7 +6,18 @@ export type PlainMap = { readonly [name: string]: Plain | undefined }
 
 /** Fields that hold epoch milliseconds with us, and a timestamp in Firestore: its TTL policies read nothing else. */
 const TIMES = new Set([
-  ...['createdAt', 'startedAt', 'endedAt', 'settledAt', 'cancelledAt', 'completedAt', 'expireAt', 'deadline'],
+  ...[
+    'createdAt',
+    'startedAt',
+    'endedAt',
+    'settledAt',
+    'cancelledAt',
+    'completedAt',
+    'expireAt',
+    'deadline',
+    'sweptAt',
+    'toSweep',
+  ],
   ...['at', 'firstAt', 'lastAt', 'nextTryAt', 'resolvedAt'],
 ])
 

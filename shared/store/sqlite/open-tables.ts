@@ -27,15 +27,19 @@ export async function openTables<T>(
   })
 }
 
-/** Adds whole numbers to a table that an earlier version made. */
-export function addColumns(db: DatabaseSync, table: string, columns: readonly string[]): void {
+/** Adds columns to a table that an earlier version made. */
+export function addColumns(
+  db: DatabaseSync,
+  table: string,
+  columns: Readonly<Record<string, 'INTEGER' | 'TEXT'>>,
+): void {
   const there = new Set(
     db
       .prepare(`PRAGMA table_info(${table})`)
       .all()
       .map((row) => row['name']),
   )
-  for (const column of columns.filter((name) => !there.has(name))) {
-    db.exec(`ALTER TABLE ${table} ADD COLUMN ${column} INTEGER`)
+  for (const [column, type] of Object.entries(columns)) {
+    if (!there.has(column)) db.exec(`ALTER TABLE ${table} ADD COLUMN ${column} ${type}`)
   }
 }

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { z } from 'zod'
 import { whenFree } from '../../sqlite.ts'
-import { type BatchStore, storedBatch } from '../batch-store.ts'
+import { type BatchStore, isSealed, storedBatch, type UnfinishedBatches } from '../batch-store.ts'
 import { addColumns, openTables } from './open-tables.ts'
 import { translated } from './translated.ts'
 
@@ -10,26 +11,31 @@ const SCHEMA = `
     createdAt INTEGER NOT NULL,
     total INTEGER,
     completedAt INTEGER,
-    cancelledAt INTEGER
+    cancelledAt INTEGER,
+    sweptAt INTEGER,
+    totals TEXT
   ) STRICT;
 `
 
 /** Keeps batches in the file that holds the records. Rejects with StoreError. */
-export function openSqliteBatches(path: string): Promise<BatchStore & { close(): void }> {
+export function openSqliteBatches(path: string): Promise<BatchStore & UnfinishedBatches & { close(): void }> {
   return openTables(path, makeTables, batchTable)
 }
 
 function makeTables(db: DatabaseSync): void {
   db.exec(SCHEMA)
-  addColumns(db, 'promptBatches', ['cancelledAt'])
+  addColumns(db, 'promptBatches', { cancelledAt: 'INTEGER', sweptAt: 'INTEGER', totals: 'TEXT' })
 }
 
-function batchTable(db: DatabaseSync): BatchStore {
+function batchTable(db: DatabaseSync): BatchStore & UnfinishedBatches {
   const insert = db.prepare('INSERT INTO promptBatches (name, createdAt) VALUES (?, ?) ON CONFLICT (name) DO NOTHING')
-  const seal = db.prepare('UPDATE promptBatches SET total = ? WHERE name = ?')
-  const complete = db.prepare('UPDATE promptBatches SET completedAt = ? WHERE name = ?')
+  const seal = db.prepare('UPDATE promptBatches SET total = ?, completedAt = NULL WHERE name = ?')
+  const complete = db.prepare('UPDATE promptBatches SET completedAt = ? WHERE name = ? AND completedAt IS NULL')
   const cancel = db.prepare('UPDATE promptBatches SET cancelledAt = ? WHERE name = ?')
   const one = db.prepare('SELECT * FROM promptBatches WHERE name = ?')
+  const note = db.prepare('UPDATE promptBatches SET sweptAt = ?, totals = ? WHERE name = ?')
+  const unfinished = db.prepare(`SELECT * FROM promptBatches WHERE total IS NOT NULL AND completedAt IS NULL
+    ORDER BY sweptAt, name LIMIT ?`)
   const latest = db.prepare('SELECT * FROM promptBatches ORDER BY createdAt DESC, rowid DESC LIMIT 1')
   const write = async (work: () => unknown) => {
     await translated(() => whenFree(work))
@@ -43,7 +49,25 @@ function batchTable(db: DatabaseSync): BatchStore {
         insert.run(name, now)
         cancel.run(now, name)
       }),
-    read: (name) => translated(() => whenFree(() => storedBatch.optional().parse(one.get(name)))),
-    latest: () => translated(() => whenFree(() => storedBatch.optional().parse(latest.get()))),
+    read: (name) => translated(() => whenFree(() => batchRow.optional().parse(one.get(name)))),
+    unfinished: (limit) =>
+      translated(() =>
+        whenFree(() =>
+          unfinished
+            .all(limit)
+            .flatMap((row) => batchRow.safeParse(row).data ?? [])
+            .filter(isSealed),
+        ),
+      ),
+    note: (name, { sweptAt, ...totals }) => write(() => note.run(sweptAt, JSON.stringify(totals), name)),
+    latest: () => translated(() => whenFree(() => batchRow.optional().parse(latest.get()))),
   }
 }
+
+const totals = z.string().transform((text): unknown => JSON.parse(text))
+const batchRow = z
+  .looseObject({ totals: totals.nullable(), sweptAt: z.number().nullable() })
+  .transform(({ totals, sweptAt, ...row }) =>
+    typeof totals === 'object' && totals !== null ? { ...row, ...totals, sweptAt } : row,
+  )
+  .pipe(storedBatch)

@@ -1,10 +1,11 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
+import { sweepAt } from '../../job/claim.ts'
 import { isSettled, type JobRecord, jobRecord } from '../../job/record.ts'
 import { inTransaction, whenFree } from '../../sqlite.ts'
-import type { RecordDocuments, Write } from '../record-documents.ts'
+import type { RecordDocuments, StoredRecord, Write } from '../record-documents.ts'
 import { groupCommits } from './group-commits.ts'
-import { openTables } from './open-tables.ts'
+import { addColumns, openTables } from './open-tables.ts'
 import { translated } from './translated.ts'
 
 const SCHEMA = `
@@ -15,7 +16,10 @@ const SCHEMA = `
     revision INTEGER NOT NULL,
     updatedAt INTEGER NOT NULL,
     expireAt INTEGER,
-    record TEXT NOT NULL
+    record TEXT NOT NULL,
+    sweepAt INTEGER,
+    promptTokens INTEGER,
+    completionTokens INTEGER
   ) STRICT;
   CREATE INDEX IF NOT EXISTS promptJobsByBatch ON promptJobs (batch, status);
   CREATE TABLE IF NOT EXISTS promptJobParts (
@@ -26,6 +30,13 @@ const SCHEMA = `
     expireAt INTEGER NOT NULL,
     PRIMARY KEY (key, owner, n)
   ) STRICT;
+`
+
+const LATER_COLUMNS = { sweepAt: 'INTEGER', promptTokens: 'INTEGER', completionTokens: 'INTEGER' } as const
+const INDEXES_OF_LATER_COLUMNS = `
+  CREATE INDEX IF NOT EXISTS promptJobsDue ON promptJobs (sweepAt) WHERE sweepAt IS NOT NULL;
+  CREATE INDEX IF NOT EXISTS promptJobsUsage ON promptJobs (batch, promptTokens, completionTokens)
+    WHERE promptTokens IS NOT NULL;
 `
 
 export interface SqliteDocuments extends RecordDocuments {
@@ -48,18 +59,26 @@ export function openSqliteDocuments(path: string, now: () => number): Promise<Sq
 
 function makeTables(db: DatabaseSync, at: number): void {
   db.exec(SCHEMA)
+  addColumns(db, 'promptJobs', LATER_COLUMNS)
+  db.exec(INDEXES_OF_LATER_COLUMNS)
   db.prepare('DELETE FROM promptJobs WHERE expireAt < ?').run(at)
   db.prepare('DELETE FROM promptJobParts WHERE expireAt < ?').run(at)
 }
 
 function recordTable(db: DatabaseSync, now: () => number): Omit<RecordDocuments, 'writePart' | 'readParts'> {
-  const create = db.prepare(`INSERT INTO promptJobs VALUES (:key, :batch, :status, 1, :updatedAt, :expireAt, :record)
-    ON CONFLICT (key) DO NOTHING`)
+  const create = db.prepare(`INSERT INTO promptJobs (key, batch, status, revision, updatedAt, expireAt, record,
+    sweepAt, promptTokens, completionTokens) VALUES (:key, :batch, :status, 1, :updatedAt, :expireAt, :record,
+    :sweepAt, :promptTokens, :completionTokens) ON CONFLICT (key) DO NOTHING`)
   const replace = db.prepare(`UPDATE promptJobs SET batch = :batch, status = :status, revision = revision + 1,
-    updatedAt = :updatedAt, expireAt = :expireAt, record = :record WHERE key = :key AND revision = :revision`)
+    updatedAt = :updatedAt, expireAt = :expireAt, record = :record, sweepAt = :sweepAt,
+    promptTokens = :promptTokens, completionTokens = :completionTokens WHERE key = :key AND revision = :revision`)
   const read = db.prepare('SELECT record, revision, updatedAt FROM promptJobs WHERE key = ?')
   const count = db.prepare('SELECT status, COUNT(*) AS n FROM promptJobs WHERE batch = ? GROUP BY status')
   const list = db.prepare('SELECT record FROM promptJobs WHERE batch = ? ORDER BY key')
+  const due = db.prepare(`SELECT record, revision, updatedAt FROM promptJobs WHERE sweepAt <= ?
+    ORDER BY sweepAt LIMIT ?`)
+  const usage = db.prepare(`SELECT TOTAL(promptTokens) AS promptTokens, TOTAL(completionTokens) AS completionTokens
+    FROM promptJobs WHERE batch = ? AND promptTokens IS NOT NULL`)
   const write = groupCommits<Write>((work) => inTransaction(db, work))
 
   return {
@@ -73,10 +92,19 @@ function recordTable(db: DatabaseSync, now: () => number): Omit<RecordDocuments,
         whenFree(() => {
           const row = read.get(key)
           if (row === undefined) return undefined
-          const { updatedAt, ...stored } = storedRow.parse(row)
-          return { ...stored, ageMs: now() - updatedAt }
+          return withAge(storedRow.parse(row), now())
         }),
       ),
+    due: (at, limit) =>
+      translated(() =>
+        whenFree(() =>
+          due.all(at, limit).flatMap((row) => {
+            const { data } = storedRow.safeParse(row)
+            return data === undefined ? [] : [withAge(data, now())]
+          }),
+        ),
+      ),
+    sumUsage: (batch) => translated(() => whenFree(() => usageRow.parse(usage.get(batch)))),
     countByStatus: (batch) =>
       translated(() => whenFree(() => Object.fromEntries(count.all(batch).map((row) => countRow.parse(row))))),
     list: (batch) => translated(() => whenFree(() => list.all(batch).map((row) => recordRow.parse(row).record))),
@@ -98,10 +126,15 @@ function partTable(db: DatabaseSync): Pick<RecordDocuments, 'writePart' | 'readP
 const recordJson = z.string().transform(parseJson).pipe(jobRecord)
 const recordRow = z.object({ record: recordJson })
 const storedRow = z.object({ record: recordJson, revision: z.number().transform(String), updatedAt: z.number() })
+const usageRow = z.object({ promptTokens: z.number(), completionTokens: z.number() })
 const countRow = z
   .object({ status: z.string(), n: z.number() })
   .transform(({ status, n }): [string, number] => [status, n])
 const partRow = z.object({ text: z.string() })
+
+function withAge({ updatedAt, ...stored }: z.infer<typeof storedRow>, now: number): StoredRecord {
+  return { ...stored, ageMs: now - updatedAt }
+}
 
 /** The parser's own error quotes the text, which may be an answer. */
 function parseJson(text: string, context: z.core.$RefinementCtx): unknown {
@@ -116,7 +149,9 @@ function parseJson(text: string, context: z.core.$RefinementCtx): unknown {
 function columns(record: JobRecord, updatedAt: number) {
   const { key, batch, status } = record
   const expireAt = isSettled(record) ? record.expireAt : null
-  return { key, batch, status, updatedAt, expireAt, record: JSON.stringify(record) }
+  const { promptTokens = null, completionTokens = null } = record.status === 'succeeded' ? record.usage : {}
+  const sums = { sweepAt: sweepAt(record) ?? null, promptTokens, completionTokens }
+  return { key, batch, status, updatedAt, expireAt, record: JSON.stringify(record), ...sums }
 }
 
 function written(changes: number | bigint, revision: number): Write {
