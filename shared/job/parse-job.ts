@@ -11,6 +11,8 @@ export type ParsedJob =
 
 /** How deep a body may be nested. JSON.parse reads any depth; JSON.stringify, which sends it, runs out of stack. */
 const MAX_BODY_DEPTH = 100
+/** An empty object takes twenty times its text: this many lists and objects fit beside many other jobs. */
+const MAX_BODY_PARTS = 100_000
 
 const isWellFormed = (text: string) => text.isWellFormed()
 const HALF_A_PAIR = 'holds half a surrogate pair'
@@ -61,7 +63,12 @@ const requestJob = z.strictObject({
         stream: notTrue('nobody reads a stream here: the whole answer goes into the record').optional(),
         background: notTrue('the answer must come with the response that was paid for').optional(),
       })
-      .refine((body) => !isDeeperThan(body, MAX_BODY_DEPTH), `is nested more than ${MAX_BODY_DEPTH} levels deep`),
+      // The end of it: what looks at a body after this may recurse into it.
+      .refine((body) => !isDeeperThan(body, MAX_BODY_DEPTH), {
+        error: `is nested more than ${MAX_BODY_DEPTH} levels deep`,
+        abort: true,
+      })
+      .refine((body) => countParts(body) <= MAX_BODY_PARTS, `holds more than ${MAX_BODY_PARTS} lists and objects`),
   ),
 })
 
@@ -159,6 +166,12 @@ function withoutProto<T extends z.ZodType>(schema: T) {
 function isDeeperThan(value: unknown, levels: number): boolean {
   if (typeof value !== 'object' || value === null) return false
   return levels === 0 || Object.values(value).some((inner) => isDeeperThan(inner, levels - 1))
+}
+
+/** How many lists and objects a value is made of. */
+function countParts(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0
+  return Object.values(value).reduce((sum: number, inner) => sum + countParts(inner), 1)
 }
 
 const MAX_ISSUES = 5

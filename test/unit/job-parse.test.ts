@@ -254,6 +254,21 @@ describe('names that are special to JavaScript or to a store', () => {
     assert.match(refusal('"body":{"__proto__":{"model":"x"}}'), /^body: .*__proto__/)
   })
 
+  test('the body is at most 100,000 lists and objects: empty ones take twenty times their text', () => {
+    const ofParts = (parts: number) => line(`"body":{"input":[${'{},'.repeat(parts - 3)}{}]}`)
+    assert.equal(parseText(ofParts(100_000)).ok, true)
+    assert.equal(
+      refusal(`"body":{"input":[${'{},'.repeat(99_998)}{}]}`),
+      'body: holds more than 100000 lists and objects',
+    )
+  })
+
+  test('a body that is far too deep is refused for that alone', () => {
+    const depth = 100_000
+    const body = `{"input":${'['.repeat(depth)}${']'.repeat(depth)}}`
+    assert.equal(refusal(`"body":${body}`), 'body: is nested more than 100 levels deep')
+  })
+
   test('__proto__ deep in the body is data', () => {
     const parsed = parseText(line('"body":{"tools":[{"__proto__":1}]}'))
     assert.equal(parsed.ok && JSON.stringify(parsed.job.body), '{"tools":[{"__proto__":1}]}')
