@@ -158,3 +158,54 @@ describe('an instance that begins to end', () => {
     assert.equal(kindOf(await reply), 'ambiguous')
   })
 })
+
+/** Asks of one deployment, each cancelled while it is being answered. */
+function severalCutOff() {
+  const { gates, tokens, drain, now } = scripted([])
+  const asking = (cancel: AbortController) => ({
+    ...{ gates, tokens, drain, now },
+    provider: {
+      async ask() {
+        cancel.abort()
+        return failed('ambiguous')
+      },
+    },
+  })
+  return { asking, gates }
+}
+
+describe('an ask that nobody wants any more', () => {
+  test('is broken off while it waits for quota, and says that nothing more was sent', async () => {
+    const { run, cancel, asked } = scripted([() => failed('throttled', { retryAfterMs: 30_000 })])
+    const reply = run()
+    setImmediate(() => cancel.abort())
+    assert.deepEqual([kindOf(await reply), asked.length], ['throttled', 1])
+  })
+
+  test('sends nothing more', async () => {
+    const { run, cancel, asked } = scripted([])
+    cancel.abort()
+    assert.deepEqual([kindOf(await run()), asked], ['busy', []])
+  })
+
+  test('is unknown once it was sent, and tells the gate nothing, however many there are', async () => {
+    const { asking, gates } = severalCutOff()
+    for (let n = 0; n < 9; n += 1) {
+      const cancel = new AbortController()
+      const limits = { endsAt: Date.now() + 60_000, waitUntil: () => undefined, cancelled: cancel.signal }
+      assert.equal(kindOf(await ask(asking(cancel), request, limits)), 'ambiguous')
+    }
+    assert.equal(gates.enter(deployment).isOpen, true)
+  })
+
+  test('that was answered all the same keeps its answer', async () => {
+    const late = Promise.withResolvers<ModelReply>()
+    const { run, cancel } = scripted([() => late.promise])
+    const reply = run()
+    setImmediate(() => {
+      cancel.abort()
+      late.resolve(answer)
+    })
+    assert.deepEqual(await reply, answer)
+  })
+})

@@ -4,7 +4,8 @@ import { CHANNEL_OPTIONS } from '../../channel-options.ts'
 import { credentialsByCall, withoutCredentials } from '../../google-credentials.ts'
 import { StoreError } from '../job-store.ts'
 import type { SendFlush, WriteAnswer } from './coalesce-writes.ts'
-import { type DocumentWrite, FirestoreClient, fromEpochMs, STATUS, timestamp, toRevision } from './protocol.ts'
+import { type DocumentWrite, FirestoreClient, STATUS, timestamp, toRevision } from './protocol.ts'
+import { type Direction, type Page, select, selectPage, selectRange, selectSince } from './queries.ts'
 import { fields } from './values.ts'
 
 const TIMEOUT_MS = 5_000
@@ -14,8 +15,6 @@ const TIMEOUT_MS = 5_000
  * for the answer decides that.
  */
 const ONCE = { timeout: TIMEOUT_MS, retry: null, retryRequestOptions: { retries: 0, noResponseRetries: 0 } }
-
-type Direction = 'ASCENDING' | 'DESCENDING'
 
 /** Firestore's calls, as far as we need them: each is sent once, has five seconds, and rejects with StoreError. */
 export interface Database {
@@ -52,16 +51,6 @@ export interface Database {
   count(collection: string, equal: Readonly<Record<string, string>>): Promise<number>
   /** From now on every call is rejected at once. */
   close(): Promise<void>
-}
-
-interface Page {
-  /** Fields that have these values. */
-  readonly equal: Readonly<Record<string, string>>
-  /** Only these fields are read. */
-  readonly mask: readonly string[]
-  readonly limit: number
-  /** A document's whole name. */
-  readonly after: string | undefined
 }
 
 /** A document's whole name, and its fields; undefined where one holds a kind of value that we never write. */
@@ -166,52 +155,6 @@ function emulated(project: string, emulator: string) {
   const auth = withoutCredentials(project)
   const sslCreds = grpc.credentials.createInsecure()
   return { servicePath: hostname, port: Number(port), sslCreds, auth }
-}
-
-/** Equality alone: any number of such filters needs no composite index. */
-function select(collection: string, equal: Readonly<Record<string, string>>) {
-  const filters = Object.entries(equal).map(([fieldPath, stringValue]) => ({
-    fieldFilter: { field: { fieldPath }, op: 'EQUAL' as const, value: { stringValue } },
-  }))
-  return { from: [{ collectionId: collection }], where: { compositeFilter: { op: 'AND' as const, filters } } }
-}
-
-/** In the order of their names, which are spread by their hashes, equality alone needs no composite index either. */
-function selectPage(collection: string, { equal, mask, limit, after }: Page) {
-  const { from, where } = select(collection, equal)
-  return {
-    from,
-    ...(Object.keys(equal).length === 0 ? {} : { where }),
-    select: { fields: mask.map((fieldPath) => ({ fieldPath })) },
-    orderBy: [{ field: { fieldPath: '__name__' }, direction: 'ASCENDING' as const }],
-    limit: { value: limit },
-    ...(after === undefined ? {} : { startAt: { values: [{ referenceValue: after }], before: false } }),
-  }
-}
-
-/** A range and an order on one field need no composite index either. */
-function selectSince(collection: string, fieldPath: string, since: number, direction: Direction) {
-  const field = { fieldPath }
-  const value = { timestampValue: fromEpochMs(since) }
-  return {
-    from: [{ collectionId: collection }],
-    where: { fieldFilter: { field, op: 'GREATER_THAN_OR_EQUAL' as const, value } },
-    orderBy: [{ field, direction }],
-  }
-}
-
-/** Both ends count. */
-function selectRange(collection: string, fieldPath: string, from: string, to: string) {
-  const field = { fieldPath }
-  const filters = [
-    { fieldFilter: { field, op: 'GREATER_THAN_OR_EQUAL' as const, value: { stringValue: from } } },
-    { fieldFilter: { field, op: 'LESS_THAN_OR_EQUAL' as const, value: { stringValue: to } } },
-  ]
-  return {
-    from: [{ collectionId: collection }],
-    where: { compositeFilter: { op: 'AND' as const, filters } },
-    orderBy: [{ field, direction: 'ASCENDING' as const }],
-  }
 }
 
 /** An answer without a document ends the stream. */

@@ -1,0 +1,59 @@
+import { fromEpochMs } from './protocol.ts'
+
+export type Direction = 'ASCENDING' | 'DESCENDING'
+
+export interface Page {
+  /** Fields that have these values. */
+  readonly equal: Readonly<Record<string, string>>
+  /** Only these fields are read. */
+  readonly mask: readonly string[]
+  readonly limit: number
+  /** A document's whole name. */
+  readonly after: string | undefined
+}
+
+/** Equality alone: any number of such filters needs no composite index. */
+export function select(collection: string, equal: Readonly<Record<string, string>>) {
+  const filters = Object.entries(equal).map(([fieldPath, stringValue]) => ({
+    fieldFilter: { field: { fieldPath }, op: 'EQUAL' as const, value: { stringValue } },
+  }))
+  return { from: [{ collectionId: collection }], where: { compositeFilter: { op: 'AND' as const, filters } } }
+}
+
+/** In the order of their names, which are spread by their hashes, equality alone needs no composite index either. */
+export function selectPage(collection: string, { equal, mask, limit, after }: Page) {
+  const { from, where } = select(collection, equal)
+  return {
+    from,
+    ...(Object.keys(equal).length === 0 ? {} : { where }),
+    select: { fields: mask.map((fieldPath) => ({ fieldPath })) },
+    orderBy: [{ field: { fieldPath: '__name__' }, direction: 'ASCENDING' as const }],
+    limit: { value: limit },
+    ...(after === undefined ? {} : { startAt: { values: [{ referenceValue: after }], before: false } }),
+  }
+}
+
+/** A range and an order on one field need no composite index either. */
+export function selectSince(collection: string, fieldPath: string, since: number, direction: Direction) {
+  const field = { fieldPath }
+  const value = { timestampValue: fromEpochMs(since) }
+  return {
+    from: [{ collectionId: collection }],
+    where: { fieldFilter: { field, op: 'GREATER_THAN_OR_EQUAL' as const, value } },
+    orderBy: [{ field, direction }],
+  }
+}
+
+/** Both ends count. */
+export function selectRange(collection: string, fieldPath: string, from: string, to: string) {
+  const field = { fieldPath }
+  const filters = [
+    { fieldFilter: { field, op: 'GREATER_THAN_OR_EQUAL' as const, value: { stringValue: from } } },
+    { fieldFilter: { field, op: 'LESS_THAN_OR_EQUAL' as const, value: { stringValue: to } } },
+  ]
+  return {
+    from: [{ collectionId: collection }],
+    where: { compositeFilter: { op: 'AND' as const, filters } },
+    orderBy: [{ field, direction: 'ASCENDING' as const }],
+  }
+}
