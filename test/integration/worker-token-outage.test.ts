@@ -128,7 +128,9 @@ describe('an outage of Entra', () => {
     await using worker = await startOnClock()
     await worker.push(aJob(0))
     worker.clock.aheadMs = 50 * MINUTE_MS
-    await placeFault(cloud.entra, { kind: 'status', error: 'temporarily_unavailable', match: '/token' })
+    // Long enough that there is one try, however slow this machine is.
+    const headers = { 'retry-after': '200' }
+    await placeFault(cloud.entra, { kind: 'status', error: 'temporarily_unavailable', headers, match: '/token' })
     assert.deepEqual(answers(await pushAll(worker, 100, 1)), ['204'])
     const [failure] = await worker.tokenFailures()
     assert.deepEqual([failure?.tries, failure?.jobsHeld, failure?.resolvedAt], [1, 0, undefined])
