@@ -6,38 +6,39 @@ import { quote } from '../quote.ts'
 /** How many letters failed for one reason, and what mends the latest of them. */
 interface ReasonCount {
   readonly reason: string
+  readonly code: string | undefined
   readonly count: number
   readonly hint: string | undefined
 }
 
-/** Counts letters by reason, the most frequent first. */
-export function countReasons(letters: readonly Pick<DeadLetter, 'reason' | 'hint'>[]): readonly ReasonCount[] {
+/** What of a letter is counted. */
+export type Counted = Pick<DeadLetter, 'reason' | 'code' | 'hint'>
+
+/** Counts letters by reason and code, the most frequent first: what mends them hangs on both. */
+export function countReasons(letters: readonly Counted[]): readonly ReasonCount[] {
   const counts = new Map<string, ReasonCount>()
-  for (const { reason, hint } of letters) {
-    const before = counts.get(reason)
-    counts.set(reason, { reason, count: (before?.count ?? 0) + 1, hint: hint ?? before?.hint })
+  for (const { reason, code, hint } of letters) {
+    const name = nameReason(reason, code)
+    const before = counts.get(name)
+    counts.set(name, { reason, code, count: (before?.count ?? 0) + 1, hint: hint ?? before?.hint })
   }
   return [...counts.values()].toSorted((a, b) => b.count - a.count)
 }
 
 /** A table by reason for people: count, what mends it, and the command that replays these. */
 export function describeReasons(counts: readonly ReasonCount[], chosenBy: readonly string[]): string {
-  const width = Math.max(...counts.map(({ reason }) => reason.length))
-  const lines = counts.flatMap(({ reason, count, hint }) => {
-    const replay = `${invocation()} dead-letters replay ${[...chosenBy, '--reason', reason].map(quote).join(' ')}`
-    return [
-      `${String(count).padStart(6)}  ${reason.padEnd(width)}  ${hint ?? ''}`.trimEnd(),
-      `${' '.repeat(width + 10)}${replay}`,
-    ]
-  })
+  const lines = counts.flatMap(({ reason, code, count, hint }) => [
+    `${String(count).padStart(6)}  ${nameReason(reason, code)}`,
+    ...(hint === undefined ? [] : [`        ${hint}`]),
+    `        ${invocation()} dead-letters replay ${[...chosenBy, '--reason', reason].map(quote).join(' ')}`,
+  ])
   return lines.map((line) => `${plainLine(line)}\n`).join('')
 }
 
 /** One letter on one line. */
 export function describeLine({ id, jobId, run, reason, code, message, replays }: DeadLetter): string {
-  const why = code === undefined ? reason : `${reason} (${code})`
   const replayed = replays.n === 0 ? '' : `, replayed ${replays.n} ×`
-  return `${plainLine(`${id}  ${jobId ?? '-'}  run ${run}${replayed}  ${why}: ${message}`)}\n`
+  return `${plainLine(`${id}  ${jobId ?? '-'}  run ${run}${replayed}  ${nameReason(reason, code)}: ${message}`)}\n`
 }
 
 /** Everything that is known of one letter, but for its data. */
@@ -50,7 +51,7 @@ export function describeLetter(letter: DeadLetter): string {
     `letter    ${id}`,
     ...(batch === '' ? [] : [`batch     ${batch}`]),
     ...(model === undefined ? [] : [`model     ${model}`]),
-    `reason    ${reason}${code === undefined ? '' : ` (${code})`}: ${message}`,
+    `reason    ${nameReason(reason, code)}: ${message}`,
     ...(hint === undefined ? [] : [`to do     ${hint}`]),
     `came      ${came}`,
     ...(replays.lastAt === undefined ? [] : [`replayed  ${replays.n} ×, last ${instant(replays.lastAt)}`]),
@@ -58,6 +59,10 @@ export function describeLetter(letter: DeadLetter): string {
     ...Object.entries(letter.attributes).map(([name, value]) => `  ${name} = ${value}`),
   ]
   return lines.map((line) => `${plainLine(line)}\n`).join('')
+}
+
+function nameReason(reason: string, code: string | undefined): string {
+  return code === undefined ? reason : `${reason} (${code})`
 }
 
 function plainLine(line: string): string {

@@ -3,7 +3,7 @@ import type { Environment } from '../../shared/settings-problems.ts'
 import type { DeadLetter } from '../../shared/store/dead-letter-store.ts'
 import { wholeNumber } from '../option-values.ts'
 import { addStoreOptions, type StoreOptions, withStores } from '../with-stores.ts'
-import { countReasons, describeLine, describeReasons } from './describe-letters.ts'
+import { type Counted, countReasons, describeLine, describeReasons } from './describe-letters.ts'
 import { addLetterOptions, filterOf, type LetterOptions, readLetters } from './letter-options.ts'
 
 const DEFAULT_LIMIT = 20
@@ -26,7 +26,7 @@ export function listCommand(environment: Environment): Command {
 async function list(options: ListOptions, environment: Environment): Promise<void> {
   const { limit, json } = options
   await withStores('read', options, environment, async ({ deadLetters }) => {
-    const seen: Pick<DeadLetter, 'reason' | 'hint'>[] = []
+    const seen: Counted[] = []
     const listed: DeadLetter[] = []
     let unreadable = 0
     const onUnreadable = (count: number) => {
@@ -34,7 +34,8 @@ async function list(options: ListOptions, environment: Environment): Promise<voi
     }
     for await (const letter of readLetters(deadLetters, filterOf(options, Date.now()), onUnreadable)) {
       // Of the others only what is counted is kept: there may be a hundred thousand.
-      seen.push({ reason: letter.reason, ...(letter.hint !== undefined && { hint: letter.hint }) })
+      const { reason, code, hint } = letter
+      seen.push({ reason, ...(code !== undefined && { code }), ...(hint !== undefined && { hint }) })
       if (listed.length < limit) listed.push(letter)
       if (json && listed.length === limit) break
     }
@@ -45,7 +46,7 @@ async function list(options: ListOptions, environment: Environment): Promise<voi
 }
 
 function describe(
-  seen: readonly Pick<DeadLetter, 'reason' | 'hint'>[],
+  seen: readonly Counted[],
   listed: readonly DeadLetter[],
   { batch, model, since }: LetterOptions,
 ): string {

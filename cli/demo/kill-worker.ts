@@ -8,6 +8,8 @@ export interface KilledSystem extends LocalSystem {
   kills(): number
 }
 
+/** The first lives just long enough to have jobs under way. */
+const FIRST_LIFE_MS = 1_000
 /** Long enough to take jobs, and too short to bring them all to their end. Regular lives would meet the same retries. */
 const SHORTEST_LIFE_MS = 2_000
 const LONGEST_LIFE_MS = 7_000
@@ -27,10 +29,8 @@ export async function startKilledSystem(options: LocalSystemOptions, signal: Abo
 
   async function killOnAndOn(): Promise<never> {
     for (;;) {
-      await Promise.race([
-        delay(randomInt(SHORTEST_LIFE_MS, LONGEST_LIFE_MS), undefined, { signal: over }),
-        untilEnded(worker),
-      ])
+      const lifeMs = kills === 0 ? FIRST_LIFE_MS : randomInt(SHORTEST_LIFE_MS, LONGEST_LIFE_MS)
+      await Promise.race([delay(lifeMs, undefined, { signal: over }), untilEnded(worker)])
       await worker.kill()
       kills += 1
       worker = await startWorker(over)

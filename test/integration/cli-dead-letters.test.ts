@@ -43,10 +43,10 @@ test('list opens with the reasons, the most frequent first, with the mend and th
   const { run } = await storeOf(t, aLetter('a'), aLetter('b', other), aLetter('c', other))
   const { code, stdout, stderr } = await run('list', '--batch', BATCH)
   assert.deepEqual([code, stderr], [0, ''])
-  const [first, replay, second, , blank, ...rows] = stdout.trimEnd().split('\n')
-  assert.match(first ?? '', /^ +2 {2}no_deployment {2}Create the deployment\.$/)
+  const [first, mend, replay, second, otherMend, , blank, ...rows] = stdout.trimEnd().split('\n')
+  assert.deepEqual([first, mend], ['     2  no_deployment', '        Create the deployment.'])
   assert.match(replay ?? '', / dead-letters replay --batch nightly --reason no_deployment$/)
-  assert.match(second ?? '', /^ +1 {2}rejected +Change the prompt\.$/)
+  assert.deepEqual([second, otherMend], ['     1  rejected (content_filter)', '        Change the prompt.'])
   assert.deepEqual([blank, rows.length], ['', 3])
 })
 
