@@ -55,6 +55,7 @@ interface CancelledBatch {
 
 function describeBatch({ batch, total, settled, left, counts }: CancelledBatch): string {
   const { running = 0 } = counts
+  if (left === 0) return `${batch}  cancelled  all of its ${total} jobs had been settled before, and stay as they are`
   const known = total === undefined ? `${settled} jobs settled` : `${settled} of ${total} jobs settled`
   const rest = left === undefined ? 'all others are' : `${left} left, to be`
   return `${batch}  cancelled  ${known}, ${rest} settled as cancelled when they come; ${running} under way are broken off`

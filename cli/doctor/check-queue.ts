@@ -1,6 +1,7 @@
 import type { PubSub } from '@google-cloud/pubsub'
 import type { Config } from '../../shared/config.ts'
 import { isOfWorker, subscriptionsOf } from '../../shared/queue/pubsub/push-subscriptions.ts'
+import { invocation } from '../installation.ts'
 import { askMayPublish, checkTopic } from './check-topics.ts'
 import { type Asker, mendStatus, sayStatus, statusOf } from './google-answers.ts'
 import {
@@ -77,7 +78,10 @@ async function findSubscriptions(
     if (pushing.length > 0) return { ok: true, seen: pushing.map(({ name }) => name).join(', '), value: pushing }
     const others = live.map(({ name, pushConfig }) => `${name} (${pushConfig?.pushEndpoint || 'pull'})`)
     const seen = others.length === 0 ? 'the topic has no subscription' : `none but ${others.join(', ')}`
-    return { ok: false, seen, expected, mend: createLine(topic, wanted) }
+    // What pause takes off is such an endpoint.
+    const mayBePaused = live.some(({ pushConfig }) => !pushConfig?.pushEndpoint)
+    const resume = mayBePaused ? `If delivery was paused: ${invocation()} resume\nOtherwise: ` : ''
+    return { ok: false, seen, expected, mend: resume + createLine(topic, wanted) }
   } catch (error) {
     const status = statusOf(error)
     if (status === undefined) throw error

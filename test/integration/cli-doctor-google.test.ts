@@ -172,6 +172,10 @@ if (missing !== undefined) {
     const failed = failuresIn(await onGoogle(await newProject(() => ({}))))
     assert.equal(failed[0]?.step, 'push subscription')
     assert.match(failed[0]?.seen ?? '', /^none but .*\/subscriptions\/worker \(pull\)$/)
+    assert.match(
+      failed[0]?.mend ?? '',
+      /^If delivery was paused: .* resume\nOtherwise: gcloud pubsub subscriptions create/,
+    )
   })
 
   test('a Google that nobody reaches fails at each of its steps, and the rest is looked at', async () => {
