@@ -22,10 +22,14 @@ export interface QueueSettings {
 }
 
 const SUBSCRIPTION = 'push subscription'
+const LETTERS = 'dead-letter subscription'
+/** The steps that look at topics and subscriptions. */
+export const QUEUE_STEPS = ['topics', SUBSCRIPTION, LETTERS]
+
 const PERMISSION_DENIED = 7
 const VIEWER = 'whoever has roles/pubsub.viewer may, and the worker does without'
 
-/** Looks at the topics and at the subscription that pushes jobs, and changes nothing. */
+/** Looks at the topics and at the subscriptions that push jobs and dead letters, and changes nothing. */
 export async function checkQueue(
   walk: Walk,
   { jobsTopic, config, emulator }: QueueSettings,
@@ -41,25 +45,36 @@ export async function checkQueue(
       await walk.take(`topic ${topic}`, () => checkTopic(topic, askMay, asker))
     }
     if (config === undefined) {
-      walk.tell(SUBSCRIPTION, { ok: null, seen: 'the settings do not say what it should be' })
+      for (const step of [SUBSCRIPTION, LETTERS]) {
+        walk.tell(step, { ok: null, seen: 'the settings do not say what it should be' })
+      }
       return
     }
-    const wanted = wantedOf(config, asker)
-    const found = await walk.take(SUBSCRIPTION, () => findSubscriptions(client, jobsTopic, wanted, asker))
-    for (const live of found ?? []) {
-      for (const [part, finding] of judgeSubscription(live, wanted)) walk.tell(`${SUBSCRIPTION}: ${part}`, finding)
+    const { deadLetterTopic } = config
+    for (const [step, topic, over] of [
+      [SUBSCRIPTION, jobsTopic, { path: '/push', deadLetterTopic }],
+      [LETTERS, deadLetterTopic, { path: '/dead-letter', deadLetterTopic: undefined }],
+    ] as const) {
+      const wanted = { ...wantedOf(config, asker), ...over }
+      const found = await walk.take(step, () => findSubscriptions(client, topic, wanted, asker))
+      for (const live of found ?? []) {
+        for (const [part, finding] of judgeSubscription(live, wanted)) walk.tell(`${step}: ${part}`, finding)
+      }
     }
   } finally {
     await client.close()
   }
 }
 
-function wantedOf({ pushAuth, ackDeadlineMs, deadLetterTopic }: Config, { project }: Asker): WantedSubscription {
+/** What both subscriptions have in common. */
+function wantedOf(
+  { pushAuth, ackDeadlineMs }: Config,
+  { project }: Asker,
+): Omit<WantedSubscription, 'path' | 'deadLetterTopic'> {
   return {
     project,
     push: pushAuth.mode === 'off' ? undefined : pushAuth,
     ackDeadlineSeconds: ackDeadlineMs / 1_000,
-    deadLetterTopic,
   }
 }
 
@@ -70,16 +85,16 @@ async function findSubscriptions(
   wanted: WantedSubscription,
   asker: Asker,
 ): Promise<Finding<readonly LiveSubscription[]>> {
-  const expected = `a subscription of ${topic} that pushes to https://WORKER/push`
+  const expected = `a subscription of ${topic} that pushes to https://WORKER${wanted.path}`
   try {
     const all = await subscriptionsOf(client, topic)
     const live = all.map(({ metadata }) => subscriptionSchema.parse(metadata))
-    const pushing = live.filter(({ pushConfig }) => isOfWorker(pushConfig?.pushEndpoint))
+    const pushing = live.filter(({ pushConfig }) => isOfWorker(pushConfig?.pushEndpoint, wanted.path))
     if (pushing.length > 0) return { ok: true, seen: pushing.map(({ name }) => name).join(', '), value: pushing }
     const others = live.map(({ name, pushConfig }) => `${name} (${pushConfig?.pushEndpoint || 'pull'})`)
     const seen = others.length === 0 ? 'the topic has no subscription' : `none but ${others.join(', ')}`
     // What pause takes off is such an endpoint.
-    const mayBePaused = live.some(({ pushConfig }) => !pushConfig?.pushEndpoint)
+    const mayBePaused = wanted.path === '/push' && live.some(({ pushConfig }) => !pushConfig?.pushEndpoint)
     const resume = mayBePaused ? `If delivery was paused: ${invocation()} resume\nOtherwise: ` : ''
     return { ok: false, seen, expected, mend: resume + createLine(topic, wanted) }
   } catch (error) {

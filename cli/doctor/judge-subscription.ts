@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { PushPath } from '../../shared/queue/pubsub/push-subscriptions.ts'
 import { quote } from '../quote.ts'
 import type { Finding } from './step.ts'
 
@@ -8,7 +9,9 @@ export interface WantedSubscription {
   /** undefined: pushes are not checked. */
   readonly push: { readonly audience: string; readonly serviceAccount: string } | undefined
   readonly ackDeadlineSeconds: number
-  readonly deadLetterTopic: string
+  readonly path: PushPath
+  /** Undefined: there must be none, for what comes has nowhere else to go. */
+  readonly deadLetterTopic: string | undefined
 }
 
 /** As a Pub/Sub client tells them: whole numbers may come as text. */
@@ -36,7 +39,7 @@ export function judgeSubscription(
   live: LiveSubscription,
   wanted: WantedSubscription,
 ): ReadonlyMap<string, Finding<unknown>> {
-  const { project, push, ackDeadlineSeconds, deadLetterTopic } = wanted
+  const { project, push, ackDeadlineSeconds, deadLetterTopic, path } = wanted
   const name = live.name.split('/').at(-1) ?? live.name
   const update = (flags: string) =>
     `gcloud pubsub subscriptions update ${quote(name)} --project=${quote(project)} ${flags}`
@@ -51,7 +54,7 @@ export function judgeSubscription(
   } else {
     // gcloud sets the three together.
     const flags = [
-      `--push-endpoint=${quote(pushEndpoint ?? 'https://WORKER/push')}`,
+      `--push-endpoint=${quote(pushEndpoint ?? `https://WORKER${path}`)}`,
       `--push-auth-service-account=${quote(push.serviceAccount)}`,
       `--push-auth-token-audience=${quote(push.audience)}`,
     ].join(' ')
@@ -64,14 +67,17 @@ export function judgeSubscription(
     'ack deadline',
     compare(`${live.ackDeadlineSeconds ?? 10} s`, `${ackDeadlineSeconds} s`, `--ack-deadline=${ackDeadlineSeconds}`),
   )
-  const topic = fullName(deadLetterTopic, project)
   const { deadLetterTopic: liveTopic, maxDeliveryAttempts } = live.deadLetterPolicy ?? {}
   found.set(
     'dead-letter policy',
     compare(
       liveTopic ? `${liveTopic} after ${maxDeliveryAttempts || 5} attempts` : 'none',
-      `${topic} after ${MAX_DELIVERY_ATTEMPTS} attempts`,
-      `--dead-letter-topic=${quote(topic)} --max-delivery-attempts=${MAX_DELIVERY_ATTEMPTS}`,
+      deadLetterTopic === undefined
+        ? 'none'
+        : `${fullName(deadLetterTopic, project)} after ${MAX_DELIVERY_ATTEMPTS} attempts`,
+      deadLetterTopic === undefined
+        ? '--clear-dead-letter-policy'
+        : deadLetterFlags(fullName(deadLetterTopic, project)).join(' '),
     ),
   )
   found.set(
@@ -99,15 +105,18 @@ export function createLine(topic: string, { project, push, ...wanted }: WantedSu
     `gcloud pubsub subscriptions create ${quote(`${shortName(topic)}-worker`)}`,
     `--project=${quote(project)}`,
     `--topic=${quote(topic)}`,
-    '--push-endpoint=https://WORKER/push',
+    `--push-endpoint=https://WORKER${wanted.path}`,
     ...auth,
     `--ack-deadline=${wanted.ackDeadlineSeconds}`,
-    `--dead-letter-topic=${quote(fullName(wanted.deadLetterTopic, project))}`,
-    `--max-delivery-attempts=${MAX_DELIVERY_ATTEMPTS}`,
+    ...(wanted.deadLetterTopic === undefined ? [] : deadLetterFlags(fullName(wanted.deadLetterTopic, project))),
     `--min-retry-delay=${MIN_BACKOFF_S}s`,
     `--max-retry-delay=${MAX_BACKOFF_S}s`,
     '--expiration-period=never',
   ].join(' ')
+}
+
+function deadLetterFlags(topic: string): string[] {
+  return [`--dead-letter-topic=${quote(topic)}`, `--max-delivery-attempts=${MAX_DELIVERY_ATTEMPTS}`]
 }
 
 function fullName(topic: string, project: string): string {

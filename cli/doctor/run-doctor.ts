@@ -4,7 +4,7 @@ import type { Environment } from '../../shared/settings-problems.ts'
 import { checkDeployments } from './check-azure-openai.ts'
 import { checkIdentity, type Identity, skipIdentity } from './check-identity.ts'
 import { checkLogin } from './check-login.ts'
-import { checkQueue } from './check-queue.ts'
+import { checkQueue, QUEUE_STEPS } from './check-queue.ts'
 import { checkSettings, type Usable } from './check-settings.ts'
 import { checkStore } from './check-store.ts'
 import type { Asker } from './google-answers.ts'
@@ -80,7 +80,6 @@ async function walkToAzure(
 }
 
 const STORE = 'store'
-const QUEUE = ['topics', 'push subscription']
 
 /** Records and messages do not depend on Azure: they are looked at whatever came before. */
 async function walkToGoogle(
@@ -92,7 +91,7 @@ async function walkToGoogle(
   const skip = (steps: readonly string[], seen: string) => {
     for (const step of steps) walk.tell(step, { ok: null, seen })
   }
-  if (stores === undefined) return skip([STORE, ...QUEUE], 'the settings do not say where it is')
+  if (stores === undefined) return skip([STORE, ...QUEUE_STEPS], 'the settings do not say where it is')
   const { store, jobsTopic } = stores
   // How this process reaches Google, whosever settings it looks at.
   const { firestore, pubsub } = emulatorsIn(environment)
@@ -101,9 +100,9 @@ async function walkToGoogle(
   const asker: Asker = { project: store.kind === 'sqlite' ? '' : store.project, account, isWorker }
   if (store.kind === 'firestore' && (firestore === undefined || pubsub === undefined)) {
     const isKnown = await walk.take('Google login', () => checkLogin(isWorker))
-    if (!isKnown) return skip([STORE, ...QUEUE], 'not asked: there is nobody to ask Google as')
+    if (!isKnown) return skip([STORE, ...QUEUE_STEPS], 'not asked: there is nobody to ask Google as')
   }
   await walk.take(STORE, () => checkStore(store, asker, firestore))
-  if (store.kind === 'sqlite') return skip(QUEUE, 'the embedded queue needs none')
+  if (store.kind === 'sqlite') return skip(QUEUE_STEPS, 'the embedded queue needs none')
   await checkQueue(walk, { jobsTopic, config, emulator: pubsub }, asker)
 }

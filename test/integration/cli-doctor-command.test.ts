@@ -41,7 +41,7 @@ test('a healthy way ends with 0, a line for each step, and no colour off a termi
   const { code, stdout, stderr } = await doctor(t)
   assert.deepEqual([code, stderr], [0, ''])
   const lines = stdout.split('\n').filter((line) => /^[✓✗–] /.test(line))
-  assert.equal(lines.length, 8)
+  assert.equal(lines.length, 9)
   assert.match(stdout, /\nEverything that was looked at is as it should be\.\n$/)
   assert.ok(!stdout.includes('\x1b'))
 })
@@ -61,7 +61,7 @@ test('--json is one document of the same steps', async (t) => {
   await placeFault(cloud.entra, { kind: 'status', error: 'wrong_subject', match: '/token' })
   const { code, stdout } = await doctor(t, ['--json'])
   const { steps } = told.parse(JSON.parse(stdout))
-  assert.deepEqual([code, steps.length], [1, 8])
+  assert.deepEqual([code, steps.length], [1, 9])
   const failed = steps.filter(({ ok }) => ok === false)
   assert.deepEqual(
     failed.map(({ step, mend }) => [step, mend === null]),

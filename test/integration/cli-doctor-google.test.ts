@@ -20,7 +20,8 @@ const settings = {
   JOBS_TOPIC: 'jobs',
   DEAD_LETTER_TOPIC: 'dead-letter',
 }
-const ON_GOOGLE = ['store', 'topic jobs', 'topic dead-letter', 'push subscription']
+const LETTERS = 'https://worker.example.com/dead-letter'
+const ON_GOOGLE = ['store', 'topic jobs', 'topic dead-letter', 'push subscription', 'dead-letter subscription']
 const PARTS = [
   'endpoint',
   'audience',
@@ -38,23 +39,32 @@ if (missing !== undefined) {
   const [firestore, pubsub] = await Promise.all([startEmulator('firestore'), startEmulator('pubsub')])
   after(() => Promise.all([firestore.close(), pubsub.close()]))
 
-  /** A project with both topics, and this subscription to the jobs. */
-  async function newProject(subscription?: (project: string) => CreateSubscriptionOptions): Promise<string> {
+  /** A project with both topics, this subscription to the jobs, and one to the dead letters. */
+  async function newProject(
+    subscription?: (project: string) => CreateSubscriptionOptions,
+    toLetters: CreateSubscriptionOptions = rightForLetters,
+  ): Promise<string> {
     const project = `p-${randomUUID()}`
     const admin = createPubSub({ project, emulator: pubsub.address })
     const [jobs] = await admin.createTopic('jobs')
-    await admin.createTopic('dead-letter')
+    const [letters] = await admin.createTopic('dead-letter')
+    await letters.createSubscription('letters', toLetters)
     if (subscription !== undefined) await jobs.createSubscription('worker', subscription(project))
     await admin.close()
     return project
   }
 
-  const right = (project: string): CreateSubscriptionOptions => ({
-    pushConfig: { pushEndpoint: AUDIENCE, oidcToken: { audience: AUDIENCE, serviceAccountEmail: PUSHER } },
+  const oidcToken = { audience: AUDIENCE, serviceAccountEmail: PUSHER }
+  const rightForLetters: CreateSubscriptionOptions = {
+    pushConfig: { pushEndpoint: LETTERS, oidcToken },
     ackDeadlineSeconds: 600,
-    deadLetterPolicy: { deadLetterTopic: `projects/${project}/topics/dead-letter`, maxDeliveryAttempts: 100 },
     retryPolicy: { minimumBackoff: { seconds: 10 }, maximumBackoff: { seconds: 600 } },
     expirationPolicy: {},
+  }
+  const right = (project: string): CreateSubscriptionOptions => ({
+    ...rightForLetters,
+    pushConfig: { pushEndpoint: AUDIENCE, oidcToken },
+    deadLetterPolicy: { deadLetterTopic: `projects/${project}/topics/dead-letter`, maxDeliveryAttempts: 100 },
   })
 
   /** What the doctor says of Google's stores in a project. */
@@ -66,7 +76,11 @@ if (missing !== undefined) {
 
   test('a healthy project has a ✓ at each step', async () => {
     const steps = await onGoogle(await newProject(right))
-    const names = [...ON_GOOGLE, ...PARTS.map((part) => `push subscription: ${part}`)]
+    const [store, jobs, letters, ...subscriptions] = ON_GOOGLE
+    const names = [
+      ...[store, jobs, letters],
+      ...subscriptions.flatMap((step) => [step, ...PARTS.map((part) => `${step}: ${part}`)]),
+    ]
     assert.deepEqual(
       marksOf(steps),
       names.map((name) => `✓ ${name}`),
@@ -157,10 +171,25 @@ if (missing !== undefined) {
         ['topic jobs', 'NOT_FOUND'],
         ['topic dead-letter', 'NOT_FOUND'],
         ['push subscription', 'the topic has no subscription'],
+        ['dead-letter subscription', 'the topic has no subscription'],
       ],
     )
     assert.equal(failed[0]?.mend, `gcloud pubsub topics create jobs --project=${project}`)
     assert.match(failed[2]?.mend ?? '', /^gcloud pubsub subscriptions create jobs-worker .* --expiration-period=never$/)
+    const letters = failed[3]?.mend ?? ''
+    assert.match(letters, /^gcloud pubsub subscriptions create dead-letter-worker .*=https:\/\/WORKER\/dead-letter /)
+    assert.doesNotMatch(letters, /--dead-letter-topic/)
+  })
+
+  test('dead letters that would be dead-lettered in their turn are told the line that stops it', async () => {
+    const policy = (project: string) => ({ deadLetterTopic: `projects/${project}/topics/jobs`, maxDeliveryAttempts: 5 })
+    const project = await newProject(right)
+    const admin = createPubSub({ project, emulator: pubsub.address })
+    await admin.subscription('letters').setMetadata({ deadLetterPolicy: policy(project) })
+    await admin.close()
+    const [failed, ...others] = failuresIn(await onGoogle(project))
+    assert.deepEqual([failed?.step, others], ['dead-letter subscription: dead-letter policy', []])
+    assert.match(failed?.mend ?? '', /^gcloud pubsub subscriptions update letters .* --clear-dead-letter-policy$/)
   })
 
   test('an events topic that is wanted is looked at, too', async () => {

@@ -29,9 +29,10 @@ const HEALTHY = [
   '✓ store',
   '– topics',
   '– push subscription',
+  '– dead-letter subscription',
 ]
 const BEFORE_AZURE = HEALTHY.slice(0, 4)
-const AFTER_AZURE = HEALTHY.slice(-3)
+const AFTER_AZURE = HEALTHY.slice(-4)
 
 describe('a healthy way', () => {
   test('has a ✓ at each step, in the order of the way', async () => {
@@ -206,7 +207,7 @@ describe('what is set wrong fails at its step, and is told its mend', () => {
       assert.match(failed?.mend ?? '', mend)
       assert.notEqual(failed?.expected, null)
       // What does not depend on it is looked at all the same.
-      assert.deepEqual(marksOf(steps).slice(-3), AFTER_AZURE)
+      assert.deepEqual(marksOf(steps).slice(-4), AFTER_AZURE)
     })
   }
 })
@@ -247,7 +248,12 @@ describe('settings', () => {
 
   test('that do not even name a store leave nothing to look at', async () => {
     const steps = await examine(cloud, { STORE: 'postgres' })
-    assert.deepEqual(marksOf(steps).slice(-3), ['– store', '– topics', '– push subscription'])
+    assert.deepEqual(marksOf(steps).slice(-4), [
+      '– store',
+      '– topics',
+      '– push subscription',
+      '– dead-letter subscription',
+    ])
   })
 })
 

@@ -74,7 +74,13 @@ describe('access to a database', () => {
 })
 
 describe('a push subscription', () => {
-  const wanted = { project: 'p', push: undefined, ackDeadlineSeconds: 60, deadLetterTopic: 'dl' }
+  const wanted = {
+    path: '/push' as const,
+    project: 'p',
+    push: undefined,
+    ackDeadlineSeconds: 60,
+    deadLetterTopic: 'dl',
+  }
   const live = { name: 'projects/p/subscriptions/s', pushConfig: { pushEndpoint: 'https://w.example.com/push' } }
 
   test('whose pushes are not checked may come from anybody', () => {

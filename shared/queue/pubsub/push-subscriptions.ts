@@ -20,8 +20,11 @@ export async function subscriptionsOf(client: PubSub, topic: string): Promise<re
   return found
 }
 
+/** Where a worker takes jobs, and dead letters. */
+export type PushPath = '/push' | '/dead-letter'
+
 /** Whether an endpoint is a worker's: nobody else's path ends so. */
-export function isOfWorker(endpoint: string | null | undefined): boolean {
+export function isOfWorker(endpoint: string | null | undefined, path: PushPath = '/push'): boolean {
   const url = endpoint ?? ''
-  return URL.canParse(url) && new URL(url).pathname.endsWith('/push')
+  return URL.canParse(url) && new URL(url).pathname.endsWith(path)
 }
