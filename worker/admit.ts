@@ -5,6 +5,7 @@ import type { Failure } from '../shared/job/failures.ts'
 import type { Deployment } from '../shared/settings.ts'
 import type { DeliveredJob } from './delivered-job.ts'
 import type { Drain } from './drain.ts'
+import { endsWithin } from './ends-within.ts'
 import type { DeploymentGates } from './model/deployment-gates.ts'
 import { tokenFailure } from './token-failure.ts'
 
@@ -63,23 +64,11 @@ async function enterGate({ drain, gates, now }: Admission, deployment: Deploymen
       if (reopens > (failure.kind === 'forbidden' ? brieflyMs : leftMs)) return refuse(failure)
       await delay(reopens, undefined, { signal: drain.begun })
     } else if (!(await endsWithin(reopens, brieflyMs, drain.begun))) {
-      return refuse(failure)
+      return refuse(drain.begun.aborted ? DRAINING : failure)
     }
   }
 }
 
 function refuse(failure: Failure): Admitted {
   return { ok: false, failure }
-}
-
-/** Whether it ends in time. Rejects when the signal is raised. */
-async function endsWithin(work: Promise<void>, ms: number, signal: AbortSignal): Promise<boolean> {
-  const enough = new AbortController()
-  const timeout = delay(Math.max(0, ms), false, { signal: AbortSignal.any([signal, enough.signal]) })
-  try {
-    return await Promise.race([work.then(() => true), timeout])
-  } finally {
-    enough.abort()
-    timeout.catch(() => undefined)
-  }
 }

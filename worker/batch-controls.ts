@@ -1,6 +1,6 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import type { Log } from '../shared/log.ts'
 import type { Batch } from '../shared/store/batch-store.ts'
+import { endsWithin } from './ends-within.ts'
 
 interface BatchControlsParts {
   /** Rejects with StoreError. */
@@ -93,7 +93,7 @@ export function createBatchControls({ read, later, now, log }: BatchControlsPart
       const watched = watchedOf(batch)
       watched.watchers += 1
       if (watched.watchers === 1 || dueInMs(watched) <= 0) readWhenDue(watched, batch)
-      if (watched.reading !== undefined) await inTime(watched.reading)
+      if (watched.reading !== undefined) await endsWithin(watched.reading, MAX_WAIT_MS)
       return {
         cancelled: watched.cancel.signal,
         leave() {
@@ -113,11 +113,4 @@ function forgetOne(batches: Map<string, Watched>): void {
     batches.delete(batch)
     return
   }
-}
-
-async function inTime(work: Promise<void>): Promise<void> {
-  const enough = new AbortController()
-  const timeout = delay(MAX_WAIT_MS, undefined, { signal: enough.signal }).catch(() => undefined)
-  await Promise.race([work, timeout])
-  enough.abort()
 }

@@ -1,4 +1,5 @@
 import type { WaitUntil } from '../shared/identity/access-token-source.ts'
+import { endsWithin } from './ends-within.ts'
 
 /** Longer than this, a request does not wait for what it only carries. */
 const MAX_WAIT_MS = 5_000
@@ -16,14 +17,7 @@ export function carryWork(): CarriedWork {
     waitUntil: (work) => void works.push(work),
     async done(signal) {
       if (works.length === 0) return
-      const { promise: ended, resolve } = Promise.withResolvers<void>()
-      const end = () => resolve()
-      const timer = setTimeout(end, MAX_WAIT_MS)
-      signal.addEventListener('abort', end)
-      if (signal.aborted) end()
-      await Promise.race([Promise.all(works), ended])
-      signal.removeEventListener('abort', end)
-      clearTimeout(timer)
+      await endsWithin(Promise.all(works), MAX_WAIT_MS, signal)
     },
   }
 }

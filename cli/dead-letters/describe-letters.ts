@@ -1,5 +1,6 @@
 import type { DeadLetter } from '../../shared/store/dead-letter-store.ts'
 import { invocation } from '../installation.ts'
+import { instant } from '../instant.ts'
 import { plainText } from '../plain-text.ts'
 import { quote } from '../quote.ts'
 
@@ -67,8 +68,4 @@ function nameReason(reason: string, code: string | undefined): string {
 
 function plainLine(line: string): string {
   return plainText(line).trimEnd()
-}
-
-function instant(at: number): string {
-  return new Date(at).toISOString().replace(/\.\d+Z$/, 'Z')
 }

@@ -1,5 +1,6 @@
 import type { TokenLeg } from '../../shared/identity/token-error.ts'
 import type { TokenFailure } from '../../shared/store/telemetry-store.ts'
+import { instant } from '../instant.ts'
 import { plainText } from '../plain-text.ts'
 
 const LEGS: Readonly<Record<TokenLeg, string>> = {
@@ -49,11 +50,6 @@ function seen({ message, httpStatus, code, aadsts = [], correlationId }: TokenFa
   const reference = correlationId === undefined ? '' : `correlation id ${correlationId}`
   const beside = [more, reference].filter(Boolean).join(', ')
   return beside === '' ? message : `${message} (${beside})`
-}
-
-/** In UTC, to the second. */
-function instant(at: number): string {
-  return new Date(at).toISOString().replace(/\.\d+Z$/, 'Z')
 }
 
 function inWords(ms: number): string {

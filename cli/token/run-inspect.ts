@@ -1,6 +1,7 @@
 import { diagnose } from '../../shared/identity/diagnosis.ts'
 import { TokenError } from '../../shared/identity/token-error.ts'
 import type { TokenSettings } from '../../shared/identity/token-fetcher.ts'
+import { instant } from '../instant.ts'
 import { plainText } from '../plain-text.ts'
 import { type Claims, readClaims } from './read-claims.ts'
 import { openTokenLegs } from './token-legs.ts'
@@ -76,10 +77,9 @@ function shown(whose: Whose, claims: Claims = {}): [string, string | number][] {
   })
 }
 
-/** Times in UTC, to the second. */
 function sayValue(name: string, value: string | number): string {
   if (typeof value === 'string') return value
   const date = new Date(value * 1_000)
   const isTime = (name === 'iat' || name === 'exp') && Number.isFinite(date.getTime())
-  return isTime ? date.toISOString().replace(/\.\d+Z$/, 'Z') : String(value)
+  return isTime ? instant(date) : String(value)
 }

@@ -1,0 +1,14 @@
+/** Whether work, which never rejects, ends within so many milliseconds; when the signal is raised nobody waits on. */
+export async function endsWithin(work: Promise<unknown>, ms: number, signal?: AbortSignal): Promise<boolean> {
+  const { promise: late, resolve } = Promise.withResolvers<boolean>()
+  const giveUp = () => resolve(false)
+  const timer = setTimeout(giveUp, Math.max(0, ms))
+  signal?.addEventListener('abort', giveUp)
+  if (signal?.aborted) giveUp()
+  try {
+    return await Promise.race([work.then(() => true), late])
+  } finally {
+    signal?.removeEventListener('abort', giveUp)
+    clearTimeout(timer)
+  }
+}
