@@ -1,9 +1,9 @@
 import { Command } from 'commander'
 import { openDeliveries } from '../shared/open-deliveries.ts'
 import type { Deliveries, Handled } from '../shared/queue/deliveries.ts'
+import { quote } from '../shared/quote.ts'
 import type { Environment } from '../shared/settings-problems.ts'
 import { plainText } from './plain-text.ts'
-import { quote } from './quote.ts'
 import { addStoreOptions, locateStores, type StoreOptions } from './with-stores.ts'
 
 interface DeliveryOptions extends StoreOptions {

@@ -1,8 +1,8 @@
+import { quote } from '../../shared/quote.ts'
 import type { DeadLetter } from '../../shared/store/dead-letter-store.ts'
 import { invocation } from '../installation.ts'
 import { instant } from '../instant.ts'
 import { plainText } from '../plain-text.ts'
-import { quote } from '../quote.ts'
 
 /** How many letters failed for one reason, and what mends the latest of them. */
 interface ReasonCount {

@@ -1,5 +1,5 @@
 import type { PubSub } from '@google-cloud/pubsub'
-import { quote } from '../quote.ts'
+import { quote } from '../../shared/quote.ts'
 import { type Asker, mendStatus, sayStatus, statusOf } from './google-answers.ts'
 import type { Finding } from './step.ts'
 

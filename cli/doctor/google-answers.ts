@@ -1,4 +1,4 @@
-import { quote } from '../quote.ts'
+import { quote } from '../../shared/quote.ts'
 
 /** gRPC's status codes, as far as somebody can mend them. */
 const STATUS = { notFound: 5, permissionDenied: 7, unauthenticated: 16 } as const

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { PushPath } from '../../shared/queue/pubsub/push-subscriptions.ts'
-import { quote } from '../quote.ts'
+import { quote } from '../../shared/quote.ts'
 import type { Finding } from './step.ts'
 
 /** What a push subscription should be. */
