@@ -53,6 +53,8 @@ export interface Config {
   readonly maxInFlight: number
   readonly maxInFlightBytes: number
   readonly maxOutputTokens: number
+  /** Undefined: a day's jobs may take any number. */
+  readonly dailyTokenLimit: number | undefined
   /** How old a job may become that is put off again and again. */
   readonly maxJobAgeMs: number
   readonly resultTtlMs: number
@@ -156,6 +158,7 @@ function toConfig(given: z.infer<typeof settings>, metadataHost: string | undefi
     maxInFlight: given.MAX_IN_FLIGHT,
     maxInFlightBytes: given.MAX_IN_FLIGHT_BYTES,
     maxOutputTokens: given.MAX_OUTPUT_TOKENS,
+    dailyTokenLimit: given.DAILY_TOKEN_LIMIT,
     maxJobAgeMs: given.MAX_JOB_AGE_DAYS * DAY_MS,
     resultTtlMs: given.RECORD_TTL_DAYS * DAY_MS,
     logLevel: given.LOG_LEVEL,

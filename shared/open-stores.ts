@@ -1,14 +1,16 @@
 import type { StoreConfig } from './config.ts'
 import type { JobQueue } from './queue/job-queue.ts'
 import type { BatchStore, UnfinishedBatches } from './store/batch-store.ts'
+import type { DailyTokensStore } from './store/daily-tokens.ts'
 import type { DeadLetterStore } from './store/dead-letter-store.ts'
 import type { RecordDocuments } from './store/record-documents.ts'
 import type { TelemetryStore } from './store/telemetry-store.ts'
 
-/** Where records, batches, dead letters, telemetry and messages are. */
+/** Where records, batches, daily tokens, dead letters, telemetry and messages are. */
 export interface Stores {
   readonly documents: RecordDocuments
   readonly batches: BatchStore & UnfinishedBatches
+  readonly dailyTokens: DailyTokensStore
   readonly deadLetters: DeadLetterStore
   readonly telemetry: TelemetryStore
   readonly queue: JobQueue
@@ -54,22 +56,26 @@ export async function openQueue(store: StoreConfig, { now, emulators }: StoreSur
 async function openSqlite(path: string, surroundings: StoreSurroundings): Promise<Stores> {
   const { openSqliteDocuments } = await import('./store/sqlite/sqlite-documents.ts')
   const { openSqliteBatches } = await import('./store/sqlite/sqlite-batches.ts')
+  const { openSqliteDailyTokens } = await import('./store/sqlite/sqlite-daily-tokens.ts')
   const { openSqliteDeadLetters } = await import('./store/sqlite/sqlite-dead-letters.ts')
   const { openSqliteTelemetry } = await import('./store/sqlite/sqlite-telemetry.ts')
   await using opened = new AsyncDisposableStack()
   const documents = opened.adopt(await openSqliteDocuments(path, surroundings.now), (own) => own.close())
   const batches = opened.adopt(await openSqliteBatches(path), (own) => own.close())
+  const dailyTokens = opened.adopt(await openSqliteDailyTokens(path), (own) => own.close())
   const deadLetters = opened.adopt(await openSqliteDeadLetters(path, surroundings.now), (own) => own.close())
   const telemetry = opened.adopt(await openSqliteTelemetry(path, surroundings.now), (own) => own.close())
   const queue = opened.adopt(await openQueue({ kind: 'sqlite', path }, surroundings), (own) => own.close())
   const cleanups = opened.move()
-  return { documents, batches, deadLetters, telemetry, queue, close: () => cleanups.disposeAsync() }
+  const stores = { documents, batches, dailyTokens, deadLetters, telemetry, queue }
+  return { ...stores, close: () => cleanups.disposeAsync() }
 }
 
 async function openGoogle(project: string, surroundings: StoreSurroundings): Promise<Stores> {
   const { openDatabase } = await import('./store/firestore/database.ts')
   const { createFirestoreDocuments } = await import('./store/firestore/firestore-documents.ts')
   const { createFirestoreBatches } = await import('./store/firestore/firestore-batches.ts')
+  const { createFirestoreDailyTokens } = await import('./store/firestore/firestore-daily-tokens.ts')
   const { createFirestoreDeadLetters } = await import('./store/firestore/firestore-dead-letters.ts')
   const { createFirestoreTelemetry } = await import('./store/firestore/firestore-telemetry.ts')
   const database = openDatabase({ project, emulator: surroundings.emulators.firestore })
@@ -77,6 +83,7 @@ async function openGoogle(project: string, surroundings: StoreSurroundings): Pro
   return {
     documents: createFirestoreDocuments(database),
     batches: createFirestoreBatches(database),
+    dailyTokens: createFirestoreDailyTokens(database),
     deadLetters: createFirestoreDeadLetters(database),
     telemetry: createFirestoreTelemetry(database),
     queue,

@@ -100,6 +100,7 @@ export const settings = z.object({
   MAX_IN_FLIGHT: whole(1, 10_000).default(100),
   MAX_IN_FLIGHT_BYTES: whole(1_000_000, 100_000_000_000).default(32_000_000),
   MAX_OUTPUT_TOKENS: whole(1, 10_000_000).default(32_768),
+  DAILY_TOKEN_LIMIT: whole(1, Number.MAX_SAFE_INTEGER).optional(),
   MAX_JOB_AGE_DAYS: whole(1, 3_650).default(7),
   RECORD_TTL_DAYS: whole(1, 3_650).default(30),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),

@@ -10,6 +10,7 @@
  * - no_deployment: Azure knows no such deployment
  * - rejected: Azure refused the request for what it says
  * - throttled: the quota is used up for now
+ * - budget: the batch's token limit is reached, or the day's
  * - unreachable: certainly not sent
  * - ambiguous: sent, and nobody knows whether it was billed
  * - store: the record cannot be read or written now
@@ -26,6 +27,7 @@ export const failureKinds = [
   'no_deployment',
   'rejected',
   'throttled',
+  'budget',
   'unreachable',
   'ambiguous',
   'store',
@@ -68,6 +70,7 @@ const rules: Readonly<Record<FailureKind, Rule>> = {
   no_deployment: { next: 'end', counts: false, askAgain: false },
   rejected: { next: 'end', counts: true, askAgain: false },
   throttled: { next: 'again', counts: false, askAgain: true },
+  budget: { next: 'end', counts: false, askAgain: false },
   unreachable: { next: 'again', counts: false, askAgain: true },
   ambiguous: { next: 'again', counts: true, askAgain: false },
   store: { next: 'again', counts: false, askAgain: false },

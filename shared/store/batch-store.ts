@@ -15,6 +15,8 @@ interface BatchFacts extends Partial<BatchTotals> {
   readonly createdAt: number
   /** Absent unless it was cancelled: none of its jobs is started any more. */
   readonly cancelledAt?: number
+  /** Absent unless it is limited: when its answers have taken so many tokens, no further job of it is asked. */
+  readonly tokenLimit?: number
 }
 
 /** A set of jobs that were submitted together. */
@@ -27,6 +29,9 @@ export type Batch = BatchFacts &
     | { readonly status: 'completed'; readonly total: number; readonly completedAt: number }
   )
 
+/** Batches that the sweep counts: those submitted whole, and those of which the tokens are limited. */
+export type UnfinishedBatch = Exclude<Batch, { status: 'completed' }>
+
 /** A batch as stores keep it. */
 export const storedBatch = z
   .object({
@@ -35,14 +40,16 @@ export const storedBatch = z
     total: z.number().nullish(),
     cancelledAt: z.number().nullish(),
     completedAt: z.number().nullish(),
+    tokenLimit: z.number().nullish(),
     counts: z.partialRecord(z.enum(jobStatuses), z.number()).optional(),
     tokens: z.object({ promptTokens: z.number(), completionTokens: z.number() }).optional(),
     sweptAt: z.number().optional(),
   })
-  .transform(({ name, createdAt, total, cancelledAt, completedAt, counts, tokens, sweptAt }): Batch => {
+  .transform(({ name, createdAt, total, cancelledAt, completedAt, tokenLimit, counts, tokens, sweptAt }): Batch => {
     const facts = {
       ...{ name, createdAt },
       ...(typeof cancelledAt === 'number' && { cancelledAt }),
+      ...(typeof tokenLimit === 'number' && { tokenLimit }),
       ...(counts && tokens && sweptAt !== undefined && { counts, tokens, sweptAt }),
     }
     if (typeof total !== 'number') return { status: 'open', ...facts }
@@ -50,8 +57,8 @@ export const storedBatch = z
     return { status: 'completed', ...facts, total, completedAt }
   })
 
-export function isSealed(batch: Batch): batch is SealedBatch {
-  return batch.status === 'sealed'
+export function isUnfinished(batch: Batch): batch is UnfinishedBatch {
+  return batch.status === 'sealed' || (batch.status === 'open' && batch.tokenLimit !== undefined)
 }
 
 /** Keeps batches. Rejects with StoreError. */
@@ -64,6 +71,11 @@ export interface BatchStore {
   complete(name: string, now: number): Promise<void>
   /** Says that no job of a batch is to be started any more; the batch is made where there is none. */
   cancel(name: string, now: number): Promise<void>
+  /**
+   * Says how many tokens a batch may take; the batch is made where there is none. One that was completed goes on: its
+   * tokens have to be counted again.
+   */
+  limitTokens(name: string, tokenLimit: number, now: number): Promise<void>
   read(name: string): Promise<Batch | undefined>
   /** The batch that was opened last. */
   latest(): Promise<Batch | undefined>
@@ -71,8 +83,8 @@ export interface BatchStore {
 
 /** What the sweep needs of batches. Rejects with StoreError. */
 export interface UnfinishedBatches extends Pick<BatchStore, 'complete'> {
-  /** Sealed batches that are not completed, at most so many: those first that were swept longest ago. */
-  unfinished(limit: number): Promise<readonly SealedBatch[]>
+  /** Those that the sweep counts, at most so many: those first that were swept longest ago. */
+  unfinished(limit: number): Promise<readonly UnfinishedBatch[]>
   /** Writes what was counted of one. */
   note(name: string, totals: BatchTotals): Promise<void>
 }

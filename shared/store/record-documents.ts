@@ -30,8 +30,8 @@ export interface RecordDocuments {
    * record's age is to be trusted. One that cannot be read is left out. `now`: epoch milliseconds.
    */
   due(now: number, limit: number): Promise<readonly StoredRecord[]>
-  /** The tokens of a batch's answers. */
-  sumUsage(batch: string): Promise<Usage>
+  /** The tokens of a batch's answers, or of those that came on one day, `yyyy-mm-dd` in UTC. */
+  sumUsage(of: { readonly batch: string } | { readonly day: string }): Promise<Usage>
   /** Part `index` of the result that `owner` brings for a job. Writing the same part twice is harmless. */
   writePart(key: string, owner: string, index: number, text: string, expireAt: number): Promise<void>
   /** In order of their index; a missing part is left out. */

@@ -812,12 +812,26 @@ function sweepFacts(fact: Fact): void {
 
   fact('sums the tokens of a batch’s answers, and of no other', async ({ documents }) => {
     const store = createJobStore(documents, RESULT_TTL_MS)
-    assert.deepEqual(await documents.sumUsage('nightly'), { promptTokens: 0, completionTokens: 0 })
+    assert.deepEqual(await documents.sumUsage({ batch: 'nightly' }), { promptTokens: 0, completionTokens: 0 })
     for (const [id, batch] of Object.entries({ one: 'nightly', two: 'nightly', three: 'daily', four: 'nightly' })) {
       const held = heldBy(await store.claim(aClaim({ job: aJob({ id, batch }), owner: id })))
       await store.settle(held, id === 'four' ? aDeadLetter() : anAnswer(), START)
     }
-    assert.deepEqual(await documents.sumUsage('nightly'), { promptTokens: 22, completionTokens: 14 })
+    assert.deepEqual(await documents.sumUsage({ batch: 'nightly' }), { promptTokens: 22, completionTokens: 14 })
+  })
+
+  fact('sums the tokens of a day’s answers, from 00:00 UTC on, whatever their batch', async ({ documents }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    const midnight = START - (START % DAY_MS)
+    const settledAt = { before: midnight - 1, first: midnight, last: midnight + DAY_MS - 1, after: midnight + DAY_MS }
+    for (const [id, at] of Object.entries({ ...settledAt, failed: midnight })) {
+      const held = heldBy(await store.claim(aClaim({ job: aJob({ id, batch: id }), owner: id })))
+      await store.settle(held, id === 'failed' ? aDeadLetter() : anAnswer(), at)
+    }
+    const sum = async (day: string) => (await documents.sumUsage({ day })).promptTokens
+    const days = ['2026-11-22', '2026-11-23', '2026-11-24', '2026-11-25', '2026-11-26']
+    assert.deepEqual(await Promise.all(days.map(sum)), [0, 11, 22, 11, 0])
+    assert.deepEqual(await documents.sumUsage({ day: '2026-11-24' }), { promptTokens: 22, completionTokens: 14 })
   })
 }
 
@@ -928,7 +942,7 @@ function unavailableFacts(fact: Fact): void {
       replace: () => documents.replace(held.record, held.revision),
       writePart: () => documents.writePart('key', 'a', 0, 'x', START),
       due: () => documents.due(START, 1),
-      sumUsage: () => documents.sumUsage('nightly'),
+      sumUsage: () => documents.sumUsage({ batch: 'nightly' }),
       cancel: () => cancelJob(documents, aJob(), { now: START, expireAt: START }),
       readParts: () => documents.readParts('key', 'a'),
     }

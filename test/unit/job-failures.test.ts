@@ -29,6 +29,7 @@ const expected: Readonly<Record<FailureKind, Expected>> = {
   no_deployment: { next: 'end', counts: false, askAgain: false },
   rejected: { next: 'end', counts: true, askAgain: false },
   throttled: { next: 'again', counts: false, askAgain: true },
+  budget: { next: 'end', counts: false, askAgain: false },
   unreachable: { next: 'again', counts: false, askAgain: true },
   ambiguous: { next: 'again', counts: true, askAgain: false },
   store: { next: 'again', counts: false, askAgain: false },

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type BatchStore, isSealed, storedBatch, type UnfinishedBatches } from '../batch-store.ts'
+import { type BatchStore, isUnfinished, storedBatch, type UnfinishedBatches } from '../batch-store.ts'
 import { StoreError } from '../job-store.ts'
 import type { Database } from './database.ts'
 import { createDocumentWriter } from './document-writer.ts'
@@ -44,13 +44,18 @@ export function createFirestoreBatches(database: Database): BatchStore & Unfinis
       await open(name, cancelledAt)
       await put({ name: nameOf(name), fields: toFields({ cancelledAt }), mask: ['cancelledAt'] })
     },
+    async limitTokens(name, tokenLimit, now) {
+      await open(name, now)
+      const fields = toFields({ tokenLimit, [TO_SWEEP]: 0 })
+      await put({ name: nameOf(name), fields, mask: ['tokenLimit', TO_SWEEP, 'completedAt'] })
+    },
     async read(name) {
       const { found } = getAnswer.parse(await database.get(nameOf(name)))
       return storedBatch.optional().parse(found?.fields)
     },
     async unfinished(limit) {
       const found = await database.since(BATCHES, TO_SWEEP, 0, limit, 'ASCENDING')
-      return found.flatMap((batch) => storedBatch.safeParse(batch).data ?? []).filter(isSealed)
+      return found.flatMap((batch) => storedBatch.safeParse(batch).data ?? []).filter(isUnfinished)
     },
     async note(name, totals) {
       const { counts, tokens, sweptAt } = totals

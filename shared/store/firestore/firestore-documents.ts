@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { sweepAt } from '../../job/claim.ts'
 import { type JobRecord, jobRecord, jobStatuses } from '../../job/record.ts'
+import { utcDay } from '../daily-tokens.ts'
 import { StoreError } from '../job-store.ts'
 import type { RecordDocuments } from '../record-documents.ts'
 import type { Database } from './database.ts'
@@ -14,6 +15,8 @@ const USAGE = ['usage.promptTokens', 'usage.completionTokens']
 
 /** When the sweep is to look at a record, as text. */
 const DUE = 'due'
+/** On which day, in UTC, an answer was paid for. */
+const DAY = 'day'
 /** An index that grows at its end alone takes 500 writes a second: this one grows in as many places. */
 const SHARDS = 8
 
@@ -54,8 +57,8 @@ export function createFirestoreDocuments(database: Database): RecordDocuments {
         return [{ record: document.fields, revision: toRevision(document.updateTime), ageMs }]
       })
     },
-    async sumUsage(batch) {
-      const [promptTokens = 0, completionTokens = 0] = await database.sum(JOBS, { batch }, USAGE)
+    async sumUsage(of) {
+      const [promptTokens = 0, completionTokens = 0] = await database.sum(JOBS, { ...of }, USAGE)
       return { promptTokens, completionTokens }
     },
     async list(batch) {
@@ -77,11 +80,15 @@ export function createFirestoreDocuments(database: Database): RecordDocuments {
   }
 }
 
-/** A record as it is stored: with the mark by which the sweep finds it, as long as it may have to. */
+/**
+ * A record as it is stored: with the mark by which the sweep finds it, as long as it may have to, and with the day of its
+ * answer. Compared by equality, a day is one value: its index grows in as many places as there are numbers of tokens.
+ */
 function fieldsOf(record: JobRecord) {
   const at = sweepAt(record)
   const due = at === undefined ? undefined : `${record.key.charCodeAt(0) % SHARDS} ${new Date(at).toISOString()}`
-  return toFields({ ...record, [DUE]: due })
+  const day = record.status === 'succeeded' ? utcDay(record.settledAt) : undefined
+  return toFields({ ...record, [DUE]: due, [DAY]: day })
 }
 
 const dueAnswer = z.object({

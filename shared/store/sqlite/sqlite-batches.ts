@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
 import { whenFree } from '../../sqlite.ts'
-import { type BatchStore, isSealed, storedBatch, type UnfinishedBatches } from '../batch-store.ts'
+import { type BatchStore, isUnfinished, storedBatch, type UnfinishedBatches } from '../batch-store.ts'
 import { addColumns, openTables } from './open-tables.ts'
 import { translated } from './translated.ts'
 
@@ -12,10 +12,13 @@ const SCHEMA = `
     total INTEGER,
     completedAt INTEGER,
     cancelledAt INTEGER,
+    tokenLimit INTEGER,
     sweptAt INTEGER,
     totals TEXT
   ) STRICT;
 `
+
+const LATER_COLUMNS = { cancelledAt: 'INTEGER', tokenLimit: 'INTEGER', sweptAt: 'INTEGER', totals: 'TEXT' } as const
 
 /** Keeps batches in the file that holds the records. Rejects with StoreError. */
 export function openSqliteBatches(path: string): Promise<BatchStore & UnfinishedBatches & { close(): void }> {
@@ -24,7 +27,7 @@ export function openSqliteBatches(path: string): Promise<BatchStore & Unfinished
 
 function makeTables(db: DatabaseSync): void {
   db.exec(SCHEMA)
-  addColumns(db, 'promptBatches', { cancelledAt: 'INTEGER', sweptAt: 'INTEGER', totals: 'TEXT' })
+  addColumns(db, 'promptBatches', LATER_COLUMNS)
 }
 
 function batchTable(db: DatabaseSync): BatchStore & UnfinishedBatches {
@@ -32,10 +35,11 @@ function batchTable(db: DatabaseSync): BatchStore & UnfinishedBatches {
   const seal = db.prepare('UPDATE promptBatches SET total = ?, completedAt = NULL WHERE name = ?')
   const complete = db.prepare('UPDATE promptBatches SET completedAt = ? WHERE name = ? AND completedAt IS NULL')
   const cancel = db.prepare('UPDATE promptBatches SET cancelledAt = ? WHERE name = ?')
+  const limit = db.prepare('UPDATE promptBatches SET tokenLimit = ?, completedAt = NULL WHERE name = ?')
   const one = db.prepare('SELECT * FROM promptBatches WHERE name = ?')
   const note = db.prepare('UPDATE promptBatches SET sweptAt = ?, totals = ? WHERE name = ?')
-  const unfinished = db.prepare(`SELECT * FROM promptBatches WHERE total IS NOT NULL AND completedAt IS NULL
-    ORDER BY sweptAt, name LIMIT ?`)
+  const unfinished = db.prepare(`SELECT * FROM promptBatches WHERE completedAt IS NULL
+    AND (total IS NOT NULL OR tokenLimit IS NOT NULL) ORDER BY sweptAt, name LIMIT ?`)
   const latest = db.prepare('SELECT * FROM promptBatches ORDER BY createdAt DESC, rowid DESC LIMIT 1')
   const write = async (work: () => unknown) => {
     await translated(() => whenFree(work))
@@ -49,6 +53,11 @@ function batchTable(db: DatabaseSync): BatchStore & UnfinishedBatches {
         insert.run(name, now)
         cancel.run(now, name)
       }),
+    limitTokens: (name, tokenLimit, now) =>
+      write(() => {
+        insert.run(name, now)
+        limit.run(tokenLimit, name)
+      }),
     read: (name) => translated(() => whenFree(() => batchRow.optional().parse(one.get(name)))),
     unfinished: (limit) =>
       translated(() =>
@@ -56,7 +65,7 @@ function batchTable(db: DatabaseSync): BatchStore & UnfinishedBatches {
           unfinished
             .all(limit)
             .flatMap((row) => batchRow.safeParse(row).data ?? [])
-            .filter(isSealed),
+            .filter(isUnfinished),
         ),
       ),
     note: (name, { sweptAt, ...totals }) => write(() => note.run(sweptAt, JSON.stringify(totals), name)),

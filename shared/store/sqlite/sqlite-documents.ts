@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { sweepAt } from '../../job/claim.ts'
 import { isSettled, type JobRecord, jobRecord } from '../../job/record.ts'
 import { inTransaction, whenFree } from '../../sqlite.ts'
+import { utcDay } from '../daily-tokens.ts'
 import type { RecordDocuments, StoredRecord, Write } from '../record-documents.ts'
 import { groupCommits } from './group-commits.ts'
 import { addColumns, openTables } from './open-tables.ts'
@@ -19,7 +20,8 @@ const SCHEMA = `
     record TEXT NOT NULL,
     sweepAt INTEGER,
     promptTokens INTEGER,
-    completionTokens INTEGER
+    completionTokens INTEGER,
+    day TEXT
   ) STRICT;
   CREATE INDEX IF NOT EXISTS promptJobsByBatch ON promptJobs (batch, status);
   CREATE TABLE IF NOT EXISTS promptJobParts (
@@ -32,10 +34,17 @@ const SCHEMA = `
   ) STRICT;
 `
 
-const LATER_COLUMNS = { sweepAt: 'INTEGER', promptTokens: 'INTEGER', completionTokens: 'INTEGER' } as const
+const LATER_COLUMNS = {
+  sweepAt: 'INTEGER',
+  promptTokens: 'INTEGER',
+  completionTokens: 'INTEGER',
+  day: 'TEXT',
+} as const
 const INDEXES_OF_LATER_COLUMNS = `
   CREATE INDEX IF NOT EXISTS promptJobsDue ON promptJobs (sweepAt) WHERE sweepAt IS NOT NULL;
   CREATE INDEX IF NOT EXISTS promptJobsUsage ON promptJobs (batch, promptTokens, completionTokens)
+    WHERE promptTokens IS NOT NULL;
+  CREATE INDEX IF NOT EXISTS promptJobsUsageByDay ON promptJobs (day, promptTokens, completionTokens)
     WHERE promptTokens IS NOT NULL;
 `
 
@@ -67,18 +76,21 @@ function makeTables(db: DatabaseSync, at: number): void {
 
 function recordTable(db: DatabaseSync, now: () => number): Omit<RecordDocuments, 'writePart' | 'readParts'> {
   const create = db.prepare(`INSERT INTO promptJobs (key, batch, status, revision, updatedAt, expireAt, record,
-    sweepAt, promptTokens, completionTokens) VALUES (:key, :batch, :status, 1, :updatedAt, :expireAt, :record,
-    :sweepAt, :promptTokens, :completionTokens) ON CONFLICT (key) DO NOTHING`)
+    sweepAt, promptTokens, completionTokens, day) VALUES (:key, :batch, :status, 1, :updatedAt, :expireAt, :record,
+    :sweepAt, :promptTokens, :completionTokens, :day) ON CONFLICT (key) DO NOTHING`)
   const replace = db.prepare(`UPDATE promptJobs SET batch = :batch, status = :status, revision = revision + 1,
     updatedAt = :updatedAt, expireAt = :expireAt, record = :record, sweepAt = :sweepAt,
-    promptTokens = :promptTokens, completionTokens = :completionTokens WHERE key = :key AND revision = :revision`)
+    promptTokens = :promptTokens, completionTokens = :completionTokens, day = :day
+    WHERE key = :key AND revision = :revision`)
   const read = db.prepare('SELECT record, revision, updatedAt FROM promptJobs WHERE key = ?')
   const count = db.prepare('SELECT status, COUNT(*) AS n FROM promptJobs WHERE batch = ? GROUP BY status')
   const list = db.prepare('SELECT record FROM promptJobs WHERE batch = ? ORDER BY key')
   const due = db.prepare(`SELECT record, revision, updatedAt FROM promptJobs WHERE sweepAt <= ?
     ORDER BY sweepAt LIMIT ?`)
-  const usage = db.prepare(`SELECT TOTAL(promptTokens) AS promptTokens, TOTAL(completionTokens) AS completionTokens
-    FROM promptJobs WHERE batch = ? AND promptTokens IS NOT NULL`)
+  const usageBy = (column: 'batch' | 'day') =>
+    db.prepare(`SELECT TOTAL(promptTokens) AS promptTokens, TOTAL(completionTokens) AS completionTokens
+      FROM promptJobs WHERE ${column} = ? AND promptTokens IS NOT NULL`)
+  const [usageOfBatch, usageOfDay] = [usageBy('batch'), usageBy('day')]
   const write = groupCommits<Write>((work) => inTransaction(db, work))
 
   return {
@@ -104,7 +116,10 @@ function recordTable(db: DatabaseSync, now: () => number): Omit<RecordDocuments,
           }),
         ),
       ),
-    sumUsage: (batch) => translated(() => whenFree(() => usageRow.parse(usage.get(batch)))),
+    sumUsage: (of) => {
+      const sum = () => ('batch' in of ? usageOfBatch.get(of.batch) : usageOfDay.get(of.day))
+      return translated(() => whenFree(() => usageRow.parse(sum())))
+    },
     countByStatus: (batch) =>
       translated(() => whenFree(() => Object.fromEntries(count.all(batch).map((row) => countRow.parse(row))))),
     list: (batch) => translated(() => whenFree(() => list.all(batch).map((row) => recordRow.parse(row).record))),
@@ -150,7 +165,8 @@ function columns(record: JobRecord, updatedAt: number) {
   const { key, batch, status } = record
   const expireAt = isSettled(record) ? record.expireAt : null
   const { promptTokens = null, completionTokens = null } = record.status === 'succeeded' ? record.usage : {}
-  const sums = { sweepAt: sweepAt(record) ?? null, promptTokens, completionTokens }
+  const day = record.status === 'succeeded' ? utcDay(record.settledAt) : null
+  const sums = { sweepAt: sweepAt(record) ?? null, promptTokens, completionTokens, day }
   return { key, batch, status, updatedAt, expireAt, record: JSON.stringify(record), ...sums }
 }
 
