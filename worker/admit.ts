@@ -3,6 +3,7 @@ import type { AccessTokenSource } from '../shared/identity/access-token-source.t
 import { TokenError } from '../shared/identity/token-error.ts'
 import type { Failure } from '../shared/job/failures.ts'
 import type { Deployment } from '../shared/settings.ts'
+import type { DailyBudget } from './daily-budget.ts'
 import type { DeliveredJob } from './delivered-job.ts'
 import type { Drain } from './drain.ts'
 import { endsWithin } from './ends-within.ts'
@@ -15,6 +16,7 @@ export interface Admission {
   readonly drain: Drain
   readonly gates: DeploymentGates
   readonly tokens: AccessTokenSource
+  readonly daily: DailyBudget
 }
 
 const DRAINING: Failure = { kind: 'draining', message: 'this instance is about to end' }
@@ -29,17 +31,19 @@ export type Admitted =
   { readonly ok: true; readonly leave: () => void } | { readonly ok: false; readonly failure: Failure }
 
 /**
- * Waits for the deployment and for a token before any store is touched, so that an outage costs no write and burns no
- * attempt.
+ * Waits for the deployment and for a token before any record is touched, so that an outage costs no write and burns no
+ * attempt; nor does a day whose tokens are spent.
  */
 export async function admit(
   admission: Admission,
   deployment: Deployment,
   { deadline, waitUntil }: Pick<DeliveredJob, 'deadline' | 'waitUntil'>,
 ): Promise<Admitted> {
-  const { drain, tokens, now } = admission
+  const { drain, tokens, daily, now } = admission
   if (drain.begun.aborted) return refuse(DRAINING)
   const arrivedAt = now()
+  const overspent = await daily.limitReached()
+  if (overspent !== undefined) return refuse(overspent)
   // Half of the push's time is kept for the ask itself.
   const until = arrivedAt + Math.min(MAX_HOLD_MS, (deadline - arrivedAt) / 2)
   try {

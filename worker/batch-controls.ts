@@ -1,6 +1,8 @@
+import type { Usage } from '../shared/job/record.ts'
 import type { Log } from '../shared/log.ts'
 import type { Batch } from '../shared/store/batch-store.ts'
 import { endsWithin } from './ends-within.ts'
+import { createTokenSpending, type TokenSpending } from './token-spending.ts'
 
 interface BatchControlsParts {
   /** Rejects with StoreError. */
@@ -21,14 +23,29 @@ export interface BatchControls {
   watch(batch: string): Promise<Watch>
 }
 
-interface Watch {
+export interface Watch {
   /** Aborts when the batch is cancelled. */
   readonly cancelled: AbortSignal
+  /**
+   * Whether the batch may take no more tokens. What seems reached is read anew, so that a job that is replayed after its
+   * limit was raised does not end by the old one. Never rejects.
+   */
+  limitReached(): Promise<ReachedLimit | undefined>
+  /** Adds what an answer took. */
+  spend(usage: Usage): void
   leave(): void
+}
+
+/** In tokens; `spent` as far as this instance knows. */
+export interface ReachedLimit {
+  readonly spent: number
+  readonly limit: number
 }
 
 interface Watched {
   readonly cancel: AbortController
+  readonly spending: TokenSpending
+  tokenLimit: number | undefined
   watchers: number
   readAt: number
   /** While it is being read. */
@@ -42,7 +59,12 @@ const MAX_WAIT_MS = 1_000
 /** As many are remembered while none of their jobs is under way. */
 const MAX_BATCHES = 1_000
 
-const NOTHING_TO_WATCH: Watch = { cancelled: new AbortController().signal, leave: () => undefined }
+const NOTHING_TO_WATCH: Watch = {
+  cancelled: new AbortController().signal,
+  limitReached: async () => undefined,
+  spend: () => undefined,
+  leave: () => undefined,
+}
 
 /** Reads a batch every five seconds at most, however many of its jobs are under way; jobs of no batch cost nothing. */
 export function createBatchControls({ read, later, now, log }: BatchControlsParts): BatchControls {
@@ -53,16 +75,19 @@ export function createBatchControls({ read, later, now, log }: BatchControlsPart
     if (known !== undefined) return known
     forgetOne(batches)
     const fresh = {
-      ...{ cancel: new AbortController(), watchers: 0, readAt: Number.NEGATIVE_INFINITY },
-      ...{ reading: undefined, stop: () => undefined },
+      ...{ cancel: new AbortController(), spending: createTokenSpending(), tokenLimit: undefined, watchers: 0 },
+      ...{ readAt: Number.NEGATIVE_INFINITY, reading: undefined, stop: () => undefined },
     }
     batches.set(batch, fresh)
     return fresh
   }
 
   async function readInto(watched: Watched, batch: string): Promise<void> {
+    const learn = watched.spending.beginRead()
     try {
       const found = await read(batch)
+      watched.tokenLimit = found?.tokenLimit
+      learn(found)
       if (found?.cancelledAt === undefined) return
       watched.cancel.abort(new Error('its batch was cancelled'))
       watched.stop()
@@ -71,18 +96,25 @@ export function createBatchControls({ read, later, now, log }: BatchControlsPart
     }
   }
 
+  function readNow(watched: Watched, batch: string): void {
+    watched.readAt = now()
+    const reading = readInto(watched, batch).finally(() => {
+      if (watched.reading === reading) watched.reading = undefined
+    })
+    watched.reading = reading
+  }
+
+  async function untilRead({ reading }: Watched): Promise<void> {
+    if (reading !== undefined) await endsWithin(reading, MAX_WAIT_MS)
+  }
+
   const dueInMs = ({ readAt }: Watched) => readAt + READ_EVERY_MS - now()
 
   /** Reads it when that is due, and again and again while a job is under way. Nobody takes a cancel back. */
   function readWhenDue(watched: Watched, batch: string): void {
     watched.stop()
     if (watched.cancel.signal.aborted) return
-    if (dueInMs(watched) <= 0) {
-      watched.readAt = now()
-      watched.reading = readInto(watched, batch).finally(() => {
-        watched.reading = undefined
-      })
-    }
+    if (dueInMs(watched) <= 0) readNow(watched, batch)
     // A timer may ring a moment too soon: it is set anew for what is left.
     watched.stop = later(() => readWhenDue(watched, batch), dueInMs(watched))
   }
@@ -93,9 +125,16 @@ export function createBatchControls({ read, later, now, log }: BatchControlsPart
       const watched = watchedOf(batch)
       watched.watchers += 1
       if (watched.watchers === 1 || dueInMs(watched) <= 0) readWhenDue(watched, batch)
-      if (watched.reading !== undefined) await endsWithin(watched.reading, MAX_WAIT_MS)
+      await untilRead(watched)
       return {
         cancelled: watched.cancel.signal,
+        async limitReached() {
+          if (reachedBy(watched) === undefined) return undefined
+          if (watched.reading === undefined) readNow(watched, batch)
+          await untilRead(watched)
+          return reachedBy(watched)
+        },
+        spend: (usage) => watched.spending.spend(usage),
         leave() {
           watched.watchers -= 1
           if (watched.watchers === 0) watched.stop()
@@ -103,6 +142,12 @@ export function createBatchControls({ read, later, now, log }: BatchControlsPart
       }
     },
   }
+}
+
+function reachedBy({ spending, tokenLimit: limit }: Watched): ReachedLimit | undefined {
+  if (limit === undefined) return undefined
+  const spent = spending.total()
+  return spent < limit ? undefined : { spent, limit }
 }
 
 /** The one that was met first of those with no job under way. */

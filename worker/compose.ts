@@ -12,6 +12,7 @@ import type { Message } from '../shared/queue/job-queue.ts'
 import { createJobStore } from '../shared/store/claiming-job-store.ts'
 import type { Instance } from '../shared/store/telemetry-store.ts'
 import { createBatchControls } from './batch-controls.ts'
+import { createDailyBudget } from './daily-budget.ts'
 import { createDrain, type Drain } from './drain.ts'
 import { createAnnouncer, createBatchAnnouncer } from './events/announce.ts'
 import { createHeartbeat } from './heartbeat.ts'
@@ -52,7 +53,7 @@ export interface Worker {
 export async function composeWorker(config: Config, surroundings: Surroundings): Promise<Worker> {
   const { log, now, random, newOwner, instance, onCloudRun } = surroundings
   const stores = await openStoresOf(config, surroundings)
-  const { documents, batches, queue, telemetry: store } = stores
+  const { documents, batches, dailyTokens, queue, telemetry: store } = stores
   const keeping = { letters: stores.deadLetters, ttlMs: config.resultTtlMs, now }
   const drain = createDrain()
   const telemetry = createFailureTelemetry({ store, instance, ttlMs: config.resultTtlMs, now, newId: newOwner, log })
@@ -77,8 +78,11 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
   })
   const controls = createBatchControls({ read: batches.read, later, now, log })
   const announcing = { queue, topic: config.eventsTopic, project: config.project, log }
+  const { dailyTokenLimit } = config
+  const daily = createDailyBudget({ limit: dailyTokenLimit, read: dailyTokens.read, now, log })
   const processing: JobProcessing = {
     controls,
+    daily,
     store: createJobStore(documents, config.resultTtlMs),
     deadLetter: createDeadLettering({ ...keeping, queue, topic: config.deadLetterTopic, log }),
     announce: createAnnouncer(announcing),
@@ -116,6 +120,8 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
   const authenticate = createPushAuthenticator({ pushAuth, certsUrl, onCloudRun, now })
   const sweep = createSweep({
     ...{ documents, batches, announce: createBatchAnnouncer(announcing) },
+    // Nobody reads it where a day has no limit.
+    dailyTokens: dailyTokenLimit === undefined ? undefined : dailyTokens,
     ...{ retry: config.retry, resultTtlMs: config.resultTtlMs, drain, now, log },
   })
   const checkStore = () => documents.read('any')

@@ -1,7 +1,9 @@
 import { type Job, outputTokenCap } from '../shared/job/job.ts'
 import type { RecordError } from '../shared/job/record.ts'
+import { quote } from '../shared/quote.ts'
 import type { Deployment } from '../shared/settings.ts'
 import type { Ending } from '../shared/store/job-store.ts'
+import type { Watch } from './batch-controls.ts'
 import { chooseDeployment } from './model/choose-deployment.ts'
 
 export interface Planning {
@@ -35,6 +37,26 @@ export function planJob({ deployments, maxOutputTokens, now }: Planning, job: Jo
     return invalid(`it asks for up to ${tokens} output tokens; MAX_OUTPUT_TOKENS is ${maxOutputTokens}`)
   }
   return { kind: 'ask', deployment }
+}
+
+export const CANCELLED = {
+  kind: 'end',
+  ending: { status: 'cancelled', error: { kind: 'cancelled', message: 'its batch was cancelled' } },
+} as const
+
+/** The plan, unless what people decided of the job's batch has ended it meanwhile. */
+export async function heedBatch(watch: Watch, { batch }: Job, plan: Plan): Promise<Plan> {
+  if (watch.cancelled.aborted) return CANCELLED
+  if (plan.kind === 'end') return plan
+  const reached = await watch.limitReached()
+  if (reached === undefined) return plan
+  const error: RecordError = {
+    kind: 'budget',
+    code: 'batch_token_limit',
+    message: `its batch has taken ${reached.spent} tokens; its limit is ${reached.limit}`,
+    hint: `Raise it and replay: promptbridge dead-letters replay --batch ${quote(batch)} --reason budget --token-limit N`,
+  }
+  return { kind: 'end', ending: { status: 'dead_lettered', error } }
 }
 
 function invalid(message: string, hint?: string): Plan {

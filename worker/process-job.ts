@@ -2,15 +2,15 @@ import pRetry from 'p-retry'
 import type { ModelReply } from '../shared/azure-openai/model-provider.ts'
 import { leaseFor } from '../shared/job/claim.ts'
 import { afterFailure, type Consequence, type Failure, type RetryPolicy } from '../shared/job/failures.ts'
-import { type AttemptOutcome, countedAttempts, type RecordError } from '../shared/job/record.ts'
+import { type AttemptOutcome, countedAttempts, type RecordError, type Usage } from '../shared/job/record.ts'
 import type { Deployment } from '../shared/settings.ts'
 import { type Ending, type Held, isUnavailable, type Release } from '../shared/store/job-store.ts'
 import { type Admission, admit } from './admit.ts'
 import { type Asking, type AskLimits, ask } from './ask.ts'
-import type { BatchControls } from './batch-controls.ts'
+import type { BatchControls, Watch } from './batch-controls.ts'
 import type { DeliveredJob } from './delivered-job.ts'
 import type { Facts, Outcome } from './outcome.ts'
-import { type Plan, type Planning, planJob } from './plan-job.ts'
+import { CANCELLED, heedBatch, type Plan, type Planning, planJob } from './plan-job.ts'
 import { deadLetterOnly, followUp, release, type Settling, settle } from './settle-job.ts'
 import { storeFailure } from './store-failure.ts'
 
@@ -22,10 +22,10 @@ export interface JobProcessing extends Planning, Admission, Asking, Settling {
   readonly newOwner: () => string
 }
 
-const CANCELLED = {
-  kind: 'end',
-  ending: { status: 'cancelled', error: { kind: 'cancelled', message: 'its batch was cancelled' } },
-} as const
+interface SpendLimits extends AskLimits {
+  /** Hears what an answer took. */
+  readonly spend: (usage: Usage) => void
+}
 
 const TOO_LATE: Failure = { kind: 'busy', message: 'the push was over before the job could be started' }
 
@@ -36,29 +36,25 @@ const TOO_LATE: Failure = { kind: 'busy', message: 'the push was over before the
  * Rejects only for a fault of our own.
  */
 export async function processJob(processing: JobProcessing, delivered: DeliveredJob): Promise<Outcome> {
-  const { cancelled, leave } = await processing.controls.watch(delivered.job.batch)
+  const watch = await processing.controls.watch(delivered.job.batch)
   try {
-    return await admitAndRun(processing, delivered, cancelled)
+    return await admitAndRun(processing, delivered, watch)
   } finally {
-    leave()
+    watch.leave()
   }
 }
 
-async function admitAndRun(
-  processing: JobProcessing,
-  delivered: DeliveredJob,
-  cancelled: AbortSignal,
-): Promise<Outcome> {
+async function admitAndRun(processing: JobProcessing, delivered: DeliveredJob, watch: Watch): Promise<Outcome> {
   const { job } = delivered
   const facts: Facts = { jobKey: job.key, jobId: job.id, batch: job.batch, run: job.run }
-  const plan = cancelled.aborted ? CANCELLED : planJob(processing, job)
-  if (plan.kind === 'end') return claimAndRunOrPutOff(processing, delivered, plan, cancelled, facts)
+  const plan = await heedBatch(watch, job, planJob(processing, job))
+  if (plan.kind === 'end') return claimAndRunOrPutOff(processing, delivered, plan, watch, facts)
   const admitted = await admit(processing, plan.deployment, delivered)
   if (!admitted.ok) return { done: false, failure: admitted.failure, facts }
   try {
     // It may have waited for a minute.
-    const still = cancelled.aborted ? CANCELLED : plan
-    return await claimAndRunOrPutOff(processing, delivered, still, cancelled, facts)
+    const still = await heedBatch(watch, job, plan)
+    return await claimAndRunOrPutOff(processing, delivered, still, watch, facts)
   } finally {
     admitted.leave()
   }
@@ -80,7 +76,7 @@ async function claimAndRun(
   processing: JobProcessing,
   delivered: DeliveredJob,
   plan: Plan,
-  cancelled: AbortSignal,
+  watch: Watch,
   facts: Facts,
 ): Promise<Outcome> {
   const { store, newOwner, now, retry, modelTimeoutMs } = processing
@@ -94,7 +90,13 @@ async function claimAndRun(
     case 'run': {
       const attempt = { ...facts, attempt: attemptNumber(claim.held) }
       if (plan.kind === 'end') return settle(processing, delivered, claim.held, plan.ending, attempt)
-      const limits = { endsAt: startedAt + budgetMs, waitUntil: delivered.waitUntil, cancelled }
+      const { waitUntil } = delivered
+      const { cancelled } = watch
+      const spend = (usage: Usage) => {
+        watch.spend(usage)
+        processing.daily.spend(usage)
+      }
+      const limits = { endsAt: startedAt + budgetMs, waitUntil, cancelled, spend }
       return askAndSettle(processing, delivered, claim.held, plan.deployment, limits, attempt)
     }
     case 'settled':
@@ -129,14 +131,21 @@ async function askAndSettle(
   delivered: DeliveredJob,
   held: Held,
   deployment: Deployment,
-  limits: AskLimits,
+  limits: SpendLimits,
   facts: Facts,
 ): Promise<Outcome> {
   const { job } = delivered
   const clientRequestId = `${job.key}.${job.run}.${attemptNumber(held)}`
   const reply = await ask(processing, { job, deployment, clientRequestId }, limits)
   const told = { ...facts, ...tellReply(reply, deployment) }
-  if (reply.ok) return settle(processing, delivered, held, succeededWith(reply, deployment), told)
+  if (reply.ok) {
+    try {
+      return await settle(processing, delivered, held, succeededWith(reply, deployment), told)
+    } finally {
+      // Not before: of what is not stored yet, a sweep's figure holds nothing.
+      limits.spend(reply.usage)
+    }
+  }
 
   const { failure } = reply
   const report = reportOf(failure, deployment)

@@ -1,7 +1,8 @@
 import type { RetryPolicy } from '../shared/job/failures.ts'
 import { settledIn } from '../shared/job/record.ts'
 import type { Log } from '../shared/log.ts'
-import type { SealedBatch, UnfinishedBatches } from '../shared/store/batch-store.ts'
+import type { UnfinishedBatch, UnfinishedBatches } from '../shared/store/batch-store.ts'
+import { type DailyTokensStore, utcDay } from '../shared/store/daily-tokens.ts'
 import type { RecordDocuments } from '../shared/store/record-documents.ts'
 import { type Swept, sweepJob } from '../shared/store/sweep-job.ts'
 import type { Drain } from './drain.ts'
@@ -11,6 +12,8 @@ import { storeFailure } from './store-failure.ts'
 export interface Sweeping {
   readonly documents: Pick<RecordDocuments, 'due' | 'replace' | 'countByStatus' | 'sumUsage'>
   readonly batches: UnfinishedBatches
+  /** Undefined: nobody wants a day's tokens to be counted. */
+  readonly dailyTokens: Pick<DailyTokensStore, 'note'> | undefined
   readonly announce: AnnounceBatch
   readonly retry: RetryPolicy
   readonly resultTtlMs: number
@@ -49,11 +52,25 @@ async function sweepAll(sweeping: Sweeping): Promise<SweepSummary> {
   const { drain, now, log } = sweeping
   const endsAt = now() + BUDGET_MS
   const isOver = () => drain.begun.aborted || now() >= endsAt
+  await sweepDay(sweeping)
   // In this order: a batch is counted with what the sweep has just settled.
   const jobs = await sweepJobs(sweeping, isOver)
   const summary = { jobs, batches: await sweepBatches(sweeping, isOver) }
   log.info({ outcome: 'swept', ...summary }, 'swept')
   return summary
+}
+
+/** First, and by itself: neither a long sweep nor a sum that takes too long is to stand in the way of the other. */
+async function sweepDay({ documents, dailyTokens, now, log }: Sweeping): Promise<void> {
+  if (dailyTokens === undefined) return
+  const sweptAt = now()
+  const day = utcDay(sweptAt)
+  try {
+    await dailyTokens.note({ day, tokens: await documents.sumUsage({ day }), sweptAt })
+  } catch (error) {
+    if (storeFailure(error) === undefined) throw error
+    log.warn({ day, error }, "a day's tokens cannot be counted now: the next sweep does")
+  }
 }
 
 async function sweepJobs(sweeping: Sweeping, isOver: () => boolean): Promise<SweepSummary['jobs']> {
@@ -82,13 +99,13 @@ async function sweepBatches(sweeping: Sweeping, isOver: () => boolean): Promise<
 /** The event comes first: a batch that is completed is not looked at again, and its event must not be left out. */
 async function sweepBatch(
   { documents, batches, announce, now, log }: Sweeping,
-  batch: SealedBatch,
+  batch: UnfinishedBatch,
 ): Promise<'goes_on' | 'completed' | 'putOff'> {
-  const { name, total } = batch
-  const [counts, tokens] = await Promise.all([documents.countByStatus(name), documents.sumUsage(name)])
+  const { name } = batch
+  const [counts, tokens] = await Promise.all([documents.countByStatus(name), documents.sumUsage({ batch: name })])
   const totals = { counts, tokens, sweptAt: now() }
   await batches.note(name, totals)
-  if (settledIn(counts) < total) return 'goes_on'
+  if (batch.status === 'open' || settledIn(counts) < batch.total) return 'goes_on'
   try {
     await announce({ ...batch, ...totals })
   } catch (error) {

@@ -4,6 +4,7 @@ import { createLog } from '../../shared/log.ts'
 import { createJobStore } from '../../shared/store/claiming-job-store.ts'
 import type { RecordDocuments } from '../../shared/store/record-documents.ts'
 import type { BatchControls } from '../../worker/batch-controls.ts'
+import type { DailyBudget } from '../../worker/daily-budget.ts'
 import { createDrain } from '../../worker/drain.ts'
 import { createDeploymentGates } from '../../worker/model/deployment-gates.ts'
 import type { JobProcessing } from '../../worker/process-job.ts'
@@ -20,7 +21,8 @@ export function processingOver(
   const usage = { promptTokens: 1, completionTokens: 1 }
   return {
     store: createJobStore(documents, 1_000),
-    controls: NOBODY_CANCELS,
+    controls: NO_CONTROLS,
+    daily: NO_DAILY_LIMIT,
     deadLetter,
     announce: async () => undefined,
     tokens: tokensOf(async () => token),
@@ -42,10 +44,18 @@ export function processingOver(
   }
 }
 
-/** Controls of batches that nobody cancels. */
-export const NOBODY_CANCELS: BatchControls = {
-  watch: async () => ({ cancelled: new AbortController().signal, leave: () => undefined }),
+/** Controls of batches that nobody cancels or limits. */
+export const NO_CONTROLS: BatchControls = {
+  watch: async () => ({
+    cancelled: new AbortController().signal,
+    limitReached: async () => undefined,
+    spend: () => undefined,
+    leave: () => undefined,
+  }),
 }
+
+/** A day that takes any number of tokens. */
+export const NO_DAILY_LIMIT: DailyBudget = { limitReached: async () => undefined, spend: () => undefined }
 
 /** A source of tokens that Azure never refuses, unless `over` says otherwise. */
 export function tokensOf(get: AccessTokenSource['get'], over: Partial<AccessTokenSource> = {}): AccessTokenSource {

@@ -7,7 +7,7 @@ import { createDrain } from '../../worker/drain.ts'
 import type { DeploymentGates } from '../../worker/model/deployment-gates.ts'
 import { processJob } from '../../worker/process-job.ts'
 import { aJob, DAY_MS, START } from '../support/job-builders.ts'
-import { gatesOf, NOBODY_CANCELS, tokensOf } from '../support/job-processing.ts'
+import { gatesOf, NO_CONTROLS, NO_DAILY_LIMIT, tokensOf } from '../support/job-processing.ts'
 
 const deployment = {
   model: 'gpt-4o',
@@ -43,7 +43,8 @@ async function processing(t: TestContext, onToken: () => void = () => undefined)
   const asked: number[] = []
   const parts = {
     store: createJobStore(documents, DAY_MS),
-    controls: NOBODY_CANCELS,
+    controls: NO_CONTROLS,
+    daily: NO_DAILY_LIMIT,
     deadLetter: async () => undefined,
     announce: async () => undefined,
     drain: createDrain(),

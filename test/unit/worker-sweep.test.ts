@@ -40,6 +40,7 @@ function sweeping(over: { jobs?: number; msAWrite?: number; announce?: Sweeping[
       note: async () => void calls.push('note'),
       complete: async () => void calls.push('complete'),
     },
+    dailyTokens: undefined,
     async announce(batch) {
       calls.push('announce')
       await announce(batch)
