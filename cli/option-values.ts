@@ -15,6 +15,12 @@ export function wholeNumber(text: string): number {
   return Number(text)
 }
 
+/** Reads an option such as `--token-limit 2000000`. */
+export function tokenNumber(text: string): number {
+  if (!/^[1-9]\d{0,14}$/.test(text)) throw new InvalidArgumentError('It must be a whole number of tokens, 1 or more.')
+  return Number(text)
+}
+
 /** Reads an option such as `--since 24h`. */
 export function duration(text: string): Duration {
   const [, count, unit = ''] = /^([1-9]\d{0,4})([mhd])$/.exec(text) ?? []

@@ -31,9 +31,16 @@ export function describeReasons(counts: readonly ReasonCount[], chosenBy: readon
   const lines = counts.flatMap(({ reason, code, count, hint }) => [
     `${String(count).padStart(6)}  ${nameReason(reason, code)}`,
     ...(hint === undefined ? [] : [`        ${hint}`]),
-    `        ${invocation()} dead-letters replay ${[...chosenBy, '--reason', reason].map(quote).join(' ')}`,
+    `        ${invocation()} dead-letters replay ${replayOptions(reason, chosenBy).map(quote).join(' ')}`,
   ])
   return lines.map((line) => `${plainLine(line)}\n`).join('')
+}
+
+/** What ended by its batch's token limit ends by it again, unless that is raised; and a limit is a batch's own. */
+function replayOptions(reason: string, chosenBy: readonly string[]): readonly string[] {
+  if (reason !== 'budget') return [...chosenBy, '--reason', reason]
+  const named = chosenBy.includes('--batch') ? chosenBy : ['--batch', 'NAME', ...chosenBy]
+  return [...named, '--reason', reason, '--token-limit', 'N']
 }
 
 /** One letter on one line. */

@@ -3,7 +3,7 @@ import { Command } from 'commander'
 import type { Stores } from '../../shared/open-stores.ts'
 import type { Environment } from '../../shared/settings-problems.ts'
 import type { DeadLetter } from '../../shared/store/dead-letter-store.ts'
-import { wholeNumber } from '../option-values.ts'
+import { tokenNumber, wholeNumber } from '../option-values.ts'
 import { plainText } from '../plain-text.ts'
 import { addStoreOptions, type StoreOptions, withStores } from '../with-stores.ts'
 import { addLetterOptions, filterOf, type LetterOptions, readLetters } from './letter-options.ts'
@@ -16,6 +16,7 @@ interface ReplayOptions extends StoreOptions, LetterOptions {
   readonly rate?: number
   readonly toModel?: string
   readonly maxOutputTokens?: number
+  readonly tokenLimit?: number
   readonly again?: true
   readonly dryRun?: true
   readonly json?: true
@@ -35,24 +36,32 @@ export function replayCommand(environment: Environment): Command {
   return addStoreOptions(addLetterOptions(command))
     .option('--to-model <name>', 'ask this model instead')
     .option('--max-output-tokens <n>', 'ask for at most this many tokens', wholeNumber)
+    .option('--token-limit <n>', 'let the answers of the --batch take so many tokens from now on', tokenNumber)
     .option('--limit <n>', 'replay at most this many', wholeNumber)
     .option('--rate <n>', 'publish at most this many in a second', wholeNumber)
     .option('--again', 'replay those, too, that were replayed before')
     .option('--dry-run', 'say what would be replayed, and publish nothing')
     .option('--json', 'print the counts as JSON')
     .exitOverride()
-    .action((ids: readonly string[], options: ReplayOptions) => replay(ids, options, environment))
+    .action((ids: readonly string[], options: ReplayOptions) => {
+      if (options.tokenLimit !== undefined && !options.batch) {
+        command.error('error: --token-limit is about a batch: name it with --batch')
+      }
+      return replay(ids, options, environment)
+    })
 }
 
 async function replay(ids: readonly string[], options: ReplayOptions, environment: Environment): Promise<void> {
-  const { batch, reason, model, since, dryRun, json } = options
+  const { batch, reason, model, since, tokenLimit, dryRun, json } = options
   const isChosen = [batch, reason, model, since].some((choice) => choice !== undefined)
   if (ids.length === 0 && !isChosen) {
     throw new Error('say which: letters by their ids, or --batch, --reason, --model or --since')
   }
-  const counts = await withStores('write', options, environment, (stores, jobsTopic) =>
-    replayAll(chosen(stores, ids, options), stores, jobsTopic, options),
-  )
+  const counts = await withStores('write', options, environment, async (stores, jobsTopic) => {
+    // First: a job that comes before its limit is raised would be dead-lettered again.
+    if (batch && tokenLimit !== undefined && !dryRun) await stores.batches.limitTokens(batch, tokenLimit, Date.now())
+    return replayAll(chosen(stores, ids, options), stores, jobsTopic, options)
+  })
   process.stdout.write(json ? `${JSON.stringify({ dryRun: dryRun === true, ...counts })}\n` : describe(counts, options))
 }
 
