@@ -71,6 +71,46 @@ export function batchStoreContract(name: string, open: () => Promise<BatchHarnes
       assert.deepEqual(await batches.read('nightly'), cancelled)
     })
 
+    fact('one whose tokens are limited stays so while it is sealed and completed', async (batches) => {
+      await batches.open('nightly', START)
+      await batches.limitTokens('nightly', 5_000_000_000, START + 1)
+      const limited = { name: 'nightly', createdAt: START, tokenLimit: 5_000_000_000 }
+      assert.deepEqual(await batches.read('nightly'), { status: 'open', ...limited })
+      await batches.seal('nightly', 3)
+      assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...limited, total: 3 })
+      await batches.complete('nightly', START + 2)
+      const completed = { status: 'completed', ...limited, total: 3, completedAt: START + 2 }
+      assert.deepEqual(await batches.read('nightly'), completed)
+    })
+
+    fact('one that nobody opened is limited all the same, and the last limit stands', async (batches) => {
+      await batches.limitTokens('nightly', 5, START)
+      await batches.limitTokens('nightly', 7, START + 1)
+      const limited = { status: 'open', name: 'nightly', createdAt: START, tokenLimit: 7 }
+      assert.deepEqual(await batches.read('nightly'), limited)
+    })
+
+    fact('one that was completed and is limited anew is unfinished again, and has its counts', async (batches) => {
+      const totals = { counts: { succeeded: 3 }, tokens: { promptTokens: 5, completionTokens: 3 }, sweptAt: START }
+      await batches.open('nightly', START)
+      await batches.seal('nightly', 3)
+      await batches.note('nightly', totals)
+      await batches.complete('nightly', START + 1)
+      await batches.limitTokens('nightly', 9, START + 2)
+      const sealed = { status: 'sealed', name: 'nightly', createdAt: START, total: 3, tokenLimit: 9, ...totals }
+      assert.deepEqual(await batches.unfinished(9), [sealed])
+    })
+
+    fact('an open one is unfinished once its tokens are limited', async (batches) => {
+      const totals = { counts: { succeeded: 1 }, tokens: { promptTokens: 5, completionTokens: 3 }, sweptAt: START + 1 }
+      await batches.open('nightly', START)
+      assert.deepEqual(await batches.unfinished(9), [])
+      await batches.limitTokens('nightly', 9, START)
+      await batches.note('nightly', totals)
+      const open = { status: 'open', name: 'nightly', createdAt: START, tokenLimit: 9, ...totals }
+      assert.deepEqual([await batches.unfinished(9), await batches.read('nightly')], [[open], open])
+    })
+
     fact('one is completed once: the first time stands', async (batches) => {
       await batches.open('nightly', START)
       await batches.seal('nightly', 3)

@@ -5,6 +5,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { missingForEmulators, startEmulator } from '../../cli/emulators.ts'
 import { type Database, openDatabase } from '../../shared/store/firestore/database.ts'
 import { createFirestoreBatches } from '../../shared/store/firestore/firestore-batches.ts'
+import { createFirestoreDailyTokens } from '../../shared/store/firestore/firestore-daily-tokens.ts'
 import { createFirestoreDeadLetters } from '../../shared/store/firestore/firestore-dead-letters.ts'
 import { createFirestoreDocuments } from '../../shared/store/firestore/firestore-documents.ts'
 import { createFirestoreTelemetry } from '../../shared/store/firestore/firestore-telemetry.ts'
@@ -13,6 +14,7 @@ import { toFields } from '../../shared/store/firestore/values.ts'
 import { aNewDeadLetter } from '../support/dead-letter-builders.ts'
 import { aTokenFailure } from '../support/telemetry-builders.ts'
 import { batchStoreContract } from './batch-store-contract.ts'
+import { dailyTokensContract } from './daily-tokens-contract.ts'
 import { deadLetterStoreContract } from './dead-letter-store-contract.ts'
 import { jobStoreContract } from './job-store-contract.ts'
 import { isStoreError } from './job-store-support.ts'
@@ -49,6 +51,11 @@ if (missing !== undefined) {
   batchStoreContract('Firestore', async () => {
     const database = openDatabase({ project: `p-${randomUUID()}`, emulator: emulator.address })
     return { batches: createFirestoreBatches(database), close: () => database.close() }
+  })
+
+  dailyTokensContract('Firestore', async () => {
+    const database = openDatabase({ project: `p-${randomUUID()}`, emulator: emulator.address })
+    return { days: createFirestoreDailyTokens(database), close: () => database.close() }
   })
 
   const openLetters = () => {

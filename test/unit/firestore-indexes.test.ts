@@ -37,11 +37,14 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
         aCancelledRecord,
       ].flatMap(Object.keys),
     ),
+    'day',
   ],
   parts: ['owner', 'n', 'text', 'bytes', 'expireAt'],
   promptBatches: [
-    ...['name', 'createdAt', 'total', 'cancelledAt', 'completedAt', 'counts', 'tokens', 'sweptAt', 'toSweep'],
+    ...['name', 'createdAt', 'total', 'cancelledAt', 'completedAt', 'tokenLimit'],
+    ...['counts', 'tokens', 'sweptAt', 'toSweep'],
   ],
+  dailyTokens: ['day', 'tokens', 'sweptAt'],
   deadLetters: [...Object.keys(aDeadLetterOf()), 'raw', 'parts'],
   tokenFailures: Object.keys(aTokenFailure()),
   workerInstances: Object.keys(aWorkerInstance()),
@@ -61,10 +64,13 @@ const { indexes, fieldOverrides } = z
   })
   .parse(JSON.parse(readFileSync(join(import.meta.dirname, '../../deploy/firestore.indexes.json'), 'utf8')))
 
-test('the tokens of a batch are summed by a composite index, and no other query needs one', () => {
+test('the tokens of a batch, or of a day, are summed by a composite index, and no other query needs one', () => {
   const order = 'ASCENDING'
-  const fields = ['batch', 'usage.completionTokens', 'usage.promptTokens'].map((fieldPath) => ({ fieldPath, order }))
-  assert.deepEqual(indexes, [{ collectionGroup: 'promptJobs', queryScope: 'COLLECTION', fields }])
+  const expected = ['batch', 'day'].map((of) => ({
+    ...{ collectionGroup: 'promptJobs', queryScope: 'COLLECTION' },
+    fields: [of, 'usage.completionTokens', 'usage.promptTokens'].map((fieldPath) => ({ fieldPath, order })),
+  }))
+  assert.deepEqual(indexes, expected)
 })
 
 for (const [collection, fields] of Object.entries(FIELDS)) {

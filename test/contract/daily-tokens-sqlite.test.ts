@@ -1,0 +1,7 @@
+import { openSqliteDailyTokens } from '../../shared/store/sqlite/sqlite-daily-tokens.ts'
+import { dailyTokensContract } from './daily-tokens-contract.ts'
+
+dailyTokensContract('SQLite', async () => {
+  const days = await openSqliteDailyTokens(':memory:')
+  return { days, close: async () => days.close() }
+})
