@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { InvalidArgumentError } from 'commander'
-import { duration, wholeNumber } from '../../cli/option-values.ts'
+import { duration, tokenNumber, wholeNumber } from '../../cli/option-values.ts'
 
 test('a duration is a number of minutes, hours or days', () => {
   assert.deepEqual(duration('1m'), { text: '1m', ms: 60_000 })
@@ -36,5 +36,12 @@ test('a whole number has up to six digits and begins with none that is 0', () =>
   assert.deepEqual(['1', '20', '999999'].map(wholeNumber), [1, 20, 999_999])
   for (const text of ['', '0', '07', '-1', '1.5', '1e3', '1000000', 'ten']) {
     assert.throws(() => wholeNumber(text), InvalidArgumentError, text)
+  }
+})
+
+test('a number of tokens has up to fifteen digits and begins with none that is 0', () => {
+  assert.deepEqual(['1', '2000000', '999999999999999'].map(tokenNumber), [1, 2_000_000, 999_999_999_999_999])
+  for (const text of ['', '0', '07', '-1', '1.5', '1e6', '2M', '1000000000000000']) {
+    assert.throws(() => tokenNumber(text), InvalidArgumentError, text)
   }
 })

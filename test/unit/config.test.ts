@@ -387,3 +387,18 @@ describe('the settings file', () => {
     )
   })
 })
+
+describe('DAILY_TOKEN_LIMIT', () => {
+  test('is none unless it is given', () => {
+    assert.equal(read().dailyTokenLimit, undefined)
+    assert.equal(read({ DAILY_TOKEN_LIMIT: '' }).dailyTokenLimit, undefined)
+  })
+
+  test('is a whole number of tokens, 1 or more', () => {
+    assert.equal(read({ DAILY_TOKEN_LIMIT: '1' }).dailyTokenLimit, 1)
+    assert.equal(read({ DAILY_TOKEN_LIMIT: '5000000000' }).dailyTokenLimit, 5_000_000_000)
+    for (const DAILY_TOKEN_LIMIT of ['0', '-1', '1.5', '2M', '1e99']) {
+      assert.match(problems({ DAILY_TOKEN_LIMIT }).join(), /^DAILY_TOKEN_LIMIT: /)
+    }
+  })
+})

@@ -150,3 +150,71 @@ describe('the controls of a batch', () => {
     assert.equal(signal.aborted, true)
   })
 })
+
+describe('the token limit of a batch', () => {
+  const usage = (tokens: number) => ({ promptTokens: tokens - 1, completionTokens: 1 })
+  const limited = (tokenLimit: number, over: object = {}) => aBatch({ tokenLimit, ...over })
+  const counted = (tokens: number, sweptAt = START) => ({ counts: {}, tokens: usage(tokens), sweptAt })
+
+  test('is reached with the very token', async () => {
+    const on = controlled()
+    on.state.batch = limited(100)
+    const watch = await on.watch('nightly')
+    watch.spend(usage(99))
+    assert.equal(await watch.limitReached(), undefined)
+    watch.spend(usage(2))
+    assert.deepEqual(await watch.limitReached(), { spent: 101, limit: 100 })
+  })
+
+  test('is nothing where nobody set one, nor to a job of no batch', async () => {
+    const on = controlled()
+    for (const batch of ['nightly', '']) {
+      const watch = await on.watch(batch)
+      watch.spend(usage(1_000_000))
+      assert.equal(await watch.limitReached(), undefined)
+    }
+    assert.equal(on.reads.length, 1)
+  })
+
+  test('counts what the sweep counted, and what all jobs of the batch have taken here since', async () => {
+    const on = controlled()
+    on.state.batch = limited(100, counted(90))
+    const [one, another] = [await on.watch('nightly'), await on.watch('nightly')]
+    assert.equal(await one.limitReached(), undefined)
+    another.spend(usage(10))
+    another.leave()
+    assert.deepEqual(await one.limitReached(), { spent: 100, limit: 100 })
+    const other = await on.watch('daily')
+    assert.deepEqual(await other.limitReached(), undefined)
+  })
+
+  test('is read anew once it seems reached, so that one that was raised counts at once', async () => {
+    const on = controlled()
+    on.state.batch = limited(100, counted(100))
+    const watch = await on.watch('nightly')
+    on.state.batch = limited(200, counted(100))
+    assert.equal(await watch.limitReached(), undefined)
+    assert.equal(on.reads.length, 2)
+    on.state.batch = limited(100, counted(100))
+    await on.pass(5_000)
+    const reached = await Promise.all(Array.from({ length: 1_000 }, () => watch.limitReached()))
+    assert.deepEqual([reached.filter(Boolean).length, on.reads.length], [1_000, 4])
+  })
+
+  test('that is not reached is not read more often than every five seconds', async () => {
+    const on = controlled()
+    on.state.batch = limited(100)
+    const watch = await on.watch('nightly')
+    for (let job = 0; job < 10; job += 1) await watch.limitReached()
+    assert.equal(on.reads.length, 1)
+  })
+
+  test('stands as it was known while the store is away', async () => {
+    const on = controlled()
+    on.state.batch = limited(100)
+    const watch = await on.watch('nightly')
+    watch.spend(usage(100))
+    on.state.batch = new StoreError('unavailable', 'away')
+    assert.deepEqual(await watch.limitReached(), { spent: 100, limit: 100 })
+  })
+})

@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createLog } from '../../shared/log.ts'
 import { QueueError } from '../../shared/queue/job-queue.ts'
-import { storedBatch } from '../../shared/store/batch-store.ts'
+import { type Batch, isUnfinished, storedBatch } from '../../shared/store/batch-store.ts'
+import type { DailyTokens, DailyTokensStore } from '../../shared/store/daily-tokens.ts'
+import { StoreError } from '../../shared/store/job-store.ts'
 import type { StoredRecord } from '../../shared/store/record-documents.ts'
 import { createDrain } from '../../worker/drain.ts'
 import { createSweep, type Sweeping } from '../../worker/sweep.ts'
@@ -15,9 +17,17 @@ const stuck = (n: number): StoredRecord => ({
 })
 const nightly = storedBatch.parse({ name: 'nightly', createdAt: START, total: 1 })
 
+interface Over {
+  readonly jobs?: number
+  readonly msAWrite?: number
+  readonly announce?: Sweeping['announce']
+  readonly batch?: Batch
+  readonly noteDay?: DailyTokensStore['note']
+}
+
 /** A sweep over records that are all stuck; each write takes so much of the clock's time. */
-function sweeping(over: { jobs?: number; msAWrite?: number; announce?: Sweeping['announce'] } = {}) {
-  const { jobs = 0, msAWrite = 0, announce = async () => undefined } = over
+function sweeping(over: Over = {}) {
+  const { jobs = 0, msAWrite = 0, announce = async () => undefined, batch = nightly, noteDay } = over
   const clock = { now: START }
   const drain = createDrain()
   const calls: string[] = []
@@ -36,11 +46,11 @@ function sweeping(over: { jobs?: number; msAWrite?: number; announce?: Sweeping[
       sumUsage: async () => ({ promptTokens: 11, completionTokens: 7 }),
     },
     batches: {
-      unfinished: async () => (nightly.status === 'sealed' ? [nightly] : []),
+      unfinished: async () => [batch].filter(isUnfinished),
       note: async () => void calls.push('note'),
       complete: async () => void calls.push('complete'),
     },
-    dailyTokens: undefined,
+    dailyTokens: noteDay && { note: noteDay },
     async announce(batch) {
       calls.push('announce')
       await announce(batch)
@@ -91,6 +101,27 @@ describe('a sweep', () => {
     const { sweep, calls } = sweeping({ announce })
     assert.deepEqual((await sweep()).batches, { counted: 1, completed: 0, putOff: 1 })
     assert.equal(count(calls, 'complete'), 0)
+  })
+
+  test('counts an open batch whose tokens are limited, and never completes it', async () => {
+    const batch = storedBatch.parse({ name: 'nightly', createdAt: START, tokenLimit: 5 })
+    const { sweep, calls } = sweeping({ batch })
+    assert.deepEqual((await sweep()).batches, { counted: 1, completed: 0, putOff: 0 })
+    assert.deepEqual(calls, ['due 500', 'note'])
+  })
+
+  test('notes what today’s answers took, in UTC', async () => {
+    const noted: DailyTokens[] = []
+    const { sweep } = sweeping({ noteDay: async (counted) => void noted.push(counted) })
+    await sweep()
+    assert.deepEqual(noted, [{ day: '2026-11-24', tokens: { promptTokens: 11, completionTokens: 7 }, sweptAt: START }])
+  })
+
+  test('does all else although a day cannot be counted', async () => {
+    const noteDay = () => Promise.reject(new StoreError('unavailable', 'away'))
+    const { sweep, calls } = sweeping({ noteDay })
+    assert.equal((await sweep()).batches.completed, 1)
+    assert.equal(count(calls, 'complete'), 1)
   })
 
   test('that fails rejects, and does not stand in the way of the next', async () => {
