@@ -28,6 +28,12 @@ async function storeOf(t: TestContext, ...letters: readonly (readonly [NewDeadLe
   for (const [letter, data] of letters) await stores.deadLetters.put(letter, data)
   await stores.close()
   return {
+    async batch() {
+      const { batches, close } = await openStores({ kind: 'sqlite', path }, surroundings)
+      const batch = await batches.read(BATCH)
+      await close()
+      return batch
+    },
     run: (...args: string[]) => runCommand(t, ['dead-letters', ...args, '--store', `sqlite:${path}`]),
     async published() {
       const report = await openQueueReport(path)
@@ -123,5 +129,31 @@ test('replay of everything there is has to be asked for', async (t) => {
   const { code, stderr } = await run('replay')
   assert.equal(code, 1)
   assert.match(stderr, /say which: letters by their ids, or --batch, --reason, --model or --since/)
+  assert.deepEqual(await published(), [])
+})
+
+const overLimit = { reason: 'budget', code: 'batch_token_limit', hint: 'Raise it and replay.' }
+
+test('list shows how what ended by a token limit is replayed: with another one', async (t) => {
+  const { run } = await storeOf(t, aLetter('a', overLimit))
+  const { stdout } = await run('list', '--batch', BATCH)
+  assert.match(stdout, / dead-letters replay --batch nightly --reason budget --token-limit N\n/)
+  assert.match((await run('list')).stdout, / dead-letters replay --batch NAME --reason budget --token-limit N\n/)
+})
+
+test('replay --token-limit limits the batch anew, and not in a dry run', async (t) => {
+  const { run, batch, published } = await storeOf(t, aLetter('a', overLimit))
+  const args = ['replay', '--batch', BATCH, '--reason', 'budget', '--token-limit', '2000000']
+  assert.equal((await run(...args, '--dry-run')).stdout, '1 would be replayed; nothing was published\n')
+  assert.equal(await batch(), undefined)
+  assert.equal((await run(...args)).stdout, '1 replayed\n')
+  assert.partialDeepStrictEqual(await batch(), { name: BATCH, tokenLimit: 2_000_000 })
+  assert.deepEqual(await published(), [['a', '2']])
+})
+
+test('replay --token-limit without a batch is misuse', async (t) => {
+  const { run, published } = await storeOf(t, aLetter('a', overLimit))
+  const { code, stderr } = await run('replay', '--reason', 'budget', '--token-limit', '5')
+  assert.deepEqual([code, stderr], [2, 'error: --token-limit is about a batch: name it with --batch\n'])
   assert.deepEqual(await published(), [])
 })

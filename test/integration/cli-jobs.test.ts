@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { startPubSubPush } from '../../local/pubsub-push/pubsub-push.ts'
 import { openQueueReport } from '../../shared/queue/sqlite/queue-report.ts'
+import type { BatchStore } from '../../shared/store/batch-store.ts'
 import { openSqliteBatches } from '../../shared/store/sqlite/sqlite-batches.ts'
 import { startCloud } from '../stand-ins.ts'
 import { startWorker } from '../worker.ts'
@@ -89,3 +90,91 @@ test('results of a batch that nobody submitted say so', async (t) => {
   const { code, stderr } = await runCommand(t, ['results', 'weekly', ...store])
   assert.deepEqual([code, stderr], [1, 'promptbridge: no job of batch "weekly" has a record\n'])
 })
+
+/** A file of two jobs, and batch "nightly" as the test makes it before they are submitted. */
+async function openBatch(t: TestContext, prepare: (batches: BatchStore) => Promise<void>) {
+  const { jobs, file, store } = await openFolder(t, [batchLine('a', 'x'), batchLine('b', 'x')])
+  const batches = await openSqliteBatches(file)
+  t.after(() => batches.close())
+  await prepare(batches)
+  return {
+    submit: (...more: string[]) => runCommand(t, ['submit', jobs, '--batch', 'nightly', ...store, ...more]),
+    batch: () => batches.read('nightly'),
+    async published() {
+      const report = await openQueueReport(file)
+      const { published } = await report.counts(TOPIC, Date.now())
+      report.close()
+      return published
+    },
+  }
+}
+
+async function sealed(batches: BatchStore, total: number): Promise<void> {
+  await batches.open('nightly', 1)
+  await batches.seal('nightly', total)
+}
+
+for (const status of ['sealed', 'completed'] as const) {
+  test(`submit to a batch that is ${status} is refused before anything is published`, async (t) => {
+    const { submit, batch, published } = await openBatch(t, async (batches) => {
+      await sealed(batches, 5)
+      if (status === 'completed') await batches.complete('nightly', 2)
+    })
+    const before = await batch()
+    assert.equal(before?.status, status)
+    const { code, stdout, stderr } = await submit('--token-limit', '7')
+    assert.deepEqual([code, stdout], [1, ''])
+    assert.match(stderr, /^promptbridge: batch "nightly" was submitted before, with 5 jobs: one batch is one file\. /)
+    assert.match(stderr, /Use another name for other jobs, or pass --again to send the same file once more/)
+    assert.deepEqual([await batch(), await published()], [before, 0])
+  })
+}
+
+test('submit --again publishes once more; the total of the batch never shrinks, and it stays completed', async (t) => {
+  const { submit, batch, published } = await openBatch(t, async (batches) => {
+    await sealed(batches, 5)
+    await batches.complete('nightly', 2)
+  })
+  assert.deepEqual(await submit('--again'), { code: 0, stdout: '2 jobs published\n', stderr: '' })
+  assert.equal(await published(), 2)
+  const completed = { status: 'completed', name: 'nightly', createdAt: 1, total: 5, completedAt: 2 }
+  assert.deepEqual(await batch(), completed)
+})
+
+test('submit --again with more jobs than before makes the batch larger, and it goes on', async (t) => {
+  const { submit, batch } = await openBatch(t, async (batches) => {
+    await sealed(batches, 1)
+    await batches.complete('nightly', 2)
+  })
+  await submit('--again')
+  assert.deepEqual(await batch(), { status: 'sealed', name: 'nightly', createdAt: 1, total: 2 })
+})
+
+test('submit to a batch that a submit left open goes on', async (t) => {
+  const { submit, batch } = await openBatch(t, (batches) => batches.open('nightly', 1))
+  assert.equal((await submit()).code, 0)
+  assert.deepEqual(await batch(), { status: 'sealed', name: 'nightly', createdAt: 1, total: 2 })
+})
+
+for (const more of [[], ['--again']]) {
+  test(`submit ${more.join('')} to a batch that is cancelled is refused`, async (t) => {
+    const { submit, published } = await openBatch(t, (batches) => batches.cancel('nightly', 1))
+    const { code, stderr } = await submit(...more)
+    const problem = 'batch "nightly" is cancelled, and so would these jobs be when they come: use another name'
+    assert.deepEqual([code, stderr, await published()], [1, `promptbridge: ${problem}\n`, 0])
+  })
+}
+
+test('submit --token-limit limits the batch', async (t) => {
+  const { submit, batch } = await openBatch(t, async () => undefined)
+  assert.equal((await submit('--token-limit', '2000000')).code, 0)
+  assert.partialDeepStrictEqual(await batch(), { status: 'sealed', total: 2, tokenLimit: 2_000_000 })
+})
+
+for (const option of [['--token-limit', '5'], ['--again']]) {
+  test(`submit ${option[0]} without a batch is misuse`, async (t) => {
+    const { jobs, store } = await openFolder(t, [batchLine('a', 'x')])
+    const { code, stderr } = await runCommand(t, ['submit', jobs, ...store, ...option])
+    assert.deepEqual([code, stderr], [2, `error: ${option[0]} is about a batch: name it with --batch\n`])
+  })
+}

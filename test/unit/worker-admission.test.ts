@@ -5,7 +5,7 @@ import { createJobStore } from '../../shared/store/claiming-job-store.ts'
 import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
 import { createDrain } from '../../worker/drain.ts'
 import type { DeploymentGates } from '../../worker/model/deployment-gates.ts'
-import { processJob } from '../../worker/process-job.ts'
+import { type JobProcessing, processJob } from '../../worker/process-job.ts'
 import { aJob, DAY_MS, START } from '../support/job-builders.ts'
 import { gatesOf, NO_CONTROLS, NO_DAILY_LIMIT, tokensOf } from '../support/job-processing.ts'
 
@@ -35,7 +35,11 @@ function passingTime(gates: DeploymentGates, clock: { now: number }): Deployment
 }
 
 /** All that a job needs, over records in memory; `onToken` is called when a token is asked for. */
-async function processing(t: TestContext, onToken: () => void = () => undefined) {
+async function processing(
+  t: TestContext,
+  onToken: () => void = () => undefined,
+  over: Pick<Partial<JobProcessing>, 'controls' | 'daily'> = {},
+) {
   const clock = { now: START }
   const now = () => clock.now
   const documents = await openSqliteDocuments(':memory:', now)
@@ -66,6 +70,7 @@ async function processing(t: TestContext, onToken: () => void = () => undefined)
     newOwner: () => 'a',
     now,
     log: createLog('silent', { write: () => undefined }),
+    ...over,
   }
   const run = async (deadline = START + 570_000) => {
     const outcome = await processJob(parts, { job, message, deadline, waitUntil: ignore })
@@ -154,5 +159,56 @@ describe('a job that comes while another probes the deployment', () => {
     const outcome = run()
     setImmediate(() => drain.begin(0))
     assert.equal(await outcome, 'draining')
+  })
+})
+
+describe('a job that comes when the tokens are spent', () => {
+  /** Controls that find the batch at its limit from the `from`th look on. */
+  const limitedFrom = (from: number): JobProcessing['controls'] => {
+    let looks = 0
+    const limitReached = async () => {
+      looks += 1
+      return looks < from ? undefined : { spent: 101, limit: 100 }
+    }
+    return {
+      watch: async () => ({ cancelled: new AbortController().signal, limitReached, spend: ignore, leave: ignore }),
+    }
+  }
+
+  test('of the day is given back before a token is asked for, or a record touched', async (t) => {
+    const tokens: string[] = []
+    const failure = { kind: 'budget', message: 'spent' } as const
+    const daily = { limitReached: async () => failure, spend: ignore }
+    const { run, record } = await processing(t, () => tokens.push('asked for'), { daily })
+    assert.deepEqual([await run(), tokens, await record()], ['budget', [], undefined])
+  })
+
+  test('of its batch is dead-lettered without an attempt, and is told how to go on', async (t) => {
+    const { run, record, asked } = await processing(t, ignore, { controls: limitedFrom(1) })
+    assert.deepEqual([await run(), asked], ['dead_lettered', []])
+    const found = await record()
+    assert.ok(found?.status === 'dead_lettered')
+    assert.deepEqual(found.attempts, [])
+    assert.deepEqual(found.error, {
+      kind: 'budget',
+      code: 'batch_token_limit',
+      message: 'its batch has taken 101 tokens; its limit is 100',
+      hint: 'Raise it and replay: promptbridge dead-letters replay --batch nightly --reason budget --token-limit N',
+    })
+  })
+
+  test('of its batch while it waited for admission is not asked either', async (t) => {
+    const tokens: string[] = []
+    const { run, asked } = await processing(t, () => tokens.push('asked for'), { controls: limitedFrom(2) })
+    assert.deepEqual([await run(), tokens, asked], ['dead_lettered', ['asked for'], []])
+  })
+
+  test('of its batch and whose deadline has passed is expired: no replay would help it', async (t) => {
+    const { store, ...parts } = await processing(t, ignore, { controls: limitedFrom(1) })
+    const late = { ...job, deadline: START - 1 }
+    const delivered = { job: late, message, deadline: START + 570_000, waitUntil: ignore }
+    const outcome = await processJob({ store, ...parts }, delivered)
+    assert.ok(outcome.done)
+    assert.equal(outcome.as, 'expired')
   })
 })
