@@ -93,6 +93,7 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
     maxOutputTokens: config.maxOutputTokens,
     modelTimeoutMs: config.modelTimeoutMs,
     retry: config.retry,
+    maxJobAgeMs: config.maxJobAgeMs,
     newOwner,
     drain,
     now,

@@ -17,6 +17,7 @@ import { storeFailure } from './store-failure.ts'
 export interface JobProcessing extends Planning, Admission, Asking, Settling {
   readonly controls: BatchControls
   readonly retry: RetryPolicy
+  readonly maxJobAgeMs: number
   readonly modelTimeoutMs: number
   /** Makes the nonce that names one claim. */
   readonly newOwner: () => string
@@ -79,12 +80,12 @@ async function claimAndRun(
   watch: Watch,
   facts: Facts,
 ): Promise<Outcome> {
-  const { store, newOwner, now, retry, modelTimeoutMs } = processing
+  const { store, newOwner, now, retry, maxJobAgeMs: maxAgeMs, modelTimeoutMs } = processing
   const { job, deadline } = delivered
   const startedAt = now()
   const budgetMs = Math.min(modelTimeoutMs, deadline - startedAt)
   if (budgetMs <= 0) return { done: false, failure: TOO_LATE, facts }
-  const request = { job, owner: newOwner(), leaseMs: leaseFor(budgetMs), policy: retry, now: startedAt }
+  const request = { job, owner: newOwner(), leaseMs: leaseFor(budgetMs), policy: retry, maxAgeMs, now: startedAt }
   const claim = await twice(() => store.claim(request))
   switch (claim.kind) {
     case 'run': {

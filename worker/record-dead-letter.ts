@@ -1,11 +1,12 @@
 import { endReasons } from '../shared/job/failures.ts'
-import { decideForwarded } from '../shared/job/forwarded.ts'
+import { decideForwarded, type ForwardedFate } from '../shared/job/forwarded.ts'
 import type { Job } from '../shared/job/job.ts'
 import { parseJob } from '../shared/job/parse-job.ts'
 import type { RecordError } from '../shared/job/record.ts'
 import { type Message, QueueError } from '../shared/queue/job-queue.ts'
 import { sha256 } from '../shared/sha256.ts'
-import { StoreError } from '../shared/store/job-store.ts'
+import { isUnavailable, StoreError } from '../shared/store/job-store.ts'
+import { timeOver } from '../shared/store/record-changes.ts'
 import type { RecordDocuments, StoredRecord } from '../shared/store/record-documents.ts'
 import { causeIn, type DeadLetterCause } from './dead-letter.ts'
 import { keepDeadLetter, type LetterKeeping } from './keep-dead-letter.ts'
@@ -16,11 +17,10 @@ import type { ReadDelivery } from './receive/read-delivery.ts'
 import { firstPublishedAt, rescuedMessage } from './rescue.ts'
 import { storeFailure } from './store-failure.ts'
 
-export interface DeadLetterRecording extends LetterKeeping, Pick<JobProcessing, 'retry'> {
-  readonly records: Pick<RecordDocuments, 'read'>
+export interface DeadLetterRecording extends LetterKeeping, Pick<JobProcessing, 'retry' | 'maxJobAgeMs'> {
+  readonly records: Pick<RecordDocuments, 'read' | 'replace'>
   /** Publishes a job again. Rejects with QueueError. */
   readonly publishJob: (message: Message) => Promise<unknown>
-  readonly maxJobAgeMs: number
 }
 
 const REFUSED: RecordError = { kind: 'invalid', message: 'the jobs topic refuses to take it again' }
@@ -69,7 +69,11 @@ async function takeForwarded(recording: DeadLetterRecording, read: ReadDelivery)
   const first = firstPublishedAt(delivery)
   const { now, maxJobAgeMs: maxAgeMs, retry: policy } = recording
   const fate = decideForwarded(job, found, { now: now(), firstPublishedAt: first, maxAgeMs, policy })
-  if (fate.kind === 'record') return recordAs(recording, delivery, fate.error)
+  if (fate.kind === 'record') {
+    const outcome = await recordAs(recording, delivery, fate.error)
+    if (found !== undefined) await settleOverdue(recording, found, fate)
+    return outcome
+  }
   const facts: Facts = { jobKey: job.key, jobId: job.id, batch: job.batch, run: job.run }
   if (fate.kind === 'nothing') return { done: true, as: 'already_settled', facts }
   const isTaken = await publishAgain(recording, rescuedMessage(delivery, first))
@@ -78,6 +82,25 @@ async function takeForwarded(recording: DeadLetterRecording, read: ReadDelivery)
 
 function recordAs(recording: DeadLetterRecording, delivery: Delivery, { kind, ...told }: RecordError) {
   return record(recording, delivery, { reason: kind, ...told })
+}
+
+/**
+ * Settles a record that waited for the message, so that its batch ends and its letter can be replayed.
+ *
+ * After the letter is kept: a letter that comes again finds an expired job settled, and is not recorded any more. What a
+ * claim or a sweep wrote meanwhile stands, and what the store refuses for good is left.
+ */
+async function settleOverdue(
+  { records, now, ttlMs }: DeadLetterRecording,
+  { revision }: StoredRecord,
+  { unsettled, error }: Extract<ForwardedFate, { kind: 'record' }>,
+): Promise<void> {
+  if (unsettled === undefined) return
+  try {
+    await records.replace(timeOver(unsettled, error, { now: now(), expireAt: now() + ttlMs }), revision)
+  } catch (refused) {
+    if (isUnavailable(refused)) throw refused
+  }
 }
 
 /** A record that is not of our form will not be at the next try either. */

@@ -75,7 +75,7 @@ async function sweepDay({ documents, dailyTokens, now, log }: Sweeping): Promise
 
 async function sweepJobs(sweeping: Sweeping, isOver: () => boolean): Promise<SweepSummary['jobs']> {
   const { documents, retry, resultTtlMs, now } = sweeping
-  const done = { left: 0, expired: 0, released: 0, ended: 0, raced: 0 }
+  const done = { left: 0, expired: 0, tooOld: 0, released: 0, ended: 0, raced: 0 }
   const due = await documents.due(now(), MAX_JOBS)
   for (let start = 0; start < due.length && !isOver(); start += JOBS_AT_ONCE) {
     const at = { now: now(), expireAt: now() + resultTtlMs }

@@ -119,9 +119,14 @@ export function decideCancel({ record, ageMs }: Found): CancelDecision {
 /** The sweep leaves an attempt whose lease is over to its redelivery for so long. */
 const SWEEP_GRACE_MS = 60_000
 
+/** When a job is too old to be tried again, given when it was published or its run begun. Epoch milliseconds. */
+export function giveUpTime(since: number, maxAgeMs: number): number {
+  return since + maxAgeMs
+}
+
 /** When a record may be the sweep's, in epoch milliseconds by the clock of whoever wrote it; undefined: never. */
 export function sweepAt(record: JobRecord): number | undefined {
-  if (record.status === 'waiting') return record.deadline
+  if (record.status === 'waiting') return earlier(record.deadline, record.giveUpAt)
   if (record.status !== 'running') return undefined
   const { startedAt } = record.attempts.findLast(({ owner }) => owner === record.owner) ?? {
     startedAt: record.createdAt,
@@ -129,15 +134,27 @@ export function sweepAt(record: JobRecord): number | undefined {
   return startedAt + record.leaseMs + SWEEP_GRACE_MS
 }
 
+function earlier(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? (a ?? b) : Math.min(a, b)
+}
+
 export type SweepDecision =
   /** Its deadline passed while it waited. */
-  { readonly kind: 'expire'; readonly waiting: WaitingRecord } | DeadDecision | { readonly kind: 'leave' }
+  | { readonly kind: 'expire'; readonly waiting: WaitingRecord }
+  /** No message of it came while it waited, until it was too old. */
+  | { readonly kind: 'too_old'; readonly waiting: WaitingRecord }
+  | DeadDecision
+  | { readonly kind: 'leave' }
 
 /** Decides what the sweep does with a record; what is healthy it leaves alone. `now`: epoch milliseconds. */
 export function decideSweep({ record, ageMs }: Found, now: number, policy: RetryPolicy): SweepDecision {
-  if (record.status === 'waiting' && record.deadline !== undefined && now > record.deadline) {
-    return { kind: 'expire', waiting: record }
-  }
+  if (record.status === 'waiting') return decideWaiting(record, now)
   const isStuck = record.status === 'running' && ageMs >= record.leaseMs + SWEEP_GRACE_MS
   return isStuck ? decideDead(record, policy) : { kind: 'leave' }
+}
+
+function decideWaiting(waiting: WaitingRecord, now: number): SweepDecision {
+  if (waiting.deadline !== undefined && now > waiting.deadline) return { kind: 'expire', waiting }
+  if (waiting.giveUpAt !== undefined && now >= waiting.giveUpAt) return { kind: 'too_old', waiting }
+  return { kind: 'leave' }
 }

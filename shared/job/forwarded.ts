@@ -1,7 +1,7 @@
-import { decideClaim, type Found } from './claim.ts'
+import { decideClaim, type Found, giveUpTime } from './claim.ts'
 import type { RetryPolicy } from './failures.ts'
 import type { Job } from './job.ts'
-import type { RecordError } from './record.ts'
+import type { RecordError, RunningRecord, WaitingRecord } from './record.ts'
 
 /** Times are epoch milliseconds. */
 export interface ForwardingRules {
@@ -15,10 +15,12 @@ export interface ForwardingRules {
 export type ForwardedFate =
   /** Healthy: it only came too often. It is published again. */
   | { readonly kind: 'rescue' }
-  /** It is taken no further, for this reason. */
-  | { readonly kind: 'record'; readonly error: RecordError }
+  /** It is taken no further, for this reason; a record of it that nobody holds has waited for it in vain. */
+  | { readonly kind: 'record'; readonly error: RecordError; readonly unsettled?: Unsettled }
   /** It has ended, or a later run has taken its place: nothing is to be done. */
   | { readonly kind: 'nothing' }
+
+type Unsettled = RunningRecord | WaitingRecord
 
 const RESCUE: ForwardedFate = { kind: 'rescue' }
 const NOTHING: ForwardedFate = { kind: 'nothing' }
@@ -26,9 +28,9 @@ const NOTHING: ForwardedFate = { kind: 'nothing' }
 /**
  * Decides about a job that Pub/Sub gave up on, which happens by count alone: a night without Entra is reason enough.
  *
- * What its record says is judged by the rule that judges every delivery. A job that is too old is recorded only; a
- * record of it that waits, or whose lease is over, is left as it is: no delivery touches it any more, and the sweep
- * settles what is past its time.
+ * What its record says is judged by the rule that judges every delivery. The record of a job whose time is over is to be
+ * settled if it waits, or if its lease is over: no delivery touches it any more. One under a live lease is left to its
+ * holder.
  */
 export function decideForwarded(job: Job, found: Found | undefined, rules: ForwardingRules): ForwardedFate {
   if (found === undefined) return decideHealthy(job, rules)
@@ -49,22 +51,33 @@ export function decideForwarded(job: Job, found: Found | undefined, rules: Forwa
       return recorded('conflict', 'another payload took this id and run')
     case 'impossible_run':
       return recorded('invalid', 'pb-run names a run that no replay can have reached')
+    case 'next_attempt':
+      return decideHealthy(job, rules, decision.waiting)
+    case 'take_over':
+    case 'give_up':
+      return decideHealthy(job, rules, decision.dead)
     default:
       return decideHealthy(job, rules)
   }
 }
 
-function decideHealthy(job: Job, { now, firstPublishedAt, maxAgeMs }: ForwardingRules): ForwardedFate {
+function decideHealthy(job: Job, rules: ForwardingRules, unsettled?: Unsettled): ForwardedFate {
+  const over = timeOver(job, rules)
+  if (over === undefined) return RESCUE
+  return unsettled === undefined ? over : { ...over, unsettled }
+}
+
+function timeOver(job: Job, { now, firstPublishedAt, maxAgeMs }: ForwardingRules) {
   if (job.deadline !== undefined && now > job.deadline) {
     return recorded('expired', 'its deadline passed before it was started')
   }
-  if (now - firstPublishedAt >= maxAgeMs) {
+  if (now >= giveUpTime(firstPublishedAt, maxAgeMs)) {
     const hint = 'See why jobs were put off, mend it, then replay the job.'
     return recorded('max_age', 'it was put off again and again until it was older than MAX_JOB_AGE_DAYS', hint)
   }
-  return RESCUE
+  return undefined
 }
 
-function recorded(kind: RecordError['kind'], message: string, hint?: string): ForwardedFate {
-  return { kind: 'record', error: { kind, message, ...(hint === undefined ? {} : { hint }) } }
+function recorded(kind: RecordError['kind'], message: string, hint?: string) {
+  return { kind: 'record', error: { kind, message, ...(hint === undefined ? {} : { hint }) } } as const
 }

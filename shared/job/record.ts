@@ -61,6 +61,8 @@ const lasting = {
   metadata: z.record(z.string(), z.string()).readonly(),
   /** The job is not started after it. */
   deadline: time.optional(),
+  /** When nobody waits for the present run any more, whatever became of its message; absent in older records. */
+  giveUpAt: time.optional(),
   run: count,
   payloadHash: z.string(),
   /** The attempt under way and those that counted, of every run, oldest first. */

@@ -24,6 +24,8 @@ export interface ClaimRequest {
   readonly owner: string
   readonly leaseMs: number
   readonly policy: RetryPolicy
+  /** How long a run may wait for its next attempt. */
+  readonly maxAgeMs: number
   /** Epoch milliseconds. */
   readonly now: number
 }

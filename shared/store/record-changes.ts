@@ -1,3 +1,4 @@
+import { giveUpTime } from '../job/claim.ts'
 import type {
   Attempt,
   CancelledRecord,
@@ -11,12 +12,12 @@ import type {
 import type { ClaimRequest, Ending, Release } from './job-store.ts'
 
 /** The record of a job that nobody has claimed before. */
-export function firstRecord({ job, owner, leaseMs, now }: ClaimRequest): RunningRecord {
+export function firstRecord({ job, owner, leaseMs, maxAgeMs, now }: ClaimRequest): RunningRecord {
   const { key, id, batch, url, model, metadata, run, payloadHash, deadline } = job
   return {
     ...{ key, id, batch, url, model, metadata, run, payloadHash },
     ...(deadline === undefined ? {} : { deadline }),
-    ...{ status: 'running', owner, leaseMs, createdAt: now, uncounted: {} },
+    ...{ status: 'running', owner, leaseMs, createdAt: now, uncounted: {}, giveUpAt: giveUpTime(now, maxAgeMs) },
     attempts: [{ run, n: 1, owner, startedAt: now }],
   }
 }
@@ -31,7 +32,8 @@ export function nextAttempt(found: SeenRecord, { owner, leaseMs, now }: ClaimReq
 /** The first attempt of the next run: what came before is kept, and counts no more. */
 export function nextRun(found: JobRecord, request: ClaimRequest): RunningRecord {
   const { run, payloadHash, url, model, metadata, deadline } = request.job
-  return nextAttempt({ ...found, run, payloadHash, url, model, metadata, deadline }, request)
+  const giveUpAt = giveUpTime(request.now, request.maxAgeMs)
+  return nextAttempt({ ...found, run, payloadHash, url, model, metadata, deadline, giveUpAt }, request)
 }
 
 /** An attempt whose instance died: it may have been sent, and billed. */
@@ -127,9 +129,27 @@ export function cancelled(record: RunningRecord | WaitingRecord, { now, expireAt
 const SWEEP = 'sweep'
 
 /** A job whose deadline passed while it waited for its next attempt. */
-export function expired(waiting: WaitingRecord, { now, expireAt }: Settlement): SettledRecord {
-  const error = { kind: 'expired', message: 'its deadline passed before its next attempt' } as const
-  return { ...lasting(waiting), status: 'expired', owner: SWEEP, error, settledAt: now, expireAt }
+export function expired(waiting: WaitingRecord, at: Settlement): SettledRecord {
+  return timeOver(waiting, { kind: 'expired', message: 'its deadline passed before its next attempt' }, at)
+}
+
+/** A job that waited for its next attempt until it was too old: its message may be gone. */
+export function grownTooOld(waiting: WaitingRecord, at: Settlement): SettledRecord {
+  const message = 'it waited for its next attempt until it was older than MAX_JOB_AGE_DAYS'
+  const hint =
+    'See why jobs were put off, mend it, then replay the job. If no dead letter of it is kept, its message is gone: submit it in another batch.'
+  return timeOver(waiting, { kind: 'max_age', message, hint }, at)
+}
+
+/** A job that nobody holds and whose time is over. Of an attempt whose instance died, nobody knows whether it was billed. */
+export function timeOver(
+  record: RunningRecord | WaitingRecord,
+  error: RecordError,
+  { now, expireAt }: Settlement,
+): SettledRecord {
+  const { attempts } = record.status === 'running' ? withDeadAttempt(record, now) : record
+  const status = error.kind === 'expired' ? 'expired' : 'dead_lettered'
+  return { ...lasting(record), status, owner: SWEEP, attempts, error, settledAt: now, expireAt }
 }
 
 /** A job whose attempt died and that waits for the next, which its redelivery brings. */
@@ -147,9 +167,13 @@ type SeenRecord = JobRecord & Pick<RunningRecord, 'url' | 'payloadHash'>
 
 /** What a record keeps whatever its status. */
 function lasting(record: SeenRecord) {
-  const { key, id, batch, url, model, metadata, run, payloadHash, deadline, attempts, uncounted, createdAt } = record
-  const known = { key, id, batch, url, model, metadata, run, payloadHash, attempts, uncounted, createdAt }
-  return deadline === undefined ? known : { ...known, deadline }
+  const { key, id, batch, url, model, metadata, run, payloadHash, attempts, uncounted, createdAt } = record
+  const { deadline, giveUpAt } = record
+  return {
+    ...{ key, id, batch, url, model, metadata, run, payloadHash, attempts, uncounted, createdAt },
+    ...(deadline === undefined ? {} : { deadline }),
+    ...(giveUpAt === undefined ? {} : { giveUpAt }),
+  }
 }
 
 function withEnd(record: RunningRecord, end: Partial<Attempt>): Attempt[] {

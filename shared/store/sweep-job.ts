@@ -1,13 +1,15 @@
 import { decideSweep } from '../job/claim.ts'
 import type { RetryPolicy } from '../job/failures.ts'
 import type { JobRecord } from '../job/record.ts'
-import { expired, type Settlement, sweptAway, sweptBack } from './record-changes.ts'
+import { expired, grownTooOld, type Settlement, sweptAway, sweptBack } from './record-changes.ts'
 import type { RecordDocuments, StoredRecord } from './record-documents.ts'
 
 export type Swept =
   /** It is healthy. */
   | 'left'
   | 'expired'
+  /** It waited for so long that it is a dead letter. */
+  | 'tooOld'
   /** Its attempt died: it waits for the next. */
   | 'released'
   /** Its last attempt died: it is a dead letter. */
@@ -18,7 +20,8 @@ export type Swept =
 /**
  * Brings a record that is due to what it should be, fenced by the revision that was read. Rejects with StoreError.
  *
- * What follows a settle is left to the job's redelivery, which brings the message: nobody has acknowledged it.
+ * What follows a settle is left to the job's redelivery, which brings the message: nobody has acknowledged it. Of a job
+ * that is too old the message may be gone, and nothing follows.
  */
 export async function sweepJob(
   documents: Pick<RecordDocuments, 'replace'>,
@@ -34,6 +37,8 @@ export async function sweepJob(
   switch (decision.kind) {
     case 'expire':
       return write(expired(decision.waiting, at), 'expired')
+    case 'too_old':
+      return write(grownTooOld(decision.waiting, at), 'tooOld')
     case 'take_over':
       return write(sweptBack(decision.dead, at.now), 'released')
     case 'give_up':

@@ -17,6 +17,7 @@ import {
   anAnswer,
   anExpiry,
   aRunningRecord,
+  aWaitingRecord,
   DAY_MS,
   LEASE_MS,
   START,
@@ -725,13 +726,35 @@ function sweepFacts(fact: Fact): void {
     assert.equal((await documents.due(START + 5_000, 100)).length, 1)
   })
 
-  fact('finds nothing that is settled, or that waits without a deadline', async ({ documents }) => {
+  fact('finds what waits without a deadline when its run is too old, and not a millisecond sooner', async (harness) => {
+    const { documents } = harness
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    await store.release(heldBy(await store.claim(aClaim({ maxAgeMs: DAY_MS }))), anAmbiguousEnd, START)
+    assert.deepEqual(await documents.due(late - 1, 100), [])
+    assert.equal((await documents.due(late, 100)).length, 1)
+    assert.deepEqual(await sweep(documents), ['tooOld'])
+    const record = settledBy(await store.claim(aClaim({ owner: 'b' })))
+    assert.ok(record.status === 'dead_lettered')
+    assert.deepEqual([record.error.kind, record.attempts.length, record.settledAt], ['max_age', 1, late])
+    const again = heldBy(await store.claim({ ...secondRun('c'), now: late, maxAgeMs: DAY_MS }))
+    assert.equal(again.record.giveUpAt, late + DAY_MS)
+  })
+
+  fact('finds again what it released, when its run is too old', async ({ documents }) => {
+    await createJobStore(documents, RESULT_TTL_MS).claim(aClaim({ maxAgeMs: DAY_MS }))
+    assert.deepEqual(await sweep(documents), ['released'])
+    assert.deepEqual(await sweep(documents), ['tooOld'])
+    assert.deepEqual(await sweep(documents), [])
+  })
+
+  fact('finds nothing that is settled, or that waits and tells no time', async ({ documents }) => {
     const store = createJobStore(documents, RESULT_TTL_MS)
     for (const [id, ending] of Object.entries(endings)) {
       const job = aJob({ id, deadline: START })
       await store.settle(heldBy(await store.claim(aClaim({ job, owner: id }))), ending, START)
     }
-    await store.release(heldBy(await store.claim(aClaim())), anAmbiguousEnd, START)
+    const { giveUpAt: _, ...older } = aWaitingRecord()
+    await documents.create(older)
     assert.deepEqual(await documents.due(late, 100), [])
   })
 

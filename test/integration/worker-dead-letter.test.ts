@@ -158,6 +158,29 @@ describe('a job that Pub/Sub gave up on', () => {
     assert.partialDeepStrictEqual(await onlyLetter(worker), { jobId: 'doc-7', reason: 'expired' })
   })
 
+  for (const [status, over] of Object.entries({ dead_lettered: {}, expired: { deadline: iso(Date.now() + DAY_MS) } })) {
+    test(`and whose record waits is settled with its letter, ${status}, and its replay runs`, async () => {
+      const { clock, now } = watchClock()
+      await using worker = await startWorker(cloud, { surroundings: { now } })
+      const first = { ...job, ...over }
+      await placeFault(cloud.azure, { kind: 'status', status: 500, times: 1 })
+      assert.deepEqual(await worker.push(first), { status: 503, reason: 'ambiguous' })
+      assert.equal((await worker.record('doc-7', 'nightly'))?.status, 'waiting')
+
+      clock.aheadMs = 6.5 * DAY_MS
+      const attributes = givenUp(Date.now() - DAY_MS)
+      assert.deepEqual(await worker.forward(first, { attributes }), done)
+      const record = await worker.record('doc-7', 'nightly')
+      assert.ok(record?.status === status && 'error' in record)
+      const letter = await onlyLetter(worker)
+      assert.deepEqual([letter.reason, letter.message], [record.error.kind, record.error.message])
+
+      const { deadline: _, ...again } = { deadline: undefined, ...first }
+      assert.deepEqual(await worker.push(again, { attributes: { 'pb-run': '2' } }), done)
+      assert.partialDeepStrictEqual(await worker.record('doc-7', 'nightly'), { status: 'succeeded', run: 2 })
+    })
+  }
+
   test('and that has succeeded is left alone', async () => {
     await using worker = await startWorker(cloud)
     await worker.push(job)

@@ -20,7 +20,7 @@ const job = {
   body: { messages: [{ role: 'user', content: 'Bridges carry people over water, in all weathers.' }] },
 }
 const nothing = {
-  jobs: { left: 0, expired: 0, released: 0, ended: 0, raced: 0 },
+  jobs: { left: 0, expired: 0, tooOld: 0, released: 0, ended: 0, raced: 0 },
   batches: { counted: 0, completed: 0, putOff: 0 },
 }
 
@@ -33,9 +33,9 @@ async function sweep({ url }: Pick<TestWorker, 'url'>, init: RequestInit = {}) {
   return { status: answer.status, body: z.record(z.string(), z.unknown()).parse(await answer.json()) }
 }
 
-/** Lets a job stand as an instance left it when it died an hour ago; with a deadline it waits for its next attempt. */
-async function plant({ file }: TestWorker, deadline?: number): Promise<void> {
-  const ago = Date.now() - HOUR_MS
+/** Lets a job stand as an instance left it when it died; with a deadline it waits for its next attempt. */
+async function plant({ file }: TestWorker, deadline?: number, agoMs = HOUR_MS): Promise<void> {
+  const ago = Date.now() - agoMs
   const documents = await openSqliteDocuments(file, () => ago)
   const parsed = parseJob(Buffer.from(JSON.stringify(job)), {}, sha256)
   assert.ok(parsed.ok)
@@ -176,6 +176,34 @@ describe('a batch that is swept', () => {
     })
     const told = { batch: 'nightly', total: 2, counts, tokens: record.usage, createdAt: 1 }
     assert.deepEqual(JSON.parse(Buffer.from(event?.data ?? []).toString()), { ...told, completedAt: batch.completedAt })
+  })
+
+  test('is completed although the message of a job is gone, when that job is too old', async () => {
+    await using worker = await start({ MAX_JOB_AGE_DAYS: '2' })
+    await sealed(worker, 2)
+    await plant(worker, undefined, 7 * 24 * HOUR_MS)
+    assert.deepEqual(await worker.push({ ...job, id: 'doc-8' }), { status: 204 })
+    assert.deepEqual((await sweep(worker)).body, {
+      jobs: { ...nothing.jobs, released: 1 },
+      batches: { ...nothing.batches, counted: 1 },
+    })
+    const { body } = await sweep(worker)
+    assert.deepEqual(body, {
+      jobs: { ...nothing.jobs, tooOld: 1 },
+      batches: { ...nothing.batches, counted: 1, completed: 1 },
+    })
+    const record = await worker.record('doc-7', 'nightly')
+    assert.ok(record?.status === 'dead_lettered')
+    assert.deepEqual([record.error.kind, record.attempts.length], ['max_age', 1])
+    assert.match(record.error.hint ?? '', /replay the job.*submit it in another batch/)
+    const batch = await withBatches(worker, (batches) => batches.read('nightly'))
+    assert.deepEqual([batch?.status, batch?.counts], ['completed', { succeeded: 1, dead_lettered: 1 }])
+    assert.equal((await eventsOf(worker)).length, 1)
+    // Should the message turn up after all, its letter follows, and its replay runs.
+    assert.deepEqual(await worker.push(job), { status: 204 })
+    assert.equal((await worker.deadLetters())[0]?.attributes['pb-reason'], 'max_age')
+    assert.deepEqual(await worker.push(job, { attributes: { 'pb-run': '2' } }), { status: 204 })
+    assert.equal(await statusOf(worker), 'succeeded')
   })
 
   test('is completed only when its event is told', async () => {

@@ -24,7 +24,7 @@ export function aJob(over: Partial<Job> = {}): Job {
 
 export function aClaim(over: Partial<ClaimRequest> = {}): ClaimRequest {
   const policy = { maxAttempts: 5, onUnknown: 'retry' } as const
-  return { job: aJob(), owner: 'a', leaseMs: LEASE_MS, policy, now: START, ...over }
+  return { job: aJob(), owner: 'a', leaseMs: LEASE_MS, policy, maxAgeMs: 7 * DAY_MS, now: START, ...over }
 }
 
 export type Answer = Extract<Ending, { status: 'succeeded' }>

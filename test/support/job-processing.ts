@@ -35,6 +35,7 @@ export function processingOver(
     },
     deployments: [DEPLOYMENT],
     retry: { maxAttempts: 5, onUnknown: 'retry' },
+    maxJobAgeMs: 7 * 86_400_000,
     modelTimeoutMs: 10_000,
     maxOutputTokens: 1_000,
     newOwner: () => 'owner',

@@ -310,16 +310,29 @@ describe('a sweep', () => {
     assert.deepEqual(decideSweep(found(waiting), START + 1, policy), { kind: 'expire', waiting })
   })
 
-  test('leaves a running job past its deadline, a waiting one without, and all that is settled', () => {
-    for (const record of [aRunningRecord({ deadline: START }), aWaitingRecord(), ...settledRecords]) {
-      assert.deepEqual(decideSweep(found(record), START + DAY_MS, policy), { kind: 'leave' })
+  test('gives a waiting job up at the very millisecond at which its run is too old, and a run that expired is that', () => {
+    const waiting = aWaitingRecord({ giveUpAt: START })
+    assert.deepEqual(decideSweep(found(waiting), START - 1, policy), { kind: 'leave' })
+    assert.deepEqual(decideSweep(found(waiting), START, policy), { kind: 'too_old', waiting })
+    const late = aWaitingRecord({ giveUpAt: START, deadline: START - 1 })
+    assert.deepEqual(decideSweep(found(late), START, policy), { kind: 'expire', waiting: late })
+  })
+
+  test('leaves a running job past its time, a waiting one that tells no time, and all that is settled', () => {
+    const { giveUpAt: _, ...older } = aWaitingRecord()
+    for (const record of [aRunningRecord({ deadline: START, giveUpAt: START }), older, ...settledRecords]) {
+      assert.deepEqual(decideSweep(found(record), START + 100 * DAY_MS, policy), { kind: 'leave' })
     }
   })
 
   test('is to look at a job when it may be due, and at a settled one never', () => {
     assert.equal(sweepAt(aRunningRecord()), START + LEASE_MS + GRACE_MS)
+    assert.equal(sweepAt(aWaitingRecord()), START + 7 * DAY_MS)
     assert.equal(sweepAt(aWaitingRecord({ deadline: START + 5 })), START + 5)
-    for (const record of [aWaitingRecord(), ...settledRecords]) assert.equal(sweepAt(record), undefined)
+    assert.equal(sweepAt(aWaitingRecord({ deadline: START + 5, giveUpAt: START + 4 })), START + 4)
+    const { giveUpAt: _, ...older } = aWaitingRecord()
+    assert.equal(sweepAt({ ...older, deadline: START + 5 }), START + 5)
+    for (const record of [older, ...settledRecords]) assert.equal(sweepAt(record), undefined)
   })
 })
 

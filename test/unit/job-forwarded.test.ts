@@ -97,6 +97,19 @@ describe('it is recorded', () => {
     assert.equal(reasonOf(decide(aWaitingRecord(), { now: rules.now + 1 }, due)), 'expired')
   })
 
+  test('and its record is to be settled if nobody holds it, and left if somebody does or it is of another run', () => {
+    const unsettledIn = (record: JobRecord | undefined, ageMs: number, asked = job) => {
+      const fate = decideForwarded(asked, record && found(record, ageMs), { ...rules, now: START + rules.maxAgeMs })
+      return [reasonOf(fate), fate.kind === 'record' ? fate.unsettled : undefined]
+    }
+    const [waiting, running] = [aWaitingRecord(), aRunningRecord()]
+    assert.deepEqual(unsettledIn(waiting, 0), ['max_age', waiting])
+    assert.deepEqual(unsettledIn(running, LEASE_MS - 1), ['max_age', undefined])
+    assert.deepEqual(unsettledIn(running, LEASE_MS), ['max_age', running])
+    assert.deepEqual(unsettledIn(waiting, 0, aJob({ run: 2 })), ['max_age', undefined])
+    assert.deepEqual(unsettledIn(undefined, 0), ['max_age', undefined])
+  })
+
   test('from the very millisecond at which it is too old, by its first publication', () => {
     const end = START + rules.maxAgeMs
     for (const record of [undefined, aWaitingRecord(), aRunningRecord()]) {

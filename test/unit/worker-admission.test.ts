@@ -67,6 +67,7 @@ async function processing(
     maxOutputTokens: 1_000,
     modelTimeoutMs: 120_000,
     retry: { maxAttempts: 5, onUnknown: 'retry' } as const,
+    maxJobAgeMs: 7 * 86_400_000,
     newOwner: () => 'a',
     now,
     log: createLog('silent', { write: () => undefined }),

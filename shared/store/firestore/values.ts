@@ -15,6 +15,7 @@ const TIMES = new Set([
     'completedAt',
     'expireAt',
     'deadline',
+    'giveUpAt',
     'sweptAt',
     'toSweep',
   ],
