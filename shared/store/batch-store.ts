@@ -4,7 +4,8 @@ import { jobStatuses, type StatusCounts, type Usage } from '../job/record.ts'
 /** What the sweep counted of a batch. */
 export interface BatchTotals {
   readonly counts: StatusCounts
-  readonly tokens: Usage
+  /** Absent where the store cannot sum them. */
+  readonly tokens?: Usage
   /** Epoch milliseconds. */
   readonly sweptAt: number
 }
@@ -50,7 +51,7 @@ export const storedBatch = z
       ...{ name, createdAt },
       ...(typeof cancelledAt === 'number' && { cancelledAt }),
       ...(typeof tokenLimit === 'number' && { tokenLimit }),
-      ...(counts && tokens && sweptAt !== undefined && { counts, tokens, sweptAt }),
+      ...(counts && sweptAt !== undefined && { counts, ...(tokens && { tokens }), sweptAt }),
     }
     if (typeof total !== 'number') return { status: 'open', ...facts }
     if (typeof completedAt !== 'number') return { status: 'sealed', ...facts, total }

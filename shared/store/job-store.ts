@@ -95,8 +95,8 @@ export interface JobReader {
 
 export class StoreError extends Error {
   override readonly name = 'StoreError'
-  /** refused: the store can never take this document as it is. */
-  readonly code: 'unavailable' | 'corrupt' | 'refused'
+  /** refused: the store can never take this document as it is. no_index: it lacks what this query needs. */
+  readonly code: 'unavailable' | 'corrupt' | 'refused' | 'no_index'
 
   constructor(code: StoreError['code'], message: string, cause?: unknown) {
     super(message, { cause })

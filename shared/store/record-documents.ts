@@ -9,6 +9,13 @@ export interface StoredRecord {
   readonly ageMs: number
 }
 
+/** Some of the records that may be the sweep's. */
+export interface DuePage {
+  readonly records: readonly StoredRecord[]
+  /** The keys of those that are not of our form. */
+  readonly unreadable: readonly string[]
+}
+
 export type Write = { readonly kind: 'written'; readonly revision: string } | { readonly kind: 'refused' }
 
 /**
@@ -26,10 +33,10 @@ export interface RecordDocuments {
   /** How many records of a batch have each status. */
   countByStatus(batch: string): Promise<StatusCounts>
   /**
-   * Records that may be the sweep's by now, at most so many; the clocks of those who wrote them say so, and only the
-   * record's age is to be trusted. One that cannot be read is left out. `now`: epoch milliseconds.
+   * All records that may be the sweep's by now, in pages of about so many; the clocks of those who wrote them say so, and
+   * only the record's age is to be trusted. What stays as it is hides nothing behind it. `now`: epoch milliseconds.
    */
-  due(now: number, limit: number): Promise<readonly StoredRecord[]>
+  due(now: number, pageSize: number): AsyncIterable<DuePage>
   /** The tokens of a batch's answers, or of those that came on one day, `yyyy-mm-dd` in UTC. */
   sumUsage(of: { readonly batch: string } | { readonly day: string }): Promise<Usage>
   /** Part `index` of the result that `owner` brings for a job. Writing the same part twice is harmless. */

@@ -132,6 +132,10 @@ export function batchStoreContract(name: string, open: () => Promise<BatchHarnes
         assert.deepEqual([await names(9), await names(2)], ['c,b,a', 'c,b'])
         const noted = { status: 'sealed', name: 'a', createdAt: START, total: 3, ...totals, sweptAt: START + 2 }
         assert.deepEqual(await on.read('a'), noted)
+        const { tokens: _, ...unsummed } = totals
+        await on.note('a', { ...unsummed, sweptAt: START + 3 })
+        const { tokens: __, ...without } = { ...noted, sweptAt: START + 3 }
+        assert.deepEqual(await on.read('a'), without)
       },
     )
 

@@ -5,7 +5,7 @@ import { cancelJob } from '../../shared/store/cancel-job.ts'
 import { createJobStore } from '../../shared/store/claiming-job-store.ts'
 import { createJobReader } from '../../shared/store/job-reader.ts'
 import type { ClaimRequest, ClaimResult, Ending, Held, JobStore } from '../../shared/store/job-store.ts'
-import type { RecordDocuments, Write } from '../../shared/store/record-documents.ts'
+import type { RecordDocuments, StoredRecord, Write } from '../../shared/store/record-documents.ts'
 import { MAX_RESULT_BYTES } from '../../shared/store/result-parts.ts'
 import { sweepJob } from '../../shared/store/sweep-job.ts'
 import {
@@ -31,6 +31,8 @@ export interface Harness {
   another(): Promise<RecordDocuments>
   /** Lets at least that much of the store's time pass. */
   pass(ms: number): Promise<void>
+  /** Lets a record be one that is not of our form. */
+  spoil(key: string): Promise<void>
   /** Ends every connection; may be called twice. */
   close(): Promise<void>
 }
@@ -705,14 +707,14 @@ function sweepFacts(fact: Fact): void {
   const at = { now: late, expireAt: late + DAY_MS }
   /** What a sweep does that finds a day gone by, by the store's clock too. */
   const sweep = async (documents: RecordDocuments, rules: ClaimRequest['policy'] = policy) => {
-    const due = await documents.due(late, 100)
+    const due = await allDue(documents, late)
     return Promise.all(due.map((stored) => sweepJob(documents, { ...stored, ageMs: DAY_MS }, rules, at)))
   }
 
   fact('finds what runs when its lease and the grace are over, and not a millisecond sooner', async ({ documents }) => {
     await createJobStore(documents, RESULT_TTL_MS).claim(aClaim())
-    assert.deepEqual(await documents.due(START + LEASE_MS + GRACE_MS - 1, 100), [])
-    const [found, ...more] = await documents.due(START + LEASE_MS + GRACE_MS, 100)
+    assert.deepEqual(await allDue(documents, START + LEASE_MS + GRACE_MS - 1), [])
+    const [found, ...more] = await allDue(documents, START + LEASE_MS + GRACE_MS)
     const stored = await documents.read(key)
     assert.deepEqual([found?.record, found?.revision, more], [stored?.record, stored?.revision, []])
     assert.ok(found !== undefined && stored !== undefined && found.ageMs >= 0 && found.ageMs <= stored.ageMs)
@@ -722,16 +724,16 @@ function sweepFacts(fact: Fact): void {
     const store = createJobStore(documents, RESULT_TTL_MS)
     const job = aJob({ deadline: START + 5_000 })
     await store.release(heldBy(await store.claim(aClaim({ job }))), anAmbiguousEnd, START)
-    assert.deepEqual(await documents.due(START + 4_999, 100), [])
-    assert.equal((await documents.due(START + 5_000, 100)).length, 1)
+    assert.deepEqual(await allDue(documents, START + 4_999), [])
+    assert.equal((await allDue(documents, START + 5_000)).length, 1)
   })
 
   fact('finds what waits without a deadline when its run is too old, and not a millisecond sooner', async (harness) => {
     const { documents } = harness
     const store = createJobStore(documents, RESULT_TTL_MS)
     await store.release(heldBy(await store.claim(aClaim({ maxAgeMs: DAY_MS }))), anAmbiguousEnd, START)
-    assert.deepEqual(await documents.due(late - 1, 100), [])
-    assert.equal((await documents.due(late, 100)).length, 1)
+    assert.deepEqual(await allDue(documents, late - 1), [])
+    assert.equal((await allDue(documents, late)).length, 1)
     assert.deepEqual(await sweep(documents), ['tooOld'])
     const record = settledBy(await store.claim(aClaim({ owner: 'b' })))
     assert.ok(record.status === 'dead_lettered')
@@ -755,20 +757,54 @@ function sweepFacts(fact: Fact): void {
     }
     const { giveUpAt: _, ...older } = aWaitingRecord()
     await documents.create(older)
-    assert.deepEqual(await documents.due(late, 100), [])
+    assert.deepEqual(await allDue(documents, late), [])
   })
 
   fact('takes no more than it is asked to, and in the end all', async ({ documents }) => {
     const store = createJobStore(documents, RESULT_TTL_MS)
     const ids = Array.from({ length: 40 }, (_, i) => `doc-${i}`)
     await Promise.all(ids.map((id) => store.claim(aClaim({ job: aJob({ id }), owner: id }))))
-    assert.ok((await documents.due(late, 8)).length <= 8)
-    assert.equal((await documents.due(late, 1_000)).length, 40)
+    const [some] = await Array.fromAsync(documents.due(late, 8))
+    assert.ok(some !== undefined && some.records.length <= 8)
+    for (const pageSize of [8, 16, 40, 1_000]) {
+      const found = await allDue(documents, late, pageSize)
+      assert.deepEqual(found.map(({ record }) => record.id).toSorted(), ids.toSorted(), `${pageSize} a page`)
+    }
+  })
+
+  fact('goes on behind what is healthy, unreadable or due at the same time', async ({ documents, spoil }) => {
+    const due = START + LEASE_MS + GRACE_MS
+    const healthy = Array.from({ length: 30 }, (_, i) => aRunningRecord({ key: `a-healthy-${i}` }))
+    const broken = Array.from({ length: 10 }, (_, i) => aRunningRecord({ key: `a-broken-${i}` }))
+    const startedAt = START + 1
+    const last = aRunningRecord({ key: 'a-last', attempts: [{ run: 1, n: 1, owner: 'a', startedAt }] })
+    await Promise.all([...healthy, ...broken, last].map((record) => documents.create(record)))
+    for (const { key: each } of broken) await spoil(each)
+
+    const pages = await Array.fromAsync(documents.due(due + 1, 8))
+    const found = pages.flatMap(({ records }) => records.map(({ record }) => record.key))
+    assert.equal(found.at(-1), 'a-last')
+    assert.deepEqual(found.toSorted(), [...healthy, last].map(({ key: each }) => each).toSorted())
+    const unreadable = pages.flatMap((page) => page.unreadable)
+    assert.deepEqual(unreadable.toSorted(), broken.map(({ key: each }) => each).toSorted())
+  })
+
+  fact('goes on behind what it changes meanwhile', async ({ documents }) => {
+    const keys = Array.from({ length: 40 }, (_, i) => `a-${i}`)
+    await Promise.all(keys.map((each) => documents.create(aRunningRecord({ key: each }))))
+    const swept: string[] = []
+    for await (const { records } of documents.due(late, 8)) {
+      for (const stored of records) {
+        assert.equal(await sweepJob(documents, { ...stored, ageMs: DAY_MS }, policy, at), 'released')
+        swept.push(stored.record.key)
+      }
+    }
+    assert.deepEqual(swept.toSorted(), keys.toSorted())
   })
 
   fact('leaves a lease that lives by the store’s clock, whatever its own says', async ({ documents }) => {
     await createJobStore(documents, RESULT_TTL_MS).claim(aClaim())
-    const [stored] = await documents.due(late, 100)
+    const [stored] = await allDue(documents, late)
     assert.ok(stored !== undefined)
     assert.equal(await sweepJob(documents, stored, policy, at), 'left')
     assert.equal((await documents.read(key))?.revision, stored.revision)
@@ -807,7 +843,7 @@ function sweepFacts(fact: Fact): void {
 
   fact('by two at once is done by one: the other is told that it raced', async (harness) => {
     await createJobStore(harness.documents, RESULT_TTL_MS).claim(aClaim())
-    const [stored] = await harness.documents.due(late, 100)
+    const [stored] = await allDue(harness.documents, late)
     assert.ok(stored !== undefined)
     const dead = { ...stored, ageMs: DAY_MS }
     const both = [harness.documents, await harness.another()]
@@ -822,7 +858,7 @@ function sweepFacts(fact: Fact): void {
       async ({ documents }) => {
         const store = createJobStore(documents, RESULT_TTL_MS)
         const held = heldBy(await store.claim(aClaim()))
-        const [stored] = await documents.due(late, 100)
+        const [stored] = await allDue(documents, late)
         assert.ok(stored !== undefined)
         const settle = async () => (await store.settle(held, anAnswer(), late)).kind
         const sweepIt = () => sweepJob(documents, { ...stored, ageMs: DAY_MS }, policy, at)
@@ -964,13 +1000,18 @@ function unavailableFacts(fact: Fact): void {
       countByStatus: () => reader.countByStatus('nightly'),
       replace: () => documents.replace(held.record, held.revision),
       writePart: () => documents.writePart('key', 'a', 0, 'x', START),
-      due: () => documents.due(START, 1),
+      due: () => allDue(documents, START),
       sumUsage: () => documents.sumUsage({ batch: 'nightly' }),
       cancel: () => cancelJob(documents, aJob(), { now: START, expireAt: START }),
       readParts: () => documents.readParts('key', 'a'),
     }
     for (const [name, call] of Object.entries(calls)) await assert.rejects(call, isStoreError('unavailable'), name)
   })
+}
+
+async function allDue(documents: RecordDocuments, now: number, pageSize = 100): Promise<readonly StoredRecord[]> {
+  const pages = await Array.fromAsync(documents.due(now, pageSize))
+  return pages.flatMap(({ records }) => records)
 }
 
 function heldBy(result: ClaimResult): Held {

@@ -39,6 +39,11 @@ async function openHarness(): Promise<Harness> {
     async pass(ms) {
       now += ms
     },
+    async spoil(key) {
+      const other = new DatabaseSync(join(folder, 'jobs.db'), { timeout: 5_000 })
+      other.prepare(`UPDATE promptJobs SET record = '{"status":"paused"}' WHERE key = ?`).run(key)
+      other.close()
+    },
     async close() {
       for (const connection of connections.splice(0)) connection.close()
       await rm(folder, { recursive: true, force: true })

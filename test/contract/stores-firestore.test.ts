@@ -42,6 +42,14 @@ if (missing !== undefined) {
       documents: open(),
       another: async () => open(),
       pass: (ms) => delay(ms),
+      async spoil(key) {
+        const [database] = opened
+        const [fields, name] = [
+          { createdAt: { nullValue: 'NULL_VALUE' as const } },
+          `${database?.root}/promptJobs/${key}`,
+        ]
+        await database?.batchWrite([{ update: { name, fields }, updateMask: { fieldPaths: ['createdAt'] } }])
+      },
       async close() {
         await Promise.all(opened.splice(0).map((each) => each.close()))
       },

@@ -20,8 +20,8 @@ const job = {
   body: { messages: [{ role: 'user', content: 'Bridges carry people over water, in all weathers.' }] },
 }
 const nothing = {
-  jobs: { left: 0, expired: 0, tooOld: 0, released: 0, ended: 0, raced: 0 },
-  batches: { counted: 0, completed: 0, putOff: 0 },
+  jobs: { left: 0, expired: 0, tooOld: 0, released: 0, ended: 0, raced: 0, refused: 0 },
+  batches: { counted: 0, completed: 0, putOff: 0, refused: 0 },
 }
 
 const cloud = await startCloud()
@@ -153,13 +153,13 @@ describe('a batch that is swept', () => {
     await using worker = await start()
     await sealed(worker, 2)
     assert.deepEqual(await worker.push(job), { status: 204 })
-    assert.deepEqual((await sweep(worker)).body['batches'], { counted: 1, completed: 0, putOff: 0 })
+    assert.deepEqual((await sweep(worker)).body['batches'], { counted: 1, completed: 0, putOff: 0, refused: 0 })
     const half = await withBatches(worker, (batches) => batches.read('nightly'))
     assert.partialDeepStrictEqual(half, { status: 'sealed', counts: { succeeded: 1 } })
     assert.deepEqual(await eventsOf(worker), [])
 
     assert.deepEqual(await worker.push({ ...job, id: 'doc-8', deadline: '2026-01-01T00:00:00Z' }), { status: 204 })
-    assert.deepEqual((await sweep(worker)).body['batches'], { counted: 1, completed: 1, putOff: 0 })
+    assert.deepEqual((await sweep(worker)).body['batches'], { counted: 1, completed: 1, putOff: 0, refused: 0 })
     assert.deepEqual((await sweep(worker)).body, nothing)
     const record = await worker.record('doc-7', 'nightly')
     assert.ok(record?.status === 'succeeded')
@@ -211,9 +211,9 @@ describe('a batch that is swept', () => {
     await sealed(worker, 1)
     await worker.push(job)
     const giveBack = worker.takeAway('messages')
-    assert.deepEqual((await sweep(worker)).body['batches'], { counted: 1, completed: 0, putOff: 1 })
+    assert.deepEqual((await sweep(worker)).body['batches'], { counted: 1, completed: 0, putOff: 1, refused: 0 })
     giveBack()
-    assert.deepEqual((await sweep(worker)).body['batches'], { counted: 1, completed: 1, putOff: 0 })
+    assert.deepEqual((await sweep(worker)).body['batches'], { counted: 1, completed: 1, putOff: 0, refused: 0 })
     assert.equal((await eventsOf(worker)).length, 1)
   })
 
@@ -221,7 +221,7 @@ describe('a batch that is swept', () => {
     await using worker = await start({ EVENTS_TOPIC: undefined })
     await sealed(worker, 1)
     await worker.push(job)
-    assert.deepEqual((await sweep(worker)).body['batches'], { counted: 1, completed: 1, putOff: 0 })
+    assert.deepEqual((await sweep(worker)).body['batches'], { counted: 1, completed: 1, putOff: 0, refused: 0 })
   })
 })
 

@@ -5,7 +5,7 @@ import { credentialsByCall, withoutCredentials } from '../../google-credentials.
 import { StoreError } from '../job-store.ts'
 import type { SendFlush, WriteAnswer } from './coalesce-writes.ts'
 import { type DocumentWrite, FirestoreClient, STATUS, timestamp, toRevision } from './protocol.ts'
-import { type Direction, type Page, select, selectPage, selectRange, selectSince } from './queries.ts'
+import { type Direction, type Page, select, selectPage, selectRange, selectSince, type TextRange } from './queries.ts'
 import { fields } from './values.ts'
 
 const TIMEOUT_MS = 5_000
@@ -41,7 +41,7 @@ export interface Database {
   /** The documents of a collection by their names, from the one after `after` on, of which each stands for itself. */
   page(collection: string, page: Page): Promise<readonly NamedFields[]>
   /** The documents in which the text of this field is in this range, the least first, each with the time of its read. */
-  range(collection: string, field: string, from: string, to: string, limit: number): Promise<readonly unknown[]>
+  range(collection: string, field: string, range: TextRange): Promise<readonly unknown[]>
   /** The sum of each of these fields over the documents that have all of them. */
   sum(
     collection: string,
@@ -124,8 +124,8 @@ export function openDatabase({ project, emulator }: DatabaseOptions): Database {
         return document ? [{ name: document.name, fields: fields.safeParse(document.fields).data }] : []
       })
     },
-    async range(collection, fieldPath, from, to, limit) {
-      const structuredQuery = { ...selectRange(collection, fieldPath, from, to), limit: { value: limit } }
+    async range(collection, fieldPath, range) {
+      const structuredQuery = selectRange(collection, fieldPath, range)
       return collect(client.runQuery({ parent: root, structuredQuery }, call()))
     },
     async sum(collection, equal, names) {
@@ -190,8 +190,17 @@ async function collect(stream: AsyncIterable<unknown>): Promise<unknown[]> {
   try {
     return await Array.fromAsync(stream)
   } catch (error) {
+    if (lacksIndex(error)) throw new StoreError('no_index', NO_INDEX, error)
     throw new StoreError('unavailable', 'Firestore did not answer', error)
   }
+}
+
+const NO_INDEX =
+  'Firestore has no index for this query, or is still building it: deploy/firestore.indexes.json declares it, and `promptbridge doctor` says how to make it'
+
+/** The same status has other causes: only its text tells this one. https://firebase.google.com/docs/firestore/query-data/indexing */
+function lacksIndex(error: unknown): boolean {
+  return codeOf(error) === STATUS.failedPrecondition && error instanceof Error && /\bindex\b/i.test(error.message)
 }
 
 function codeOf(error: unknown): unknown {

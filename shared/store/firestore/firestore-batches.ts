@@ -59,7 +59,8 @@ export function createFirestoreBatches(database: Database): BatchStore & Unfinis
     },
     async note(name, totals) {
       const { counts, tokens, sweptAt } = totals
-      const swept = { counts, tokens: { ...tokens }, sweptAt, [TO_SWEEP]: sweptAt }
+      // In the mask without a value, an earlier sum goes: it does not belong to these counts.
+      const swept = { counts, tokens: tokens && { ...tokens }, sweptAt, [TO_SWEEP]: sweptAt }
       await put({ name: nameOf(name), fields: toFields(swept), mask: Object.keys(swept) })
     },
     async latest() {

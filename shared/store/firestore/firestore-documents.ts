@@ -3,10 +3,11 @@ import { sweepAt } from '../../job/claim.ts'
 import { type JobRecord, jobRecord, jobStatuses } from '../../job/record.ts'
 import { utcDay } from '../daily-tokens.ts'
 import { StoreError } from '../job-store.ts'
-import type { RecordDocuments } from '../record-documents.ts'
+import type { DuePage, RecordDocuments } from '../record-documents.ts'
 import type { Database } from './database.ts'
 import { createDocumentWriter } from './document-writer.ts'
 import { fromRevision, timestamp, toEpochMs, toRevision } from './protocol.ts'
+import type { TextRange } from './queries.ts'
 import { fields, toFields } from './values.ts'
 
 const JOBS = 'promptJobs'
@@ -42,20 +43,18 @@ export function createFirestoreDocuments(database: Database): RecordDocuments {
       const ageMs = toEpochMs(readTime) - toEpochMs(found.updateTime)
       return { record: parseRecord(found.fields), revision: toRevision(found.updateTime), ageMs }
     },
-    async due(now, limit) {
+    async *due(now, pageSize) {
       const to = new Date(now).toISOString()
-      const share = Math.ceil(limit / SHARDS)
-      const shards = Array.from({ length: SHARDS }, (_, shard) => shard)
-      const found = await Promise.all(
-        shards.map((shard) => database.range(JOBS, DUE, `${shard} `, `${shard} ${to}`, share)),
-      )
-      return found.flat().flatMap((answer) => {
-        const { data } = dueAnswer.safeParse(answer)
-        if (data === undefined) return []
-        const { document, readTime } = data
-        const ageMs = toEpochMs(readTime) - toEpochMs(document.updateTime)
-        return [{ record: document.fields, revision: toRevision(document.updateTime), ageMs }]
-      })
+      const limit = Math.ceil(pageSize / SHARDS)
+      let ranges: TextRange[] = Array.from({ length: SHARDS }, (_, shard) => ({
+        ...{ from: `${shard} `, to: `${shard} ${to}`, limit, after: undefined },
+      }))
+      while (ranges.length > 0) {
+        const answers = await Promise.all(ranges.map((range) => database.range(JOBS, DUE, range)))
+        const found = answers.map((each) => each.flatMap((answer) => foundAnswer.safeParse(answer).data ?? []))
+        if (found.some(({ length }) => length > 0)) yield duePage(found.flat())
+        ranges = ranges.flatMap((range, i) => restOf(range, found[i]?.at(limit - 1)))
+      }
     },
     async sumUsage(of) {
       const [promptTokens = 0, completionTokens = 0] = await database.sum(JOBS, { ...of }, USAGE)
@@ -91,10 +90,41 @@ function fieldsOf(record: JobRecord) {
   return toFields({ ...record, [DUE]: due, [DAY]: day })
 }
 
-const dueAnswer = z.object({
+/** What an answer tells of a document that a range found, whatever else it holds. */
+const foundAnswer = z.object({
   readTime: timestamp,
-  document: z.object({ fields: fields.pipe(jobRecord), updateTime: timestamp }),
+  document: z.object({
+    name: z.string(),
+    fields: z.looseObject({ [DUE]: z.object({ stringValue: z.string() }) }),
+    updateTime: timestamp,
+  }),
 })
+type FoundAnswer = z.infer<typeof foundAnswer>
+const dueFields = fields.pipe(jobRecord)
+
+/** What lies behind the last document of a full page; nothing, where the page was not full. */
+function restOf(range: TextRange, last: FoundAnswer | undefined): readonly TextRange[] {
+  if (last === undefined) return []
+  const { name, fields } = last.document
+  return [{ ...range, after: { text: fields[DUE].stringValue, name } }]
+}
+
+function duePage(found: readonly FoundAnswer[]): DuePage {
+  const read = found.map((each) => ({ ...each, record: dueFields.safeParse(each.document.fields).data }))
+  return {
+    records: read.flatMap(({ document, readTime, record }) => {
+      if (record === undefined) return []
+      const ageMs = toEpochMs(readTime) - toEpochMs(document.updateTime)
+      return [{ record, revision: toRevision(document.updateTime), ageMs }]
+    }),
+    unreadable: read.flatMap(({ document, record }) => (record === undefined ? [keyIn(document.name)] : [])),
+  }
+}
+
+function keyIn(name: string): string {
+  return name.slice(name.lastIndexOf('/') + 1)
+}
+
 const getAnswer = z.object({
   readTime: timestamp,
   found: z.object({ fields, updateTime: timestamp }).nullish(),

@@ -44,8 +44,17 @@ export function selectSince(collection: string, fieldPath: string, since: number
   }
 }
 
-/** Both ends count. */
-export function selectRange(collection: string, fieldPath: string, from: string, to: string) {
+/** Both ends count. Those of one text are in the order of their names. */
+export interface TextRange {
+  readonly from: string
+  readonly to: string
+  readonly limit: number
+  /** A document's text, and its whole name. */
+  readonly after: { readonly text: string; readonly name: string } | undefined
+}
+
+/** The index of a field ends in the document's name, so this order needs no composite index either. */
+export function selectRange(collection: string, fieldPath: string, { from, to, limit, after }: TextRange) {
   const field = { fieldPath }
   const filters = [
     { fieldFilter: { field, op: 'GREATER_THAN_OR_EQUAL' as const, value: { stringValue: from } } },
@@ -54,6 +63,10 @@ export function selectRange(collection: string, fieldPath: string, from: string,
   return {
     from: [{ collectionId: collection }],
     where: { compositeFilter: { op: 'AND' as const, filters } },
-    orderBy: [{ field, direction: 'ASCENDING' as const }],
+    orderBy: [field, { fieldPath: '__name__' }].map((each) => ({ field: each, direction: 'ASCENDING' as const })),
+    limit: { value: limit },
+    ...(after === undefined
+      ? {}
+      : { startAt: { values: [{ stringValue: after.text }, { referenceValue: after.name }], before: false } }),
   }
 }

@@ -2,6 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
 import { whenFree } from '../../sqlite.ts'
 import { type BatchStore, isUnfinished, storedBatch, type UnfinishedBatches } from '../batch-store.ts'
+import { jsonText } from './json-text.ts'
 import { addColumns, openTables } from './open-tables.ts'
 import { translated } from './translated.ts'
 
@@ -73,9 +74,10 @@ function batchTable(db: DatabaseSync): BatchStore & UnfinishedBatches {
   }
 }
 
-const totals = z.string().transform((text): unknown => JSON.parse(text))
+/** The next sweep counts anew, so totals that are not of our form are none. */
+const totals = jsonText.nullable().catch(null)
 const batchRow = z
-  .looseObject({ totals: totals.nullable(), sweptAt: z.number().nullable() })
+  .looseObject({ totals, sweptAt: z.number().nullable() })
   .transform(({ totals, sweptAt, ...row }) =>
     typeof totals === 'object' && totals !== null ? { ...row, ...totals, sweptAt } : row,
   )

@@ -4,8 +4,9 @@ import { sweepAt } from '../../job/claim.ts'
 import { isSettled, type JobRecord, jobRecord } from '../../job/record.ts'
 import { inTransaction, whenFree } from '../../sqlite.ts'
 import { utcDay } from '../daily-tokens.ts'
-import type { RecordDocuments, StoredRecord, Write } from '../record-documents.ts'
+import type { DuePage, RecordDocuments, StoredRecord, Write } from '../record-documents.ts'
 import { groupCommits } from './group-commits.ts'
+import { jsonText } from './json-text.ts'
 import { addColumns, openTables } from './open-tables.ts'
 import { translated } from './translated.ts'
 
@@ -85,8 +86,6 @@ function recordTable(db: DatabaseSync, now: () => number): Omit<RecordDocuments,
   const read = db.prepare('SELECT record, revision, updatedAt FROM promptJobs WHERE key = ?')
   const count = db.prepare('SELECT status, COUNT(*) AS n FROM promptJobs WHERE batch = ? GROUP BY status')
   const list = db.prepare('SELECT record FROM promptJobs WHERE batch = ? ORDER BY key')
-  const due = db.prepare(`SELECT record, revision, updatedAt FROM promptJobs WHERE sweepAt <= ?
-    ORDER BY sweepAt LIMIT ?`)
   const usageBy = (column: 'batch' | 'day') =>
     db.prepare(`SELECT TOTAL(promptTokens) AS promptTokens, TOTAL(completionTokens) AS completionTokens
       FROM promptJobs WHERE ${column} = ? AND promptTokens IS NOT NULL`)
@@ -107,15 +106,7 @@ function recordTable(db: DatabaseSync, now: () => number): Omit<RecordDocuments,
           return withAge(storedRow.parse(row), now())
         }),
       ),
-    due: (at, limit) =>
-      translated(() =>
-        whenFree(() =>
-          due.all(at, limit).flatMap((row) => {
-            const { data } = storedRow.safeParse(row)
-            return data === undefined ? [] : [withAge(data, now())]
-          }),
-        ),
-      ),
+    due: dueRecords(db, now),
     sumUsage: (of) => {
       const sum = () => ('batch' in of ? usageOfBatch.get(of.batch) : usageOfDay.get(of.day))
       return translated(() => whenFree(() => usageRow.parse(sum())))
@@ -123,6 +114,30 @@ function recordTable(db: DatabaseSync, now: () => number): Omit<RecordDocuments,
     countByStatus: (batch) =>
       translated(() => whenFree(() => Object.fromEntries(count.all(batch).map((row) => countRow.parse(row))))),
     list: (batch) => translated(() => whenFree(() => list.all(batch).map((row) => recordRow.parse(row).record))),
+  }
+}
+
+/** The index by `sweepAt` ends in the row's id, so each page begins where the last one ended. */
+function dueRecords(db: DatabaseSync, now: () => number): RecordDocuments['due'] {
+  const select = db.prepare(`SELECT key, record, revision, updatedAt, sweepAt, rowid AS id FROM promptJobs
+    WHERE sweepAt <= :at AND (sweepAt, rowid) > (:sweepAt, :id) ORDER BY sweepAt, rowid LIMIT :pageSize`)
+  return async function* (at, pageSize) {
+    const page = (after: { sweepAt: number; id: number }) =>
+      translated(() => whenFree(() => select.all({ at, pageSize, ...after })))
+    let rows = await page({ sweepAt: Number.MIN_SAFE_INTEGER, id: 0 })
+    while (rows.length > 0) {
+      yield duePage(rows, now())
+      const { sweepAt, id } = dueRow.parse(rows.at(-1))
+      rows = rows.length < pageSize ? [] : await page({ sweepAt, id })
+    }
+  }
+}
+
+function duePage(rows: readonly unknown[], now: number): DuePage {
+  const read = rows.map((row) => ({ row, stored: storedRow.safeParse(row).data }))
+  return {
+    records: read.flatMap(({ stored }) => (stored === undefined ? [] : [withAge(stored, now)])),
+    unreadable: read.flatMap(({ row, stored }) => (stored === undefined ? [dueRow.parse(row).key] : [])),
   }
 }
 
@@ -138,9 +153,11 @@ function partTable(db: DatabaseSync): Pick<RecordDocuments, 'writePart' | 'readP
   }
 }
 
-const recordJson = z.string().transform(parseJson).pipe(jobRecord)
+const recordJson = jsonText.pipe(jobRecord)
 const recordRow = z.object({ record: recordJson })
 const storedRow = z.object({ record: recordJson, revision: z.number().transform(String), updatedAt: z.number() })
+/** The schema of the table says this much of every row. */
+const dueRow = z.object({ key: z.string(), sweepAt: z.number(), id: z.number() })
 const usageRow = z.object({ promptTokens: z.number(), completionTokens: z.number() })
 const countRow = z
   .object({ status: z.string(), n: z.number() })
@@ -149,16 +166,6 @@ const partRow = z.object({ text: z.string() })
 
 function withAge({ updatedAt, ...stored }: z.infer<typeof storedRow>, now: number): StoredRecord {
   return { ...stored, ageMs: now - updatedAt }
-}
-
-/** The parser's own error quotes the text, which may be an answer. */
-function parseJson(text: string, context: z.core.$RefinementCtx): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    context.addIssue('is not JSON')
-    return z.NEVER
-  }
 }
 
 function columns(record: JobRecord, updatedAt: number) {
