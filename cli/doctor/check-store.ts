@@ -4,7 +4,9 @@ import { dirname } from 'node:path'
 import type { StoreConfig } from '../../shared/config.ts'
 import { quote } from '../../shared/quote.ts'
 import { inTransaction, openSqlite } from '../../shared/sqlite.ts'
-import { type Asker, mendStatus, sayStatus } from './google-answers.ts'
+import type { Database } from '../../shared/store/firestore/database.ts'
+import { type Asker, mendStatus, sayStatus, statusOf } from './google-answers.ts'
+import { mendIndexes, sayIndex } from './mend-indexes.ts'
 import type { Finding } from './step.ts'
 
 /** Looks whether records can be read and written, and writes none. `emulator`: HOST:PORT of Firestore's. */
@@ -21,20 +23,41 @@ async function checkFirestore(asker: Asker, emulator: string | undefined): Promi
   try {
     const found = await checkAccess(database)
     const where = `Firestore of ${project}${emulator === undefined ? '' : ' (the emulator)'}`
-    if (found.kind === 'granted') return { ok: true, seen: `${where} can be read and written`, value: undefined }
-    const mends = {
-      role: 'roles/datastore.user',
-      notFound: `gcloud firestore databases create --project=${quote(project)} --location=REGION`,
-    }
-    return {
-      ok: false,
-      seen: `${where}: ${sayStatus(found.status)} to a ${found.kind}`,
-      expected: 'a (default) database in which the worker may read and write (roles/datastore.user)',
-      mend: mendStatus(found.status, 'firestore.googleapis.com', asker, mends),
-    }
+    if (found.kind === 'granted') return await checkIndexes(database, where, asker)
+    return refused(`${where}: ${sayStatus(found.status)} to a ${found.kind}`, found.status, asker)
   } finally {
     // What it still has to say is no news.
     await database.close().catch(() => undefined)
+  }
+}
+
+function refused(seen: string, status: unknown, asker: Asker): Finding {
+  const mends = {
+    role: 'roles/datastore.user',
+    notFound: `gcloud firestore databases create --project=${quote(asker.project)} --location=REGION`,
+  }
+  return {
+    ok: false,
+    seen,
+    expected: 'a (default) database in which the worker may read and write (roles/datastore.user)',
+    mend: mendStatus(status, 'firestore.googleapis.com', asker, mends),
+  }
+}
+
+/** Whoever lacks an index learns it at the query that needs it: in the middle of the night, in a sweep. */
+async function checkIndexes(database: Database, where: string, asker: Asker): Promise<Finding> {
+  const { findMissingIndexes } = await import('../../shared/store/firestore/check-indexes.ts')
+  const missing = await findMissingIndexes(database).catch((error: unknown) => ({ error }))
+  if ('error' in missing) {
+    const status = statusOf(missing.error instanceof Error ? missing.error.cause : undefined)
+    return refused(`${where}: ${sayStatus(status)} to a query`, status, asker)
+  }
+  if (missing.length === 0) return { ok: true, seen: `${where} can be read and written`, value: undefined }
+  return {
+    ok: false,
+    seen: `${where} can be read and written, and lacks an index of ${missing.map(sayIndex).join(' and of ')}`,
+    expected: 'the indexes that deploy/firestore.indexes.json declares, built',
+    mend: mendIndexes(missing, asker.project),
   }
 }
 

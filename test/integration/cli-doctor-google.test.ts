@@ -7,6 +7,7 @@ import { createPubSub } from '../../shared/queue/pubsub/pubsub-queue.ts'
 import { openDatabase } from '../../shared/store/firestore/database.ts'
 import { startCloud } from '../stand-ins.ts'
 import { examine, failuresIn, marksOf } from '../support/doctor-run.ts'
+import { DATASTORE_MODE, NO_INDEX, openFirestoreProxy } from '../support/firestore-proxy.ts'
 
 const cloud = await startCloud()
 after(() => cloud.close())
@@ -94,6 +95,35 @@ if (missing !== undefined) {
     const database = openDatabase({ project, emulator: firestore.address })
     assert.equal(await database.count('promptJobs', {}), 0)
     await database.close()
+  })
+
+  test('a Firestore without an index is told which, and the line that makes it', async () => {
+    const project = await newProject(right)
+    await using proxy = await openFirestoreProxy(firestore.address, (_, request) =>
+      ['usage.', 'toSweep'].some((field) => request.includes(field)) ? NO_INDEX : undefined,
+    )
+    const [failed, ...others] = failuresIn(await onGoogle(project, { FIRESTORE_EMULATOR_HOST: proxy.address }))
+    assert.deepEqual([failed?.step, others], ['store', []])
+    assert.match(
+      failed?.seen ?? '',
+      /lacks an index of promptJobs \(batch, usage\.completionTokens, usage\.promptTokens\) and of promptBatches \(toSweep\)$/,
+    )
+    const [composite, single, ...more] = failed?.mend?.split('\n') ?? []
+    const fields = ['batch', 'usage.completionTokens', 'usage.promptTokens']
+      .map((field) => `--field-config=order=ascending,field-path=${field}`)
+      .join(' ')
+    const of = (collection: string) => `--project=${project} --collection-group=${collection}`
+    assert.equal(composite, `gcloud firestore indexes composite create ${of('promptJobs')} ${fields}`)
+    assert.equal(single, `gcloud firestore indexes fields update toSweep ${of('promptBatches')} --clear-exemption`)
+    assert.match(more.join(), /takes minutes.*deploy\/firestore\.indexes\.json/)
+  })
+
+  test('a Firestore that answers no query is told with its status', async () => {
+    const project = await newProject(right)
+    const judge = (method: string) => (method === 'RunQuery' ? DATASTORE_MODE : undefined)
+    await using proxy = await openFirestoreProxy(firestore.address, judge)
+    const [failed] = failuresIn(await onGoogle(project, { FIRESTORE_EMULATOR_HOST: proxy.address }))
+    assert.match(failed?.seen ?? '', /FAILED_PRECONDITION to a query$/)
   })
 
   describe('a subscription that is set wrong is told the line that mends it', () => {

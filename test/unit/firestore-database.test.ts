@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { openDatabase } from '../../shared/store/firestore/database.ts'
 import { isStoreError } from '../contract/job-store-support.ts'
+import { DATASTORE_MODE, NO_INDEX, openFirestoreProxy } from '../support/firestore-proxy.ts'
 
 const DISCARD_PORT = '127.0.0.1:9'
 
@@ -22,4 +23,24 @@ test('a database that is closed rejects every call at once', async () => {
     const late = nextTurn().then(() => Promise.reject(new Error('it waits')))
     await assert.rejects(Promise.race([call(), late]), isStoreError('unavailable'), name)
   }
+})
+
+test('a query without its index is told as that, with its mend; nothing else that has its status is', async () => {
+  let refusal = NO_INDEX
+  await using proxy = await openFirestoreProxy(DISCARD_PORT, () => refusal)
+  const database = openDatabase({ project: 'p', emulator: proxy.address })
+  const range = { from: '0 ', to: '0 2', limit: 1, after: undefined }
+  const queries = {
+    sum: () => database.sum('promptJobs', { batch: 'nightly' }, ['usage.promptTokens']),
+    count: () => database.count('promptJobs', { batch: 'nightly' }),
+    range: () => database.range('promptJobs', 'due', range),
+    since: () => database.since('promptBatches', 'toSweep', 0),
+    newest: () => database.newest('promptBatches', 'createdAt'),
+  }
+  for (const [name, query] of Object.entries(queries)) {
+    await assert.rejects(query, { code: 'no_index', message: /deploy\/firestore\.indexes\.json.*doctor/ }, name)
+  }
+  refusal = DATASTORE_MODE
+  await assert.rejects(queries.sum, isStoreError('unavailable'))
+  await database.close()
 })

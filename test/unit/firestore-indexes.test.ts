@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { z } from 'zod'
+import { INDEX_NEEDS } from '../../shared/store/firestore/check-indexes.ts'
 import { aDeadLetterOf } from '../support/dead-letter-builders.ts'
 import {
   aCancelledRecord,
@@ -71,6 +72,15 @@ test('the tokens of a batch, or of a day, are summed by a composite index, and n
     fields: [of, 'usage.completionTokens', 'usage.promptTokens'].map((fieldPath) => ({ fieldPath, order })),
   }))
   assert.deepEqual(indexes, expected)
+})
+
+test('the doctor asks for every index that is queried, and for no other', () => {
+  const asked = INDEX_NEEDS.map(({ collection, fields }) => `${collection}: ${fields}`)
+  const composite = ['promptJobs: batch,usage.completionTokens,usage.promptTokens']
+  // Parts lie below one document each, of which there is none to ask.
+  const { parts: _, ...collections } = QUERIED
+  const single = Object.entries(collections).flatMap(([name, fields]) => fields.map((field) => `${name}: ${field}`))
+  assert.deepEqual(asked.toSorted(), [...composite, ...single].toSorted())
 })
 
 for (const [collection, fields] of Object.entries(FIELDS)) {

@@ -1,0 +1,23 @@
+import { quote } from '../../shared/quote.ts'
+import type { Index } from '../../shared/store/firestore/check-indexes.ts'
+
+const FIELD = '--field-config=order=ascending,field-path'
+
+/** The commands that make indexes, a line each. */
+export function mendIndexes(missing: readonly Index[], project: string): string {
+  const lines = missing.map(({ collection, fields: [first = '', ...more] }) => {
+    const where = `--project=${quote(project)} --collection-group=${collection}`
+    return more.length === 0
+      ? `gcloud firestore indexes fields update ${first} ${where} --clear-exemption`
+      : `gcloud firestore indexes composite create ${where} ${[first, ...more].map((field) => `${FIELD}=${field}`).join(' ')}`
+  })
+  return [
+    ...lines,
+    'Building one takes minutes, and it is missing until then. deploy/firestore.indexes.json declares them all, in the Firebase CLI’s form.',
+  ].join('\n')
+}
+
+/** An index by its name in a line: `promptJobs (batch, status)`. */
+export function sayIndex({ collection, fields }: Index): string {
+  return `${collection} (${fields.join(', ')})`
+}
