@@ -76,7 +76,7 @@ test('the tokens of a batch, or of a day, are summed by a composite index, and n
 
 test('the doctor asks for every index that is queried, and for no other', () => {
   const asked = INDEX_NEEDS.map(({ collection, fields }) => `${collection}: ${fields}`)
-  const composite = ['promptJobs: batch,usage.completionTokens,usage.promptTokens']
+  const composite = ['batch', 'day'].map((of) => `promptJobs: ${of},usage.completionTokens,usage.promptTokens`)
   // Parts lie below one document each, of which there is none to ask.
   const { parts: _, ...collections } = QUERIED
   const single = Object.entries(collections).flatMap(([name, fields]) => fields.map((field) => `${name}: ${field}`))
