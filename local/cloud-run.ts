@@ -1,6 +1,7 @@
 import type { Hono } from 'hono'
 import { ACCESS_TOKEN_PREFIX } from './google-tokens.ts'
 import { GOOGLE } from './identities.ts'
+import { googleError } from './serve/google-error.ts'
 import type { ServiceDescription, StandInEnv } from './serve/service-description.ts'
 import { type StandIn, type StandInOptions, serveStandIn } from './stand-in.ts'
 import { realSurroundings } from './surroundings.ts'
@@ -26,16 +27,11 @@ export async function startCloudRun(options: CloudRunOptions): Promise<StandIn> 
   return serveStandIn(describe(options), surroundings, options)
 }
 
-/** https://cloud.google.com/apis/design/errors */
-function refuse(code: number, status: string, message: string): Response {
-  return Response.json({ error: { code, message, status } }, { status: code })
-}
-
 function describe(options: CloudRunOptions): ServiceDescription {
   return {
     service: 'cloud_run',
     operationOf: () => 'getService',
-    errors: { unavailable: () => refuse(503, 'UNAVAILABLE', 'The service is currently unavailable.') },
+    errors: { unavailable: () => googleError(503, 'UNAVAILABLE', 'The service is currently unavailable.') },
     route: (app) => addRoute(app, options),
   }
 }
@@ -44,9 +40,10 @@ function addRoute(app: Hono<StandInEnv>, { service, variables, serviceAccount, i
   const name = `projects/${GOOGLE.projectId}/locations/${GOOGLE.region}/services/${service}`
   app.get('/v2/*', (c) => {
     const isKnown = c.req.header('authorization')?.startsWith(`Bearer ${ACCESS_TOKEN_PREFIX}`) === true
-    if (!isKnown) return refuse(401, 'UNAUTHENTICATED', 'Request had invalid authentication credentials.')
-    if (isOpen === false) return refuse(403, 'PERMISSION_DENIED', "Permission 'run.services.get' denied on resource.")
-    if (c.req.path !== `/v2/${name}`) return refuse(404, 'NOT_FOUND', 'Resource not found.')
+    if (!isKnown) return googleError(401, 'UNAUTHENTICATED', 'Request had invalid authentication credentials.')
+    if (isOpen === false)
+      return googleError(403, 'PERMISSION_DENIED', "Permission 'run.services.get' denied on resource.")
+    if (c.req.path !== `/v2/${name}`) return googleError(404, 'NOT_FOUND', 'Resource not found.')
     const template = {
       serviceAccount: serviceAccount ?? GOOGLE.serviceAccountEmail,
       containers: [{ image: 'worker', env: variables.map(asEnv) }],

@@ -3,6 +3,7 @@ import { createLocalJWKSet, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import { z } from 'zod'
 import { ACCESS_TOKEN_PREFIX, idTokenClaims } from './google-tokens.ts'
 import { GOOGLE } from './identities.ts'
+import { googleError } from './serve/google-error.ts'
 import type { ServiceDescription, StandInEnv } from './serve/service-description.ts'
 import type { SigningKey } from './signing-key.ts'
 import { type StandIn, type StandInOptions, serveStandIn } from './stand-in.ts'
@@ -21,7 +22,6 @@ export async function startIamCredentials(options: IamCredentialsOptions): Promi
   return serveStandIn(describe(surroundings, options), surroundings, options)
 }
 
-/** https://cloud.google.com/apis/design/errors */
 const ERRORS = {
   unauthenticated: [401, 'UNAUTHENTICATED', 'Request had invalid authentication credentials.'],
   permission_denied: [
@@ -36,7 +36,7 @@ const ERRORS = {
 
 function refuse(name: keyof typeof ERRORS): Response {
   const [code, status, message] = ERRORS[name]
-  return Response.json({ error: { code, message, status } }, { status: code })
+  return googleError(code, status, message)
 }
 
 function describe(surroundings: Surroundings, options: IamCredentialsOptions): ServiceDescription {

@@ -2,6 +2,7 @@ import type { PubSub } from '@google-cloud/pubsub'
 import type { Config } from '../../shared/config.ts'
 import { isOfWorker, subscriptionsOf } from '../../shared/queue/pubsub/push-subscriptions.ts'
 import { invocation } from '../installation.ts'
+import { checkGrants, forwardingGrants } from './check-grants.ts'
 import { askMayPublish, checkTopic } from './check-topics.ts'
 import { type Asker, mendStatus, sayStatus, statusOf } from './google-answers.ts'
 import {
@@ -11,6 +12,7 @@ import {
   subscriptionSchema,
   type WantedSubscription,
 } from './judge-subscription.ts'
+import type { ReadPolicy } from './read-policy.ts'
 import type { Finding, Walk } from './step.ts'
 
 export interface QueueSettings {
@@ -19,6 +21,7 @@ export interface QueueSettings {
   readonly config: Config | undefined
   /** HOST:PORT of Pub/Sub's emulator. */
   readonly emulator: string | undefined
+  readonly readPolicy: ReadPolicy
 }
 
 const SUBSCRIPTION = 'push subscription'
@@ -32,7 +35,7 @@ const VIEWER = 'whoever has roles/pubsub.viewer may, and the worker does without
 /** Looks at the topics and at the subscriptions that push jobs and dead letters, and changes nothing. */
 export async function checkQueue(
   walk: Walk,
-  { jobsTopic, config, emulator }: QueueSettings,
+  { jobsTopic, config, emulator, readPolicy }: QueueSettings,
   asker: Asker,
 ): Promise<void> {
   const { createPubSub } = await import('../../shared/queue/pubsub/pubsub-queue.ts')
@@ -60,6 +63,10 @@ export async function checkQueue(
       for (const live of found ?? []) {
         for (const [part, finding] of judgeSubscription(live, wanted)) walk.tell(`${step}: ${part}`, finding)
       }
+      // Only what is forwarded needs them, and the emulator knows no permissions.
+      if (over.deadLetterTopic === undefined || isEmulator) continue
+      const names = (found ?? []).map(({ name }) => name)
+      await checkGrants(walk, forwardingGrants(asker.project, over.deadLetterTopic, names), readPolicy)
     }
   } finally {
     await client.close()

@@ -2,13 +2,16 @@ import type { Config } from '../../shared/config.ts'
 import { emulatorsIn } from '../../shared/open-stores.ts'
 import type { Environment } from '../../shared/settings-problems.ts'
 import { checkDeployments } from './check-azure-openai.ts'
+import { checkGrants, invokerGrant } from './check-grants.ts'
 import { checkIdentity, type Identity, skipIdentity } from './check-identity.ts'
 import { checkLogin } from './check-login.ts'
 import { checkQueue, QUEUE_STEPS } from './check-queue.ts'
 import { checkSettings, type Usable } from './check-settings.ts'
 import { checkStore } from './check-store.ts'
+import { checkSweep } from './check-sweep.ts'
 import type { Asker } from './google-answers.ts'
 import { type LiveService, readLiveSettings } from './read-live-settings.ts'
+import { createPolicyReader } from './read-policy.ts'
 import { type Step, startWalk, type Walk } from './step.ts'
 
 export interface DoctorOptions {
@@ -26,9 +29,10 @@ export interface DoctorSurroundings {
   readonly newId: () => string
   /** Hears of each step as soon as it is known. */
   readonly onStep: (step: Step) => void
-  /** Where Google's IAM Credentials API and Cloud Run's are; Google's own, when absent. */
+  /** Where Google's IAM Credentials API, Cloud Run's, and all that tell grants are; Google's own, when absent. */
   readonly iamEndpoint?: string
   readonly runEndpoint?: string
+  readonly policyEndpoint?: string
 }
 
 /** Walks the way from the settings to a push, and resolves with what each step found. Never rejects for a step. */
@@ -40,6 +44,11 @@ export async function runDoctor(options: DoctorOptions, surroundings: DoctorSurr
   const usable = (await walk.take('settings', async () => checkSettings(environment, from))) ?? {}
   const identity = await walkToAzure(walk, usable.config, surroundings)
   await walkToGoogle(walk, usable, identity, surroundings)
+  const pushAuth = usable.config?.pushAuth
+  if (options.live !== undefined && pushAuth !== undefined && pushAuth.mode !== 'off') {
+    const grant = invokerGrant(options.live, pushAuth.serviceAccount)
+    await checkGrants(walk, [grant], createPolicyReader(surroundings.policyEndpoint))
+  }
   return walk.steps
 }
 
@@ -80,18 +89,19 @@ async function walkToAzure(
 }
 
 const STORE = 'store'
+const SWEEP = 'sweep'
 
 /** Records and messages do not depend on Azure: they are looked at whatever came before. */
 async function walkToGoogle(
   walk: Walk,
   { config, stores }: Usable,
   { account }: Identity,
-  { environment }: DoctorSurroundings,
+  { environment, policyEndpoint, now }: DoctorSurroundings,
 ): Promise<void> {
   const skip = (steps: readonly string[], seen: string) => {
     for (const step of steps) walk.tell(step, { ok: null, seen })
   }
-  if (stores === undefined) return skip([STORE, ...QUEUE_STEPS], 'the settings do not say where it is')
+  if (stores === undefined) return skip([STORE, ...QUEUE_STEPS, SWEEP], 'the settings do not say where it is')
   const { store, jobsTopic } = stores
   // How this process reaches Google, whosever settings it looks at.
   const { firestore, pubsub } = emulatorsIn(environment)
@@ -100,9 +110,11 @@ async function walkToGoogle(
   const asker: Asker = { project: store.kind === 'sqlite' ? '' : store.project, account, isWorker }
   if (store.kind === 'firestore' && (firestore === undefined || pubsub === undefined)) {
     const isKnown = await walk.take('Google login', () => checkLogin(isWorker))
-    if (!isKnown) return skip([STORE, ...QUEUE_STEPS], 'not asked: there is nobody to ask Google as')
+    if (!isKnown) return skip([STORE, ...QUEUE_STEPS, SWEEP], 'not asked: there is nobody to ask Google as')
   }
   await walk.take(STORE, () => checkStore(store, asker, firestore))
   if (store.kind === 'sqlite') return skip(QUEUE_STEPS, 'the embedded queue needs none')
-  await checkQueue(walk, { jobsTopic, config, emulator: pubsub }, asker)
+  const readPolicy = createPolicyReader(policyEndpoint)
+  await checkQueue(walk, { jobsTopic, config, emulator: pubsub, readPolicy }, asker)
+  await walk.take(SWEEP, () => checkSweep(asker.project, config?.pushAuth, { now, emulator: firestore }))
 }

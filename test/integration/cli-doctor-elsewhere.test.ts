@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { after, afterEach, beforeEach, describe, test } from 'node:test'
 import { gcpMetadata } from 'google-auth-library'
 import { type CloudRunOptions, startCloudRun, type Variable } from '../../local/cloud-run.ts'
+import { startGooglePolicies } from '../../local/google-policies.ts'
 import { startIamCredentials } from '../../local/iam-credentials.ts'
 import { AZURE, ENTRA, GOOGLE } from '../../local/identities.ts'
 import { createSigningKey } from '../../local/signing-key.ts'
@@ -83,11 +84,15 @@ describe('a live service', () => {
   /** What the doctor says of a service on Cloud Run; its own settings would lead nowhere. */
   async function examineLive(options: Partial<CloudRunOptions> = {}, of = live) {
     const run = await startCloudRun({ service: 'worker', variables: plain, ...options })
+    const name = `projects/${live.project}/locations/${live.region}/services/${live.name}`
+    const google = await startGooglePolicies({ policies: { [name]: { 'roles/run.invoker': ['serviceAccount:b'] } } })
     const iam = await startIamCredentials({ key })
     const nowhere = { AZURE_TENANT_ID: 'nowhere', STORE: 'nowhere' }
     try {
-      return await examine(cloud, nowhere, { live: of }, { iamEndpoint: iam.url, runEndpoint: run.url })
+      const endpoints = { iamEndpoint: iam.url, runEndpoint: run.url, policyEndpoint: google.url }
+      return await examine(cloud, nowhere, { live: of }, endpoints)
     } finally {
+      await google.close()
       await iam.close()
       await run.close()
     }
@@ -107,6 +112,7 @@ describe('a live service', () => {
       new RegExp(`^worker \\(worker-00007-abc\\) runs as ${serviceAccount}, with \\d+ plain`),
     )
     assert.match(steps[2]?.seen ?? '', /by impersonation$/)
+    assert.equal(marksOf(steps).at(-1), '✓ grant: pushes may call the service')
   })
 
   test('whose setting is a secret is told so, and what is missing without it', async () => {
@@ -149,8 +155,8 @@ describe('a live service', () => {
 test('without a login nobody asks Google, and the process lives', async () => {
   process.env['METADATA_SERVER_DETECTION'] = 'none'
   const steps = await examine(cloud, { STORE: 'firestore' })
-  const skipped = ['– store', '– topics', '– push subscription', '– dead-letter subscription']
-  assert.deepEqual(marksOf(steps).slice(-5), ['✗ Google login', ...skipped])
+  const skipped = ['– store', '– topics', '– push subscription', '– dead-letter subscription', '– sweep']
+  assert.deepEqual(marksOf(steps).slice(-6), ['✗ Google login', ...skipped])
   assert.equal(failuresIn(steps)[0]?.mend, 'gcloud auth application-default login')
 })
 

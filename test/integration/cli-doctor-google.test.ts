@@ -2,9 +2,11 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, describe, test } from 'node:test'
 import type { CreateSubscriptionOptions } from '@google-cloud/pubsub'
+import { checkSweep } from '../../cli/doctor/check-sweep.ts'
 import { missingForEmulators, startEmulator } from '../../cli/emulators.ts'
 import { createPubSub } from '../../shared/queue/pubsub/pubsub-queue.ts'
 import { openDatabase } from '../../shared/store/firestore/database.ts'
+import { createFirestoreBatches } from '../../shared/store/firestore/firestore-batches.ts'
 import { startCloud } from '../stand-ins.ts'
 import { examine, failuresIn, marksOf } from '../support/doctor-run.ts'
 import { DATASTORE_MODE, NO_INDEX, openFirestoreProxy } from '../support/firestore-proxy.ts'
@@ -84,9 +86,37 @@ if (missing !== undefined) {
     ]
     assert.deepEqual(
       marksOf(steps),
-      names.map((name) => `✓ ${name}`),
+      [...names.map((name) => `✓ ${name}`), '– sweep'],
       JSON.stringify(failuresIn(steps)),
     )
+  })
+
+  describe('whether anybody sweeps is told by a batch under way', () => {
+    const NOW = Date.UTC(2026, 0, 31, 12)
+    for (const [what, sweptMinutesAgo, ok, seen] of [
+      ['counted 4 minutes ago: somebody does', 4, true, 'batch nightly was counted 4 min ago'],
+      ['last counted 5 minutes ago: nobody does', 5, false, 'batch nightly was last counted 5 min ago'],
+      ['never counted since 5 minutes: nobody does', undefined, false, 'batch nightly was never counted'],
+    ] as const) {
+      test(what, async () => {
+        const project = await newProject(right)
+        const database = openDatabase({ project, emulator: firestore.address })
+        const batches = createFirestoreBatches(database)
+        await batches.open('nightly', NOW - 5 * 60_000)
+        await batches.seal('nightly', 1)
+        if (sweptMinutesAgo !== undefined) {
+          const sweptAt = NOW - sweptMinutesAgo * 60_000
+          await batches.note('nightly', { counts: {}, tokens: { promptTokens: 0, completionTokens: 0 }, sweptAt })
+        }
+        await database.close()
+        const pushAuth = { mode: 'verify', audience: AUDIENCE, serviceAccount: PUSHER } as const
+        const told = await checkSweep(project, pushAuth, { now: () => NOW, emulator: firestore.address })
+        assert.deepEqual([told.ok, told.seen], [ok, seen])
+        const mend = told.ok === false ? told.mend : ''
+        assert.equal(ok, mend === '')
+        if (!ok) assert.match(mend, /^gcloud scheduler jobs create http .*--uri=https:\/\/WORKER\/sweep /)
+      })
+    }
   })
 
   test('looking at Firestore leaves nothing behind', async () => {

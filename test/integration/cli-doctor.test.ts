@@ -248,11 +248,12 @@ describe('settings', () => {
 
   test('that do not even name a store leave nothing to look at', async () => {
     const steps = await examine(cloud, { STORE: 'postgres' })
-    assert.deepEqual(marksOf(steps).slice(-4), [
+    assert.deepEqual(marksOf(steps).slice(-5), [
       '– store',
       '– topics',
       '– push subscription',
       '– dead-letter subscription',
+      '– sweep',
     ])
   })
 })

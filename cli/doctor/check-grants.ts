@@ -1,0 +1,113 @@
+import { quote } from '../quote.ts'
+import type { LiveService } from './read-live-settings.ts'
+import type { Policy, PolicyOf, ReadPolicy } from './read-policy.ts'
+import type { Finding, Walk } from './step.ts'
+
+/** What one of Google's own services has to be allowed, so that it does its part. */
+export interface Grant {
+  readonly step: string
+  readonly on: PolicyOf
+  /** Of them one is enough; the first is the least. */
+  readonly roles: readonly [string, ...string[]]
+  readonly isMember: (member: string) => boolean
+  /** In words, and as `gcloud` takes it. */
+  readonly member: { readonly said: string; readonly flag: string }
+  /** The command that gives it, up to the member. */
+  readonly command: string
+}
+
+/** Takes a step for each grant, and looks at the project where the resource itself does not give it. */
+export async function checkGrants(walk: Walk, grants: readonly Grant[], read: ReadPolicy): Promise<void> {
+  for (const grant of grants) await walk.take(grant.step, (signal) => checkGrant(grant, read, signal))
+}
+
+async function checkGrant(grant: Grant, read: ReadPolicy, signal: AbortSignal): Promise<Finding> {
+  const { on, roles, member, command } = grant
+  const [role] = roles
+  const granted = (where: string): Finding => ({
+    ok: true,
+    seen: `${member.said} has it on ${where}`,
+    value: undefined,
+  })
+  const mend = `${command} --member=${member.flag} --role=${role}`
+
+  const own = await read(on, signal)
+  if (own === undefined) {
+    return { ok: null, seen: `this login may not look at the grants of ${on.name}; ${member.said} needs ${role} there` }
+  }
+  if (isIn(own, grant)) return granted(on.name)
+  const project = await read(projectOf(on), signal)
+  if (project === undefined) {
+    const unless = `not on ${on.name} itself, and this login may not look at the project's grants`
+    return { ok: null, seen: `${unless}. If it is not there either: ${mend}` }
+  }
+  if (isIn(project, grant)) return granted('the project')
+  return { ok: false, seen: 'nobody has granted it', expected: `${role} for ${member.said} on ${on.name}`, mend }
+}
+
+function isIn(policy: Policy, { roles, isMember }: Grant): boolean {
+  return policy.some(({ role, members }) => roles.includes(role) && members.some(isMember))
+}
+
+function projectOf({ name }: PolicyOf): PolicyOf {
+  return { api: 'cloudresourcemanager', name: name.split('/').slice(0, 2).join('/') }
+}
+
+const PUBSUB_AGENT = /^serviceAccount:service-\d+@gcp-sa-pubsub\.iam\.gserviceaccount\.com$/
+const WIDE = ['roles/pubsub.editor', 'roles/pubsub.admin', 'roles/editor', 'roles/owner']
+
+/**
+ * What Pub/Sub needs to forward a message that came too often: it takes it from the subscription and publishes it as an
+ * account of its own.
+ */
+export function forwardingGrants(
+  project: string,
+  deadLetterTopic: string,
+  subscriptions: readonly string[],
+): readonly Grant[] {
+  const number = `$(gcloud projects describe ${quote(project)} --format='value(projectNumber)')`
+  const agent = {
+    isMember: (member: string) => PUBSUB_AGENT.test(member),
+    member: {
+      said: "Pub/Sub's service agent",
+      flag: `"serviceAccount:service-${number}@gcp-sa-pubsub.iam.gserviceaccount.com"`,
+    },
+  }
+  const full = (kind: string, name: string) => (name.includes('/') ? name : `projects/${project}/${kind}/${name}`)
+  const command = (kind: string, name: string) => {
+    const [, owner = project, , short = name] = name.split('/')
+    return `gcloud pubsub ${kind} add-iam-policy-binding ${quote(short)} --project=${quote(owner)}`
+  }
+  return [
+    {
+      step: `grant: Pub/Sub may publish to ${deadLetterTopic}`,
+      on: { api: 'pubsub', name: full('topics', deadLetterTopic) },
+      roles: ['roles/pubsub.publisher', ...WIDE],
+      ...agent,
+      command: command('topics', full('topics', deadLetterTopic)),
+    },
+    ...subscriptions.map(
+      (name): Grant => ({
+        step: `grant: Pub/Sub may take from ${name.split('/').at(-1)}`,
+        on: { api: 'pubsub', name: full('subscriptions', name) },
+        roles: ['roles/pubsub.subscriber', ...WIDE],
+        ...agent,
+        command: command('subscriptions', full('subscriptions', name)),
+      }),
+    ),
+  ]
+}
+
+/** What whoever pushes needs, or Cloud Run refuses the push before the worker hears of it. */
+export function invokerGrant({ project, region, name }: LiveService, pusher: string): Grant {
+  const where = `--project=${quote(project)} --region=${quote(region)}`
+  const member = `serviceAccount:${pusher}`
+  return {
+    step: 'grant: pushes may call the service',
+    on: { api: 'run', name: `projects/${project}/locations/${region}/services/${name}` },
+    roles: ['roles/run.invoker', 'roles/run.admin', 'roles/editor', 'roles/owner'],
+    isMember: (found) => found === member || found === 'allUsers',
+    member: { said: pusher, flag: quote(member) },
+    command: `gcloud run services add-iam-policy-binding ${quote(name)} ${where}`,
+  }
+}

@@ -1,0 +1,61 @@
+import type { PushAuth } from '../../shared/config.ts'
+import { StoreError } from '../../shared/store/job-store.ts'
+import { quote } from '../quote.ts'
+import type { Finding } from './step.ts'
+
+export interface SweepSurroundings {
+  /** Epoch milliseconds. */
+  readonly now: () => number
+  /** HOST:PORT of Firestore's. */
+  readonly emulator: string | undefined
+}
+
+/** Cloud Scheduler comes every minute; a sweep may have had no time for every batch. */
+const LATE_MS = 300_000
+
+/** Tells by a batch under way whether anybody calls the sweep: the one that was swept longest ago. */
+export async function checkSweep(
+  project: string,
+  pushAuth: PushAuth | undefined,
+  { now, emulator }: SweepSurroundings,
+): Promise<Finding> {
+  const { openDatabase } = await import('../../shared/store/firestore/database.ts')
+  const { createFirestoreBatches } = await import('../../shared/store/firestore/firestore-batches.ts')
+  const database = openDatabase({ project, emulator })
+  try {
+    const [batch] = await createFirestoreBatches(database).unfinished(1)
+    if (batch === undefined) return { ok: null, seen: 'no batch is under way by which it could be told' }
+    const { name, createdAt, sweptAt } = batch
+    const agoMs = now() - (sweptAt ?? createdAt)
+    const minutes = Math.floor(agoMs / 60_000)
+    if (agoMs < LATE_MS) return { ok: true, seen: `batch ${name} was counted ${minutes} min ago`, value: undefined }
+    return {
+      ok: false,
+      seen:
+        sweptAt === undefined ? `batch ${name} was never counted` : `batch ${name} was last counted ${minutes} min ago`,
+      expected: 'POST /sweep, every minute',
+      mend: createLine(project, pushAuth),
+    }
+  } catch (error) {
+    if (error instanceof StoreError) return { ok: null, seen: 'the store has to answer first' }
+    throw error
+  } finally {
+    // What it still has to say is no news.
+    await database.close().catch(() => undefined)
+  }
+}
+
+function createLine(project: string, pushAuth: PushAuth | undefined): string {
+  const identity =
+    pushAuth === undefined || pushAuth.mode === 'off'
+      ? []
+      : [
+          `--oidc-service-account-email=${quote(pushAuth.serviceAccount)}`,
+          `--oidc-token-audience=${quote(pushAuth.audience)}`,
+        ]
+  return [
+    `gcloud scheduler jobs create http promptbridge-sweep --project=${quote(project)} --location=REGION`,
+    "--schedule='* * * * *' --uri=https://WORKER/sweep --http-method=POST",
+    ...identity,
+  ].join(' ')
+}
