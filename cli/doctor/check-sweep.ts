@@ -1,6 +1,6 @@
 import type { PushAuth } from '../../shared/config.ts'
+import { quote } from '../../shared/quote.ts'
 import { StoreError } from '../../shared/store/job-store.ts'
-import { quote } from '../quote.ts'
 import type { Finding } from './step.ts'
 
 export interface SweepSurroundings {
