@@ -37,7 +37,7 @@ export interface Watch {
 }
 
 /** In tokens; `spent` as far as this instance knows. */
-export interface ReachedLimit {
+interface ReachedLimit {
   readonly spent: number
   readonly limit: number
 }

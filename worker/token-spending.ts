@@ -1,7 +1,7 @@
 import type { Usage } from '../shared/job/record.ts'
 
 /** What a sweep counted, and when; nothing before the first. */
-export interface Counted {
+interface Counted {
   readonly tokens?: Usage | undefined
   readonly sweptAt?: number | undefined
 }
@@ -21,8 +21,9 @@ export interface TokenSpending {
  *     settled here    ───a───┬─────b─────┬───c───
  *     read                  old         new        a is in the new figure; b may be, and is kept; c is not
  *
- * A figure that is new was counted at some time after the read before. So what lies between the two reads may count
- * twice until the next figure: by no clock but its own an instance could tell more.
+ * A figure that is new was written at some time after the read before. So what lies between the two reads may count
+ * twice until the next figure: by no clock but its own an instance could tell more. Counting takes a moment before that;
+ * what was settled in it may be missing as long.
  */
 export function createTokenSpending(): TokenSpending {
   let [counted, settledHere, settledBeforeRead, settledBeforeCount] = [0, 0, 0, 0]

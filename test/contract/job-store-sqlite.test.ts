@@ -115,6 +115,20 @@ describe('SQLite: opening', () => {
     assert.deepEqual(openFiles(path), [])
   })
 
+  test('takes a file that was made before answers had a day: those are summed from then on', async (t) => {
+    const path = await aPath(t)
+    const first = await openSqliteDocuments(path, () => START)
+    await first.create(aSucceededRecord)
+    first.close()
+    const db = new DatabaseSync(path)
+    db.exec('DROP INDEX promptJobsUsageByDay; ALTER TABLE promptJobs DROP COLUMN day')
+    db.close()
+    const documents = await openSqliteDocuments(path, () => START)
+    t.after(() => documents.close())
+    await documents.create({ ...aSucceededRecord, key: 'another' })
+    assert.deepEqual(await documents.sumUsage({ day: '2026-11-24' }), { promptTokens: 11, completionTokens: 7 })
+  })
+
   test('a folder that is not there is StoreError unavailable', async (t) => {
     const path = join(await aPath(t), 'no', 'jobs.db')
     await assert.rejects(
