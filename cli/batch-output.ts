@@ -1,4 +1,5 @@
 import type { SettledRecord } from '../shared/job/record.ts'
+import { withMember } from './json-text.ts'
 
 /**
  * Writes a settled job as a line of an OpenAI Batch output file.
@@ -16,7 +17,7 @@ export function batchOutputLine(record: SettledRecord, result: string | undefine
       error: { code, message: [message, hint].filter(Boolean).join('. ') },
     })
   }
-  const body: unknown = JSON.parse(result ?? 'null')
-  const response = { status_code: attempt?.httpStatus ?? 200, request_id: attempt?.requestId ?? '', body }
-  return JSON.stringify({ ...line, response, error: null })
+  const answered = { status_code: attempt?.httpStatus ?? 200, request_id: attempt?.requestId ?? '' }
+  const response = withMember(JSON.stringify(answered), 'body', result ?? 'null')
+  return withMember(withMember(JSON.stringify(line), 'response', response), 'error', 'null')
 }

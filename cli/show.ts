@@ -4,6 +4,7 @@ import { isSettled, type JobRecord } from '../shared/job/record.ts'
 import type { Environment } from '../shared/settings-problems.ts'
 import { sha256 } from '../shared/sha256.ts'
 import { createJobReader } from '../shared/store/job-reader.ts'
+import { indented, withMember } from './json-text.ts'
 import { plainText } from './plain-text.ts'
 import { addStoreOptions, type StoreOptions, withStores } from './with-stores.ts'
 
@@ -34,12 +35,17 @@ async function show(id: string, options: ShowOptions, environment: Environment):
       throw new Error(`there is no job "${id}" ${where}; --batch says which batch it was submitted in`)
     }
     const result = isSettled(record) ? await reader.readResult(record) : undefined
-    const answer: unknown = result === undefined ? undefined : JSON.parse(result)
-    process.stdout.write(json ? `${JSON.stringify({ ...record, result: answer })}\n` : describeRecord(record, answer))
+    process.stdout.write(json ? `${recordLine(record, result)}\n` : describeRecord(record, result))
   })
 }
 
-function describeRecord(record: JobRecord, answer: unknown): string {
+/** The answer stands where the record says how it is kept. */
+function recordLine(record: JobRecord, answer: string | undefined): string {
+  const line = JSON.stringify({ ...record, result: undefined })
+  return answer === undefined ? line : withMember(line, 'result', answer)
+}
+
+function describeRecord(record: JobRecord, answer: string | undefined): string {
   const lines = [`${record.id}  ${record.status}  (run ${record.run})`]
   if (record.batch !== '') lines.push(`batch     ${record.batch}`)
   for (const attempt of record.attempts) {
@@ -56,6 +62,6 @@ function describeRecord(record: JobRecord, answer: unknown): string {
     lines.push(`tokens    ${promptTokens} in, ${completionTokens} out, finished by ${record.finishReason}`)
   }
   const told = lines.map(plainText)
-  if (answer !== undefined) told.push('', JSON.stringify(answer, null, 2))
+  if (answer !== undefined) told.push('', indented(answer))
   return `${told.join('\n')}\n`
 }

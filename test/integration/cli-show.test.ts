@@ -26,6 +26,18 @@ async function storeOf(t: TestContext, ...records: readonly JobRecord[]): Promis
   return path
 }
 
+/** The same, of one job that was answered so. */
+async function storeOfAnswer(t: TestContext, result: string): Promise<string> {
+  const path = await storeOf(t)
+  const documents = await openSqliteDocuments(path, Date.now)
+  const store = createJobStore(documents, DAY_MS)
+  const claim = await store.claim(aClaim())
+  assert.ok(claim.kind === 'run')
+  await store.settle(claim.held, anAnswer({ result }), Date.now())
+  documents.close()
+  return path
+}
+
 function lasting<T>(record: T): T & { expireAt: number } {
   return { ...record, expireAt: Date.now() + DAY_MS }
 }
@@ -81,6 +93,17 @@ test('--json prints the whole record, with the answer where the record keeps it'
   assert.partialDeepStrictEqual(JSON.parse(stdout), { key, attempts, status: 'succeeded', result: {} })
 })
 
+test('an answer keeps the digits of its numbers, for people and as JSON', async (t) => {
+  const text = '{"seed":9007199254740993,\n"vector":[1.0,-0,1e-7]}'
+  const path = await storeOfAnswer(t, text)
+  const { stdout } = await show(t, path)
+  const [, laidOut] = stdout.split('\n\n')
+  assert.equal(laidOut, '{\n  "seed": 9007199254740993,\n  "vector": [\n    1.0,\n    -0,\n    1e-7\n  ]\n}\n')
+  const asJson = await show(t, path, '--json')
+  assert.match(asJson.stdout, /"result":\{"seed":9007199254740993,"vector":\[1\.0,-0,1e-7\]\}/)
+  assert.equal(asJson.stdout.split('\n').length, 2)
+})
+
 test('--json prints a failed job without a result', async (t) => {
   const { stdout } = await show(t, await storeOf(t, aDeadLetteredRecord()), '--json')
   const record: unknown = JSON.parse(stdout)
@@ -89,15 +112,8 @@ test('--json prints a failed job without a result', async (t) => {
 })
 
 test('an answer that is kept in parts is shown whole', async (t) => {
-  const path = await storeOf(t)
-  const documents = await openSqliteDocuments(path, Date.now)
-  const store = createJobStore(documents, DAY_MS)
-  const claim = await store.claim(aClaim())
-  assert.ok(claim.kind === 'run')
   const long = 'x'.repeat(2 * MAX_RESULT_BYTES)
-  await store.settle(claim.held, anAnswer({ result: JSON.stringify({ long }) }), Date.now())
-  documents.close()
-  const { stdout } = await show(t, path, '--json')
+  const { stdout } = await show(t, await storeOfAnswer(t, JSON.stringify({ long })), '--json')
   assert.partialDeepStrictEqual(JSON.parse(stdout), { result: { long } })
 })
 

@@ -50,3 +50,14 @@ test('an answer comes through as it was given, whatever its fields are', () => {
   assert.match(line, /"body":\{"created":1,"id":7,"__proto__":\{"odd":true\}/)
   assert.equal(line.split('\n').length, 1)
 })
+
+test('an answer keeps the digits of its numbers, and a name that stands twice', () => {
+  const answer = '{"seed":9007199254740993,"one":1.0,"small":1e-7,"least":-0,"x":1,"x":2}'
+  assert.ok(batchOutputLine(aSucceededRecord, answer).includes(`"body":${answer}}`))
+})
+
+test('an answer that has line ends between its values stays on one line', () => {
+  const line = batchOutputLine(aSucceededRecord, '{\r\n  "text": "a\\nb",\n  "n": [\n1,\r2]\n}\n')
+  assert.doesNotMatch(line, /[\r\n]/)
+  assert.partialDeepStrictEqual(JSON.parse(line), { response: { body: { text: 'a\nb', n: [1, 2] } }, error: null })
+})

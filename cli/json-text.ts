@@ -1,0 +1,41 @@
+// An answer is passed on as its own text: read and written anew, its numbers would lose digits.
+
+const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|\{\s*\}|\[\s*\]|[{}[\],:]|[^\s"{}[\],:]+/g
+
+/** Adds a member at the end of an object's JSON text, its value as JSON text, too; the value is put on one line. */
+export function withMember(object: string, name: string, value: string): string {
+  return `${object.slice(0, -1)},${JSON.stringify(name)}:${onOneLine(value)}}`
+}
+
+/** Line ends stand between values only: inside a string JSON escapes them. */
+function onOneLine(json: string): string {
+  return json.replaceAll(/[\r\n]+/g, '')
+}
+
+/** Lays JSON text out for people, as JSON.stringify does with an indent of two. */
+export function indented(json: string): string {
+  let depth = 0
+  let laidOut = ''
+  const newLine = () => `\n${'  '.repeat(depth)}`
+  for (const [token] of json.matchAll(TOKEN)) laidOut += layOut(token)
+  return laidOut
+
+  function layOut(token: string): string {
+    switch (token) {
+      case '{':
+      case '[':
+        depth += 1
+        return token + newLine()
+      case '}':
+      case ']':
+        depth -= 1
+        return newLine() + token
+      case ',':
+        return token + newLine()
+      case ':':
+        return ': '
+      default:
+        return /^[{[]/.test(token) ? token.replaceAll(/\s/g, '') : token
+    }
+  }
+}
