@@ -57,13 +57,12 @@ function work({ input, dimensions, encoding_format }: z.output<typeof bodySchema
   }
 }
 
-/** A vector of length 1: each word adds to a place and with a sign that its hash says. */
+/** A vector of length 1 without zeros, as a model's: the sum of its words', each of which its hash draws. */
 function embed(text: string, dimensions: number): Float32Array {
   const vector = new Float32Array(dimensions)
   for (const word of text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [text]) {
-    const hash = createHash('sha256').update(word).digest()
-    const at = hash.readUInt32LE(0) % dimensions
-    vector[at] = (vector[at] ?? 0) + (hash.readUInt8(4) % 2 === 0 ? 1 : -1)
+    const drawn = createHash('shake256', { outputLength: dimensions }).update(word).digest()
+    for (const [at, byte] of drawn.entries()) vector[at] = (vector[at] ?? 0) + byte - 127.5
   }
   const length = Math.hypot(...vector)
   // Words that cancel each other out leave no direction.
