@@ -19,6 +19,8 @@ import { cutIntoParts, describeParts, fitsIntoRecord } from './result-parts.ts'
 const LOST_RACE_RETRY_MS = 1_000
 /** A fenced claim that is refused is decided anew once: its own lost reply looks like a lost race. */
 const CLAIM_READS = 2
+/** As many as go out in one call: more would wait in memory, and be turned away where too much waits. */
+const PARTS_AT_ONCE = 8
 
 /**
  * Claims and settles jobs over any store of documents with revisions: two writes a job, and no read.
@@ -131,7 +133,23 @@ async function storeResult(
   expireAt: number,
 ): Promise<StoredResult> {
   if (fitsIntoRecord(text)) return { in: 'record', text }
-  const parts = cutIntoParts(text)
-  await Promise.all(parts.map((part, index) => documents.writePart(key, owner, index, part, expireAt)))
-  return describeParts(owner, text, parts.length)
+  let count = 0
+  for (const parts of inGroups(cutIntoParts(text), PARTS_AT_ONCE)) {
+    const first = count
+    await Promise.all(parts.map((part, index) => documents.writePart(key, owner, first + index, part, expireAt)))
+    count += parts.length
+  }
+  return describeParts(owner, text, count)
+}
+
+function* inGroups<T>(items: Iterable<T>, size: number): Generator<T[]> {
+  let group: T[] = []
+  for (const item of items) {
+    group.push(item)
+    if (group.length === size) {
+      yield group
+      group = []
+    }
+  }
+  if (group.length > 0) yield group
 }

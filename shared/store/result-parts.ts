@@ -5,16 +5,19 @@ import { StoreError } from './job-store.ts'
 /** The most that fits into one document beside the record's other fields. */
 export const MAX_RESULT_BYTES = 900 * 1024
 
-/** Cuts a text into parts of at most 900 KiB of UTF-8, never through a character. */
-export function cutIntoParts(text: string): string[] {
-  const bytes = Buffer.from(text)
-  const parts: string[] = []
-  for (let start = 0; start < bytes.length; ) {
-    const end = characterStart(bytes, Math.min(start + MAX_RESULT_BYTES, bytes.length))
-    parts.push(bytes.toString('utf8', start, end))
-    start = end
+/**
+ * Cuts a text into parts of at most 900 KiB of UTF-8, never through a character.
+ *
+ * One by one: a long text is a good part of the memory there is, and would be held twice.
+ */
+export function* cutIntoParts(text: string): Generator<string> {
+  const encoder = new TextEncoder()
+  const part = new Uint8Array(MAX_RESULT_BYTES)
+  for (let start = 0; start < text.length; ) {
+    const { read } = encoder.encodeInto(text.slice(start, start + MAX_RESULT_BYTES), part)
+    yield text.slice(start, start + read)
+    start += read
   }
-  return parts
 }
 
 export function fitsIntoRecord(text: string): boolean {
@@ -36,15 +39,7 @@ export function joinParts(result: Extract<StoredResult, { in: 'parts' }>, parts:
 }
 
 function sha256Hex(text: string): string {
-  return createHash('sha256').update(text).digest('hex')
-}
-
-function characterStart(bytes: Buffer, at: number): number {
-  let start = at
-  while (start < bytes.length && isContinuation(bytes[start])) start -= 1
-  return start
-}
-
-function isContinuation(byte: number | undefined): boolean {
-  return byte !== undefined && (byte & 0xc0) === 0x80
+  const hash = createHash('sha256')
+  for (const part of cutIntoParts(text)) hash.update(part)
+  return hash.digest('hex')
 }
