@@ -1,9 +1,12 @@
+import { mostAnswerBytes } from '../shared/azure-openai/endpoints.ts'
 import type { WaitUntil } from '../shared/identity/access-token-source.ts'
+import type { Failure } from '../shared/job/failures.ts'
 import { parseJob } from '../shared/job/parse-job.ts'
 import { sha256 } from '../shared/sha256.ts'
 import type { DeliveredJob } from './delivered-job.ts'
 import type { Outcome } from './outcome.ts'
 import { type JobProcessing, processJob } from './process-job.ts'
+import type { Reservation } from './receive/bytes-in-flight.ts'
 import type { ReadDelivery } from './receive/read-delivery.ts'
 import { storeFailure } from './store-failure.ts'
 
@@ -14,13 +17,19 @@ export interface Receiving {
 }
 
 export interface Receiver {
-  /** Brings one delivery to its end; `waitUntil` takes what its answer is to wait for. Rejects only for a fault of our own. */
-  receive(read: ReadDelivery, waitUntil: WaitUntil): Promise<Outcome>
+  /**
+   * Brings one delivery to its end; `waitUntil` takes what its answer is to wait for, `room` is the push's and takes
+   * that of the model's answer. Rejects only for a fault of our own.
+   */
+  receive(read: ReadDelivery, waitUntil: WaitUntil, room: Pick<Reservation, 'takeAnswer'>): Promise<Outcome>
   /** How many jobs are under way. */
   inFlight(): number
   /** Resolves when nothing is under way. */
   idle(): Promise<void>
 }
+
+const FULL: Failure = { kind: 'busy', message: 'this instance has MAX_IN_FLIGHT jobs under way' }
+const NO_ROOM: Failure = { kind: 'busy', message: 'MAX_IN_FLIGHT_BYTES has no room for the answer this job may get' }
 
 /** The rest of a push's time is for the answer's way back. */
 const USABLE_SHARE = 0.95
@@ -29,26 +38,27 @@ const USABLE_SHARE = 0.95
 export function createReceiver({ processing, ackDeadlineMs, maxInFlight }: Receiving): Receiver {
   const underWay = new Map<string, Promise<Outcome>>()
 
-  function run(delivered: DeliveredJob): Promise<Outcome> {
+  function run(delivered: DeliveredJob, room: Pick<Reservation, 'takeAnswer'>): Promise<Outcome> {
     const { key, run, payloadHash } = delivered.job
     const name = `${key} ${run} ${payloadHash}`
     const joined = underWay.get(name)
     if (joined !== undefined)
       return joined.then((outcome) => ({ ...outcome, facts: { ...outcome.facts, joined: true } }))
-    if (underWay.size >= maxInFlight) return Promise.resolve(full(delivered))
+    if (underWay.size >= maxInFlight) return Promise.resolve(putOff(delivered, FULL))
+    if (!room.takeAnswer(mostAnswerBytes(delivered.job))) return Promise.resolve(putOff(delivered, NO_ROOM))
     const started = processJob(processing, delivered).finally(() => underWay.delete(name))
     underWay.set(name, started)
     return started
   }
 
   return {
-    async receive(read, waitUntil) {
+    async receive(read, waitUntil, room) {
       const { data, attributes, arrivedAt } = read.delivery
       const message = { data, attributes }
       const parsed = read.ok ? parseJob(data, attributes, sha256) : read
       if (!parsed.ok) return poison(processing, message, parsed.problem)
       const deadline = arrivedAt + USABLE_SHARE * ackDeadlineMs
-      return run({ job: parsed.job, message, deadline, waitUntil })
+      return run({ job: parsed.job, message, deadline, waitUntil }, room)
     },
     inFlight: () => underWay.size,
     async idle() {
@@ -72,7 +82,6 @@ async function poison(
   }
 }
 
-function full({ job: { key, id, batch, run } }: Pick<DeliveredJob, 'job'>): Outcome {
-  const failure = { kind: 'busy', message: 'this instance has MAX_IN_FLIGHT jobs under way' } as const
+function putOff({ job: { key, id, batch, run } }: Pick<DeliveredJob, 'job'>, failure: Failure): Outcome {
   return { done: false, failure, facts: { jobKey: key, jobId: id, batch, run } }
 }

@@ -5,7 +5,7 @@ import type { Drain } from './drain.ts'
 import type { Heartbeat } from './heartbeat.ts'
 import type { Outcome } from './outcome.ts'
 import type { PushAuthenticator } from './receive/authenticate.ts'
-import type { BytesInFlight } from './receive/bytes-in-flight.ts'
+import type { BytesInFlight, Reservation } from './receive/bytes-in-flight.ts'
 import type { Delivery } from './receive/delivery.ts'
 import type { ReadDelivery } from './receive/read-delivery.ts'
 import { MAX_PUSH_BYTES, type NotTaken, takePush } from './receive/take-push.ts'
@@ -71,10 +71,15 @@ export function createServer(parts: ServerParts): Hono {
     return context.json({ error: problem }, status)
   }
 
-  async function answerPush(context: Context, read: ReadDelivery, receive: Receive): Promise<Response> {
+  async function answerPush(
+    context: Context,
+    read: ReadDelivery,
+    room: Reservation,
+    receive: Receive,
+  ): Promise<Response> {
     const carried = carryWork()
     heartbeat.pushed(carried.waitUntil)
-    const outcome = await receive(read, carried.waitUntil)
+    const outcome = await receive(read, carried.waitUntil, room)
     logOutcome(parts, read.delivery, outcome)
     heartbeat.answered(outcome)
     await carried.done(drain.begun)
@@ -83,7 +88,7 @@ export function createServer(parts: ServerParts): Hono {
 
   // Room is taken only for a push that is ours: a stranger could fill it.
   const take = (receive: Receive) => async (context: Context) => {
-    const answer = await takePush(context.req.raw, parts, (read) => answerPush(context, read, receive))
+    const answer = await takePush(context.req.raw, parts, (read, room) => answerPush(context, read, room, receive))
     return typeof answer === 'string' ? refuse(parts, context, answer) : answer
   }
 

@@ -2,9 +2,11 @@ import OpenAI, { APIError } from 'openai'
 import { z } from 'zod'
 import type { Failure } from '../job/failures.ts'
 import type { JobUrl } from '../job/job.ts'
+import { MAX_ANSWER_BYTES } from './answer-size.ts'
 import { addressOf, endpoints } from './endpoints.ts'
 import type { ModelProvider, ModelReply, ModelRequest } from './model-provider.ts'
 import { readRefusal, requestIdOf } from './read-refusal.ts'
+import { readText } from './read-text.ts'
 
 /** Longer than any ask may take: the caller's signal is what ends a request, its body included. */
 const NO_TIMEOUT_MS = 3_600_000
@@ -35,7 +37,8 @@ export function createAzureOpenAI(apiVersion: string | undefined): ModelProvider
       try {
         const client = clientFor(request.deployment.endpoint)
         const response = await send(client, request, apiVersion, signal)
-        return readAnswer(request.job.url, await response.text(), response)
+        const text = await readText(response.body, MAX_ANSWER_BYTES)
+        return text === undefined ? tooLong(response) : readAnswer(request.job.url, text, response)
       } catch (error) {
         return { ok: false, failure: readFailure(error) }
       }
@@ -95,6 +98,19 @@ function readAnswer(url: JobUrl, text: string, { status, headers }: Response): M
   if (reading.ok) return { ...reading, text, httpStatus: status, requestId }
   const { failure } = reading
   return { ok: false, failure: { ...failure, httpStatus: status, ...(requestId === undefined ? {} : { requestId }) } }
+}
+
+/** It was worked for and is paid for: asked again, it would be as long. */
+function tooLong({ status, headers }: Response): ModelReply {
+  const requestId = requestIdOf(headers)
+  const failure: Failure = {
+    kind: 'oversized',
+    message: `Azure OpenAI answered with more than ${MAX_ANSWER_BYTES} bytes`,
+    hint: 'Azure has billed this attempt. Ask for a shorter answer, such as embeddings in base64 or of fewer inputs; then replay the job.',
+    httpStatus: status,
+    ...(requestId === undefined ? {} : { requestId }),
+  }
+  return { ok: false, failure }
 }
 
 function readFailure(error: unknown): Failure {

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { bytesOfWords, numberIn } from './answer-size.ts'
 import type { Endpoint } from './endpoint.ts'
 
 const count = z.number().int().min(0)
@@ -20,6 +21,10 @@ export const chatCompletions: Endpoint = {
     if (data === undefined) return undefined
     const { prompt_tokens: promptTokens, completion_tokens: completionTokens } = data.usage
     return { ok: true, usage: { promptTokens, completionTokens }, finishReason: data.choices[0].finish_reason }
+  },
+  answerBytes(body) {
+    const perToken = body['logprobs'] === true ? 1 + numberIn(body['top_logprobs'], 0) : 0
+    return bytesOfWords(body, numberIn(body['n'], 1), perToken)
   },
   textOf: (answer) => said.safeParse(answer).data?.choices[0].message.content,
 }

@@ -1,4 +1,5 @@
-import type { JobUrl } from '../job/job.ts'
+import type { Job, JobUrl } from '../job/job.ts'
+import { MAX_ANSWER_BYTES } from './answer-size.ts'
 import { chatCompletions } from './chat-completions.ts'
 import { embeddings } from './embeddings.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -8,6 +9,11 @@ export const endpoints: Readonly<Record<JobUrl, Endpoint>> = {
   '/v1/chat/completions': chatCompletions,
   '/v1/responses': responses,
   '/v1/embeddings': embeddings,
+}
+
+/** How many bytes a job's answer may have at most, as far as that is read. */
+export function mostAnswerBytes({ url, body }: Pick<Job, 'url' | 'body'>): number {
+  return Math.min(endpoints[url].answerBytes(body), MAX_ANSWER_BYTES)
 }
 
 /** Where a request goes, under a resource's `/openai`. */

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { bytesOfWords, numberIn } from './answer-size.ts'
 import type { Endpoint, Reading } from './endpoint.ts'
 import { type RefusalKind, sayRefusal } from './read-refusal.ts'
 
@@ -34,6 +35,11 @@ export const responses: Endpoint = {
     const { data } = response.safeParse(answer)
     if (data === undefined) return undefined
     return data.status === 'failed' ? readFailed(data) : readAnswered(data)
+  },
+  answerBytes(body) {
+    const { include } = body
+    const isTold = Array.isArray(include) && include.includes('message.output_text.logprobs')
+    return bytesOfWords(body, 1, isTold ? 1 + numberIn(body['top_logprobs'], 0) : 0)
   },
   textOf(answer) {
     const items = said.safeParse(answer).data?.output ?? []

@@ -12,6 +12,7 @@
  * - throttled: the quota is used up for now
  * - budget: the batch's token limit is reached, or the day's
  * - unreachable: certainly not sent
+ * - oversized: the answer is longer than is read, and was paid for
  * - ambiguous: sent, and nobody knows whether it was billed
  * - store: the record cannot be read or written now
  * - busy: another delivery holds the job, or this instance is full
@@ -29,6 +30,7 @@ export const failureKinds = [
   'throttled',
   'budget',
   'unreachable',
+  'oversized',
   'ambiguous',
   'store',
   'busy',
@@ -72,6 +74,7 @@ const rules: Readonly<Record<FailureKind, Rule>> = {
   throttled: { next: 'again', counts: false, askAgain: true },
   budget: { next: 'end', counts: false, askAgain: false },
   unreachable: { next: 'again', counts: false, askAgain: true },
+  oversized: { next: 'end', counts: true, askAgain: false },
   ambiguous: { next: 'again', counts: true, askAgain: false },
   store: { next: 'again', counts: false, askAgain: false },
   busy: { next: 'again', counts: false, askAgain: false },

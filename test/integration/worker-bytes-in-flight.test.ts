@@ -7,10 +7,11 @@ import { z } from 'zod'
 import { createPushTokens } from '../../local/pubsub-push/push-tokens.ts'
 import { createSigningKey } from '../../local/signing-key.ts'
 import { startCloud } from '../stand-ins.ts'
-import { startWorker, type TestWorker } from '../worker.ts'
+import { holdAnswers, startWorker, type TestWorker } from '../worker.ts'
 
 const CAP = 1_000_000
 const settings = { MAX_IN_FLIGHT_BYTES: String(CAP) }
+const chat = { url: '/v1/chat/completions', body: { messages: [{ role: 'user', content: 'Bridges.' }] } }
 /** What is no job is done with as soon as it is read. */
 const push = (bytes: number) => Buffer.alloc(bytes, 'x')
 
@@ -76,6 +77,40 @@ describe('a push that does not fit', { timeout: 20_000 }, () => {
     assert.deepEqual(await worker.post(push(1)), { status: 503, reason: 'busy' })
     caller.destroy()
     assert.equal(await pushedAtLast(worker, 1), 204)
+  })
+})
+
+describe('an answer that does not fit', () => {
+  /** Of a job that wants 4,096 tokens at most, by their logprobs too. */
+  const large = (id: string) => ({ id, ...chat, body: { ...chat.body, max_tokens: 4_096, logprobs: true } })
+  const small = (id: string) => ({ id, ...chat })
+
+  test('puts its job off before anything is asked, and others go on', { timeout: 20_000 }, async () => {
+    const { options, askedBy, letGo } = holdAnswers()
+    await using held = await startCloud({ azure: options })
+    await using worker = await startWorker(held, { settings })
+    const first = worker.push(large('a'))
+    await askedBy(first)
+    assert.deepEqual(await worker.push(large('b')), { status: 503, reason: 'busy' })
+    assert.match(worker.logText(), /"reason":"busy","problem":"MAX_IN_FLIGHT_BYTES has no room for the answer/)
+    assert.equal(await worker.record('b'), undefined)
+    const others = ['c', 'd'].map((id) => worker.push(small(id)))
+    letGo()
+    for (const answer of [first, ...others]) assert.deepEqual(await answer, { status: 204 })
+    assert.deepEqual(await worker.push(large('b')), { status: 204 })
+  })
+
+  test('and is larger than all there is passes when it is alone', { timeout: 20_000 }, async () => {
+    const { options, askedBy, letGo } = holdAnswers()
+    await using held = await startCloud({ azure: options })
+    await using worker = await startWorker(held, { settings })
+    const larger = { ...large('a'), body: { ...large('a').body, n: 2 } }
+    const first = worker.push(larger)
+    await askedBy(first)
+    assert.deepEqual(await worker.push(small('b')), { status: 503, reason: 'busy' })
+    letGo()
+    assert.deepEqual(await first, { status: 204 })
+    assert.deepEqual(await worker.push(small('b')), { status: 204 })
   })
 })
 

@@ -3,10 +3,10 @@ import { existsSync, readFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { test } from 'node:test'
 import { z } from 'zod'
-import { DEFAULT_DEPLOYMENT } from '../../local/azure-openai.ts'
+import { DEFAULT_DEPLOYMENT, EMBEDDING_DEPLOYMENT } from '../../local/azure-openai.ts'
 import { startSurroundings } from '../support/process-surroundings.ts'
 import type { Answer } from '../support/served-worker.ts'
-import { holdAnswers } from '../worker.ts'
+import { holdAnswers, postTo, wrap } from '../worker.ts'
 
 const JOBS = 120
 /** Of the default of MAX_IN_FLIGHT_BYTES. */
@@ -14,6 +14,7 @@ const FIT = 7
 /** What Node takes for its heap by itself in a container of 512 MiB. */
 const HEAP_MIB = 256
 const CONTAINER_KIB = 512 * 1_024
+const unlimited = { contextWindow: 1e9, tokensPerMinute: 1e12, requestsPerMinute: 1e9 }
 
 // In base64, in thirds, so that the parts of a push can be put together. A sign that Latin-1 lacks doubles the text's
 // size in memory, which is the most that text may cost.
@@ -23,7 +24,6 @@ test('120 jobs of 3 MB at once do not kill a worker of 512 MiB, and all are aske
   timeout: 60_000,
 }, async () => {
   const { options, letGo } = holdAnswers()
-  const unlimited = { contextWindow: 1e9, tokensPerMinute: 1e12, requestsPerMinute: 1e9 }
   const deployments = [{ ...DEFAULT_DEPLOYMENT, ...unlimited }]
   await using on = await startSurroundings({ azure: { ...options, deployments } })
   await using worker = on.start({ MAX_IN_FLIGHT: '1000' }, [`--max-old-space-size=${HEAP_MIB}`])
@@ -53,6 +53,33 @@ test('120 jobs of 3 MB at once do not kill a worker of 512 MiB, and all are aske
 
   const asked = (await on.modelCalls()).map(({ detail }) => detail['clientRequestId'])
   assert.deepEqual([asked.length, new Set(asked).size], [JOBS, JOBS])
+  for (const id of ids) assert.equal((await on.record(id))?.status, 'succeeded', id)
+  const peak = peakKibOf(worker.pid)
+  assert.ok(peak === undefined || peak < CONTAINER_KIB, `${peak} KiB at most`)
+})
+
+test('small jobs with answers of 16 MB do not kill a worker of 512 MiB, and all are asked once', {
+  timeout: 60_000,
+}, async () => {
+  const deployments = [{ ...EMBEDDING_DEPLOYMENT, ...unlimited }]
+  await using on = await startSurroundings({ azure: { deployments } })
+  const settings = { AZURE_OPENAI_DEPLOYMENT: EMBEDDING_DEPLOYMENT.name }
+  await using worker = on.start(settings, [`--max-old-space-size=${HEAP_MIB}`])
+  const url = await worker.url()
+  const dead = worker.ended.then(({ stderr }) => Promise.reject(new Error(`the worker died: ${stderr}`)))
+  const body = { input: Array.from({ length: 512 }, (_, n) => `page ${n}`) }
+  const push = async (id: string) => postTo(url, JSON.stringify(wrap({ id, url: '/v1/embeddings', body })))
+
+  const ids = Array.from({ length: 16 }, (_, n) => `doc-${n}`)
+  const first = await Promise.race([Promise.all(ids.map(push)), dead])
+  const left = ids.filter((_, at) => first[at]?.status !== 204)
+  assert.ok(first.every(({ status, reason }) => status === 204 || reason === 'busy'))
+  const pushLeft = async () => {
+    for (const id of left) assert.deepEqual(await push(id), { status: 204 })
+  }
+  await Promise.race([pushLeft(), dead])
+
+  assert.equal((await on.modelCalls()).length, ids.length)
   for (const id of ids) assert.equal((await on.record(id))?.status, 'succeeded', id)
   const peak = peakKibOf(worker.pid)
   assert.ok(peak === undefined || peak < CONTAINER_KIB, `${peak} KiB at most`)

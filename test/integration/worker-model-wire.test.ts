@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
+import { MAX_ANSWER_BYTES } from '../../shared/azure-openai/answer-size.ts'
 import { jobUrls } from '../../shared/job/job.ts'
 import { startCloud } from '../stand-ins.ts'
 import { startRecordingModel } from '../support/recording-model.ts'
@@ -119,6 +120,20 @@ describe('what Azure answers', () => {
       }
     })
   }
+})
+
+describe('an answer that is too long', () => {
+  test('is paid for once: its job is dead-lettered, and says so', { timeout: 60_000 }, async () => {
+    await using model = await startRecordingModel(' '.repeat(MAX_ANSWER_BYTES + 1))
+    await using worker = await startWorker(cloud, { settings: { AZURE_OPENAI_ENDPOINT: model.url } })
+    assert.deepEqual(await worker.push({ id: 'doc-7', prompt: 'Bridges.' }), { status: 204 })
+    const record = await worker.record('doc-7')
+    assert.ok(record?.status === 'dead_lettered')
+    assert.equal(record.error.kind, 'oversized')
+    assert.match(record.error.hint ?? '', /has billed/)
+    assert.deepEqual([record.attempts[0]?.outcome, record.attempts[0]?.httpStatus], ['oversized', 200])
+    assert.deepEqual([model.requests.length, (await worker.deadLetters()).length], [1, 1])
+  })
 })
 
 describe('a response that came with 200 and failed', () => {

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { addressOf, endpoints } from '../../shared/azure-openai/endpoints.ts'
+import { MAX_ANSWER_BYTES } from '../../shared/azure-openai/answer-size.ts'
+import { addressOf, endpoints, mostAnswerBytes } from '../../shared/azure-openai/endpoints.ts'
+import type { Job } from '../../shared/job/job.ts'
 
 const usage = (promptTokens: number, completionTokens: number) => ({ promptTokens, completionTokens })
 const stopped = (finishReason: string, used = usage(11, 7)) => ({ ok: true, usage: used, finishReason })
@@ -238,5 +240,57 @@ describe('what the model said in plain text', () => {
 
   test('is nothing for embeddings', () => {
     assert.equal(endpoints['/v1/embeddings'].textOf({ data: [{ embedding: [0.5] }] }), undefined)
+  })
+})
+
+describe('the most bytes of an answer', () => {
+  const chat = (body: Job['body']) => mostAnswerBytes({ url: '/v1/chat/completions', body })
+  const response = (body: Job['body']) => mostAnswerBytes({ url: '/v1/responses', body })
+  const vectors = (body: Job['body']) => mostAnswerBytes({ url: '/v1/embeddings', body })
+
+  test('in words are none to speak of where the job asks for nothing more', () => {
+    for (const body of [{}, { n: 1 }, { logprobs: false, top_logprobs: 5 }, { max_tokens: null }]) {
+      assert.equal(chat(body), 0, JSON.stringify(body))
+    }
+    assert.equal(response({ input: 'Bridges.', include: ['reasoning.encrypted_content'] }), 0)
+  })
+
+  test('in words are those of its own cap, times its choices', () => {
+    assert.equal(chat({ max_completion_tokens: 1_000 }), 8_000)
+    assert.equal(chat({ max_tokens: 1_000, n: 3 }), 24_000)
+    assert.equal(chat({ n: 2 }), 2 * chat({ max_tokens: 4_096 }))
+    assert.equal(response({ max_output_tokens: 1_000 }), 8_000)
+  })
+
+  test('with logprobs are those of every token that is told beside the one said', () => {
+    assert.equal(chat({ max_tokens: 1_000, logprobs: true }), 158_000)
+    assert.equal(chat({ max_tokens: 1_000, logprobs: true, top_logprobs: 20 }), 3_158_000)
+    const include = ['message.output_text.logprobs']
+    assert.equal(response({ max_output_tokens: 1_000, include, top_logprobs: 20 }), 3_158_000)
+  })
+
+  test('in vectors grow with the inputs and their dimensions', () => {
+    const one = vectors({ input: 'Bridges.' })
+    assert.equal(one, 100 + 3_072 * 24)
+    assert.equal(vectors({ input: ['a', 'b', 'c'] }), 3 * one)
+    assert.equal(vectors({ input: ['a', 'b'], dimensions: 256 }), 2 * (100 + 256 * 24))
+  })
+
+  test('in vectors are a fifth in base64', () => {
+    assert.equal(vectors({ input: 'Bridges.', encoding_format: 'base64' }), 100 + 3_072 * 4 * (4 / 3))
+  })
+
+  test('in vectors are those of one input where it is a list of tokens, and of each where it is a list of lists', () => {
+    assert.equal(vectors({ input: [1, 2, 3] }), vectors({ input: 'Bridges.' }))
+    assert.equal(vectors({ input: [[1, 2], [3]] }), vectors({ input: ['a', 'b'] }))
+  })
+
+  test('are never more than are read, and never fewer than none, whatever a body says', () => {
+    assert.equal(vectors({ input: Array(100_000).fill('a'), dimensions: 1e308 }), MAX_ANSWER_BYTES)
+    assert.equal(chat({ n: 1e300, max_tokens: 1e300 }), MAX_ANSWER_BYTES)
+    for (const odd of [-1, 0, Number.NaN, '7', null, {}, []]) {
+      assert.equal(chat({ n: odd, logprobs: true, top_logprobs: odd, max_tokens: 10 }), 1_580)
+      assert.equal(vectors({ input: odd, dimensions: odd }), Array.isArray(odd) ? 0 : vectors({ input: 'a' }))
+    }
   })
 })

@@ -31,6 +31,7 @@ const expected: Readonly<Record<FailureKind, Expected>> = {
   throttled: { next: 'again', counts: false, askAgain: true },
   budget: { next: 'end', counts: false, askAgain: false },
   unreachable: { next: 'again', counts: false, askAgain: true },
+  oversized: { next: 'end', counts: true, askAgain: false },
   ambiguous: { next: 'again', counts: true, askAgain: false },
   store: { next: 'again', counts: false, askAgain: false },
   busy: { next: 'again', counts: false, askAgain: false },

@@ -50,6 +50,32 @@ test('room shrinks to what was needed, and never grows', () => {
   assert.equal(bytes.reserved(), 0)
 })
 
+test('an answer takes its room beside the push, and both are given back together', () => {
+  const bytes = createBytesInFlight(100)
+  const room = bytes.reserve(10)
+  assert.equal(room?.takeAnswer(40), true)
+  const other = bytes.reserve(10)
+  assert.equal(other?.takeAnswer(41), false)
+  assert.equal(other?.takeAnswer(40), true)
+  assert.equal(bytes.reserved(), 100)
+  room?.release()
+  assert.equal(bytes.reserved(), 50)
+})
+
+test('an answer that is longer than all there is fits while no other is awaited, whatever pushes are being read', () => {
+  const bytes = createBytesInFlight(100)
+  const [first, second, third] = [bytes.reserve(10), bytes.reserve(10), bytes.reserve(10)]
+  assert.equal(first?.takeAnswer(500), true)
+  assert.equal(second?.takeAnswer(500), false)
+  assert.equal(third?.takeAnswer(0), false)
+  assert.equal(bytes.reserve(1), undefined)
+  first?.release()
+  assert.equal(third?.takeAnswer(0), true)
+  assert.equal(second?.takeAnswer(500), false)
+  third?.release()
+  assert.equal(second?.takeAnswer(500), true)
+})
+
 test('a push of no bytes at all is let in while there is room, and gives back nothing', () => {
   const bytes = createBytesInFlight(100)
   const room = bytes.reserve(0)

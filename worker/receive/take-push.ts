@@ -17,7 +17,7 @@ export type NotTaken = 'busy' | 'too_large' | 'broken'
 export async function takePush<T>(
   request: Request,
   { bytes, now }: { readonly bytes: BytesInFlight; readonly now: () => number },
-  work: (read: ReadDelivery) => Promise<T>,
+  work: (read: ReadDelivery, room: Reservation) => Promise<T>,
 ): Promise<T | NotTaken> {
   const length = Number(request.headers.get('content-length') ?? MAX_PUSH_BYTES)
   if (length > MAX_PUSH_BYTES) return 'too_large'
@@ -25,7 +25,7 @@ export async function takePush<T>(
   if (room === undefined) return 'busy'
   try {
     const read = await readPush(request, room, now)
-    return typeof read === 'string' ? read : await work(read)
+    return typeof read === 'string' ? read : await work(read, room)
   } finally {
     room.release()
   }

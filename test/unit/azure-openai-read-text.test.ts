@@ -1,0 +1,47 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { readText } from '../../shared/azure-openai/read-text.ts'
+
+const bodyOf = (...chunks: readonly (string | Uint8Array)[]) =>
+  ReadableStream.from(chunks.map((chunk) => (typeof chunk === 'string' ? new TextEncoder().encode(chunk) : chunk)))
+
+test('a body is read to its very last byte, and not when it has one more', async () => {
+  assert.equal(await readText(bodyOf('12345', '67890'), 10), '1234567890')
+  assert.equal(await readText(bodyOf('12345', '67890', '1'), 10), undefined)
+})
+
+test('no body, and an empty one, are no text', async () => {
+  assert.equal(await readText(null, 10), '')
+  assert.equal(await readText(bodyOf(), 10), '')
+})
+
+test('a character may be cut in two on its way', async () => {
+  const [first, ...rest] = new TextEncoder().encode('€')
+  assert.equal(await readText(bodyOf('a', Uint8Array.of(first ?? 0), Uint8Array.from(rest), 'z'), 10), 'a€z')
+})
+
+test('a body that is too long is heard no further', async () => {
+  let heard = 0
+  let isOver = false
+  async function* endless() {
+    try {
+      for (;;) {
+        heard += 1
+        yield new Uint8Array(4)
+      }
+    } finally {
+      isOver = true
+    }
+  }
+  assert.equal(await readText(ReadableStream.from(endless()), 10), undefined)
+  assert.ok(isOver)
+  assert.ok(heard <= 4, `${heard}`)
+})
+
+test('a body that breaks off rejects', async () => {
+  async function* broken() {
+    yield new Uint8Array(4)
+    throw new Error('the connection was reset')
+  }
+  await assert.rejects(readText(ReadableStream.from(broken()), 10), /the connection was reset/)
+})
