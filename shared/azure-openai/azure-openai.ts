@@ -15,6 +15,8 @@ const NO_TIMEOUT_MS = 3_600_000
 const CONNECTING = ['connect', 'getaddrinfo']
 const NO_CONNECTION = /^(UND_ERR_CONNECT_TIMEOUT|ERR_TLS_CERT_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/
 
+const MAX_REFUSAL_BYTES = 1024 * 1024
+
 /** All that a request brings beside its body. */
 const HEADERS = ['accept', 'authorization', 'content-type', 'user-agent', 'x-ms-client-request-id']
 
@@ -67,9 +69,17 @@ function newClient(endpoint: string): OpenAI {
 }
 
 /** The client adds headers that tell of this machine, and whatever OPENAI_CUSTOM_HEADERS says: none of these leaves. */
-function fetchPlainly(url: string | URL | Request, init: RequestInit = {}): Promise<Response> {
+async function fetchPlainly(url: string | URL | Request, init: RequestInit = {}): Promise<Response> {
   const given = new Headers(init.headers)
-  return fetch(url, { ...init, headers: [...given].filter(([name]) => HEADERS.includes(name)) })
+  const response = await fetch(url, { ...init, headers: [...given].filter(([name]) => HEADERS.includes(name)) })
+  return response.ok ? response : withShortBody(response)
+}
+
+/** The client reads a refusal by itself, and without end. Its status tells enough where its body cannot be read. */
+async function withShortBody(refusal: Response): Promise<Response> {
+  const text = await readText(refusal.body, MAX_REFUSAL_BYTES).catch(() => undefined)
+  const { status, statusText, headers } = refusal
+  return new Response(text || null, { status, statusText, headers })
 }
 
 function send(

@@ -136,6 +136,21 @@ describe('an answer that is too long', () => {
   })
 })
 
+test('a refusal that is too long is told by its status alone', async () => {
+  for (const [length, code] of [
+    [1_000, 'content_filter'],
+    [2_000_000, undefined],
+  ] as const) {
+    const refusal = JSON.stringify({ error: { code: 'content_filter', message: 'x'.repeat(length) } })
+    await using model = await startRecordingModel(refusal, 400)
+    await using worker = await startWorker(cloud, { settings: { AZURE_OPENAI_ENDPOINT: model.url } })
+    assert.deepEqual(await worker.push({ id: 'doc-7', prompt: 'Bridges.' }), { status: 204 })
+    const record = await worker.record('doc-7')
+    assert.ok(record?.status === 'dead_lettered')
+    assert.deepEqual([record.error.kind, record.error.code], ['rejected', code])
+  }
+})
+
 describe('a response that came with 200 and failed', () => {
   const failed = (code: string) =>
     JSON.stringify({ status: 'failed', output: [], error: { code, message: 'canary' }, usage: null })
