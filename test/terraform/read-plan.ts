@@ -1,0 +1,122 @@
+import { z } from 'zod'
+
+export type Values = Readonly<Record<string, unknown>>
+
+const values = z.record(z.string(), z.unknown())
+
+const resource = z.object({
+  /** Where it is, with modules and keys: module.google.google_pubsub_topic.this["jobs"] */
+  address: z.string(),
+  mode: z.enum(['managed', 'data']),
+  type: z.string(),
+  name: z.string(),
+  values,
+})
+
+export type Resource = z.infer<typeof resource>
+
+/** A resource to be made. */
+export interface PlannedResource extends Resource {
+  /** What is not known before apply: as `values` is, with true in the place of each such value. */
+  readonly unknown: Values
+}
+
+export interface Plan {
+  /** What would be made, and what was read. */
+  readonly resources: readonly PlannedResource[]
+  /** The outputs that are known before apply. */
+  readonly outputs: Values
+  /** By the address of a resource or a module's call, without keys: all that its arguments refer to, in its module. */
+  readonly references: Readonly<Record<string, readonly string[]>>
+}
+
+export interface Applied {
+  readonly resources: readonly Resource[]
+  readonly outputs: Values
+}
+
+interface Module {
+  readonly resources: readonly Resource[]
+  readonly child_modules: readonly Module[]
+}
+
+const module: z.ZodType<Module> = z.lazy(() =>
+  z.object({ resources: z.array(resource).default([]), child_modules: z.array(module).default([]) }),
+)
+
+function resourcesOf({ resources, child_modules }: Module): readonly Resource[] {
+  return [...resources, ...child_modules.flatMap(resourcesOf)]
+}
+
+const state = z.object({
+  outputs: z.record(z.string(), z.object({ value: z.unknown().optional() })).default({}),
+  root_module: module.default({ resources: [], child_modules: [] }),
+})
+
+interface ConfiguredModule {
+  readonly resources: readonly { readonly address: string; readonly [more: string]: unknown }[]
+  readonly module_calls: Readonly<
+    Record<string, { readonly module: ConfiguredModule; readonly [more: string]: unknown }>
+  >
+}
+
+const configuredModule: z.ZodType<ConfiguredModule> = z.lazy(() =>
+  z.object({
+    resources: z.array(z.looseObject({ address: z.string() })).default([]),
+    module_calls: z.record(z.string(), z.looseObject({ module: configuredModule })).default({}),
+  }),
+)
+
+const plan = z.object({
+  planned_values: state,
+  prior_state: z.object({ values: state }).optional(),
+  resource_changes: z.array(z.object({ address: z.string(), change: z.object({ after_unknown: values }) })).default([]),
+  configuration: z.object({ root_module: configuredModule }),
+})
+
+/** Reads what `terraform show -json` tells of a plan. */
+export function readPlan(json: string): Plan {
+  const { planned_values, prior_state, resource_changes, configuration } = plan.parse(JSON.parse(json))
+  const unknown = new Map(resource_changes.map(({ address, change }) => [address, change.after_unknown]))
+  const read = resourcesOf(prior_state?.values.root_module ?? { resources: [], child_modules: [] })
+  const resources = [...read, ...resourcesOf(planned_values.root_module)]
+  return {
+    resources: resources.map((one) => ({ ...one, unknown: unknown.get(one.address) ?? {} })),
+    outputs: outputsOf(planned_values),
+    references: Object.fromEntries(referencesOf(configuration.root_module, '')),
+  }
+}
+
+/** Reads what `terraform show -json` tells of a state. */
+export function readApplied(json: string): Applied {
+  const { values } = z.object({ values: state }).parse(JSON.parse(json))
+  return { resources: resourcesOf(values.root_module), outputs: outputsOf(values) }
+}
+
+function outputsOf({ outputs }: z.infer<typeof state>): Values {
+  return Object.fromEntries(
+    Object.entries(outputs).flatMap(([name, { value }]) => (value === undefined ? [] : [[name, value]])),
+  )
+}
+
+function referencesOf(
+  { resources, module_calls }: ConfiguredModule,
+  at: string,
+): readonly [string, readonly string[]][] {
+  return [
+    ...resources.map(({ address, ...rest }) => [`${at}${address}`, referencesIn(rest)] as [string, readonly string[]]),
+    ...Object.entries(module_calls).flatMap(([name, { module, ...rest }]) => {
+      const address = `${at}module.${name}`
+      return [[address, referencesIn(rest)] as [string, readonly string[]], ...referencesOf(module, `${address}.`)]
+    }),
+  ]
+}
+
+const references = z.object({ references: z.array(z.string()) })
+
+/** Every expression below, wherever it is nested, tells what it refers to. */
+function referencesIn(value: unknown): readonly string[] {
+  if (typeof value !== 'object' || value === null) return []
+  const { data } = references.safeParse(value)
+  return [...new Set([...(data?.references ?? []), ...Object.values(value).flatMap(referencesIn)])]
+}
