@@ -1,0 +1,52 @@
+# Both clouds in one apply. The two modules need something of each other, and there is no circle in it: the service account
+# on Google's side has its unique id before there is a worker, the app registration on Azure's side needs no more than that
+# id, and the worker is told who it is in Azure last.
+
+locals {
+  # As Microsoft's providers spell the clouds.
+  azure_environment = { public = "public", us-government = "usgovernment", china = "china" }[var.azure_cloud]
+}
+
+provider "google" {
+  project = var.project
+  region  = var.region
+}
+
+provider "azuread" {
+  tenant_id   = var.tenant_id
+  environment = local.azure_environment
+}
+
+provider "azurerm" {
+  tenant_id       = var.tenant_id
+  subscription_id = var.subscription_id
+  environment     = local.azure_environment
+
+  features {}
+}
+
+module "google" {
+  source = "./modules/google"
+
+  project         = var.project
+  region          = var.region
+  image           = var.image
+  azure_cloud     = var.azure_cloud
+  azure_tenant_id = module.azure.tenant_id
+  azure_client_id = module.azure.client_id
+  deployments     = concat(var.deployments, module.azure.deployments)
+
+  submitters            = var.submitters
+  operators             = var.operators
+  notification_channels = var.notification_channels
+}
+
+module "azure" {
+  source = "./modules/azure"
+
+  subject     = module.google.worker_unique_id
+  azure_cloud = var.azure_cloud
+  account_ids = var.azure_openai_ids
+  account     = var.new_account
+  deployments = var.new_deployments
+}

@@ -1,0 +1,92 @@
+# What the worker's log says, as numbers. Each line is JSON; `outcome` says what became of a push, a token, a deployment.
+
+locals {
+  of_worker = "resource.type = \"cloud_run_revision\" AND resource.labels.service_name = \"${google_cloud_run_v2_service.worker.name}\""
+
+  metrics = {
+    jobs = {
+      description = "Deliveries that were done with, by what became of the job."
+      filter      = "${local.of_worker} AND jsonPayload.outcome = (\"succeeded\" OR \"dead_lettered\" OR \"cancelled\" OR \"expired\" OR \"repeated\" OR \"superseded\" OR \"conflict\" OR \"poison\")"
+      labels      = { outcome = "outcome", deployment = "deployment" }
+    }
+    put_off = {
+      description = "Deliveries that are to come again, by the reason."
+      filter      = "${local.of_worker} AND jsonPayload.outcome = \"again\""
+      labels      = { reason = "reason" }
+    }
+    dead_letters = {
+      description = "Dead letters that were recorded, by the reason."
+      filter      = "${local.of_worker} AND jsonPayload.outcome = \"dead_letter_recorded\""
+      labels      = { reason = "why" }
+    }
+    rescued = {
+      description = "Healthy jobs that Pub/Sub gave up on and that were published again."
+      filter      = "${local.of_worker} AND jsonPayload.outcome = \"rescued\""
+      labels      = {}
+    }
+    token_failures = {
+      description = "Tries to get a token for Azure that failed, by where and whether it can pass by itself."
+      filter      = "${local.of_worker} AND jsonPayload.outcome = \"token_failure\""
+      labels      = { leg = "leg", kind = "kind" }
+    }
+    gates_closed = {
+      description = "Deployments that were not asked for a while, by the reason."
+      filter      = "${local.of_worker} AND jsonPayload.outcome = \"gate_closed\""
+      labels      = { deployment = "deployment", reason = "reason" }
+    }
+    refused_pushes = {
+      description = "Pushes that were not by the invoker, or for another audience."
+      filter      = "${local.of_worker} AND jsonPayload.outcome = \"refused_push\""
+      labels      = { status = "httpStatus" }
+    }
+    events_refused = {
+      description = "Events that can never be published."
+      filter      = "${local.of_worker} AND jsonPayload.outcome = \"event_refused\""
+      labels      = {}
+    }
+    faults = {
+      description = "Faults of the worker itself."
+      filter      = "${local.of_worker} AND severity >= ERROR"
+      labels      = {}
+    }
+    # The worker's own line would not tell of a sweep that does not reach it.
+    sweeps_failed = {
+      description = "Sweeps that failed, or did not reach the worker."
+      filter      = "resource.type = \"cloud_scheduler_job\" AND resource.labels.job_id = \"${google_cloud_scheduler_job.sweep.name}\" AND severity >= ERROR"
+      labels      = {}
+    }
+  }
+
+  # As PromQL knows them.
+  series = {
+    for name, metric in google_logging_metric.worker :
+    name => "logging_googleapis_com:user_${replace(metric.name, "/[^A-Za-z0-9_]/", "_")}"
+  }
+}
+
+resource "google_logging_metric" "worker" {
+  for_each = local.metrics
+
+  project     = var.project
+  name        = "${var.name}/${each.key}"
+  description = each.value.description
+  filter      = each.value.filter
+
+  label_extractors = { for label, field in each.value.labels : label => "EXTRACT(jsonPayload.${field})" }
+
+  metric_descriptor {
+    metric_kind = "DELTA"
+    value_type  = "INT64"
+
+    dynamic "labels" {
+      for_each = each.value.labels
+
+      content {
+        key        = labels.key
+        value_type = "STRING"
+      }
+    }
+  }
+
+  depends_on = [google_project_service.needed]
+}

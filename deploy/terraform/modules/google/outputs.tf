@@ -1,0 +1,37 @@
+output "env" {
+  description = "promptbridge.env for whoever operates it: the worker's settings, and the worker's identity by impersonation."
+  value = join("", [
+    for name, value in merge(local.settings, { TOKEN_SOURCE = "impersonate:${google_service_account.worker.email}" }) :
+    "${name}='${value}'\n"
+  ])
+}
+
+output "worker_service_account" {
+  description = "E-mail of the service account that the worker runs as."
+  value       = google_service_account.worker.email
+}
+
+output "worker_unique_id" {
+  description = "Its unique id: Subject of the federated credential in Entra."
+  value       = google_service_account.worker.unique_id
+}
+
+output "service" {
+  description = "Name of the Cloud Run service."
+  value       = google_cloud_run_v2_service.worker.name
+}
+
+output "uri" {
+  description = "Its address, which answers the invoker alone."
+  value       = google_cloud_run_v2_service.worker.uri
+}
+
+output "topics" {
+  description = "Names of the topics: jobs, dead_letter and events."
+  value       = local.topics
+}
+
+output "max_instances" {
+  description = "The most instances of the worker, as set or as derived."
+  value       = local.max_instances
+}

@@ -1,0 +1,100 @@
+# Topics, and the subscriptions that push to the worker.
+
+locals {
+  # A message that no filter matches is acknowledged by Pub/Sub without a word. So the last one is the exact complement of
+  # the others: it takes any other priority, and none. A filter cannot be changed: another one is another subscription, and
+  # what waited in the old one is lost.
+  filters = {
+    high   = "attributes.pb-priority = \"high\""
+    low    = "attributes.pb-priority = \"low\""
+    normal = "NOT attributes.pb-priority = \"high\" AND NOT attributes.pb-priority = \"low\""
+  }
+
+  # The most that Pub/Sub keeps a message for: 31 days, which is longer than any MAX_JOB_AGE_DAYS that can be set here.
+  retention = "${31 * 86400}s"
+}
+
+resource "google_pubsub_topic" "jobs" {
+  project = var.project
+  name    = "${var.name}-jobs"
+
+  depends_on = [google_project_service.needed]
+}
+
+resource "google_pubsub_topic" "dead_letter" {
+  project = var.project
+  name    = "${var.name}-dead-letter"
+
+  depends_on = [google_project_service.needed]
+}
+
+resource "google_pubsub_topic" "events" {
+  project = var.project
+  name    = "${var.name}-events"
+
+  depends_on = [google_project_service.needed]
+}
+
+resource "google_pubsub_subscription" "jobs" {
+  for_each = local.filters
+
+  project                    = var.project
+  name                       = "${var.name}-jobs-${each.key}"
+  topic                      = google_pubsub_topic.jobs.id
+  filter                     = each.value
+  ack_deadline_seconds       = local.ack_deadline_seconds
+  message_retention_duration = local.retention
+
+  push_config {
+    push_endpoint = "${google_cloud_run_v2_service.worker.uri}/push"
+
+    oidc_token {
+      service_account_email = google_service_account.invoker.email
+      audience              = local.audience
+    }
+  }
+
+  # Without it, what is put off comes again at once.
+  retry_policy {
+    minimum_backoff = "10s"
+    maximum_backoff = "600s"
+  }
+
+  # About 16 hours of an outage: fewer attempts would send healthy jobs the long way round.
+  dead_letter_policy {
+    dead_letter_topic     = google_pubsub_topic.dead_letter.id
+    max_delivery_attempts = 100
+  }
+
+  # Never. Otherwise it is deleted after 31 idle days.
+  expiration_policy {
+    ttl = ""
+  }
+}
+
+# What comes here has nowhere else to go, so there is no dead-letter policy.
+resource "google_pubsub_subscription" "dead_letter" {
+  project                    = var.project
+  name                       = "${var.name}-dead-letter-worker"
+  topic                      = google_pubsub_topic.dead_letter.id
+  ack_deadline_seconds       = local.ack_deadline_seconds
+  message_retention_duration = local.retention
+
+  push_config {
+    push_endpoint = "${google_cloud_run_v2_service.worker.uri}/dead-letter"
+
+    oidc_token {
+      service_account_email = google_service_account.invoker.email
+      audience              = local.audience
+    }
+  }
+
+  retry_policy {
+    minimum_backoff = "10s"
+    maximum_backoff = "600s"
+  }
+
+  expiration_policy {
+    ttl = ""
+  }
+}

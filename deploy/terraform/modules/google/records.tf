@@ -1,0 +1,67 @@
+# Firestore: the database, and which fields are indexed or make a document expire.
+
+locals {
+  # The one place that says so; the Firebase CLI reads it as well.
+  firestore = jsondecode(file(coalesce(var.firestore_indexes_file, "${path.module}/../../../firestore.indexes.json")))
+
+  # A database that is there already has its own place in the state of whoever made it.
+  database = var.create_database ? google_firestore_database.default[0].name : "(default)"
+}
+
+resource "google_firestore_database" "default" {
+  count = var.create_database ? 1 : 0
+
+  project     = var.project
+  name        = "(default)"
+  location_id = coalesce(var.firestore_location, var.region)
+  type        = "FIRESTORE_NATIVE"
+
+  delete_protection_state = var.deletion_protection ? "DELETE_PROTECTION_ENABLED" : "DELETE_PROTECTION_DISABLED"
+  deletion_policy         = var.deletion_protection ? "ABANDON" : "DELETE"
+
+  depends_on = [google_project_service.needed]
+}
+
+resource "google_firestore_index" "composite" {
+  for_each = {
+    for index in local.firestore.indexes :
+    join(" ", concat([index.collectionGroup], index.fields[*].fieldPath)) => index
+  }
+
+  project     = var.project
+  database    = local.database
+  collection  = each.value.collectionGroup
+  query_scope = each.value.queryScope
+
+  dynamic "fields" {
+    for_each = each.value.fields
+
+    content {
+      field_path = fields.value.fieldPath
+      order      = fields.value.order
+    }
+  }
+}
+
+# An index that no query uses costs each write something, and one of times makes all writes meet in one place.
+resource "google_firestore_field" "exempt" {
+  for_each = {
+    for field in local.firestore.fieldOverrides :
+    "${field.collectionGroup}.${field.fieldPath}" => field
+  }
+
+  project    = var.project
+  database   = local.database
+  collection = each.value.collectionGroup
+  field      = each.value.fieldPath
+
+  # Empty: no index at all.
+  index_config {}
+
+  # The document is deleted when the time of this field has come.
+  dynamic "ttl_config" {
+    for_each = try(each.value.ttl, false) ? [true] : []
+
+    content {}
+  }
+}

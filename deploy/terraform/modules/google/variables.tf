@@ -1,0 +1,262 @@
+variable "project" {
+  type        = string
+  description = "Id of the project that everything is made in."
+}
+
+variable "region" {
+  type        = string
+  description = "Region of the worker, and of Cloud Scheduler."
+}
+
+variable "image" {
+  type        = string
+  description = "The worker's image, best by its digest: REGION-docker.pkg.dev/PROJECT/REPOSITORY/promptbridge@sha256:…"
+}
+
+variable "name" {
+  type        = string
+  default     = "promptbridge"
+  description = "What the names of all resources begin with."
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9-]{1,20}[a-z0-9]$", var.name))
+    error_message = "The name has 3 to 22 lower-case letters, digits and hyphens: a service account's name has no room for more."
+  }
+}
+
+variable "enable_services" {
+  type        = bool
+  default     = true
+  description = "Whether to enable the project's APIs. None is disabled by a destroy."
+}
+
+# Who the worker is in Azure, and what it asks there.
+
+variable "azure_tenant_id" {
+  type        = string
+  description = "Entra tenant of the app registration."
+}
+
+variable "azure_client_id" {
+  type        = string
+  description = "The app registration's application (client) id."
+}
+
+variable "azure_cloud" {
+  type        = string
+  default     = "public"
+  description = "public, us-government or china."
+
+  validation {
+    condition     = contains(["public", "us-government", "china"], var.azure_cloud)
+    error_message = "One of public, us-government and china."
+  }
+}
+
+variable "deployments" {
+  type = list(object({
+    model      = string
+    endpoint   = string
+    deployment = string
+    priority   = optional(number, 1)
+    rpm        = optional(number)
+    tpm        = optional(number)
+  }))
+  description = "The Azure OpenAI deployments. With rpm, their requests a minute, the number of instances follows the quota."
+
+  validation {
+    condition     = length(var.deployments) > 0
+    error_message = "At least one deployment."
+  }
+}
+
+variable "openai_api_version" {
+  type        = string
+  default     = null
+  description = "A dated version of Azure OpenAI's API; null: the v1 API."
+}
+
+# Who may do what.
+
+variable "submitters" {
+  type        = set(string)
+  default     = []
+  description = "IAM members that may publish jobs, such as serviceAccount:EMAIL or group:EMAIL."
+}
+
+variable "operators" {
+  type        = set(string)
+  default     = []
+  description = "IAM members that may use all of the promptbridge command: submit, results, replay, pause, doctor."
+}
+
+variable "grant_token_creator" {
+  type        = bool
+  default     = false
+  description = "Whether Pub/Sub needs to be allowed to sign as the invoker: true for a project made before April 2021."
+}
+
+# What the worker may use.
+
+variable "max_in_flight" {
+  type        = number
+  default     = 100
+  description = "Jobs under way at once on an instance."
+
+  validation {
+    condition     = var.max_in_flight >= 1 && var.max_in_flight <= 900
+    error_message = "1 to 900: Cloud Run takes 1,000 requests at once, and other requests than jobs need room."
+  }
+}
+
+variable "max_in_flight_bytes" {
+  type        = number
+  default     = 32000000
+  description = "Bytes of pushes held at once on an instance; its memory follows them."
+
+  validation {
+    condition     = var.max_in_flight_bytes >= 1000000 && var.max_in_flight_bytes <= 332000000
+    error_message = "1,000,000 to 332,000,000: one processor has 4 GiB of memory at most."
+  }
+}
+
+variable "min_instances" {
+  type        = number
+  default     = 0
+  description = "Instances that are kept when there is nothing to do."
+}
+
+variable "max_instances" {
+  type        = number
+  default     = null
+  description = "The most instances; null: as many as the quota and Pub/Sub can keep busy."
+}
+
+variable "job_seconds" {
+  type        = number
+  default     = 10
+  description = "How long the model takes for a job, roughly: with the deployments' rpm it gives the number of instances."
+}
+
+variable "max_job_age_days" {
+  type        = number
+  default     = 7
+  description = "How old a job may become that Pub/Sub gives up on again and again."
+
+  validation {
+    condition     = var.max_job_age_days >= 1 && var.max_job_age_days <= 30
+    error_message = "1 to 30: Pub/Sub keeps a message for 31 days at most."
+  }
+}
+
+# Settings of the worker that nothing else here hangs on. Null: the worker's own default, as its README tells it.
+
+variable "model_timeout_seconds" {
+  type        = number
+  default     = null
+  description = "MODEL_TIMEOUT_SECONDS: the most that one attempt may take."
+}
+
+variable "max_attempts" {
+  type        = number
+  default     = null
+  description = "MAX_ATTEMPTS: attempts of unknown outcome before a job is dead-lettered."
+}
+
+variable "on_unknown" {
+  type        = string
+  default     = null
+  description = "ON_UNKNOWN: retry or dead-letter."
+}
+
+variable "max_output_tokens" {
+  type        = number
+  default     = null
+  description = "MAX_OUTPUT_TOKENS: the most output tokens a job may ask for."
+}
+
+variable "daily_token_limit" {
+  type        = number
+  default     = null
+  description = "DAILY_TOKEN_LIMIT: the tokens of a day, in UTC, after which no job is started; not exact."
+}
+
+variable "record_ttl_days" {
+  type        = number
+  default     = null
+  description = "RECORD_TTL_DAYS: how long a settled record is kept, and a dead letter."
+}
+
+variable "log_level" {
+  type        = string
+  default     = null
+  description = "LOG_LEVEL: debug, info, warn or error."
+}
+
+# Where records and events go.
+
+variable "create_database" {
+  type        = bool
+  default     = true
+  description = "Whether to make the project's (default) Firestore database; false where there is one in native mode."
+}
+
+variable "firestore_location" {
+  type        = string
+  default     = null
+  description = "Location of the database, such as eur3 or nam5, for good; null: the region."
+}
+
+variable "firestore_indexes_file" {
+  type        = string
+  default     = null
+  description = "Path of firestore.indexes.json, where the module lies outside of the repository."
+}
+
+variable "scheduler_region" {
+  type        = string
+  default     = null
+  description = "Region of Cloud Scheduler, where the worker's has none; null: the region."
+}
+
+variable "events_table" {
+  type = object({
+    dataset  = string
+    table    = optional(string, "events")
+    location = optional(string)
+  })
+  default     = null
+  description = "A BigQuery dataset and table to make and to write all events to; null: none. Location null: the region."
+}
+
+variable "deletion_protection" {
+  type        = bool
+  default     = true
+  description = "Whether the service, the database and the table of events are kept from being destroyed."
+}
+
+# Who is told.
+
+variable "notification_channels" {
+  type        = list(string)
+  default     = []
+  description = "Names of the Cloud Monitoring channels that alerts go to."
+}
+
+variable "alerts" {
+  type        = bool
+  default     = true
+  description = "Whether to make the alert policies and the dashboard."
+}
+
+variable "dead_letters_per_hour" {
+  type        = number
+  default     = 10
+  description = "Dead letters in an hour beyond which somebody is told."
+}
+
+variable "backlog_seconds" {
+  type        = number
+  default     = 3600
+  description = "Age of the oldest job that waits beyond which somebody is told."
+}
