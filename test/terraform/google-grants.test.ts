@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Resource } from './read-plan.ts'
+import { googleVariables, INVOKER, type Made, make, PROJECT, PUBSUB_AGENT, WORKER } from './set-up.ts'
+
+const SUBMITTER = 'serviceAccount:pipeline@example.iam.gserviceaccount.com'
+const OPERATOR = 'user:me@example.com'
+const RECORDS = `project ${PROJECT} if resource.name == "projects/${PROJECT}/databases/(default)"`
+const PAUSE = `projects/${PROJECT}/roles/promptbridge_pause`
+
+const made = await make('modules/google', {
+  least: googleVariables,
+  most: {
+    ...googleVariables,
+    submitters: [SUBMITTER],
+    operators: [OPERATOR],
+    grant_token_creator: true,
+    events_table: { dataset: 'promptbridge' },
+  },
+})
+
+if (made !== undefined) {
+  const { least, most } = made
+
+  test('the invoker may call the service, and nothing else', () => {
+    const expected = ['roles/run.invoker on service promptbridge-worker']
+    assert.deepEqual(grantsTo(`serviceAccount:${INVOKER}`, least), expected)
+    assert.deepEqual(grantsTo(`serviceAccount:${INVOKER}`, most), expected)
+  })
+
+  test('the worker may publish to the three topics and use the records of this database, and nothing else', () => {
+    const expected = [
+      `roles/datastore.user on ${RECORDS}`,
+      'roles/pubsub.publisher on topic promptbridge-dead-letter',
+      'roles/pubsub.publisher on topic promptbridge-events',
+      'roles/pubsub.publisher on topic promptbridge-jobs',
+    ]
+    assert.deepEqual(grantsTo(`serviceAccount:${WORKER}`, least), expected)
+    assert.deepEqual(grantsTo(`serviceAccount:${WORKER}`, most), expected)
+  })
+
+  const forwards = [
+    'roles/pubsub.publisher on topic promptbridge-dead-letter',
+    'roles/pubsub.subscriber on subscription promptbridge-jobs-high',
+    'roles/pubsub.subscriber on subscription promptbridge-jobs-low',
+    'roles/pubsub.subscriber on subscription promptbridge-jobs-normal',
+  ]
+
+  test('Pub/Sub may forward what was delivered too often from each class of jobs to the dead-letter topic, and no more', () => {
+    assert.deepEqual(grantsTo(`serviceAccount:${PUBSUB_AGENT}`, least), forwards)
+  })
+
+  test('Pub/Sub may also sign as the invoker and write the table of events, where it is told to', () => {
+    assert.deepEqual(grantsTo(`serviceAccount:${PUBSUB_AGENT}`, most), [
+      'roles/bigquery.dataEditor on table promptbridge.events',
+      `roles/iam.serviceAccountTokenCreator on ${INVOKER}`,
+      ...forwards,
+    ])
+  })
+
+  test('a submitter may publish jobs, and nothing else', () => {
+    assert.deepEqual(grantsTo(SUBMITTER, most), ['roles/pubsub.publisher on topic promptbridge-jobs'])
+  })
+
+  test('an operator may do what the command does, and no more', () => {
+    assert.deepEqual(grantsTo(OPERATOR, most), [
+      `${PAUSE} on subscription promptbridge-jobs-high`,
+      `${PAUSE} on subscription promptbridge-jobs-low`,
+      `${PAUSE} on subscription promptbridge-jobs-normal`,
+      `roles/datastore.user on ${RECORDS}`,
+      `roles/iam.serviceAccountOpenIdTokenCreator on ${WORKER}`,
+      `roles/iam.serviceAccountUser on ${INVOKER}`,
+      'roles/pubsub.publisher on topic promptbridge-dead-letter',
+      'roles/pubsub.publisher on topic promptbridge-events',
+      'roles/pubsub.publisher on topic promptbridge-jobs',
+      `roles/pubsub.viewer on project ${PROJECT}`,
+      'roles/run.viewer on service promptbridge-worker',
+    ])
+  })
+
+  test('the role to pause neither deletes a subscription nor takes its messages', () => {
+    const [role, ...others] = most.applied.resources.filter(({ type }) => type === 'google_project_iam_custom_role')
+    assert.deepEqual(others, [])
+    const allowed = role?.values['permissions']
+    assert.deepEqual(allowed, ['pubsub.subscriptions.get', 'pubsub.subscriptions.update'])
+  })
+
+  test('nobody else is granted anything, least of all everybody', () => {
+    const known = [`serviceAccount:${INVOKER}`, `serviceAccount:${WORKER}`, `serviceAccount:${PUBSUB_AGENT}`]
+    assert.deepEqual(new Set(membersOf(least)), new Set(known))
+    assert.deepEqual(new Set(membersOf(most)), new Set([...known, SUBMITTER, OPERATOR]))
+  })
+
+  test('every grant adds one member: none of them replaces what others have granted', () => {
+    for (const { type } of most.applied.resources) assert.doesNotMatch(type, /_iam_(binding|policy)$/)
+  })
+}
+
+function grantsIn({ applied }: Made): readonly Resource[] {
+  return applied.resources.filter(({ type }) => type.endsWith('_iam_member'))
+}
+
+function membersOf(one: Made): readonly unknown[] {
+  return grantsIn(one).map(({ values }) => values['member'])
+}
+
+function grantsTo(member: string, one: Made): readonly string[] {
+  const grants = grantsIn(one).filter(({ values }) => values['member'] === member)
+  return grants.map((grant) => `${grant.values['role']} on ${objectOf(grant)}`).toSorted()
+}
+
+/** What a grant is about, and on which condition. */
+function objectOf({ type, address, values }: Resource): string {
+  switch (type) {
+    case 'google_cloud_run_v2_service_iam_member':
+      return `service ${values['name']}`
+    case 'google_pubsub_topic_iam_member':
+      return `topic ${values['topic']}`
+    case 'google_pubsub_subscription_iam_member':
+      return `subscription ${values['subscription']}`
+    case 'google_bigquery_table_iam_member':
+      return `table ${values['dataset_id']}.${values['table_id']}`
+    case 'google_service_account_iam_member':
+      return `${values['service_account_id']}`.split('/').at(-1) ?? ''
+    case 'google_project_iam_member':
+      return `project ${values['project']}${conditionOf(values['condition'])}`
+    default:
+      throw new Error(`${address} grants something that this test does not know`)
+  }
+}
+
+function conditionOf(conditions: unknown): string {
+  if (!Array.isArray(conditions) || conditions.length === 0) return ''
+  return ` if ${Reflect.get(conditions[0], 'expression')}`
+}
