@@ -22,6 +22,10 @@ provider "azurerm" {
   subscription_id = var.subscription_id
   environment     = local.azure_environment
 
+  # Otherwise it registers dozens of services that nothing here needs, and wants the right to.
+  resource_provider_registrations = "none"
+  resource_providers_to_register  = ["Microsoft.CognitiveServices"]
+
   features {}
 }
 

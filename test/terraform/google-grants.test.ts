@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import type { Resource } from './read-plan.ts'
-import { googleVariables, INVOKER, type Made, make, PROJECT, PUBSUB_AGENT, WORKER } from './set-up.ts'
+import { googleVariables, INVOKER, type Made, make, PROJECT, PUBSUB_AGENT, setUpFolder, WORKER } from './set-up.ts'
 
 const SUBMITTER = 'serviceAccount:pipeline@example.iam.gserviceaccount.com'
 const OPERATOR = 'user:me@example.com'
@@ -23,7 +25,7 @@ if (made !== undefined) {
   const { least, most } = made
 
   test('the invoker may call the service, and nothing else', () => {
-    const expected = ['roles/run.invoker on service promptbridge-worker']
+    const expected = ['roles/run.invoker on service promptbridge-worker in europe-west1']
     assert.deepEqual(grantsTo(`serviceAccount:${INVOKER}`, least), expected)
     assert.deepEqual(grantsTo(`serviceAccount:${INVOKER}`, most), expected)
   })
@@ -74,7 +76,7 @@ if (made !== undefined) {
       'roles/pubsub.publisher on topic promptbridge-events',
       'roles/pubsub.publisher on topic promptbridge-jobs',
       `roles/pubsub.viewer on project ${PROJECT}`,
-      'roles/run.viewer on service promptbridge-worker',
+      'roles/run.viewer on service promptbridge-worker in europe-west1',
     ])
   })
 
@@ -91,10 +93,23 @@ if (made !== undefined) {
     assert.deepEqual(new Set(membersOf(most)), new Set([...known, SUBMITTER, OPERATOR]))
   })
 
+  test('everything is made in the project that is named, whichever the provider takes otherwise', () => {
+    const projects = most.applied.resources.filter(({ values }) => Object.hasOwn(values, 'project'))
+    assert.ok(projects.length > 100)
+    for (const { address, values } of projects) assert.equal(values['project'], PROJECT, address)
+  })
+
   test('every grant adds one member: none of them replaces what others have granted', () => {
     for (const { type } of most.applied.resources) assert.doesNotMatch(type, /_iam_(binding|policy)$/)
   })
 }
+
+test('every grant has its reason above it', () => {
+  const text = readFileSync(join(setUpFolder, 'modules/google/identities.tf'), 'utf8')
+  const above = [...text.matchAll(/(.*)\nresource "\w+_iam_\w+" "(\w+)"/g)]
+  assert.ok(above.length > 10)
+  for (const [, comment, name] of above) assert.match(comment ?? '', /^# .+/, name)
+})
 
 function grantsIn({ applied }: Made): readonly Resource[] {
   return applied.resources.filter(({ type }) => type.endsWith('_iam_member'))
@@ -113,7 +128,7 @@ function grantsTo(member: string, one: Made): readonly string[] {
 function objectOf({ type, address, values }: Resource): string {
   switch (type) {
     case 'google_cloud_run_v2_service_iam_member':
-      return `service ${values['name']}`
+      return `service ${values['name']} in ${values['location']}`
     case 'google_pubsub_topic_iam_member':
       return `topic ${values['topic']}`
     case 'google_pubsub_subscription_iam_member':

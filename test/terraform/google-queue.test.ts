@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { z } from 'zod'
+import { judgeSubscription, subscriptionSchema } from '../../cli/doctor/judge-subscription.ts'
 import { settings } from '../../shared/settings.ts'
 import { takes } from './filters.ts'
 import { find, googleVariables, INVOKER, make, PROJECT, valueAt, WORKER_URI, written } from './set-up.ts'
@@ -148,7 +150,24 @@ if (made !== undefined) {
     })
   }
 
-  test('the sweep is called every minute, and is given up before the next', () => {
+  for (const [address, path, deadLetterTopic] of [
+    ...CLASSES.map((name) => [jobsOf(name), '/push', 'promptbridge-dead-letter'] as const),
+    [DEAD_LETTER, '/dead-letter', undefined] as const,
+  ]) {
+    test(`the doctor finds nothing wrong with ${address}`, () => {
+      const findings = judgeSubscription(liveOf(find(all, address).values), {
+        project: PROJECT,
+        push: { audience: AUDIENCE, serviceAccount: INVOKER },
+        ackDeadlineSeconds: Number(env.get('ACK_DEADLINE_SECONDS')),
+        path,
+        deadLetterTopic,
+      })
+      assert.ok(findings.size >= 7)
+      for (const [part, { ok, seen }] of findings) assert.equal(ok, true, `${part}: ${seen}`)
+    })
+  }
+
+  test('the sweep is called every minute, and once more where that fails', () => {
     assert.deepEqual(written(least, SWEEP), {
       project: PROJECT,
       region: 'europe-west1',
@@ -163,5 +182,48 @@ if (made !== undefined) {
 
   test('Cloud Scheduler may be in another region', () => {
     assert.equal(valueAt(other, SWEEP, 'region'), 'europe-west3')
+  })
+}
+
+const subscription = z.object({
+  name: z.string(),
+  ack_deadline_seconds: z.number(),
+  push_config: z.tuple([
+    z.object({
+      push_endpoint: z.string(),
+      oidc_token: z.tuple([z.object({ audience: z.string(), service_account_email: z.string() })]),
+    }),
+  ]),
+  retry_policy: z.tuple([z.object({ minimum_backoff: z.string(), maximum_backoff: z.string() })]),
+  dead_letter_policy: z.array(z.object({ dead_letter_topic: z.string(), max_delivery_attempts: z.number() })),
+  expiration_policy: z.tuple([z.object({ ttl: z.string() })]),
+})
+
+/** The subscription as a Pub/Sub client would tell of it. */
+function liveOf(values: unknown) {
+  const { name, ack_deadline_seconds, push_config, retry_policy, dead_letter_policy, expiration_policy } =
+    subscription.parse(values)
+  const [push] = push_config
+  const [token] = push.oidc_token
+  const [policy] = dead_letter_policy
+  const seconds = (duration: string) => ({ seconds: Number.parseInt(duration, 10) })
+  return subscriptionSchema.parse({
+    name,
+    ackDeadlineSeconds: ack_deadline_seconds,
+    pushConfig: {
+      pushEndpoint: push.push_endpoint,
+      oidcToken: { audience: token.audience, serviceAccountEmail: token.service_account_email },
+    },
+    retryPolicy: {
+      minimumBackoff: seconds(retry_policy[0].minimum_backoff),
+      maximumBackoff: seconds(retry_policy[0].maximum_backoff),
+    },
+    ...(policy !== undefined && {
+      deadLetterPolicy: {
+        deadLetterTopic: policy.dead_letter_topic,
+        maxDeliveryAttempts: policy.max_delivery_attempts,
+      },
+    }),
+    expirationPolicy: expiration_policy[0].ttl === '' ? {} : { ttl: seconds(expiration_policy[0].ttl) },
   })
 }

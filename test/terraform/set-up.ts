@@ -48,7 +48,10 @@ export interface Made {
   readonly applied: Applied
 }
 
-/** Plans and applies it for each of these sets of variables, or skips the tests that follow where Terraform is missing. */
+/**
+ * Plans and applies it for each of these sets of variables. Undefined where the tests that look at it have nothing to look at:
+ * Terraform is missing, or a test that fails says what is wrong.
+ */
 export async function make<Name extends string>(
   path: string,
   variables: Readonly<Record<Name, Variables>>,
@@ -58,6 +61,18 @@ export async function make<Name extends string>(
     test(`deploy/terraform/${path}: not checked here, ${missing}`, { skip: true })
     return undefined
   }
+  try {
+    return await makeAll(path, variables)
+  } catch (error) {
+    test(`deploy/terraform/${path}: Terraform can plan and apply it`, () => Promise.reject(error))
+    return undefined
+  }
+}
+
+async function makeAll<Name extends string>(
+  path: string,
+  variables: Readonly<Record<Name, Variables>>,
+): Promise<Readonly<Record<Name, Made>>> {
   await using terraform = await openConfiguration(join(setUpFolder, path), { within, computed })
   const made: [string, Made][] = []
   for (const [name, values] of Object.entries<Variables>(variables)) {

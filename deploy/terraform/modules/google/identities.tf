@@ -107,6 +107,7 @@ resource "google_bigquery_table_iam_member" "pubsub_events" {
 
 # --- Those who submit jobs
 
+# To publish is all there is to it: a publisher needs no database.
 resource "google_pubsub_topic_iam_member" "submitters_publish" {
   for_each = var.submitters
 
@@ -169,6 +170,7 @@ resource "google_project_iam_custom_role" "pause" {
   depends_on = [google_project_service.needed]
 }
 
+# To be paused is for jobs alone.
 resource "google_pubsub_subscription_iam_member" "operators_pause" {
   for_each = {
     for pair in setproduct(keys(local.filters), var.operators) : join(" ", pair) => { class = pair[0], member = pair[1] }
