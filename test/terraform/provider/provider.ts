@@ -3,12 +3,12 @@ import { type Fill, fillIn, isValues, type Values } from './fill-in.ts'
 import { type GrpcServer, serveGrpc } from './grpc-server.ts'
 import { type Computed, makeUp } from './make-up.ts'
 import { decode, encode, UNKNOWN } from './msgpack.ts'
-import { bytesField, message, readFields } from './protobuf.ts'
+import { bytesField, message, numberField, readFields } from './protobuf.ts'
+import { refuseValues } from './refuse-values.ts'
 import type { ProviderSchema, Schema } from './schema.ts'
 
 const PATH = '/tfplugin5.Provider/'
 
-/** What Terraform itself checks by the schema needs no check here. */
 const nothing = () => message()
 
 /** What a cloud would compute is not known before apply. */
@@ -21,11 +21,12 @@ const notKnownYet: Fill = (found) => found ?? UNKNOWN
 export function serveProvider(schema: ProviderSchema, computed: Computed): Promise<GrpcServer> {
   const encoded = encodeProviderSchema(schema)
   const resource = (type: string) => found(schema.resource_schemas, type)
+  const dataSource = (type: string) => found(schema.data_source_schemas, type)
   const methods: Readonly<Record<string, (request: Request) => Uint8Array>> = {
     GetSchema: () => encoded,
     PrepareProviderConfig: ({ bytes }) => message(bytesField(1, bytes(1))),
-    ValidateResourceTypeConfig: nothing,
-    ValidateDataSourceConfig: nothing,
+    ValidateResourceTypeConfig: ({ text, values }) => refusals(resource(text(1)), values(2)),
+    ValidateDataSourceConfig: ({ text, values }) => refusals(dataSource(text(1)), values(2)),
     Configure: nothing,
     ReadResource: ({ bytes }) => message(bytesField(1, bytes(2))),
     PlanResourceChange: ({ text, values }) => state(resource(text(1)), values(3), notKnownYet),
@@ -36,7 +37,7 @@ export function serveProvider(schema: ProviderSchema, computed: Computed): Promi
     ReadDataSource({ text, values }) {
       const config = values(2)
       const fill = makeUp(`data ${text(1)}`, config ?? {}, computed)
-      return state(found(schema.data_source_schemas, text(1)), config, fill)
+      return state(dataSource(text(1)), config, fill)
     },
     Stop: nothing,
   }
@@ -72,6 +73,17 @@ function readRequest(data: Buffer): Request {
 function state({ block }: Schema, values: Values | undefined, fill: Fill): Buffer {
   const whole = values === undefined ? null : fillIn(block, values, fill)
   return message(bytesField(1, message(bytesField(1, encode(whole)))))
+}
+
+/** The number of Diagnostic.Severity. */
+const ERROR = 1
+
+/** A reply of nothing but diagnostics. */
+function refusals({ block }: Schema, values: Values = {}): Buffer {
+  const diagnostics = refuseValues(block, values).map(({ summary, detail }) =>
+    bytesField(1, message(numberField(1, ERROR), bytesField(2, summary), bytesField(3, detail))),
+  )
+  return message(...diagnostics)
 }
 
 function found(schemas: Readonly<Record<string, Schema>>, type: string): Schema {
