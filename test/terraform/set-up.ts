@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { missingForTerraform } from './command.ts'
+import type { Computed } from './provider/make-up.ts'
 import type { Applied, Plan, Resource } from './read-plan.ts'
-import { type Computed, missingForTerraform, openConfiguration, type Variables } from './terraform.ts'
+import { openConfiguration, type Variables } from './terraform.ts'
 
 /** Of deploy/terraform, and of all that its modules read. */
 export const setUpFolder = join(import.meta.dirname, '../../deploy/terraform')
