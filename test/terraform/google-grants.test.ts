@@ -2,12 +2,14 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { forwardingGrants, invokerGrant } from '../../cli/doctor/check-grants.ts'
 import type { Resource } from './read-plan.ts'
 import { googleVariables, INVOKER, type Made, make, PROJECT, PUBSUB_AGENT, setUpFolder, WORKER } from './set-up.ts'
 
 const SUBMITTER = 'serviceAccount:pipeline@example.iam.gserviceaccount.com'
 const OPERATOR = 'user:me@example.com'
 const RECORDS = `project ${PROJECT} if resource.name == "projects/${PROJECT}/databases/(default)"`
+const DOCTOR = `projects/${PROJECT}/roles/promptbridge_doctor`
 const PAUSE = `projects/${PROJECT}/roles/promptbridge_pause`
 
 const made = await make('modules/google', {
@@ -66,6 +68,7 @@ if (made !== undefined) {
 
   test('an operator may do what the command does, and no more', () => {
     assert.deepEqual(grantsTo(OPERATOR, most), [
+      `${DOCTOR} on project ${PROJECT}`,
       `${PAUSE} on subscription promptbridge-jobs-high`,
       `${PAUSE} on subscription promptbridge-jobs-low`,
       `${PAUSE} on subscription promptbridge-jobs-normal`,
@@ -80,12 +83,30 @@ if (made !== undefined) {
     ])
   })
 
-  test('the role to pause neither deletes a subscription nor takes its messages', () => {
-    const [role, ...others] = most.applied.resources.filter(({ type }) => type === 'google_project_iam_custom_role')
-    assert.deepEqual(others, [])
-    const allowed = role?.values['permissions']
-    assert.deepEqual(allowed, ['pubsub.subscriptions.get', 'pubsub.subscriptions.update'])
+  test('to pause is not to delete a subscription or take its messages, and to see grants is not to change them', () => {
+    const roles = most.applied.resources.filter(({ type }) => type === 'google_project_iam_custom_role')
+    assert.deepEqual(Object.fromEntries(roles.map(({ values }) => [values['role_id'], values['permissions']])), {
+      promptbridge_doctor: ['pubsub.subscriptions.getIamPolicy', 'pubsub.topics.getIamPolicy'],
+      promptbridge_pause: ['pubsub.subscriptions.get', 'pubsub.subscriptions.update'],
+    })
+    assert.ok(!least.applied.resources.some(({ type }) => type === 'google_project_iam_custom_role'))
   })
+
+  const subscriptions = ['high', 'low', 'normal'].map(
+    (name) => `projects/${PROJECT}/subscriptions/promptbridge-jobs-${name}`,
+  )
+  for (const { step, on, roles, isMember } of [
+    ...forwardingGrants(PROJECT, 'promptbridge-dead-letter', subscriptions),
+    invokerGrant({ project: PROJECT, region: 'europe-west1', name: 'promptbridge-worker' }, INVOKER),
+  ]) {
+    test(`the doctor finds the ${step}`, () => {
+      const given = grantsIn(least).filter((grant) => objectOf(grant).split(' ')[1] === on.name.split('/').at(-1))
+      assert.ok(
+        given.some(({ values }) => roles.includes(String(values['role'])) && isMember(String(values['member']))),
+        step,
+      )
+    })
+  }
 
   test('nobody else is granted anything, least of all everybody', () => {
     const known = [`serviceAccount:${INVOKER}`, `serviceAccount:${WORKER}`, `serviceAccount:${PUBSUB_AGENT}`]

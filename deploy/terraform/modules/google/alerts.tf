@@ -31,6 +31,12 @@ locals {
       lasts = "0s"
       mend  = "`promptbridge doctor` asks each deployment as the worker does."
     }
+    day = {
+      title = "no more jobs are started today"
+      query = "sum(increase(${local.series.days_closed}{${local.run}}[10m])) > 0"
+      lasts = "0s"
+      mend  = "DAILY_TOKEN_LIMIT is reached: jobs wait until midnight, UTC. Raise it, or let them wait."
+    }
     dead_letter_pushes = {
       title = "dead letters cannot be recorded"
       query = "sum(increase(pubsub_googleapis_com:subscription_push_request_count{monitored_resource=\"pubsub_subscription\",subscription_id=\"${google_pubsub_subscription.dead_letter.name}\",response_class!=\"ack\"}[15m])) > 0"
@@ -42,6 +48,12 @@ locals {
       query = "sum(increase(${local.series.sweeps_failed}{${local.scheduler}}[10m])) >= 5"
       lasts = "0s"
       mend  = "Deadlines and batches are not looked at. The log of the Cloud Scheduler job says why; 401 and 403 are a grant or an audience, 503 is Firestore."
+    }
+    sweeps_refused = {
+      title = "the sweep leaves something out"
+      query = "sum(increase(${local.series.sweeps_refused}{${local.run}}[10m])) > 0"
+      lasts = "600s"
+      mend  = "The log says which records or batches, and why; `promptbridge doctor` looks for indexes that are missing."
     }
     store = {
       title = "records cannot be read or written"

@@ -156,6 +156,28 @@ resource "google_project_iam_member" "operators_look" {
   member  = each.key
 }
 
+# doctor looks whether Pub/Sub has the grants by which it forwards dead letters.
+resource "google_project_iam_custom_role" "doctor" {
+  count = length(var.operators) > 0 ? 1 : 0
+
+  project     = var.project
+  role_id     = "${replace(var.name, "-", "_")}_doctor"
+  title       = "Promptbridge: doctor"
+  description = "Sees who has which roles on topics and subscriptions."
+  permissions = ["pubsub.subscriptions.getIamPolicy", "pubsub.topics.getIamPolicy"]
+
+  depends_on = [google_project_service.needed]
+}
+
+# Of Pub/Sub alone; who may call the service is seen by roles/run.viewer below.
+resource "google_project_iam_member" "operators_see_grants" {
+  for_each = var.operators
+
+  project = var.project
+  role    = google_project_iam_custom_role.doctor[0].name
+  member  = each.key
+}
+
 # pause and resume change where a subscription pushes to. Any role of Google's that lets them would let them delete it, and
 # take its messages, too.
 resource "google_project_iam_custom_role" "pause" {
@@ -200,7 +222,7 @@ resource "google_service_account_iam_member" "operators_doctor" {
   member             = each.key
 }
 
-# doctor --service reads the live settings.
+# doctor --service reads the live settings, and who may call the service.
 resource "google_cloud_run_v2_service_iam_member" "operators_look" {
   for_each = var.operators
 

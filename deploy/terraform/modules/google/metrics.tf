@@ -34,6 +34,11 @@ locals {
       filter      = "${local.of_worker} AND jsonPayload.outcome = \"gate_closed\""
       labels      = { deployment = "deployment", reason = "reason" }
     }
+    days_closed = {
+      description = "Instances that start no more jobs today: DAILY_TOKEN_LIMIT is reached."
+      filter      = "${local.of_worker} AND jsonPayload.outcome = \"day_closed\""
+      labels      = {}
+    }
     refused_pushes = {
       description = "Pushes that were not by the invoker, or for another audience."
       filter      = "${local.of_worker} AND jsonPayload.outcome = \"refused_push\""
@@ -47,6 +52,11 @@ locals {
     faults = {
       description = "Faults of the worker itself."
       filter      = "${local.of_worker} AND severity >= ERROR"
+      labels      = {}
+    }
+    sweeps_refused = {
+      description = "Records and batches that every sweep leaves out until somebody mends them."
+      filter      = "${local.of_worker} AND jsonPayload.outcome = \"sweep_refused\""
       labels      = {}
     }
     # The worker's own line would not tell of a sweep that does not reach it.
