@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseEnv } from 'node:util'
 import { readConfig } from '../../shared/config.ts'
-import { missingForTerraform } from './command.ts'
 import { CLIENT_ID, googleVariables, make, setUpFolder, TENANT_ID, UNIQUE_ID, valueAt, WORKER } from './set-up.ts'
 import { misformatted, openConfiguration } from './terraform.ts'
 
@@ -123,8 +122,6 @@ if (made !== undefined) {
     for (const text of modules) assert.doesNotMatch(text, /depends_on/)
   })
 }
-
-if (missingForTerraform() !== undefined) test('both clouds: not checked here', { skip: true })
 
 test('no variable and no output takes or gives a secret', () => {
   const names = files.flatMap((path) =>
