@@ -129,7 +129,7 @@ if (missing !== undefined) {
 
   test('a Firestore without an index is told which, and the line that makes it', async () => {
     const project = await newProject(right)
-    const lacks = (request: string) =>
+    const lacks = (request: Buffer) =>
       request.includes('toSweep') || (request.includes('usage.') && !request.includes('day'))
     await using proxy = await openFirestoreProxy(firestore.address, (_, request) =>
       lacks(request) ? NO_INDEX : undefined,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 
 /** Of https://cloud.google.com/pubsub/docs/subscription-message-filter#filtering_syntax what our filters use. */
-const COMPARISON = /^(NOT )?attributes\.([\w-]+) = "([^"]*)"$/
+const COMPARISON = /^(NOT )?attributes\."([^"]+)" = "([^"]*)"$/
 
 /** Whether a subscription with this filter takes a message with these attributes; throws for any other syntax. */
 export function takes(filter: string, attributes: Readonly<Record<string, string>>): boolean {

@@ -5,9 +5,9 @@ locals {
   # the others: it takes any other priority, and none. A filter cannot be changed: another one is another subscription, and
   # what waited in the old one is lost.
   filters = {
-    high   = "attributes.pb-priority = \"high\""
-    low    = "attributes.pb-priority = \"low\""
-    normal = "NOT attributes.pb-priority = \"high\" AND NOT attributes.pb-priority = \"low\""
+    high   = "attributes.\"pb-priority\" = \"high\""
+    low    = "attributes.\"pb-priority\" = \"low\""
+    normal = "NOT attributes.\"pb-priority\" = \"high\" AND NOT attributes.\"pb-priority\" = \"low\""
   }
 
   # The most that Pub/Sub keeps a message for: 31 days, which is longer than any MAX_JOB_AGE_DAYS that can be set here.
