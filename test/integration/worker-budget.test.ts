@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
-import { openSqliteBatches } from '../../shared/store/sqlite/sqlite-batches.ts'
 import { openSqliteDailyTokens } from '../../shared/store/sqlite/sqlite-daily-tokens.ts'
 import { startCloud } from '../stand-ins.ts'
+import { withBatches } from '../support/worker-batches.ts'
 import { startWorker, type TestWorker, watchClock } from '../worker.ts'
 
 const DAY_MS = 86_400_000
@@ -13,16 +13,6 @@ const nightly = (id: string) => ({
 
 const cloud = await startCloud()
 after(() => cloud.close())
-
-async function withBatches<T>({ file }: TestWorker, work: (batches: Batches) => Promise<T>): Promise<T> {
-  const batches = await openSqliteBatches(file)
-  try {
-    return await work(batches)
-  } finally {
-    batches.close()
-  }
-}
-type Batches = Awaited<ReturnType<typeof openSqliteBatches>>
 
 const limit = (worker: TestWorker, tokens: number) =>
   withBatches(worker, (batches) => batches.limitTokens('nightly', tokens, 1))

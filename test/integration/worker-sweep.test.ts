@@ -6,11 +6,11 @@ import { createSigningKey } from '../../local/signing-key.ts'
 import { parseJob } from '../../shared/job/parse-job.ts'
 import { openQueueReport } from '../../shared/queue/sqlite/queue-report.ts'
 import { createJobStore } from '../../shared/store/claiming-job-store.ts'
-import { openSqliteBatches } from '../../shared/store/sqlite/sqlite-batches.ts'
 import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
 import { startCloud } from '../stand-ins.ts'
 import { serveCerts } from '../support/certs-server.ts'
 import { aClaim, sha256 } from '../support/job-builders.ts'
+import { withBatches } from '../support/worker-batches.ts'
 import { startWorker, type TestWorker } from '../worker.ts'
 
 const EVENTS = 'events'
@@ -45,16 +45,6 @@ async function plant({ file }: TestWorker, deadline?: number, agoMs = HOUR_MS): 
   if (deadline !== undefined) await store.release(claim.held, { counts: false, kind: 'throttled' }, ago)
   documents.close()
 }
-
-async function withBatches<T>({ file }: TestWorker, work: (batches: Batches) => Promise<T>): Promise<T> {
-  const batches = await openSqliteBatches(file)
-  try {
-    return await work(batches)
-  } finally {
-    batches.close()
-  }
-}
-type Batches = Awaited<ReturnType<typeof openSqliteBatches>>
 
 const sealed = (worker: TestWorker, total: number) =>
   withBatches(worker, async (batches) => {
