@@ -4,7 +4,17 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { forwardingGrants, invokerGrant } from '../../cli/doctor/check-grants.ts'
 import type { Resource } from './read-plan.ts'
-import { googleVariables, INVOKER, type Made, make, PROJECT, PUBSUB_AGENT, setUpFolder, WORKER } from './set-up.ts'
+import {
+  find,
+  googleVariables,
+  INVOKER,
+  type Made,
+  make,
+  PROJECT,
+  PUBSUB_AGENT,
+  setUpFolder,
+  WORKER,
+} from './set-up.ts'
 
 const SUBMITTER = 'serviceAccount:pipeline@example.iam.gserviceaccount.com'
 const OPERATOR = 'user:me@example.com'
@@ -118,6 +128,8 @@ if (made !== undefined) {
     const projects = most.applied.resources.filter(({ values }) => Object.hasOwn(values, 'project'))
     assert.ok(projects.length > 100)
     for (const { address, values } of projects) assert.equal(values['project'], PROJECT, address)
+    // Whose number names Pub/Sub's own account.
+    assert.equal(find(most.applied.resources, 'data.google_project.this').values['project_id'], PROJECT)
   })
 
   test('every grant adds one member: none of them replaces what others have granted', () => {
