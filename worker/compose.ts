@@ -105,6 +105,7 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
     ...keeping,
     records: documents,
     publishJob: (message: Message) => queue.publish(config.jobsTopic, message),
+    announce: processing.announce,
     maxJobAgeMs: config.maxJobAgeMs,
     retry: config.retry,
   }

@@ -9,6 +9,7 @@ import { isUnavailable, StoreError } from '../shared/store/job-store.ts'
 import { timeOver } from '../shared/store/record-changes.ts'
 import type { RecordDocuments, StoredRecord } from '../shared/store/record-documents.ts'
 import { causeIn, type DeadLetterCause } from './dead-letter.ts'
+import type { Announce } from './events/announce.ts'
 import { keepDeadLetter, type LetterKeeping } from './keep-dead-letter.ts'
 import type { Facts, Outcome } from './outcome.ts'
 import type { JobProcessing } from './process-job.ts'
@@ -21,9 +22,11 @@ export interface DeadLetterRecording extends LetterKeeping, Pick<JobProcessing, 
   readonly records: Pick<RecordDocuments, 'read' | 'replace'>
   /** Publishes a job again. Rejects with QueueError. */
   readonly publishJob: (message: Message) => Promise<unknown>
+  readonly announce: Announce
 }
 
 const REFUSED: RecordError = { kind: 'invalid', message: 'the jobs topic refuses to take it again' }
+const CHANGED = { kind: 'busy', message: "the job's record changed meanwhile" } as const
 const UNREADABLE: RecordError = { kind: 'store', message: "the job's record cannot be read: it is not of our form" }
 
 /**
@@ -69,12 +72,14 @@ async function takeForwarded(recording: DeadLetterRecording, read: ReadDelivery)
   const first = firstPublishedAt(delivery)
   const { now, maxJobAgeMs: maxAgeMs, retry: policy } = recording
   const fate = decideForwarded(job, found, { now: now(), firstPublishedAt: first, maxAgeMs, policy })
+  // Whoever settled it may have died before it could tell. First: once its letter is kept, a replay may take its place.
+  if (fate.kind !== 'rescue' && fate.ended !== undefined) await recording.announce(fate.ended)
+  const facts: Facts = { jobKey: job.key, jobId: job.id, batch: job.batch, run: job.run }
   if (fate.kind === 'record') {
     const outcome = await recordAs(recording, delivery, fate.error)
-    if (found !== undefined) await settleOverdue(recording, found, fate)
-    return outcome
+    const stands = found === undefined || (await settleOverdue(recording, found, fate))
+    return stands ? outcome : { done: false, failure: CHANGED, facts }
   }
-  const facts: Facts = { jobKey: job.key, jobId: job.id, batch: job.batch, run: job.run }
   if (fate.kind === 'nothing') return { done: true, as: 'already_settled', facts }
   const isTaken = await publishAgain(recording, rescuedMessage(delivery, first))
   return isTaken ? { done: true, as: 'rescued', facts } : recordAs(recording, delivery, REFUSED)
@@ -87,20 +92,24 @@ function recordAs(recording: DeadLetterRecording, delivery: Delivery, { kind, ..
 /**
  * Settles a record that waited for the message, so that its batch ends and its letter can be replayed.
  *
- * After the letter is kept: a letter that comes again finds an expired job settled, and is not recorded any more. What a
- * claim or a sweep wrote meanwhile stands, and what the store refuses for good is left.
+ * After the letter is kept: a letter that comes again finds an expired job settled, and is not recorded any more. Resolves
+ * with false where a claim or a sweep wrote meanwhile, which stands; what the store refuses for good is left.
  */
 async function settleOverdue(
-  { records, now, ttlMs }: DeadLetterRecording,
+  { records, now, ttlMs, announce }: DeadLetterRecording,
   { revision }: StoredRecord,
   { unsettled, error }: Extract<ForwardedFate, { kind: 'record' }>,
-): Promise<void> {
-  if (unsettled === undefined) return
+): Promise<boolean> {
+  if (unsettled === undefined) return true
+  const ended = timeOver(unsettled, error, { now: now(), expireAt: now() + ttlMs })
   try {
-    await records.replace(timeOver(unsettled, error, { now: now(), expireAt: now() + ttlMs }), revision)
+    if ((await records.replace(ended, revision)).kind === 'refused') return false
   } catch (refused) {
     if (isUnavailable(refused)) throw refused
+    return true
   }
+  await announce(ended)
+  return true
 }
 
 /** A record that is not of our form will not be at the next try either. */
@@ -129,5 +138,5 @@ async function publishAgain({ publishJob }: DeadLetterRecording, message: Messag
 
 function awayFailure(error: unknown) {
   if (!(error instanceof QueueError)) return storeFailure(error)
-  return { kind: 'store', code: error.code, message: 'the jobs topic takes nothing now' } as const
+  return { kind: 'store', code: error.code, message: 'the jobs topic or the events topic takes nothing now' } as const
 }

@@ -1,7 +1,7 @@
 import { decideClaim, type Found, giveUpTime } from './claim.ts'
 import type { RetryPolicy } from './failures.ts'
 import type { Job } from './job.ts'
-import type { RecordError, RunningRecord, WaitingRecord } from './record.ts'
+import type { RecordError, RunningRecord, SettledRecord, WaitingRecord } from './record.ts'
 
 /** Times are epoch milliseconds. */
 export interface ForwardingRules {
@@ -15,10 +15,18 @@ export interface ForwardingRules {
 export type ForwardedFate =
   /** Healthy: it only came too often. It is published again. */
   | { readonly kind: 'rescue' }
-  /** It is taken no further, for this reason; a record of it that nobody holds has waited for it in vain. */
-  | { readonly kind: 'record'; readonly error: RecordError; readonly unsettled?: Unsettled }
-  /** It has ended, or a later run has taken its place: nothing is to be done. */
-  | { readonly kind: 'nothing' }
+  /**
+   * It is taken no further, for this reason; a record of it that nobody holds has waited for it in vain. `ended`: its record,
+   * where that says so.
+   */
+  | {
+      readonly kind: 'record'
+      readonly error: RecordError
+      readonly unsettled?: Unsettled
+      readonly ended?: SettledRecord
+    }
+  /** It has ended as this record says, or a later run has taken its place: there is nothing to keep. */
+  | { readonly kind: 'nothing'; readonly ended?: SettledRecord }
 
 type Unsettled = RunningRecord | WaitingRecord
 
@@ -39,11 +47,11 @@ export function decideForwarded(job: Job, found: Found | undefined, rules: Forwa
   const decision = decideClaim(found, wanted, rules.policy)
   switch (decision.kind) {
     case 'settled': {
-      const { record } = decision
+      const { record: ended } = decision
       // The letter may have been lost between the settle and its publish.
-      return record.status === 'dead_lettered' && record.run === job.run
-        ? { kind: 'record', error: record.error }
-        : NOTHING
+      return ended.status === 'dead_lettered' && ended.run === job.run
+        ? { kind: 'record', error: ended.error, ended }
+        : { kind: 'nothing', ended }
     }
     case 'superseded':
       return NOTHING

@@ -54,8 +54,9 @@ describe('a job that Pub/Sub gave up on is rescued', () => {
 
 describe('it is left alone', () => {
   test('when it has succeeded, or expired', () => {
-    assert.equal(decide(aSucceededRecord).kind, 'nothing')
-    assert.equal(decide(anExpiredRecord).kind, 'nothing')
+    for (const ended of [aSucceededRecord, anExpiredRecord]) {
+      assert.deepEqual(decide(ended), { kind: 'nothing', ended })
+    }
   })
 
   test('when its replay meets a success', () => {
@@ -71,7 +72,7 @@ describe('it is left alone', () => {
 describe('it is recorded', () => {
   test('when it was dead-lettered, with that reason: its letter may have been lost', () => {
     const record = aDeadLetteredRecord()
-    assert.deepEqual(decide(record), { kind: 'record', error: record.error })
+    assert.deepEqual(decide(record), { kind: 'record', error: record.error, ended: record })
   })
 
   test('when it was dead-lettered, however old it is and whatever its deadline was', () => {

@@ -1,0 +1,101 @@
+import assert from 'node:assert/strict'
+import { describe, type TestContext, test } from 'node:test'
+import type { JobRecord } from '../../shared/job/record.ts'
+import { QueueError } from '../../shared/queue/job-queue.ts'
+import type { RecordDocuments } from '../../shared/store/record-documents.ts'
+import { openSqliteDeadLetters } from '../../shared/store/sqlite/sqlite-dead-letters.ts'
+import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
+import { recordDeadLetter } from '../../worker/record-dead-letter.ts'
+import { hashOf } from '../support/dead-letter-builders.ts'
+import {
+  aCancelledRecord,
+  aDeadLetteredRecord,
+  aJob,
+  anExpiredRecord,
+  aSucceededRecord,
+  aWaitingRecord,
+  DAY_MS,
+  START,
+} from '../support/job-builders.ts'
+
+const data = Buffer.from(JSON.stringify({ id: 'doc-7', batch: 'nightly', prompt: 'Summarise: …' }))
+const payloadHash = hashOf(data)
+const { key } = aJob()
+const TOO_OLD = START + 8 * DAY_MS
+
+/** What came of a message that Pub/Sub gave up, with the events and letters that followed. */
+async function forward(
+  t: TestContext,
+  record: JobRecord,
+  { now = START, announce = async () => undefined, over = (documents) => documents }: Partial<Surroundings> = {},
+) {
+  const documents = await openSqliteDocuments(':memory:', () => now)
+  const letters = await openSqliteDeadLetters(':memory:', () => now)
+  t.after(() => {
+    documents.close()
+    letters.close()
+  })
+  await documents.create({ ...record, payloadHash })
+  const told: string[] = []
+  const recording = {
+    ...{ records: over(documents), letters, ttlMs: DAY_MS, maxJobAgeMs: 7 * DAY_MS, now: () => now },
+    retry: { maxAttempts: 5, onUnknown: 'retry' },
+    publishJob: async () => assert.fail('it is not published again'),
+    announce: async (ended: JobRecord) => {
+      await announce()
+      told.push(`${ended.run}/${ended.status}`)
+    },
+  } as const
+  const delivery = {
+    ...{ messageId: '1', data, attributes: {}, deliveryAttempt: 1, publishedAt: START },
+    ...{ traceparent: undefined, arrivedAt: now },
+  }
+  const outcome = await recordDeadLetter(recording, { ok: true, delivery })
+  const status = (await documents.read(key))?.record.status
+  return { outcome, told, status, reasons: (await letters.list({}, 9)).found.map(({ reason }) => reason) }
+}
+
+interface Surroundings {
+  readonly now: number
+  readonly announce: () => Promise<void>
+  readonly over: (documents: RecordDocuments) => RecordDocuments
+}
+
+describe('a message that Pub/Sub gave up tells again how its job ended: whoever settled it may have died before it told', () => {
+  for (const record of [aSucceededRecord, anExpiredRecord, aCancelledRecord]) {
+    test(`of one that is ${record.status}, and is done with`, async (t) => {
+      const { outcome, told, reasons } = await forward(t, record)
+      assert.deepEqual([outcome.done, told, reasons], [true, [`1/${record.status}`], []])
+    })
+  }
+
+  test('of one that was dead-lettered, and its letter is kept', async (t) => {
+    const { outcome, told, reasons } = await forward(t, aDeadLetteredRecord())
+    assert.deepEqual([outcome.done, told, reasons], [true, ['1/dead_lettered'], ['rejected']])
+  })
+
+  test('and comes again while the events topic takes nothing', async (t) => {
+    const announce = async () => Promise.reject(new QueueError('unavailable', 'away'))
+    const { outcome, reasons } = await forward(t, aDeadLetteredRecord(), { announce })
+    assert.deepEqual([outcome.done, reasons], [false, []])
+  })
+})
+
+describe('a message that Pub/Sub gave up, of a job whose time is over', () => {
+  test('settles the record that waited for it, and tells it', async (t) => {
+    const { outcome, told, status, reasons } = await forward(t, aWaitingRecord(), { now: TOO_OLD })
+    assert.deepEqual([outcome.done, told, status, reasons], [true, ['1/dead_lettered'], 'dead_lettered', ['max_age']])
+  })
+
+  test('comes again when the record changed meanwhile: what changed it may have settled it', async (t) => {
+    const over = (documents: RecordDocuments): RecordDocuments => ({
+      ...documents,
+      async replace(record, revision) {
+        await documents.replace({ ...anExpiredRecord, payloadHash }, revision)
+        return documents.replace(record, revision)
+      },
+    })
+    const { outcome, told, status } = await forward(t, aWaitingRecord(), { now: TOO_OLD, over })
+    assert.deepEqual([outcome.done, told, status], [false, [], 'expired'])
+  })
+})
