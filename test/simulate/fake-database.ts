@@ -1,0 +1,186 @@
+import type { WriteAnswer } from '../../shared/store/firestore/coalesce-writes.ts'
+import type { Database } from '../../shared/store/firestore/database.ts'
+import {
+  type DocumentWrite,
+  type Timestamp,
+  timestamp,
+  toRevision,
+  type Value,
+} from '../../shared/store/firestore/protocol.ts'
+import { fields as fieldsSchema } from '../../shared/store/firestore/values.ts'
+import { StoreError } from '../../shared/store/job-store.ts'
+import { isEqual, numberAt, textOf, timeOf } from './stored-values.ts'
+
+export type Fields = Readonly<Record<string, Value>>
+
+export interface Document {
+  readonly name: string
+  readonly fields: Fields
+  readonly updateTime: Timestamp
+}
+
+/** Hears of every write that was applied. */
+export type OnWrite = (after: Document, before: Document | undefined) => void
+
+export interface FakeFirestore {
+  /** One connection; what is written over one is read over all. */
+  connect(): Database
+  /** All documents below a collection of the root, by their names. */
+  documents(collection: string): readonly Document[]
+  get(name: string): Document | undefined
+}
+
+const ROOT = 'projects/simulated/databases/(default)/documents'
+const MAX_WRITES = 500
+
+/**
+ * Firestore as far as our adapters ask it: documents with update times, preconditions of each write, queries by equality,
+ * by range and by name. A call that holds a document twice, or a name that is reserved, is refused as a whole.
+ *
+ * `now`: the store's clock, in epoch milliseconds.
+ */
+export function createFakeFirestore(now: () => number, onWrite: OnWrite = () => undefined): FakeFirestore {
+  const documents = new Map<string, Document>()
+  let lastWriteUs = 0
+
+  /** No two writes have the same time: Firestore's are microseconds apart. */
+  function writeTime(): Timestamp {
+    lastWriteUs = Math.max(now() * 1_000, lastWriteUs + 1)
+    return fromMicroseconds(lastWriteUs)
+  }
+
+  function write({ update, currentDocument, updateMask }: DocumentWrite): WriteAnswer {
+    const name = update?.name ?? ''
+    const before = documents.get(name)
+    const { exists } = currentDocument ?? {}
+    if (typeof exists === 'boolean' && exists !== (before !== undefined)) return { kind: 'refused' }
+    if (currentDocument?.updateTime && !isSameTime(currentDocument.updateTime, before?.updateTime)) {
+      return { kind: 'refused' }
+    }
+    const fields = masked(update?.fields ?? {}, before?.fields ?? {}, updateMask?.fieldPaths ?? undefined)
+    const after = { name, fields, updateTime: writeTime() }
+    documents.set(name, after)
+    onWrite(after, before)
+    return { kind: 'written', revision: toRevision(after.updateTime) }
+  }
+
+  function below(parent: string, collection: string): Document[] {
+    const prefix = `${parent}/${collection}/`
+    return [...documents.values()].filter(({ name }) => name.startsWith(prefix) && !name.includes('/', prefix.length))
+  }
+
+  function connect(): Database {
+    let isClosed = false
+    const find = (collection: string, parent = ROOT) => {
+      if (isClosed) throw new StoreError('unavailable', 'the database is closed')
+      return below(parent, collection)
+    }
+    const readTime = () => fromMicroseconds(Math.max(now() * 1_000, lastWriteUs))
+    return {
+      root: ROOT,
+      async batchWrite(writes) {
+        if (isClosed) throw new StoreError('unavailable', 'the database is closed')
+        const names = writes.map(({ update }) => update?.name ?? '')
+        const isWrong = names.length > MAX_WRITES || new Set(names).size < names.length || names.some(isReserved)
+        return isWrong ? 'impossible' : writes.map(write)
+      },
+      async get(name, mask) {
+        if (isClosed) throw new StoreError('unavailable', 'the database is closed')
+        const found = documents.get(name)
+        if (found === undefined) return { readTime: readTime() }
+        return { found: { ...found, fields: only(found.fields, mask) }, readTime: readTime() }
+      },
+      async newest(collection, field) {
+        const [found] = find(collection).toSorted((a, b) => timeOf(b.fields[field]) - timeOf(a.fields[field]))
+        return found && fieldsSchema.parse(found.fields)
+      },
+      async since(collection, field, since, limit, direction = 'DESCENDING') {
+        const sign = direction === 'ASCENDING' ? 1 : -1
+        return find(collection)
+          .filter(({ fields }) => timeOf(fields[field]) >= since)
+          .sort((a, b) => sign * (timeOf(a.fields[field]) - timeOf(b.fields[field]) || byName(a, b)))
+          .slice(0, limit)
+          .map(({ fields }) => fieldsSchema.safeParse(fields).data)
+      },
+      async query(parent, collection, equal) {
+        return find(collection, parent)
+          .filter(({ fields }) => isEqual(fields, equal))
+          .map(({ fields }) => fieldsSchema.parse(fields))
+      },
+      async page(collection, { equal, mask, limit, after = '' }) {
+        return find(collection)
+          .filter(({ name, fields }) => name > after && isEqual(fields, equal))
+          .sort(byName)
+          .slice(0, limit)
+          .map(({ name, fields }) => ({ name, fields: fieldsSchema.safeParse(only(fields, mask)).data }))
+      },
+      async range(collection, field, { from, to, limit, after }) {
+        return find(collection)
+          .map((document) => ({ document, text: textOf(document.fields[field]) ?? '' }))
+          .filter(({ text }) => text >= from && text <= to)
+          .sort((a, b) => compare(a.text, b.text) || byName(a.document, b.document))
+          .filter(({ text, document: { name } }) => after === undefined || isBehind(after, { text, name }))
+          .slice(0, limit)
+          .map(({ document }) => ({ document, readTime: readTime() }))
+      },
+      async sum(collection, equal, names) {
+        const found = find(collection).filter(({ fields }) => isEqual(fields, equal))
+        return names.map((path) => found.reduce((sum, { fields }) => sum + numberAt(fields, path.split('.')), 0))
+      },
+      async count(collection, equal) {
+        return find(collection).filter(({ fields }) => isEqual(fields, equal)).length
+      },
+      async close() {
+        isClosed = true
+      },
+    }
+  }
+
+  return {
+    connect,
+    documents: (collection) => below(ROOT, collection),
+    get: (name) => documents.get(name),
+  }
+}
+
+function fromMicroseconds(us: number): Timestamp {
+  return { seconds: Math.floor(us / 1_000_000), nanos: (us % 1_000_000) * 1_000 }
+}
+
+function isSameTime(wanted: unknown, found: Timestamp | undefined): boolean {
+  return found !== undefined && toRevision(timestamp.parse(wanted)) === toRevision(found)
+}
+
+/** The whole document anew; with a mask its fields alone, and those of them go that have no value. */
+function masked(update: Fields, before: Fields, mask: readonly string[] | undefined): Fields {
+  if (mask === undefined) return update
+  const kept = Object.entries(before).filter(([name]) => !mask.includes(name))
+  const changed = Object.entries(update).filter(([name]) => mask.includes(name))
+  return Object.fromEntries([...kept, ...changed])
+}
+
+function only(fields: Fields, mask: readonly string[] | undefined): Fields {
+  return mask === undefined ? fields : masked(fields, {}, mask)
+}
+
+/** https://firebase.google.com/docs/firestore/quotas#collections_documents_and_fields */
+function isReserved(name: string): boolean {
+  return name.split('/').some((part) => /^(|\.|\.\.|__.*__)$/.test(part))
+}
+
+interface Place {
+  readonly text: string
+  readonly name: string
+}
+
+function isBehind(after: Place, { text, name }: Place): boolean {
+  return text > after.text || (text === after.text && name > after.name)
+}
+
+function byName(a: Document, b: Document): number {
+  return compare(a.name, b.name)
+}
+
+function compare(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0
+}

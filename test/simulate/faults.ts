@@ -1,0 +1,74 @@
+import type { Random } from './random.ts'
+
+/** How likely each fault is at a port call, 0 to 1. */
+export interface FaultRates {
+  readonly crash: number
+  readonly freeze: number
+  /** The call is turned away, and does nothing. */
+  readonly refuse: number
+  /** The call does what it is to do, and its caller never hears of it. */
+  readonly lose: number
+  /** The call takes longer than its caller waits; it is applied all the same, and late. */
+  readonly late: number
+  /** A message is delivered once more, at the same time or after its acknowledgement. */
+  readonly duplicate: number
+  /** What the model does other than answer. */
+  readonly model: number
+}
+
+/** A port that nobody reaches for a while; epoch milliseconds. */
+interface Outage {
+  readonly port: Port
+  readonly from: number
+  readonly to: number
+}
+
+export const ports = ['store', 'queue', 'model', 'token'] as const
+export type Port = (typeof ports)[number]
+
+export interface Faults {
+  readonly rates: FaultRates
+  /** From here on everything works: what was broken must mend by itself. Epoch milliseconds. */
+  readonly calmAt: number
+  isAway(port: Port, now: number): boolean
+}
+
+const CALM: FaultRates = { crash: 0, freeze: 0, refuse: 0, lose: 0, late: 0, duplicate: 0, model: 0 }
+const MINUTE_MS = 60_000
+
+/** How likely faults may be in one history: in some there are none, in others hardly anything works. */
+const LIKELIHOODS: Readonly<Record<keyof FaultRates, readonly number[]>> = {
+  crash: [0, 0.01, 0.03, 0.1],
+  freeze: [0, 0.01, 0.03],
+  refuse: [0, 0.02, 0.1],
+  lose: [0, 0.02, 0.1, 0.2],
+  late: [0, 0.01, 0.05],
+  duplicate: [0, 0.1, 0.3],
+  model: [0, 0.2, 0.6],
+}
+
+/** Draws what goes wrong in one history. `start`: epoch milliseconds. */
+export function drawFaults(random: Random, start: number): Faults {
+  const calmAt = start + random.whole(2, 25) * MINUTE_MS
+  const draw = (fault: keyof FaultRates) => random.pick(LIKELIHOODS[fault])
+  const rates: FaultRates = {
+    ...{ crash: draw('crash'), freeze: draw('freeze'), refuse: draw('refuse'), lose: draw('lose') },
+    ...{ late: draw('late'), duplicate: draw('duplicate'), model: draw('model') },
+  }
+  const outages = ports.flatMap((port) => (random.chance(0.15) ? [drawOutage(random, port, start)] : []))
+  return {
+    rates,
+    calmAt,
+    isAway: (port, now) => outages.some((outage) => outage.port === port && now >= outage.from && now < outage.to),
+  }
+}
+
+function drawOutage(random: Random, port: Port, start: number): Outage {
+  const from = start + random.whole(0, 5 * MINUTE_MS)
+  return { port, from, to: from + random.whole(MINUTE_MS, 60 * MINUTE_MS) }
+}
+
+/** The rates that hold now. */
+export function ratesAt({ rates, calmAt }: Faults, now: number): FaultRates {
+  return now < calmAt ? rates : CALM
+}

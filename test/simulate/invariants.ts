@@ -1,0 +1,28 @@
+/** What must hold whatever happens, each under the name by which a breach is told. docs/reliability.md has them, too. */
+export const invariants = {
+  'ack-after-record': 'a message is acknowledged only when its job’s end, or its dead letter, is durable',
+  'one-result': 'a run has one end, and nobody writes over it',
+  'runs-in-order': 'a run begins as the first of its job, or as the next after one that ended without an answer',
+  'live-lease': 'who holds a lease keeps the job until it is over; a sweep waits a minute longer',
+  'asked-under-lease': 'the model is asked only by whoever holds the job’s lease',
+  'paid-once':
+    'sends of a run that were billed, or may have been, are at most one more than its attempts of unknown outcome',
+  'every-message-ends': 'every message ends in a record that is settled, or in a dead letter with a reason',
+  'told-at-least-once': 'every end of a run is told by an event, and every dead letter is kept',
+  'told-after-settle': 'what is told of a job stands in its record by then',
+  'no-idle-rescue': 'what has ended is not published again',
+  'cancel-heeded': 'a worker that knows of a batch’s cancel asks for none of its jobs',
+  'one-write-at-a-time': 'two writes to one document are never under way together in one process',
+  'attempts-bounded': 'a run has at most MAX_ATTEMPTS attempts that count',
+  'batch-completes': 'a batch of which every job is settled is told to be complete',
+  'no-fault-of-our-own': 'no delivery and no sweep ends in an error that nobody expected',
+  'comes-to-rest': 'once nothing fails any more, all of it ends: nothing goes on for ever',
+} as const
+export type Invariant = keyof typeof invariants
+
+export const invariantNames = Object.keys(invariants).filter((name): name is Invariant => name in invariants)
+
+export interface Breach {
+  readonly invariant: Invariant
+  readonly what: string
+}

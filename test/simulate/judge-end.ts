@@ -1,0 +1,90 @@
+import { count, type Exercised } from './exercised.ts'
+import type { FakeFirestore } from './fake-database.ts'
+import { covers, type Monitor } from './monitor.ts'
+import { isOver, readLetter, readRecord, type SeenRecord, unknownsIn } from './records.ts'
+import { plainFields } from './stored-values.ts'
+
+/** Looks at what is left when nothing happens any more. */
+export function judgeEnd(monitor: Monitor, store: FakeFirestore, exercised: Exercised): void {
+  const records = new Map(store.documents('promptJobs').map((document) => [keyIn(document.name), readRecord(document)]))
+  const letters = store.documents('deadLetters').map(readLetter)
+  judgeMessages(monitor, records, letters)
+  judgePayments(monitor, records)
+  judgeTold(monitor, letters)
+  judgeBatches(monitor, store, records, exercised)
+  for (const record of records.values()) tally(record, exercised)
+}
+
+type Letters = readonly ReturnType<typeof readLetter>[]
+
+function judgeMessages(
+  { published, breach }: Monitor,
+  records: ReadonlyMap<string, SeenRecord>,
+  letters: Letters,
+): void {
+  for (const message of published) {
+    const { key, hash, run } = message
+    const record = key === undefined ? undefined : records.get(key)
+    const isLetter = letters.some((letter) => letter.data.sha256 === hash && letter.run === run)
+    const isCovered = record !== undefined && covers(record, message)
+    if (!isLetter && !isCovered) breach('every-message-ends', `${hash.slice(0, 6)} run ${run} of ${key ?? 'no job'}`)
+  }
+  for (const { key, status } of records.values()) {
+    if (status === 'running' || status === 'waiting') breach('every-message-ends', `${key} is ${status}`)
+  }
+}
+
+function judgePayments({ calls, breach }: Monitor, records: ReadonlyMap<string, SeenRecord>): void {
+  const billed = new Map<string, number>()
+  const perAttempt = new Map<string, number>()
+  for (const { requestId, isBillable } of calls) {
+    if (!isBillable) continue
+    const run = requestId.slice(0, requestId.lastIndexOf('.'))
+    billed.set(run, (billed.get(run) ?? 0) + 1)
+    perAttempt.set(requestId, (perAttempt.get(requestId) ?? 0) + 1)
+  }
+  for (const [name, sends] of billed) {
+    const [key = '', run] = name.split('.')
+    const record = records.get(key)
+    const unknowns = record === undefined ? 0 : unknownsIn(record, Number(run))
+    if (sends > 1 + unknowns) breach('paid-once', `${name}: ${sends} sends, ${unknowns} of them unknown`)
+  }
+  for (const [requestId, sends] of perAttempt) {
+    if (sends > 1) breach('paid-once', `attempt ${requestId} was sent ${sends} times`)
+  }
+}
+
+function judgeTold({ ends, events, breach }: Monitor, letters: Letters): void {
+  for (const end of ends.keys()) {
+    const [key, run, status] = end.split('/')
+    if (!events.has(end)) breach('told-at-least-once', `no event of ${end}`)
+    if (status !== 'dead_lettered') continue
+    if (!letters.some((letter) => letter.key === key && letter.run === Number(run))) {
+      breach('told-at-least-once', `no dead letter of ${end}`)
+    }
+  }
+}
+
+function judgeBatches(
+  { events, breach }: Monitor,
+  store: FakeFirestore,
+  records: ReadonlyMap<string, SeenRecord>,
+  exercised: Exercised,
+): void {
+  for (const { fields } of store.documents('promptBatches')) {
+    const { name, total, completedAt } = plainFields(fields)
+    const settled = [...records.values()].filter((record) => record.batch === name && isOver(record)).length
+    if (typeof total !== 'number' || settled < total) continue
+    const isTold = events.has(`promptBatches/${name}/${total}/completed`)
+    if (completedAt === undefined || !isTold) breach('batch-completes', `${name}: ${settled} of ${total} are settled`)
+    else count(exercised, 'completed batch')
+  }
+}
+
+function tally({ status }: SeenRecord, exercised: Exercised): void {
+  if (status === 'expired') count(exercised, 'expired job')
+}
+
+function keyIn(name: string): string {
+  return name.slice(name.lastIndexOf('/') + 1)
+}

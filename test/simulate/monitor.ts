@@ -1,0 +1,173 @@
+import { createHash } from 'node:crypto'
+import type { Message } from '../../shared/queue/job-queue.ts'
+import { count, type Exercised } from './exercised.ts'
+import type { Document, FakeFirestore } from './fake-database.ts'
+import type { ModelCall } from './fake-model.ts'
+import type { Breach, Invariant } from './invariants.ts'
+import { judgeWrite } from './judge-write.ts'
+import { isOver, readLetter, readRecord, type SeenRecord } from './records.ts'
+import type { Process, World } from './world.ts'
+
+/** A message on the jobs topic, as its publisher meant it. */
+export interface Published {
+  readonly hash: string
+  readonly run: number
+  /** Absent for what is no job. */
+  readonly key: string | undefined
+}
+
+/** Looks at all that is durable, and says when it is not as it must be. */
+export interface Monitor {
+  readonly breaches: readonly Breach[]
+  readonly calls: readonly ModelCall[]
+  /** `key/run/status` of every end that was ever written, with when that was. */
+  readonly ends: ReadonlyMap<string, number>
+  readonly events: ReadonlySet<string>
+  readonly published: readonly Published[]
+  breach(invariant: Invariant, what: string): void
+  wrote(after: Document, before: Document | undefined): void
+  publishedTo(topic: string, message: Message): void
+  acknowledged(message: Message): void
+  sending(requestId: string, process: Process): void
+  taken(call: ModelCall): void
+  /** A process has read that a batch is cancelled. */
+  heardOfCancel(process: Process, batch: string): void
+  /** A process published again what Pub/Sub gave up; it began to look at it at this time. */
+  rescued(key: string, run: number, lookedAt: number): void
+  /** The documents of a call that goes out; what it gives is to be called when the call is over. */
+  flushed(process: Process): (names: readonly string[]) => () => void
+}
+
+export function createMonitor(
+  world: World,
+  exercised: Exercised,
+  store: () => FakeFirestore,
+  nameOf: NameMessage,
+): Monitor {
+  const breaches: Breach[] = []
+  const calls: ModelCall[] = []
+  const ends = new Map<string, number>()
+  const events = new Set<string>()
+  const published: Published[] = []
+  const cancelsHeard = new Set<string>()
+  const deadLettered = new Set<string>()
+
+  function breach(invariant: Invariant, what: string): void {
+    world.note('BREACH', `${invariant}: ${what}`)
+    breaches.push({ invariant, what })
+  }
+
+  const recordOf = (key: string): SeenRecord | undefined => {
+    const found = store()
+      .documents('promptJobs')
+      .find(({ name }) => name.endsWith(`/${key}`))
+    return found && readRecord(found)
+  }
+  const hasLetter = ({ hash, run }: Published) =>
+    deadLettered.has(`${hash} ${run}`) ||
+    store()
+      .documents('deadLetters')
+      .map(readLetter)
+      .some((letter) => letter.data.sha256 === hash && letter.run === run)
+
+  function judgeTold(topic: string, { attributes }: Message): void {
+    const { 'ce-id': id, 'ce-type': type, 'pb-key': key, 'pb-reason': reason = '' } = attributes
+    if (topic === 'events' && id !== undefined && type?.startsWith('promptbridge.job.')) {
+      events.add(id)
+      if (!ends.has(id)) breach('told-after-settle', `event ${id}, and no record says so`)
+    } else if (topic === 'events' && id !== undefined) events.add(id)
+    else if (topic === 'dead' && key !== undefined && reason !== 'conflict' && reason !== 'invalid') {
+      const record = recordOf(key)
+      const isSettled = [...ends.keys()].some((end) => end.startsWith(`${key}/`) && end.endsWith('/dead_lettered'))
+      if (record === undefined || !isSettled)
+        breach('told-after-settle', `dead letter of ${key}, and no record says so`)
+    }
+  }
+
+  return {
+    ...{ breaches, calls, ends, events, published, breach },
+    wrote(after, before) {
+      if (!after.name.includes('/promptJobs/') || after.name.includes('/parts/')) return
+      const [now, was] = [readRecord(after), before && readRecord(before)]
+      judgeWrite(now, was, breach, exercised)
+      const end = `${now.key}/${now.run}/${now.status}`
+      if (isOver(now) && !ends.has(end)) ends.set(end, world.now())
+    },
+    publishedTo(topic, message) {
+      world.note('pubsub', `${topic} takes ${describe(message)}`)
+      if (topic === 'jobs') published.push(nameOf(message))
+      if (topic === 'dead' && message.attributes['pb-reason'] !== undefined) {
+        const { hash, run } = nameOf(message)
+        deadLettered.add(`${hash} ${run}`)
+      }
+      judgeTold(topic, message)
+    },
+    acknowledged(message) {
+      const named = nameOf(message)
+      const record = named.key === undefined ? undefined : recordOf(named.key)
+      if (record !== undefined && covers(record, named)) return
+      if (record !== undefined && record.run > named.run) return
+      if (!hasLetter(named)) breach('ack-after-record', `${describe(message)} of ${named.key ?? 'no job'}`)
+    },
+    sending(requestId, process) {
+      const [key = '', run, attempt] = requestId.split('.')
+      const record = recordOf(key)
+      const last = record?.attempts.at(-1)
+      const isHeld =
+        record?.status === 'running' &&
+        record.run === Number(run) &&
+        last?.n === Number(attempt) &&
+        last.owner.startsWith(`${process.name}:`)
+      const ageMs = world.now() - (record?.writtenAt ?? 0)
+      if (!isHeld || ageMs >= (record.leaseMs ?? 0)) breach('asked-under-lease', `${process.name} asks ${requestId}`)
+      if (record !== undefined && cancelsHeard.has(`${process.name} ${record.batch}`)) {
+        breach('cancel-heeded', `${process.name} asks ${requestId} of batch ${record.batch}`)
+      }
+    },
+    taken: (call) => void calls.push(call),
+    heardOfCancel: (process, batch) => void cancelsHeard.add(`${process.name} ${batch}`),
+    rescued(key, run, lookedAt) {
+      count(exercised, 'rescue')
+      for (const [end, at] of ends) {
+        const [endedKey, endedRun, status] = end.split('/')
+        const isEnd = endedKey === key && (Number(endedRun) >= run || status === 'succeeded')
+        if (isEnd && at < lookedAt) breach('no-idle-rescue', `${key} run ${run}, ${status} since ${at}`)
+      }
+    },
+    flushed(process) {
+      const underWay = new Set<string>()
+      return (names) => {
+        for (const name of names) {
+          if (underWay.has(name)) breach('one-write-at-a-time', `${process.name} writes ${name} twice at once`)
+        }
+        if (new Set(names).size < names.length)
+          breach('one-write-at-a-time', `${process.name} writes one twice in a call`)
+        for (const name of names) underWay.add(name)
+        return () => {
+          for (const name of names) underWay.delete(name)
+        }
+      }
+    },
+  }
+}
+
+/** Tells what a message is by its data and attributes. */
+export type NameMessage = (message: Message) => Published
+
+/** Whether a record says how this message's job ended. */
+export function covers(record: SeenRecord, { run, hash }: Published): boolean {
+  if (!isOver(record)) return false
+  if (record.run > run || (record.status === 'succeeded' && record.run < run)) return true
+  return record.run === run && (record.payloadHash ?? hash) === hash
+}
+
+export function hashOf(data: Uint8Array): string {
+  return createHash('sha256').update(data).digest('hex')
+}
+
+function describe({ data, attributes }: Message): string {
+  const told = ['pb-run', 'pb-reason', 'ce-id'].flatMap((name) =>
+    attributes[name] ? [`${name}=${attributes[name]}`] : [],
+  )
+  return [hashOf(data).slice(0, 6), ...told].join(' ')
+}

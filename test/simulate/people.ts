@@ -1,0 +1,119 @@
+import { makeReplay } from '../../cli/dead-letters/replay-message.ts'
+import { parseJob } from '../../shared/job/parse-job.ts'
+import type { Message } from '../../shared/queue/job-queue.ts'
+import { sha256 } from '../../shared/sha256.ts'
+import { cancelJob } from '../../shared/store/cancel-job.ts'
+import type { DeadLetter } from '../../shared/store/dead-letter-store.ts'
+import { createFirestoreBatches } from '../../shared/store/firestore/firestore-batches.ts'
+import { createFirestoreDeadLetters } from '../../shared/store/firestore/firestore-dead-letters.ts'
+import { createFirestoreDocuments } from '../../shared/store/firestore/firestore-documents.ts'
+import { count } from './exercised.ts'
+import { REJECT } from './fake-model.ts'
+import { hashOf, type NameMessage } from './monitor.ts'
+import { type Installation, queueOver, TOPICS } from './sim-worker.ts'
+import { createWire, overWire } from './wire.ts'
+import type { Process } from './world.ts'
+
+/** Who publishes, cancels and replays: commands on machines that work, over a network that does not. */
+export interface People {
+  /** How many things are still to be done. */
+  pending(): number
+}
+
+const MINUTE_MS = 60_000
+const BATCH = 'nightly'
+/** No replay of ours reaches it. */
+const FORGED_RUN = 7
+const TTL_MS = 30 * 24 * 60 * MINUTE_MS
+const RETRY_MS = 20_000
+
+/** What a message is to the monitor, read by the publishers' own rule. */
+export const nameMessage: NameMessage = ({ data, attributes }) => {
+  const parsed = parseJob(data, attributes, sha256)
+  const run = Number(attributes['pb-run'] ?? 1)
+  return { hash: hashOf(data), run, key: parsed.ok ? parsed.job.key : undefined }
+}
+
+/** Plans all that people do in one history. */
+export function planPeople(installation: Installation): People {
+  const { world, faults, exercised, firestore, pubsub, monitor } = installation
+  const { random } = world
+  const process: Process = { name: 'people', isDead: false, frozenUntil: 0 }
+  const steady = { ...faults, rates: { ...faults.rates, crash: 0, freeze: 0 } }
+  const wire = createWire({ ...installation, faults: steady }, process, () => undefined)
+  const database = overWire(firestore.connect(), wire, monitor.flushed(process))
+  const documents = createFirestoreDocuments(database)
+  const batches = createFirestoreBatches(database)
+  const letters = createFirestoreDeadLetters(database)
+  const queue = queueOver(pubsub, wire)
+  let pending = 0
+
+  /** Does something at some time, and again until it works. */
+  function plan(fromMinute: number, toMinute: number, work: () => Promise<unknown>): void {
+    pending += 1
+    const done = () => {
+      pending -= 1
+    }
+    const again = () => world.after(RETRY_MS, process, attempt)
+    const attempt = () => void work().then(done, again)
+    world.after(random.whole(fromMinute * MINUTE_MS, toMinute * MINUTE_MS), process, attempt)
+  }
+
+  const publish = (text: string, attributes: Message['attributes'] = {}) =>
+    queue.publish(TOPICS.jobs, { data: Buffer.from(text), attributes })
+
+  function planJob(id: string): boolean {
+    const isOfBatch = random.chance(0.5)
+    const batch = isOfBatch ? { batch: BATCH } : {}
+    const deadlineAt = world.now() + random.whole(1, 30) * MINUTE_MS
+    const deadline = random.chance(0.2) ? { deadline: new Date(deadlineAt).toISOString() } : {}
+    const job = { id, ...batch, ...deadline, prompt: random.chance(0.15) ? REJECT : `summarise ${id}` }
+    const text = JSON.stringify(job)
+    plan(0, 3, () => publish(text))
+    if (random.chance(0.2)) plan(0, 10, () => publish(text))
+    if (random.chance(0.15)) plan(0, 10, () => publish(JSON.stringify({ ...job, prompt: 'something else' })))
+    if (random.chance(0.2)) plan(0, 30, () => publish(text, { 'pb-run': String(FORGED_RUN) }))
+    if (random.chance(0.1)) plan(0, 20, () => cancel(text))
+    return isOfBatch
+  }
+
+  async function cancel(text: string): Promise<void> {
+    const parsed = parseJob(Buffer.from(text), {}, sha256)
+    if (!parsed.ok) return
+    const now = world.now()
+    const { kind } = await cancelJob(documents, parsed.job, { now, expireAt: now + TTL_MS })
+    if (kind === 'cancelled') count(exercised, 'cancelled job')
+  }
+
+  function planBatch(total: number): void {
+    if (total === 0) return
+    plan(0, 0, () => batches.open(BATCH, world.now()))
+    plan(3, 8, () => batches.seal(BATCH, total))
+    if (!random.chance(0.25)) return
+    plan(0, 15, async () => {
+      await batches.cancel(BATCH, world.now())
+      count(exercised, 'cancelled batch')
+    })
+  }
+
+  async function replay(letter: DeadLetter): Promise<void> {
+    const data = await letters.readData(letter)
+    const record = letter.key === undefined ? undefined : (await documents.read(letter.key))?.record
+    const made = makeReplay(letter, data, record, {})
+    if (made.kind === 'skip') return
+    count(exercised, 'replay')
+    await queue.publish(TOPICS.jobs, made.message)
+    await letters.markReplayed(letter.id, world.now())
+  }
+
+  async function replaySome(): Promise<void> {
+    const { found } = await letters.list({}, 100)
+    for (const letter of found) if (random.chance(0.7)) await replay(letter)
+  }
+
+  const ids = Array.from({ length: random.whole(1, 6) }, (_, n) => `doc-${n + 1}`)
+  planBatch(ids.filter(planJob).length)
+  if (random.chance(0.1)) plan(0, 5, () => publish('no job at all'))
+  for (let rounds = random.whole(0, 3); rounds > 0; rounds -= 1) plan(5, 60, replaySome)
+  return { pending: () => pending }
+}

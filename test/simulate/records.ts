@@ -1,0 +1,46 @@
+import { z } from 'zod'
+import type { Document } from './fake-database.ts'
+import { plainFields } from './stored-values.ts'
+
+/** A record as the invariants look at it: read by code of their own. */
+const seenRecord = z.looseObject({
+  key: z.string(),
+  batch: z.string(),
+  run: z.number(),
+  status: z.enum(['running', 'waiting', 'succeeded', 'dead_lettered', 'cancelled', 'expired']),
+  owner: z.string(),
+  payloadHash: z.string().optional(),
+  leaseMs: z.number().optional(),
+  attempts: z.array(
+    z.looseObject({ run: z.number(), n: z.number(), owner: z.string(), outcome: z.string().optional() }),
+  ),
+  error: z.looseObject({ kind: z.string() }).optional(),
+})
+export type SeenRecord = z.infer<typeof seenRecord> & {
+  /** When it was written, by the store's clock. Epoch milliseconds. */
+  readonly writtenAt: number
+}
+
+export function readRecord({ fields, updateTime: { seconds, nanos } }: Document): SeenRecord {
+  return { ...seenRecord.parse(plainFields(fields)), writtenAt: seconds * 1_000 + nanos / 1_000_000 }
+}
+
+export function isOver({ status }: SeenRecord): boolean {
+  return status !== 'running' && status !== 'waiting'
+}
+
+export function unknownsIn(record: SeenRecord, run: number): number {
+  return record.attempts.filter((attempt) => attempt.run === run && attempt.outcome === 'unknown').length
+}
+
+const seenLetter = z.looseObject({
+  key: z.string().optional(),
+  run: z.number(),
+  reason: z.string().min(1),
+  data: z.object({ sha256: z.string() }),
+})
+export type SeenLetter = z.infer<typeof seenLetter>
+
+export function readLetter({ fields }: Document): SeenLetter {
+  return seenLetter.parse(plainFields(fields))
+}

@@ -1,0 +1,116 @@
+/** One change of one file: `find` stands there exactly once. */
+export interface Patch {
+  readonly file: string
+  readonly find: string
+  readonly replace: string
+}
+
+const CLAIM = 'shared/job/claim.ts'
+const FAILURES = 'shared/job/failures.ts'
+const JOB_STORE = 'shared/store/claiming-job-store.ts'
+const DOCUMENTS = 'shared/store/firestore/firestore-documents.ts'
+const PROCESS_JOB = 'worker/process-job.ts'
+
+/** The rules that `--break` knows, each with the change that breaks it. docs/reliability.md says what each is for. */
+export const rules: Readonly<Record<string, Patch>> = {
+  fence: {
+    file: DOCUMENTS,
+    find: 'const precondition = { updateTime: fromRevision(revision) }',
+    replace: 'const precondition = { exists: true, ...(revision === undefined && fromRevision(revision)) }',
+  },
+  'create-once': {
+    file: DOCUMENTS,
+    find: 'fields: fieldsOf(record), precondition: { exists: false } })',
+    replace: 'fields: fieldsOf(record) })',
+  },
+  'ack-after-settle': {
+    file: PROCESS_JOB,
+    find: 'return await settle(processing, delivered, held, succeededWith(reply, deployment), told)',
+    replace: `void settle(processing, delivered, held, succeededWith(reply, deployment), told).catch(() => undefined)
+      return { done: true, as: 'succeeded', facts: told }`,
+  },
+  'settle-before-publish': {
+    file: 'worker/settle-job.ts',
+    find: '  const result = await write(ending).catch(',
+    replace: `  const early = { ...held.record, ...ending, settledAt: settling.now(), result: { in: 'record', text: '{}' } }
+  await settling.announce(early as never)
+  const result = await write(ending).catch(`,
+  },
+  'payload-hash': {
+    file: CLAIM,
+    find: "if (wanted.payloadHash !== (record.payloadHash ?? wanted.payloadHash)) return { kind: 'conflict' }",
+    replace: '',
+  },
+  lease: { file: CLAIM, find: 'return ageMs >= record.leaseMs', replace: 'return ageMs >= 0 || record.leaseMs > 0' },
+  'lease-before-send': { file: 'worker/ask.ts', find: 'if (now() >= endsAt) return notSent(OUT_OF_TIME)', replace: '' },
+  'one-write-a-document': {
+    file: 'shared/store/firestore/coalesce-writes.ts',
+    find: 'if (fits && !names.has(next.name)) {',
+    replace: 'if (fits) {',
+  },
+  'unknown-at-takeover': {
+    file: JOB_STORE,
+    find: 'nextAttempt(withDeadAttempt(decision.dead, now), request)',
+    replace: 'nextAttempt(now > 0 ? decision.dead : withDeadAttempt(decision.dead, now), request)',
+  },
+  'stale-owner': {
+    file: CLAIM,
+    find: "if (found === undefined || found.owner !== owner) return 'not_ours'",
+    replace: "if (found === undefined) return owner === undefined ? 'applied' : 'not_ours'",
+  },
+  'no-rescue-of-the-settled': {
+    file: 'shared/job/forwarded.ts',
+    find: "    case 'settled': {",
+    replace: "    case 'settled': {\n      if (found !== undefined) return RESCUE",
+  },
+  'next-run-only': {
+    file: CLAIM,
+    find: "return wantedRun === record.run + 1 ? { kind: 'next_run' } : { kind: 'impossible_run' }",
+    replace: "return { kind: 'next_run' }",
+  },
+  cancel: {
+    file: 'worker/batch-controls.ts',
+    find: 'if (found?.cancelledAt === undefined) return',
+    replace: 'if (found !== undefined || found === undefined) return',
+  },
+  'cancel-leaves-the-holder': {
+    file: CLAIM,
+    find: "if (record.status === 'waiting' || isLeaseOver(record, ageMs)) return { kind: 'cancel', record }",
+    replace: "if (record.status === 'waiting' || record.status === 'running') return { kind: 'cancel', record }",
+  },
+  'unknown-counts': {
+    file: FAILURES,
+    find: "ambiguous: { next: 'again', counts: true, askAgain: false }",
+    replace: "ambiguous: { next: 'again', counts: false, askAgain: false }",
+  },
+  'ask-once-when-in-doubt': {
+    file: FAILURES,
+    find: "ambiguous: { next: 'again', counts: true, askAgain: false }",
+    replace: "ambiguous: { next: 'again', counts: true, askAgain: true }",
+  },
+  'max-attempts': {
+    file: FAILURES,
+    find: "if (counts && countedBefore + 1 >= policy.maxAttempts) return { next: 'end', counts, reason: 'max_attempts' }",
+    replace: '',
+  },
+  'repeat-what-follows': {
+    file: PROCESS_JOB,
+    find: "return followUp(processing, delivered, claim.record, facts, 'repeated')",
+    replace: "return { done: true, as: 'repeated', facts }",
+  },
+  'tell-what-was-given-up': {
+    file: 'worker/record-dead-letter.ts',
+    find: "if (fate.kind !== 'rescue' && fate.ended !== undefined) await recording.announce(fate.ended)",
+    replace: '',
+  },
+  'sweep-grace': {
+    file: CLAIM,
+    find: 'const SWEEP_GRACE_MS = 60_000',
+    replace: 'const SWEEP_GRACE_MS = 0',
+  },
+  'tell-before-complete': {
+    file: 'worker/sweep.ts',
+    find: '  try {\n    await announce(',
+    replace: '  await batches.complete(name, totals.sweptAt)\n  try {\n    await announce(',
+  },
+}

@@ -1,0 +1,70 @@
+import { Worker } from 'node:worker_threads'
+import { z } from 'zod'
+import { addTo, type Exercised, situations } from './exercised.ts'
+import { type Breach, invariantNames } from './invariants.ts'
+import type { Happening } from './world.ts'
+
+export interface Failure {
+  readonly seed: number
+  readonly breaches: readonly Breach[]
+  readonly history: readonly Happening[]
+}
+
+export interface Summary {
+  /** How many histories were run to their end. */
+  readonly seeds: number
+  readonly exercised: Exercised
+  /** Least seed first. */
+  readonly failures: readonly Failure[]
+}
+
+export interface SeedRange {
+  readonly from: number
+  readonly seeds: number
+  readonly threads: number
+  /** Whether nobody wants to know of more than one. */
+  readonly untilFirst: boolean
+  /** Hears how many are done. */
+  readonly onProgress: (done: number) => void
+}
+
+const seedResult = z.object({
+  seed: z.number(),
+  breaches: z.array(z.object({ invariant: z.enum(invariantNames), what: z.string() })),
+  exercised: z.map(z.enum(situations), z.number()),
+  history: z.array(z.object({ at: z.number(), who: z.string(), what: z.string() })),
+})
+
+/** Runs a range of seeds on several threads. Rejects where one of them breaks off. */
+export async function runSeeds({ from, seeds, threads, untilFirst, onProgress }: SeedRange): Promise<Summary> {
+  const exercised: Exercised = new Map()
+  const failures: Failure[] = []
+  let done = 0
+  const workers = Array.from({ length: Math.min(threads, seeds) }, (_, n) => {
+    const workerData = { first: from + n, step: threads, end: from + seeds }
+    return new Worker(new URL('./seed-thread.ts', import.meta.url), { workerData })
+  })
+  const stopAll = () => Promise.all(workers.map((worker) => worker.terminate()))
+  const take = (message: unknown) => {
+    const { seed, breaches, history, exercised: more } = seedResult.parse(message)
+    done += 1
+    addTo(exercised, more)
+    if (breaches.length > 0) failures.push({ seed, breaches, history })
+    onProgress(done)
+    if (untilFirst && failures.length > 0) void stopAll()
+  }
+  try {
+    await Promise.all(workers.map((worker) => untilEnd(worker, take)))
+  } finally {
+    await stopAll()
+  }
+  return { seeds: done, exercised, failures: failures.sort((a, b) => a.seed - b.seed) }
+}
+
+function untilEnd(worker: Worker, take: (message: unknown) => void): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  worker.on('message', take)
+  worker.on('error', reject)
+  worker.on('exit', () => resolve())
+  return promise
+}

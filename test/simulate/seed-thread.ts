@@ -1,0 +1,12 @@
+import { parentPort, workerData } from 'node:worker_threads'
+import { z } from 'zod'
+import { runSeed } from './run-seed.ts'
+
+const share = z.object({ first: z.number(), step: z.number(), end: z.number() })
+
+/** A thread's share of the seeds: each result goes to the parent as soon as it is there; a history only where it is of use. */
+const { first, step, end } = share.parse(workerData)
+for (let seed = first; seed < end; seed += step) {
+  const { history, ...result } = await runSeed(seed)
+  parentPort?.postMessage({ ...result, history: result.breaches.length > 0 ? history : [] })
+}

@@ -1,0 +1,141 @@
+import type { Database } from '../../shared/store/firestore/database.ts'
+import { StoreError } from '../../shared/store/job-store.ts'
+import { count, type Exercised } from './exercised.ts'
+import { type Faults, type Port, ratesAt } from './faults.ts'
+import type { Process, World } from './world.ts'
+
+/** What every process's calls go over. */
+export interface WireParts {
+  readonly world: World
+  readonly faults: Faults
+  readonly exercised: Exercised
+}
+
+/** One process's way to the others. */
+export interface Wire {
+  /**
+   * Sends a call, and resolves with its answer. It may be turned away, be applied without its caller's hearing of it, or be
+   * applied after its caller has given it up; each rejects with what `away` makes. Its caller may die of it, or be frozen.
+   */
+  call<T>(what: Call<T>): Promise<T>
+  /** A caller's death or standstill at a call. True: it is dead, and the call was not sent. */
+  fateOfCaller(label: string): boolean
+}
+
+interface Call<T> {
+  readonly port: Port
+  readonly label: string
+  readonly apply: () => Promise<T>
+  readonly away: (why: string) => Error
+}
+
+const MAX_LATENCY_MS = 150
+/** As long as our adapters wait. */
+const TIMEOUT_MS = 5_000
+const MAX_LATE_MS = 90_000
+const MAX_FREEZE_MS = 240_000
+
+/** `die`: ends the process. Nothing that it has begun goes on, but what it has sent arrives. */
+export function createWire(parts: WireParts, process: Process, die: (why: string) => void): Wire {
+  const { world, faults, exercised } = parts
+  const { random } = world
+  const latency = () => random.whole(1, MAX_LATENCY_MS)
+  const note = (what: string) => world.note(process.name, what)
+
+  function fateOfCaller(label: string): boolean {
+    const { crash, freeze } = ratesAt(faults, world.now())
+    if (random.chance(crash)) {
+      if (random.chance(0.5)) {
+        count(exercised, 'crash before a call')
+        die(`dies before ${label}`)
+        return true
+      }
+      count(exercised, 'crash after a call')
+      // In the middle of what the call leads to.
+      world.after(random.whole(0, 2 * MAX_LATENCY_MS), process, () => die(`dies after ${label}`))
+    } else if (random.chance(freeze)) {
+      count(exercised, 'freeze')
+      const forMs = random.whole(1_000, MAX_FREEZE_MS)
+      process.frozenUntil = world.now() + forMs
+      note(`stands still for ${forMs} ms at ${label}`)
+    }
+    return false
+  }
+
+  return {
+    fateOfCaller,
+    call({ port, label, apply, away }) {
+      const { promise, resolve, reject } = Promise.withResolvers<Awaited<ReturnType<typeof apply>>>()
+      if (process.isDead || fateOfCaller(label)) return promise
+      const { refuse, lose, late } = ratesAt(faults, world.now())
+      const fail = (why: string, ms: number) => world.after(ms, process, () => reject(away(why)))
+      if (faults.isAway(port, world.now()) || random.chance(refuse)) {
+        count(exercised, 'refused call')
+        note(`${label}: turned away`)
+        fail('turned away', latency())
+        return promise
+      }
+      const isLate = random.chance(late)
+      if (isLate) {
+        count(exercised, 'call applied late')
+        fail('no answer in time', TIMEOUT_MS)
+      }
+      const isLost = random.chance(lose)
+      world.after(isLate ? random.whole(TIMEOUT_MS, MAX_LATE_MS) : latency(), undefined, async () => {
+        const how = isLate ? ' (late)' : isLost ? ' (its reply is lost)' : ''
+        try {
+          const answer = await apply()
+          note(`${label}${how}: ${say(answer)}`)
+          if (isLost && !isLate) {
+            count(exercised, 'lost reply')
+            fail('the reply was lost', latency())
+          } else world.after(latency(), process, () => resolve(answer))
+        } catch (error) {
+          note(`${label}${how}: ${error instanceof Error ? error.message : 'fails'}`)
+          world.after(latency(), process, () => reject(error))
+        }
+      })
+      return promise
+    },
+  }
+}
+
+const MAX_SAID = 80
+
+/** A glance at an answer: what a write was told. */
+function say(answer: unknown): string {
+  if (!Array.isArray(answer)) return 'answered'
+  const kinds = answer.map((each: unknown) =>
+    typeof each === 'object' && each !== null && 'kind' in each ? String(each.kind) : 'answered',
+  )
+  return [...new Set(kinds)].join(', ').slice(0, MAX_SAID)
+}
+
+/** Firestore as one process reaches it. `flushed` hears which documents each call carries, and when it is over. */
+export function overWire(database: Database, wire: Wire, flushed: (names: readonly string[]) => () => void): Database {
+  const away = (why: string) => new StoreError('unavailable', why)
+  const call = <T>(label: string, apply: () => Promise<T>) => wire.call({ port: 'store', label, apply, away })
+  const short = (name: string) => name.slice(database.root.length + 1)
+  return {
+    root: database.root,
+    batchWrite(writes) {
+      const names = writes.map(({ update }) => update?.name ?? '')
+      const over = flushed(names)
+      const told = writes.map(({ update, currentDocument }) => {
+        const status = update?.fields?.['status']?.stringValue
+        const fence = currentDocument?.exists === false ? 'create' : currentDocument?.updateTime ? 'replace' : 'put'
+        return `${fence} ${short(update?.name ?? '')}${status ? ` ${status}` : ''}`
+      })
+      return call(told.join(' + '), () => database.batchWrite(writes)).finally(over)
+    },
+    get: (name, mask) => call(`get ${short(name)}`, () => database.get(name, mask)),
+    newest: (...asked) => call('newest', () => database.newest(...asked)),
+    since: (...asked) => call('since', () => database.since(...asked)),
+    query: (...asked) => call('query', () => database.query(...asked)),
+    page: (...asked) => call('page', () => database.page(...asked)),
+    range: (...asked) => call('range', () => database.range(...asked)),
+    sum: (...asked) => call('sum', () => database.sum(...asked)),
+    count: (...asked) => call('count', () => database.count(...asked)),
+    close: () => database.close(),
+  }
+}

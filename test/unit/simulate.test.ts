@@ -1,0 +1,74 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, test } from 'node:test'
+import { applyPatch, breakRule } from '../simulate/break-rule.ts'
+import { invariants } from '../simulate/invariants.ts'
+import { rules } from '../simulate/rules.ts'
+import { runSeed } from '../simulate/run-seed.ts'
+
+const ROOT = join(import.meta.dirname, '../..')
+const SEEDS = 200
+const document = readFileSync(join(ROOT, 'docs/reliability.md'), 'utf8')
+
+/** What stands in the first column of the table below a heading. */
+function namesBelow(heading: string): readonly string[] {
+  const [, section = ''] = document.split(`\n## ${heading}\n`)
+  const [body = ''] = section.split('\n## ')
+  return [...body.matchAll(/^\| `([\w-]+)` \|/gm)].map(([, name = '']) => name)
+}
+
+describe('the simulation', () => {
+  test(`finds that every invariant holds in ${SEEDS} histories`, async () => {
+    for (let seed = 1; seed <= SEEDS; seed += 1) {
+      const { breaches } = await runSeed(seed)
+      assert.deepEqual(breaches, [], `npm run simulate -- --seed ${seed}`)
+    }
+  })
+
+  for (const seed of [3, 9, 47]) {
+    test(`makes of seed ${seed} the same history again, to the last line`, async () => {
+      const [first, second] = [await runSeed(seed), await runSeed(seed)]
+      assert.ok(first.history.length > 100)
+      assert.deepEqual(second.history, first.history)
+    })
+  }
+
+  test('leaves the machine its own time', async () => {
+    const before = [setTimeout, clearTimeout, setImmediate, AbortSignal.timeout, Date.now, Math.random]
+    await runSeed(1)
+    const after = [setTimeout, clearTimeout, setImmediate, AbortSignal.timeout, Date.now, Math.random]
+    assert.ok(before.every((each, n) => each === after[n]))
+  })
+})
+
+describe('each rule that can be broken', () => {
+  for (const [name, patch] of Object.entries(rules)) {
+    test(`"${name}" stands in the product exactly once`, () => {
+      const source = readFileSync(join(ROOT, patch.file), 'utf8')
+      assert.notEqual(applyPatch(source, patch) ?? source, source)
+    })
+  }
+
+  test('is told in docs/reliability.md, and no other', () => {
+    assert.deepEqual(namesBelow('Rules that can be broken'), Object.keys(rules))
+  })
+
+  for (const name of ['ack-after-settle', 'payload-hash']) {
+    test(`is missed when it is gone: "${name}"`, async () => {
+      assert.equal(await breakRule(name, { from: 1, seeds: 300 }), 3)
+    })
+  }
+})
+
+test('a patch that is out of date is no patch', () => {
+  const patch = { file: 'x.ts', find: 'a', replace: 'b' }
+  assert.deepEqual(
+    [applyPatch('-', patch), applyPatch('a-a', patch), applyPatch('-a-', patch)],
+    [undefined, undefined, '-b-'],
+  )
+})
+
+test('every invariant is told in docs/reliability.md, and no other', () => {
+  assert.deepEqual(namesBelow('What must hold'), Object.keys(invariants))
+})
