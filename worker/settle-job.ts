@@ -85,13 +85,11 @@ export async function followUp(
   facts: Facts,
   as: SettledRecord['status'] | 'repeated',
 ): Promise<Outcome> {
-  if (record.status !== 'dead_lettered') {
-    await settling.announce(record)
-    return { done: true, as, facts }
-  }
+  // First: once its dead letter is there, a replay may take the record's place, and nothing tells of this run any more.
+  await settling.announce(record)
+  if (record.status !== 'dead_lettered') return { done: true, as, facts }
   const { kind, message, code, hint } = record.error
   await settling.deadLetter(delivered.message, { reason: kind, message, code, hint, key: record.key })
-  await settling.announce(record)
   return { done: true, as, why: code ?? kind, facts }
 }
 

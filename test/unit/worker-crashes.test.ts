@@ -89,6 +89,12 @@ for (const reply of ['answers', 'refuses'] as const) {
   })
 }
 
+test('a job that fails is told by its event before its dead letter: a replay of that may take its record’s place', async (t) => {
+  const { done, worker, deliver } = await aWorld(t, 'refuses')
+  await assert.rejects(deliver(worker({ step: 'dead letter', when: 'before' })), Crash)
+  assert.deepEqual([done.settle, done.event, done['dead letter']], [1, 1, 0])
+})
+
 test('a worker that dies again and again ends the job when its attempts are used up, and every one is counted', async (t) => {
   const { clock, done, worker, deliver, record, unknowns } = await aWorld(t, 'answers')
   for (let deaths = 0; deaths < 5; deaths += 1) {
