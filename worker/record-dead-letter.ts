@@ -2,11 +2,11 @@ import { endReasons } from '../shared/job/failures.ts'
 import { decideForwarded, type ForwardedFate } from '../shared/job/forwarded.ts'
 import type { Job } from '../shared/job/job.ts'
 import { parseJob } from '../shared/job/parse-job.ts'
-import type { RecordError } from '../shared/job/record.ts'
+import type { RecordError, SettledRecord } from '../shared/job/record.ts'
 import { type Message, QueueError } from '../shared/queue/job-queue.ts'
 import { sha256 } from '../shared/sha256.ts'
 import { isUnavailable, StoreError } from '../shared/store/job-store.ts'
-import { timeOver } from '../shared/store/record-changes.ts'
+import { timeOver, timeOverUnseen } from '../shared/store/record-changes.ts'
 import type { RecordDocuments, StoredRecord } from '../shared/store/record-documents.ts'
 import { causeIn, type DeadLetterCause } from './dead-letter.ts'
 import type { Announce } from './events/announce.ts'
@@ -19,7 +19,7 @@ import { firstPublishedAt, rescuedMessage } from './rescue.ts'
 import { storeFailure } from './store-failure.ts'
 
 export interface DeadLetterRecording extends LetterKeeping, Pick<JobProcessing, 'retry' | 'maxJobAgeMs'> {
-  readonly records: Pick<RecordDocuments, 'read' | 'replace'>
+  readonly records: Pick<RecordDocuments, 'create' | 'read' | 'replace'>
   /** Publishes a job again. Rejects with QueueError. */
   readonly publishJob: (message: Message) => Promise<unknown>
   readonly announce: Announce
@@ -72,17 +72,18 @@ async function takeForwarded(recording: DeadLetterRecording, read: ReadDelivery)
   const first = firstPublishedAt(delivery)
   const { now, maxJobAgeMs: maxAgeMs, retry: policy } = recording
   const fate = decideForwarded(job, found, { now: now(), firstPublishedAt: first, maxAgeMs, policy })
-  // Whoever settled it may have died before it could tell. First: once its letter is kept, a replay may take its place.
-  if (fate.kind !== 'rescue' && fate.ended !== undefined) await recording.announce(fate.ended)
   const facts: Facts = { jobKey: job.key, jobId: job.id, batch: job.batch, run: job.run }
-  if (fate.kind === 'record') {
-    const outcome = await recordAs(recording, delivery, fate.error)
-    const stands = found === undefined || (await settleOverdue(recording, found, fate))
-    return stands ? outcome : { done: false, failure: CHANGED, facts }
+  if (fate.kind === 'rescue') {
+    const isTaken = await publishAgain(recording, rescuedMessage(delivery, first))
+    return isTaken ? { done: true, as: 'rescued', facts } : recordAs(recording, delivery, REFUSED)
   }
-  if (fate.kind === 'nothing') return { done: true, as: 'already_settled', facts }
-  const isTaken = await publishAgain(recording, rescuedMessage(delivery, first))
-  return isTaken ? { done: true, as: 'rescued', facts } : recordAs(recording, delivery, REFUSED)
+  const ended = fate.ended ?? (fate.kind === 'record' ? await settleOverdue(recording, job, found, fate) : undefined)
+  if (ended === 'changed') return { done: false, failure: CHANGED, facts }
+  // Whoever settled it may have died before it could tell. First: once its letter is kept, a replay may take its place.
+  if (ended !== undefined) await recording.announce(ended)
+  return fate.kind === 'record'
+    ? recordAs(recording, delivery, fate.error)
+    : { done: true, as: 'already_settled', facts }
 }
 
 function recordAs(recording: DeadLetterRecording, delivery: Delivery, { kind, ...told }: RecordError) {
@@ -90,26 +91,28 @@ function recordAs(recording: DeadLetterRecording, delivery: Delivery, { kind, ..
 }
 
 /**
- * Settles a record that waited for the message, so that its batch ends and its letter can be replayed.
+ * Settles a job whose time is over, so that its batch ends and its letter can be replayed: in the record that waited for the
+ * message, or in one of its own where nobody ever claimed it.
  *
- * After the letter is kept: a letter that comes again finds an expired job settled, and is not recorded any more. Resolves
- * with false where a claim or a sweep wrote meanwhile, which stands; what the store refuses for good is left.
+ * Resolves with `changed` where a claim or a sweep wrote meanwhile, which stands, and with undefined where somebody holds the
+ * job, or the store refuses the record for good.
  */
 async function settleOverdue(
-  { records, now, ttlMs, announce }: DeadLetterRecording,
-  { revision }: StoredRecord,
+  { records, now, ttlMs }: DeadLetterRecording,
+  job: Job,
+  found: StoredRecord | undefined,
   { unsettled, error }: Extract<ForwardedFate, { kind: 'record' }>,
-): Promise<boolean> {
-  if (unsettled === undefined) return true
-  const ended = timeOver(unsettled, error, { now: now(), expireAt: now() + ttlMs })
+): Promise<SettledRecord | 'changed' | undefined> {
+  const at = { now: now(), expireAt: now() + ttlMs }
+  const ended = found === undefined ? timeOverUnseen(job, error, at) : unsettled && timeOver(unsettled, error, at)
+  if (ended === undefined) return undefined
   try {
-    if ((await records.replace(ended, revision)).kind === 'refused') return false
+    const written = await (found === undefined ? records.create(ended) : records.replace(ended, found.revision))
+    return written.kind === 'written' ? ended : 'changed'
   } catch (refused) {
     if (isUnavailable(refused)) throw refused
-    return true
+    return undefined
   }
-  await announce(ended)
-  return true
 }
 
 /** A record that is not of our form will not be at the next try either. */

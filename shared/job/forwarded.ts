@@ -48,10 +48,11 @@ export function decideForwarded(job: Job, found: Found | undefined, rules: Forwa
   switch (decision.kind) {
     case 'settled': {
       const { record: ended } = decision
+      if (ended.run !== job.run || ended.status === 'succeeded' || ended.status === 'cancelled') {
+        return { kind: 'nothing', ended }
+      }
       // The letter may have been lost between the settle and its publish.
-      return ended.status === 'dead_lettered' && ended.run === job.run
-        ? { kind: 'record', error: ended.error, ended }
-        : { kind: 'nothing', ended }
+      return { kind: 'record', error: ended.error, ended }
     }
     case 'superseded':
       return NOTHING

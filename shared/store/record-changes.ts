@@ -1,4 +1,5 @@
 import { giveUpTime } from '../job/claim.ts'
+import type { Job } from '../job/job.ts'
 import type {
   Attempt,
   CancelledRecord,
@@ -148,8 +149,17 @@ export function timeOver(
   { now, expireAt }: Settlement,
 ): SettledRecord {
   const { attempts } = record.status === 'running' ? withDeadAttempt(record, now) : record
-  const status = error.kind === 'expired' ? 'expired' : 'dead_lettered'
-  return { ...lasting(record), status, owner: SWEEP, attempts, error, settledAt: now, expireAt }
+  return { ...lasting(record), status: overAs(error), owner: SWEEP, attempts, error, settledAt: now, expireAt }
+}
+
+/** A job whose time was over before anybody had claimed it. */
+export function timeOverUnseen(job: Job, error: RecordError, { now, expireAt }: Settlement): SettledRecord {
+  const seen = { ...job, attempts: [], uncounted: {}, createdAt: now }
+  return { ...lasting(seen), status: overAs(error), owner: SWEEP, error, settledAt: now, expireAt }
+}
+
+function overAs({ kind }: RecordError): 'expired' | 'dead_lettered' {
+  return kind === 'expired' ? 'expired' : 'dead_lettered'
 }
 
 /** A job whose attempt died and that waits for the next, which its redelivery brings. */
@@ -164,9 +174,10 @@ export function sweptAway(dead: RunningRecord, reason: 'unknown' | 'max_attempts
 
 /** Of a job that somebody has seen. */
 type SeenRecord = JobRecord & Pick<RunningRecord, 'url' | 'payloadHash'>
+type Lasting = Omit<RunningRecord, 'status' | 'owner' | 'leaseMs'>
 
 /** What a record keeps whatever its status. */
-function lasting(record: SeenRecord) {
+function lasting(record: Lasting) {
   const { key, id, batch, url, model, metadata, run, payloadHash, attempts, uncounted, createdAt } = record
   const { deadline, giveUpAt } = record
   return {

@@ -100,7 +100,7 @@ export const rules: Readonly<Record<string, Patch>> = {
   },
   'tell-what-was-given-up': {
     file: 'worker/record-dead-letter.ts',
-    find: "if (fate.kind !== 'rescue' && fate.ended !== undefined) await recording.announce(fate.ended)",
+    find: 'if (ended !== undefined) await recording.announce(ended)',
     replace: '',
   },
   'sweep-grace': {

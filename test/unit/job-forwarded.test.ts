@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import { decideForwarded, type ForwardingRules } from '../../shared/job/forwarded.ts'
 import type { JobRecord } from '../../shared/job/record.ts'
 import {
+  aCancelledRecord,
   aDeadLetteredRecord,
   aJob,
   anExpiredRecord,
@@ -53,8 +54,8 @@ describe('a job that Pub/Sub gave up on is rescued', () => {
 })
 
 describe('it is left alone', () => {
-  test('when it has succeeded, or expired', () => {
-    for (const ended of [aSucceededRecord, anExpiredRecord]) {
+  test('when it has succeeded, or was cancelled', () => {
+    for (const ended of [aSucceededRecord, aCancelledRecord]) {
       assert.deepEqual(decide(ended), { kind: 'nothing', ended })
     }
   })
@@ -70,9 +71,11 @@ describe('it is left alone', () => {
 })
 
 describe('it is recorded', () => {
-  test('when it was dead-lettered, with that reason: its letter may have been lost', () => {
-    const record = aDeadLetteredRecord()
-    assert.deepEqual(decide(record), { kind: 'record', error: record.error, ended: record })
+  test('when it was dead-lettered or expired, with that reason: its letter may have been lost', () => {
+    for (const record of [aDeadLetteredRecord(), anExpiredRecord]) {
+      assert.ok(record.status !== 'succeeded')
+      assert.deepEqual(decide(record), { kind: 'record', error: record.error, ended: record })
+    }
   })
 
   test('when it was dead-lettered, however old it is and whatever its deadline was', () => {
