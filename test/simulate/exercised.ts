@@ -26,6 +26,7 @@ export const situations = [
   'forged run',
   'poison',
   'attempts used up',
+  'token limit reached',
   'job released by a sweep',
   'job ended by a sweep',
   'completed batch',

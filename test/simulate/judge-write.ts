@@ -33,6 +33,7 @@ function tally(now: SeenRecord, was: SeenRecord, exercised: Exercised): void {
   if (now.owner === 'sweep')
     count(exercised, now.status === 'waiting' ? 'job released by a sweep' : 'job ended by a sweep')
   if (now.error?.kind === 'max_attempts') count(exercised, 'attempts used up')
+  if (now.error?.kind === 'budget') count(exercised, 'token limit reached')
 }
 
 function told({ status, run, owner, attempts }: SeenRecord): string {

@@ -24,6 +24,9 @@ const MINUTE_MS = 60_000
 const BATCH = 'nightly'
 /** No replay of ours reaches it. */
 const FORGED_RUN = 7
+/** The model's answers take 150 each. */
+const TOKEN_LIMIT = 300
+const RAISED_TOKEN_LIMIT = 1_000_000
 const TTL_MS = 30 * 24 * 60 * MINUTE_MS
 const RETRY_MS = 20_000
 
@@ -46,6 +49,7 @@ export function planPeople(installation: Installation): People {
   const batches = createFirestoreBatches(database)
   const letters = createFirestoreDeadLetters(database)
   const queue = queueOver(pubsub, wire)
+  const isLimited = random.chance(0.2)
   let pending = 0
 
   /** Does something at some time, and again until it works. */
@@ -88,7 +92,11 @@ export function planPeople(installation: Installation): People {
   function planBatch(total: number): void {
     if (total === 0) return
     plan(0, 0, () => batches.open(BATCH, world.now()))
-    plan(3, 8, () => batches.seal(BATCH, total))
+    plan(3, 8, async () => {
+      await batches.open(BATCH, world.now())
+      await batches.seal(BATCH, total)
+    })
+    if (isLimited) plan(0, 0, () => batches.limitTokens(BATCH, TOKEN_LIMIT, world.now()))
     if (!random.chance(0.25)) return
     plan(0, 15, async () => {
       await batches.cancel(BATCH, world.now())
@@ -107,6 +115,8 @@ export function planPeople(installation: Installation): People {
   }
 
   async function replaySome(): Promise<void> {
+    // As the command does with --token-limit: what is replayed must not meet the old one.
+    if (isLimited) await batches.limitTokens(BATCH, RAISED_TOKEN_LIMIT, world.now())
     const { found } = await letters.list({}, 100)
     for (const letter of found) if (random.chance(0.7)) await replay(letter)
   }

@@ -10,7 +10,6 @@ import { nameMessage, planPeople } from './people.ts'
 import { createRandom } from './random.ts'
 import { isOver, readRecord } from './records.ts'
 import { type Installation, TOPICS } from './sim-worker.ts'
-import { plainFields } from './stored-values.ts'
 import { installVirtualTime } from './virtual-timers.ts'
 import { createWorld, type Happening } from './world.ts'
 
@@ -75,13 +74,10 @@ function listenForRejections(heard: (error: unknown) => void): Disposable {
   return { [Symbol.dispose]: () => void process.off('unhandledRejection', heard) }
 }
 
-/** Whether every record is settled, and every batch complete that can be. */
+/** Whether every record is settled, and every batch that was submitted whole is complete. */
 function isSettled({ firestore }: Installation): boolean {
-  const records = firestore.documents('promptJobs').map(readRecord)
-  if (!records.every(isOver)) return false
-  return firestore.documents('promptBatches').every(({ fields }) => {
-    const { name, total, completedAt } = plainFields(fields)
-    const settled = records.filter(({ batch }) => batch === name).length
-    return completedAt !== undefined || typeof total !== 'number' || settled < total
-  })
+  return (
+    firestore.documents('promptJobs').map(readRecord).every(isOver) &&
+    firestore.documents('promptBatches').every(({ fields: { total, completedAt } }) => !total || completedAt)
+  )
 }
