@@ -28,6 +28,8 @@ const MAX_SKEW_MS = 10 * 60_000
 /** As in worker/main.ts. */
 const GRACE_MS = 6_000
 const EXIT_WITHIN_MS = 8_500
+/** Memory is not simulated: there is always room for an answer. */
+const ROOM = { takeAnswer: () => true }
 
 /** Runs so many instances: one that dies is followed by another. */
 export function startCluster(installation: Installation, size: number): Cluster {
@@ -84,7 +86,7 @@ export function startCluster(installation: Installation, size: number): Cluster 
     const carried = carryWork()
     const outcome =
       topic === TOPICS.jobs
-        ? await worker.receiver.receive(read, carried.waitUntil)
+        ? await worker.receiver.receive(read, carried.waitUntil, ROOM)
         : await recordDeadLetter(worker.recording, read)
     tally(outcome, lookedAt)
     await carried.done(worker.drain.begun)
