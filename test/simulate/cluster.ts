@@ -6,7 +6,7 @@ import { count } from './exercised.ts'
 import type { Push } from './fake-pubsub.ts'
 import { composeSimWorker, type Installation, type SimWorker, TOPICS } from './sim-worker.ts'
 import { createWire } from './wire.ts'
-import type { Process } from './world.ts'
+import { createProcess, type Process } from './world.ts'
 
 /** The worker processes of an installation, as what stands before them reaches them. */
 export interface Cluster {
@@ -33,14 +33,15 @@ const ROOM = { takeAnswer: () => true }
 
 /** Runs so many instances: one that dies is followed by another. */
 export function startCluster(installation: Installation, size: number): Cluster {
-  const { world, monitor, exercised, faults } = installation
+  const { world, monitor, exercised, faults, processes } = installation
   const { random } = world
   const instances = new Set<Instance>()
   let started = 0
 
   function start(): void {
     started += 1
-    const process: Process = { name: `worker-${started}`, isDead: false, frozenUntil: 0 }
+    const process = createProcess(`worker-${started}`)
+    processes.set(process.name, process)
     const wire = createWire(installation, process, die)
     const skewMs = random.chance(0.3) ? random.whole(-MAX_SKEW_MS, MAX_SKEW_MS) : 0
     const worker = world.as(process, () => composeSimWorker(installation, process, wire, skewMs))
@@ -68,6 +69,7 @@ export function startCluster(installation: Installation, size: number): Cluster 
   function drain({ process, worker }: Instance, die: (why: string) => void): void {
     count(exercised, 'drain')
     world.note(process.name, 'is told to end')
+    process.troubledAt = Number.POSITIVE_INFINITY
     worker.drain.begin(GRACE_MS)
     world.after(EXIT_WITHIN_MS, process, () => die('ends'))
   }

@@ -13,6 +13,7 @@ export const invariants = {
   'no-idle-rescue': 'what has ended is not published again',
   'cancel-heeded': 'a worker that knows of a batch’s cancel asks for none of its jobs',
   'one-write-at-a-time': 'two writes to one document are never under way together in one process',
+  'lost-reply-is-free': 'one lost reply of the store costs a job no attempt: whoever claimed it goes on',
   'attempts-bounded': 'a run has at most MAX_ATTEMPTS attempts that count',
   'batch-completes': 'a batch of which every job is settled is told to be complete',
   'no-fault-of-our-own': 'no delivery and no sweep ends in an error that nobody expected',

@@ -38,12 +38,15 @@ export interface Monitor {
   flushed(process: Process): (names: readonly string[]) => () => void
 }
 
-export function createMonitor(
-  world: World,
-  exercised: Exercised,
-  store: () => FakeFirestore,
-  nameOf: NameMessage,
-): Monitor {
+interface MonitorParts {
+  readonly world: World
+  readonly exercised: Exercised
+  readonly store: () => FakeFirestore
+  readonly nameOf: NameMessage
+  readonly processes: ReadonlyMap<string, Process>
+}
+
+export function createMonitor({ world, exercised, store, nameOf, processes }: MonitorParts): Monitor {
   const breaches: Breach[] = []
   const calls: ModelCall[] = []
   const ends = new Map<string, number>()
@@ -89,7 +92,7 @@ export function createMonitor(
     wrote(after, before) {
       if (!after.name.includes('/promptJobs/') || after.name.includes('/parts/')) return
       const [now, was] = [readRecord(after), before && readRecord(before)]
-      judgeWrite(now, was, breach, exercised)
+      judgeWrite(now, was, breach, exercised, processes)
       const end = `${now.key}/${now.run}/${now.status}`
       if (isOver(now) && !ends.has(end)) ends.set(end, world.now())
     },

@@ -12,7 +12,7 @@ import { REJECT } from './fake-model.ts'
 import { hashOf, type NameMessage } from './monitor.ts'
 import { type Installation, queueOver, TOPICS } from './sim-worker.ts'
 import { createWire, overWire } from './wire.ts'
-import type { Process } from './world.ts'
+import { createProcess } from './world.ts'
 
 /** Who publishes, cancels and replays: commands on machines that work, over a network that does not. */
 export interface People {
@@ -41,7 +41,7 @@ export const nameMessage: NameMessage = ({ data, attributes }) => {
 export function planPeople(installation: Installation): People {
   const { world, faults, exercised, firestore, pubsub, monitor } = installation
   const { random } = world
-  const process: Process = { name: 'people', isDead: false, frozenUntil: 0 }
+  const process = createProcess('people')
   const steady = { ...faults, rates: { ...faults.rates, crash: 0, freeze: 0 } }
   const wire = createWire({ ...installation, faults: steady }, process, () => undefined)
   const database = overWire(firestore.connect(), wire, monitor.flushed(process))

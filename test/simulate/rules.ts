@@ -58,6 +58,11 @@ export const rules: Readonly<Record<string, Patch>> = {
     find: "if (found === undefined || found.owner !== owner) return 'not_ours'",
     replace: "if (found === undefined) return owner === undefined ? 'applied' : 'not_ours'",
   },
+  'own-claim': {
+    file: CLAIM,
+    find: "if (record.status === 'running' && record.owner === wanted.owner) return { kind: 'mine', record }",
+    replace: '',
+  },
   'no-rescue-of-the-settled': {
     file: 'shared/job/forwarded.ts',
     find: "    case 'settled': {",

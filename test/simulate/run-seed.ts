@@ -11,7 +11,7 @@ import { createRandom } from './random.ts'
 import { isOver, readRecord } from './records.ts'
 import { type Installation, TOPICS } from './sim-worker.ts'
 import { installVirtualTime } from './virtual-timers.ts'
-import { createWorld, type Happening } from './world.ts'
+import { createWorld, type Happening, type Process } from './world.ts'
 
 export interface SeedResult {
   readonly seed: number
@@ -36,10 +36,11 @@ export async function runSeed(seed: number): Promise<SeedResult> {
   const faults = drawFaults(random, START)
   const parts = { world, faults, exercised }
   const firestore = createFakeFirestore(world.now, (after, before) => monitor.wrote(after, before))
-  const monitor = createMonitor(world, exercised, () => firestore, nameMessage)
+  const processes = new Map<string, Process>()
+  const monitor = createMonitor({ world, exercised, store: () => firestore, nameOf: nameMessage, processes })
   const pubsub = createPubSub(parts, monitor.publishedTo)
   const onUnknown = random.chance(0.8) ? 'retry' : 'dead-letter'
-  const installation: Installation = { ...parts, firestore, pubsub, monitor, onUnknown }
+  const installation: Installation = { ...parts, firestore, pubsub, monitor, processes, onUnknown }
   const cluster = startCluster(installation, random.whole(2, 3))
   pubsub.subscribe(TOPICS.jobs, {
     push: (push) => cluster.push(TOPICS.jobs, push),

@@ -39,6 +39,8 @@ export interface Installation extends WireParts {
   readonly firestore: FakeFirestore
   readonly pubsub: PubSub
   readonly monitor: Monitor
+  /** All that were ever started, by their names. */
+  readonly processes: Map<string, Process>
   readonly onUnknown: RetryPolicy['onUnknown']
 }
 

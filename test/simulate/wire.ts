@@ -57,9 +57,14 @@ export function createWire(parts: WireParts, process: Process, die: (why: string
       count(exercised, 'freeze')
       const forMs = random.whole(1_000, MAX_FREEZE_MS)
       process.frozenUntil = world.now() + forMs
+      process.troubledAt = process.frozenUntil
       note(`stands still for ${forMs} ms at ${label}`)
     }
     return false
+  }
+
+  function trouble(port: Port, untilMs: number): void {
+    if (port === 'store') process.troubledAt = Math.max(process.troubledAt, world.now() + untilMs)
   }
 
   return {
@@ -72,22 +77,26 @@ export function createWire(parts: WireParts, process: Process, die: (why: string
       if (faults.isAway(port, world.now()) || random.chance(refuse)) {
         count(exercised, 'refused call')
         note(`${label}: turned away`)
+        trouble(port, 0)
         fail('turned away', latency())
         return promise
       }
       const isLate = random.chance(late)
+      const travelMs = isLate ? random.whole(TIMEOUT_MS, MAX_LATE_MS) : latency()
       if (isLate) {
         count(exercised, 'call applied late')
+        trouble(port, travelMs)
         fail('no answer in time', TIMEOUT_MS)
       }
       const isLost = random.chance(lose)
-      world.after(isLate ? random.whole(TIMEOUT_MS, MAX_LATE_MS) : latency(), undefined, async () => {
+      world.after(travelMs, undefined, async () => {
         const how = isLate ? ' (late)' : isLost ? ' (its reply is lost)' : ''
         try {
           const answer = await apply()
           note(`${label}${how}: ${say(answer)}`)
           if (isLost && !isLate) {
             count(exercised, 'lost reply')
+            if (port === 'store') process.lostRepliesAt.push(world.now())
             fail('the reply was lost', latency())
           } else world.after(latency(), process, () => resolve(answer))
         } catch (error) {
@@ -105,6 +114,7 @@ const MAX_SAID = 80
 /** A glance at an answer: what a write was told. */
 function say(answer: unknown): string {
   if (!Array.isArray(answer)) return 'answered'
+  if (answer.length === 0) return 'nothing'
   const kinds = answer.map((each: unknown) =>
     typeof each === 'object' && each !== null && 'kind' in each ? String(each.kind) : 'answered',
   )

@@ -7,6 +7,13 @@ export interface Process {
   isDead: boolean
   /** Epoch milliseconds of the world's time. */
   frozenUntil: number
+  /** When it last had worse to bear than a lost reply of the store, and of which replies it lost. Epoch milliseconds. */
+  troubledAt: number
+  readonly lostRepliesAt: number[]
+}
+
+export function createProcess(name: string): Process {
+  return { name, isDead: false, frozenUntil: 0, troubledAt: 0, lostRepliesAt: [] }
 }
 
 /** One line of what happened. */

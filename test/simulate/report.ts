@@ -1,0 +1,51 @@
+import { type Exercised, situations } from './exercised.ts'
+import { type Breach, invariantNames, invariants } from './invariants.ts'
+import type { Failure, Summary } from './run-seeds.ts'
+import type { Happening } from './world.ts'
+
+/** As many lines of a long history are printed. */
+const MAX_LINES = 2_000
+const MAX_TOLD = 10
+
+/** What many histories showed, for people. */
+export function printSummary({ seeds, exercised, failures }: Summary, missing: readonly string[], ms: number): string {
+  const [first] = failures
+  const held = first === undefined && missing.length === 0 ? [`✓ ${invariantNames.length} invariants hold`] : []
+  const lines = [
+    `${seeds} histories in ${(ms / 1_000).toFixed(0)} s`,
+    ...printExercised(exercised),
+    ...(first === undefined ? [] : printFailures(first, failures)),
+    ...missing.map((situation) => `✗ never met: ${situation}`),
+    ...held,
+  ]
+  return `${lines.join('\n')}\n`
+}
+
+/** One history, as it happened, and what was wrong in it. */
+export function printHistory(seed: number, history: readonly Happening[], breaches: readonly Breach[]): string[] {
+  const lines = history.slice(-MAX_LINES).map(({ at, who, what }) => {
+    return `${(at / 1_000).toFixed(3).padStart(10)} s  ${who.padEnd(10)} ${what}`
+  })
+  const wrong = breaches.flatMap(({ invariant, what }) => [`✗ ${invariant}: ${what}`, `  ${invariants[invariant]}`])
+  return ['', `seed ${seed}:`, ...lines, ...wrong]
+}
+
+function printExercised(exercised: Exercised): string[] {
+  return situations.map((situation) => `${String(exercised.get(situation) ?? 0).padStart(9)}  ${situation}`)
+}
+
+function printFailures({ seed, history, breaches }: Failure, failures: readonly Failure[]): string[] {
+  const told = failures.slice(0, MAX_TOLD).map((failure) => failure.seed)
+  const more = failures.length > MAX_TOLD ? ', …' : ''
+  return [
+    ...printHistory(seed, history, breaches),
+    `seeds that fail: ${told.join(', ')}${more} (${failures.length})`,
+    `run it again: npm run simulate -- --seed ${seed}`,
+  ]
+}
+
+/** The same for programs. */
+export function jsonSummary({ seeds, exercised, failures }: Summary, missing: readonly string[]): string {
+  const breaches = failures.flatMap(({ seed, breaches }) => breaches.map((breach) => ({ seed, ...breach })))
+  return `${JSON.stringify({ seeds, breaches, neverMet: missing, exercised: Object.fromEntries(exercised) })}\n`
+}
