@@ -26,6 +26,7 @@ export interface DeadLetterRecording extends LetterKeeping, Pick<JobProcessing, 
 }
 
 const REFUSED: RecordError = { kind: 'invalid', message: 'the jobs topic refuses to take it again' }
+const HELD = { kind: 'busy', message: 'another delivery holds this job' } as const
 const CHANGED = { kind: 'busy', message: "the job's record changed meanwhile" } as const
 const UNREADABLE: RecordError = { kind: 'store', message: "the job's record cannot be read: it is not of our form" }
 
@@ -73,6 +74,7 @@ async function takeForwarded(recording: DeadLetterRecording, read: ReadDelivery)
   const { now, maxJobAgeMs: maxAgeMs, retry: policy } = recording
   const fate = decideForwarded(job, found, { now: now(), firstPublishedAt: first, maxAgeMs, policy })
   const facts: Facts = { jobKey: job.key, jobId: job.id, batch: job.batch, run: job.run }
+  if (fate.kind === 'wait') return { done: false, failure: HELD, facts }
   if (fate.kind === 'rescue') {
     const isTaken = await publishAgain(recording, rescuedMessage(delivery, first))
     return isTaken ? { done: true, as: 'rescued', facts } : recordAs(recording, delivery, REFUSED)
@@ -94,8 +96,8 @@ function recordAs(recording: DeadLetterRecording, delivery: Delivery, { kind, ..
  * Settles a job whose time is over, so that its batch ends and its letter can be replayed: in the record that waited for the
  * message, or in one of its own where nobody ever claimed it.
  *
- * Resolves with `changed` where a claim or a sweep wrote meanwhile, which stands, and with undefined where somebody holds the
- * job, or the store refuses the record for good.
+ * Resolves with `changed` where a claim or a sweep wrote meanwhile, which stands, and with undefined where its record is of
+ * another run, or the store refuses this one for good.
  */
 async function settleOverdue(
   { records, now, ttlMs }: DeadLetterRecording,

@@ -13,6 +13,8 @@ export interface ForwardingRules {
 }
 
 export type ForwardedFate =
+  /** Its time is over, and somebody holds it, who may settle it or die: it is looked at again later. */
+  | { readonly kind: 'wait' }
   /** Healthy: it only came too often. It is published again. */
   | { readonly kind: 'rescue' }
   /**
@@ -31,14 +33,14 @@ export type ForwardedFate =
 type Unsettled = RunningRecord | WaitingRecord
 
 const RESCUE: ForwardedFate = { kind: 'rescue' }
+const WAIT: ForwardedFate = { kind: 'wait' }
 const NOTHING: ForwardedFate = { kind: 'nothing' }
 
 /**
  * Decides about a job that Pub/Sub gave up on, which happens by count alone: a night without Entra is reason enough.
  *
  * What its record says is judged by the rule that judges every delivery. The record of a job whose time is over is to be
- * settled if it waits, or if its lease is over: no delivery touches it any more. One under a live lease is left to its
- * holder.
+ * settled if it waits, or if its lease is over: no delivery touches it any more. One under a live lease is waited for.
  */
 export function decideForwarded(job: Job, found: Found | undefined, rules: ForwardingRules): ForwardedFate {
   if (found === undefined) return decideHealthy(job, rules)
@@ -65,6 +67,10 @@ export function decideForwarded(job: Job, found: Found | undefined, rules: Forwa
     case 'take_over':
     case 'give_up':
       return decideHealthy(job, rules, decision.dead)
+    case 'busy': {
+      const fate = decideHealthy(job, rules)
+      return fate.kind === 'record' && found.record.run === job.run ? WAIT : fate
+    }
     default:
       return decideHealthy(job, rules)
   }

@@ -53,6 +53,12 @@ describe('a job that Pub/Sub gave up on is rescued', () => {
   })
 })
 
+test('it waits while somebody holds it and its time is over: whoever that is may settle it, or die', () => {
+  const late = { ...rules, now: START + rules.maxAgeMs }
+  assert.equal(decideForwarded(job, found(aRunningRecord(), LEASE_MS - 1), late).kind, 'wait')
+  assert.equal(reasonOf(decideForwarded(job, found(aRunningRecord(), LEASE_MS), late)), 'max_age')
+})
+
 describe('it is left alone', () => {
   test('when it has succeeded, or was cancelled', () => {
     for (const ended of [aSucceededRecord, aCancelledRecord]) {
@@ -101,14 +107,13 @@ describe('it is recorded', () => {
     assert.equal(reasonOf(decide(aWaitingRecord(), { now: rules.now + 1 }, due)), 'expired')
   })
 
-  test('and its record is to be settled if nobody holds it, and left if somebody does or it is of another run', () => {
+  test('and its record is to be settled if nobody holds it, and left if it is of another run', () => {
     const unsettledIn = (record: JobRecord | undefined, ageMs: number, asked = job) => {
       const fate = decideForwarded(asked, record && found(record, ageMs), { ...rules, now: START + rules.maxAgeMs })
       return [reasonOf(fate), fate.kind === 'record' ? fate.unsettled : undefined]
     }
     const [waiting, running] = [aWaitingRecord(), aRunningRecord()]
     assert.deepEqual(unsettledIn(waiting, 0), ['max_age', waiting])
-    assert.deepEqual(unsettledIn(running, LEASE_MS - 1), ['max_age', undefined])
     assert.deepEqual(unsettledIn(running, LEASE_MS), ['max_age', running])
     assert.deepEqual(unsettledIn(waiting, 0, aJob({ run: 2 })), ['max_age', undefined])
     assert.deepEqual(unsettledIn(undefined, 0), ['max_age', undefined])
@@ -116,7 +121,7 @@ describe('it is recorded', () => {
 
   test('from the very millisecond at which it is too old, by its first publication', () => {
     const end = START + rules.maxAgeMs
-    for (const record of [undefined, aWaitingRecord(), aRunningRecord()]) {
+    for (const record of [undefined, aWaitingRecord()]) {
       assert.equal(reasonOf(decide(record, { now: end - 1 })), 'rescue')
       assert.equal(reasonOf(decide(record, { now: end })), 'max_age')
     }

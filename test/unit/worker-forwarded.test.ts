@@ -104,6 +104,11 @@ describe('a message that Pub/Sub gave up, of a job whose time is over', () => {
     assert.deepEqual([outcome.done, status, reasons], [false, 'dead_lettered', []])
   })
 
+  test('comes again while a worker holds it', async (t) => {
+    const { outcome, told, status, reasons } = await forward(t, aRunningRecord(), { now: TOO_OLD })
+    assert.deepEqual([outcome.done, told, status, reasons], [false, [], 'running', []])
+  })
+
   test('comes again when a worker claimed it meanwhile', async (t) => {
     const over = (documents: RecordDocuments): RecordDocuments => ({
       ...documents,
