@@ -13,6 +13,7 @@ export const situations = [
   'message given up by Pub/Sub',
   'takeover',
   'dropped answer',
+  'answer in parts',
   'unknown attempt',
   'throttled call',
   'ambiguous call',

@@ -1,5 +1,6 @@
 import type { ModelProvider, ModelReply, ModelRequest } from '../../shared/azure-openai/model-provider.ts'
 import type { Failure } from '../../shared/job/failures.ts'
+import { MAX_RESULT_BYTES } from '../../shared/store/result-parts.ts'
 import { count } from './exercised.ts'
 import { ratesAt } from './faults.ts'
 import type { Wire, WireParts } from './wire.ts'
@@ -19,6 +20,9 @@ type Behaviour = 'answer' | 'throttle' | 'refuse token' | 'fail unbilled' | 'fai
 const USAGE = { promptTokens: 100, completionTokens: 50 }
 /** A job that says so is refused for good, whoever asks. */
 export const REJECT = 'reject this'
+/** A job that says so is answered with more than fits into its record. */
+export const ANSWER_AT_LENGTH = 'answer at length'
+const LONG_TEXT = 'x'.repeat(MAX_RESULT_BYTES)
 const MAX_THINKING_MS = 20_000
 
 /**
@@ -52,7 +56,7 @@ export function createModel(
       signal.addEventListener('abort', giveUp, { once: true })
       const behaviour = behave()
       world.after(random.whole(1, 50), undefined, () => {
-        const isBillable = ['answer', 'fail billed', 'hang'].includes(behaviour) && !isRejected(request)
+        const isBillable = ['answer', 'fail billed', 'hang'].includes(behaviour) && !says(request, REJECT)
         world.note('model', `${requestId}: ${behaviour}${isBillable ? ', billed' : ''}`)
         heard.taken({ requestId, isBillable })
         if (behaviour === 'throttle') count(exercised, 'throttled call')
@@ -67,16 +71,17 @@ export function createModel(
   }
 }
 
-function isRejected({ job }: ModelRequest): boolean {
-  return JSON.stringify(job.body).includes(REJECT)
+function says({ job }: ModelRequest, text: string): boolean {
+  return JSON.stringify(job.body).includes(text)
 }
 
 function replyTo(request: ModelRequest, behaviour: Exclude<Behaviour, 'hang'>, retryAfterMs: number): ModelReply {
   const { clientRequestId: requestId } = request
   switch (behaviour) {
     case 'answer': {
-      if (isRejected(request)) return failed({ kind: 'rejected', message: 'rejected', httpStatus: 400, requestId })
-      const text = JSON.stringify({ choices: [{ message: { content: requestId } }] })
+      if (says(request, REJECT)) return failed({ kind: 'rejected', message: 'rejected', httpStatus: 400, requestId })
+      const content = says(request, ANSWER_AT_LENGTH) ? LONG_TEXT : requestId
+      const text = JSON.stringify({ choices: [{ message: { content } }] })
       return { ok: true, text, usage: USAGE, finishReason: 'stop', httpStatus: 200, requestId }
     }
     case 'throttle':

@@ -2,6 +2,7 @@
 export const invariants = {
   'ack-after-record': 'a message is acknowledged only when its job’s end, or its dead letter, is durable',
   'one-result': 'a run has one end, and nobody writes over it',
+  'whole-answer': 'an answer that is kept in parts has all of them when its record says so',
   'runs-in-order': 'a run begins as the first of its job, or as the next after one that ended without an answer',
   'live-lease': 'who holds a lease keeps the job until it is over; a sweep waits a minute longer',
   'asked-under-lease': 'the model is asked only by whoever holds the job’s lease',

@@ -73,6 +73,15 @@ export function createMonitor({ world, exercised, store, nameOf, processes }: Mo
       .map(readLetter)
       .some((letter) => letter.data.sha256 === hash && letter.run === run)
 
+  /** A settled record never names parts that are not there. */
+  function judgeParts(name: string, { key, result }: SeenRecord): void {
+    if (result?.in !== 'parts') return
+    count(exercised, 'answer in parts')
+    const isThere = (n: number) => store().get(`${name}/parts/${result.owner}-${n}`) !== undefined
+    const isWhole = Array.from({ length: result.count ?? 0 }, (_, n) => isThere(n)).every(Boolean)
+    if (!isWhole) breach('whole-answer', `${key} names ${result.count} parts`)
+  }
+
   function judgeTold(topic: string, { attributes }: Message): void {
     const { 'ce-id': id, 'ce-type': type, 'pb-key': key, 'pb-reason': reason = '' } = attributes
     if (topic === 'events' && id !== undefined && type?.startsWith('promptbridge.job.')) {
@@ -93,6 +102,7 @@ export function createMonitor({ world, exercised, store, nameOf, processes }: Mo
       if (!after.name.includes('/promptJobs/') || after.name.includes('/parts/')) return
       const [now, was] = [readRecord(after), before && readRecord(before)]
       judgeWrite(now, was, breach, exercised, processes)
+      judgeParts(after.name, now)
       const end = `${now.key}/${now.run}/${now.status}`
       if (isOver(now) && !ends.has(end)) ends.set(end, world.now())
     },

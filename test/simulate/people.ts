@@ -8,7 +8,7 @@ import { createFirestoreBatches } from '../../shared/store/firestore/firestore-b
 import { createFirestoreDeadLetters } from '../../shared/store/firestore/firestore-dead-letters.ts'
 import { createFirestoreDocuments } from '../../shared/store/firestore/firestore-documents.ts'
 import { count } from './exercised.ts'
-import { REJECT } from './fake-model.ts'
+import { ANSWER_AT_LENGTH, REJECT } from './fake-model.ts'
 import { hashOf, type NameMessage } from './monitor.ts'
 import { type Installation, queueOver, TOPICS } from './sim-worker.ts'
 import { createWire, overWire } from './wire.ts'
@@ -25,7 +25,7 @@ const BATCH = 'nightly'
 /** No replay of ours reaches it. */
 const FORGED_RUN = 7
 /** The model's answers take 150 each. */
-const TOKEN_LIMIT = 300
+const TOKEN_LIMIT = 150
 const RAISED_TOKEN_LIMIT = 1_000_000
 const TTL_MS = 30 * 24 * 60 * MINUTE_MS
 const RETRY_MS = 20_000
@@ -49,7 +49,7 @@ export function planPeople(installation: Installation): People {
   const batches = createFirestoreBatches(database)
   const letters = createFirestoreDeadLetters(database)
   const queue = queueOver(pubsub, wire)
-  const isLimited = random.chance(0.2)
+  const isLimited = random.chance(0.3)
   let pending = 0
 
   /** Does something at some time, and again until it works. */
@@ -71,7 +71,7 @@ export function planPeople(installation: Installation): People {
     const batch = isOfBatch ? { batch: BATCH } : {}
     const deadlineAt = world.now() + random.whole(1, 30) * MINUTE_MS
     const deadline = random.chance(0.2) ? { deadline: new Date(deadlineAt).toISOString() } : {}
-    const job = { id, ...batch, ...deadline, prompt: random.chance(0.15) ? REJECT : `summarise ${id}` }
+    const job = { id, ...batch, ...deadline, prompt: drawPrompt(id) }
     const text = JSON.stringify(job)
     plan(0, 3, () => publish(text))
     if (random.chance(0.2)) plan(0, 10, () => publish(text))
@@ -79,6 +79,11 @@ export function planPeople(installation: Installation): People {
     if (random.chance(0.2)) plan(0, 30, () => publish(text, { 'pb-run': String(FORGED_RUN) }))
     if (random.chance(0.1)) plan(0, 20, () => cancel(text))
     return isOfBatch
+  }
+
+  function drawPrompt(id: string): string {
+    if (random.chance(0.15)) return REJECT
+    return random.chance(0.02) ? ANSWER_AT_LENGTH : `summarise ${id}`
   }
 
   async function cancel(text: string): Promise<void> {

@@ -15,6 +15,7 @@ const seenRecord = z.looseObject({
     z.looseObject({ run: z.number(), n: z.number(), owner: z.string(), outcome: z.string().optional() }),
   ),
   error: z.looseObject({ kind: z.string() }).optional(),
+  result: z.looseObject({ in: z.string(), owner: z.string().optional(), count: z.number().optional() }).optional(),
 })
 export type SeenRecord = z.infer<typeof seenRecord> & {
   /** When it was written, by the store's clock. Epoch milliseconds. */

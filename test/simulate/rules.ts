@@ -63,6 +63,11 @@ export const rules: Readonly<Record<string, Patch>> = {
     find: "if (record.status === 'running' && record.owner === wanted.owner) return { kind: 'mine', record }",
     replace: '',
   },
+  'parts-before-settle': {
+    file: JOB_STORE,
+    find: 'await Promise.all(parts.map(',
+    replace: 'void Promise.allSettled(parts.map(',
+  },
   'no-rescue-of-the-settled': {
     file: 'shared/job/forwarded.ts',
     find: "    case 'settled': {",
@@ -102,6 +107,27 @@ export const rules: Readonly<Record<string, Patch>> = {
     file: PROCESS_JOB,
     find: "return followUp(processing, delivered, claim.record, facts, 'repeated')",
     replace: "return { done: true, as: 'repeated', facts }",
+  },
+  'event-before-letter': {
+    file: 'worker/settle-job.ts',
+    find: `  await settling.announce(record)
+  if (record.status !== 'dead_lettered') return { done: true, as, facts }
+  const { kind, message, code, hint } = record.error
+  await settling.deadLetter(delivered.message, { reason: kind, message, code, hint, key: record.key })
+`,
+    replace: `  if (record.status !== 'dead_lettered') {
+    await settling.announce(record)
+    return { done: true, as, facts }
+  }
+  const { kind, message, code, hint } = record.error
+  await settling.deadLetter(delivered.message, { reason: kind, message, code, hint, key: record.key })
+  await settling.announce(record)
+`,
+  },
+  'record-for-the-unseen': {
+    file: 'worker/record-dead-letter.ts',
+    find: 'const ended = found === undefined ? timeOverUnseen(job, error, at) : unsettled && timeOver(unsettled, error, at)',
+    replace: 'const ended = unsettled && (timeOverUnseen(job, error, at), timeOver(unsettled, error, at))',
   },
   'tell-what-was-given-up': {
     file: 'worker/record-dead-letter.ts',

@@ -18,6 +18,8 @@ export interface Wire {
    * applied after its caller has given it up; each rejects with what `away` makes. Its caller may die of it, or be frozen.
    */
   call<T>(what: Call<T>): Promise<T>
+  /** Whether one part of a call is turned away, and the others are not. */
+  turnsAway(): boolean
   /** A caller's death or standstill at a call. True: it is dead, and the call was not sent. */
   fateOfCaller(label: string): boolean
 }
@@ -69,6 +71,11 @@ export function createWire(parts: WireParts, process: Process, die: (why: string
 
   return {
     fateOfCaller,
+    turnsAway() {
+      const isAway = random.chance(ratesAt(faults, world.now()).refuse)
+      if (isAway) trouble('store', 0)
+      return isAway
+    },
     call({ port, label, apply, away }) {
       const { promise, resolve, reject } = Promise.withResolvers<Awaited<ReturnType<typeof apply>>>()
       if (process.isDead || fateOfCaller(label)) return promise
@@ -121,6 +128,16 @@ function say(answer: unknown): string {
   return [...new Set(kinds)].join(', ').slice(0, MAX_SAID)
 }
 
+/** Each write of a call has its own answer. */
+async function writeSome(database: Database, writes: Parameters<Database['batchWrite']>[0], wire: Wire) {
+  const isAway = writes.map(() => writes.length > 1 && wire.turnsAway())
+  const answers = await database.batchWrite(writes.filter((_, n) => !isAway[n]))
+  if (answers === 'impossible') return answers
+  const left = [...answers]
+  const away = { kind: 'unavailable', cause: new Error('turned away') } as const
+  return writes.map((_, n) => (isAway[n] ? away : (left.shift() ?? away)))
+}
+
 /** Firestore as one process reaches it. `flushed` hears which documents each call carries, and when it is over. */
 export function overWire(database: Database, wire: Wire, flushed: (names: readonly string[]) => () => void): Database {
   const away = (why: string) => new StoreError('unavailable', why)
@@ -136,7 +153,7 @@ export function overWire(database: Database, wire: Wire, flushed: (names: readon
         const fence = currentDocument?.exists === false ? 'create' : currentDocument?.updateTime ? 'replace' : 'put'
         return `${fence} ${short(update?.name ?? '')}${status ? ` ${status}` : ''}`
       })
-      return call(told.join(' + '), () => database.batchWrite(writes)).finally(over)
+      return call(told.join(' + '), () => writeSome(database, writes, wire)).finally(over)
     },
     get: (name, mask) => call(`get ${short(name)}`, () => database.get(name, mask)),
     newest: (...asked) => call('newest', () => database.newest(...asked)),
