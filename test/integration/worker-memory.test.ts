@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { test } from 'node:test'
 import { z } from 'zod'
 import { DEFAULT_DEPLOYMENT, EMBEDDING_DEPLOYMENT } from '../../local/azure-openai.ts'
+import { peakKibOf } from '../support/peak-memory.ts'
 import { startSurroundings } from '../support/process-surroundings.ts'
 import type { Answer } from '../support/served-worker.ts'
 import { holdAnswers, postTo, wrap } from '../worker.ts'
@@ -113,10 +113,4 @@ function inBase64(json: string): Buffer {
   const bytes = Buffer.from(json)
   const padding = Buffer.alloc((3 - (bytes.byteLength % 3)) % 3, ' ')
   return Buffer.from(Buffer.concat([bytes, padding]).toString('base64'))
-}
-
-/** The most memory that a process has ever had; undefined where the system does not tell. */
-function peakKibOf(pid: number): number | undefined {
-  const status = `/proc/${pid}/status`
-  return existsSync(status) ? Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(status, 'utf8'))?.[1]) : undefined
 }
