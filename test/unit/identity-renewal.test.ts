@@ -13,6 +13,7 @@ import {
   onRefused,
   type Setback,
   type TokenState,
+  validForMs,
 } from '../../shared/identity/renewal.ts'
 
 const START = Date.UTC(2026, 10, 24, 6)
@@ -185,10 +186,34 @@ describe('a token that Azure refused', () => {
     assert.equal(onAccepted(onTrial, aToken('first')), onTrial)
   })
 
+  test('and dropped already, changes nothing when others hear of it, be it refused again or taken', () => {
+    const dropped = refuse(holding())
+    assert.equal(refuse(dropped), dropped)
+    assert.equal(onAccepted(dropped, aToken()), dropped)
+  })
+
+  test('goes on being an outage when the next token cannot be fetched, and after that too', () => {
+    const refusedTwice = refuse(onTrial, aToken('second'))
+    const unfetched = failing({}, failing({}, refusedTwice))
+    assert.equal(unfetched.outage?.isRefusal, true)
+    assert.equal(onFetched(unfetched, aToken('third')).outage?.isRefusal, true)
+  })
+
+  test('ends no outage at Entra when Azure takes its successor', () => {
+    const state = failing({}, onTrial)
+    assert.deepEqual(onAccepted(state, aToken('second')), { token: aToken('second'), outage: state.outage })
+  })
+
   test('waits for its successor as long as an outage at Entra says', () => {
     const state = refuse(failing({}, holding(), START))
     assert.deepEqual(decide(state, START), { kind: 'wait', forMs: 1_000 })
   })
+})
+
+test('a token is good until it expires, and none is good for no time', () => {
+  assert.equal(validForMs(aToken(), START + LIFE_MS - 1), 1)
+  assert.equal(validForMs(aToken(), START + LIFE_MS + 1), 0)
+  assert.equal(validForMs(undefined, START), 0)
 })
 
 test('a token that is taken as always changes nothing', () => {

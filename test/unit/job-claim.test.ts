@@ -325,6 +325,13 @@ describe('a sweep', () => {
     }
   })
 
+  test('is to look at a running job by the start of the attempt that holds it, or by its creation', () => {
+    const attempt = (owner: string, startedAt: number) => ({ run: 1, n: 1, owner, startedAt })
+    const attempts = [attempt('a', START + 5), attempt('dead', START + 9)]
+    assert.equal(sweepAt(aRunningRecord({ owner: 'a', attempts })), START + 5 + LEASE_MS + GRACE_MS)
+    assert.equal(sweepAt(aRunningRecord({ attempts: [], createdAt: START + 7 })), START + 7 + LEASE_MS + GRACE_MS)
+  })
+
   test('is to look at a job when it may be due, and at a settled one never', () => {
     assert.equal(sweepAt(aRunningRecord()), START + LEASE_MS + GRACE_MS)
     assert.equal(sweepAt(aWaitingRecord()), START + 7 * DAY_MS)

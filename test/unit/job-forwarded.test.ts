@@ -119,6 +119,33 @@ describe('it is recorded', () => {
     assert.deepEqual(unsettledIn(undefined, 0), ['max_age', undefined])
   })
 
+  test('and its record is to be settled if its last attempt died', () => {
+    const late = { ...rules, now: START + rules.maxAgeMs, policy: { maxAttempts: 1, onUnknown: 'retry' } as const }
+    const dead = aRunningRecord()
+    const fate = decideForwarded(job, found(dead, LEASE_MS), late)
+    assert.deepEqual(fate.kind === 'record' && fate.unsettled, dead)
+  })
+
+  test('with words that say what happened, and what to do where that is not plain', () => {
+    const other = aJob({ payloadHash: 'another payload' })
+    const tooOld = 'it was put off again and again until it was older than MAX_JOB_AGE_DAYS'
+    const hint = 'See why jobs were put off, mend it, then replay the job.'
+    assert.deepEqual(
+      [
+        decide(aSucceededRecord, {}, other),
+        decide(aDeadLetteredRecord(), {}, aJob({ run: 3 })),
+        decide(undefined, {}, aJob({ deadline: START })),
+        decide(undefined, { now: START + rules.maxAgeMs }),
+      ],
+      [
+        { kind: 'conflict', message: 'another payload took this id and run' },
+        { kind: 'invalid', message: 'pb-run names a run that no replay can have reached' },
+        { kind: 'expired', message: 'its deadline passed before it was started' },
+        { kind: 'max_age', message: tooOld, hint },
+      ].map((error) => ({ kind: 'record', error })),
+    )
+  })
+
   test('from the very millisecond at which it is too old, by its first publication', () => {
     const end = START + rules.maxAgeMs
     for (const record of [undefined, aWaitingRecord()]) {

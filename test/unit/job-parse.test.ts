@@ -278,12 +278,48 @@ describe('names that are special to JavaScript or to a store', () => {
     for (const key of ['__proto__', '__name__', '']) {
       assert.match(refusal(`"body":{},"metadata":{"${key}":"x"}`), /^metadata/, key)
     }
-    assert.deepEqual(jobOf({ ...request, metadata: { __row: '7', row__: '7' } }).metadata, { __row: '7', row__: '7' })
+    const metadata = { __row: '7', row__: '7', __a__b: '7', b__a__: '7' }
+    assert.deepEqual(jobOf({ ...request, metadata }).metadata, metadata)
   })
 
   test('nothing is ever written to a prototype', () => {
     parseText(line('"body":{"__proto__":{"polluted":1}},"metadata":{"__proto__":"x"},"__proto__":{"polluted":1}'))
     assert.equal(Reflect.get({}, 'polluted'), undefined)
+  })
+})
+
+describe('what is wrong with a field is told in words', () => {
+  const half = '\ud800'
+  const urls = '/v1/chat/completions, /v1/responses, /v1/embeddings'
+  const manyNames = Object.fromEntries(Array.from({ length: 17 }, (_, n) => [`k${n}`, 'v']))
+  for (const [value, problem] of [
+    [{ ...request, id: half }, 'id: holds half a surrogate pair'],
+    [{ ...request, batch: half }, 'batch: holds a NUL or half a surrogate pair'],
+    [{ ...request, metadata: { row: half } }, 'metadata.row: has more than 1,024 bytes, or half a surrogate pair'],
+    [{ ...request, metadata: manyNames }, 'metadata: has more than 16 entries'],
+    [{ ...request, url: '/v1/files' }, `url: cannot be asked here; it must be one of ${urls}`],
+    [
+      { ...request, body: { stream: true } },
+      'body.stream: cannot be true: nobody reads a stream here: the whole answer goes into the record',
+    ],
+    [
+      { ...request, body: { background: true } },
+      'body.background: cannot be true: the answer must come with the response that was paid for',
+    ],
+  ] as const) {
+    test(problem.slice(0, 60), () => assert.equal(problemOf(value), problem))
+  }
+
+  test('attribute pb-run: is not a whole number', () => {
+    const problem = 'attribute pb-run: is not a whole number from 1 to 999999'
+    assert.equal(problemOf(request, { 'pb-run': 'x' }), problem)
+  })
+
+  test('unknown fields are named by 40 characters of each, in 200 of all', () => {
+    const unknown = (names: readonly string[]) =>
+      problemOf({ prompt: 'x', ...Object.fromEntries(names.map((name) => [name, 7])) })
+    assert.equal(unknown(['y'.repeat(41)]), `the job: unknown field "${'y'.repeat(40)}"`)
+    assert.equal(unknown([...'abcdefgh'].map((name) => name.repeat(40))).length, 'the job: '.length + 200)
   })
 })
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { countedAttempts, isSettled, jobRecord } from '../../shared/job/record.ts'
+import { countedAttempts, isSettled, jobRecord, settledIn } from '../../shared/job/record.ts'
 import { cancelledUnseen } from '../../shared/store/record-changes.ts'
 import {
   aCancelledRecord,
@@ -41,6 +41,12 @@ test('a job without a model has a record without one', () => {
 test('succeeded, dead-lettered, expired and cancelled jobs are settled; running and waiting ones are not', () => {
   const settled = everyState.filter(isSettled).map(({ status }) => status)
   assert.deepEqual(settled, ['succeeded', 'succeeded', 'dead_lettered', 'expired', 'cancelled', 'cancelled'])
+})
+
+test('of a batch, all are settled but those that run or wait, and none where no status is told', () => {
+  const counts = { running: 1, waiting: 2, succeeded: 4, dead_lettered: 8, cancelled: 16, expired: 32 }
+  assert.equal(settledIn(counts), 60)
+  assert.equal(settledIn({}), 0)
 })
 
 describe('an impossible record is not read', () => {

@@ -59,6 +59,18 @@ describe('the gate of a deployment whose quota is used up', () => {
   })
 })
 
+describe('a gate that nothing has closed', () => {
+  test('is open, and nobody probes it', () => {
+    assert.deepEqual(OPEN, { closedUntil: 0, faults: 0, closings: 0, isProbed: false })
+    assert.equal(kindAt(0, OPEN), 'open')
+  })
+
+  test('is open whatever else is told of it', () => {
+    assert.equal(kindAt(0, { ...OPEN, closedUntil: START + 1, closings: 1 }), 'open')
+    assert.equal(kindAt(0, { ...OPEN, closings: 1 }), 'open')
+  })
+})
+
 describe('the gate of a deployment that denies its caller', () => {
   test('is closed for up to 60 s, then for up to 5 min, and then probed by one request at a time', () => {
     let gate = OPEN
@@ -76,6 +88,16 @@ describe('the gate of a deployment that denies its caller', () => {
   test('takes the denials of requests that were under way together for one', () => {
     const gate = deny()
     assert.equal(deny(gate, START + 59_999), gate)
+  })
+
+  test('is closed for the denial, where only its quota had closed it before', () => {
+    const gate = deny(throttle(throttled(10_000)))
+    assert.deepEqual([gate.closedUntil, gate.closings, gate.failure], [START + 60_000, 1, forbidden])
+  })
+
+  test('closes again at the first fault of its probe', () => {
+    const gate = fault({ ...deny(), isProbed: true }, START + 60_000)
+    assert.deepEqual([gate.closings, gate.isProbed, gate.failure], [2, false, lost])
   })
 
   test('opens when the deployment lets a request in, be it to throttle it', () => {
