@@ -191,6 +191,8 @@ export function queueContract(adapter: string, open: () => Promise<QueueHarness>
       'an attribute value of more than 1,024 bytes': text('x', { a: 'é'.repeat(513) }),
       'an attribute key of more than 256 bytes': text('x', { ['k'.repeat(257)]: 'v' }),
       'an empty attribute key': text('x', { '': 'v' }),
+      'half a surrogate pair in an attribute value': text('x', { a: '\ud800' }),
+      'half a surrogate pair in an attribute key': text('x', { 'a\udc00': 'v' }),
       'more than 100 attributes': text('x', Object.fromEntries(Array.from({ length: 101 }, (_, n) => [`a${n}`, '']))),
       'neither data nor attributes': text(''),
     }
