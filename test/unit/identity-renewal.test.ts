@@ -126,7 +126,7 @@ describe('after a failure', () => {
 
   test('the outage remembers its first failure and counts them', () => {
     const second = failing({}, failing(), START + 5_000).outage
-    assert.partialDeepStrictEqual(second, { firstAt: START, failures: 2, nextTryAt: START + 7_000 })
+    assert.partialDeepStrictEqual(second, { firstAt: START, failures: 2, nextTryAt: START + 7_000, isRefusal: false })
   })
 
   test('of another kind, the wait begins anew', () => {
