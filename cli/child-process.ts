@@ -12,6 +12,8 @@ export interface Child {
   readonly logPath: string
   /** Resolves with the exit code; null when a signal ended it. */
   readonly exited: Promise<number | null>
+  /** Signals it, and waits for nothing. */
+  signal(name: NodeJS.Signals): void
   /** Asks it to end (SIGTERM) and waits until it has. */
   stop(): Promise<number | null>
   /** Ends it at once (SIGKILL), whatever it does, and waits until it has ended. */
@@ -47,6 +49,7 @@ export function startChild({ name, file, args, folder, environment, log, isHeard
     stdout: child.stdout,
     logPath,
     exited,
+    signal: (name) => void child.kill(name),
     stop() {
       child.kill('SIGTERM')
       return exited

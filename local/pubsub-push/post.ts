@@ -1,21 +1,30 @@
 import { Agent, request } from 'node:http'
 import type { PushRequest } from './push-request.ts'
+import type { SubscriptionSettings } from './settings.ts'
 
 /** Posts a push; resolves with the HTTP status, or with undefined after a network error, a missed deadline or a close. */
 export type Post = (push: PushRequest) => Promise<number | undefined>
 
 /**
- * Makes the HTTP client of one subscription, which keeps its connections; `closing` cuts the open ones.
+ * Makes the HTTP client of one subscription, which keeps its connections; `closing` cuts the open ones. Several endpoints
+ * are posted to in turn.
  *
  * node:http, because fetch gives up on its own after 300 s.
  */
-export function createPost(endpoint: string, ackDeadlineMs: number, closing: AbortSignal): Post {
+export function createPost(
+  { endpoint, alsoAt, ackDeadlineMs }: Pick<SubscriptionSettings, 'endpoint' | 'alsoAt' | 'ackDeadlineMs'>,
+  closing: AbortSignal,
+): Post {
+  const endpoints = [endpoint, ...alsoAt]
+  let turn = 0
   const agent = new Agent({ keepAlive: true, maxFreeSockets: Number.POSITIVE_INFINITY })
   closing.addEventListener('abort', () => agent.destroy())
   const send = ({ headers, body }: PushRequest) =>
     new Promise<number | undefined>((resolve) => {
       const length = { 'content-length': body.byteLength }
-      const post = request(endpoint, { method: 'POST', agent, headers: { ...headers, ...length } })
+      const next = endpoints[turn % endpoints.length] ?? endpoint
+      turn += 1
+      const post = request(next, { method: 'POST', agent, headers: { ...headers, ...length } })
       const deadline = setTimeout(() => post.destroy(), ackDeadlineMs)
       // 102 is an ack although it is no final answer; the request stays open until that comes or the deadline ends it.
       post.on('information', ({ statusCode }) => statusCode === 102 && resolve(102))

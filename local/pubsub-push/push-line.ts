@@ -20,8 +20,8 @@ export interface PushLine {
 /** Frees what a dead forerunner had leased, and begins to push. */
 export async function openPushLine(parts: PushLineParts): Promise<PushLine> {
   const { settings, queue, report, now, closing } = parts
-  const { name, topic, endpoint, ackDeadlineMs } = settings
-  const post = createPost(endpoint, ackDeadlineMs, closing)
+  const { name, topic } = settings
+  const post = createPost(settings, closing)
   const deliver = createDelivery({ ...parts, post, write: (message) => writePush(message, settings) })
   const carrier = createCarrier({ settings, queue, deliver, now })
   await queue.reclaim(topic, now())

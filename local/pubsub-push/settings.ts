@@ -5,6 +5,7 @@ export const SERVICE = 'pubsub_push'
 
 const topic = z.string().min(1)
 const milliseconds = z.number().int().nonnegative()
+const address = z.url({ protocol: /^http$/ })
 
 /**
  * One push subscription, with Pub/Sub's own bounds and defaults.
@@ -14,7 +15,9 @@ const milliseconds = z.number().int().nonnegative()
 const subscriptionSchema = z.strictObject({
   name: z.string().regex(/^projects\/[^/]+\/subscriptions\/[^/]+$/),
   topic,
-  endpoint: z.url({ protocol: /^http$/ }),
+  endpoint: address,
+  /** Other instances of the endpoint: as behind Cloud Run's one address, pushes go to all of them in turn. */
+  alsoAt: z.array(address).default([]),
   /** Without it, pushes carry no Authorization header. */
   oidc: z.strictObject({ audience: z.string().min(1), serviceAccount: z.email() }).optional(),
   wrapped: z.boolean().default(true),

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import { type ArrivedPush, readEnvelope } from '../contract/queue-endpoint.ts'
-import { calls, drained, openAll, SUBSCRIPTION } from './pubsub-push-harness.ts'
+import { calls, drained, newEndpoint, openAll, SUBSCRIPTION } from './pubsub-push-harness.ts'
 
 const oidc = { audience: 'https://worker.example/push', serviceAccount: 'push@test.iam.gserviceaccount.com' }
 const bearer = ({ headers }: ArrivedPush) => headers.authorization?.replace('Bearer ', '') ?? ''
@@ -42,6 +42,14 @@ describe('authentication', () => {
     }
     assert.deepEqual(audiences, [false, false, true])
   })
+})
+
+test('several instances of an endpoint are pushed to in turn', async (t) => {
+  const other = await newEndpoint(t)
+  const { queue, endpoint, push } = await openAll(t, { alsoAt: [other.url] })
+  for (const body of ['a', 'b', 'c', 'd']) await queue.publish(body)
+  for (const instance of [endpoint, other, endpoint, other]) (await instance.next()).answer(204)
+  assert.partialDeepStrictEqual(await drained(push), { acked: 4 })
 })
 
 describe('what counts as an ack', () => {
