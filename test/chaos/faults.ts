@@ -19,9 +19,11 @@ export type Fault =
   | { readonly on: 'firestore' | 'pubsub'; readonly kind: NetworkKind; readonly ms: number }
   /** Somebody else holds the lock on the store's file. */
   | { readonly on: 'file'; readonly kind: 'locked'; readonly ms: number }
-  | { readonly on: 'command'; readonly kind: 'replay' | 'cancel job' | 'cancel batch' }
+  | { readonly on: 'command'; readonly kind: 'replay' | 'cancel batch' }
+  /** upcoming: before anybody has seen it. */
+  | { readonly on: 'command'; readonly kind: 'cancel job'; readonly which: 'latest' | 'upcoming' }
 
-type NetworkKind = 'stalled' | 'cut' | 'stranded' | 'lost replies'
+export type NetworkKind = 'stalled' | 'cut' | 'stranded' | 'lost replies'
 
 /** A kind of fault: how often it comes, and what it is when it does. */
 export interface FaultKind {
@@ -31,6 +33,9 @@ export interface FaultKind {
 
 /** Longer than a lease and than a push: what it held is taken over before it goes on, and finds itself fenced off. */
 const STOP_MS = [6_000, 9_000] as const
+
+/** From the beginning to the end. */
+export const DUPLICATES: Fault = { on: 'push', kind: 'duplicates', script: { kind: 'duplicate', rate: 0.15 } }
 
 const workerKinds: readonly FaultKind[] = [
   { everyMs: 15_000, make: () => ({ on: 'worker', kind: 'kill' }) },
@@ -71,12 +76,12 @@ const standInKinds: readonly FaultKind[] = [
   // Two in a row would close the gate for minutes.
   scripted('azure', 'unauthorized', 40_000, { kind: 'status', error: 'unauthorized', times: 1, ...CHAT }),
   scripted('azure', 'no deployment', 40_000, { kind: 'status', error: 'deployment_not_found', times: 2, ...CHAT }),
-  scripted('entra', 'status', 20_000, { kind: 'status', error: 'temporarily_unavailable', times: 2, ...TOKEN }),
-  scripted('entra', 'hang', 40_000, { kind: 'hang', times: 1, ...TOKEN }),
-  scripted('entra', 'reset', 30_000, { kind: 'reset', times: 1, ...TOKEN }),
-  scripted('metadata', 'status', 30_000, { kind: 'status', error: 'unavailable', times: 2, ...IDENTITY }),
-  scripted('metadata', 'hang', 40_000, { kind: 'hang', times: 1, ...IDENTITY }),
-  scripted('metadata', 'reset', 30_000, { kind: 'reset', times: 1, ...IDENTITY }),
+  scripted('entra', 'status', 60_000, { kind: 'status', error: 'temporarily_unavailable', times: 2, ...TOKEN }),
+  scripted('entra', 'hang', 90_000, { kind: 'hang', times: 1, ...TOKEN }),
+  scripted('entra', 'reset', 60_000, { kind: 'reset', times: 1, ...TOKEN }),
+  scripted('metadata', 'status', 60_000, { kind: 'status', error: 'unavailable', times: 2, ...IDENTITY }),
+  scripted('metadata', 'hang', 90_000, { kind: 'hang', times: 1, ...IDENTITY }),
+  scripted('metadata', 'reset', 60_000, { kind: 'reset', times: 1, ...IDENTITY }),
   { everyMs: 6_000, make: () => ({ on: 'push', kind: 'lost ack', script: { kind: 'lose-ack', match: 'jobs' } }) },
   {
     everyMs: 10_000,
@@ -89,7 +94,10 @@ const standInKinds: readonly FaultKind[] = [
 
 const commandKinds: readonly FaultKind[] = [
   { everyMs: 25_000, make: () => ({ on: 'command', kind: 'replay' }) },
-  { everyMs: 30_000, make: () => ({ on: 'command', kind: 'cancel job' }) },
+  {
+    everyMs: 30_000,
+    make: (random) => ({ on: 'command', kind: 'cancel job', which: oneOf(random, ['latest', 'upcoming']) }),
+  },
   { everyMs: 60_000, make: () => ({ on: 'command', kind: 'cancel batch' }) },
 ]
 

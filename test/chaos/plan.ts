@@ -1,4 +1,4 @@
-import { type Fault, type FaultKind, otherFaults, processFaults, type StoreKind } from './faults.ts'
+import { DUPLICATES, type Fault, type FaultKind, otherFaults, processFaults, type StoreKind } from './faults.ts'
 import { between, seededRandom } from './random.ts'
 
 export interface PlannedFault {
@@ -28,6 +28,7 @@ export function makePlan({ seed, durationMs, workers, store }: PlanRequest): rea
   const withinMs = durationMs * USED_SHARE
   const spread = otherFaults(store).flatMap((kind) => spreadOver(withinMs, howMany(kind, durationMs), kind, random))
   const planned = [
+    { atMs: 0, worker: 0, fault: DUPLICATES },
     ...spread.map((each) => ({ ...each, worker: between(random, 0, workers - 1) })),
     ...planProcesses(withinMs, workers, processFaults(), durationMs, random),
   ]

@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import type { Call } from '../../local/call-log.ts'
 import { type Attempt, isSettled, type JobRecord, settledIn } from '../../shared/job/record.ts'
 import type { Evidence } from './evidence.ts'
@@ -37,7 +38,8 @@ export const RULES: Readonly<Record<string, Rule>> = {
     return [...ends].flatMap(([run, told]) => {
       const ways = new Set(told.map(({ status }) => status))
       if (ways.size > 1) return [`${run} ended as ${[...ways].join(' and as ')}`]
-      return new Set(told.map(({ data }) => data)).size > 1 ? [`${run} was told with different answers`] : []
+      const [first, ...others] = told.map(({ data }): unknown => JSON.parse(data))
+      return others.every((other) => isDeepStrictEqual(other, first)) ? [] : [`${run} was told with different answers`]
     })
   },
 
@@ -169,11 +171,11 @@ export function unknownByRun(records: readonly JobRecord[]): ReadonlyMap<string,
   return new Map([...Map.groupBy(runs, (run) => run)].map(([run, all]) => [run, all.length]))
 }
 
-export function isAcked({ detail }: Call): boolean {
+export function isAcked({ detail }: Pick<Call, 'detail'>): boolean {
   return detail['acked'] === true
 }
 
-export function payloadOf({ detail }: Call): string {
+export function payloadOf({ detail }: Pick<Call, 'detail'>): string {
   return String(detail['dataSha256'])
 }
 

@@ -1,0 +1,46 @@
+import type { Call } from '../../local/call-log.ts'
+import type { DeadLetter } from '../../shared/store/dead-letter-store.ts'
+import { createJobReader } from '../../shared/store/job-reader.ts'
+import type { Stores } from '../../shared/open-stores.ts'
+import { isSettled } from '../../shared/job/record.ts'
+import type { Backend } from './backend.ts'
+import type { Evidence } from './evidence.ts'
+import type { Feed } from './feed.ts'
+import { JOBS_SUBSCRIPTION, readCalls, type Stage } from './stage.ts'
+
+const PAGE = 300
+
+/** Gathers what is left of a run. */
+export async function gather(backend: Backend, feed: Feed, { log, crew }: Stage): Promise<Evidence> {
+  const { stores } = backend
+  const reader = createJobReader(stores.documents)
+  const records = (await Promise.all(['', ...feed.batches].map((batch) => reader.list(batch)))).flat()
+  const results = new Map<string, string>()
+  for (const record of records) {
+    if (!isSettled(record) || record.status !== 'succeeded') continue
+    const text = await reader.readResult(record).catch(() => undefined)
+    if (text !== undefined) results.set(record.key, text)
+  }
+  const batches = await Promise.all(feed.batches.map((name) => stores.batches.read(name)))
+  return {
+    ...{ sent: feed.sent, records, results, ends: crew.ends, events: await backend.events() },
+    letters: await readLetters(stores),
+    batches: batches.flatMap((batch) => batch ?? []),
+    pushes: (await readCalls(log, 'pubsub_push')).filter(({ operation }) => operation === JOBS_SUBSCRIPTION),
+    asks: await readCalls(log, 'azure-openai'),
+  }
+}
+
+/** All calls of the stand-ins whose faults have names. */
+export async function gatherCalls({ log }: Pick<Stage, 'log'>): Promise<readonly Call[]> {
+  return (await Promise.all(['azure-openai', 'entra', 'metadata'].map((service) => readCalls(log, service)))).flat()
+}
+
+async function readLetters({ deadLetters }: Pick<Stores, 'deadLetters'>): Promise<readonly DeadLetter[]> {
+  const letters: DeadLetter[] = []
+  for (;;) {
+    const { found } = await deadLetters.list({}, PAGE, letters.at(-1)?.id)
+    letters.push(...found)
+    if (found.length < PAGE) return letters
+  }
+}
