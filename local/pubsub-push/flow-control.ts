@@ -3,7 +3,8 @@ import type { Answer } from './redelivery.ts'
 const FIRST_WINDOW = 5
 
 export interface FlowLimits {
-  /** The window's cap. */
+  /** The window's floor and its cap. */
+  readonly minOutstanding: number
   readonly maxOutstanding: number
   readonly minBackoffMs: number
   readonly maxBackoffMs: number
@@ -40,8 +41,8 @@ function afterAck(flow: Flow, { maxOutstanding }: FlowLimits): Flow {
 }
 
 // Nacks that come in during a pause answer what was sent before it: they are one event, no reason to double again.
-function afterNack(flow: Flow, now: number, { minBackoffMs, maxBackoffMs }: FlowLimits): Flow {
-  const window = Math.max(1, Math.floor(flow.window / 2))
+function afterNack(flow: Flow, now: number, { minOutstanding, minBackoffMs, maxBackoffMs }: FlowLimits): Flow {
+  const window = Math.max(minOutstanding, Math.floor(flow.window / 2))
   if (now < flow.backoffUntil) return { ...flow, window }
   const backoffMs = Math.min(Math.max(flow.backoffMs * 2, minBackoffMs), maxBackoffMs)
   return { window, backoffMs, backoffUntil: now + backoffMs }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { StoredMessage } from '../../shared/queue/sqlite/queue-file.ts'
 import { openCallLog } from '../call-log.ts'
-import { createSigningKey, type SigningKey } from '../signing-key.ts'
+import { createSigningKey } from '../signing-key.ts'
 import type { StandIn, StandInOptions } from '../stand-in.ts'
 import { realSurroundings } from '../surroundings.ts'
 import { createDelivery } from './deliver.ts'
@@ -15,8 +15,6 @@ import { type SubscriptionOptions, subscriptionsSchema } from './settings.ts'
 export interface PushRelayOptions extends StandInOptions {
   /** Of whom the tokens speak, and where their pushes go on to. */
   readonly subscriptions: readonly SubscriptionOptions[]
-  /** Google's key: given, when somebody else signs as Google too. */
-  readonly key?: SigningKey
 }
 
 export interface PushRelay extends StandIn {
@@ -33,7 +31,7 @@ const envelope = z.object({ message: z.object({ messageId: z.string(), data: z.s
 export async function startPushRelay({ subscriptions, ...options }: PushRelayOptions): Promise<PushRelay> {
   const { now } = { ...realSurroundings, ...options.surroundings }
   const log = options.log ?? (await openCallLog())
-  const key = options.key ?? (await createSigningKey())
+  const key = await createSigningKey()
   const faults = createPushFaultBook()
   const closing = new AbortController()
   const parts = { tokens: createPushTokens(key), faults, log, now, closing: closing.signal }

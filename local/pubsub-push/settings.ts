@@ -28,6 +28,7 @@ const subscriptionSchema = z.strictObject({
   deadLetter: z.strictObject({ topic, maxAttempts: z.number().int().min(5).max(100).default(100) }).optional(),
   flow: z
     .strictObject({
+      minOutstanding: z.number().int().positive().default(1),
       maxOutstanding: z.number().int().positive().default(1_000),
       minBackoffMs: milliseconds.default(100),
       maxBackoffMs: milliseconds.default(60_000),

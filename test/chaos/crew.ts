@@ -15,6 +15,8 @@ export interface Crew extends AsyncDisposable {
   readonly ends: readonly WorkerEnd[]
   /** SIGKILL, and a new one. */
   kill(worker: number): Promise<void>
+  /** SIGKILL to all of them, and new ones after so many milliseconds. */
+  outage(ms: number): Promise<void>
   /** SIGTERM, and a new one when it has ended. */
   drain(worker: number): Promise<void>
   /** SIGSTOP, and SIGCONT so many milliseconds later: it goes on as if no time had passed. */
@@ -38,7 +40,7 @@ interface Place {
 /** Starts a worker for each post, and waits until all answer. */
 export async function startCrew(folder: string, posts: readonly Post[], signal: AbortSignal): Promise<Crew> {
   const ends: WorkerEnd[] = []
-  /** Those that are told to end. */
+  /** Those that are told to end, or have not answered yet: one that cannot start is started again, as Cloud Run does. */
   const expected = new WeakSet<Child>()
 
   function launch(worker: number, post: Post): Child {
@@ -46,6 +48,7 @@ export async function startCrew(folder: string, posts: readonly Post[], signal: 
     const log = `worker-${worker}.log`
     const file = programFile('worker')
     const child = startChild({ name: `worker ${worker}`, file, args: [], folder, environment, log, isHeard: false })
+    expected.add(child)
     // A Ctrl-C reaches them as well.
     void child.exited.then((code) => {
       if (!expected.has(child) && !signal.aborted) ends.push({ worker, wasAsked: false, code, tookMs: 0 })
@@ -58,6 +61,14 @@ export async function startCrew(folder: string, posts: readonly Post[], signal: 
   function kill({ child }: Place): Promise<unknown> {
     expected.add(child)
     return child.kill()
+  }
+
+  function killFor(worker: number, ms: number): Promise<void> {
+    return inTurn(worker, async (place, post) => {
+      await kill(place)
+      await delay(ms, undefined, { signal })
+      await replace(worker, place, post)
+    })
   }
 
   const killAll = async () => {
@@ -73,7 +84,16 @@ export async function startCrew(folder: string, posts: readonly Post[], signal: 
 
   async function replace(worker: number, place: Place, post: Post): Promise<void> {
     place.child = launch(worker, post)
-    await untilAnswering(post, place.child, signal)
+    await untilStarted(worker, place, post)
+  }
+
+  async function untilStarted(worker: number, place: Place, post: Post): Promise<void> {
+    const until = performance.now() + START_WITHIN_MS
+    while (!(await isAnswering(post, place.child, until, signal))) {
+      if (performance.now() > until) throw new Error(`worker ${worker} did not start; ${place.child.logPath} may say why`)
+      place.child = launch(worker, post)
+    }
+    expected.delete(place.child)
   }
 
   async function endOne(worker: number, place: Place): Promise<void> {
@@ -86,18 +106,17 @@ export async function startCrew(folder: string, posts: readonly Post[], signal: 
   }
 
   try {
-    await Promise.all(posts.map((post, worker) => inTurn(worker, ({ child }) => untilAnswering(post, child, signal))))
+    await Promise.all(posts.map((post, worker) => inTurn(worker, (place) => untilStarted(worker, place, post))))
   } catch (error) {
     await killAll()
     throw error
   }
   return {
     ends,
-    kill: (worker) =>
-      inTurn(worker, async (place, post) => {
-        await kill(place)
-        await replace(worker, place, post)
-      }),
+    kill: (worker) => killFor(worker, 0),
+    async outage(ms) {
+      await Promise.all(posts.map((_, worker) => killFor(worker, ms)))
+    },
     drain: (worker) =>
       inTurn(worker, async (place, post) => {
         await endOne(worker, place)
@@ -119,17 +138,15 @@ export async function startCrew(folder: string, posts: readonly Post[], signal: 
   }
 }
 
-async function untilAnswering({ port }: Post, { exited, logPath }: Child, signal: AbortSignal): Promise<void> {
+/** Resolves with false when it has ended, or when its time is over. */
+async function isAnswering({ port }: Post, child: Child, until: number, signal: AbortSignal): Promise<boolean> {
   let hasEnded = false
-  void exited.then(() => {
+  void child.exited.then(() => {
     hasEnded = true
   })
-  const startedAt = performance.now()
-  while (!(await fetch(`http://127.0.0.1:${port}/healthz`, { signal }).catch(() => undefined))?.ok) {
-    signal.throwIfAborted()
-    if (hasEnded || performance.now() - startedAt > START_WITHIN_MS) {
-      throw new Error(`a worker did not start; ${logPath} may say why`)
-    }
+  while (!hasEnded && performance.now() < until) {
+    if ((await fetch(`http://127.0.0.1:${port}/healthz`, { signal }).catch(() => undefined))?.ok) return true
     await delay(LOOK_EVERY_MS, undefined, { signal })
   }
+  return false
 }

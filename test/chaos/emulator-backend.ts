@@ -1,17 +1,17 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { PubSub } from '@google-cloud/pubsub'
 import { startEmulator } from '../../cli/emulators.ts'
-import { startPushRelay } from '../../local/pubsub-push/push-relay.ts'
 import { openStores } from '../../shared/open-stores.ts'
 import { createPubSub } from '../../shared/queue/pubsub/pubsub-queue.ts'
 import { type FaultProxy, openFaultProxy } from '../support/fault-proxy.ts'
 import { type Backend, type BackendOptions, MAX_DELIVERIES, type StoreFault, TOPICS } from './backend.ts'
 import type { SeenEvent } from './evidence.ts'
+import { type PullRelay, startPullRelay } from './pull-relay.ts'
 import { seenEvent } from './sqlite-backend.ts'
 
 const PROJECT = 'promptbridge-local'
-/** The emulator tells nobody what it still has to deliver: it comes again after so long at the latest. */
-const QUIET_MS = 12_000
+/** The emulator tells nobody what it still has to deliver: what is put off comes again long before. */
+const QUIET_MS = 8_000
 
 /** Records and messages in Google's emulators, each worker with a network of its own before both. */
 export async function openEmulatorBackend({ workers, now }: BackendOptions): Promise<Backend> {
@@ -33,19 +33,20 @@ export async function openEmulatorBackend({ workers, now }: BackendOptions): Pro
   }
   const seen: SeenEvent[] = []
   opened.defer(await watchEvents(admin, seen))
+  let relay: PullRelay | undefined
   const cleanups = opened.move()
 
   return {
     stores,
     environmentOf: (worker) => environmentFor(networks[worker]?.firestore.address, networks[worker]?.pubsub.address),
     commandEnvironment: environmentFor(emulators.firestore, emulators.pubsub),
-    most: 24,
+    most: 60,
     async startPush(parts) {
-      const relay = await startPushRelay(parts)
-      await subscribe(admin, relay.url)
+      await subscribe(admin)
+      relay = await startPullRelay({ ...parts, client: admin, now })
       return relay
     },
-    isIdle: async (lastPushAt) => now() - lastPushAt > QUIET_MS,
+    isIdle: async (lastPushAt) => relay?.underWay() === 0 && now() - lastPushAt > QUIET_MS,
     async inflict(fault, worker, signal) {
       const network = fault.on === 'file' ? undefined : networks[worker]?.[fault.on]
       if (network !== undefined) await breakNetwork(network, fault, signal)
@@ -70,14 +71,14 @@ async function watchEvents(admin: PubSub, seen: SeenEvent[]): Promise<() => Prom
   return () => subscription.close()
 }
 
-async function subscribe(admin: PubSub, relay: string): Promise<void> {
+async function subscribe(admin: PubSub): Promise<void> {
   const [jobs] = await admin.createTopic(TOPICS.jobs)
   const [deadLetters] = await admin.createTopic(TOPICS.deadLetters)
   const retryPolicy = { minimumBackoff: { seconds: 1 }, maximumBackoff: { seconds: 2 } }
   const common = { ackDeadlineSeconds: 10, retryPolicy }
   const deadLetterPolicy = { deadLetterTopic: deadLetters.name, maxDeliveryAttempts: MAX_DELIVERIES }
-  await jobs.createSubscription('worker', { ...common, pushEndpoint: `${relay}/push`, deadLetterPolicy })
-  await deadLetters.createSubscription('dead-letters', { ...common, pushEndpoint: `${relay}/dead-letter` })
+  await jobs.createSubscription(`${TOPICS.jobs}-worker`, { ...common, deadLetterPolicy })
+  await deadLetters.createSubscription(`${TOPICS.deadLetters}-worker`, common)
 }
 
 async function breakNetwork(network: FaultProxy, { kind, ms }: StoreFault, signal: AbortSignal): Promise<void> {

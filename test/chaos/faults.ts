@@ -9,6 +9,8 @@ export type StoreKind = 'sqlite' | 'emulators'
 export type Fault =
   | { readonly on: 'worker'; readonly kind: 'kill' | 'drain' }
   | { readonly on: 'worker'; readonly kind: 'stop'; readonly ms: number }
+  /** All of them are killed, and stay away. */
+  | { readonly on: 'worker'; readonly kind: 'outage'; readonly ms: number }
   | {
       readonly on: 'azure' | 'entra' | 'metadata'
       readonly kind: string
@@ -33,6 +35,8 @@ export interface FaultKind {
 
 /** Longer than a lease and than a push: what it held is taken over before it goes on, and finds itself fenced off. */
 const STOP_MS = [6_000, 9_000] as const
+/** Long enough for messages to be delivered in vain until they are forwarded. */
+const OUTAGE_MS = [8_000, 10_000] as const
 
 /** From the beginning to the end. */
 export const DUPLICATES: Fault = { on: 'push', kind: 'duplicates', script: { kind: 'duplicate', rate: 0.15 } }
@@ -41,6 +45,7 @@ const workerKinds: readonly FaultKind[] = [
   { everyMs: 15_000, make: () => ({ on: 'worker', kind: 'kill' }) },
   { everyMs: 30_000, make: () => ({ on: 'worker', kind: 'drain' }) },
   { everyMs: 30_000, make: (random) => ({ on: 'worker', kind: 'stop', ms: between(random, ...STOP_MS) }) },
+  { everyMs: 60_000, make: (random) => ({ on: 'worker', kind: 'outage', ms: between(random, ...OUTAGE_MS) }) },
 ]
 
 type Script = z.input<typeof faultSchema>
@@ -87,7 +92,7 @@ const standInKinds: readonly FaultKind[] = [
     everyMs: 10_000,
     make: (random) => {
       const token = oneOf(random, ['expired', 'wrong-audience', 'wrong-email', 'bad-signature', 'none'])
-      return { on: 'push', kind: 'forged token', script: { kind: 'forge-token', match: 'jobs', token } }
+      return { on: 'push', kind: 'forged token', script: { kind: 'forge-token', match: 'jobs', token, times: 3 } }
     },
   },
 ]

@@ -51,6 +51,7 @@ function inflictOnWorker(
   worker: number,
 ): Promise<void> {
   if (fault.kind === 'stop') return crew.stop(worker, fault.ms)
+  if (fault.kind === 'outage') return crew.outage(fault.ms)
   return fault.kind === 'kill' ? crew.kill(worker) : crew.drain(worker)
 }
 
@@ -65,7 +66,7 @@ async function runCommand(
 ): Promise<number> {
   switch (fault.kind) {
     case 'replay':
-      return replayed.parse(await command(['dead-letters', 'replay', '--since', '1h', '--limit', '10'])).replayed
+      return replayed.parse(await command(['dead-letters', 'replay', '--since', '1h'])).replayed
     case 'cancel batch':
       await command(['cancel', '--batch', feed.batches.at(-1) ?? 'chaos-0'])
       return 0

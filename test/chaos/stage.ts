@@ -65,7 +65,7 @@ export async function setStage({ folder, backend, workers, now, signal }: StageP
   await using started = new AsyncDisposableStack()
   const progress = { acked: new Set<string>(), lastPushAt: now() }
   const log = watched(
-    started.adopt(await openCallLog(), (own) => own.close()),
+    started.adopt(await openCallLog(join(folder, 'calls.db')), (own) => own.close()),
     progress,
     now,
   )
@@ -105,7 +105,8 @@ const deadLetterPolicy = { topic: TOPICS.deadLetters, maxAttempts: MAX_DELIVERIE
 function subscription(name: string, topic: string, ports: readonly number[], path: string) {
   const [endpoint = '', ...alsoAt] = ports.map((port) => `http://127.0.0.1:${port}${path}`)
   const retry = { minBackoffMs: 200, maxBackoffMs: 2_000 }
-  const flow = { maxOutstanding: 40, minBackoffMs: 50, maxBackoffMs: 500 }
+  // Never one at a time: what happens at once is what is to be tried.
+  const flow = { minOutstanding: 10, maxOutstanding: 40, minBackoffMs: 50, maxBackoffMs: 200 }
   return { name, topic, endpoint, alsoAt, oidc, ackDeadlineMs: PUSH_DEADLINE_MS, retry, flow }
 }
 

@@ -39,7 +39,8 @@ describe('the plan of a chaos run', () => {
     const plan = makePlan({ ...request, durationMs: 600_000 })
     for (const worker of [0, 1]) {
       const kinds = plan.filter((each) => each.fault.on === 'worker' && each.worker === worker)
-      assert.deepEqual(new Set(kinds.map(({ fault }) => fault.kind)), new Set(['kill', 'drain', 'stop']))
+      const done = new Set(kinds.map(({ fault }) => fault.kind))
+      assert.ok(['kill', 'drain', 'stop'].every((kind) => done.has(kind)))
     }
   })
 

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { afterAnswer, type Flow, type FlowLimits, roomFor, startFlow } from '../../local/pubsub-push/flow-control.ts'
 import type { Answer } from '../../local/pubsub-push/redelivery.ts'
 
-const limits: FlowLimits = { maxOutstanding: 1_000, minBackoffMs: 100, maxBackoffMs: 60_000 }
+const limits: FlowLimits = { minOutstanding: 1, maxOutstanding: 1_000, minBackoffMs: 100, maxBackoffMs: 60_000 }
 
 function play(answers: readonly (readonly [Answer, number])[], from: Flow = startFlow(limits)): Flow {
   return answers.reduce((flow, [answer, now]) => afterAnswer(flow, answer, now, limits), from)
@@ -27,6 +27,11 @@ describe('slow start', () => {
   test('an ack at the cap leaves the window at the cap', () => {
     const full: Flow = { window: 1_000, backoffMs: 0, backoffUntil: 0 }
     assert.equal(play([['acked', 0]], full).window, 1_000)
+  })
+
+  test('a nack leaves the window at its floor', () => {
+    const narrow: Flow = { window: 12, backoffMs: 0, backoffUntil: 0 }
+    assert.equal(afterAnswer(narrow, 'nacked', 0, { ...limits, minOutstanding: 10 }).window, 10)
   })
 
   test('a nack halves the window, but never below one', () => {
@@ -108,6 +113,7 @@ describe('whatever the answers', () => {
   )
   const states = fc.record({
     limits: fc.record({
+      minOutstanding: fc.constant(1),
       maxOutstanding: fc.integer({ min: 1, max: 50 }),
       minBackoffMs: fc.integer({ min: 1, max: 100 }),
       maxBackoffMs: fc.integer({ min: 100, max: 60_000 }),

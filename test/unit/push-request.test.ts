@@ -75,11 +75,12 @@ describe('settings', () => {
   test('have Pub/Sub’s defaults', () => {
     assert.deepEqual(settings({ deadLetter }), {
       ...basic,
+      alsoAt: [],
       wrapped: true,
       ackDeadlineMs: 10_000,
       retry: { minBackoffMs: 10_000, maxBackoffMs: 600_000 },
       deadLetter: { topic: 'dead', maxAttempts: 100 },
-      flow: { maxOutstanding: 1_000, minBackoffMs: 100, maxBackoffMs: 60_000 },
+      flow: { minOutstanding: 1, maxOutstanding: 1_000, minBackoffMs: 100, maxBackoffMs: 60_000 },
     })
   })
 
