@@ -41,6 +41,8 @@ export interface Evidence {
   readonly events: readonly SeenEvent[]
   /** Pushes of the jobs topic. */
   readonly pushes: readonly Call[]
+  /** Pushes of the dead-letter topic: of what a worker gave up, and of what was delivered too often. */
+  readonly letterPushes: readonly Call[]
   /** Requests for an answer. */
   readonly asks: readonly Call[]
   readonly ends: readonly WorkerEnd[]

@@ -22,11 +22,12 @@ export async function gather(backend: Backend, feed: Feed, { log, crew }: Stage)
     if (text !== undefined) results.set(record.key, text)
   }
   const batches = await Promise.all(feed.batches.map((name) => stores.batches.read(name)))
+  const pushes = Map.groupBy(await readCalls(log, 'pubsub_push'), ({ operation }) => operation === JOBS_SUBSCRIPTION)
   return {
     ...{ sent: feed.sent, records, results, ends: crew.ends, events: await backend.events() },
     letters: await readLetters(stores),
     batches: batches.flatMap((batch) => batch ?? []),
-    pushes: (await readCalls(log, 'pubsub_push')).filter(({ operation }) => operation === JOBS_SUBSCRIPTION),
+    ...{ pushes: pushes.get(true) ?? [], letterPushes: pushes.get(false) ?? [] },
     asks: await readCalls(log, 'azure-openai'),
   }
 }

@@ -53,9 +53,9 @@ export function countEvidence(evidence: Evidence, replays: number): Pick<Report,
   }
 }
 
-function acknowledgedAfter({ sent, pushes }: Evidence): Report['acknowledgedAfterMs'] {
+function acknowledgedAfter({ sent, pushes, letterPushes }: Evidence): Report['acknowledgedAfterMs'] {
   const first = new Map<string, number>()
-  for (const push of pushes.filter(isAcked)) {
+  for (const push of [...pushes, ...letterPushes].filter(isAcked)) {
     const at = push.at + push.durationMs
     first.set(payloadOf(push), Math.min(at, first.get(payloadOf(push)) ?? at))
   }

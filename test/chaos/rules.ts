@@ -8,8 +8,8 @@ export type Rule = (evidence: Evidence) => readonly string[]
 
 /** What must hold whatever went wrong, by its name. */
 export const RULES: Readonly<Record<string, Rule>> = {
-  'an acknowledged message has ended': ({ sent, pushes, records, letters }) => {
-    const acked = new Set(pushes.filter(isAcked).map(payloadOf))
+  'an acknowledged message has ended': ({ sent, records, letters, ...evidence }) => {
+    const acked = acknowledged(evidence)
     const settled = records.filter(isSettled)
     const ended = new Set([
       ...settled.flatMap(({ payloadHash }) => payloadHash ?? []),
@@ -25,8 +25,8 @@ export const RULES: Readonly<Record<string, Rule>> = {
       )
   },
 
-  'every message is acknowledged in the end': ({ sent, pushes }) => {
-    const acked = new Set(pushes.filter(isAcked).map(payloadOf))
+  'every message is acknowledged in the end': ({ sent, ...evidence }) => {
+    const acked = acknowledged(evidence)
     return sent.filter(({ sha256 }) => !acked.has(sha256)).map(({ key, sha256 }) => `${key ?? sha256} never was`)
   },
 
@@ -104,10 +104,11 @@ export const RULES: Readonly<Record<string, Rule>> = {
     letters.filter(({ reason }) => reason === '').map(({ id }) => `${id} does not`),
 
   'a replay runs': ({ letters, records }) => {
-    const byKey = new Map(records.map((record) => [record.key, record]))
+    const runs = [...records, ...letters].map(({ key = '', run }) => ({ key, run }))
+    const lastRuns = new Map([...Map.groupBy(runs, ({ key }) => key)].map(([key, own]) => [key, lastOf(own)]))
     return letters
-      .filter(({ key, run, replays }) => replays.n > 0 && ((key && byKey.get(key)?.run) || 0) <= run)
-      .map(({ id }) => `${id} was replayed, and its next run left no record`)
+      .filter(({ key = '', run, replays }) => replays.n > 0 && (lastRuns.get(key) ?? 0) <= run)
+      .map(({ id }) => `${id} was replayed, and its next run left neither a record nor a dead letter`)
   },
 
   'the totals of a batch agree, and its end is told': ({ batches, records, events }) => {
@@ -163,6 +164,15 @@ function jobEvents(events: Evidence['events']) {
     const { run = '', key = '', n, status = '' } = JOB_EVENT.exec(id)?.groups ?? {}
     return n === undefined ? [] : [{ run, key, n: Number(n), status, data }]
   })
+}
+
+function lastOf(runs: readonly { readonly run: number }[]): number {
+  return Math.max(...runs.map(({ run }) => run))
+}
+
+/** By either subscription: what was delivered too often is forwarded. */
+function acknowledged({ pushes, letterPushes }: Pick<Evidence, 'pushes' | 'letterPushes'>): ReadonlySet<string> {
+  return new Set([...pushes, ...letterPushes].filter(isAcked).map(payloadOf))
 }
 
 export function unknownByRun(records: readonly JobRecord[]): ReadonlyMap<string, number> {

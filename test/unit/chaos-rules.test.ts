@@ -74,6 +74,7 @@ const healthy: Evidence = {
   batches: [batch],
   events: Object.values(told),
   pushes: [aPush('one'), aPush('two')],
+  letterPushes: [],
   asks: [anAsk('answered.1.1'), anAsk('failed.1.1', { billed: false }, 400)],
   ends: [{ worker: 0, wasAsked: true, code: 0, tookMs: 10 }],
 }
@@ -235,6 +236,11 @@ describe('what a chaos run is judged by', () => {
       pushes: [...healthy.pushes, aPush('three')],
       events: [...healthy.events, anEvent(unseen)],
     }
+    assert.deepEqual(judge({ ...healthy, ...evidence }), [])
+  })
+
+  test('lets a message be that was delivered too often and acknowledged as that', () => {
+    const evidence = { pushes: [aPush('one'), aPush('two', false)], letterPushes: [aPush('two')] }
     assert.deepEqual(judge({ ...healthy, ...evidence }), [])
   })
 
