@@ -49,7 +49,8 @@ export function createCommands(
       signal.throwIfAborted()
       const answer = await run(args)
       if (answer !== undefined) return answer
-      if (tries === MAX_TRIES) throw new Error(`promptbridge ${args.join(' ')} failed ${tries} times; commands.log says why`)
+      if (tries === MAX_TRIES)
+        throw new Error(`promptbridge ${args.join(' ')} failed ${tries} times; commands.log says why`)
     }
   }
 }

@@ -90,7 +90,8 @@ export async function startCrew(folder: string, posts: readonly Post[], signal: 
   async function untilStarted(worker: number, place: Place, post: Post): Promise<void> {
     const until = performance.now() + START_WITHIN_MS
     while (!(await isAnswering(post, place.child, until, signal))) {
-      if (performance.now() > until) throw new Error(`worker ${worker} did not start; ${place.child.logPath} may say why`)
+      if (performance.now() > until)
+        throw new Error(`worker ${worker} did not start; ${place.child.logPath} may say why`)
       place.child = launch(worker, post)
     }
     expected.delete(place.child)

@@ -87,7 +87,10 @@ const standInKinds: readonly FaultKind[] = [
   scripted('metadata', 'status', 60_000, { kind: 'status', error: 'unavailable', times: 2, ...IDENTITY }),
   scripted('metadata', 'hang', 90_000, { kind: 'hang', times: 1, ...IDENTITY }),
   scripted('metadata', 'reset', 60_000, { kind: 'reset', times: 1, ...IDENTITY }),
-  { everyMs: 6_000, make: () => ({ on: 'push', kind: 'lost ack', script: { kind: 'lose-ack', match: 'jobs', times: 2 } }) },
+  {
+    everyMs: 6_000,
+    make: () => ({ on: 'push', kind: 'lost ack', script: { kind: 'lose-ack', match: 'jobs', times: 2 } }),
+  },
   {
     everyMs: 10_000,
     make: (random) => {

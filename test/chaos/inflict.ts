@@ -60,10 +60,7 @@ async function place(url: string, script: object): Promise<void> {
   if (answer.status !== 201) throw new Error(`fault refused: ${await answer.text()}`)
 }
 
-async function runCommand(
-  { command, feed }: Inflicting,
-  fault: Extract<Fault, { on: 'command' }>,
-): Promise<number> {
+async function runCommand({ command, feed }: Inflicting, fault: Extract<Fault, { on: 'command' }>): Promise<number> {
   switch (fault.kind) {
     case 'replay':
       return replayed.parse(await command(['dead-letters', 'replay', '--since', '1h'])).replayed

@@ -1,5 +1,5 @@
-import { AZURE } from '../../local/identities.ts'
 import { CONTENT_FILTER_MARKER } from '../../local/azure-openai/answer-call.ts'
+import { AZURE } from '../../local/identities.ts'
 import { jobKey } from '../../shared/job/job.ts'
 import { sha256 } from '../../shared/sha256.ts'
 import { between } from './random.ts'

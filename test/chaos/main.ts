@@ -74,7 +74,9 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     const run = { plan, seed, store, workers, durationMs, folder, now: Date.now, tell: tellWhen, signal }
     const report = await runChaos(run)
-    process.stdout.write(isJson ? `${JSON.stringify({ ...report, folder }, undefined, 2)}\n` : `${printReport(report)}\n`)
+    process.stdout.write(
+      isJson ? `${JSON.stringify({ ...report, folder }, undefined, 2)}\n` : `${printReport(report)}\n`,
+    )
     if (!holds(report)) {
       tell(`run it again with --seed ${seed}; the store and the logs are in ${folder}`)
       return 1
@@ -100,7 +102,8 @@ function readArguments(args: readonly string[]): Asked | string {
     if (!(minutes > 0 && minutes <= 1_440)) return '--minutes takes a number above 0'
     if (!(Number.isInteger(workers) && workers >= 1 && workers <= MAX_WORKERS)) return '--workers takes 1 to 8'
     const store = readStore(values.store)
-    if (store === undefined) return `--store ${values.store} cannot be: ${missingForEmulators() ?? 'emulators or sqlite'}`
+    if (store === undefined)
+      return `--store ${values.store} cannot be: ${missingForEmulators() ?? 'emulators or sqlite'}`
     return { seed, minutes, workers, store, isPlan: values.plan, isJson: values.json }
   } catch (error) {
     return error instanceof Error ? error.message : 'the arguments cannot be read'

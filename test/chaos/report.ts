@@ -38,7 +38,9 @@ export function countEvidence(evidence: Evidence, replays: number): Pick<Report,
   const published = new Set(pushes.map(({ detail }) => detail['messageId'])).size
   return {
     messages: sent.length,
-    ended: Object.fromEntries([...Map.groupBy(records, ({ status }) => status)].map(([status, all]) => [status, all.length])),
+    ended: Object.fromEntries(
+      [...Map.groupBy(records, ({ status }) => status)].map(([status, all]) => [status, all.length]),
+    ),
     deadLetters: letters.length,
     events: events.length,
     pushes: {
@@ -82,15 +84,23 @@ export function printReport(report: Report): string {
     ['rescues', String(report.rescues)],
     ['sweeps', String(report.sweeps)],
     ['model calls', `${model.calls}, paid ${model.paid}; unknown attempts ${model.unknownAttempts}`],
-    ['acknowledged', waits === undefined ? 'never' : `p50 ${seconds(waits.p50)}, p95 ${seconds(waits.p95)} after publish`],
+    [
+      'acknowledged',
+      waits === undefined ? 'never' : `p50 ${seconds(waits.p50)}, p95 ${seconds(waits.p95)} after publish`,
+    ],
     ['at rest', `${seconds(restedAfterMs)} after the last fault was lifted`],
   ]
   const faults = report.faults.map(({ kind, planned, tookPlace }) => `  ${pad(tookPlace)} of ${pad(planned)}  ${kind}`)
-  const wrong = [...shortfalls.slice(0, MOST), ...breaches.slice(0, MOST).map(({ rule, what }) => `BROKEN  ${rule}: ${what}`)]
+  const wrong = [
+    ...shortfalls.slice(0, MOST),
+    ...breaches.slice(0, MOST).map(({ rule, what }) => `BROKEN  ${rule}: ${what}`),
+  ]
   const more = breaches.length > MOST ? [`… and ${breaches.length - MOST} more`] : []
   const verdict = holds(report) ? 'everything held' : `${breaches.length} breaches, ${shortfalls.length} shortfalls`
   const lines = facts.map(([name = '', value = '']) => `  ${name.padEnd(14)}${value}`)
-  return ['faults that took place', ...faults, '', 'what came of it', ...lines, '', ...wrong, ...more, verdict].join('\n')
+  return ['faults that took place', ...faults, '', 'what came of it', ...lines, '', ...wrong, ...more, verdict].join(
+    '\n',
+  )
 }
 
 const MOST = 30

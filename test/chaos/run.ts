@@ -56,14 +56,23 @@ export async function runChaos(run: ChaosRun): Promise<Report> {
   const commandEnvironment = { PATH, HOME, ...backend.commandEnvironment, JOBS_TOPIC: 'jobs' }
   const command = createCommands(folder, commandEnvironment, signal)
   const random = seededRandom(seed + 1)
-  const feeding = { stores: backend.stores, topic: 'jobs', random, now, acked: stage.progress.acked, most: backend.most }
+  const feeding = {
+    stores: backend.stores,
+    topic: 'jobs',
+    random,
+    now,
+    acked: stage.progress.acked,
+    most: backend.most,
+  }
   const feed = startFeed({ ...feeding, pauseMs: FEED_PAUSE_MS }, signal)
   open.defer(() => feed.stop().catch(() => undefined))
   const sweeps = startSweeps(stage.urls, stage.token, signal)
   open.defer(() => sweeps.stop())
 
   const beganAt = now()
-  const performed = await perform(run, beganAt, (planned) => inflict({ stage, backend, feed, command, signal }, planned))
+  const performed = await perform(run, beganAt, (planned) =>
+    inflict({ stage, backend, feed, command, signal }, planned),
+  )
   await untilStruck(run, stage)
   await lift(stage)
   await feed.stop()

@@ -86,7 +86,12 @@ export async function setStage({ folder, backend, workers, now, signal }: StageP
   const push = started.adopt(await backend.startPush({ key, log, subscriptions }), (own) => own.close())
   const { PATH = '', HOME = '' } = process.env
   const posts = ports.map((port, worker) => {
-    const settings = { ...cloud.env, ...WORKER_SETTINGS, PUSH_CERTS_URL: push.certsUrl, ...backend.environmentOf(worker) }
+    const settings = {
+      ...cloud.env,
+      ...WORKER_SETTINGS,
+      PUSH_CERTS_URL: push.certsUrl,
+      ...backend.environmentOf(worker),
+    }
     return { port, environment: { PATH, HOME, ...settings } }
   })
   const crew = started.use(await startCrew(folder, posts, signal))
