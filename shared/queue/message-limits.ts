@@ -20,6 +20,8 @@ export function checkLimits({ data, attributes }: Message): void {
 }
 
 function checkAttribute(key: string, value: string): void {
+  // Encoded, it would be no UTF-8, and fail the whole call again and again with an error that says nothing of it.
+  if (!key.isWellFormed() || !value.isWellFormed()) refuse('an attribute holds half a surrogate pair')
   const keyBytes = Buffer.byteLength(key)
   if (keyBytes === 0) refuse('an attribute key is empty')
   if (keyBytes > MAX_KEY_BYTES) refuse(`an attribute key of ${keyBytes} bytes, more than ${MAX_KEY_BYTES}`)
