@@ -185,7 +185,8 @@ function reportOf({ httpStatus, requestId }: Failure, { deployment }: Deployment
 }
 
 function recordError({ code, message, hint }: Failure, kind: RecordError['kind']): RecordError {
-  return { kind, message, code, hint }
+  // In the order in which a store gives it back, so that the event of a redelivery is the same to the byte.
+  return { kind, code, message, hint }
 }
 
 function tellReply(reply: ModelReply, { deployment }: Deployment): Facts {

@@ -145,9 +145,11 @@ describe('a redelivery', () => {
 
   test('of a job that was dead-lettered repeats both', async () => {
     await using worker = await start()
-    await rejectOnce()
+    await placeFault(cloud.azure, { kind: 'status', error: 'deployment_not_found', times: 1 })
     assert.deepEqual([await worker.push(job), await worker.push(job)], [done, done])
-    const ids = (await eventsOf(worker)).map(({ attributes }) => attributes['ce-id'])
+    const events = await eventsOf(worker)
+    assert.deepEqual(events[1]?.data, events[0]?.data)
+    const ids = events.map(({ attributes }) => attributes['ce-id'])
     assert.deepEqual([ids.length, new Set(ids).size, (await worker.deadLetters()).length], [2, 1, 2])
   })
 
@@ -158,6 +160,47 @@ describe('a redelivery', () => {
     await worker.push(job, { attributes: { 'pb-run': '2' } })
     const ids = (await eventsOf(worker)).map(({ attributes }) => attributes['ce-id']?.split('/').slice(1).join('/'))
     assert.deepEqual(ids, ['1/dead_lettered', '2/succeeded'])
+  })
+})
+
+describe('a message that Pub/Sub gave up on', () => {
+  test('tells how its job ended, which no delivery could tell', async () => {
+    await using worker = await start()
+    const bringBack = worker.takeAway('messages')
+    assert.deepEqual(await worker.push(job), { status: 503, reason: 'store' })
+    bringBack()
+    assert.deepEqual(await worker.forward(job), done)
+    assert.deepEqual(await typesOf(worker), ['promptbridge.job.succeeded'])
+  })
+
+  test('tells it of a dead letter as well', async () => {
+    await using worker = await start()
+    await rejectOnce()
+    const bringBack = worker.takeAway('messages')
+    assert.deepEqual(await worker.push(job), { status: 503, reason: 'store' })
+    bringBack()
+    assert.deepEqual(await worker.forward(job), done)
+    assert.deepEqual(await typesOf(worker), ['promptbridge.job.dead_lettered'])
+  })
+
+  test('and whose time was over while it waited ends its job, and tells that', async () => {
+    await using worker = await start()
+    const late = { ...job, deadline: new Date(Date.now() + 2_000).toISOString() }
+    await placeFault(cloud.azure, { kind: 'status', error: 'server_error', times: 1 })
+    assert.deepEqual(await worker.push(late), { status: 503, reason: 'ambiguous' })
+    while (Date.now() <= Date.parse(late.deadline)) await (await fetch(`${worker.url}/healthz`)).text()
+    assert.deepEqual(await worker.forward(late), done)
+    assert.equal((await worker.record('doc-7', 'nightly'))?.status, 'expired')
+    assert.deepEqual(await typesOf(worker), ['promptbridge.job.expired'])
+  })
+
+  test('and whose time was over before anybody had seen it leaves a record all the same, so that its batch ends', async () => {
+    await using worker = await start()
+    const late = { ...job, deadline: '2026-01-01T00:00:00Z' }
+    assert.deepEqual([await worker.forward(late), await worker.forward(late)], [done, done])
+    assert.partialDeepStrictEqual(await worker.record('doc-7', 'nightly'), { status: 'expired', run: 1, attempts: [] })
+    assert.deepEqual(new Set(await typesOf(worker)), new Set(['promptbridge.job.expired']))
+    assert.equal((await worker.recorded()).length, 1)
   })
 })
 
