@@ -9,10 +9,9 @@ import { parseJob } from '../../shared/job/parse-job.ts'
 import { isSettled } from '../../shared/job/record.ts'
 import { CANARY, isSecret } from '../support/canary.ts'
 import { serveCerts } from '../support/certs-server.ts'
-import { anyHostileData, type HostileData } from '../support/hostile/data.ts'
-import { anyEnvelope, type Envelope } from '../support/hostile/envelopes.ts'
-import { anyFraming, type Framed, type Framing } from '../support/hostile/framings.ts'
+import type { Framed } from '../support/hostile/framings.ts'
 import { hashOf, openKeptData } from '../support/hostile/kept-data.ts'
+import { anyPush, type HostilePush, tellPush } from '../support/hostile/pushes.ts'
 import { type RawAnswer, sendRaw } from '../support/hostile/send-raw.ts'
 import { anyToken, type Mode, makeTokens, modes, type Presented } from '../support/hostile/tokens.ts'
 import { sha256 } from '../support/job-builders.ts'
@@ -35,13 +34,10 @@ const PATHS = ['/push', '/dead-letter', '/sweep'] as const
 const PASSING = ['busy', 'store']
 const MAX_DELIVERIES = 500
 
-interface Hostile {
+interface Hostile extends HostilePush {
   readonly path: (typeof PATHS)[number]
   readonly mode: Mode
   readonly token: Presented
-  readonly data: HostileData
-  readonly envelope: Envelope
-  readonly framing: Framing
 }
 
 const identity = {
@@ -134,15 +130,15 @@ function isHistory({ data }: Hostile): boolean {
   return record !== undefined && isSettled(record) && (record.run > 1 || record.status === 'succeeded')
 }
 
-const tell = ({ hostile, answer }: Pick<Sent, 'hostile' | 'answer'>) => {
-  const { path, mode, token, data, envelope, framing } = hostile
-  const kinds = `token: ${token.kind}; data: ${data.kind}; envelope: ${envelope.kind}; framing: ${framing.kind}`
-  const text = JSON.stringify(data.data.subarray(0, 400).toString())
-  return `${path}, PUSH_AUTH=${mode}; ${kinds}; answered ${answer.status} ${answer.body.slice(0, 200)}; data ${text}`
+function tell({ hostile, answer }: Pick<Sent, 'hostile' | 'answer'>): string {
+  const { path, mode, token } = hostile
+  const answered = `answered ${answer.status} ${answer.body.slice(0, 200)}`
+  return `${path}, PUSH_AUTH=${mode}; token: ${token.kind}; ${answered}; ${tellPush(hostile)}`
 }
 
-const anyHostile: fc.Arbitrary<Hostile> = anyHostileData.chain((data) =>
-  fc.record({
+const anyHostile: fc.Arbitrary<Hostile> = fc
+  .record({
+    push: anyPush,
     path: fc.oneof(
       { weight: 14, arbitrary: fc.constant('/push' as const) },
       { weight: 5, arbitrary: fc.constant('/dead-letter' as const) },
@@ -150,11 +146,8 @@ const anyHostile: fc.Arbitrary<Hostile> = anyHostileData.chain((data) =>
     ),
     mode: fc.constantFrom(...modes),
     token: anyToken(tokens),
-    data: fc.constant(data),
-    envelope: anyEnvelope(data),
-    framing: anyFraming,
-  }),
-)
+  })
+  .map(({ push, ...how }) => ({ ...push, ...how }))
 
 /** How often each kind was sent, by what it is a kind of. */
 const counts = new Map<string, Map<string, number>>()
@@ -264,11 +257,12 @@ describe('hostile input', () => {
     assert.deepEqual(kept.toldOfMessages().filter(isSecret), [])
   })
 
-  test('no worker died, grew beyond its memory, hit a fault of its own or told a prompt or a token', async () => {
+  test('no worker died, grew beyond its memory, hit a fault of its own or told a prompt or a token', async (t) => {
     for (const { mode, process } of workers) {
       assert.equal((await fetch(`${urls.get(mode)}/readyz`)).status, 200)
       const peak = peakKibOf(process.pid)
-      assert.ok(peak === undefined || peak < MEMORY_KIB, `${mode}: ${peak} KiB`)
+      t.diagnostic(`PUSH_AUTH=${mode}: ${peak} KiB at most`)
+      assert.ok(peak === undefined || peak < MEMORY_KIB)
       process.kill('SIGTERM')
       const { code, stdout, stderr } = await process.ended
       assert.deepEqual([code, stderr], [0, ''])

@@ -54,6 +54,9 @@ export function anyEnvelope({ data }: HostileData): fc.Arbitrary<Envelope> {
   const usual = anyOf({ wrapped: fc.constant(whole(wrap({}))) })
   const unusual = anyOf({
     'wrapped, with hostile attributes': anyAttributes.map((attributes) => whole(wrap({ attributes }))),
+    'wrapped, with half a surrogate pair in an attribute': fc
+      .constantFrom({ a: '\ud800' }, { '\udc00': 'x' }, { batch: 'x\ud800' }, { 'pb-reason': '\udc00\ud800' })
+      .map((attributes) => whole(wrap({ attributes }))),
     'wrapped, with our attributes': anyOurAttributes.map(([name, value]) =>
       whole(wrap({ attributes: { [name]: value } })),
     ),
