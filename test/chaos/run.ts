@@ -1,18 +1,18 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Backend, BackendOptions } from './backend.ts'
+import { type Backend, type BackendOptions, TOPICS } from './backend.ts'
 import { createCommands } from './commands.ts'
 import { openEmulatorBackend } from './emulator-backend.ts'
 import type { StoreKind } from './faults.ts'
-import { startFeed } from './feed.ts'
+import { type Feed, startFeed } from './feed.ts'
 import { gather, gatherCalls } from './gather.ts'
-import { inflict, lift } from './inflict.ts'
+import { type Inflicting, inflict, lift } from './inflict.ts'
 import type { PlannedFault } from './plan.ts'
 import { seededRandom } from './random.ts'
 import { countEvidence, type Report } from './report.ts'
 import { judge } from './rules.ts'
 import { openSqliteBackend } from './sqlite-backend.ts'
 import { type Stage, setStage } from './stage.ts'
-import { startSweeps } from './sweeps.ts'
+import { type Sweeps, startSweeps } from './sweeps.ts'
 import { shortfalls, tally } from './tally.ts'
 
 export interface ChaosRun {
@@ -47,51 +47,65 @@ const FEED_PAUSE_MS = 1_000
  * left. Rejects with the reason of `signal`, and where the stage itself fails.
  */
 export async function runChaos(run: ChaosRun): Promise<Report> {
-  const { plan, seed, store, workers, folder, now, tell, signal } = run
+  const { workers, now, tell } = run
   await using open = new AsyncDisposableStack()
-  const backend = open.use(await BACKENDS[store]({ folder, workers, now }))
-  const stage = open.use(await setStage({ folder, backend, workers, now, signal }))
+  const scene = await openScene(run, open)
+  const { stage, feed, sweeps } = scene
   tell(`${workers} workers take jobs`)
-  const { PATH = '', HOME = '' } = process.env
-  const commandEnvironment = { PATH, HOME, ...backend.commandEnvironment, JOBS_TOPIC: 'jobs' }
-  const command = createCommands(folder, commandEnvironment, signal)
-  const random = seededRandom(seed + 1)
-  const feeding = {
-    stores: backend.stores,
-    topic: 'jobs',
-    random,
-    now,
-    acked: stage.progress.acked,
-    most: backend.most,
-  }
-  const feed = startFeed({ ...feeding, pauseMs: FEED_PAUSE_MS }, signal)
-  open.defer(() => feed.stop().catch(() => undefined))
-  const sweeps = startSweeps(stage.urls, stage.token, signal)
-  open.defer(() => sweeps.stop())
 
   const beganAt = now()
-  const performed = await perform(run, beganAt, (planned) =>
-    inflict({ stage, backend, feed, command, signal }, planned),
-  )
+  const performed = await perform(run, beganAt, scene)
   await untilStruck(run, stage)
   await lift(stage)
   await feed.stop()
   tell(`the faults are lifted; ${feed.sent.length} messages were sent, and what is left comes to rest`)
 
   const liftedAt = now()
-  const isAtRest = await untilAtRest(run, backend, stage, feed.batches)
+  const isAtRest = await untilAtRest(run, scene)
   const restedAfterMs = isAtRest ? now() - liftedAt : undefined
   await sweeps.stop()
   await stage.crew.end()
+  return drawUp(run, scene, performed, { faultsLastedMs: liftedAt - beganAt, restedAfterMs })
+}
+
+interface Scene extends Inflicting {
+  readonly backend: Backend
+  readonly stage: Stage
+  readonly feed: Feed
+  readonly sweeps: Sweeps
+}
+
+/** Sets the stage, and lets jobs come in. `open` takes what is to be closed. */
+async function openScene(run: ChaosRun, open: AsyncDisposableStack): Promise<Scene> {
+  const { seed, store, workers, folder, now, signal } = run
+  const backend = open.use(await BACKENDS[store]({ folder, workers, now }))
+  const stage = open.use(await setStage({ folder, backend, workers, now, signal }))
+  const { PATH = '', HOME = '' } = process.env
+  const environment = { PATH, HOME, ...backend.commandEnvironment, JOBS_TOPIC: TOPICS.jobs }
+  const feeding = { stores: backend.stores, topic: TOPICS.jobs, random: seededRandom(seed + 1), now }
+  const pace = { acked: stage.progress.acked, most: backend.most, pauseMs: FEED_PAUSE_MS }
+  const feed = startFeed({ ...feeding, ...pace }, signal)
+  open.defer(() => feed.stop().catch(() => undefined))
+  const sweeps = startSweeps(stage.urls, stage.token, signal)
+  open.defer(() => sweeps.stop())
+  return { backend, stage, feed, sweeps, command: createCommands(folder, environment, signal), signal }
+}
+
+async function drawUp(
+  { plan, seed, store, workers }: ChaosRun,
+  { backend, stage, feed, sweeps }: Scene,
+  { inflicted, replays }: Performed,
+  times: Pick<Report, 'faultsLastedMs' | 'restedAfterMs'>,
+): Promise<Report> {
   const evidence = await gather(backend, feed, stage)
   const { pushes } = evidence
-  const tallies = tally({ plan, inflicted: performed.inflicted, calls: await gatherCalls(stage), pushes })
-  const unrest = isAtRest ? [] : [{ rule: 'all comes to rest', what: `not within ${REST_WITHIN_MS / 1_000} s` }]
+  const faults = tally({ plan, inflicted, calls: await gatherCalls(stage), pushes })
+  const unrest = { rule: 'all comes to rest', what: `not within ${REST_WITHIN_MS / 1_000} s` }
   return {
-    ...{ seed, store, workers, faultsLastedMs: liftedAt - beganAt, restedAfterMs },
-    ...countEvidence(evidence, performed.replays),
-    ...{ replays: performed.replays, sweeps: sweeps.done(), faults: tallies, shortfalls: shortfalls(tallies) },
-    breaches: [...judge(evidence), ...unrest],
+    ...{ seed, store, workers, ...times },
+    ...countEvidence(evidence, replays),
+    ...{ replays, sweeps: sweeps.done(), faults, shortfalls: shortfalls(faults) },
+    breaches: [...judge(evidence), ...(times.restedAfterMs === undefined ? [unrest] : [])],
   }
 }
 
@@ -104,7 +118,7 @@ interface Performed {
 async function perform(
   { plan, now, durationMs, signal, tell }: ChaosRun,
   beganAt: number,
-  work: (planned: PlannedFault) => Promise<number>,
+  inflicting: Inflicting,
 ): Promise<Performed> {
   const inflicted = new Set<string>()
   const underWay: Promise<number>[] = []
@@ -112,12 +126,12 @@ async function perform(
     await delay(Math.max(0, beganAt + planned.atMs - now()), undefined, { signal })
     const { fault, name, worker } = planned
     tell(`${name}: ${fault.on} ${fault.kind}${fault.on === 'worker' ? `, worker ${worker}` : ''}`)
-    const inflicting = work(planned).then((replays) => {
+    const done = inflict(inflicting, planned).then((replays) => {
       inflicted.add(name)
       return replays
     })
-    inflicting.catch(() => undefined)
-    underWay.push(inflicting)
+    done.catch(() => undefined)
+    underWay.push(done)
   }
   await delay(Math.max(0, beganAt + durationMs - now()), undefined, { signal })
   const replays = await Promise.all(underWay)
@@ -136,27 +150,23 @@ async function untilStruck({ plan, now, signal }: ChaosRun, stage: Stage): Promi
 }
 
 /** At rest, nothing is to be delivered, and every batch is completed. Resolves with whether it was, in time. */
-async function untilAtRest(
-  { now, signal, tell }: ChaosRun,
-  backend: Backend,
-  { progress }: Stage,
-  batches: readonly string[],
-): Promise<boolean> {
+async function untilAtRest({ now, signal, tell }: ChaosRun, { backend, stage, feed }: Scene): Promise<boolean> {
   const until = now() + REST_WITHIN_MS
   let toldAt = now()
+  let open = feed.batches
   for (;;) {
-    const open = await openBatches(backend, batches)
-    if (open === 0 && (await backend.isIdle(progress.lastPushAt))) return true
+    open = await stillOpen(backend, open)
+    if (open.length === 0 && (await backend.isIdle(stage.progress.lastPushAt))) return true
     if (now() > until) return false
     if (now() - toldAt > TELL_EVERY_MS) {
       toldAt = now()
-      tell(`${open} batches are not completed`)
+      tell(`${open.length} batches are not completed`)
     }
     await delay(LOOK_EVERY_MS, undefined, { signal })
   }
 }
 
-async function openBatches({ stores }: Backend, names: readonly string[]): Promise<number> {
+async function stillOpen({ stores }: Backend, names: readonly string[]): Promise<readonly string[]> {
   const batches = await Promise.all(names.map((name) => stores.batches.read(name)))
-  return batches.filter((batch) => batch?.status !== 'completed').length
+  return names.filter((_, index) => batches[index]?.status !== 'completed')
 }
