@@ -166,6 +166,14 @@ const planted: readonly (readonly [rule: string, what: string, over: Partial<Evi
       asks: [...healthy.asks, anAsk('answered.1.1', { billed: false }, 500)],
     },
   ],
+  [
+    'an attempt is not taken over while the model works on it',
+    'a takeover that did not wait for the lease',
+    {
+      records: [withUnknown(answered), failed],
+      asks: [...healthy.asks, { ...anAsk('answered.1.0'), at: START - 100, durationMs: 200 }],
+    },
+  ],
   ['a dead-lettered run has a dead letter', 'a letter that is lost', { letters: [] }],
   [
     'a dead-lettered run has a dead letter',
