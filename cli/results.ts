@@ -23,7 +23,7 @@ export function resultsCommand(environment: Environment): Command {
 async function results(batch: string, options: ResultsOptions, environment: Environment): Promise<void> {
   await withStores('read', options, environment, async ({ documents }) => {
     const reader = createJobReader(documents)
-    const records = await reader.list(batch)
+    const records = await Array.fromAsync(reader.list(batch))
     if (records.length === 0) throw new Error(`no job of batch "${batch}" has a record`)
     if (options.output === undefined) await writeResults(process.stdout, reader, records)
     else await writeResultsFile(options.output, reader, records)

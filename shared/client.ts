@@ -186,7 +186,7 @@ export async function createResultReader(from: Place): Promise<ResultReader> {
     read,
     find: (id, batch = '') => read(jobKey(batch, id, sha256)),
     async *list(batch) {
-      for (const record of await reader.list(batch)) yield toResult(record)
+      for await (const record of reader.list(batch)) yield toResult(record)
     },
     [Symbol.asyncDispose]: () => stores.close(),
   }

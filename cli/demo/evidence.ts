@@ -17,6 +17,6 @@ export async function gatherEvidence({ control, reader, batch, total, ...found }
   const pushes = await readJobPushes(control)
   const asks = await readCalls(control.azure)
   const exchanges = (await readCalls(control.entra)).filter(({ operation }) => operation === 'token')
-  const records = await reader.list(batch)
+  const records = await Array.fromAsync(reader.list(batch))
   return { ...found, total, records, pushes, asks, exchanges }
 }

@@ -88,7 +88,7 @@ export interface JobReader {
   read(key: string): Promise<JobRecord | undefined>
   /** The answer's JSON text, put together from its parts where it has some. */
   readResult(record: SettledRecord): Promise<string | undefined>
-  list(batch: string): Promise<readonly JobRecord[]>
+  list(batch: string): AsyncIterable<JobRecord>
   /** How many records of a batch have each status. */
   countByStatus(batch: string): Promise<StatusCounts>
 }

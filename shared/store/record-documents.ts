@@ -29,7 +29,8 @@ export interface RecordDocuments {
   /** Replaces the record; refused unless the revision is still the newest. */
   replace(record: JobRecord, revision: string): Promise<Write>
   read(key: string): Promise<StoredRecord | undefined>
-  list(batch: string): Promise<readonly JobRecord[]>
+  /** Every record of a batch, read page by page. */
+  list(batch: string): AsyncIterable<JobRecord>
   /** How many records of a batch have each status. */
   countByStatus(batch: string): Promise<StatusCounts>
   /**

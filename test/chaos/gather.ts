@@ -1,5 +1,5 @@
 import type { Call } from '../../local/call-log.ts'
-import { isSettled } from '../../shared/job/record.ts'
+import { isSettled, type JobRecord } from '../../shared/job/record.ts'
 import type { Stores } from '../../shared/open-stores.ts'
 import type { DeadLetter } from '../../shared/store/dead-letter-store.ts'
 import { createJobReader } from '../../shared/store/job-reader.ts'
@@ -14,7 +14,8 @@ const PAGE = 300
 export async function gather(backend: Backend, feed: Feed, { log, crew }: Stage): Promise<Evidence> {
   const { stores } = backend
   const reader = createJobReader(stores.documents)
-  const records = (await Promise.all(['', ...feed.batches].map((batch) => reader.list(batch)))).flat()
+  const records: JobRecord[] = []
+  for (const batch of ['', ...feed.batches]) for await (const record of reader.list(batch)) records.push(record)
   const results = new Map<string, string>()
   for (const record of records) {
     if (!isSettled(record) || record.status !== 'succeeded') continue

@@ -136,7 +136,7 @@ function documentFacts(fact: Fact): void {
     const records = Array.from({ length: RACERS }, (_, i) => aRunningRecord({ key: `key-${i}`, id: `doc-${i}` }))
     const writes = await Promise.all(records.map((record) => documents.create(record)))
     assert.equal(writes.filter(({ kind }) => kind === 'written').length, RACERS)
-    assert.equal((await documents.list('nightly')).length, RACERS)
+    assert.equal((await Array.fromAsync(documents.list('nightly'))).length, RACERS)
   })
 
   fact('a record’s age counts from its last write, by the store’s time', async ({ documents, pass }) => {
@@ -156,12 +156,12 @@ function documentFacts(fact: Fact): void {
       const held = heldBy(await store.claim(aClaim({ job: aJob({ id, batch }), owner: id })))
       if (id !== 'two') await store.settle(held, anAnswer(), START)
     }
-    assert.deepEqual((await reader.list('a')).map(({ id }) => id).sort(), ['one', 'two'])
+    assert.deepEqual((await Array.fromAsync(reader.list('a'))).map(({ id }) => id).sort(), ['one', 'two'])
     assert.deepEqual(
-      (await reader.list('')).map(({ id }) => id),
+      (await Array.fromAsync(reader.list(''))).map(({ id }) => id),
       ['four'],
     )
-    assert.deepEqual(await reader.list('no such batch'), [])
+    assert.deepEqual(await Array.fromAsync(reader.list('no such batch')), [])
     assert.deepEqual(await reader.countByStatus('a'), { running: 1, succeeded: 1 })
     assert.deepEqual(await reader.countByStatus('no such batch'), {})
   })
@@ -996,7 +996,7 @@ function unavailableFacts(fact: Fact): void {
       release: () => store.release(held, anAmbiguousEnd, START),
       read: () => reader.read(aJob().key),
       readResult: () => reader.readResult(settled.record),
-      list: () => reader.list('nightly'),
+      list: () => Array.fromAsync(reader.list('nightly')),
       countByStatus: () => reader.countByStatus('nightly'),
       replace: () => documents.replace(held.record, held.revision),
       writePart: () => documents.writePart('key', 'a', 0, 'x', START),

@@ -160,7 +160,7 @@ describe('SQLite: a record that is not of our form', () => {
       other.prepare('UPDATE promptJobs SET record = ?').run(json)
       other.close()
       await assert.rejects(documents.read(aJob().key), isStoreError('corrupt'))
-      await assert.rejects(documents.list('nightly'), isStoreError('corrupt'))
+      await assert.rejects(Array.fromAsync(documents.list('nightly')), isStoreError('corrupt'))
       await assert.rejects(createJobStore(documents, 1).claim(aClaim({ owner: 'b' })), isStoreError('corrupt'))
     })
   }

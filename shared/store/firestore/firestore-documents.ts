@@ -20,6 +20,8 @@ const DUE = 'due'
 const DAY = 'day'
 /** An index that grows at its end alone takes 500 writes a second: this one grows in as many places. */
 const SHARDS = 8
+/** Records have up to a mebibyte each, and a call five seconds. */
+const LIST_PAGE = 100
 
 /**
  * Keeps records in Firestore: `promptJobs/{key}`, and the parts of large results below them.
@@ -60,9 +62,13 @@ export function createFirestoreDocuments(database: Database): RecordDocuments {
       const [promptTokens = 0, completionTokens = 0] = await database.sum(JOBS, { ...of }, USAGE)
       return { promptTokens, completionTokens }
     },
-    async list(batch) {
-      const found = await database.query(database.root, JOBS, { batch })
-      return found.map(parseRecord)
+    async *list(batch) {
+      let after: string | undefined
+      do {
+        const page = await database.page(JOBS, { equal: { batch }, limit: LIST_PAGE, after })
+        for (const document of page) yield parseRecord(document.fields)
+        after = page.length < LIST_PAGE ? undefined : page.at(-1)?.name
+      } while (after !== undefined)
     },
     async countByStatus(batch) {
       const count = async (status: string) => [status, await database.count(JOBS, { batch, status })] as const

@@ -5,8 +5,8 @@ export type Direction = 'ASCENDING' | 'DESCENDING'
 export interface Page {
   /** Fields that have these values. */
   readonly equal: Readonly<Record<string, string>>
-  /** Only these fields are read. */
-  readonly mask: readonly string[]
+  /** Only these fields are read; all, when absent. */
+  readonly mask?: readonly string[]
   readonly limit: number
   /** A document's whole name. */
   readonly after: string | undefined
@@ -26,7 +26,7 @@ export function selectPage(collection: string, { equal, mask, limit, after }: Pa
   return {
     from,
     ...(Object.keys(equal).length === 0 ? {} : { where }),
-    select: { fields: mask.map((fieldPath) => ({ fieldPath })) },
+    ...(mask && { select: { fields: mask.map((fieldPath) => ({ fieldPath })) } }),
     orderBy: [{ field: { fieldPath: '__name__' }, direction: 'ASCENDING' as const }],
     limit: { value: limit },
     ...(after === undefined ? {} : { startAt: { values: [{ referenceValue: after }], before: false } }),

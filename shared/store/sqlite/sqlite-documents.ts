@@ -113,7 +113,9 @@ function recordTable(db: DatabaseSync, now: () => number): Omit<RecordDocuments,
     },
     countByStatus: (batch) =>
       translated(() => whenFree(() => Object.fromEntries(count.all(batch).map((row) => countRow.parse(row))))),
-    list: (batch) => translated(() => whenFree(() => list.all(batch).map((row) => recordRow.parse(row).record))),
+    async *list(batch) {
+      yield* await translated(() => whenFree(() => list.all(batch).map((row) => recordRow.parse(row).record)))
+    },
   }
 }
 
