@@ -6,6 +6,7 @@ import { createPubSub } from '../../shared/queue/pubsub/pubsub-queue.ts'
 import { type FaultProxy, openFaultProxy } from '../support/fault-proxy.ts'
 import { type Backend, type BackendOptions, MAX_DELIVERIES, type StoreFault, TOPICS } from './backend.ts'
 import type { SeenEvent } from './evidence.ts'
+import { startPulling } from './pull.ts'
 import { type PullRelay, startPullRelay } from './pull-relay.ts'
 import { seenEvent } from './sqlite-backend.ts'
 
@@ -32,7 +33,8 @@ export async function openEmulatorBackend({ workers, now }: BackendOptions): Pro
     networks.push({ firestore, pubsub: opened.use(await openFaultProxy(emulators.pubsub)) })
   }
   const seen: SeenEvent[] = []
-  opened.defer(await watchEvents(admin, seen))
+  const urlOf = (subscription: string) => `http://${emulators.pubsub}/v1/${subscription}`
+  opened.defer(await watchEvents(admin, urlOf, seen))
   let relay: PullRelay | undefined
   const cleanups = opened.move()
 
@@ -43,7 +45,7 @@ export async function openEmulatorBackend({ workers, now }: BackendOptions): Pro
     most: 60,
     async startPush(parts) {
       await subscribe(admin)
-      relay = await startPullRelay({ ...parts, client: admin, now })
+      relay = await startPullRelay({ ...parts, urlOf, now })
       return relay
     },
     isIdle: async (lastPushAt) => relay?.underWay() === 0 && now() - lastPushAt > QUIET_MS,
@@ -61,14 +63,25 @@ function environmentFor(firestore = '', pubsub = '') {
   return { STORE: 'firestore', GOOGLE_CLOUD_PROJECT: PROJECT, ...hosts }
 }
 
-async function watchEvents(admin: PubSub, seen: SeenEvent[]): Promise<() => Promise<void>> {
+async function watchEvents(
+  admin: PubSub,
+  urlOf: (subscription: string) => string,
+  seen: SeenEvent[],
+): Promise<() => Promise<void>> {
   const [topic] = await admin.createTopic(TOPICS.events)
-  const [subscription] = await topic.createSubscription('chaos-events')
-  subscription.on('message', (message) => {
-    seen.push(seenEvent(message.data, message.attributes))
-    message.ack()
-  })
-  return () => subscription.close()
+  const [{ name }] = await topic.createSubscription('chaos-events')
+  const closing = new AbortController()
+  const pulling = startPulling(
+    { url: urlOf(name), most: 100, signal: closing.signal },
+    async ({ data, attributes }) => {
+      seen.push(seenEvent(data, attributes))
+      return true
+    },
+  )
+  return () => {
+    closing.abort()
+    return pulling.ended
+  }
 }
 
 async function subscribe(admin: PubSub): Promise<void> {

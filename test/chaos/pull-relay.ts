@@ -1,4 +1,3 @@
-import type { Message, PubSub } from '@google-cloud/pubsub'
 import { createDelivery, type Deliver } from '../../local/pubsub-push/deliver.ts'
 import { createPost } from '../../local/pubsub-push/post.ts'
 import { createPushFaultBook } from '../../local/pubsub-push/push-faults.ts'
@@ -9,9 +8,11 @@ import { serve } from '../../local/pubsub-push/serve.ts'
 import { subscriptionsSchema } from '../../local/pubsub-push/settings.ts'
 import type { StandIn } from '../../local/stand-in.ts'
 import type { PushParts } from './backend.ts'
+import { type Pulled, type Pulling, startPulling } from './pull.ts'
 
 export interface PullRelayParts extends PushParts {
-  readonly client: PubSub
+  /** Where a subscription of the emulator is, by its full name. */
+  readonly urlOf: (subscription: string) => string
   /** Epoch milliseconds. */
   readonly now: () => number
 }
@@ -30,47 +31,39 @@ const MAX_MESSAGES = 40
  *
  * The emulator redelivers and dead-letters. Its own push was measured to stop for minutes after some seconds of refusals.
  */
-export async function startPullRelay({ client, key, log, subscriptions, now }: PullRelayParts): Promise<PullRelay> {
+export async function startPullRelay({ urlOf, key, log, subscriptions, now }: PullRelayParts): Promise<PullRelay> {
   await using started = new AsyncDisposableStack()
   const faults = createPushFaultBook()
   const closing = new AbortController()
   const app = routes({ jwks: key.jwks, faults, log, status: async () => [] })
   const server = started.adopt(await serve(app, 0), (own) => own.close())
   const parts = { tokens: createPushTokens(key), faults, log, now, closing: closing.signal }
-  const underWay = new Set<Promise<void>>()
+  const pulling: Pulling[] = []
   for (const settings of subscriptionsSchema.parse(subscriptions)) {
     const write = (message: Parameters<Deliver>[0]) => writePush(message, settings)
     const deliver = createDelivery({ ...parts, settings, post: createPost(settings, closing.signal), write })
-    const carry = createCarrier(deliver)
-    const pulled = client.subscription(settings.name, { flowControl: { maxMessages: MAX_MESSAGES } })
-    pulled.on('message', (message: Message) => {
-      const carried = carry(message).finally(() => underWay.delete(carried))
-      underWay.add(carried)
-    })
-    started.defer(() => pulled.close())
+    const source = { url: urlOf(settings.name), most: MAX_MESSAGES, signal: closing.signal }
+    pulling.push(startPulling(source, createCarrier(deliver)))
   }
   started.defer(async () => {
     closing.abort()
-    await Promise.all(underWay)
+    await Promise.all(pulling.map(({ ended }) => ended))
   })
   const cleanups = started.move()
   return {
     url: server.url,
     certsUrl: `${server.url}${CERTS_PATH}`,
-    underWay: () => underWay.size,
+    underWay: () => pulling.reduce((sum, one) => sum + one.underWay(), 0),
     close: () => cleanups.disposeAsync(),
   }
 }
 
 /** A message without a dead-letter policy tells no attempts, so they are counted here. */
-function createCarrier(deliver: Deliver): (message: Message) => Promise<void> {
+function createCarrier(deliver: Deliver): (message: Pulled) => Promise<boolean> {
   const attempts = new Map<string, number>()
   return async (message) => {
-    const { id, attributes, data, publishTime } = message
-    const attempt = (attempts.get(id) ?? 0) + 1
-    attempts.set(id, attempt)
-    const answer = await deliver({ id, attempt, publishedAt: publishTime.getTime(), attributes, data })
-    if (answer === 'acked') message.ack()
-    else message.nack()
+    const attempt = (attempts.get(message.id) ?? 0) + 1
+    attempts.set(message.id, attempt)
+    return (await deliver({ ...message, attempt })) === 'acked'
   }
 }

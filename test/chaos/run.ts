@@ -65,7 +65,8 @@ export async function runChaos(run: ChaosRun): Promise<Report> {
   const restedAfterMs = isAtRest ? now() - liftedAt : undefined
   await sweeps.stop()
   await stage.crew.end()
-  return drawUp(run, scene, performed, { faultsLastedMs: liftedAt - beganAt, restedAfterMs })
+  // Awaited: the stage is taken down when this function is left.
+  return await drawUp(run, scene, performed, { faultsLastedMs: liftedAt - beganAt, restedAfterMs })
 }
 
 interface Scene extends Inflicting {
