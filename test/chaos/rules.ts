@@ -55,10 +55,13 @@ export const RULES: Readonly<Record<string, Rule>> = {
     })
   },
 
-  'every end is told': ({ records, events }) => {
+  'every end is told': ({ sent, records, events }) => {
     const told = new Set(events.map(({ id }) => id))
+    // A job may be cancelled before it is published, and the run end before it ever is.
+    const published = new Set(sent.map(({ key }) => key))
     return records
       .filter(isSettled)
+      .filter(({ key, status }) => status !== 'cancelled' || published.has(key))
       .filter(({ key, run, status }) => !told.has(`${key}/${run}/${status}`))
       .map(({ key, run, status }) => `${key} is ${status} in run ${run}, and no event tells it`)
   },

@@ -236,8 +236,19 @@ describe('what a chaos run is judged by', () => {
     assert.deepEqual(judge({ ...healthy, records: [withUnknown(answered), failed], asks }), [])
   })
 
+  const unseen = cancelledUnseen({ key: 'unseen', id: 'doc-8', batch: '' }, { now: START, expireAt: START })
+
+  test('lets a job be that was cancelled and never published: there was nobody to tell it', () => {
+    assert.deepEqual(judge({ ...healthy, records: [...healthy.records, unseen] }), [])
+  })
+
+  test('finds one that was published, and of which nobody tells that it was cancelled', () => {
+    const sent = [...healthy.sent, { sha256: 'three', key: 'unseen', at: START }]
+    const found = judge({ ...healthy, sent, records: [...healthy.records, unseen] }).map(({ rule }) => rule)
+    assert.ok(found.includes('every end is told'), found.join('; '))
+  })
+
   test('lets a job be that was cancelled before anybody had seen it', () => {
-    const unseen = cancelledUnseen({ key: 'unseen', id: 'doc-8', batch: '' }, { now: START, expireAt: START })
     const evidence = {
       records: [...healthy.records, unseen],
       sent: [...healthy.sent, { sha256: 'three', key: 'unseen', at: START }],
