@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { faultSchema } from '../../local/faults.ts'
 import type { pushFaultSchema } from '../../local/pubsub-push/push-faults.ts'
-import { between, oneOf } from './random.ts'
+import type { Random } from '../support/seeded-random.ts'
 
 export type StoreKind = 'sqlite' | 'emulators'
 
@@ -30,7 +30,7 @@ export type NetworkKind = 'stalled' | 'cut' | 'stranded' | 'lost replies'
 /** A kind of fault: how often it comes, and what it is when it does. */
 export interface FaultKind {
   readonly everyMs: number
-  readonly make: (random: () => number) => Fault
+  readonly make: (random: Random) => Fault
 }
 
 /** Longer than a lease and than a push: what it held is taken over before it goes on, and finds itself fenced off. */
@@ -44,8 +44,8 @@ export const DUPLICATES: Fault = { on: 'push', kind: 'duplicates', script: { kin
 const workerKinds: readonly FaultKind[] = [
   { everyMs: 15_000, make: () => ({ on: 'worker', kind: 'kill' }) },
   { everyMs: 30_000, make: () => ({ on: 'worker', kind: 'drain' }) },
-  { everyMs: 30_000, make: (random) => ({ on: 'worker', kind: 'stop', ms: between(random, ...STOP_MS) }) },
-  { everyMs: 60_000, make: (random) => ({ on: 'worker', kind: 'outage', ms: between(random, ...OUTAGE_MS) }) },
+  { everyMs: 30_000, make: (random) => ({ on: 'worker', kind: 'stop', ms: random.whole(...STOP_MS) }) },
+  { everyMs: 60_000, make: (random) => ({ on: 'worker', kind: 'outage', ms: random.whole(...OUTAGE_MS) }) },
 ]
 
 type Script = z.input<typeof faultSchema>
@@ -64,7 +64,7 @@ const standInKinds: readonly FaultKind[] = [
   {
     everyMs: 10_000,
     make: (random) => {
-      const error = oneOf(random, ['server_error', 'unavailable', 'timeout'])
+      const error = random.pick(['server_error', 'unavailable', 'timeout'])
       return { on: 'azure', kind: 'status', scripts: [{ kind: 'status', error, times: 2, ...CHAT }] }
     },
   },
@@ -94,7 +94,7 @@ const standInKinds: readonly FaultKind[] = [
   {
     everyMs: 10_000,
     make: (random) => {
-      const token = oneOf(random, ['expired', 'wrong-audience', 'wrong-email', 'bad-signature', 'none'])
+      const token = random.pick(['expired', 'wrong-audience', 'wrong-email', 'bad-signature', 'none'])
       return { on: 'push', kind: 'forged token', script: { kind: 'forge-token', match: 'jobs', token, times: 3 } }
     },
   },
@@ -104,13 +104,13 @@ const commandKinds: readonly FaultKind[] = [
   { everyMs: 25_000, make: () => ({ on: 'command', kind: 'replay' }) },
   {
     everyMs: 30_000,
-    make: (random) => ({ on: 'command', kind: 'cancel job', which: oneOf(random, ['latest', 'upcoming']) }),
+    make: (random) => ({ on: 'command', kind: 'cancel job', which: random.pick(['latest', 'upcoming']) }),
   },
   { everyMs: 60_000, make: () => ({ on: 'command', kind: 'cancel batch' }) },
 ]
 
 function network(on: 'firestore' | 'pubsub', kind: NetworkKind, everyMs: number, longestMs: number): FaultKind {
-  return { everyMs, make: (random) => ({ on, kind, ms: between(random, 1_000, longestMs) }) }
+  return { everyMs, make: (random) => ({ on, kind, ms: random.whole(1_000, longestMs) }) }
 }
 
 const storeKinds: Readonly<Record<StoreKind, readonly FaultKind[]>> = {
@@ -123,7 +123,7 @@ const storeKinds: Readonly<Record<StoreKind, readonly FaultKind[]>> = {
     network('pubsub', 'cut', 40_000, 3_000),
   ],
   // Beyond five seconds of it, a write is given up.
-  sqlite: [{ everyMs: 20_000, make: (random) => ({ on: 'file', kind: 'locked', ms: between(random, 1_000, 6_500) }) }],
+  sqlite: [{ everyMs: 20_000, make: (random) => ({ on: 'file', kind: 'locked', ms: random.whole(1_000, 6_500) }) }],
 }
 
 export function processFaults(): readonly FaultKind[] {

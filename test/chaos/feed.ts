@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import pRetry from 'p-retry'
 import type { Stores } from '../../shared/open-stores.ts'
 import { sha256 } from '../../shared/sha256.ts'
+import type { Random } from '../support/seeded-random.ts'
 import type { Sent } from './evidence.ts'
 import { type Group, type MadeMessage, makeGroup } from './jobs.ts'
 
@@ -18,7 +19,7 @@ export interface Feed {
 export interface FeedParts {
   readonly stores: Pick<Stores, 'queue' | 'batches'>
   readonly topic: string
-  readonly random: () => number
+  readonly random: Random
   /** Epoch milliseconds. */
   readonly now: () => number
   /** Hashes of the payloads that were acknowledged so far. */

@@ -2,7 +2,7 @@ import { CONTENT_FILTER_MARKER } from '../../local/azure-openai/answer-call.ts'
 import { AZURE } from '../../local/identities.ts'
 import { jobKey } from '../../shared/job/job.ts'
 import { sha256 } from '../../shared/sha256.ts'
-import { between } from './random.ts'
+import type { Random } from '../support/seeded-random.ts'
 
 /** A message as it is to be published. */
 export interface MadeMessage {
@@ -28,7 +28,7 @@ const LOOSE_EVERY = 3
 const SENTENCES = ['Bridges carry people over water.', 'The river rose in May.', 'Nobody had asked for a toll.']
 
 /** Makes a group of jobs, some of which are to fail. `now`: epoch milliseconds. */
-export function makeGroup(n: number, random: () => number, now: number): Group {
+export function makeGroup(n: number, random: Random, now: number): Group {
   const isLoose = n % LOOSE_EVERY === LOOSE_EVERY - 1
   const batch = isLoose ? '' : `chaos-${n}`
   const jobs = Array.from({ length: JOBS_A_GROUP }, (_, row) => makeJob(`doc-${n}-${row}`, batch, row, random, now))
@@ -37,12 +37,12 @@ export function makeGroup(n: number, random: () => number, now: number): Group {
 }
 
 /** The first of a group is never one that fails by itself. */
-function makeJob(id: string, batch: string, row: number, random: () => number, now: number): MadeMessage {
-  const draw = row === 0 ? 1 : random()
-  const text = SENTENCES.slice(0, between(random, 1, SENTENCES.length)).join(' ')
+function makeJob(id: string, batch: string, row: number, random: Random, now: number): MadeMessage {
+  const draw = row === 0 ? 1 : random.next()
+  const text = SENTENCES.slice(0, random.whole(1, SENTENCES.length)).join(' ')
   const model = draw < 0.04 ? 'a model that nobody serves' : AZURE.deployment
   const content = draw > 0.04 && draw < 0.08 ? `${text} ${CONTENT_FILTER_MARKER}` : `${text} (${id})`
-  const deadline = new Date(now + between(random, 500, 5_000)).toISOString()
+  const deadline = new Date(now + random.whole(500, 5_000)).toISOString()
   const late = draw > 0.08 && draw < 0.14 ? { deadline } : {}
   return jobMessage(id, batch, { body: bodyOf(model, content), metadata: { row: String(row) }, ...late })
 }

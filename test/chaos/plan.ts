@@ -1,5 +1,5 @@
+import { createRandom, type Random } from '../support/seeded-random.ts'
 import { DUPLICATES, type Fault, type FaultKind, otherFaults, processFaults, type StoreKind } from './faults.ts'
-import { between, seededRandom } from './random.ts'
 
 export interface PlannedFault {
   /** Names it in the stand-ins' call logs. */
@@ -24,12 +24,12 @@ const USED_SHARE = 0.9
 
 /** Plans what goes wrong, on whom and when: a function of the seed, and in order of time. Each kind comes once at least. */
 export function makePlan({ seed, durationMs, workers, store }: PlanRequest): readonly PlannedFault[] {
-  const random = seededRandom(seed)
+  const random = createRandom(seed)
   const withinMs = durationMs * USED_SHARE
   const spread = otherFaults(store).flatMap((kind) => spreadOver(withinMs, howMany(kind, durationMs), kind, random))
   const planned = [
     { atMs: 0, worker: 0, fault: DUPLICATES },
-    ...spread.map((each) => ({ ...each, worker: between(random, 0, workers - 1) })),
+    ...spread.map((each) => ({ ...each, worker: random.whole(0, workers - 1) })),
     ...planProcesses(withinMs, workers, processFaults(), durationMs, random),
   ]
   return planned.toSorted((a, b) => a.atMs - b.atMs).map((each, index) => ({ name: `chaos-${index + 1}`, ...each }))
@@ -40,10 +40,10 @@ function howMany({ everyMs }: FaultKind, durationMs: number): number {
 }
 
 /** One in each stretch of the time, so that neither all nor none come at once. */
-function spreadOver(withinMs: number, count: number, { make }: FaultKind, random: () => number) {
+function spreadOver(withinMs: number, count: number, { make }: FaultKind, random: Random) {
   const stretchMs = withinMs / count
   return Array.from({ length: count }, (_, index) => ({
-    atMs: Math.round((index + 0.8 * random()) * stretchMs),
+    atMs: Math.round((index + 0.8 * random.next()) * stretchMs),
     fault: make(random),
   }))
 }
@@ -54,23 +54,23 @@ function planProcesses(
   workers: number,
   kinds: readonly FaultKind[],
   durationMs: number,
-  random: () => number,
+  random: Random,
 ) {
   const all = kinds.flatMap((kind) => Array.from({ length: howMany(kind, durationMs) }, () => kind.make(random)))
   const dealt = Map.groupBy(shuffled(all, random).entries(), ([index]) => index % workers)
   return [...dealt].flatMap(([worker, faults]) => {
     const stretchMs = withinMs / faults.length
     return faults.map(([, fault], index) => ({
-      atMs: Math.round((index + 0.4 * random()) * stretchMs),
+      atMs: Math.round((index + 0.4 * random.next()) * stretchMs),
       worker,
       fault,
     }))
   })
 }
 
-function shuffled<T>(all: readonly T[], random: () => number): readonly T[] {
+function shuffled<T>(all: readonly T[], random: Random): readonly T[] {
   return all
-    .map((each) => ({ each, at: random() }))
+    .map((each) => ({ each, at: random.next() }))
     .toSorted((a, b) => a.at - b.at)
     .map(({ each }) => each)
 }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import { createRandom } from '../support/seeded-random.ts'
 import { type Backend, type BackendOptions, TOPICS } from './backend.ts'
 import { createCommands } from './commands.ts'
 import { openEmulatorBackend } from './emulator-backend.ts'
@@ -7,7 +8,6 @@ import { type Feed, startFeed } from './feed.ts'
 import { gather, gatherCalls } from './gather.ts'
 import { type Inflicting, inflict, lift } from './inflict.ts'
 import type { PlannedFault } from './plan.ts'
-import { seededRandom } from './random.ts'
 import { countEvidence, type Report } from './report.ts'
 import { judge } from './rules.ts'
 import { openSqliteBackend } from './sqlite-backend.ts'
@@ -83,7 +83,7 @@ async function openScene(run: ChaosRun, open: AsyncDisposableStack): Promise<Sce
   const stage = open.use(await setStage({ folder, backend, workers, now, signal }))
   const { PATH = '', HOME = '' } = process.env
   const environment = { PATH, HOME, ...backend.commandEnvironment, JOBS_TOPIC: TOPICS.jobs }
-  const feeding = { stores: backend.stores, topic: TOPICS.jobs, random: seededRandom(seed + 1), now }
+  const feeding = { stores: backend.stores, topic: TOPICS.jobs, random: createRandom(seed + 1), now }
   const pace = { acked: stage.progress.acked, most: backend.most, pauseMs: FEED_PAUSE_MS }
   const feed = startFeed({ ...feeding, ...pace }, signal)
   open.defer(() => feed.stop().catch(() => undefined))

@@ -8,7 +8,7 @@ import { type Patch, rules } from './rules.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 /** What the simulation is made of. */
-const ROOMS = ['worker', 'shared', 'cli', 'test/simulate', 'package.json']
+const ROOMS = ['worker', 'shared', 'cli', 'test/simulate', 'test/support/seeded-random.ts', 'package.json']
 
 const childReport = z.object({
   seeds: z.number(),

@@ -1,4 +1,4 @@
-import type { Random } from './random.ts'
+import type { Random } from '../support/seeded-random.ts'
 
 /** How likely each fault is at a port call, 0 to 1. */
 export interface FaultRates {

@@ -1,5 +1,5 @@
+import type { Random } from '../support/seeded-random.ts'
 import { createEventHeap, type PlannedEvent } from './event-heap.ts'
-import type { Random } from './random.ts'
 
 /** A process of the simulation. What it waits for never comes once it is dead, and comes late while it is frozen. */
 export interface Process {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { DUPLICATES, otherFaults, processFaults } from '../chaos/faults.ts'
 import { countKinds, makePlan, nameOf } from '../chaos/plan.ts'
-import { seededRandom } from '../chaos/random.ts'
+import { createRandom } from '../support/seeded-random.ts'
 
 const request = { seed: 7, durationMs: 120_000, workers: 2, store: 'emulators' } as const
 
@@ -14,7 +14,7 @@ describe('the plan of a chaos run', () => {
 
   for (const store of ['sqlite', 'emulators'] as const) {
     test(`has every kind of fault of ${store} once at least, however short it is`, () => {
-      const made = [...processFaults(), ...otherFaults(store)].map(({ make }) => make(seededRandom(1)))
+      const made = [...processFaults(), ...otherFaults(store)].map(({ make }) => make(createRandom(1)))
       const kinds = [DUPLICATES, ...made].map(nameOf)
       const planned = countKinds(makePlan({ ...request, store, durationMs: 5_000 }))
       assert.deepEqual([...planned.keys()].toSorted(), kinds.toSorted())
@@ -54,8 +54,8 @@ describe('the plan of a chaos run', () => {
 })
 
 test('seeded randomness stays in [0, 1) and does not repeat itself', () => {
-  const random = seededRandom(1)
-  const drawn = Array.from({ length: 1_000 }, random)
+  const random = createRandom(1)
+  const drawn = Array.from({ length: 1_000 }, random.next)
   assert.ok(drawn.every((value) => value >= 0 && value < 1))
   assert.equal(new Set(drawn).size, drawn.length)
 })

@@ -4,10 +4,10 @@ import { setTimeout as delay } from 'node:timers/promises'
 import pRetry from 'p-retry'
 import { createPubSub, type Push, type Subscription } from '../simulate/fake-pubsub.ts'
 import type { FaultRates } from '../simulate/faults.ts'
-import { createRandom } from '../simulate/random.ts'
 import { installVirtualTime } from '../simulate/virtual-timers.ts'
 import { createProcess, createWorld, type World } from '../simulate/world.ts'
 import { START } from '../support/job-builders.ts'
+import { createRandom } from '../support/seeded-random.ts'
 
 const NO_FAULTS: FaultRates = { crash: 0, freeze: 0, refuse: 0, lose: 0, late: 0, duplicate: 0, model: 0 }
 

@@ -7,7 +7,7 @@ export interface Random {
   /** Whether something of this likelihood, 0 to 1, happens. */
   chance(likelihood: number): boolean
   /** One of a list that is not empty. */
-  pick<T>(list: readonly T[]): T
+  pick<const T>(list: readonly T[]): T
   /** Another source, whose draws hang on this one's, and change none of them. */
   fork(): Random
 }
