@@ -17,11 +17,14 @@ export function missingForEmulators(): string | undefined {
 }
 
 const PROJECT = 'emulated'
-const START_TIMEOUT_MS = 60_000
+/** Java starts slowly where other work has the cores. */
+const START_TIMEOUT_MS = 180_000
 const READY = { firestore: /running/i, pubsub: /Server started/i }
 
-/** Starts an emulator on a free port. Rejects when it does not come up within a minute. */
+/** Starts an emulator on a free port. Rejects when the Cloud SDK or Java is missing, and when it does not come up in time. */
 export async function startEmulator(service: keyof typeof READY): Promise<Emulator> {
+  const missing = missingForEmulators()
+  if (missing !== undefined) throw new Error(`Google's emulators need the Google Cloud SDK and Java: ${missing}`)
   const address = `127.0.0.1:${await freePort()}`
   const args = ['beta', 'emulators', service, 'start', `--host-port=${address}`, `--project=${PROJECT}`, '--quiet']
   // A group of its own: gcloud starts a shell that starts Java, and only all of them together end it.

@@ -1,6 +1,6 @@
 import { openStores } from '../../shared/open-stores.ts'
 import { createPubSub } from '../../shared/queue/pubsub/pubsub-queue.ts'
-import { missingForEmulators, startEmulator } from '../emulators.ts'
+import { startEmulator } from '../emulators.ts'
 import { type DemoBackend, readJobPushes, TOPICS } from './backend.ts'
 
 const PROJECT = 'promptbridge-local'
@@ -10,8 +10,6 @@ const DELIVERIES = 100
 
 /** Records in Google's Firestore emulator, messages in its Pub/Sub emulator: they live as long as the demo. */
 export async function openEmulatorBackend(): Promise<DemoBackend> {
-  const missing = missingForEmulators()
-  if (missing !== undefined) throw new Error(`--emulators needs the Google Cloud SDK and Java: ${missing}`)
   await using opened = new AsyncDisposableStack()
   const [firestore, pubsub] = await Promise.all([startEmulator('firestore'), startEmulator('pubsub')])
   opened.defer(firestore.close)

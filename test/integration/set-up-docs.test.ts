@@ -1,18 +1,13 @@
 import assert from 'node:assert/strict'
-import { execFile, spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { after, describe, test } from 'node:test'
-import { parseEnv, promisify } from 'node:util'
-import { z } from 'zod'
+import { describe, test } from 'node:test'
+import { parseEnv } from 'node:util'
 import { breaks } from '../../cli/demo/breaks.ts'
-import { forwardingGrants, invokerGrant } from '../../cli/doctor/check-grants.ts'
-import { createLine } from '../../cli/doctor/judge-subscription.ts'
 import { readConfig } from '../../shared/config.ts'
 import { parseJob } from '../../shared/job/parse-job.ts'
 import { sha256 } from '../../shared/sha256.ts'
-import { gcloudCommands, literals, shellBlocks, unsetVariables } from '../support/shell-blocks.ts'
+import { shellBlocks, unsetVariables } from '../support/shell-blocks.ts'
 
 const root = join(import.meta.dirname, '../..')
 const page = (path: string) => readFileSync(join(root, path), 'utf8')
@@ -95,73 +90,3 @@ describe('links between the pages lead somewhere', () => {
     })
   }
 })
-
-const lint = z.array(
-  z.object({ command_string: z.string(), success: z.boolean(), error_message: z.string().nullable() }),
-)
-
-if (spawnSync('which', ['gcloud']).status !== 0) {
-  test('the gcloud commands of the pages: not checked here, gcloud not found', { skip: true })
-} else {
-  const folder = mkdtempSync(join(tmpdir(), 'gcloud-'))
-  after(() => rmSync(folder, { recursive: true }))
-
-  /** What gcloud itself, offline, has against commands. */
-  const refused = async (commands: readonly string[]) => {
-    const file = join(folder, 'commands.json')
-    writeFileSync(file, JSON.stringify(commands.map((command) => ({ command_string: command }))))
-    const options = { env: { ...process.env, CLOUDSDK_CONFIG: folder }, timeout: 60_000, maxBuffer: 200_000_000 }
-    const args = ['meta', 'lint-gcloud-commands', `--commands-file=${file}`]
-    const { stdout } = await promisify(execFile)('gcloud', args, options)
-    const checked = lint.parse(JSON.parse(stdout))
-    assert.deepEqual(
-      checked.map(({ command_string }) => command_string),
-      [...new Set(commands)],
-    )
-    return checked.flatMap(({ success, command_string, error_message }) =>
-      success ? [] : [`${command_string}: ${error_message?.split('\n')[0]}`],
-    )
-  }
-
-  test('a planted mistake in a command is found, wherever it stands', async () => {
-    const planted = [
-      'gcloud pubsub topics create jobs --projekt=p',
-      'A=$(gcloud run services describe x --format="value($(gcloud confg get-value account))")',
-      'jq x | while read -r A; do',
-      '  gcloud run deploy w --image="$IMAGE" --ingress=inside < /dev/null',
-      'done',
-    ].join('\n')
-    const found = await refused(gcloudCommands(planted))
-    assert.equal(found.length, 3, found.join('\n'))
-    for (const mistake of ['projekt', 'confg', 'inside'])
-      assert.ok(
-        found.some((line) => line.includes(mistake)),
-        mistake,
-      )
-  })
-
-  for (const path of ['docs/set-up.md', 'docs/federation.md']) {
-    test(`gcloud knows every command of ${path}`, async () => {
-      const shell = shellBlocks(page(path)).join('\n')
-      const commands = gcloudCommands(shell, new Map([...literals(shell), ['URL', 'https://worker.example.com']]))
-      assert.equal(commands.length, shell.match(/\bgcloud /g)?.length)
-      assert.deepEqual(await refused(commands), [])
-    })
-  }
-
-  test('gcloud knows the commands that the doctor tells', async () => {
-    const push = { audience: 'https://a', serviceAccount: 'push@p.iam.gserviceaccount.com' }
-    const wanted = { project: 'p', push, ackDeadlineSeconds: 600 }
-    const grants = [
-      ...forwardingGrants('p', 'dead-letter', ['projects/p/subscriptions/jobs']),
-      invokerGrant({ project: 'p', region: 'r', name: 'worker' }, push.serviceAccount),
-    ]
-    const told = [
-      createLine('jobs', { ...wanted, path: '/push', deadLetterTopic: 'dead-letter' }),
-      createLine('dead-letter', { ...wanted, path: '/dead-letter', deadLetterTopic: undefined }),
-      ...grants.map(({ command, member, roles: [role] }) => `${command} --member=${member.flag} --role=${role}`),
-    ].flatMap((line) => gcloudCommands(line))
-    assert.equal(told.length, 7)
-    assert.deepEqual(await refused(told), [])
-  })
-}

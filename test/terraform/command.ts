@@ -1,10 +1,5 @@
-import { execFile, spawnSync } from 'node:child_process'
+import { execFile } from 'node:child_process'
 import { z } from 'zod'
-
-/** What keeps Terraform from running here; undefined when nothing does. */
-export function missingForTerraform(): string | undefined {
-  return spawnSync('which', ['terraform']).status === 0 ? undefined : 'terraform not found'
-}
 
 export interface Ended {
   readonly code: number

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { missingForTerraform } from './command.ts'
 import type { Computed } from './provider/make-up.ts'
 import type { Applied, Plan, Resource } from './read-plan.ts'
 import { openConfiguration, type Variables } from './terraform.ts'
@@ -52,17 +51,12 @@ export interface Made {
 
 /**
  * Plans and applies it for each of these sets of variables. Undefined where the tests that look at it have nothing to look at:
- * Terraform is missing, or a test that fails says what is wrong.
+ * a test that fails says why, be it that Terraform is missing.
  */
 export async function make<Name extends string>(
   path: string,
   variables: Readonly<Record<Name, Variables>>,
 ): Promise<Readonly<Record<Name, Made>> | undefined> {
-  const missing = missingForTerraform()
-  if (missing !== undefined) {
-    test(`deploy/terraform/${path}: not checked here, ${missing}`, { skip: true })
-    return undefined
-  }
   try {
     return await makeAll(path, variables)
   } catch (error) {

@@ -3,7 +3,6 @@ import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync }
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
-import { missingForTerraform } from './command.ts'
 import { misformatted, openConfiguration } from './terraform.ts'
 
 const FIXTURE = join(import.meta.dirname, 'fixtures/right')
@@ -101,144 +100,138 @@ const planted: readonly (readonly [string, string, string, RegExp])[] = [
   ['what is no configuration', 'provider "google" {', 'provider "google" ', /^Invalid block definition/],
 ]
 
-function runs(): void {
-  describe('Terraform, with providers that know the schemas', () => {
-    for (const [what, from, to, pattern] of planted) {
-      test(`finds ${what}`, async () => {
-        const found = await said(plant(from, to))
-        assert.ok(
-          found.some((text) => pattern.test(text.replaceAll('\n', ' '))),
-          found.join('\n'),
-        )
-      })
-    }
-
-    test('has nothing to say against a configuration that is right', async () => {
-      assert.deepEqual(await said(FIXTURE), [])
-    })
-
-    test('refuses a version that is not the one whose schema is known, and a provider that is none of them', async () => {
-      await assert.rejects(said(plant('~> 3.7', '~> 2.0')), /hashicorp\/azuread/)
-      assert.match((await said(plant('hashicorp/azuread', 'hashicorp/nobody'))).join('\n'), /hashicorp\/nobody/)
-    })
-  })
-
-  describe('a plan', () => {
-    test('has each resource with its values as Terraform works them out', async () => {
-      await using configuration = await openConfiguration(FIXTURE, {
-        computed: { 'data google_project': () => ({ number: '1234567890' }) },
-      })
-      const { resources } = await configuration.plan({ ...PROJECT, ack_deadline_seconds: 300 })
-      const valuesOf = (address: string) => resources.find((one) => one.address === address)?.values
-      const subscription = valuesOf('module.queue["high"].google_pubsub_subscription.this')
-      assert.equal(subscription?.['ack_deadline_seconds'], 300)
-      assert.equal(subscription['filter'], 'attributes.priority = "high"')
-      assert.deepEqual(subscription['retry_policy'], [{ minimum_backoff: '10s' }])
-      assert.equal(
-        valuesOf('module.queue["low"].google_pubsub_topic_iam_member.publisher')?.['member'],
-        'serviceAccount:service-1234567890@gcp-sa-pubsub.iam.gserviceaccount.com',
+describe('Terraform, with providers that know the schemas', () => {
+  for (const [what, from, to, pattern] of planted) {
+    test(`finds ${what}`, async () => {
+      const found = await said(plant(from, to))
+      assert.ok(
+        found.some((text) => pattern.test(text.replaceAll('\n', ' '))),
+        found.join('\n'),
       )
-      assert.equal(valuesOf('data.google_project.this')?.['project_id'], 'a-project')
     })
+  }
 
-    test('leaves open what a cloud computes, what follows from it, and nothing else', async () => {
-      await using configuration = await openConfiguration(FIXTURE)
-      const { resources, outputs } = await configuration.plan(PROJECT)
-      const unknownOf = (address: string) => resources.find((one) => one.address === address)?.unknown
-      const account = unknownOf('google_service_account.worker')
-      assert.equal(account?.['unique_id'], true)
-      assert.equal(account['account_id'], undefined)
-      assert.equal(account['description'], undefined)
-      assert.equal(unknownOf('azuread_application_federated_identity_credential.worker')?.['subject'], true)
-      assert.deepEqual(outputs, { topics: { high: 'high', low: 'low' } })
-    })
-
-    test('tells what each resource and each call of a module refers to', async () => {
-      await using configuration = await openConfiguration(FIXTURE)
-      const { references } = await configuration.plan(PROJECT)
-      assert.ok(references['module.queue.google_pubsub_subscription.this']?.includes('google_pubsub_topic.this.id'))
-      assert.ok(references['module.queue']?.includes('local.agent'))
-    })
-
-    test('fails on a value that a variable refuses, on one that is missing, and on one that nobody declares', async () => {
-      await using configuration = await openConfiguration(FIXTURE)
-      await assert.rejects(configuration.plan({ ...PROJECT, ack_deadline_seconds: 601 }), /ten minutes at most/)
-      await assert.rejects(configuration.plan(), /No value for required variable/)
-      await assert.rejects(configuration.plan({ ...PROJECT, projekt: 'x' }), /"projekt"/)
-    })
-
-    test('fails where the number of resources hangs on what only a cloud knows', async () => {
-      const unknown = 'account_id = "again"\n  count = google_service_account.worker.unique_id == "1" ? 1 : 0'
-      const folder = plant(
-        'module "queue"',
-        `resource "google_service_account" "again" {\n  ${unknown}\n}\n\nmodule "queue"`,
-      )
-      await using configuration = await openConfiguration(folder)
-      await assert.rejects(configuration.plan(PROJECT), /Invalid count argument/)
-    })
+  test('has nothing to say against a configuration that is right', async () => {
+    assert.deepEqual(await said(FIXTURE), [])
   })
 
-  describe('an apply', () => {
-    test('knows everything, and the same wherever it is referred to', async () => {
-      await using configuration = await openConfiguration(FIXTURE)
-      const { resources, outputs } = await configuration.apply(PROJECT)
-      const valuesOf = (address: string) => resources.find((one) => one.address === address)?.values
-      const account = valuesOf('google_service_account.worker')
-      assert.match(String(account?.['unique_id']), /^\d{12}/)
-      assert.equal(outputs['subject'], account?.['unique_id'])
-      const credential = valuesOf('azuread_application_federated_identity_credential.worker')
-      assert.equal(credential?.['subject'], account?.['unique_id'])
-      assert.equal(credential?.['application_id'], valuesOf('azuread_application.worker')?.['id'])
-      const [high, low] = ['high', 'low'].map(
-        (name) => valuesOf(`module.queue["${name}"].google_pubsub_topic.this`)?.['id'],
-      )
-      assert.notEqual(high, low)
-      assert.equal(valuesOf('module.queue["high"].google_pubsub_subscription.this')?.['topic'], high)
-    })
+  test('refuses a version that is not the one whose schema is known, and a provider that is none of them', async () => {
+    await assert.rejects(said(plant('~> 3.7', '~> 2.0')), /hashicorp\/azuread/)
+    assert.match((await said(plant('hashicorp/azuread', 'hashicorp/nobody'))).join('\n'), /hashicorp\/nobody/)
+  })
+})
 
-    test('has what the test wants a cloud to compute', async () => {
-      const computed = { google_service_account: () => ({ unique_id: '42' }) }
-      await using configuration = await openConfiguration(FIXTURE, { computed })
-      assert.equal((await configuration.apply(PROJECT)).outputs['subject'], '42')
-      // Each plan and each apply starts with nothing.
-      assert.equal((await configuration.apply(PROJECT)).outputs['subject'], '42')
+describe('a plan', () => {
+  test('has each resource with its values as Terraform works them out', async () => {
+    await using configuration = await openConfiguration(FIXTURE, {
+      computed: { 'data google_project': () => ({ number: '1234567890' }) },
     })
+    const { resources } = await configuration.plan({ ...PROJECT, ack_deadline_seconds: 300 })
+    const valuesOf = (address: string) => resources.find((one) => one.address === address)?.values
+    const subscription = valuesOf('module.queue["high"].google_pubsub_subscription.this')
+    assert.equal(subscription?.['ack_deadline_seconds'], 300)
+    assert.equal(subscription['filter'], 'attributes.priority = "high"')
+    assert.deepEqual(subscription['retry_policy'], [{ minimum_backoff: '10s' }])
+    assert.equal(
+      valuesOf('module.queue["low"].google_pubsub_topic_iam_member.publisher')?.['member'],
+      'serviceAccount:service-1234567890@gcp-sa-pubsub.iam.gserviceaccount.com',
+    )
+    assert.equal(valuesOf('data.google_project.this')?.['project_id'], 'a-project')
   })
 
-  describe('the folder of a configuration', () => {
-    test('stays as it is', async () => {
-      const before = readdirSync(FIXTURE, { recursive: true })
-      await using configuration = await openConfiguration(FIXTURE)
-      await configuration.apply(PROJECT)
-      assert.deepEqual(readdirSync(FIXTURE, { recursive: true }), before)
-    })
-
-    test('may name modules beside it, in a folder around both', async () => {
-      const around = mkdtempSync(join(folders, 'around-'))
-      cpSync(join(FIXTURE, 'queue'), join(around, 'queue'), { recursive: true })
-      cpSync(FIXTURE, join(around, 'example'), { recursive: true, filter: (path) => !path.endsWith('queue') })
-      const main = join(around, 'example/main.tf')
-      writeFileSync(main, readFileSync(main, 'utf8').replace('"./queue"', '"../queue"'))
-      await using configuration = await openConfiguration(join(around, 'example'), { within: around })
-      assert.deepEqual(await configuration.validate(), [])
-    })
+  test('leaves open what a cloud computes, what follows from it, and nothing else', async () => {
+    await using configuration = await openConfiguration(FIXTURE)
+    const { resources, outputs } = await configuration.plan(PROJECT)
+    const unknownOf = (address: string) => resources.find((one) => one.address === address)?.unknown
+    const account = unknownOf('google_service_account.worker')
+    assert.equal(account?.['unique_id'], true)
+    assert.equal(account['account_id'], undefined)
+    assert.equal(account['description'], undefined)
+    assert.equal(unknownOf('azuread_application_federated_identity_credential.worker')?.['subject'], true)
+    assert.deepEqual(outputs, { topics: { high: 'high', low: 'low' } })
   })
 
-  describe('the format', () => {
-    test('is as Terraform would have it', async () => {
-      assert.deepEqual(await misformatted(FIXTURE), [])
-    })
-
-    test('is checked in the modules, too', async () => {
-      assert.deepEqual(await misformatted(plant('minimum_backoff =', 'minimum_backoff    =')), ['queue/main.tf'])
-    })
-
-    test('of what is no configuration cannot be told', async () => {
-      await assert.rejects(misformatted(plant('provider "google" {', 'provider "google" ')), /Invalid block definition/)
-    })
+  test('tells what each resource and each call of a module refers to', async () => {
+    await using configuration = await openConfiguration(FIXTURE)
+    const { references } = await configuration.plan(PROJECT)
+    assert.ok(references['module.queue.google_pubsub_subscription.this']?.includes('google_pubsub_topic.this.id'))
+    assert.ok(references['module.queue']?.includes('local.agent'))
   })
-}
 
-const missing = missingForTerraform()
-if (missing === undefined) runs()
-else test(`Terraform: not checked here, ${missing}`, { skip: true })
+  test('fails on a value that a variable refuses, on one that is missing, and on one that nobody declares', async () => {
+    await using configuration = await openConfiguration(FIXTURE)
+    await assert.rejects(configuration.plan({ ...PROJECT, ack_deadline_seconds: 601 }), /ten minutes at most/)
+    await assert.rejects(configuration.plan(), /No value for required variable/)
+    await assert.rejects(configuration.plan({ ...PROJECT, projekt: 'x' }), /"projekt"/)
+  })
+
+  test('fails where the number of resources hangs on what only a cloud knows', async () => {
+    const unknown = 'account_id = "again"\n  count = google_service_account.worker.unique_id == "1" ? 1 : 0'
+    const folder = plant(
+      'module "queue"',
+      `resource "google_service_account" "again" {\n  ${unknown}\n}\n\nmodule "queue"`,
+    )
+    await using configuration = await openConfiguration(folder)
+    await assert.rejects(configuration.plan(PROJECT), /Invalid count argument/)
+  })
+})
+
+describe('an apply', () => {
+  test('knows everything, and the same wherever it is referred to', async () => {
+    await using configuration = await openConfiguration(FIXTURE)
+    const { resources, outputs } = await configuration.apply(PROJECT)
+    const valuesOf = (address: string) => resources.find((one) => one.address === address)?.values
+    const account = valuesOf('google_service_account.worker')
+    assert.match(String(account?.['unique_id']), /^\d{12}/)
+    assert.equal(outputs['subject'], account?.['unique_id'])
+    const credential = valuesOf('azuread_application_federated_identity_credential.worker')
+    assert.equal(credential?.['subject'], account?.['unique_id'])
+    assert.equal(credential?.['application_id'], valuesOf('azuread_application.worker')?.['id'])
+    const [high, low] = ['high', 'low'].map(
+      (name) => valuesOf(`module.queue["${name}"].google_pubsub_topic.this`)?.['id'],
+    )
+    assert.notEqual(high, low)
+    assert.equal(valuesOf('module.queue["high"].google_pubsub_subscription.this')?.['topic'], high)
+  })
+
+  test('has what the test wants a cloud to compute', async () => {
+    const computed = { google_service_account: () => ({ unique_id: '42' }) }
+    await using configuration = await openConfiguration(FIXTURE, { computed })
+    assert.equal((await configuration.apply(PROJECT)).outputs['subject'], '42')
+    // Each plan and each apply starts with nothing.
+    assert.equal((await configuration.apply(PROJECT)).outputs['subject'], '42')
+  })
+})
+
+describe('the folder of a configuration', () => {
+  test('stays as it is', async () => {
+    const before = readdirSync(FIXTURE, { recursive: true })
+    await using configuration = await openConfiguration(FIXTURE)
+    await configuration.apply(PROJECT)
+    assert.deepEqual(readdirSync(FIXTURE, { recursive: true }), before)
+  })
+
+  test('may name modules beside it, in a folder around both', async () => {
+    const around = mkdtempSync(join(folders, 'around-'))
+    cpSync(join(FIXTURE, 'queue'), join(around, 'queue'), { recursive: true })
+    cpSync(FIXTURE, join(around, 'example'), { recursive: true, filter: (path) => !path.endsWith('queue') })
+    const main = join(around, 'example/main.tf')
+    writeFileSync(main, readFileSync(main, 'utf8').replace('"./queue"', '"../queue"'))
+    await using configuration = await openConfiguration(join(around, 'example'), { within: around })
+    assert.deepEqual(await configuration.validate(), [])
+  })
+})
+
+describe('the format', () => {
+  test('is as Terraform would have it', async () => {
+    assert.deepEqual(await misformatted(FIXTURE), [])
+  })
+
+  test('is checked in the modules, too', async () => {
+    assert.deepEqual(await misformatted(plant('minimum_backoff =', 'minimum_backoff    =')), ['queue/main.tf'])
+  })
+
+  test('of what is no configuration cannot be told', async () => {
+    await assert.rejects(misformatted(plant('provider "google" {', 'provider "google" ')), /Invalid block definition/)
+  })
+})

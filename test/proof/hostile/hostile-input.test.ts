@@ -3,25 +3,24 @@ import { after, describe, test } from 'node:test'
 import { parseArgs } from 'node:util'
 import { gzipSync } from 'node:zlib'
 import fc from 'fast-check'
-import { DEFAULT_DEPLOYMENT, EMBEDDING_DEPLOYMENT } from '../../local/azure-openai.ts'
-import { createSigningKey } from '../../local/signing-key.ts'
-import { parseJob } from '../../shared/job/parse-job.ts'
-import { isSettled } from '../../shared/job/record.ts'
-import { CANARY, isSecret } from '../support/canary.ts'
-import { serveCerts } from '../support/certs-server.ts'
-import type { Framed } from '../support/hostile/framings.ts'
-import { hashOf, openKeptData } from '../support/hostile/kept-data.ts'
-import { anyPush, type HostilePush, tellPush } from '../support/hostile/pushes.ts'
-import { type RawAnswer, sendRaw } from '../support/hostile/send-raw.ts'
-import { anyToken, type Mode, makeTokens, modes, type Presented } from '../support/hostile/tokens.ts'
-import { sha256 } from '../support/job-builders.ts'
-import { peakKibOf } from '../support/peak-memory.ts'
-import { startSurroundings } from '../support/process-surroundings.ts'
-import { DEAD_LETTERS, JOBS, wrap } from '../worker.ts'
+import { DEFAULT_DEPLOYMENT, EMBEDDING_DEPLOYMENT } from '../../../local/azure-openai.ts'
+import { createSigningKey } from '../../../local/signing-key.ts'
+import { parseJob } from '../../../shared/job/parse-job.ts'
+import { isSettled } from '../../../shared/job/record.ts'
+import { CANARY, isSecret } from '../../support/canary.ts'
+import { serveCerts } from '../../support/certs-server.ts'
+import type { Framed } from '../../support/hostile/framings.ts'
+import { hashOf, openKeptData } from '../../support/hostile/kept-data.ts'
+import { anyPush, type HostilePush, tellPush } from '../../support/hostile/pushes.ts'
+import { type RawAnswer, sendRaw } from '../../support/hostile/send-raw.ts'
+import { anyToken, type Mode, makeTokens, modes, type Presented } from '../../support/hostile/tokens.ts'
+import { sha256 } from '../../support/job-builders.ts'
+import { peakKibOf } from '../../support/peak-memory.ts'
+import { startSurroundings } from '../../support/process-surroundings.ts'
+import { DEAD_LETTERS, JOBS, wrap } from '../../worker.ts'
 
-/** Every test run sends a tenth of what `npm run hostile` does. */
 const { values } = parseArgs({
-  options: { requests: { type: 'string', default: '2000' }, seed: { type: 'string' } },
+  options: { requests: { type: 'string', default: '20000' }, seed: { type: 'string' } },
 })
 const AT_ONCE = 50
 const BATCHES = Math.ceil(Number(values.requests) / AT_ONCE)

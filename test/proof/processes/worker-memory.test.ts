@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { Agent, request } from 'node:http'
 import { test } from 'node:test'
 import { z } from 'zod'
-import { DEFAULT_DEPLOYMENT, EMBEDDING_DEPLOYMENT } from '../../local/azure-openai.ts'
-import { peakKibOf } from '../support/peak-memory.ts'
-import { startSurroundings } from '../support/process-surroundings.ts'
-import type { Answer } from '../support/served-worker.ts'
-import { holdAnswers, postTo, wrap } from '../worker.ts'
+import { DEFAULT_DEPLOYMENT, EMBEDDING_DEPLOYMENT } from '../../../local/azure-openai.ts'
+import { peakKibOf } from '../../support/peak-memory.ts'
+import { startSurroundings } from '../../support/process-surroundings.ts'
+import type { Answer } from '../../support/served-worker.ts'
+import { holdAnswers, postTo, wrap } from '../../worker.ts'
 
 const JOBS = 120
 /** Of the default of MAX_IN_FLIGHT_BYTES. */

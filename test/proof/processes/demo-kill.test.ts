@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { z } from 'zod'
-import { newFolder, runCommand } from './cli-harness.ts'
+import { newFolder, runCommand } from '../../integration/cli-harness.ts'
 
 const accounts = z.object({
   jobs: z.number(),

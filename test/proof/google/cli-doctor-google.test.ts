@@ -1,0 +1,266 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { after, describe, test } from 'node:test'
+import type { CreateSubscriptionOptions } from '@google-cloud/pubsub'
+import { checkSweep } from '../../../cli/doctor/check-sweep.ts'
+import { startEmulator } from '../../../cli/emulators.ts'
+import { createPubSub } from '../../../shared/queue/pubsub/pubsub-queue.ts'
+import { openDatabase } from '../../../shared/store/firestore/database.ts'
+import { createFirestoreBatches } from '../../../shared/store/firestore/firestore-batches.ts'
+import { startCloud } from '../../stand-ins.ts'
+import { examine, failuresIn, marksOf } from '../../support/doctor-run.ts'
+import { DATASTORE_MODE, NO_INDEX, openFirestoreProxy } from '../../support/firestore-proxy.ts'
+
+const cloud = await startCloud()
+after(() => cloud.close())
+
+const AUDIENCE = 'https://worker.example.com/push'
+const PUSHER = 'push@a-project.iam.gserviceaccount.com'
+const settings = {
+  PUSH_AUTH: 'verify',
+  PUSH_AUDIENCE: AUDIENCE,
+  PUSH_SERVICE_ACCOUNT: PUSHER,
+  JOBS_TOPIC: 'jobs',
+  DEAD_LETTER_TOPIC: 'dead-letter',
+}
+const LETTERS = 'https://worker.example.com/dead-letter'
+const ON_GOOGLE = ['store', 'topic jobs', 'topic dead-letter', 'push subscription', 'dead-letter subscription']
+const PARTS = [
+  'endpoint',
+  'audience',
+  'service account',
+  'ack deadline',
+  'dead-letter policy',
+  'retry policy',
+  'expiration',
+]
+
+const [firestore, pubsub] = await Promise.all([startEmulator('firestore'), startEmulator('pubsub')])
+after(() => Promise.all([firestore.close(), pubsub.close()]))
+
+/** A project with both topics, this subscription to the jobs, and one to the dead letters. */
+async function newProject(
+  subscription?: (project: string) => CreateSubscriptionOptions,
+  toLetters: CreateSubscriptionOptions = rightForLetters,
+): Promise<string> {
+  const project = `p-${randomUUID()}`
+  const admin = createPubSub({ project, emulator: pubsub.address })
+  const [jobs] = await admin.createTopic('jobs')
+  const [letters] = await admin.createTopic('dead-letter')
+  await letters.createSubscription('letters', toLetters)
+  if (subscription !== undefined) await jobs.createSubscription('worker', subscription(project))
+  await admin.close()
+  return project
+}
+
+const oidcToken = { audience: AUDIENCE, serviceAccountEmail: PUSHER }
+const rightForLetters: CreateSubscriptionOptions = {
+  pushConfig: { pushEndpoint: LETTERS, oidcToken },
+  ackDeadlineSeconds: 600,
+  retryPolicy: { minimumBackoff: { seconds: 10 }, maximumBackoff: { seconds: 600 } },
+  expirationPolicy: {},
+}
+const right = (project: string): CreateSubscriptionOptions => ({
+  ...rightForLetters,
+  pushConfig: { pushEndpoint: AUDIENCE, oidcToken },
+  deadLetterPolicy: { deadLetterTopic: `projects/${project}/topics/dead-letter`, maxDeliveryAttempts: 100 },
+})
+
+/** What the doctor says of Google's stores in a project. */
+async function onGoogle(project: string, more = {}) {
+  const emulators = { FIRESTORE_EMULATOR_HOST: firestore.address, PUBSUB_EMULATOR_HOST: pubsub.address }
+  const steps = await examine(cloud, { ...settings, ...emulators, GOOGLE_CLOUD_PROJECT: project, ...more })
+  return steps.slice(5)
+}
+
+test('a healthy project has a ✓ at each step', async () => {
+  const steps = await onGoogle(await newProject(right))
+  const [store, jobs, letters, ...subscriptions] = ON_GOOGLE
+  const names = [
+    ...[store, jobs, letters],
+    ...subscriptions.flatMap((step) => [step, ...PARTS.map((part) => `${step}: ${part}`)]),
+  ]
+  assert.deepEqual(marksOf(steps), [...names.map((name) => `✓ ${name}`), '– sweep'], JSON.stringify(failuresIn(steps)))
+})
+
+describe('whether anybody sweeps is told by a batch under way', () => {
+  const NOW = Date.UTC(2026, 0, 31, 12)
+  for (const [what, sweptMinutesAgo, ok, seen] of [
+    ['counted 4 minutes ago: somebody does', 4, true, 'batch nightly was counted 4 min ago'],
+    ['last counted 5 minutes ago: nobody does', 5, false, 'batch nightly was last counted 5 min ago'],
+    ['never counted since 5 minutes: nobody does', undefined, false, 'batch nightly was never counted'],
+  ] as const) {
+    test(what, async () => {
+      const project = await newProject(right)
+      const database = openDatabase({ project, emulator: firestore.address })
+      const batches = createFirestoreBatches(database)
+      await batches.open('nightly', NOW - 5 * 60_000)
+      await batches.seal('nightly', 1)
+      if (sweptMinutesAgo !== undefined) {
+        const sweptAt = NOW - sweptMinutesAgo * 60_000
+        await batches.note('nightly', { counts: {}, tokens: { promptTokens: 0, completionTokens: 0 }, sweptAt })
+      }
+      await database.close()
+      const pushAuth = { mode: 'verify', audience: AUDIENCE, serviceAccount: PUSHER } as const
+      const told = await checkSweep(project, pushAuth, { now: () => NOW, emulator: firestore.address })
+      assert.deepEqual([told.ok, told.seen], [ok, seen])
+      const mend = told.ok === false ? told.mend : ''
+      assert.equal(ok, mend === '')
+      if (!ok) assert.match(mend, /^gcloud scheduler jobs create http .*--uri=https:\/\/WORKER\/sweep /)
+    })
+  }
+})
+
+test('looking at Firestore leaves nothing behind', async () => {
+  const project = await newProject()
+  await onGoogle(project)
+  const database = openDatabase({ project, emulator: firestore.address })
+  assert.equal(await database.count('promptJobs', {}), 0)
+  await database.close()
+})
+
+test('a Firestore without an index is told which, and the line that makes it', async () => {
+  const project = await newProject(right)
+  const lacks = (request: Buffer) =>
+    request.includes('toSweep') || (request.includes('usage.') && !request.includes('day'))
+  await using proxy = await openFirestoreProxy(firestore.address, (_, request) =>
+    lacks(request) ? NO_INDEX : undefined,
+  )
+  const [failed, ...others] = failuresIn(await onGoogle(project, { FIRESTORE_EMULATOR_HOST: proxy.address }))
+  assert.deepEqual([failed?.step, others], ['store', []])
+  assert.match(
+    failed?.seen ?? '',
+    /lacks an index of promptJobs \(batch, usage\.completionTokens, usage\.promptTokens\) and of promptBatches \(toSweep\)$/,
+  )
+  const [composite, single, ...more] = failed?.mend?.split('\n') ?? []
+  const fields = ['batch', 'usage.completionTokens', 'usage.promptTokens']
+    .map((field) => `--field-config=order=ascending,field-path=${field}`)
+    .join(' ')
+  const of = (collection: string) => `--project=${project} --collection-group=${collection}`
+  assert.equal(composite, `gcloud firestore indexes composite create ${of('promptJobs')} ${fields}`)
+  assert.equal(single, `gcloud firestore indexes fields update toSweep ${of('promptBatches')} --clear-exemption`)
+  assert.match(more.join(), /takes minutes.*deploy\/firestore\.indexes\.json/)
+})
+
+test('a Firestore that answers no query is told with its status', async () => {
+  const project = await newProject(right)
+  const judge = (method: string) => (method === 'RunQuery' ? DATASTORE_MODE : undefined)
+  await using proxy = await openFirestoreProxy(firestore.address, judge)
+  const [failed] = failuresIn(await onGoogle(project, { FIRESTORE_EMULATOR_HOST: proxy.address }))
+  assert.match(failed?.seen ?? '', /FAILED_PRECONDITION to a query$/)
+})
+
+describe('a subscription that is set wrong is told the line that mends it', () => {
+  const line = 'gcloud pubsub subscriptions update worker --project=PROJECT'
+  const push = `--push-endpoint=${AUDIENCE} --push-auth-service-account=${PUSHER} --push-auth-token-audience=${AUDIENCE}`
+  const pushAs = (over: object) => ({
+    pushConfig: { pushEndpoint: AUDIENCE, oidcToken: { audience: AUDIENCE, serviceAccountEmail: PUSHER, ...over } },
+  })
+  const cases: readonly (readonly [string, string, (project: string) => CreateSubscriptionOptions, string, string])[] =
+    [
+      ['the audience', 'audience', () => pushAs({ audience: 'https://else' }), 'https://else', push],
+      [
+        'the service account',
+        'service account',
+        () => pushAs({ serviceAccountEmail: 'other@p.iam.gserviceaccount.com' }),
+        'other@p.iam.gserviceaccount.com',
+        push,
+      ],
+      ['no identity', 'service account', () => ({ pushConfig: { pushEndpoint: AUDIENCE } }), 'none', push],
+      ['the deadline', 'ack deadline', () => ({ ackDeadlineSeconds: 10 }), '10 s', '--ack-deadline=600'],
+      [
+        'the dead-letter topic',
+        'dead-letter policy',
+        (project) => ({
+          deadLetterPolicy: { deadLetterTopic: `projects/${project}/topics/jobs`, maxDeliveryAttempts: 100 },
+        }),
+        'projects/PROJECT/topics/jobs after 100 attempts',
+        '--dead-letter-topic=projects/PROJECT/topics/dead-letter --max-delivery-attempts=100',
+      ],
+      [
+        'too few attempts',
+        'dead-letter policy',
+        (project) => ({
+          deadLetterPolicy: { deadLetterTopic: `projects/${project}/topics/dead-letter`, maxDeliveryAttempts: 5 },
+        }),
+        'projects/PROJECT/topics/dead-letter after 5 attempts',
+        '--dead-letter-topic=projects/PROJECT/topics/dead-letter --max-delivery-attempts=100',
+      ],
+      [
+        'the retry policy',
+        'retry policy',
+        () => ({ retryPolicy: { minimumBackoff: { seconds: 1 }, maximumBackoff: { seconds: 600 } } }),
+        '1 to 600 s',
+        '--min-retry-delay=10s --max-retry-delay=600s',
+      ],
+      [
+        'an expiration',
+        'expiration',
+        () => ({ expirationPolicy: { ttl: { seconds: 31 * 86_400 } } }),
+        'after 31 idle days',
+        '--expiration-period=never',
+      ],
+    ]
+  for (const [what, part, over, seen, flags] of cases) {
+    test(what, async () => {
+      const project = await newProject((name) => ({ ...right(name), ...over(name) }))
+      const failed = failuresIn(await onGoogle(project)).find(({ step }) => step.endsWith(`: ${part}`))
+      assert.equal(failed?.seen, seen.replaceAll('PROJECT', project))
+      assert.equal(failed?.mend, `${line} ${flags}`.replaceAll('PROJECT', project))
+    })
+  }
+})
+
+test('topics that are not there are told how they are made, and so is the subscription', async () => {
+  const project = `p-${randomUUID()}`
+  const failed = failuresIn(await onGoogle(project))
+  assert.deepEqual(
+    failed.map(({ step, seen }) => [step, seen]),
+    [
+      ['topic jobs', 'NOT_FOUND'],
+      ['topic dead-letter', 'NOT_FOUND'],
+      ['push subscription', 'the topic has no subscription'],
+      ['dead-letter subscription', 'the topic has no subscription'],
+    ],
+  )
+  assert.equal(failed[0]?.mend, `gcloud pubsub topics create jobs --project=${project}`)
+  assert.match(failed[2]?.mend ?? '', /^gcloud pubsub subscriptions create jobs-worker .* --expiration-period=never$/)
+  const letters = failed[3]?.mend ?? ''
+  assert.match(letters, /^gcloud pubsub subscriptions create dead-letter-worker .*=https:\/\/WORKER\/dead-letter /)
+  assert.doesNotMatch(letters, /--dead-letter-topic/)
+})
+
+test('dead letters that would be dead-lettered in their turn are told the line that stops it', async () => {
+  const policy = (project: string) => ({ deadLetterTopic: `projects/${project}/topics/jobs`, maxDeliveryAttempts: 5 })
+  const project = await newProject(right)
+  const admin = createPubSub({ project, emulator: pubsub.address })
+  await admin.subscription('letters').setMetadata({ deadLetterPolicy: policy(project) })
+  await admin.close()
+  const [failed, ...others] = failuresIn(await onGoogle(project))
+  assert.deepEqual([failed?.step, others], ['dead-letter subscription: dead-letter policy', []])
+  assert.match(failed?.mend ?? '', /^gcloud pubsub subscriptions update letters .* --clear-dead-letter-policy$/)
+})
+
+test('an events topic that is wanted is looked at, too', async () => {
+  const [failed, ...others] = failuresIn(await onGoogle(await newProject(right), { EVENTS_TOPIC: 'events' }))
+  assert.deepEqual([failed?.step, failed?.seen, others], ['topic events', 'NOT_FOUND', []])
+})
+
+test('a topic that is only pulled from has no push subscription', async () => {
+  const failed = failuresIn(await onGoogle(await newProject(() => ({}))))
+  assert.equal(failed[0]?.step, 'push subscription')
+  assert.match(failed[0]?.seen ?? '', /^none but .*\/subscriptions\/worker \(pull\)$/)
+  assert.match(
+    failed[0]?.mend ?? '',
+    /^If delivery was paused: .* resume\nOtherwise: gcloud pubsub subscriptions create/,
+  )
+})
+
+test('a Google that nobody reaches fails at each of its steps, and the rest is looked at', async () => {
+  const nowhere = { FIRESTORE_EMULATOR_HOST: '127.0.0.1:9', PUBSUB_EMULATOR_HOST: '127.0.0.1:9' }
+  const steps = await examine(cloud, { ...settings, ...nowhere, GOOGLE_CLOUD_PROJECT: 'p' })
+  assert.deepEqual(
+    failuresIn(steps).map(({ step }) => step),
+    ON_GOOGLE,
+  )
+})

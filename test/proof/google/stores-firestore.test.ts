@@ -1,0 +1,150 @@
+import assert from 'node:assert/strict'
+import { randomBytes, randomUUID } from 'node:crypto'
+import { after, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
+import { startEmulator } from '../../../cli/emulators.ts'
+import { type Database, openDatabase } from '../../../shared/store/firestore/database.ts'
+import { createFirestoreBatches } from '../../../shared/store/firestore/firestore-batches.ts'
+import { createFirestoreDailyTokens } from '../../../shared/store/firestore/firestore-daily-tokens.ts'
+import { createFirestoreDeadLetters } from '../../../shared/store/firestore/firestore-dead-letters.ts'
+import { createFirestoreDocuments } from '../../../shared/store/firestore/firestore-documents.ts'
+import { createFirestoreTelemetry } from '../../../shared/store/firestore/firestore-telemetry.ts'
+import type { Value } from '../../../shared/store/firestore/protocol.ts'
+import { toFields } from '../../../shared/store/firestore/values.ts'
+import { batchStoreContract } from '../../contract/batch-store-contract.ts'
+import { dailyTokensContract } from '../../contract/daily-tokens-contract.ts'
+import { deadLetterStoreContract } from '../../contract/dead-letter-store-contract.ts'
+import { jobStoreContract } from '../../contract/job-store-contract.ts'
+import { isStoreError } from '../../contract/job-store-support.ts'
+import { telemetryStoreContract } from '../../contract/telemetry-store-contract.ts'
+import { aNewDeadLetter } from '../../support/dead-letter-builders.ts'
+import { aTokenFailure } from '../../support/telemetry-builders.ts'
+
+const DISCARD_PORT = '127.0.0.1:9'
+
+const emulator = await startEmulator('firestore')
+after(() => emulator.close())
+
+jobStoreContract('Firestore', async () => {
+  /** Each test has a project, and so a database, of its own. */
+  const project = `p-${randomUUID()}`
+  const opened: Database[] = []
+  const open = () => {
+    const database = openDatabase({ project, emulator: emulator.address })
+    opened.push(database)
+    return createFirestoreDocuments(database)
+  }
+  return {
+    documents: open(),
+    another: async () => open(),
+    pass: (ms) => delay(ms),
+    async spoil(key) {
+      const [database] = opened
+      const [fields, name] = [
+        { createdAt: { nullValue: 'NULL_VALUE' as const } },
+        `${database?.root}/promptJobs/${key}`,
+      ]
+      await database?.batchWrite([{ update: { name, fields }, updateMask: { fieldPaths: ['createdAt'] } }])
+    },
+    async close() {
+      await Promise.all(opened.splice(0).map((each) => each.close()))
+    },
+  }
+})
+
+batchStoreContract('Firestore', async () => {
+  const database = openDatabase({ project: `p-${randomUUID()}`, emulator: emulator.address })
+  return { batches: createFirestoreBatches(database), close: () => database.close() }
+})
+
+dailyTokensContract('Firestore', async () => {
+  const database = openDatabase({ project: `p-${randomUUID()}`, emulator: emulator.address })
+  return { days: createFirestoreDailyTokens(database), close: () => database.close() }
+})
+
+const openLetters = () => {
+  const database = openDatabase({ project: `p-${randomUUID()}`, emulator: emulator.address })
+  return { database, letters: createFirestoreDeadLetters(database), close: () => database.close() }
+}
+
+deadLetterStoreContract('Firestore', async () => {
+  const { database, letters, close } = openLetters()
+  return {
+    letters,
+    close,
+    another: async () => createFirestoreDeadLetters(database),
+    async spoil(id) {
+      const [fields, name] = [{ times: { nullValue: 'NULL_VALUE' as const } }, `${database.root}/deadLetters/${id}`]
+      await database.batchWrite([{ update: { name, fields }, updateMask: { fieldPaths: ['times'] } }])
+    },
+  }
+})
+
+for (const [what, fields] of Object.entries({
+  'is gone': { owner: { stringValue: 'nobody' } },
+  'is another': { bytes: { bytesValue: Buffer.alloc(900 * 1024) } },
+})) {
+  test(`Firestore: a dead letter of which a part ${what} has no data, and nobody else's`, async () => {
+    const { database, letters, close } = openLetters()
+    const letter = await letters.put(aNewDeadLetter(), randomBytes(2_000_000))
+    const name = `${database.root}/deadLetters/${letter.id}/parts/${letter.data.sha256}-1`
+    await database.batchWrite([{ update: { name, fields }, updateMask: { fieldPaths: Object.keys(fields) } }])
+    await assert.rejects(letters.readData(letter), isStoreError('corrupt'))
+    await close()
+  })
+}
+
+test('Firestore: parts of a write that broke off are never taken for the data', async () => {
+  const { database, letters, close } = openLetters()
+  const data = randomBytes(1_000_000)
+  const { id } = await letters.put(aNewDeadLetter(), data)
+  const fields = toFields({ owner: 'another hash', n: 0, bytes: Buffer.from('torn'), expireAt: Date.now() })
+  await database.batchWrite([{ update: { name: `${database.root}/deadLetters/${id}/parts/another-0`, fields } }])
+  const letter = await letters.get(id)
+  assert.ok(letter)
+  assert.ok(data.equals(await letters.readData(letter)))
+  await close()
+})
+
+test('Firestore: each part expires with its letter, by itself', async () => {
+  const { database, letters, close } = openLetters()
+  const { id, data, expireAt } = await letters.put(aNewDeadLetter(), randomBytes(2_000_000))
+  const parts = await database.query(`${database.root}/deadLetters/${id}`, 'parts', { owner: data.sha256 })
+  assert.equal(parts.length, 3)
+  for (const part of parts) assert.partialDeepStrictEqual(part, { expireAt })
+  await close()
+})
+
+telemetryStoreContract('Firestore', async () => {
+  const database = openDatabase({ project: `p-${randomUUID()}`, emulator: emulator.address })
+  return {
+    telemetry: createFirestoreTelemetry(database),
+    async plant(foreign) {
+      const fields = { ...toFields(withoutNulls(foreign)), ...nullsOf(foreign) }
+      await database.batchWrite([{ update: { name: `${database.root}/tokenFailures/${foreign.id}`, fields } }])
+    },
+    close: () => database.close(),
+  }
+})
+
+/** A value of a kind that we never write. */
+function nullsOf(document: object): Record<string, Value> {
+  const nulls = Object.entries(document).filter(([, value]) => value === null)
+  return Object.fromEntries(nulls.map(([name]) => [name, { nullValue: 'NULL_VALUE' as const }]))
+}
+
+function withoutNulls(document: object): Parameters<typeof toFields>[0] {
+  return Object.fromEntries(Object.entries(document).filter(([, value]) => value !== null))
+}
+
+test('Firestore: telemetry of a server that nobody reaches is an error', async (t) => {
+  const database = openDatabase({ project: 'nowhere', emulator: DISCARD_PORT })
+  t.after(() => database.close())
+  const telemetry = createFirestoreTelemetry(database)
+  const [write, list] = await Promise.allSettled([
+    telemetry.putTokenFailure(aTokenFailure()),
+    telemetry.tokenFailures(0, 1),
+  ])
+  assert.ok(write.status === 'rejected' && isStoreError('unavailable')(write.reason))
+  assert.ok(list.status === 'rejected' && isStoreError('unavailable')(list.reason))
+})

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { after, test } from 'node:test'
+import { startEmulator } from '../../../cli/emulators.ts'
+import { createLog } from '../../../shared/log.ts'
+import { createJobStore } from '../../../shared/store/claiming-job-store.ts'
+import { openDatabase } from '../../../shared/store/firestore/database.ts'
+import { createFirestoreBatches } from '../../../shared/store/firestore/firestore-batches.ts'
+import { createFirestoreDocuments } from '../../../shared/store/firestore/firestore-documents.ts'
+import { createDrain } from '../../../worker/drain.ts'
+import { createSweep } from '../../../worker/sweep.ts'
+import { NO_INDEX, openFirestoreProxy } from '../../support/firestore-proxy.ts'
+import { aClaim, aJob, anAnswer, DAY_MS, START } from '../../support/job-builders.ts'
+
+const emulator = await startEmulator('firestore')
+after(() => emulator.close())
+
+/** Sweeps a sealed batch of one job, which has its answer, where queries of these fields have no index. */
+async function sweepWithout(lacking: readonly string[]) {
+  await using proxy = await openFirestoreProxy(emulator.address, (_, request) =>
+    lacking.some((field) => request.includes(field)) ? NO_INDEX : undefined,
+  )
+  const database = openDatabase({ project: `p-${randomUUID()}`, emulator: proxy.address })
+  const [documents, batches] = [createFirestoreDocuments(database), createFirestoreBatches(database)]
+  const store = createJobStore(documents, DAY_MS)
+  const { batch } = aJob()
+  await batches.open(batch, START)
+  await batches.seal(batch, 1)
+  const claim = await store.claim(aClaim())
+  assert.ok(claim.kind === 'run')
+  await store.settle(claim.held, anAnswer(), START)
+  const lines: string[] = []
+  const sweep = createSweep({
+    ...{
+      documents,
+      batches,
+      dailyTokens: undefined,
+      announce: async () => undefined,
+      retry: aClaim().policy,
+      resultTtlMs: DAY_MS,
+    },
+    ...{
+      drain: createDrain(),
+      now: () => START,
+      log: createLog('warn', { write: (line: string) => void lines.push(line) }),
+    },
+  })
+  const swept = await sweep()
+  const after = await batches.read(batch)
+  await database.close()
+  return { swept, after, lines: lines.join('') }
+}
+
+test('a batch is completed although its tokens cannot be summed for want of an index, and the mend is told', async () => {
+  const { swept, after, lines } = await sweepWithout(['usage.'])
+  assert.deepEqual(swept.batches, { counted: 1, completed: 1, putOff: 0, refused: 0 })
+  assert.partialDeepStrictEqual(after, { status: 'completed', counts: { succeeded: 1 } })
+  assert.equal(after?.tokens, undefined)
+  assert.match(lines, /"query":"tokens".*"code":"no_index".*deploy\/firestore\.indexes\.json.*promptbridge doctor/)
+})
+
+test('a batch is completed although the jobs that are due cannot be found', async () => {
+  const { after, lines } = await sweepWithout(['due'])
+  assert.partialDeepStrictEqual(after, { status: 'completed', tokens: anAnswer().usage })
+  assert.match(lines, /"query":"due".*"no_index"/)
+})
