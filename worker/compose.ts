@@ -49,6 +49,9 @@ export interface Worker {
   close(): Promise<void>
 }
 
+/** Revisions of a Cloud Run service overlap for some minutes, and may serve different models. */
+const ROLLOUT_MS = 10 * 60_000
+
 /** Builds a worker from its settings. Rejects with ConfigError where the store cannot be opened. */
 export async function composeWorker(config: Config, surroundings: Surroundings): Promise<Worker> {
   const { log, now, random, newOwner, instance, onCloudRun } = surroundings
@@ -91,6 +94,7 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
     provider: explainDenials(createAzureOpenAI(config.apiVersion), config.federation),
     deployments: config.deployments,
     maxOutputTokens: config.maxOutputTokens,
+    rolloutMs: instance.revision === undefined ? 0 : ROLLOUT_MS,
     modelTimeoutMs: config.modelTimeoutMs,
     retry: config.retry,
     maxJobAgeMs: config.maxJobAgeMs,

@@ -7,6 +7,8 @@ export interface DeliveredJob {
   readonly job: Job
   /** As it came, for the dead-letter topic. */
   readonly message: Message
+  /** When its message was published; where the push does not say, when it arrived. Epoch milliseconds. */
+  readonly publishedAt: number
   /** When the push ends, in epoch milliseconds. */
   readonly deadline: number
   /** Takes what this push is to carry beside its job. */

@@ -1,3 +1,4 @@
+import type { Failure } from '../shared/job/failures.ts'
 import { type Job, outputTokenCap } from '../shared/job/job.ts'
 import type { RecordError } from '../shared/job/record.ts'
 import { quote } from '../shared/quote.ts'
@@ -9,17 +10,35 @@ import { chooseDeployment } from './model/choose-deployment.ts'
 export interface Planning {
   readonly deployments: readonly Deployment[]
   readonly maxOutputTokens: number
+  /**
+   * How old a message becomes before a model that no deployment serves ends its job, in milliseconds: while a rollout runs,
+   * another revision may serve it. 0: it ends the job at once.
+   */
+  readonly rolloutMs: number
   /** Epoch milliseconds. */
   readonly now: () => number
 }
 
 export type Plan =
   | { readonly kind: 'ask'; readonly deployment: Deployment }
-  /** It needs no model to say how this job ends. */
-  | { readonly kind: 'end'; readonly ending: Exclude<Ending, { status: 'succeeded' }> }
+  /** It cannot be run here, and may be elsewhere: its message is to be redelivered. */
+  | { readonly kind: 'defer'; readonly failure: Failure }
+  | EndPlan
 
-/** Decides what a job needs before anything is spent on it. */
-export function planJob({ deployments, maxOutputTokens, now }: Planning, job: Job): Plan {
+/** It needs no model to say how this job ends. */
+export interface EndPlan {
+  readonly kind: 'end'
+  readonly ending: Exclude<Ending, { status: 'succeeded' }>
+}
+
+const NOT_SERVED_YET = {
+  kind: 'busy',
+  message: 'no deployment of this revision serves the model it names; a rollout may bring one that does',
+} as const
+
+/** Decides what a job needs before anything is spent on it. `publishedAt`: of its message, in epoch milliseconds. */
+export function planJob(planning: Planning, job: Job, publishedAt: number): Plan {
+  const { deployments, maxOutputTokens, rolloutMs, now } = planning
   if (job.deadline !== undefined && now() > job.deadline) {
     const error: RecordError = { kind: 'expired', message: 'its deadline passed before it was started' }
     return { kind: 'end', ending: { status: 'expired', error } }
@@ -27,10 +46,10 @@ export function planJob({ deployments, maxOutputTokens, now }: Planning, job: Jo
   const deployment = chooseDeployment(deployments, job.model)
   if (deployment === undefined) {
     const served = [...new Set(deployments.map(({ model }) => model))].join(', ')
-    return invalid(
-      'no deployment serves the model it names',
-      `Served here: ${served}. Add a deployment, or change the job.`,
-    )
+    const hint = `Served here: ${served}. Add a deployment, or change the job.`
+    return now() - publishedAt < rolloutMs
+      ? { kind: 'defer', failure: { ...NOT_SERVED_YET, hint } }
+      : invalid('no deployment serves the model it names', hint)
   }
   const tokens = outputTokenCap(job.body) ?? 0
   if (tokens > maxOutputTokens) {
@@ -45,9 +64,9 @@ export const CANCELLED = {
 } as const
 
 /** The plan, unless what people decided of the job's batch has ended it meanwhile. */
-export async function heedBatch(watch: Watch, { batch }: Job, plan: Plan): Promise<Plan> {
+export async function heedBatch<P extends Plan>(watch: Watch, { batch }: Job, plan: P): Promise<P | EndPlan> {
   if (watch.cancelled.aborted) return CANCELLED
-  if (plan.kind === 'end') return plan
+  if (plan.kind !== 'ask') return plan
   const reached = await watch.limitReached()
   if (reached === undefined) return plan
   const error: RecordError = {
@@ -59,7 +78,7 @@ export async function heedBatch(watch: Watch, { batch }: Job, plan: Plan): Promi
   return { kind: 'end', ending: { status: 'dead_lettered', error } }
 }
 
-function invalid(message: string, hint?: string): Plan {
+function invalid(message: string, hint?: string): EndPlan {
   const error: RecordError = { kind: 'invalid', message, ...(hint === undefined ? {} : { hint }) }
   return { kind: 'end', ending: { status: 'dead_lettered', error } }
 }

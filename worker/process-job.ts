@@ -48,7 +48,8 @@ export async function processJob(processing: JobProcessing, delivered: Delivered
 async function admitAndRun(processing: JobProcessing, delivered: DeliveredJob, watch: Watch): Promise<Outcome> {
   const { job } = delivered
   const facts: Facts = { jobKey: job.key, jobId: job.id, batch: job.batch, run: job.run }
-  const plan = await heedBatch(watch, job, planJob(processing, job))
+  const plan = await heedBatch(watch, job, planJob(processing, job, delivered.publishedAt))
+  if (plan.kind === 'defer') return { done: false, failure: plan.failure, facts }
   if (plan.kind === 'end') return claimAndRunOrPutOff(processing, delivered, plan, watch, facts)
   const admitted = await admit(processing, plan.deployment, delivered)
   if (!admitted.ok) return { done: false, failure: admitted.failure, facts }
@@ -76,7 +77,7 @@ async function claimAndRunOrPutOff(...run: Parameters<typeof claimAndRun>): Prom
 async function claimAndRun(
   processing: JobProcessing,
   delivered: DeliveredJob,
-  plan: Plan,
+  plan: Exclude<Plan, { kind: 'defer' }>,
   watch: Watch,
   facts: Facts,
 ): Promise<Outcome> {

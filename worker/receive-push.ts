@@ -53,12 +53,12 @@ export function createReceiver({ processing, ackDeadlineMs, maxInFlight }: Recei
 
   return {
     async receive(read, waitUntil, room) {
-      const { data, attributes, arrivedAt } = read.delivery
+      const { data, attributes, arrivedAt, publishedAt = arrivedAt } = read.delivery
       const message = { data, attributes }
       const parsed = read.ok ? parseJob(data, attributes, sha256) : read
       if (!parsed.ok) return poison(processing, message, parsed.problem)
       const deadline = arrivedAt + USABLE_SHARE * ackDeadlineMs
-      return run({ job: parsed.job, message, deadline, waitUntil }, room)
+      return run({ job: parsed.job, message, publishedAt: Math.min(publishedAt, arrivedAt), deadline, waitUntil }, room)
     },
     inFlight: () => underWay.size,
     async idle() {

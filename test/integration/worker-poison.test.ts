@@ -93,6 +93,23 @@ describe('a job that nothing can come of', () => {
     })
   }
 
+  test('because its model may come with a rollout waits on Cloud Run until its message is ten minutes old', async () => {
+    const clock = Date.now()
+    const instance = { id: 'i', service: 'worker', revision: 'worker-00002-abc' }
+    await using worker = await startWorker(cloud, { surroundings: { instance } })
+    const unserved = { ...job, body: { model: 'gpt-nowhere', messages } }
+    const published = (minutesAgo: number) => ({ publishTime: new Date(clock - minutesAgo * 60_000).toISOString() })
+    const deferred = { status: 503, reason: 'busy' }
+    assert.deepEqual(await worker.push(unserved, published(8)), deferred)
+    // Neither a publisher's clock that is ahead nor a push that says no time ends it sooner.
+    assert.deepEqual(await worker.push(unserved, published(-60)), deferred)
+    assert.deepEqual(await worker.push(unserved), deferred)
+    assert.deepEqual([await worker.record('doc-7'), await worker.deadLetters()], [undefined, []])
+    assert.deepEqual(await worker.push(unserved, published(10)), { status: 204 })
+    assert.equal((await worker.record('doc-7'))?.status, 'dead_lettered')
+    assert.equal((await worker.deadLetters())[0]?.attributes['pb-error'], 'no deployment serves the model it names')
+  })
+
   test('asks for as much output as is allowed, and is asked', async () => {
     await using worker = await startWorker(cloud)
     assert.deepEqual(await worker.push({ ...job, body: { messages, max_tokens: 32_768 } }), { status: 204 })

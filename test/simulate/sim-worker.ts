@@ -77,7 +77,7 @@ export function composeSimWorker(installation: Installation, process: Process, w
       taken: monitor.taken,
     }),
     deployments: [DEPLOYMENT],
-    ...{ maxOutputTokens: 1_000, modelTimeoutMs: 30_000, retry, maxJobAgeMs: MAX_JOB_AGE_MS },
+    ...{ maxOutputTokens: 1_000, rolloutMs: 0, modelTimeoutMs: 30_000, retry, maxJobAgeMs: MAX_JOB_AGE_MS },
     newOwner: () => `${process.name}:${++owners}`,
     ...{ drain, now, log },
   }

@@ -38,6 +38,7 @@ export function processingOver(
     maxJobAgeMs: 7 * 86_400_000,
     modelTimeoutMs: 10_000,
     maxOutputTokens: 1_000,
+    rolloutMs: 0,
     newOwner: () => 'owner',
     drain: createDrain(),
     now: Date.now,

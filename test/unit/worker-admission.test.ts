@@ -65,6 +65,7 @@ async function processing(
     },
     deployments: [deployment],
     maxOutputTokens: 1_000,
+    rolloutMs: 0,
     modelTimeoutMs: 120_000,
     retry: { maxAttempts: 5, onUnknown: 'retry' } as const,
     maxJobAgeMs: 7 * 86_400_000,
@@ -74,7 +75,7 @@ async function processing(
     ...over,
   }
   const run = async (deadline = START + 570_000) => {
-    const outcome = await processJob(parts, { job, message, deadline, waitUntil: ignore })
+    const outcome = await processJob(parts, { job, message, publishedAt: START, deadline, waitUntil: ignore })
     return outcome.done ? outcome.as : outcome.failure.kind
   }
   const record = async () => (await documents.read(job.key))?.record
@@ -207,7 +208,7 @@ describe('a job that comes when the tokens are spent', () => {
   test('of its batch and whose deadline has passed is expired: no replay would help it', async (t) => {
     const { store, ...parts } = await processing(t, ignore, { controls: limitedFrom(1) })
     const late = { ...job, deadline: START - 1 }
-    const delivered = { job: late, message, deadline: START + 570_000, waitUntil: ignore }
+    const delivered = { job: late, message, publishedAt: START, deadline: START + 570_000, waitUntil: ignore }
     const outcome = await processJob({ store, ...parts }, delivered)
     assert.ok(outcome.done)
     assert.equal(outcome.as, 'expired')

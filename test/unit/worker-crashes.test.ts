@@ -61,6 +61,7 @@ async function aWorld(t: TestContext, reply: 'answers' | 'refuses') {
     processJob(processing, {
       job: { ...job, run },
       message,
+      publishedAt: clock.now,
       deadline: clock.now + 600_000,
       waitUntil: () => undefined,
     })

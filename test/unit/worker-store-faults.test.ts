@@ -14,6 +14,7 @@ function delivered() {
   return {
     job,
     message: { data: Buffer.from('x'), attributes: {} },
+    publishedAt: Date.now(),
     deadline: Date.now() + 60_000,
     waitUntil: () => undefined,
   }
