@@ -1,6 +1,8 @@
-// An answer is passed on as its own text: read and written anew, its numbers would lose digits.
+// An answer is passed on as its own text: read and written again, its numbers would lose digits.
 
-const TOKEN = /"[^"\\]*(?:\\.[^"\\]*)*"|\{\s*\}|\[\s*\]|[{}[\],:]|[^\s"{}[\],:]+/g
+import { endOfString } from '../shared/job/exact-numbers.ts'
+
+const TOKEN = /"|\{\s*\}|\[\s*\]|[{}[\],:]|[^\s"{}[\],:]+/g
 
 /** Adds a member at the end of an object's JSON text, its value as JSON text, too; the value is put on one line. */
 export function withMember(object: string, name: string, value: string): string {
@@ -17,7 +19,7 @@ export function indented(json: string): string {
   let depth = 0
   let laidOut = ''
   const newLine = () => `\n${'  '.repeat(depth)}`
-  for (const [token] of json.matchAll(TOKEN)) laidOut += layOut(token)
+  for (const token of tokensOf(json)) laidOut += layOut(token)
   return laidOut
 
   function layOut(token: string): string {
@@ -37,5 +39,13 @@ export function indented(json: string): string {
       default:
         return /^[{[]/.test(token) ? token.replaceAll(/\s/g, '') : token
     }
+  }
+}
+
+function* tokensOf(json: string): Generator<string> {
+  const pattern = new RegExp(TOKEN)
+  for (let found = pattern.exec(json); found !== null; found = pattern.exec(json)) {
+    if (found[0] === '"') pattern.lastIndex = endOfString(json, found.index)
+    yield json.slice(found.index, pattern.lastIndex)
   }
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Job } from '../../shared/job/job.ts'
 import { parseJob } from '../../shared/job/parse-job.ts'
 import { isSettled, type JobRecord } from '../../shared/job/record.ts'
 import type { Message } from '../../shared/queue/job-queue.ts'
@@ -38,10 +39,13 @@ export function makeReplay(
   if (obstacle !== undefined) return { kind: 'skip', why: obstacle }
   const carried = Object.entries(letter.attributes).filter(([name]) => !OF_THE_FAILURE.test(name))
   const attributes = { ...Object.fromEntries(carried), 'pb-run': String(letter.run + 1) }
-  const changed = hasChanges(changes) ? applyChanges(data, letter, changes) : data
-  if (typeof changed === 'string') return { kind: 'skip', why: changed }
-  const parsed = parseJob(changed, attributes, sha256)
+  const parsed = parseJob(data, attributes, sha256)
   if (!parsed.ok) return { kind: 'skip', why: `it is no job: ${parsed.problem}` }
+  if (!hasChanges(changes)) return { kind: 'publish', message: { data, attributes } }
+  const changed = applyChanges(data, { ...parsed.job, id: letter.jobId ?? parsed.job.id }, changes)
+  if (typeof changed === 'string') return { kind: 'skip', why: changed }
+  const again = parseJob(changed, attributes, sha256)
+  if (!again.ok) return { kind: 'skip', why: `with these changes it is no job: ${again.problem}` }
   return { kind: 'publish', message: { data: changed, attributes } }
 }
 
@@ -58,41 +62,26 @@ function hasChanges({ model, maxOutputTokens }: ReplayChanges): boolean {
   return model !== undefined || maxOutputTokens !== undefined
 }
 
-const job = z.looseObject({
-  url: z.string().optional(),
-  body: z.looseObject({}).optional(),
-  prompt: z.string().optional(),
-})
+const fields = z.looseObject({ url: z.string().optional(), prompt: z.string().optional() })
 
-/** The data with the changes in it, or why it cannot have them. */
-function applyChanges(data: Uint8Array, { jobId }: DeadLetter, changes: ReplayChanges): Uint8Array | string {
-  const { model, maxOutputTokens } = changes
-  const parsed = job.safeParse(readJson(data))
-  if (!parsed.success) return 'it is no job that could be changed'
-  const { url = '', body, prompt, ...rest } = parsed.data
+/** The data with the changes in it, or why it cannot have them. The rest of its body keeps its digits. */
+function applyChanges(data: Uint8Array, job: Job, { model, maxOutputTokens }: ReplayChanges): Uint8Array | string {
+  const { url = '', body: _, prompt, ...rest } = fields.parse(JSON.parse(new TextDecoder().decode(data)))
   // A job without an id is named by its data, which is about to be other data.
-  const named = 'custom_id' in rest || jobId === undefined ? rest : { ...rest, id: jobId }
+  const named = 'custom_id' in rest ? rest : { ...rest, id: job.id }
   const modelled = model === undefined ? {} : { model }
   if (prompt !== undefined) {
     if (maxOutputTokens !== undefined) return 'a bare prompt has no limit to change'
     return toData({ ...named, prompt, ...modelled })
   }
-  const limited = maxOutputTokens === undefined ? {} : { [limitOf(url, body ?? {})]: maxOutputTokens }
-  return toData({ ...named, url, body: { ...body, ...modelled, ...limited } })
+  const limited = maxOutputTokens === undefined ? {} : { [limitOf(url, job.body)]: maxOutputTokens }
+  return toData({ ...named, url, body: { ...job.body, ...modelled, ...limited } })
 }
 
 /** The field by which a request limits its answer; the one it uses already comes first. */
 function limitOf(url: string, body: object): string {
   const used = ['max_completion_tokens', 'max_tokens', 'max_output_tokens'].find((name) => name in body)
   return used ?? (url.endsWith('/responses') ? 'max_output_tokens' : 'max_completion_tokens')
-}
-
-function readJson(data: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder().decode(data))
-  } catch {
-    return undefined
-  }
 }
 
 function toData(value: object): Uint8Array {

@@ -1,3 +1,4 @@
+import { numberOf } from '../job/exact-numbers.ts'
 import { type Job, outputTokenCap } from '../job/job.ts'
 
 /**
@@ -28,5 +29,6 @@ export function bytesOfWords(body: Job['body'], choices: number, perToken: numbe
 
 /** A field that is to be a number; Azure refuses what is none. */
 export function numberIn(field: unknown, otherwise: number): number {
-  return typeof field === 'number' && field > 0 ? field : otherwise
+  const number = numberOf(field)
+  return number !== undefined && number > 0 ? number : otherwise
 }

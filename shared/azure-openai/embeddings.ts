@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { numberOf } from '../job/exact-numbers.ts'
 import type { Job } from '../job/job.ts'
 import { numberIn } from './answer-size.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -35,5 +36,5 @@ export const embeddings: Endpoint = {
 
 /** A list of tokens is one input. */
 function countInputs({ input }: Job['body']): number {
-  return Array.isArray(input) && typeof input[0] !== 'number' ? input.length : 1
+  return Array.isArray(input) && numberOf(input[0]) === undefined ? input.length : 1
 }

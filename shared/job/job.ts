@@ -1,3 +1,5 @@
+import { numberOf } from './exact-numbers.ts'
+
 /** The requests a job may ask for, named as the OpenAI Batch format names them. */
 export const jobUrls = ['/v1/chat/completions', '/v1/responses', '/v1/embeddings'] as const
 export type JobUrl = (typeof jobUrls)[number]
@@ -12,7 +14,10 @@ export interface Job {
   readonly run: number
   readonly url: JobUrl
   readonly model: string | undefined
-  /** Goes to the model as it is, but for `model`. */
+  /**
+   * Goes to the model as it is, but for `model`. A number that JavaScript would change is raw JSON: numberOf reads both
+   * kinds.
+   */
   readonly body: Readonly<Record<string, unknown>>
   readonly metadata: Readonly<Record<string, string>>
   /** Epoch milliseconds; the job is not started after it. */
@@ -41,7 +46,7 @@ export function jobKey(batch: string, id: string, sha256: Sha256): string {
 /** The most tokens one answer may have, or undefined where the job leaves it to the model. */
 export function outputTokenCap(body: Job['body']): number | undefined {
   const fields = [body['max_completion_tokens'], body['max_tokens'], body['max_output_tokens']]
-  const caps = fields.filter((cap) => typeof cap === 'number')
+  const caps = fields.map(numberOf).filter((cap) => cap !== undefined)
   const possible = caps.filter((cap) => cap >= 0)
   return possible.length === 0 ? undefined : Math.max(...possible)
 }

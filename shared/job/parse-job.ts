@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { MAX_RAW_NUMBERS, restoreDigits } from './exact-numbers.ts'
 import { type Job, jobKey, jobUrls, type Sha256 } from './job.ts'
 
 /** The longest job data that is read: room for a million-token prompt, and little enough to hold many at once. */
@@ -106,6 +107,10 @@ export function parseJob(data: Uint8Array, attributes: Readonly<Record<string, s
   if (id !== undefined && custom_id !== undefined && id !== custom_id) {
     return refuse('id and custom_id name two jobs; give one of them')
   }
+  const exactBody = restoreDigits(body, value.text, 'body')
+  if (exactBody === undefined) {
+    return refuse(`body: holds more than ${MAX_RAW_NUMBERS} numbers that a double would spell differently`)
+  }
 
   const payloadHash = toHex(sha256(data))
   const name = id ?? custom_id ?? payloadHash
@@ -116,7 +121,7 @@ export function parseJob(data: Uint8Array, attributes: Readonly<Record<string, s
     run: carried.data['pb-run'],
     url,
     model: body.model,
-    body,
+    body: exactBody,
     metadata,
     deadline: deadline === undefined ? undefined : withinStoredTime(Date.parse(deadline)),
     payloadHash,
@@ -129,20 +134,22 @@ function withinStoredTime(time: number): number {
   return Math.min(Math.max(time, 0), Date.UTC(9999, 11, 31))
 }
 
-function readObject(data: Uint8Array): { ok: true; object: object } | { ok: false; problem: string } {
+function readObject(data: Uint8Array): { ok: true; object: object; text: string } | { ok: false; problem: string } {
   if (data.byteLength > MAX_JOB_BYTES) {
     return refuse(`the job is ${data.byteLength} bytes long; at most ${MAX_JOB_BYTES} are read`)
   }
   let value: unknown
+  let text: string
   try {
-    value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(data))
+    text = new TextDecoder('utf-8', { fatal: true }).decode(data)
+    value = JSON.parse(text)
   } catch (error) {
     // The parser's own message quotes the text, which may be a prompt.
     return refuse(error instanceof SyntaxError ? 'the data is not JSON' : 'the data is not UTF-8 text')
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     return refuse('the data is not a JSON object')
-  return { ok: true, object: value }
+  return { ok: true, object: value, text }
 }
 
 function refuse(problem: string): { ok: false; problem: string } {

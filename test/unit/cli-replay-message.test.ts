@@ -8,6 +8,8 @@ import { aDeadLetteredRecord, aRunningRecord, aSucceededRecord, aWaitingRecord }
 
 const CHAT = { id: 'doc-7', url: '/v1/chat/completions', body: { model: 'gpt-4o', messages: [] } }
 const toData = (value: object) => Buffer.from(JSON.stringify(value))
+const NOT_UTF8 = Buffer.from('{"id":"doc-7","prompt":"caf\xe9"}', 'latin1')
+const DEEP = Buffer.from(`{"url":"/v1/responses","body":{"input":${'['.repeat(100_000)}1.0${']'.repeat(100_000)}}}`)
 const aLetter = (over: Partial<DeadLetter> = {}) => ({ ...aDeadLetterOf(aNewDeadLetter()), ...over })
 
 interface Given {
@@ -67,6 +69,13 @@ describe('a replay', () => {
     assert.deepEqual(limited({ input: 'x' }, '/v1/responses'), { input: 'x', model: 'gpt-5', max_output_tokens: 9 })
   })
 
+  test('with changes keeps every digit of the rest', () => {
+    const rest = '"seed":6150769120280496265,"tools":[{"maximum":9223372036854775807,"multipleOf":0.1000}]'
+    const data = Buffer.from(`{"id":"doc-7","url":"/v1/chat/completions","body":{${rest},"max_tokens":1E5}}`)
+    const replayed = Buffer.from(messageOf({ data, changes: { model: 'gpt-5', maxOutputTokens: 9 } }).data).toString()
+    assert.ok(replayed.includes(`"body":{${rest},"max_tokens":9,"model":"gpt-5"}`), replayed)
+  })
+
   test('of a job that its data names keeps its name when the data changes', () => {
     const data = toData({ prompt: 'Summarise: …' })
     assert.deepEqual(messageOf({ data, changes: { model: 'gpt-5' } }).job, {
@@ -99,6 +108,13 @@ describe('left alone is', () => {
     ['whose id belongs to another job', { letter: { reason: 'conflict' } }, /under an id of its own$/],
     ['what is no job', { data: Buffer.from('not JSON') }, /^it is no job: the data is not JSON$/],
     ['what is no job, and was to be changed', { data: Buffer.from('1'), changes: { model: 'm' } }, /^it is no job/],
+    ['what is not UTF-8, and was to be changed', { data: NOT_UTF8, changes: { model: 'm' } }, /is not UTF-8 text$/],
+    ['what is nested too deeply, and was to be changed', { data: DEEP, changes: { model: 'm' } }, /levels deep$/],
+    [
+      'what the changes make no job',
+      { changes: { model: 'm'.repeat(129) } },
+      /^with these changes it is no job: body.model: /,
+    ],
     [
       'a bare prompt whose limit was to be changed',
       { data: toData({ prompt: 'x' }), changes: { maxOutputTokens: 9 } },
