@@ -1,6 +1,7 @@
 import { ClientAssertionCredential, type ClientAssertionCredentialOptions } from '@azure/identity'
 import { z } from 'zod'
 import { isMicrosoft } from '../azure-clouds.ts'
+import { readRetryAfter } from '../retry-after.ts'
 import type { EntraSettings } from './federation-settings.ts'
 import type { GoogleIdToken } from './google-id-token.ts'
 import type { AccessToken } from './renewal.ts'
@@ -42,7 +43,7 @@ export async function exchangeAtEntra(
       authorityHost: entra.authorityHost,
       disableInstanceDiscovery: !isMicrosoft(entra.authorityHost),
       retryOptions: { maxRetries: 0 },
-      additionalPolicies: [{ policy: watch(seen, signal), position: 'perRetry' }],
+      additionalPolicies: [{ policy: watch(seen, signal, now), position: 'perRetry' }],
     }).getToken(entra.scope)
   const fetchedAt = now()
   try {
@@ -57,7 +58,7 @@ export async function exchangeAtEntra(
 }
 
 /** The library's own errors have lost the status, the codes and Retry-After, and it passes no signal on. */
-function watch(seen: Seen, signal: AbortSignal): Policy {
+function watch(seen: Seen, signal: AbortSignal, now: () => number): Policy {
   return {
     name: 'watch',
     async sendRequest(request, next) {
@@ -65,11 +66,12 @@ function watch(seen: Seen, signal: AbortSignal): Policy {
       const response = await next(request)
       const body = parseJson(response.bodyAsText ?? '')
       if (response.status >= 400) {
-        const retryAfterS = Number(response.headers.get('retry-after'))
+        const retryAfterMs = readRetryAfter((name) => response.headers.get(name), now())
         seen.refusal = {
           httpStatus: response.status,
           ...readError(body),
-          ...(retryAfterS > 0 ? { retryAfterMs: retryAfterS * 1_000 } : {}),
+          // No time at all is none that was asked for: the exchange waits as long as it does by itself.
+          ...(retryAfterMs ? { retryAfterMs } : {}),
         }
       } else {
         const { success, data } = granted.safeParse(body)

@@ -1,3 +1,4 @@
+import { spreadWait } from '../retry-after.ts'
 import type { FailureNature } from './failure-nature.ts'
 
 /** A token for Azure and the time it is good for. Times are epoch milliseconds. */
@@ -137,7 +138,7 @@ function worsen(before: Outage | undefined, setback: Setback, now: number, isRef
   const waitMs =
     retryAfterMs === undefined
       ? backoffMs(kind, failuresBefore, jitter)
-      : Math.min(retryAfterMs, LONGEST_RETRY_AFTER_MS)
+      : spreadWait(Math.min(retryAfterMs, LONGEST_RETRY_AFTER_MS), jitter)
   return {
     kind,
     firstAt,

@@ -41,6 +41,8 @@ function fetchToken(over: Partial<FederationSettings> = {}) {
   return openTokenFetcher(settings, Date.now)()
 }
 
+const httpDate = (time: number) => new Date(time).toUTCString()
+
 const fetchIdToken = (timeoutMs?: number) => fetchMetadataIdToken(federation.audience, metadataHost, timeoutMs)
 
 describe('federation', () => {
@@ -141,7 +143,14 @@ describe("a failure of Entra's leg", () => {
     assert.deepEqual([details.httpStatus, details.code, details.retryAfterMs], [429, 'temporarily_unavailable', 7_000])
   })
 
-  for (const value of ['', '0', '-1', 'soon', 'Tue, 24 Nov 2026 06:00:00 GMT']) {
+  test('brings the time that Entra asks to wait as a date, by its own clock', async () => {
+    const repliedAt = Date.now() - 3_600_000
+    const headers = { 'retry-after': httpDate(repliedAt + 7_000), date: httpDate(repliedAt) }
+    await placeFault(cloud.entra, { kind: 'status', error: 'throttled', headers })
+    assert.equal((await tokenErrorOf(fetchToken())).details.retryAfterMs, 7_000)
+  })
+
+  for (const value of ['', '0', '-1', 'soon', 'Fri, 24 Nov 2023 06:00:00 GMT']) {
     test(`brings no time to wait for ${JSON.stringify(value)}`, async () => {
       await placeFault(cloud.entra, { kind: 'status', error: 'throttled', headers: { 'retry-after': value } })
       assert.equal((await tokenErrorOf(fetchToken())).details.retryAfterMs, undefined)

@@ -119,9 +119,16 @@ describe('after a failure', () => {
     )
   })
 
-  test('what the service asks wins over the jitter, up to 5 min', () => {
+  test('what the service asks wins over the backoff, up to 5 min', () => {
     assert.equal(failing({ retryAfterMs: 7_000, jitter: 0 }).outage?.nextTryAt, START + 7_000)
-    assert.equal(failing({ retryAfterMs: 3_600_000 }).outage?.nextTryAt, START + 300_000)
+    assert.equal(failing({ retryAfterMs: 3_600_000, jitter: 0 }).outage?.nextTryAt, START + 300_000)
+  })
+
+  test('instances that were asked to wait equally long come back over a fifth more, none of them earlier', () => {
+    assert.deepEqual(
+      [0, 0.5, 1].map((jitter) => failing({ retryAfterMs: 100_000, jitter }).outage?.nextTryAt),
+      [START + 100_000, START + 110_000, START + 120_000],
+    )
   })
 
   test('the outage remembers its first failure and counts them', () => {
