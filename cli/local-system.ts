@@ -7,7 +7,8 @@ import { type Child, firstLine, startChild, untilEnded } from './child-process.t
 import { freePort } from './free-port.ts'
 import { programFile } from './installation.ts'
 
-const START_TIMEOUT_MS = 20_000
+/** A child that cannot start ends; this is for one that hangs, and far beyond what a busy machine takes. */
+const START_TIMEOUT_MS = 120_000
 const LOOK_EVERY_MS = 25
 const WORKER_LOG = 'worker.log'
 
@@ -41,7 +42,7 @@ export interface LocalStandIns extends Omit<Ready, 'environment'> {
   readonly workerLog: string
   /** Rejects when they end without having been told to. */
   readonly broken: Promise<never>
-  /** Starts the worker and waits until it is ready. Rejects when it ends before, or is not ready in 20 s. */
+  /** Starts the worker and waits until it is ready. Rejects when it ends before, or is not ready in two minutes. */
   startWorker(signal: AbortSignal): Promise<Child>
   stop(): Promise<void>
 }
@@ -55,7 +56,7 @@ export interface LocalSystem extends Omit<LocalStandIns, 'startWorker'> {
 /**
  * Starts the stand-ins and the worker, and waits until the worker is ready.
  *
- * Rejects, with everything ended again, when one of them cannot start in 20 s or `signal` is raised meanwhile.
+ * Rejects, with everything ended again, when one of them cannot start in two minutes or `signal` is raised meanwhile.
  */
 export async function startLocalSystem(options: LocalSystemOptions, signal: AbortSignal): Promise<LocalSystem> {
   await using started = new AsyncDisposableStack()

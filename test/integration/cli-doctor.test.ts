@@ -47,7 +47,8 @@ describe('a healthy way', () => {
     const { clientId, assertionAudience } = ENTRA
     const seen = `iss ${issuer}, sub ${subject}, aud ${assertionAudience}, email ${serviceAccountEmail}; made `
     assert.ok(claims?.seen.startsWith(seen), claims?.seen)
-    assert.match(claims?.seen ?? '', /; made [234] s ago by this clock, good for 60 min$/)
+    const [, ago] = /; made (\d+) s ago by this clock, good for 60 min$/.exec(claims?.seen ?? '') ?? []
+    assert.ok(Number(ago) >= 2, claims?.seen)
     assert.equal(
       claims?.expected,
       `in Entra, the federated credential of application ${clientId}: Issuer = ${issuer}, Subject = ${subject} (the unique id, not the e-mail), Audience = ${assertionAudience}`,

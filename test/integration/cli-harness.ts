@@ -5,10 +5,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { compileCache } from '../support/compile-cache.ts'
 
 const MAIN = join(import.meta.dirname, '../../cli/main.ts')
 const POLL_EVERY_MS = 25
-const GIVE_UP_AFTER_MS = 20_000
+/** Far beyond what a busy machine takes. */
+const GIVE_UP_AFTER_MS = 300_000
 
 export interface Ended {
   readonly code: number | null
@@ -27,13 +29,13 @@ export interface Command {
   signal(name: NodeJS.Signals): void
   /** Signals the process and all its children, as Ctrl-C on a terminal does. */
   signalGroup(name: NodeJS.Signals): void
-  /** Resolves when neither it nor a child of it is left. Rejects after 20 s. */
+  /** Resolves when neither it nor a child of it is left. Rejects after five minutes. */
   groupEnded(): Promise<void>
 }
 
 export interface CommandOptions {
   readonly cwd?: string
-  /** Beside PATH and HOME: nothing else of this process's environment reaches the command. */
+  /** Beside PATH, HOME and the compile cache: nothing else of this process's environment reaches the command. */
   readonly env?: Readonly<Record<string, string>>
   /** Another main.ts. */
   readonly main?: string
@@ -48,7 +50,7 @@ export function startCommand(
   const { PATH = '', HOME = '' } = process.env
   const child = spawn(process.execPath, [main, ...args], {
     cwd,
-    env: { PATH, HOME, ...env },
+    env: { PATH, HOME, ...compileCache, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   })
@@ -109,7 +111,7 @@ function isAlive(signalGroup: (name: 0) => boolean): boolean {
   }
 }
 
-/** Looks until the condition holds. Rejects with the problem after 20 s. */
+/** Looks until the condition holds. Rejects with the problem after five minutes. */
 export async function until(condition: () => boolean | Promise<boolean>, problem: string): Promise<void> {
   const deadline = Date.now() + GIVE_UP_AFTER_MS
   while (!(await condition())) {

@@ -132,7 +132,7 @@ describe('impersonation', () => {
     })
   }
 
-  test('that hangs ends at its deadline, and gives its connection up', { timeout: 10_000 }, async () => {
+  test('that hangs ends at its deadline, and gives its connection up', async () => {
     const iam = await startIam()
     await placeFault(iam, { kind: 'hang' })
     await using wire = await openWire(iam.url)

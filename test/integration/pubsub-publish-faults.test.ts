@@ -1,35 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { grpc } from 'google-gax'
-import type { JobQueue, Message } from '../../shared/queue/job-queue.ts'
-import { openPubSubQueue } from '../../shared/queue/pubsub/pubsub-queue.ts'
-import { openFaultProxy } from '../support/fault-proxy.ts'
-import { type PublishCall, startPublisher } from '../support/publisher-stand-in.ts'
+import type { PublishCall } from '../support/publisher-stand-in.ts'
+import { message, startQueue, unavailable } from '../support/pubsub-queue.ts'
 
 const { status } = grpc
-const unavailable = { name: 'QueueError', code: 'unavailable' }
 const refused = { name: 'QueueError', code: 'refused' }
-const message = (text: string): Message => ({ data: Buffer.from(text), attributes: {} })
-
-function openQueueAt(address: string): JobQueue & AsyncDisposable {
-  const queue = openPubSubQueue({ project: 'test', emulator: address })
-  return { ...queue, [Symbol.asyncDispose]: () => queue.close() }
-}
-
-async function startQueue(script: Parameters<typeof startPublisher>[0]) {
-  await using started = new AsyncDisposableStack()
-  const publisher = started.use(await startPublisher(script))
-  const queue = started.use(openQueueAt(publisher.address))
-  const cleanups = started.move()
-  return { publisher, queue, [Symbol.asyncDispose]: () => cleanups.disposeAsync() }
-}
-
-async function timed(work: Promise<unknown>): Promise<number> {
-  const startedAt = performance.now()
-  await work
-  return performance.now() - startedAt
-}
-
 const withPoison = ({ texts }: PublishCall) => (texts.includes('poison') ? status.INVALID_ARGUMENT : 'ids')
 
 describe('a message that Pub/Sub refuses for good among many in one call', () => {
@@ -78,51 +54,12 @@ describe('an answer that another try can change', () => {
   }
 })
 
-describe('a fault that lasts', { concurrency: true }, () => {
-  for (const [name, answer] of [
-    ['a quota that is used up', status.RESOURCE_EXHAUSTED],
-    ['a server that never answers', 'never'],
-  ] as const) {
-    test(`is told after ten seconds: ${name}`, async () => {
-      await using on = await startQueue(() => answer)
-      const waitedMs = await timed(assert.rejects(on.queue.publish('jobs', message('a')), unavailable))
-      assert.ok(waitedMs > 7_000 && waitedMs < 13_000, `${waitedMs} ms`)
-    })
-  }
-
-  test('is over within seconds of its end: no connection can be made for half a minute', async () => {
-    await using publisher = await startPublisher(() => 'ids')
-    await using network = await openFaultProxy(publisher.address)
-    await using queue = openQueueAt(network.address)
-    network.cut()
-    for (let tries = 0; tries < 3; tries += 1) {
-      const waitedMs = await timed(assert.rejects(queue.publish('jobs', message('a')), unavailable))
-      assert.ok(waitedMs < 13_000, `${waitedMs} ms`)
-    }
-    network.restore()
-    const waitedMs = await timed(queue.publish('jobs', message('a')))
-    assert.ok(waitedMs < 5_000, `${waitedMs} ms`)
-  })
-
-  test('is over with the connection that it was on: this one died without a word', async () => {
-    await using publisher = await startPublisher(() => 'ids')
-    await using network = await openFaultProxy(publisher.address)
-    await using queue = openQueueAt(network.address)
-    await queue.publish('jobs', message('a'))
-    network.strand()
-    const untilPublished = async (): Promise<unknown> => queue.publish('jobs', message('b')).catch(untilPublished)
-    const waitedMs = await timed(untilPublished())
-    assert.ok(waitedMs < 45_000, `${waitedMs} ms`)
-  })
-})
-
 describe('a queue that is closed', () => {
-  test('publishes nothing more, and says so at once', async () => {
+  test('publishes nothing more, and says so', async () => {
     await using on = await startQueue(() => 'ids')
     await on.queue.publish('jobs', message('a'))
     await on.queue.close()
-    const waitedMs = await timed(assert.rejects(on.queue.publish('jobs', message('b')), unavailable))
-    assert.ok(waitedMs < 1_000, `${waitedMs} ms`)
+    await assert.rejects(on.queue.publish('jobs', message('b')), unavailable)
     assert.deepEqual(on.publisher.published, ['a'])
   })
 

@@ -36,7 +36,7 @@ async function pushedAtLast(worker: TestWorker, bytes: number): Promise<number> 
   }
 }
 
-describe('a push that does not fit', { timeout: 20_000 }, () => {
+describe('a push that does not fit', () => {
   test('is busy at once, and fits when its forerunner has gone away in the middle of its body', async () => {
     await using worker = await startWorker(cloud, { settings })
     const caller = await stall(worker, `content-length: ${CAP}`)
@@ -85,7 +85,7 @@ describe('an answer that does not fit', () => {
   const large = (id: string) => ({ id, ...chat, body: { ...chat.body, max_tokens: 4_096, logprobs: true } })
   const small = (id: string) => ({ id, ...chat })
 
-  test('puts its job off before anything is asked, and others go on', { timeout: 20_000 }, async () => {
+  test('puts its job off before anything is asked, and others go on', async () => {
     const { options, askedBy, letGo } = holdAnswers()
     await using held = await startCloud({ azure: options })
     await using worker = await startWorker(held, { settings })
@@ -100,7 +100,7 @@ describe('an answer that does not fit', () => {
     assert.deepEqual(await worker.push(large('b')), { status: 204 })
   })
 
-  test('and is larger than all there is passes when it is alone', { timeout: 20_000 }, async () => {
+  test('and is larger than all there is passes when it is alone', async () => {
     const { options, askedBy, letGo } = holdAnswers()
     await using held = await startCloud({ azure: options })
     await using worker = await startWorker(held, { settings })
@@ -120,7 +120,7 @@ test('a push that is larger than all there is passes when it is alone', async ()
   assert.equal((await worker.post(push(3 * CAP))).status, 204)
 })
 
-test('a push that stalls is given up, and its room with it', { timeout: 20_000 }, async () => {
+test('a push that stalls is given up, and its room with it', async () => {
   await using worker = await startWorker(cloud, { settings, readLimits: { readWithinMs: 50, lookEveryMs: 10 } })
   const caller = await stall(worker, `content-length: ${CAP}`)
   let told = ''
@@ -142,7 +142,7 @@ test('a push that has more than its length says is read to that length, and what
   for (const { data } of await worker.deadLetters()) assert.ok([3, CAP].includes(data.byteLength))
 })
 
-test('callers of whom nobody knows yet who they are take no room', { timeout: 20_000 }, async () => {
+test('callers of whom nobody knows yet who they are take no room', async () => {
   const silent = createServer().listen(0, '127.0.0.1')
   await once(silent, 'listening')
   const { port } = z.object({ port: z.number() }).parse(silent.address())

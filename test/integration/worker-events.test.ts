@@ -4,8 +4,9 @@ import { z } from 'zod'
 import { openQueueReport } from '../../shared/queue/sqlite/queue-report.ts'
 import { placeFault, startCloud } from '../stand-ins.ts'
 import { startRecordingModel } from '../support/recording-model.ts'
-import { startWorker, type TestWorker } from '../worker.ts'
+import { startWorker, type TestWorker, watchClock } from '../worker.ts'
 
+const HOUR_MS = 3_600_000
 const EVENTS = 'events'
 const PROMPT = 'Bridges carry people over water, in all weathers.'
 const job = {
@@ -16,7 +17,8 @@ const done = { status: 204 }
 
 const cloud = await startCloud()
 after(() => cloud.close())
-const start = (settings = {}) => startWorker(cloud, { settings: { EVENTS_TOPIC: EVENTS, ...settings } })
+const start = (settings = {}, surroundings = {}) =>
+  startWorker(cloud, { settings: { EVENTS_TOPIC: EVENTS, ...settings }, surroundings })
 const rejectOnce = () => placeFault(cloud.azure, { kind: 'status', status: 400, times: 1 })
 
 async function topicsOf({ file }: TestWorker) {
@@ -184,11 +186,12 @@ describe('a message that Pub/Sub gave up on', () => {
   })
 
   test('and whose time was over while it waited ends its job, and tells that', async () => {
-    await using worker = await start()
-    const late = { ...job, deadline: new Date(Date.now() + 2_000).toISOString() }
+    const { clock, now } = watchClock()
+    await using worker = await start({}, { now })
+    const late = { ...job, deadline: new Date(Date.now() + HOUR_MS).toISOString() }
     await placeFault(cloud.azure, { kind: 'status', error: 'server_error', times: 1 })
     assert.deepEqual(await worker.push(late), { status: 503, reason: 'ambiguous' })
-    while (Date.now() <= Date.parse(late.deadline)) await (await fetch(`${worker.url}/healthz`)).text()
+    clock.aheadMs += HOUR_MS
     assert.deepEqual(await worker.forward(late), done)
     assert.equal((await worker.record('doc-7', 'nightly'))?.status, 'expired')
     assert.deepEqual(await typesOf(worker), ['promptbridge.job.expired'])

@@ -58,7 +58,7 @@ describe('poison', () => {
   })
 })
 
-test('a push that breaks off on its way is no fault of ours', { timeout: 5_000 }, async () => {
+test('a push that breaks off on its way is no fault of ours', async () => {
   await using worker = await startWorker(cloud)
   const { hostname, port } = new URL(worker.url)
   const caller = connect(Number(port), hostname)

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import type { Readable } from 'node:stream'
 import { z } from 'zod'
+import { compileCache } from './compile-cache.ts'
 
 const MAIN = join(import.meta.dirname, '../../worker/main.ts')
 
@@ -22,13 +23,19 @@ export interface WorkerProcess extends AsyncDisposable {
 const line = z.looseObject({ message: z.string() })
 const listening = z.looseObject({ address: z.object({ port: z.number() }) })
 
-/** Starts it in a folder, with nothing in its environment but what is given; `node`: options of Node's own. */
+/** Starts it in a folder, with nothing in its environment but what is given, and the compile cache; `node`: options of Node's own. */
 export function startWorkerProcess(
   cwd: string,
   env: Readonly<Record<string, string>>,
   node: readonly string[] = [],
 ): WorkerProcess {
-  return watchWorker(spawn(process.execPath, [...node, MAIN], { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] }))
+  return watchWorker(
+    spawn(process.execPath, [...node, MAIN], {
+      cwd,
+      env: { ...compileCache, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    }),
+  )
 }
 
 /** Reads along with a worker that was started, in whatever way. */

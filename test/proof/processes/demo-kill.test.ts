@@ -12,7 +12,7 @@ const accounts = z.object({
   problems: z.array(z.string()),
 })
 
-test('a demo whose worker is killed again and again accounts for every job', { timeout: 170_000 }, async (t) => {
+test('a demo whose worker is killed again and again accounts for every job', async (t) => {
   const folder = await newFolder(t)
   const files = ['--folder', join(folder, 'state'), '--results', join(folder, 'results.jsonl')]
   const { code, stdout, stderr } = await runCommand(t, ['demo', '--kill', '--documents', '120', '--json', ...files])

@@ -20,9 +20,7 @@ const unlimited = { contextWindow: 1e9, tokensPerMinute: 1e12, requestsPerMinute
 // size in memory, which is the most that text may cost.
 const text = inBase64(`—${'x'.repeat(3_000_000 - 3)}`)
 
-test('120 jobs of 3 MB at once do not kill a worker of 512 MiB, and all are asked once', {
-  timeout: 60_000,
-}, async () => {
+test('120 jobs of 3 MB at once do not kill a worker of 512 MiB, and all are asked once', async () => {
   const { options, letGo } = holdAnswers()
   const deployments = [{ ...DEFAULT_DEPLOYMENT, ...unlimited }]
   await using on = await startSurroundings({ azure: { ...options, deployments } })
@@ -58,9 +56,7 @@ test('120 jobs of 3 MB at once do not kill a worker of 512 MiB, and all are aske
   assert.ok(peak === undefined || peak < CONTAINER_KIB, `${peak} KiB at most`)
 })
 
-test('small jobs with answers of 16 MB do not kill a worker of 512 MiB, and all are asked once', {
-  timeout: 60_000,
-}, async () => {
+test('small jobs with answers of 16 MB do not kill a worker of 512 MiB, and all are asked once', async () => {
   const deployments = [{ ...EMBEDDING_DEPLOYMENT, ...unlimited }]
   await using on = await startSurroundings({ azure: { deployments } })
   const settings = { AZURE_OPENAI_DEPLOYMENT: EMBEDDING_DEPLOYMENT.name }

@@ -6,20 +6,19 @@ import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { z } from 'zod'
-import { AZURE } from '../../local/identities.ts'
-import { openQueueReport } from '../../shared/queue/sqlite/queue-report.ts'
-import { startCloud } from '../stand-ins.ts'
-import { STORAGE, serveBlob } from '../support/blob-server.ts'
-import { startWorker } from '../worker.ts'
+import { AZURE } from '../../../local/identities.ts'
+import { openQueueReport } from '../../../shared/queue/sqlite/queue-report.ts'
+import { startCloud } from '../../stand-ins.ts'
+import { STORAGE, serveBlob } from '../../support/blob-server.ts'
+import { startWorker } from '../../worker.ts'
 
-const ROOT = join(import.meta.dirname, '../..')
-const PATIENT = { timeout: 120_000 }
+const ROOT = join(import.meta.dirname, '../../..')
 
 let folder: string
 before(async () => {
   folder = await mkdtemp(join(tmpdir(), 'package-'))
   await install()
-}, PATIENT)
+})
 after(() => rm(folder, { recursive: true }))
 
 interface Ended {
@@ -68,7 +67,7 @@ async function install(): Promise<void> {
 
 const installed = (...path: string[]) => join(folder, 'node_modules', ...path)
 
-describe('the package', PATIENT, () => {
+describe('the package', () => {
   test('holds what was built, and brings no other package along', async () => {
     const built = ['LICENSES.txt', 'cli.mjs', 'client.d.ts', 'client.mjs', 'local.mjs', 'worker.mjs']
     assert.deepEqual(files, ['LICENSE', 'README.md', ...built.map((file) => `dist/${file}`), 'package.json'])

@@ -3,11 +3,8 @@ import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { breaks } from '../../cli/demo/breaks.ts'
-import { newFolder, runCommand } from './cli-harness.ts'
-
-/** On a machine that is busy with other tests. */
-const PATIENT = { timeout: 60_000 }
+import { breaks } from '../../../cli/demo/breaks.ts'
+import { newFolder, runCommand } from '../../integration/cli-harness.ts'
 
 test('there are at least ten things to set wrong', () => {
   assert.ok(breaks.size >= 10)
@@ -19,7 +16,7 @@ for (const [what, accounts] of [
   ['deployment', /0 lost, 4 dead-lettered, 0 waiting/],
   ['key', /0 lost, 0 dead-lettered, 4 waiting/],
 ] as const) {
-  test(`--break ${what} loses no job, and the doctor finds it`, PATIENT, async (t) => {
+  test(`--break ${what} loses no job, and the doctor finds it`, async (t) => {
     const folder = await newFolder(t)
     const { code, stdout, stderr } = await runCommand(t, [
       'demo',
@@ -36,7 +33,7 @@ for (const [what, accounts] of [
   })
 }
 
-test('--break leaves the state of a stopped demo alone', PATIENT, async (t) => {
+test('--break leaves the state of a stopped demo alone', async (t) => {
   const folder = await newFolder(t)
   const state = join(folder, 'demo.db')
   await writeFile(state, '')
