@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { parseJob } from '../shared/job/parse-job.ts'
-import { type StatusCounts, settledIn } from '../shared/job/record.ts'
+import { foldedIn, type StatusCounts, settledIn, unknownAttempts } from '../shared/job/record.ts'
 import type { Environment } from '../shared/settings-problems.ts'
 import { sha256 } from '../shared/sha256.ts'
 import { type CancelResult, cancelJob } from '../shared/store/cancel-job.ts'
@@ -89,9 +89,9 @@ function describe(result: CancelResult): string {
     const seconds = Math.ceil(result.leaseLeftMs / 1_000)
     return `running  being run now, and left alone: its instance may still finish it. Its lease ends in ${seconds} s`
   }
-  const { status, attempts } = result.record
+  const { status, attempts, folded } = result.record
   if (status !== 'cancelled') return `${status}  settled already, and left as it is`
-  if (attempts.length === 0) return 'cancelled  it was not started, and will not be'
-  const unknown = attempts.filter(({ outcome }) => outcome === 'unknown').length
-  return `cancelled  attempts before: ${attempts.length}, of unknown outcome: ${unknown}`
+  if (attempts.length === 0 && folded === undefined) return 'cancelled  it was not started, and will not be'
+  const before = attempts.length + foldedIn(result.record)
+  return `cancelled  attempts before: ${before}, of unknown outcome: ${unknownAttempts(result.record)}`
 }

@@ -49,8 +49,15 @@ function describeRecord(record: JobRecord, answer: string | undefined): string {
   const lines = [`${record.id}  ${record.status}  (run ${record.run})`]
   if (record.batch !== '') lines.push(`batch     ${record.batch}`)
   for (const attempt of record.attempts) {
-    const { n, outcome = 'under way', deployment = '', httpStatus = '', requestId = '' } = attempt
-    lines.push(`attempt   ${n}  ${outcome}  ${deployment} ${httpStatus} ${requestId}`.trimEnd())
+    const { n, outcome = 'under way', cause, deployment = '', httpStatus = '', requestId = '' } = attempt
+    const came = cause === undefined ? outcome : `${outcome} (${cause})`
+    lines.push(`attempt   ${n}  ${came}  ${deployment} ${httpStatus} ${requestId}`.trimEnd())
+  }
+  for (const { run, n, firstAt, lastAt } of record.folded ?? []) {
+    const [from, to] = [firstAt, lastAt].map((time) => new Date(time).toISOString())
+    lines.push(
+      `unserved  ${n} attempts of run ${run} that the provider could not serve, ${from} to ${to}; billing unknown`,
+    )
   }
   if ('error' in record) {
     const { kind, code, message, hint } = record.error
@@ -59,7 +66,8 @@ function describeRecord(record: JobRecord, answer: string | undefined): string {
   }
   if (record.status === 'succeeded') {
     const { promptTokens, completionTokens } = record.usage
-    lines.push(`tokens    ${promptTokens} in, ${completionTokens} out, finished by ${record.finishReason}`)
+    const estimated = record.usageKnown === false ? ' (estimated: the answer does not say)' : ''
+    lines.push(`tokens    ${promptTokens} in, ${completionTokens} out${estimated}, finished by ${record.finishReason}`)
   }
   const told = lines.map(plainText)
   if (answer !== undefined) told.push('', indented(answer))

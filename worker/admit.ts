@@ -17,6 +17,7 @@ export interface Admission {
   readonly gates: DeploymentGates
   readonly tokens: AccessTokenSource
   readonly daily: DailyBudget
+  readonly modelTimeoutMs: number
 }
 
 const DRAINING: Failure = { kind: 'draining', message: 'this instance is about to end' }
@@ -39,13 +40,13 @@ export async function admit(
   deployment: Deployment,
   { deadline, waitUntil }: Pick<DeliveredJob, 'deadline' | 'waitUntil'>,
 ): Promise<Admitted> {
-  const { drain, tokens, daily, now } = admission
+  const { drain, tokens, daily, now, modelTimeoutMs } = admission
   if (drain.begun.aborted) return refuse(DRAINING)
   const arrivedAt = now()
   const overspent = await daily.limitReached()
   if (overspent !== undefined) return refuse(overspent)
-  // Half of the push's time is kept for the ask itself.
-  const until = arrivedAt + Math.min(MAX_HOLD_MS, (deadline - arrivedAt) / 2)
+  // A job that is held for longer has too little time left to ask the model.
+  const until = Math.min(arrivedAt + MAX_HOLD_MS, deadline - modelTimeoutMs)
   try {
     await tokens.get(drain.begun, { until, waitUntil })
     return await enterGate(admission, deployment, until)

@@ -19,8 +19,10 @@ export interface Asking {
 }
 
 export interface AskLimits {
-  /** When the ask's budget ends, in epoch milliseconds; the lease outlives it. */
-  readonly endsAt: number
+  /** No send begins at this time or later, in epoch milliseconds. The lease outlives a send that began just before. */
+  readonly sendBy: number
+  /** How long one send may take; it always has the whole of it. */
+  readonly modelTimeoutMs: number
   readonly waitUntil: WaitUntil
   /** Aborts when nobody wants the answer any more. */
   readonly cancelled: AbortSignal
@@ -54,12 +56,11 @@ const RETRIES = { retries: 20, factor: 2, minTimeout: 200, maxTimeout: 5_000, ra
 export async function ask(
   { provider, tokens, gates, drain, now }: Asking,
   request: Omit<ModelRequest, 'token'>,
-  { endsAt, waitUntil, cancelled }: AskLimits,
+  { sendBy, modelTimeoutMs, waitUntil, cancelled }: AskLimits,
 ): Promise<ModelReply> {
   const { deployment } = request
-  const timeout = AbortSignal.timeout(Math.max(0, endsAt - now()))
-  const waiting = AbortSignal.any([drain.begun, timeout, cancelled])
-  const asking = AbortSignal.any([drain.over, timeout, cancelled])
+  const waiting = AbortSignal.any([drain.begun, cancelled])
+  const asking = AbortSignal.any([drain.over, cancelled])
   let lastFailure: Failure | undefined
   let tokensRefused = 0
   const notSent = (why: Failure): ModelReply => ({
@@ -69,12 +70,14 @@ export async function ask(
 
   async function send(): Promise<ModelReply> {
     const waitMs = gates.waitMs(deployment)
-    if (waitMs > 0 && waitMs >= endsAt - now()) return notSent(HELD_BACK)
+    if (waitMs > 0 && waitMs >= sendBy - now()) return notSent(HELD_BACK)
     if (waitMs > 0) await delay(waitMs, undefined, { signal: waiting })
-    const token = await tokens.get(waiting, { until: endsAt, waitUntil })
+    const token = await tokens.get(waiting, { until: sendBy, waitUntil })
     // In the same tick as the send: a process that was frozen since must not ask under a lease that is over.
-    if (now() >= endsAt) return notSent(OUT_OF_TIME)
-    const reply = await provider.ask({ ...request, token: token.value }, asking)
+    if (now() >= sendBy) return notSent(OUT_OF_TIME)
+    const reply = await withTimeout(modelTimeoutMs, asking, (signal) =>
+      provider.ask({ ...request, token: token.value }, signal),
+    )
     learn(reply, token)
     if (reply.ok) return reply
     lastFailure = reply.failure
@@ -105,4 +108,31 @@ export async function ask(
   }
   // Kept by ourselves: p-retry drops what came when its signal aborted meanwhile, and that may have been billed.
   return came.reply ?? notSent(OUT_OF_TIME)
+}
+
+/** Aborts a send at our own time limit, and names that limit as what ended it. The timer ends with the send. */
+async function withTimeout(
+  timeoutMs: number,
+  signal: AbortSignal,
+  send: (signal: AbortSignal) => Promise<ModelReply>,
+): Promise<ModelReply> {
+  const timeout = new AbortController()
+  const timer = setTimeout(() => timeout.abort(), timeoutMs)
+  try {
+    const reply = await send(AbortSignal.any([signal, timeout.signal]))
+    const isTimeout = !reply.ok && reply.failure.kind === 'ambiguous' && timeout.signal.aborted && !signal.aborted
+    return isTimeout ? { ok: false, failure: timedOut(reply.failure, timeoutMs) } : reply
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function timedOut(failure: Failure, timeoutMs: number): Failure {
+  const seconds = timeoutMs / 1_000
+  return {
+    ...failure,
+    kind: 'timeout',
+    message: `no whole answer came within the ${seconds} s of MODEL_TIMEOUT_SECONDS`,
+    hint: `The model took longer than ${seconds} s. Raise MODEL_TIMEOUT_SECONDS, or ask for a shorter answer; then replay the job.`,
+  }
 }

@@ -99,6 +99,7 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
     retry: config.retry,
     maxJobAgeMs: config.maxJobAgeMs,
     newOwner,
+    random,
     drain,
     now,
     log,

@@ -1,6 +1,6 @@
 import type { Failure } from '../shared/job/failures.ts'
 import { type Job, outputTokenCap } from '../shared/job/job.ts'
-import type { RecordError } from '../shared/job/record.ts'
+import type { EndError } from '../shared/job/record.ts'
 import { quote } from '../shared/quote.ts'
 import type { Deployment } from '../shared/settings.ts'
 import type { Ending } from '../shared/store/job-store.ts'
@@ -40,7 +40,7 @@ const NOT_SERVED_YET = {
 export function planJob(planning: Planning, job: Job, publishedAt: number): Plan {
   const { deployments, maxOutputTokens, rolloutMs, now } = planning
   if (job.deadline !== undefined && now() > job.deadline) {
-    const error: RecordError = { kind: 'expired', message: 'its deadline passed before it was started' }
+    const error: EndError = { kind: 'expired', message: 'its deadline passed before it was started' }
     return { kind: 'end', ending: { status: 'expired', error } }
   }
   const deployment = chooseDeployment(deployments, job.model)
@@ -69,7 +69,7 @@ export async function heedBatch<P extends Plan>(watch: Watch, { batch }: Job, pl
   if (plan.kind !== 'ask') return plan
   const reached = await watch.limitReached()
   if (reached === undefined) return plan
-  const error: RecordError = {
+  const error: EndError = {
     kind: 'budget',
     code: 'batch_token_limit',
     message: `its batch has taken ${reached.spent} tokens; its limit is ${reached.limit}`,
@@ -79,6 +79,6 @@ export async function heedBatch<P extends Plan>(watch: Watch, { batch }: Job, pl
 }
 
 function invalid(message: string, hint?: string): EndPlan {
-  const error: RecordError = { kind: 'invalid', message, ...(hint === undefined ? {} : { hint }) }
+  const error: EndError = { kind: 'invalid', message, ...(hint === undefined ? {} : { hint }) }
   return { kind: 'end', ending: { status: 'dead_lettered', error } }
 }

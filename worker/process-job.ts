@@ -1,10 +1,18 @@
 import pRetry from 'p-retry'
 import type { ModelReply } from '../shared/azure-openai/model-provider.ts'
 import { leaseFor } from '../shared/job/claim.ts'
-import { afterFailure, type Consequence, type Failure, type RetryPolicy } from '../shared/job/failures.ts'
-import { type AttemptOutcome, countedAttempts, type RecordError, type Usage } from '../shared/job/record.ts'
+import {
+  afterFailure,
+  type Consequence,
+  type EndReason,
+  type Failure,
+  type Mark,
+  type RetryPolicy,
+} from '../shared/job/failures.ts'
+import { estimateUsage } from '../shared/job/job.ts'
+import { type AttemptOutcome, type EndError, runSoFar, TIMEOUT, type Usage } from '../shared/job/record.ts'
 import type { Deployment } from '../shared/settings.ts'
-import { type Ending, type Held, isUnavailable, type Release } from '../shared/store/job-store.ts'
+import { type AttemptReport, type Ending, type Held, isUnavailable, type Release } from '../shared/store/job-store.ts'
 import { type Admission, admit } from './admit.ts'
 import { type Asking, type AskLimits, ask } from './ask.ts'
 import type { BatchControls, Watch } from './batch-controls.ts'
@@ -21,6 +29,8 @@ export interface JobProcessing extends Planning, Admission, Asking, Settling {
   readonly modelTimeoutMs: number
   /** Makes the nonce that names one claim. */
   readonly newOwner: () => string
+  /** 0 to 1. */
+  readonly random: () => number
 }
 
 interface SpendLimits extends AskLimits {
@@ -28,7 +38,10 @@ interface SpendLimits extends AskLimits {
   readonly spend: (usage: Usage) => void
 }
 
-const TOO_LATE: Failure = { kind: 'busy', message: 'the push was over before the job could be started' }
+const TOO_LATE: Failure = { kind: 'busy', message: 'the push has less than MODEL_TIMEOUT_SECONDS left' }
+
+/** A job that holds its record waits no longer than this for a token, a refused token's successor or a short throttle. */
+const SEND_WITHIN_MS = 30_000
 
 /**
  * Takes one delivery of a job through admit → claim → ask → settle → publish.
@@ -48,14 +61,16 @@ export async function processJob(processing: JobProcessing, delivered: Delivered
 async function admitAndRun(processing: JobProcessing, delivered: DeliveredJob, watch: Watch): Promise<Outcome> {
   const { job } = delivered
   const facts: Facts = { jobKey: job.key, jobId: job.id, batch: job.batch, run: job.run }
-  const plan = await heedBatch(watch, job, planJob(processing, job, delivered.publishedAt))
+  const planNow = () => heedBatch(watch, job, planJob(processing, job, delivered.publishedAt))
+  const plan = await planNow()
   if (plan.kind === 'defer') return { done: false, failure: plan.failure, facts }
   if (plan.kind === 'end') return claimAndRunOrPutOff(processing, delivered, plan, watch, facts)
   const admitted = await admit(processing, plan.deployment, delivered)
   if (!admitted.ok) return { done: false, failure: admitted.failure, facts }
   try {
-    // It may have waited for a minute.
-    const still = await heedBatch(watch, job, plan)
+    // It may have waited for a minute, in which its deadline passed.
+    const still = await planNow()
+    if (still.kind === 'defer') return { done: false, failure: still.failure, facts }
     return await claimAndRunOrPutOff(processing, delivered, still, watch, facts)
   } finally {
     admitted.leave()
@@ -84,9 +99,12 @@ async function claimAndRun(
   const { store, newOwner, now, retry, maxJobAgeMs: maxAgeMs, modelTimeoutMs } = processing
   const { job, deadline } = delivered
   const startedAt = now()
-  const budgetMs = Math.min(modelTimeoutMs, deadline - startedAt)
-  if (budgetMs <= 0) return { done: false, failure: TOO_LATE, facts }
-  const request = { job, owner: newOwner(), leaseMs: leaseFor(budgetMs), policy: retry, maxAgeMs, now: startedAt }
+  // A send that has less than the model's whole time would end by the push's time, and be taken for the model's fault.
+  const neededMs = plan.kind === 'ask' ? modelTimeoutMs : 1
+  if (deadline - startedAt < neededMs) return { done: false, failure: TOO_LATE, facts }
+  const sendBy = Math.min(startedAt + SEND_WITHIN_MS, deadline - modelTimeoutMs, job.deadline ?? Infinity)
+  const leaseMs = leaseFor(Math.max(0, sendBy - startedAt) + modelTimeoutMs)
+  const request = { job, owner: newOwner(), leaseMs, policy: retry, maxAgeMs, now: startedAt }
   const claim = await twice(() => store.claim(request))
   switch (claim.kind) {
     case 'run': {
@@ -98,7 +116,7 @@ async function claimAndRun(
         watch.spend(usage)
         processing.daily.spend(usage)
       }
-      const limits = { endsAt: startedAt + budgetMs, waitUntil, cancelled, spend }
+      const limits = { sendBy, modelTimeoutMs, waitUntil, cancelled, spend }
       return askAndSettle(processing, delivered, claim.held, plan.deployment, limits, attempt)
     }
     case 'settled':
@@ -107,6 +125,10 @@ async function claimAndRun(
       return { done: true, as: 'superseded', facts }
     case 'busy':
       return { done: false, failure: { kind: 'busy', message: 'another delivery holds this job' }, facts }
+    case 'waits': {
+      const message = 'its next attempt may not start yet'
+      return { done: false, failure: { kind: 'busy', message, retryAfterMs: claim.retryInMs }, facts }
+    }
     case 'conflict':
       return deadLetterOnly(processing, delivered, facts, 'conflict', 'another payload took this id and run')
     case 'impossible_run':
@@ -141,19 +163,20 @@ async function askAndSettle(
   const reply = await ask(processing, { job, deployment, clientRequestId }, limits)
   const told = { ...facts, ...tellReply(reply, deployment) }
   if (reply.ok) {
+    const used = usedBy(reply, job)
     try {
-      return await settle(processing, delivered, held, succeededWith(reply, deployment), told)
+      return await settle(processing, delivered, held, succeededWith(reply, used, deployment), told)
     } finally {
       // Not before: of what is not stored yet, a sweep's figure holds nothing.
-      limits.spend(reply.usage)
+      limits.spend(used.usage)
     }
   }
 
   const { failure } = reply
   const report = reportOf(failure, deployment)
-  const outcome: AttemptOutcome = failure.kind === 'ambiguous' ? 'unknown' : failure.kind
-  const consequence = afterFailure(failure.kind, countedAttempts(held.record), processing.retry)
-  const attempt = consequence.counts ? { attempt: { outcome, report } } : {}
+  const outcome = outcomeOf(failure)
+  const consequence = afterFailure(failure, runSoFar(held.record), processing.retry, processing.random())
+  const attempt = consequence.marks === 'none' ? {} : { attempt: { outcome, report } }
   if (limits.cancelled.aborted && mayBeCancelled(failure, consequence)) {
     return settle(processing, delivered, held, { ...CANCELLED.ending, ...attempt }, told)
   }
@@ -161,7 +184,8 @@ async function askAndSettle(
     const ending: Ending = { status: 'dead_lettered', error: recordError(failure, consequence.reason), ...attempt }
     return settle(processing, delivered, held, ending, told)
   }
-  const how: Release = consequence.counts ? { counts: true, outcome, report } : { counts: false, kind: failure.kind }
+  const { marks, waitMs } = consequence
+  const how: Release = { waitMs, ...releaseAs(marks, failure, report) }
   await release(processing, delivered, held, how)
   return { done: false, failure, facts: told }
 }
@@ -171,23 +195,52 @@ function mayBeCancelled({ kind }: Failure, { next }: Consequence): boolean {
   return kind === 'ambiguous' || next === 'again'
 }
 
-/** 1 for the first attempt of the job's present run. */
+/** 1 for the first attempt of the job's present run; no two sends of a run that may have been billed share one. */
 function attemptNumber({ record }: Held): number {
-  return record.attempts.filter(({ run }) => run === record.run).length
+  return record.attempts.findLast(({ owner }) => owner === record.owner)?.n ?? 1
 }
 
-function succeededWith(reply: Extract<ModelReply, { ok: true }>, { deployment }: Deployment): Ending {
-  const { text, usage, finishReason, httpStatus, requestId } = reply
-  return { status: 'succeeded', result: text, usage, finishReason, report: { deployment, httpStatus, requestId } }
+type Answer = Extract<ModelReply, { ok: true }>
+
+interface Used {
+  readonly usage: Usage
+  readonly usageKnown?: false
 }
 
-function reportOf({ httpStatus, requestId }: Failure, { deployment }: Deployment) {
-  return { deployment, httpStatus, requestId }
+/** An answer that does not tell its usage is paid for all the same, so limits are charged an estimate. */
+function usedBy({ usage, text }: Answer, job: DeliveredJob['job']): Used {
+  return usage === undefined ? { usage: estimateUsage(job.body, text.length), usageKnown: false } : { usage }
 }
 
-function recordError({ code, message, hint }: Failure, kind: RecordError['kind']): RecordError {
+function succeededWith(reply: Answer, used: Used, { deployment }: Deployment): Ending {
+  const { text, finishReason, httpStatus, requestId } = reply
+  return { status: 'succeeded', result: text, ...used, finishReason, report: { deployment, httpStatus, requestId } }
+}
+
+/** In terms that the last release reads: what the provider could not serve, and what timed out, may have been billed. */
+function outcomeOf({ kind }: Failure): AttemptOutcome {
+  return kind === 'ambiguous' || kind === 'timeout' || kind === 'unavailable' ? 'unknown' : kind
+}
+
+function releaseAs(marks: Mark, failure: Failure, report: AttemptReport): Release {
+  switch (marks) {
+    case 'attempt':
+      return { marks, outcome: outcomeOf(failure), report }
+    case 'folded':
+      return { marks }
+    case 'none':
+      return { marks, kind: failure.kind }
+  }
+}
+
+function reportOf({ kind, httpStatus, requestId, usage }: Failure, { deployment }: Deployment): AttemptReport {
+  const cause = kind === 'timeout' ? { cause: TIMEOUT } : {}
+  return { deployment, httpStatus, requestId, ...cause, ...(usage && { usage }) }
+}
+
+function recordError({ kind, code, message, hint }: Failure, reason: EndReason): EndError {
   // In the order in which a store gives it back, so that the event of a redelivery is the same to the byte.
-  return { kind, code, message, hint }
+  return { kind: reason, code: kind === 'timeout' ? TIMEOUT : code, message, hint }
 }
 
 function tellReply(reply: ModelReply, { deployment }: Deployment): Facts {

@@ -1,5 +1,5 @@
 import pRetry from 'p-retry'
-import type { RecordError, SettledRecord } from '../shared/job/record.ts'
+import type { EndError, SettledRecord } from '../shared/job/record.ts'
 import type { Log } from '../shared/log.ts'
 import type { Message } from '../shared/queue/job-queue.ts'
 import {
@@ -52,7 +52,7 @@ export function release(settling: Settling, delivered: DeliveredJob, held: Held,
 
 /** An answer that the store can never take ends its job all the same: asked again, it would be paid for again. */
 function withoutAnswer({ report, usage }: Extract<Ending, { status: 'succeeded' }>): Ending {
-  const error: RecordError = {
+  const error: EndError = {
     kind: 'store',
     message: 'the model answered, and the store refuses the answer for good',
     hint: 'Ask for a shorter answer, then replay the job.',

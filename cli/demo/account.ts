@@ -1,4 +1,4 @@
-import { isSettled, type JobRecord } from '../../shared/job/record.ts'
+import { isSettled, type JobRecord, unknownAttempts } from '../../shared/job/record.ts'
 import type { Call } from './call-log.ts'
 
 /** What the stand-ins and the store tell of one batch. Nothing in it comes from the worker. */
@@ -98,10 +98,6 @@ function keyOf({ detail }: Call): string {
 
 function isPaid({ detail }: Call): boolean {
   return detail['billed'] === true
-}
-
-function unknownAttempts({ attempts }: JobRecord): number {
-  return attempts.filter(({ outcome }) => outcome === 'unknown').length
 }
 
 function countStatus(records: readonly JobRecord[], status: JobRecord['status']): number {

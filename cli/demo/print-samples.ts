@@ -1,5 +1,5 @@
 import { stripVTControlCharacters, styleText } from 'node:util'
-import { endpoints } from '../../shared/azure-openai/endpoints.ts'
+import { textOf } from '../../shared/azure-openai/endpoints.ts'
 import type { JobRecord } from '../../shared/job/record.ts'
 import type { JobReader } from '../../shared/store/job-store.ts'
 import { FILTERED_ID, TOO_LONG_ID } from './demo-jobs.ts'
@@ -20,7 +20,7 @@ export async function printSummary(
     const record = records.find(({ id }) => id === document.name)
     if (record?.status !== 'succeeded') continue
     const answer: unknown = JSON.parse((await reader.readResult(record)) ?? 'null')
-    const summary = printable(endpoints[record.url].textOf(answer) ?? '')
+    const summary = printable(textOf(record.url, answer) ?? '')
     if (summary.length < MIN_SUMMARY_LENGTH || document.text.length > MAX_SOURCE_LENGTH) continue
     return [
       styleText('bold', document.name),

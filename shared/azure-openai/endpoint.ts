@@ -4,7 +4,7 @@ import type { Usage } from '../job/record.ts'
 
 /** What a whole answer says of itself; its text goes to the record as it came. */
 export type Reading =
-  | { readonly ok: true; readonly usage: Usage; readonly finishReason: string }
+  | { readonly ok: true; readonly usage: Usage | undefined; readonly finishReason: string }
   /** It came with 200 and says that the model failed. */
   | { readonly ok: false; readonly failure: Failure }
 

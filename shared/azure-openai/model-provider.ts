@@ -18,7 +18,9 @@ export type ModelReply =
       readonly ok: true
       /** The answer's JSON text, as it came. */
       readonly text: string
-      readonly usage: Usage
+      /** Undefined where the answer does not tell. */
+      readonly usage: Usage | undefined
+      /** `unknown` where the answer does not tell. */
       readonly finishReason: string
       readonly httpStatus: number
       readonly requestId: string | undefined

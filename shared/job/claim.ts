@@ -1,9 +1,9 @@
 import { afterFailure, type RetryPolicy } from './failures.ts'
 import {
-  countedAttempts,
   isSettled,
   type JobRecord,
   type RunningRecord,
+  runSoFar,
   type SettledRecord,
   type WaitingRecord,
 } from './record.ts'
@@ -35,6 +35,8 @@ export type ClaimDecision =
   /** Settled: repeat what follows the settle. */
   | { readonly kind: 'settled'; readonly record: SettledRecord }
   | { readonly kind: 'busy'; readonly retryInMs: number }
+  /** Its next attempt may not start yet: the provider asked to wait, or could not serve the last one. */
+  | { readonly kind: 'waits'; readonly waiting: WaitingRecord; readonly retryInMs: number }
   /** Another payload took this id and run. */
   | { readonly kind: 'conflict' }
   /** A later run has begun: this message is history. */
@@ -58,16 +60,24 @@ export function decideClaim({ record, ageMs }: Found, wanted: Wanted, policy: Re
   // A job that was cancelled before anybody had seen it has none.
   if (wanted.payloadHash !== (record.payloadHash ?? wanted.payloadHash)) return { kind: 'conflict' }
   if (isSettled(record)) return { kind: 'settled', record }
-  if (record.status === 'waiting') return { kind: 'next_attempt', waiting: record }
+  if (record.status === 'waiting') return decideWait(record, ageMs)
   if (!isLeaseOver(record, ageMs)) return { kind: 'busy', retryInMs: record.leaseMs - ageMs }
   return decideDead(record, policy)
 }
 
+/** By the store's clock alone: the clocks of those who deliver are not compared. */
+function decideWait(waiting: WaitingRecord, ageMs: number): ClaimDecision {
+  const retryInMs = (waiting.waitMs ?? 0) - ageMs
+  return retryInMs > 0 ? { kind: 'waits', waiting, retryInMs } : { kind: 'next_attempt', waiting }
+}
+
 type DeadDecision = Extract<ClaimDecision, { kind: 'take_over' | 'give_up' }>
+
+const INSTANCE_DIED = { kind: 'ambiguous', message: 'the instance that asked the model ended' } as const
 
 /** Of an attempt whose instance died, nobody knows whether it was billed. */
 function decideDead(dead: RunningRecord, policy: RetryPolicy): DeadDecision {
-  const consequence = afterFailure('ambiguous', countedAttempts(dead), policy)
+  const consequence = afterFailure(INSTANCE_DIED, runSoFar(dead), policy, 0)
   if (consequence.next === 'again') return { kind: 'take_over', dead }
   return { kind: 'give_up', dead, reason: consequence.reason === 'unknown' ? 'unknown' : 'max_attempts' }
 }
@@ -96,10 +106,17 @@ export type RefusedWrite =
   /** Somebody else's by now: what this claim brings is not to be written. */
   | 'not_ours'
 
-/** Decides what to do when the store refused a claim's closing write because the record had changed. */
-export function decideRefusedWrite(found: JobRecord | undefined, owner: string): RefusedWrite {
-  if (found === undefined || found.owner !== owner) return 'not_ours'
-  return found.status === 'running' ? 'again' : 'applied'
+/**
+ * Decides what to do when the store refused a claim's closing write because the record had changed.
+ *
+ * A record that the sweep only set back to waiting is still ours while no other claim has begun: what this claim brings
+ * was paid for, and the next attempt would be paid for again.
+ */
+export function decideRefusedWrite(found: JobRecord | undefined, { owner, run }: RunningRecord): RefusedWrite {
+  if (found === undefined) return 'not_ours'
+  if (found.owner === owner) return found.status === 'running' ? 'again' : 'applied'
+  const isLastAttempt = found.run === run && found.attempts.at(-1)?.owner === owner
+  return found.status === 'waiting' && isLastAttempt ? 'again' : 'not_ours'
 }
 
 export type CancelDecision =

@@ -1,3 +1,5 @@
+import type { Usage } from './record.ts'
+
 /**
  * What went wrong with a job, in our own terms: adapters say what they saw, this table says what it does.
  *
@@ -13,6 +15,8 @@
  * - budget: the batch's token limit is reached, or the day's
  * - unreachable: certainly not sent
  * - oversized: the answer is longer than is read, and was paid for
+ * - unavailable: the provider answered that it cannot serve requests now; whether it billed this one is unknown
+ * - timeout: no answer came within the whole of our own time limit
  * - ambiguous: sent, and nobody knows whether it was billed
  * - store: the record cannot be read or written now
  * - busy: another delivery holds the job, or this instance is full
@@ -31,6 +35,8 @@ export const failureKinds = [
   'budget',
   'unreachable',
   'oversized',
+  'unavailable',
+  'timeout',
   'ambiguous',
   'store',
   'busy',
@@ -51,34 +57,46 @@ export interface Failure {
   readonly requestId?: string
   /** Milliseconds to wait, as the vendor asked. */
   readonly retryAfterMs?: number
+  /** How long the deployment has been missing by now, in milliseconds; only where this very request found it missing. */
+  readonly missingForMs?: number
+  /** Tokens that were billed although no answer came of them. */
+  readonly usage?: Usage
 }
 
 interface Rule {
-  /** end: the job is settled and never tried again by itself. again: it is tried again. */
-  readonly next: 'end' | 'again'
-  /** Whether an attempt that ended so counts towards the attempts a job has. */
-  readonly counts: boolean
+  readonly marks: Mark
   /** Whether the request itself may be sent again at once: only where nothing can have been billed. */
   readonly askAgain: boolean
 }
 
+/**
+ * What an attempt that ended so leaves in the record.
+ *
+ * - attempt: an attempt of its own, which counts towards those that a run has
+ * - folded: one more in the run's count of attempts that the provider could not serve; these do not limit the run
+ * - none: no attempt, only a count by kind of failure
+ */
+export type Mark = 'attempt' | 'folded' | 'none'
+
 const rules: Readonly<Record<FailureKind, Rule>> = {
-  invalid: { next: 'end', counts: false, askAgain: false },
-  conflict: { next: 'end', counts: false, askAgain: false },
-  expired: { next: 'end', counts: false, askAgain: false },
-  token: { next: 'again', counts: false, askAgain: false },
-  unauthorized: { next: 'again', counts: false, askAgain: true },
-  forbidden: { next: 'again', counts: false, askAgain: false },
-  no_deployment: { next: 'end', counts: false, askAgain: false },
-  rejected: { next: 'end', counts: true, askAgain: false },
-  throttled: { next: 'again', counts: false, askAgain: true },
-  budget: { next: 'end', counts: false, askAgain: false },
-  unreachable: { next: 'again', counts: false, askAgain: true },
-  oversized: { next: 'end', counts: true, askAgain: false },
-  ambiguous: { next: 'again', counts: true, askAgain: false },
-  store: { next: 'again', counts: false, askAgain: false },
-  busy: { next: 'again', counts: false, askAgain: false },
-  draining: { next: 'again', counts: false, askAgain: false },
+  invalid: { marks: 'none', askAgain: false },
+  conflict: { marks: 'none', askAgain: false },
+  expired: { marks: 'none', askAgain: false },
+  token: { marks: 'none', askAgain: false },
+  unauthorized: { marks: 'none', askAgain: true },
+  forbidden: { marks: 'none', askAgain: false },
+  no_deployment: { marks: 'none', askAgain: false },
+  rejected: { marks: 'attempt', askAgain: false },
+  throttled: { marks: 'none', askAgain: true },
+  budget: { marks: 'none', askAgain: false },
+  unreachable: { marks: 'none', askAgain: true },
+  oversized: { marks: 'attempt', askAgain: false },
+  unavailable: { marks: 'folded', askAgain: false },
+  timeout: { marks: 'attempt', askAgain: false },
+  ambiguous: { marks: 'attempt', askAgain: false },
+  store: { marks: 'none', askAgain: false },
+  busy: { marks: 'none', askAgain: false },
+  draining: { marks: 'none', askAgain: false },
 }
 
 /** Whether a request that failed so may be sent again within the same attempt. */
@@ -92,22 +110,112 @@ export interface RetryPolicy {
   readonly onUnknown: 'retry' | 'dead-letter'
 }
 
-/**
- * Why a job ended without an answer: what failed, that its attempts ran out on answers nobody saw, its time, or that nobody
- * wants it.
- */
-export const endReasons = [...failureKinds, 'unknown', 'max_attempts', 'max_age', 'cancelled'] as const
-type EndReason = (typeof endReasons)[number]
+/** Why a job ended without an answer, as records and dead letters keep it: the last release reads no other reason. */
+export const endReasons = [
+  'invalid',
+  'conflict',
+  'expired',
+  'token',
+  'unauthorized',
+  'forbidden',
+  'no_deployment',
+  'rejected',
+  'throttled',
+  'budget',
+  'unreachable',
+  'oversized',
+  'ambiguous',
+  'store',
+  'busy',
+  'draining',
+  'unknown',
+  'max_attempts',
+  'max_age',
+  'cancelled',
+] as const
+export type EndReason = (typeof endReasons)[number]
+
+/** What the present run of a job has behind it. */
+export interface RunSoFar {
+  /** Attempts that count, timeouts included. */
+  readonly counted: number
+  readonly timeouts: number
+  /** Attempts that the provider could not serve. */
+  readonly folded: number
+}
 
 export type Consequence =
-  | { readonly next: 'end'; readonly counts: boolean; readonly reason: EndReason }
-  | { readonly next: 'again'; readonly counts: boolean }
+  | { readonly next: 'end'; readonly marks: 'attempt' | 'none'; readonly reason: EndReason }
+  /** `waitMs`: for how long no delivery starts the next attempt. */
+  | { readonly next: 'again'; readonly marks: Mark; readonly waitMs: number }
 
-/** Decides what one failed attempt does to its job, given how many counted attempts the run had before it. */
-export function afterFailure(kind: FailureKind, countedBefore: number, policy: RetryPolicy): Consequence {
-  const { next, counts } = rules[kind]
-  if (next === 'end') return { next, counts, reason: kind }
-  if (kind === 'ambiguous' && policy.onUnknown === 'dead-letter') return { next: 'end', counts, reason: 'unknown' }
-  if (counts && countedBefore + 1 >= policy.maxAttempts) return { next: 'end', counts, reason: 'max_attempts' }
-  return { next, counts }
+/** The longest time that a record keeps its job waiting for the provider, in milliseconds. */
+export const MAX_WAIT_MS = 600_000
+const FIRST_BACKOFF_MS = 10_000
+/** After any other failure the wait concerns the deployment or the token, and comes before the claim. */
+const WAITS_BY_RECORD: readonly FailureKind[] = ['throttled', 'unavailable', 'ambiguous']
+/** Sent twice, a request that outlives our own time limit will most likely do so again, and is paid each time. */
+const MAX_TIMEOUTS = 2
+/** A server error is the job's own where the same deployment answered another job so shortly before. Milliseconds. */
+const OWN_FAULT_WITHIN_MS = 60_000
+/** Answers that say that the request was not worked on: a lock, a request that came too early, no capacity. */
+const NOT_WORKED_ON: readonly (number | undefined)[] = [409, 425, 503, 529]
+/** How long a deployment has to be missing before its jobs end, in milliseconds: a new one takes minutes to appear. */
+export const MISSING_ENDS_AFTER_MS = 600_000
+
+/**
+ * Decides what one failed attempt does to its job. `jitter`: 0 to 1.
+ *
+ * A run is limited by the attempts that may have been billed one by one, and by its age; never by how often the provider
+ * was unavailable.
+ */
+export function afterFailure(failure: Failure, run: RunSoFar, policy: RetryPolicy, jitter: number): Consequence {
+  const { marks } = rules[failure.kind]
+  const reason = endReason(failure, run, policy)
+  if (reason !== undefined) return { next: 'end', marks: marks === 'none' ? 'none' : 'attempt', reason }
+  return { next: 'again', marks, waitMs: waitAfter(failure, run, jitter) }
+}
+
+/** Why the job ends with this failure; undefined where it is tried again. */
+function endReason(failure: Failure, { counted, timeouts }: RunSoFar, policy: RetryPolicy): EndReason | undefined {
+  const { kind } = failure
+  switch (kind) {
+    case 'invalid':
+    case 'conflict':
+    case 'expired':
+    case 'rejected':
+    case 'budget':
+    case 'oversized':
+      return kind
+    case 'no_deployment':
+      return (failure.missingForMs ?? 0) >= MISSING_ENDS_AFTER_MS ? kind : undefined
+    case 'unavailable':
+      return policy.onUnknown === 'dead-letter' && !NOT_WORKED_ON.includes(failure.httpStatus) ? 'unknown' : undefined
+    case 'timeout':
+    case 'ambiguous': {
+      if (policy.onUnknown === 'dead-letter') return 'unknown'
+      const isTimeout = kind === 'timeout' && timeouts + 1 >= MAX_TIMEOUTS
+      return isTimeout || counted + 1 >= policy.maxAttempts ? 'max_attempts' : undefined
+    }
+    default:
+      return undefined
+  }
+}
+
+/** As the provider asked; where it asked for nothing and is unavailable, 10 s doubling to 10 min, with jitter. */
+function waitAfter({ kind, retryAfterMs }: Failure, { folded }: RunSoFar, jitter: number): number {
+  if (!WAITS_BY_RECORD.includes(kind)) return 0
+  if (retryAfterMs !== undefined) return Math.min(retryAfterMs, MAX_WAIT_MS)
+  if (kind !== 'unavailable') return 0
+  return Math.ceil(Math.min(MAX_WAIT_MS, FIRST_BACKOFF_MS * 2 ** folded) * (1 - jitter / 2))
+}
+
+/**
+ * Says what a server error is: the job's own fault, which counts, where the deployment answered another job within the last
+ * minute. `answeredAgoMs`: milliseconds since its last answer, if it gave one.
+ */
+export function judgeServerError(failure: Failure, answeredAgoMs: number | undefined): Failure {
+  const { kind, httpStatus } = failure
+  const isOwn = kind === 'unavailable' && httpStatus === 500 && (answeredAgoMs ?? Infinity) <= OWN_FAULT_WITHIN_MS
+  return isOwn ? { ...failure, kind: 'ambiguous' } : failure
 }

@@ -1,7 +1,7 @@
 import { decideClaim, type Found, giveUpTime } from './claim.ts'
 import type { RetryPolicy } from './failures.ts'
 import type { Job } from './job.ts'
-import type { RecordError, RunningRecord, SettledRecord, WaitingRecord } from './record.ts'
+import type { EndError, RecordError, RunningRecord, SettledRecord, WaitingRecord } from './record.ts'
 
 /** Times are epoch milliseconds. */
 export interface ForwardingRules {
@@ -62,6 +62,7 @@ export function decideForwarded(job: Job, found: Found | undefined, rules: Forwa
       return recorded('conflict', 'another payload took this id and run')
     case 'impossible_run':
       return recorded('invalid', 'pb-run names a run that no replay can have reached')
+    case 'waits':
     case 'next_attempt':
       return decideHealthy(job, rules, decision.waiting)
     case 'take_over':
@@ -93,6 +94,6 @@ function timeOver(job: Job, { now, firstPublishedAt, maxAgeMs }: ForwardingRules
   return undefined
 }
 
-function recorded(kind: RecordError['kind'], message: string, hint?: string) {
+function recorded(kind: EndError['kind'], message: string, hint?: string) {
   return { kind: 'record', error: { kind, message, ...(hint === undefined ? {} : { hint }) } } as const
 }

@@ -1,4 +1,5 @@
 import { numberOf } from './exact-numbers.ts'
+import type { Usage } from './record.ts'
 
 /** The requests a job may ask for, named as the OpenAI Batch format names them. */
 export const jobUrls = ['/v1/chat/completions', '/v1/responses', '/v1/embeddings'] as const
@@ -41,6 +42,26 @@ export function jobKey(batch: string, id: string, sha256: Sha256): string {
     .replaceAll('+', '-')
     .replaceAll('/', '_')
     .replaceAll('=', '')
+}
+
+/** A token is about four characters of English text; other scripts take more tokens. */
+const CHARACTERS_PER_TOKEN = 4
+
+/**
+ * Estimates the tokens of an answer that does not tell its usage: a quarter of the prompt's characters, and the job's output
+ * cap, or a quarter of the answer's characters where the job sets none.
+ */
+export function estimateUsage(body: Job['body'], answerCharacters: number): Usage {
+  return {
+    promptTokens: Math.ceil(countCharacters(body) / CHARACTERS_PER_TOKEN),
+    completionTokens: outputTokenCap(body) ?? Math.ceil(answerCharacters / CHARACTERS_PER_TOKEN),
+  }
+}
+
+function countCharacters(value: unknown): number {
+  if (typeof value === 'string') return value.length
+  if (typeof value !== 'object' || value === null) return 0
+  return Object.values(value).reduce((sum: number, inner) => sum + countCharacters(inner), 0)
 }
 
 /** The most tokens one answer may have, or undefined where the job leaves it to the model. */

@@ -1,111 +1,167 @@
 import { z } from 'zod'
-import { endReasons, failureKinds } from './failures.ts'
-import { jobUrls } from './job.ts'
+import type { EndReason, FailureKind, RunSoFar } from './failures.ts'
 
-/** Epoch milliseconds. */
-const time = z.number().int()
-const count = z.number().int().min(0)
-
-/** Tokens as the model billed them. */
-const usage = z.object({ promptTokens: count, completionTokens: count }).readonly()
-export type Usage = z.infer<typeof usage>
+/** Tokens as the model billed them, or as they are estimated where its answer does not tell. */
+export interface Usage {
+  readonly promptTokens: number
+  readonly completionTokens: number
+}
 
 /** unknown: it was sent, and nobody knows whether it was billed. */
-const attemptOutcome = z.enum(['succeeded', 'unknown', ...failureKinds])
-export type AttemptOutcome = z.infer<typeof attemptOutcome>
+export type AttemptOutcome = 'succeeded' | 'unknown' | FailureKind
 
-/** One claim of a job and what came of it. */
-const attempt = z
+/*
+ * A newer version may have written a record, or a person may have edited it. It is read as far as possible: null counts as
+ * absent, a fraction is rounded, an unknown text is kept, and an optional field of another form is left out. Without name,
+ * run, status, payload and attempts there is not enough to act on.
+ */
+
+const text = z.string()
+const whole = z.number().transform(Math.round)
+/** Epoch milliseconds. */
+const time = whole
+const count = whole.pipe(z.number().min(0))
+/** Absent where it is of another form. */
+const lenient = <T extends z.ZodType>(schema: T) => schema.optional().catch(undefined)
+
+const usage = z.object({ promptTokens: count, completionTokens: count }).readonly()
+
+/** One claim of a job and what came of it. A field that is lost must never make an attempt vanish: it may have been paid. */
+const attemptFields = z
   .object({
-    run: count,
+    run: count.catch(1),
     /** 1 for the first attempt of a run. */
-    n: count,
+    n: count.catch(1),
     /** Names this one claim: nobody else may settle it. */
-    owner: z.string(),
-    startedAt: time,
-    endedAt: time.optional(),
-    outcome: attemptOutcome.optional(),
-    deployment: z.string().optional(),
-    httpStatus: z.number().int().optional(),
-    requestId: z.string().optional(),
-    usage: usage.optional(),
+    owner: text.catch(''),
+    startedAt: time.catch(0),
+    endedAt: lenient(time),
+    /** One of AttemptOutcome, or what a newer version wrote. */
+    outcome: lenient(text),
+    /** What made the outcome unknown, where that is known: timeout. */
+    cause: lenient(text),
+    deployment: lenient(text),
+    httpStatus: lenient(whole),
+    requestId: lenient(text),
+    usage: lenient(usage),
+    /** False where the usage is an estimate. */
+    usageKnown: lenient(z.boolean()),
   })
   .readonly()
+const attempt = z.preprocess((value) => (typeof value === 'object' && value !== null ? value : {}), attemptFields)
 export type Attempt = z.infer<typeof attempt>
+
+/** The attempts of one run that the provider could not serve: whether they were billed is unknown. */
+const folded = z.object({ run: count, n: count, firstAt: time.catch(0), lastAt: time.catch(0) }).readonly()
+export type FoldedAttempts = z.infer<typeof folded>
 
 /** Where the answer is: in the record, or in parts beside it when it is too large. */
 const storedResult = z
-  .discriminatedUnion('in', [
-    z.object({ in: z.literal('record'), text: z.string() }),
-    z.object({ in: z.literal('parts'), owner: z.string(), count, sha256: z.string() }),
+  .union([
+    z.object({ in: z.literal('record'), text }),
+    z.object({ in: z.literal('parts'), owner: text, count, sha256: text }),
+    /** In a place that this version does not know. */
+    z.unknown().transform(() => ({ in: 'elsewhere' as const })),
   ])
   .readonly()
 export type StoredResult = z.infer<typeof storedResult>
 
 const recordError = z
   .object({
-    kind: z.enum(endReasons),
-    code: z.string().optional(),
-    message: z.string(),
-    hint: z.string().optional(),
+    /** One of EndReason, or what a newer version wrote. */
+    kind: text,
+    code: lenient(text),
+    message: text.catch(''),
+    hint: lenient(text),
   })
   .readonly()
 export type RecordError = z.infer<typeof recordError>
+/** Why a job ends, as it is written. */
+export type EndError = RecordError & { readonly kind: EndReason }
 
 const lasting = {
-  key: z.string(),
-  id: z.string(),
-  batch: z.string(),
-  url: z.enum(jobUrls),
-  model: z.string().optional(),
-  metadata: z.record(z.string(), z.string()).readonly(),
+  key: text,
+  id: text,
+  batch: text,
+  /** One of the job's urls, or what a newer version asks for. */
+  url: text,
+  model: lenient(text),
+  metadata: z.record(text, text).readonly().catch({}),
   /** The job is not started after it. */
-  deadline: time.optional(),
+  deadline: lenient(time),
   /** When nobody waits for the present run any more, whatever became of its message; absent in older records. */
-  giveUpAt: time.optional(),
+  giveUpAt: lenient(time),
   run: count,
-  payloadHash: z.string(),
+  payloadHash: text,
   /** The attempt under way and those that counted, of every run, oldest first. */
   attempts: z.array(attempt).readonly(),
-  /** How often the job was put off by failures that count as no attempt. */
-  uncounted: z.partialRecord(z.enum(failureKinds), count).readonly(),
-  createdAt: time,
+  /** Attempts that the provider could not serve, an entry for each run that had some; absent in older records. */
+  folded: lenient(z.array(folded).readonly()),
+  /** How often the job was put off by failures that count as no attempt, by their kinds. */
+  uncounted: z.record(text, count).readonly().catch({}),
+  createdAt: time.catch(0),
   /** Of the claim that wrote the record last: a reply that was lost is told by it. */
-  owner: z.string(),
+  owner: text.catch(''),
 }
 
 /** `expireAt`: when the store may delete the record. */
-const settled = { ...lasting, settledAt: time, expireAt: time }
+const settled = { ...lasting, settledAt: time.catch(0), expireAt: time.catch(0) }
+
+/** A lease that cannot be read is as long as the longest: too short, and a live attempt would be taken over. */
+const UNREADABLE_LEASE_MS = 900_000
+const UNREADABLE_ERROR = { kind: 'unknown', message: 'why it ended cannot be read' } as const
 
 /** The lease ends `leaseMs` after the record's last change, by the store's own clock. */
-const runningRecord = z.object({ ...lasting, status: z.literal('running'), leaseMs: count }).readonly()
-/** An attempt ended, and the job is to be tried again. */
-const waitingRecord = z.object({ ...lasting, status: z.literal('waiting') }).readonly()
-const succeededRecord = z
-  .object({ ...settled, status: z.literal('succeeded'), result: storedResult, usage, finishReason: z.string() })
+const runningRecord = z
+  .object({ ...lasting, status: z.literal('running'), leaseMs: count.catch(UNREADABLE_LEASE_MS) })
   .readonly()
-const deadLetteredRecord = z.object({ ...settled, status: z.literal('dead_lettered'), error: recordError }).readonly()
-const expiredRecord = z.object({ ...settled, status: z.literal('expired'), error: recordError }).readonly()
+/**
+ * An attempt ended, and the job is to be tried again: not before `waitMs` milliseconds after the record's last change, by
+ * the store's own clock.
+ */
+const waitingRecord = z.object({ ...lasting, status: z.literal('waiting'), waitMs: lenient(count) }).readonly()
+const NO_USAGE: Usage = { promptTokens: 0, completionTokens: 0 }
+const succeededRecord = z
+  .object({
+    ...settled,
+    status: z.literal('succeeded'),
+    result: storedResult,
+    usage: lenient(usage),
+    /** False where the usage is an estimate. */
+    usageKnown: lenient(z.boolean()),
+    /** `unknown` where the answer does not tell. */
+    finishReason: text.catch('unknown'),
+  })
+  .transform(({ usage, ...record }) =>
+    usage ? { ...record, usage } : { ...record, usage: NO_USAGE, usageKnown: false },
+  )
+  .readonly()
+const error = recordError.catch(UNREADABLE_ERROR)
+const deadLetteredRecord = z.object({ ...settled, status: z.literal('dead_lettered'), error }).readonly()
+const expiredRecord = z.object({ ...settled, status: z.literal('expired'), error }).readonly()
 /** Of a job that was cancelled before anybody had seen it, only its name is known. */
 const cancelledRecord = z
   .object({
     ...settled,
-    url: lasting.url.optional(),
-    payloadHash: lasting.payloadHash.optional(),
+    url: lenient(lasting.url),
+    payloadHash: lenient(lasting.payloadHash),
     status: z.literal('cancelled'),
-    error: recordError,
+    error,
   })
   .readonly()
 
 /** Everything a store may hold under a job's key. */
-export const jobRecord = z.union([
-  runningRecord,
-  waitingRecord,
-  succeededRecord,
-  deadLetteredRecord,
-  cancelledRecord,
-  expiredRecord,
-])
+export const jobRecord = z.preprocess(
+  withoutNulls,
+  z.discriminatedUnion('status', [
+    runningRecord,
+    waitingRecord,
+    succeededRecord,
+    deadLetteredRecord,
+    cancelledRecord,
+    expiredRecord,
+  ]),
+)
 
 export const jobStatuses = [
   'running',
@@ -139,7 +195,38 @@ export function settledIn({ succeeded = 0, dead_lettered = 0, cancelled = 0, exp
   return succeeded + dead_lettered + cancelled + expired
 }
 
-/** How many attempts of the record's present run have ended and counted. */
-export function countedAttempts(record: JobRecord): number {
-  return record.attempts.filter((attempt) => attempt.run === record.run && attempt.endedAt !== undefined).length
+/** What the record's present run has behind it. */
+export function runSoFar(record: JobRecord): RunSoFar {
+  const ended = record.attempts.filter((attempt) => attempt.run === record.run && !isUnderWay(record, attempt))
+  return {
+    counted: ended.length,
+    timeouts: ended.filter(({ cause }) => cause === TIMEOUT).length,
+    folded: foldedIn(record, record.run),
+  }
+}
+
+/** The cause of an attempt that our own time limit ended. */
+export const TIMEOUT = 'timeout'
+
+/** How many sends of a job, or of one run of it, may have been billed without an answer. */
+export function unknownAttempts(record: JobRecord, run?: number): number {
+  const ofRun = record.attempts.filter((attempt) => run === undefined || attempt.run === run)
+  return ofRun.filter(({ outcome }) => outcome === 'unknown').length + foldedIn(record, run)
+}
+
+/** How many attempts of a job, or of one run of it, the provider could not serve. */
+export function foldedIn({ folded = [] }: Pick<JobRecord, 'folded'>, run?: number): number {
+  return folded.reduce((sum, entry) => (run === undefined || entry.run === run ? sum + entry.n : sum), 0)
+}
+
+function isUnderWay({ status, owner }: JobRecord, attempt: Attempt): boolean {
+  return status === 'running' && attempt.owner === owner
+}
+
+/** Drops fields that are null, at any depth. */
+function withoutNulls(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutNulls)
+  if (typeof value !== 'object' || value === null) return value
+  const fields = Object.entries(value).filter(([, field]) => field !== null)
+  return Object.fromEntries(fields.map(([name, field]) => [name, withoutNulls(field)]))
 }

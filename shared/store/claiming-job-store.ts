@@ -85,6 +85,8 @@ async function claimFound(
       const written = await documents.replace(settled, revision)
       return written.kind === 'written' ? { kind: 'settled', record: settled } : 'refused'
     }
+    case 'waits':
+      return { kind: 'waits', retryInMs: decision.retryInMs }
     default:
       return decision
   }
@@ -108,7 +110,7 @@ async function closeClaim(documents: RecordDocuments, held: Held, record: JobRec
   const written = await documents.replace(record, held.revision)
   if (written.kind === 'written') return record
   const found = await documents.read(record.key)
-  const decision = decideRefusedWrite(found?.record, held.record.owner)
+  const decision = decideRefusedWrite(found?.record, held.record)
   // An earlier try of this write was applied: what it wrote is what everybody else has read.
   if (decision === 'applied') return found?.record
   if (decision === 'not_ours' || found === undefined) return undefined

@@ -1,6 +1,8 @@
-import type { JobReader } from './job-store.ts'
+import { type JobReader, StoreError } from './job-store.ts'
 import type { RecordDocuments } from './record-documents.ts'
 import { joinParts } from './result-parts.ts'
+
+const ELSEWHERE = 'the answer is kept in a form that this version does not know'
 
 /** Reads records and whole results over any store of documents. */
 export function createJobReader(documents: RecordDocuments): JobReader {
@@ -13,6 +15,7 @@ export function createJobReader(documents: RecordDocuments): JobReader {
     async readResult(record) {
       if (record.status !== 'succeeded') return undefined
       if (record.result.in === 'record') return record.result.text
+      if (record.result.in === 'elsewhere') throw new StoreError('corrupt', ELSEWHERE)
       return joinParts(record.result, await documents.readParts(record.key, record.result.owner))
     },
   }

@@ -3,8 +3,8 @@ import type { Job } from '../job/job.ts'
 import type {
   Attempt,
   AttemptOutcome,
+  EndError,
   JobRecord,
-  RecordError,
   RunningRecord,
   SettledRecord,
   StatusCounts,
@@ -35,12 +35,14 @@ export type ClaimResult =
   /** Settled, by an earlier delivery or because this one found its last attempt dead. */
   | { readonly kind: 'settled'; readonly record: SettledRecord }
   | { readonly kind: 'busy'; readonly retryInMs: number }
+  /** Its next attempt may not start yet. */
+  | { readonly kind: 'waits'; readonly retryInMs: number }
   | { readonly kind: 'conflict' }
   | { readonly kind: 'superseded' }
   | { readonly kind: 'impossible_run' }
 
 /** What the ask told about its attempt. */
-type AttemptReport = Pick<Attempt, 'deployment' | 'httpStatus' | 'requestId' | 'usage'>
+export type AttemptReport = Pick<Attempt, 'deployment' | 'httpStatus' | 'requestId' | 'usage' | 'usageKnown' | 'cause'>
 
 interface EndedAttempt {
   readonly outcome: AttemptOutcome
@@ -53,27 +55,31 @@ export type Ending =
       /** The answer as JSON text. */
       readonly result: string
       readonly usage: Usage
+      /** False where the usage is an estimate. */
+      readonly usageKnown?: false
       readonly finishReason: string
       readonly report: AttemptReport
     }
   | {
       readonly status: 'dead_lettered'
-      readonly error: RecordError
+      readonly error: EndError
       /** Absent where nothing was sent that counts as an attempt. */
       readonly attempt?: EndedAttempt
     }
-  | { readonly status: 'cancelled'; readonly error: RecordError; readonly attempt?: EndedAttempt }
-  | { readonly status: 'expired'; readonly error: RecordError }
+  | { readonly status: 'cancelled'; readonly error: EndError; readonly attempt?: EndedAttempt }
+  | { readonly status: 'expired'; readonly error: EndError }
 
 type SettleResult =
   | { readonly kind: 'settled'; readonly record: SettledRecord }
   /** The claim is no longer ours; nothing was written. */
   | { readonly kind: 'dropped' }
 
-/** How an attempt ended that is to be followed by another. */
-export type Release =
-  | { readonly counts: true; readonly outcome: AttemptOutcome; readonly report: AttemptReport }
-  | { readonly counts: false; readonly kind: FailureKind }
+/** How an attempt ended that is to be followed by another; `waitMs`: for how long none may start, 0 where absent. */
+export type Release = { readonly waitMs?: number } & (
+  | { readonly marks: 'attempt'; readonly outcome: AttemptOutcome; readonly report: AttemptReport }
+  | { readonly marks: 'folded' }
+  | { readonly marks: 'none'; readonly kind: FailureKind }
+)
 
 /** The worker's way to the records. Every method rejects with StoreError when the store cannot be reached. */
 export interface JobStore {

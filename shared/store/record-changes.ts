@@ -1,14 +1,17 @@
 import { giveUpTime } from '../job/claim.ts'
 import type { Job } from '../job/job.ts'
-import type {
-  Attempt,
-  CancelledRecord,
-  JobRecord,
-  RecordError,
-  RunningRecord,
-  SettledRecord,
-  StoredResult,
-  WaitingRecord,
+import {
+  type Attempt,
+  type CancelledRecord,
+  type EndError,
+  type FoldedAttempts,
+  foldedIn,
+  type JobRecord,
+  type RecordError,
+  type RunningRecord,
+  type SettledRecord,
+  type StoredResult,
+  type WaitingRecord,
 } from '../job/record.ts'
 import type { ClaimRequest, Ending, Release } from './job-store.ts'
 
@@ -25,7 +28,9 @@ export function firstRecord({ job, owner, leaseMs, maxAgeMs, now }: ClaimRequest
 
 /** The next attempt of the run that stands. */
 export function nextAttempt(found: SeenRecord, { owner, leaseMs, now }: ClaimRequest): RunningRecord {
-  const n = found.attempts.filter((attempt) => attempt.run === found.run).length + 1
+  const kept = found.attempts.filter((attempt) => attempt.run === found.run).length
+  // A number of its own for each send that may have been billed: requests are named by it.
+  const n = kept + foldedIn(found, found.run) + 1
   const attempts = [...found.attempts, { run: found.run, n, owner, startedAt: now }]
   return { ...lasting(found), status: 'running', owner, leaseMs, attempts }
 }
@@ -44,14 +49,28 @@ export function withDeadAttempt(dead: RunningRecord, now: number): RunningRecord
 
 /** An attempt that ended and is to be followed by another. */
 export function released(record: RunningRecord, release: Release, now: number): WaitingRecord {
-  const waiting = { ...lasting(record), status: 'waiting', owner: record.owner } as const
-  if (release.counts) {
-    const { outcome, report } = release
-    return { ...waiting, attempts: withEnd(record, { ...report, endedAt: now, outcome }) }
+  const { waitMs = 0 } = release
+  const wait = waitMs > 0 ? { waitMs } : {}
+  const waiting = { ...lasting(record), ...wait, status: 'waiting', owner: record.owner } as const
+  switch (release.marks) {
+    case 'attempt': {
+      const { outcome, report } = release
+      return { ...waiting, attempts: withEnd(record, { ...report, endedAt: now, outcome }) }
+    }
+    case 'folded':
+      return { ...waiting, attempts: withoutCurrent(record), folded: withOneMore(record, now) }
+    case 'none': {
+      const { kind } = release
+      const uncounted = { ...record.uncounted, [kind]: (record.uncounted[kind] ?? 0) + 1 }
+      return { ...waiting, attempts: withoutCurrent(record), uncounted }
+    }
   }
-  const { kind } = release
-  const uncounted = { ...record.uncounted, [kind]: (record.uncounted[kind] ?? 0) + 1 }
-  return { ...waiting, attempts: withoutCurrent(record), uncounted }
+}
+
+/** Hours of a provider's outage are one entry: a record has to stay small. */
+function withOneMore({ folded = [], run }: RunningRecord, now: number): FoldedAttempts[] {
+  const { n, firstAt } = folded.find((entry) => entry.run === run) ?? { n: 0, firstAt: now }
+  return [...folded.filter((entry) => entry.run !== run), { run, n: n + 1, firstAt, lastAt: now }]
 }
 
 export type JobName = Pick<JobRecord, 'key' | 'id' | 'batch'>
@@ -67,10 +86,11 @@ export function succeeded(
   result: StoredResult,
   { now, expireAt }: Settlement,
 ): SettledRecord {
-  const { status, usage, finishReason, report } = ending
-  const attempts = withEnd(record, { ...report, usage, endedAt: now, outcome: 'succeeded' })
+  const { status, usage, usageKnown, finishReason, report } = ending
+  const used = { usage, ...(usageKnown === false && { usageKnown }) }
+  const attempts = withEnd(record, { ...report, ...used, endedAt: now, outcome: 'succeeded' })
   const { owner } = record
-  return { ...lasting(record), status, owner, attempts, result, usage, finishReason, settledAt: now, expireAt }
+  return { ...lasting(record), status, owner, attempts, result, ...used, finishReason, settledAt: now, expireAt }
 }
 
 export function ended(
@@ -98,7 +118,7 @@ export function givenUp(
   reason: 'unknown' | 'max_attempts',
   { now, expireAt }: Settlement,
 ): SettledRecord {
-  const error: RecordError = {
+  const error: EndError = {
     kind: reason,
     message: 'the instance that asked the model ended before it could say what came of it',
     hint: 'Azure may have billed this attempt. Replay the job to run it again.',
@@ -179,11 +199,12 @@ type Lasting = Omit<RunningRecord, 'status' | 'owner' | 'leaseMs'>
 /** What a record keeps whatever its status. */
 function lasting(record: Lasting) {
   const { key, id, batch, url, model, metadata, run, payloadHash, attempts, uncounted, createdAt } = record
-  const { deadline, giveUpAt } = record
+  const { deadline, giveUpAt, folded } = record
   return {
     ...{ key, id, batch, url, model, metadata, run, payloadHash, attempts, uncounted, createdAt },
     ...(deadline === undefined ? {} : { deadline }),
     ...(giveUpAt === undefined ? {} : { giveUpAt }),
+    ...(folded === undefined ? {} : { folded }),
   }
 }
 

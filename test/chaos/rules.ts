@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util'
 import type { Call } from '../../local/call-log.ts'
-import { type Attempt, isSettled, type JobRecord, settledIn } from '../../shared/job/record.ts'
+import { type Attempt, isSettled, type JobRecord, settledIn, unknownAttempts } from '../../shared/job/record.ts'
 import type { Evidence } from './evidence.ts'
 
 /** Says of each place where it is broken what is wrong there. */
@@ -200,9 +200,11 @@ function acknowledged({ pushes, letterPushes }: Pick<Evidence, 'pushes' | 'lette
 }
 
 export function unknownByRun(records: readonly JobRecord[]): ReadonlyMap<string, number> {
-  const isUnknown = ({ outcome }: Attempt) => outcome === 'unknown'
-  const runs = records.flatMap(({ key, attempts }) => attempts.filter(isUnknown).map(({ run }) => `${key}.${run}`))
-  return new Map([...Map.groupBy(runs, (run) => run)].map(([run, all]) => [run, all.length]))
+  const runsOf = ({ attempts, folded = [] }: JobRecord) => new Set([...attempts, ...folded].map(({ run }) => run))
+  const counts = records.flatMap((record) =>
+    [...runsOf(record)].map((run) => [`${record.key}.${run}`, unknownAttempts(record, run)] as const),
+  )
+  return new Map(counts.filter(([, count]) => count > 0))
 }
 
 export function isAcked({ detail }: Pick<Call, 'detail'>): boolean {

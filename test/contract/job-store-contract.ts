@@ -560,7 +560,7 @@ function releaseFacts(fact: Fact): void {
       ['b', 'throttled'],
       ['c', 'token'],
     ] as const) {
-      await store.release(heldBy(await store.claim(aClaim({ owner }))), { counts: false, kind }, START)
+      await store.release(heldBy(await store.claim(aClaim({ owner }))), { marks: 'none', kind }, START)
     }
     const { record } = heldBy(await store.claim(aClaim({ owner: 'd' })))
     assert.deepEqual(record.uncounted, { throttled: 2, token: 1 })
@@ -571,7 +571,7 @@ function releaseFacts(fact: Fact): void {
     const store = createJobStore(harness.documents, RESULT_TTL_MS)
     const policy = { maxAttempts: 2, onUnknown: 'retry' } as const
     const held = heldBy(await store.claim(aClaim({ owner: 'z' })))
-    await store.release(held, { counts: false, kind: 'throttled' }, START)
+    await store.release(held, { marks: 'none', kind: 'throttled' }, START)
     const next = await afterDeath(harness, store, aClaim({ owner: 'b', policy }))
     assert.deepEqual(
       heldBy(next).record.attempts.map(({ n, owner }) => [n, owner]),
@@ -586,7 +586,7 @@ function releaseFacts(fact: Fact): void {
     const store = createJobStore(documents, RESULT_TTL_MS)
     const held = heldBy(await store.claim(aClaim()))
     const losing = createJobStore(losingReplies(documents), RESULT_TTL_MS)
-    const release = { counts: false, kind: 'throttled' } as const
+    const release = { marks: 'none', kind: 'throttled' } as const
     await assert.rejects(losing.release(held, release, START), isStoreError('unavailable'))
     const before = await documents.read(aJob().key)
     await store.release(held, release, START + 1)
@@ -596,7 +596,7 @@ function releaseFacts(fact: Fact): void {
 
   fact('frees the job at once, lease or no lease', async ({ documents }) => {
     const store = createJobStore(documents, RESULT_TTL_MS)
-    await store.release(heldBy(await store.claim(aClaim())), { counts: false, kind: 'draining' }, START)
+    await store.release(heldBy(await store.claim(aClaim())), { marks: 'none', kind: 'draining' }, START)
     assert.equal((await store.claim(aClaim({ owner: 'b' }))).kind, 'run')
   })
 }
@@ -815,8 +815,8 @@ function sweepFacts(fact: Fact): void {
     const zombie = heldBy(await store.claim(aClaim()))
     assert.deepEqual(await sweep(documents), ['released'])
     assert.deepEqual(await sweep(documents), [])
-    assert.deepEqual(await store.settle(zombie, anAnswer(), late), { kind: 'dropped' })
     const { record } = heldBy(await store.claim(aClaim({ owner: 'b', now: late + 1 })))
+    assert.deepEqual(await store.settle(zombie, anAnswer(), late), { kind: 'dropped' })
     assert.deepEqual(record.attempts, [
       { run: 1, n: 1, owner: 'a', startedAt: START, endedAt: late, outcome: 'unknown' },
       { run: 1, n: 2, owner: 'b', startedAt: late + 1 },
@@ -853,20 +853,18 @@ function sweepFacts(fact: Fact): void {
   })
 
   for (const order of ['settle first', 'sweep first']) {
-    fact(
-      `that races a late settle: the fence decides, and both are told the truth: ${order}`,
-      async ({ documents }) => {
-        const store = createJobStore(documents, RESULT_TTL_MS)
-        const held = heldBy(await store.claim(aClaim()))
-        const [stored] = await allDue(documents, late)
-        assert.ok(stored !== undefined)
-        const settle = async () => (await store.settle(held, anAnswer(), late)).kind
-        const sweepIt = () => sweepJob(documents, { ...stored, ageMs: DAY_MS }, policy, at)
-        const told = await Promise.all(order === 'settle first' ? [settle(), sweepIt()] : [sweepIt(), settle()])
-        const status = (await documents.read(key))?.record.status
-        assert.deepEqual(told.toSorted(), status === 'succeeded' ? ['raced', 'settled'] : ['dropped', 'released'])
-      },
-    )
+    fact(`that races a late settle never costs a paid answer: ${order}`, async ({ documents }) => {
+      const store = createJobStore(documents, RESULT_TTL_MS)
+      const held = heldBy(await store.claim(aClaim()))
+      const [stored] = await allDue(documents, late)
+      assert.ok(stored !== undefined)
+      const settle = async () => (await store.settle(held, anAnswer(), late)).kind
+      const sweepIt = () => sweepJob(documents, { ...stored, ageMs: DAY_MS }, policy, at)
+      const told = await Promise.all(order === 'settle first' ? [settle(), sweepIt()] : [sweepIt(), settle()])
+      const status = (await documents.read(key))?.record.status
+      assert.equal(status, 'succeeded')
+      assert.ok(told.includes('settled') && (told.includes('raced') || told.includes('released')))
+    })
   }
 
   fact('sums the tokens of a batch’s answers, and of no other', async ({ documents }) => {

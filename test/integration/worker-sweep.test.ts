@@ -42,7 +42,7 @@ async function plant({ file }: TestWorker, deadline?: number, agoMs = HOUR_MS): 
   const store = createJobStore(documents, HOUR_MS)
   const claim = await store.claim(aClaim({ job: { ...parsed.job, deadline }, owner: 'dead', now: ago }))
   assert.ok(claim.kind === 'run')
-  if (deadline !== undefined) await store.release(claim.held, { counts: false, kind: 'throttled' }, ago)
+  if (deadline !== undefined) await store.release(claim.held, { marks: 'none', kind: 'throttled' }, ago)
   documents.close()
 }
 

@@ -14,6 +14,7 @@ const seenRecord = z.looseObject({
   attempts: z.array(
     z.looseObject({ run: z.number(), n: z.number(), owner: z.string(), outcome: z.string().optional() }),
   ),
+  folded: z.array(z.looseObject({ run: z.number(), n: z.number() })).optional(),
   error: z.looseObject({ kind: z.string() }).optional(),
   result: z.looseObject({ in: z.string(), owner: z.string().optional(), count: z.number().optional() }).optional(),
 })
@@ -31,7 +32,8 @@ export function isOver({ status }: SeenRecord): boolean {
 }
 
 export function unknownsIn(record: SeenRecord, run: number): number {
-  return record.attempts.filter((attempt) => attempt.run === run && attempt.outcome === 'unknown').length
+  const unserved = record.folded?.find((entry) => entry.run === run)?.n ?? 0
+  return unserved + record.attempts.filter((attempt) => attempt.run === run && attempt.outcome === 'unknown').length
 }
 
 const seenLetter = z.looseObject({

@@ -25,8 +25,8 @@ export const rules: Readonly<Record<string, Patch>> = {
   },
   'ack-after-settle': {
     file: PROCESS_JOB,
-    find: 'return await settle(processing, delivered, held, succeededWith(reply, deployment), told)',
-    replace: `void settle(processing, delivered, held, succeededWith(reply, deployment), told).catch(() => undefined)
+    find: 'return await settle(processing, delivered, held, succeededWith(reply, used, deployment), told)',
+    replace: `void settle(processing, delivered, held, succeededWith(reply, used, deployment), told).catch(() => undefined)
       return { done: true, as: 'succeeded', facts: told }`,
   },
   'settle-before-publish': {
@@ -42,7 +42,7 @@ export const rules: Readonly<Record<string, Patch>> = {
     replace: '',
   },
   lease: { file: CLAIM, find: 'return ageMs >= record.leaseMs', replace: 'return ageMs >= 0 || record.leaseMs > 0' },
-  'lease-before-send': { file: 'worker/ask.ts', find: 'if (now() >= endsAt) return notSent(OUT_OF_TIME)', replace: '' },
+  'lease-before-send': { file: 'worker/ask.ts', find: 'if (now() >= sendBy) return notSent(OUT_OF_TIME)', replace: '' },
   'one-write-a-document': {
     file: 'shared/store/firestore/coalesce-writes.ts',
     find: 'if (fits && !names.has(next.name)) {',
@@ -55,8 +55,8 @@ export const rules: Readonly<Record<string, Patch>> = {
   },
   'stale-owner': {
     file: CLAIM,
-    find: "if (found === undefined || found.owner !== owner) return 'not_ours'",
-    replace: "if (found === undefined) return owner === undefined ? 'applied' : 'not_ours'",
+    find: "if (found.owner === owner) return found.status === 'running' ? 'again' : 'applied'",
+    replace: "if (owner !== undefined) return found.status === 'running' ? 'again' : 'applied'",
   },
   'own-claim': {
     file: CLAIM,
@@ -90,18 +90,18 @@ export const rules: Readonly<Record<string, Patch>> = {
   },
   'unknown-counts': {
     file: FAILURES,
-    find: "ambiguous: { next: 'again', counts: true, askAgain: false }",
-    replace: "ambiguous: { next: 'again', counts: false, askAgain: false }",
+    find: "ambiguous: { marks: 'attempt', askAgain: false }",
+    replace: "ambiguous: { marks: 'none', askAgain: false }",
   },
   'ask-once-when-in-doubt': {
     file: FAILURES,
-    find: "ambiguous: { next: 'again', counts: true, askAgain: false }",
-    replace: "ambiguous: { next: 'again', counts: true, askAgain: true }",
+    find: "ambiguous: { marks: 'attempt', askAgain: false }",
+    replace: "ambiguous: { marks: 'attempt', askAgain: true }",
   },
   'max-attempts': {
     file: FAILURES,
-    find: "if (counts && countedBefore + 1 >= policy.maxAttempts) return { next: 'end', counts, reason: 'max_attempts' }",
-    replace: '',
+    find: "return isTimeout || counted + 1 >= policy.maxAttempts ? 'max_attempts' : undefined",
+    replace: "return isTimeout && counted < 0 ? 'max_attempts' : undefined",
   },
   'repeat-what-follows': {
     file: PROCESS_JOB,

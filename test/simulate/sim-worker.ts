@@ -79,6 +79,7 @@ export function composeSimWorker(installation: Installation, process: Process, w
     deployments: [DEPLOYMENT],
     ...{ maxOutputTokens: 1_000, rolloutMs: 0, modelTimeoutMs: 30_000, retry, maxJobAgeMs: MAX_JOB_AGE_MS },
     newOwner: () => `${process.name}:${++owners}`,
+    random,
     ...{ drain, now, log },
   }
   return {

@@ -1,5 +1,5 @@
 import { type Job, jobKey } from '../../shared/job/job.ts'
-import type { DeadLetteredRecord, RecordError, RunningRecord, WaitingRecord } from '../../shared/job/record.ts'
+import type { DeadLetteredRecord, EndError, RunningRecord, WaitingRecord } from '../../shared/job/record.ts'
 import { sha256 } from '../../shared/sha256.ts'
 import type { ClaimRequest, Ending, Release } from '../../shared/store/job-store.ts'
 import { ended, firstRecord, released, succeeded } from '../../shared/store/record-changes.ts'
@@ -41,7 +41,7 @@ export function anAnswer(over: Partial<Answer> = {}): Answer {
   }
 }
 
-const rejection: RecordError = { kind: 'rejected', code: 'content_filter', message: 'Azure refused the request' }
+const rejection: EndError = { kind: 'rejected', code: 'content_filter', message: 'Azure refused the request' }
 
 export function aDeadLetter(over: Partial<DeadLetter> = {}): DeadLetter {
   return {
@@ -62,7 +62,7 @@ export const aCancel: Extract<Ending, { status: 'cancelled' }> = {
   error: { kind: 'cancelled', message: 'its batch was cancelled' },
 }
 
-export const anAmbiguousEnd: Release = { counts: true, outcome: 'unknown', report: { httpStatus: 500 } }
+export const anAmbiguousEnd: Release = { marks: 'attempt', outcome: 'unknown', report: { httpStatus: 500 } }
 
 export function aRunningRecord(over: Partial<RunningRecord> = {}): RunningRecord {
   return { ...firstRecord(aClaim()), ...over }

@@ -40,6 +40,7 @@ export function processingOver(
     maxOutputTokens: 1_000,
     rolloutMs: 0,
     newOwner: () => 'owner',
+    random: () => 0,
     drain: createDrain(),
     now: Date.now,
     log: createLog('error', { write: () => undefined }),

@@ -19,6 +19,8 @@ import {
   givenUp,
   nextAttempt,
   nextRun,
+  released,
+  sweptBack,
   withDeadAttempt,
 } from '../../shared/store/record-changes.ts'
 import {
@@ -26,6 +28,7 @@ import {
   aClaim,
   aDeadLetteredRecord,
   aJob,
+  anAmbiguousEnd,
   anExpiredRecord,
   aRunningRecord,
   aSucceededRecord,
@@ -344,22 +347,40 @@ describe('a sweep', () => {
 })
 
 describe('a closing write that was refused', () => {
-  test('is not ours to repeat when the record is gone', () => {
-    assert.equal(decideRefusedWrite(undefined, 'a'), 'not_ours')
+  const ours = aRunningRecord()
+
+  test('is not repeated when the record is gone', () => {
+    assert.equal(decideRefusedWrite(undefined, ours), 'not_ours')
   })
 
-  test('is not ours to repeat when anybody else wrote the record, whatever became of it', () => {
-    for (const record of [aRunningRecord(), aWaitingRecord(), ...settledRecords]) {
-      assert.equal(decideRefusedWrite({ ...record, owner: 'b' }, 'a'), 'not_ours')
+  test('is not repeated when another claim runs the job, or the job is settled by another', () => {
+    for (const record of [aRunningRecord(), ...settledRecords]) {
+      assert.equal(decideRefusedWrite({ ...record, owner: 'b' }, ours), 'not_ours')
     }
   })
 
   test('is repeated while the record is still running for its owner', () => {
-    assert.equal(decideRefusedWrite(aRunningRecord(), 'a'), 'again')
+    assert.equal(decideRefusedWrite(aRunningRecord(), ours), 'again')
   })
 
   test('had been applied when its owner’s record runs no more', () => {
-    for (const record of [aWaitingRecord(), ...settledRecords]) assert.equal(decideRefusedWrite(record, 'a'), 'applied')
+    for (const record of [aWaitingRecord(), ...settledRecords])
+      assert.equal(decideRefusedWrite(record, ours), 'applied')
+  })
+
+  test('is repeated over a record that the sweep set back to waiting: its answer is paid for', () => {
+    assert.equal(decideRefusedWrite(sweptBack(ours, START), ours), 'again')
+  })
+
+  test('is not repeated when another attempt began and ended after the sweep set the record back', () => {
+    const next = nextAttempt(sweptBack(ours, START), aClaim({ owner: 'b' }))
+    for (const record of [next, sweptBack(next, START), released(next, anAmbiguousEnd, START)]) {
+      assert.equal(decideRefusedWrite(record, ours), 'not_ours')
+    }
+  })
+
+  test('is not repeated over the next run of the job', () => {
+    assert.equal(decideRefusedWrite({ ...sweptBack(ours, START), run: 2 }, ours), 'not_ours')
   })
 })
 

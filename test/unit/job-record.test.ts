@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { countedAttempts, isSettled, jobRecord, settledIn } from '../../shared/job/record.ts'
+import { isSettled, jobRecord, runSoFar, settledIn, unknownAttempts } from '../../shared/job/record.ts'
 import { cancelledUnseen } from '../../shared/store/record-changes.ts'
 import {
   aCancelledRecord,
@@ -49,32 +49,105 @@ test('of a batch, all are settled but those that run or wait, and none where no 
   assert.equal(settledIn({}), 0)
 })
 
-describe('an impossible record is not read', () => {
-  const { leaseMs: _, ...withoutLease } = aRunningRecord()
-  const { error: __, ...withoutError } = aDeadLetteredRecord()
+describe('a record that lacks what is needed to act on it is not read', () => {
+  const { attempts: _, ...withoutAttempts } = aRunningRecord()
   const impossible = {
-    'running without a lease': withoutLease,
-    'running under a lease below zero': { ...aRunningRecord(), leaseMs: -1 },
-    'dead-lettered without a reason': withoutError,
-    'dead-lettered for no reason we know': { ...aDeadLetteredRecord(), error: { kind: 'mood', message: '' } },
-    'succeeded without an answer': { ...aDeadLetteredRecord(), status: 'succeeded' },
-    'of no state we know': { ...aRunningRecord(), status: 'paused' },
-    'of no url we know': { ...aRunningRecord(), url: '/v1/files' },
+    'without attempts': withoutAttempts,
+    'without a payload': { ...aWaitingRecord(), payloadHash: null },
+    'without a run': { ...aWaitingRecord(), run: 'first' },
+    'of a status that a newer version made': { ...aRunningRecord(), status: 'submitted' },
+    'that is no object': 'running',
   }
   for (const [what, record] of Object.entries(impossible)) {
     test(what, () => assert.equal(jobRecord.safeParse(record).success, false))
   }
 })
 
-test('the attempts that count are the ended ones of the present run', () => {
-  const ended = { owner: 'x', startedAt: START, endedAt: START }
+describe('a record that a newer version wrote or a person edited is read as far as possible', () => {
+  const read = (record: object) => jobRecord.parse(JSON.parse(JSON.stringify(record)))
+
+  test('null counts as absent', () => {
+    const { model: _, deadline: __, ...without } = aWaitingRecord()
+    assert.deepEqual(read({ ...without, model: null, deadline: null, folded: null }), without)
+  })
+
+  test('a fraction is rounded', () => {
+    assert.partialDeepStrictEqual(read({ ...aRunningRecord(), run: 1.0000001, createdAt: START + 0.4 }), {
+      run: 1,
+      createdAt: START,
+    })
+  })
+
+  test('an unknown failure kind, outcome, reason or url is kept as text', () => {
+    const attempts = [{ ...aWaitingRecord().attempts[0], outcome: 'throttled_by_moon' }]
+    assert.partialDeepStrictEqual(read({ ...aWaitingRecord(), attempts, uncounted: { moon: 2 }, url: '/v1/files' }), {
+      attempts: [{ outcome: 'throttled_by_moon' }],
+      uncounted: { moon: 2 },
+      url: '/v1/files',
+    })
+    const error = { kind: 'moon', message: 'm' }
+    assert.partialDeepStrictEqual(read({ ...aDeadLetteredRecord(), error }), { error })
+  })
+
+  test('fields of a newer version are left out', () => {
+    assert.deepEqual(read({ ...aRunningRecord(), moon: true }), aRunningRecord())
+  })
+
+  test('a lease that cannot be read is a long one: a live attempt is not taken over', () => {
+    for (const leaseMs of [undefined, null, -1, 'long']) {
+      assert.partialDeepStrictEqual(read({ ...aRunningRecord(), leaseMs }), { status: 'running', leaseMs: 900_000 })
+    }
+  })
+
+  test('an attempt that cannot be read counts: it may have been billed', () => {
+    const record = read({ ...aWaitingRecord(), attempts: [null, 'x', { endedAt: 'late', run: 1 }] })
+    assert.equal(runSoFar(record).counted, 3)
+  })
+
+  test('a usage that cannot be read is unknown, and not 0', () => {
+    assert.partialDeepStrictEqual(read({ ...aSucceededRecord, usage: 'many', finishReason: 1 }), {
+      usageKnown: false,
+      finishReason: 'unknown',
+    })
+  })
+
+  test('an answer that is kept in an unknown place leaves its job succeeded', () => {
+    assert.partialDeepStrictEqual(read({ ...aSucceededRecord, result: { in: 'bucket', uri: 'gs://b/o' } }), {
+      status: 'succeeded',
+      result: { in: 'elsewhere' },
+    })
+  })
+
+  test('an error that cannot be read leaves its job dead-lettered', () => {
+    assert.partialDeepStrictEqual(read({ ...aDeadLetteredRecord(), error: null }), {
+      status: 'dead_lettered',
+      error: { kind: 'unknown' },
+    })
+  })
+})
+
+describe('what the present run has behind it', () => {
+  const ended = { owner: 'x', startedAt: START, endedAt: START, outcome: 'unknown' }
   const attempts = [
     { run: 1, n: 1, ...ended },
     { run: 2, n: 1, ...ended },
-    { run: 2, n: 2, ...ended },
+    { run: 2, n: 2, ...ended, cause: 'timeout' },
     { run: 2, n: 3, owner: 'a', startedAt: START },
   ]
-  assert.equal(countedAttempts(aRunningRecord({ run: 2, attempts })), 2)
-  assert.equal(countedAttempts(aRunningRecord({ run: 1, attempts })), 1)
-  assert.equal(countedAttempts(aRunningRecord({ run: 3, attempts })), 0)
+  const folded = [
+    { run: 1, n: 40, firstAt: START, lastAt: START },
+    { run: 2, n: 3, firstAt: START, lastAt: START },
+  ]
+  const inRun = (run: number) => aRunningRecord({ run, attempts, folded })
+
+  test('is counted without the attempt under way and without other runs', () => {
+    assert.deepEqual(runSoFar(inRun(2)), { counted: 2, timeouts: 1, folded: 3 })
+    assert.deepEqual(runSoFar(inRun(3)), { counted: 0, timeouts: 0, folded: 0 })
+  })
+
+  test('holds folded attempts apart from those that count, and both may have been billed', () => {
+    assert.equal(unknownAttempts(inRun(2)), 46)
+    assert.equal(unknownAttempts(inRun(2), 1), 41)
+    assert.equal(unknownAttempts(aRunningRecord()), 0)
+  })
 })

@@ -70,6 +70,7 @@ async function processing(
     retry: { maxAttempts: 5, onUnknown: 'retry' } as const,
     maxJobAgeMs: 7 * 86_400_000,
     newOwner: () => 'a',
+    random: () => 0,
     now,
     log: createLog('silent', { write: () => undefined }),
     ...over,
@@ -91,11 +92,11 @@ describe('a job that must wait for quota', () => {
     assert.deepEqual([await run(), await record()], ['throttled', undefined])
   })
 
-  test('longer than half of its push is given back, and as long as half is waited for', async (t) => {
+  test('is deferred where too little of its push is left for the model, and waits where there is enough', async (t) => {
     const { run, gates, record } = await processing(t)
     gates.learn(deployment, throttled(200), ignore)
-    assert.deepEqual([await run(START + 399), await record()], ['throttled', undefined])
-    assert.equal(await run(START + 400), 'dead_lettered')
+    assert.deepEqual([await run(START + 120_199), await record()], ['throttled', undefined])
+    assert.equal(await run(START + 120_201), 'dead_lettered')
   })
 
   test('is given back at once, unclaimed, when the instance begins to end', async (t) => {
@@ -107,21 +108,32 @@ describe('a job that must wait for quota', () => {
   })
 })
 
-describe('a push that is over', () => {
-  test('before the token came claims nothing: its lease would be over, too', async (t) => {
+describe('a push with less than MODEL_TIMEOUT_SECONDS left', () => {
+  test('when the token came claims nothing and counts nothing: a shortened ask is not the fault of the model', async (t) => {
     const on = await processing(t, () => {
-      on.clock.now += 9_500
+      on.clock.now += 9_501
     })
-    assert.deepEqual([await on.run(START + 9_500), on.asked, await on.record()], ['busy', [], undefined])
+    assert.deepEqual([await on.run(START + 129_500), on.asked, await on.record()], ['busy', [], undefined])
   })
 
-  test('a millisecond later than the token came is still asked', async (t) => {
+  test('by a millisecond more when the token came is asked', async (t) => {
     const on = await processing(t, () => {
       if (on.asked.length === 0) on.clock.now = START + 9_499
     })
-    assert.equal(await on.run(START + 9_500), 'dead_lettered')
+    assert.equal(await on.run(START + 129_500), 'dead_lettered')
     assert.equal((await on.record())?.status, 'dead_lettered')
   })
+})
+
+test('a job whose deadline passed while it waited for admission is expired and not asked', async (t) => {
+  const on = await processing(t, () => {
+    on.clock.now += 5_000
+  })
+  const outcome = await processJob(on, {
+    job: { ...job, deadline: START + 4_999 },
+    ...{ message, publishedAt: START, deadline: START + 570_000, waitUntil: ignore },
+  })
+  assert.deepEqual([outcome.done && outcome.as, on.asked], ['expired', []])
 })
 
 describe('a job that comes while another probes the deployment', () => {

@@ -23,7 +23,7 @@ const failed = (kind: FailureKind, more: Partial<Failure> = {}): ModelReply => (
   failure: { kind, message: kind, ...more },
 })
 
-type Script = readonly (() => ModelReply | Promise<ModelReply>)[]
+type Script = readonly ((signal: AbortSignal) => ModelReply | Promise<ModelReply>)[]
 
 /** A model that follows a script, and tokens that are numbered. */
 function scripted(script: Script, over: { now?: () => number; getToken?: () => Promise<AccessToken> } = {}) {
@@ -38,17 +38,19 @@ function scripted(script: Script, over: { now?: () => number; getToken?: () => P
     gates: gatesOf(now),
     tokens: tokensOf(over.getToken ?? token, { refused: ({ value }) => void refused.push(value) }),
     provider: {
-      async ask({ token }: { token: string }) {
+      async ask({ token }: { token: string }, signal: AbortSignal) {
         asked.push(token)
         const reply = script[asked.length - 1]
         assert.ok(reply, 'asked more often than the script says')
-        return reply()
+        return reply(signal)
       },
     },
   }
   const cancel = new AbortController()
-  const run = (budgetMs = 60_000) =>
-    ask(asking, request, { endsAt: now() + budgetMs, waitUntil: () => undefined, cancelled: cancel.signal })
+  const run = (sendWithinMs = 60_000, modelTimeoutMs = 60_000) => {
+    const limits = { sendBy: now() + sendWithinMs, modelTimeoutMs, waitUntil: () => undefined }
+    return ask(asking, request, { ...limits, cancelled: cancel.signal })
+  }
   return { ...asking, run, asked, refused, cancel }
 }
 
@@ -124,6 +126,27 @@ describe('the time of an ask', () => {
   })
 })
 
+/** A model that answers nothing until it is broken off. */
+const hanging = (signal: AbortSignal) =>
+  new Promise<ModelReply>((resolve) => signal.addEventListener('abort', () => resolve(failed('ambiguous'))))
+
+describe('a model that takes too long', () => {
+  test('is told as a timeout of ours, with the setting that limits it', async () => {
+    const { run, asked } = scripted([hanging])
+    const reply = await run(60_000, 1)
+    assert.equal(kindOf(reply), 'timeout')
+    assert.match((!reply.ok && reply.failure.hint) || '', /Raise MODEL_TIMEOUT_SECONDS/)
+    assert.equal(asked.length, 1)
+  })
+
+  test('is not told as a timeout where the instance ended or the batch was cancelled', async () => {
+    const { run, cancel } = scripted([hanging])
+    const reply = run()
+    setImmediate(() => cancel.abort())
+    assert.equal(kindOf(await reply), 'ambiguous')
+  })
+})
+
 describe('an instance that begins to end', () => {
   test('gives a job that waits for quota back at once', async () => {
     const { run, drain, asked } = scripted([() => failed('throttled', { retryAfterMs: 30_000 })])
@@ -192,8 +215,9 @@ describe('an ask that nobody wants any more', () => {
     const { asking, gates } = severalCutOff()
     for (let n = 0; n < 9; n += 1) {
       const cancel = new AbortController()
-      const limits = { endsAt: Date.now() + 60_000, waitUntil: () => undefined, cancelled: cancel.signal }
-      assert.equal(kindOf(await ask(asking(cancel), request, limits)), 'ambiguous')
+      const limits = { sendBy: Date.now() + 60_000, modelTimeoutMs: 60_000, waitUntil: () => undefined }
+      const reply = await ask(asking(cancel), request, { ...limits, cancelled: cancel.signal })
+      assert.equal(kindOf(reply), 'ambiguous')
     }
     assert.equal(gates.enter(deployment).isOpen, true)
   })

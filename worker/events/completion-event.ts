@@ -1,4 +1,4 @@
-import { endpoints } from '../../shared/azure-openai/endpoints.ts'
+import { textOf } from '../../shared/azure-openai/endpoints.ts'
 import type { SettledRecord } from '../../shared/job/record.ts'
 import type { Message } from '../../shared/queue/job-queue.ts'
 import { eventMessage } from './cloud-event.ts'
@@ -34,7 +34,7 @@ function dataOf(record: SettledRecord): string {
   const { text, result } = answerOf(record)
   const ended =
     record.status === 'succeeded'
-      ? { usage: record.usage, finishReason: record.finishReason, text }
+      ? { usage: record.usage, usageKnown: record.usageKnown, finishReason: record.finishReason, text }
       : { error: record.error }
   const told = JSON.stringify({ id, batch, run, status, model, metadata, ...ended, recordPath: recordPath(record) })
   return result === undefined ? told : `${told.slice(0, -1)},"result":${result}}`
@@ -48,11 +48,11 @@ interface ToldAnswer {
 
 /** An answer in parts is too large in any case, so that nothing has to be read for an event. */
 function answerOf(record: SettledRecord): ToldAnswer {
-  if (record.status !== 'succeeded' || record.result.in === 'parts') return {}
+  if (record.status !== 'succeeded' || record.result.in !== 'record') return {}
   const { text } = record.result
   const answer = parseJson(text)
   if (answer === undefined) return {}
-  return { text: unlessTooLong(endpoints[record.url].textOf(answer)), result: unlessTooLong(text) }
+  return { text: unlessTooLong(textOf(record.url, answer)), result: unlessTooLong(text) }
 }
 
 function unlessTooLong(text: string | undefined): string | undefined {

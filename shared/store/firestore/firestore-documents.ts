@@ -106,7 +106,6 @@ const foundAnswer = z.object({
   }),
 })
 type FoundAnswer = z.infer<typeof foundAnswer>
-const dueFields = fields.pipe(jobRecord)
 
 /** What lies behind the last document of a full page; nothing, where the page was not full. */
 function restOf(range: TextRange, last: FoundAnswer | undefined): readonly TextRange[] {
@@ -116,7 +115,7 @@ function restOf(range: TextRange, last: FoundAnswer | undefined): readonly TextR
 }
 
 function duePage(found: readonly FoundAnswer[]): DuePage {
-  const read = found.map((each) => ({ ...each, record: dueFields.safeParse(each.document.fields).data }))
+  const read = found.map((each) => ({ ...each, record: readRecord(each.document.fields) }))
   return {
     records: read.flatMap(({ document, readTime, record }) => {
       if (record === undefined) return []
@@ -125,6 +124,12 @@ function duePage(found: readonly FoundAnswer[]): DuePage {
     }),
     unreadable: read.flatMap(({ document, record }) => (record === undefined ? [keyIn(document.name)] : [])),
   }
+}
+
+/** Undefined where the document is not of our form. */
+function readRecord(document: unknown): JobRecord | undefined {
+  const { data } = fields.safeParse(document)
+  return jobRecord.safeParse(data).data
 }
 
 function keyIn(name: string): string {
