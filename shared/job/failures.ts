@@ -150,7 +150,7 @@ export type Consequence =
   | { readonly next: 'again'; readonly marks: Mark; readonly waitMs: number }
 
 /** The longest time that a record keeps its job waiting for the provider, in milliseconds. */
-export const MAX_WAIT_MS = 600_000
+const MAX_WAIT_MS = 600_000
 const FIRST_BACKOFF_MS = 10_000
 /** After any other failure the wait concerns the deployment or the token, and comes before the claim. */
 const WAITS_BY_RECORD: readonly FailureKind[] = ['throttled', 'unavailable', 'ambiguous']
@@ -161,7 +161,7 @@ const OWN_FAULT_WITHIN_MS = 60_000
 /** Answers that say that the request was not worked on: a lock, a request that came too early, no capacity. */
 const NOT_WORKED_ON: readonly (number | undefined)[] = [409, 425, 503, 529]
 /** How long a deployment has to be missing before its jobs end, in milliseconds: a new one takes minutes to appear. */
-export const MISSING_ENDS_AFTER_MS = 600_000
+const MISSING_ENDS_AFTER_MS = 600_000
 
 /**
  * Decides what one failed attempt does to its job. `jitter`: 0 to 1.
