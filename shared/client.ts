@@ -69,8 +69,7 @@ export type JobResult = {
       readonly finishReason: string
     }
   | {
-      /** unreadable: a listing found its record, which this version cannot read; `id` is empty. */
-      readonly status: 'dead_lettered' | 'cancelled' | 'expired' | 'unreadable'
+      readonly status: 'dead_lettered' | 'cancelled' | 'expired'
       readonly error: {
         readonly kind: string
         readonly code?: string | undefined
@@ -187,17 +186,10 @@ export async function createResultReader(from: Place): Promise<ResultReader> {
     read,
     find: (id, batch = '') => read(jobKey(batch, id, sha256)),
     async *list(batch) {
-      for await (const listed of reader.list(batch)) {
-        yield 'record' in listed ? toResult(listed.record) : unreadable(listed.unreadable, batch)
-      }
+      for await (const record of reader.list(batch)) yield toResult(record)
     },
     [Symbol.asyncDispose]: () => stores.close(),
   }
-}
-
-function unreadable(key: string, batch: string): JobResult {
-  const error = { kind: 'unreadable', message: 'this version cannot read the record of the job' }
-  return { key, id: '', batch, metadata: {}, status: 'unreadable', error }
 }
 
 /** By the rule that the worker reads jobs by, so that a mistake is told to who made it. */

@@ -22,7 +22,7 @@ export function openTokenFetcher(settings: TokenSettings, now: () => number): To
   if (tokenSource.kind === 'azure-cli') {
     return (scope = federation.scope) => fetchAzureCliToken({ tenantId: federation.tenantId, scope }, now)
   }
-  const idTokens = createGoogleIdTokens(openIdTokenFetcher(settings, tokenSource, now), now)
+  const idTokens = createGoogleIdTokens(openIdTokenFetcher(settings, tokenSource), now)
   return createFederatedTokenFetcher(federation, idTokens, now)
 }
 
@@ -30,9 +30,8 @@ export function openTokenFetcher(settings: TokenSettings, now: () => number): To
 export function openIdTokenFetcher(
   { federation: { audience }, metadataHost, iamEndpoint: endpoint }: TokenSettings,
   source: Exclude<TokenSource, { kind: 'azure-cli' }>,
-  now: () => number,
 ): () => Promise<GoogleIdToken> {
-  if (source.kind === 'metadata-server') return () => fetchMetadataIdToken(audience, metadataHost, now)
+  if (source.kind === 'metadata-server') return () => fetchMetadataIdToken(audience, metadataHost)
   const { serviceAccount } = source
-  return () => fetchImpersonatedIdToken({ serviceAccount, audience, endpoint }, now)
+  return () => fetchImpersonatedIdToken({ serviceAccount, audience, endpoint })
 }

@@ -136,7 +136,7 @@ function withinStoredTime(time: number): number {
 
 function readObject(data: Uint8Array): { ok: true; object: object; text: string } | { ok: false; problem: string } {
   if (data.byteLength > MAX_JOB_BYTES) {
-    return refuse(`the job is ${data.byteLength} bytes long; at most ${MAX_JOB_BYTES} are read`)
+    return refuse(tooLong(data.byteLength))
   }
   let value: unknown
   let text: string
@@ -150,6 +150,11 @@ function readObject(data: Uint8Array): { ok: true; object: object; text: string 
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     return refuse('the data is not a JSON object')
   return { ok: true, object: value, text }
+}
+
+/** What is wrong with data of more than MAX_JOB_BYTES. */
+export function tooLong(bytes: number): string {
+  return `the job is ${bytes} bytes long; at most ${MAX_JOB_BYTES} are read`
 }
 
 function refuse(problem: string): { ok: false; problem: string } {

@@ -39,21 +39,24 @@ export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>
   /** Another main.ts. */
   readonly main?: string
+  /** Its standard input; none when absent. */
+  readonly input?: Uint8Array
 }
 
 /** Starts a command. Whatever is left of it after the test is killed. */
 export function startCommand(
   t: TestContext,
   args: readonly string[],
-  { cwd = tmpdir(), env = {}, main = MAIN }: CommandOptions = {},
+  { cwd = tmpdir(), env = {}, main = MAIN, input }: CommandOptions = {},
 ): Command {
   const { PATH = '', HOME = '' } = process.env
   const child = spawn(process.execPath, [main, ...args], {
     cwd,
     env: { PATH, HOME, ...compileCache, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
     detached: true,
   })
+  child.stdin.on('error', () => undefined).end(input)
   const stdout = collect(child.stdout)
   const stderr = collect(child.stderr)
   const ended = once(child, 'close').then(([code]: (number | null)[]) => ({

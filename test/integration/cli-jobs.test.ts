@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { startPubSubPush } from '../../local/pubsub-push/pubsub-push.ts'
 import { openQueueReport } from '../../shared/queue/sqlite/queue-report.ts'
-import type { BatchStore } from '../../shared/store/batch-store.ts'
 import { openSqliteBatches } from '../../shared/store/sqlite/sqlite-batches.ts'
 import { startCloud } from '../stand-ins.ts'
 import { startWorker } from '../worker.ts'
@@ -44,9 +44,7 @@ test('lines of a Batch file are submitted, run by the worker, and come back as B
     .split('\n')
     .map((line) => JSON.parse(line))
   assert.deepEqual(
-    results
-      .map(({ custom_id, response, error }) => [custom_id, response.status_code, response.body.object, error])
-      .toSorted(),
+    results.map(({ custom_id, response, error }) => [custom_id, response.status_code, response.body.object, error]),
     ['a', 'b', 'c'].map((id) => [id, 200, 'chat.completion', null]),
   )
   const shown = await runCommand(t, ['show', 'b', '--batch', 'nightly', ...store, '--json'])
@@ -79,11 +77,48 @@ test('a line that is no job is told by its number, the others are published, and
   assert.equal(published, 2)
 })
 
-test('a file that is not there is told, and nothing is published', async (t) => {
-  const { folder, store } = await openFolder(t, [])
-  const { code, stderr } = await runCommand(t, ['submit', join(folder, 'nowhere.jsonl'), ...store])
-  assert.equal(code, 1)
-  assert.match(stderr, /no such file or directory/)
+for (const [what, name, problem] of [
+  ['that is not there', 'nowhere.jsonl', /no such file or directory/],
+  ['that is a directory', '.', /is a directory/],
+] as const) {
+  test(`submit of a file ${what} leaves nothing behind, not even a store`, async (t) => {
+    const { folder, file, store } = await openFolder(t, [])
+    const { code, stderr } = await runCommand(t, ['submit', join(folder, name), '--batch', 'nightly', ...store])
+    assert.equal(code, 1)
+    assert.match(stderr, problem)
+    assert.equal(existsSync(file), false)
+  })
+}
+
+test('submit of standard input publishes its bytes, and refuses what is not UTF-8 with its line', async (t) => {
+  const { file, store } = await openFolder(t, [])
+  const line = Buffer.from(batchLine('a', 'one\u2028two'))
+  const input = Buffer.concat([line, Buffer.from(`\r\n${batchLine('b', 'caf\xe9')}\n`, 'latin1')])
+  const { code, stdout, stderr } = await runCommand(t, ['submit', '-', ...store], { input })
+  assert.deepEqual([code, stdout], [1, '1 jobs published, 1 lines refused\n'])
+  assert.equal(stderr, 'line 2: the data is not UTF-8 text\n')
+  const report = await openQueueReport(file)
+  const [message, ...others] = await report.list(TOPIC, { limit: 10 })
+  report.close()
+  assert.deepEqual([message && Buffer.from(message.data), others], [line, []])
+})
+
+test('a file of which every line is refused leaves no batch: corrected, it is submitted as if for the first time', async (t) => {
+  const { jobs, file, store } = await openFolder(t, [batchLine('a', 'x')])
+  const submit = () => runCommand(t, ['submit', jobs, '--batch', 'nightly', '--token-limit', '5', ...store])
+  await writeFile(jobs, Buffer.from(`\ufeff${batchLine('a', 'x')}\r\n`, 'utf16le'))
+  const problem = 'promptbridge: the input is UTF-16 text: save the file as UTF-8\n'
+  assert.deepEqual(await submit(), { code: 1, stdout: '', stderr: problem })
+  await writeFile(jobs, '[]\n')
+  const refused = { code: 1, stdout: '0 jobs published, 1 lines refused\n' }
+  assert.deepEqual(await submit(), { ...refused, stderr: 'line 1: the data is not a JSON object\n' })
+  const batches = await openSqliteBatches(file)
+  t.after(() => batches.close())
+  assert.equal(await batches.latest(), undefined)
+
+  await writeFile(jobs, batchLine('a', 'x'))
+  assert.deepEqual(await submit(), { code: 0, stdout: '1 jobs published\n', stderr: '' })
+  assert.partialDeepStrictEqual(await batches.latest(), { status: 'sealed', total: 1, tokenLimit: 5 })
 })
 
 test('results of a batch that nobody submitted say so', async (t) => {
@@ -93,84 +128,18 @@ test('results of a batch that nobody submitted say so', async (t) => {
   assert.deepEqual([code, stderr], [1, 'promptbridge: no job of batch "weekly" has a record\n'])
 })
 
-/** A file of two jobs, and batch "nightly" as the test makes it before they are submitted. */
-async function openBatch(t: TestContext, prepare: (batches: BatchStore) => Promise<void>) {
+test('submit to a batch that was submitted whole is refused; --again takes it', async (t) => {
   const { jobs, file, store } = await openFolder(t, [batchLine('a', 'x'), batchLine('b', 'x')])
   const batches = await openSqliteBatches(file)
   t.after(() => batches.close())
-  await prepare(batches)
-  return {
-    submit: (...more: string[]) => runCommand(t, ['submit', jobs, '--batch', 'nightly', ...store, ...more]),
-    batch: () => batches.read('nightly'),
-    async published() {
-      const report = await openQueueReport(file)
-      const { published } = await report.counts(TOPIC, Date.now())
-      report.close()
-      return published
-    },
-  }
-}
-
-async function sealed(batches: BatchStore, total: number): Promise<void> {
   await batches.open('nightly', 1)
-  await batches.seal('nightly', total)
-}
-
-for (const status of ['sealed', 'completed'] as const) {
-  test(`submit to a batch that is ${status} is refused before anything is published`, async (t) => {
-    const { submit, batch, published } = await openBatch(t, async (batches) => {
-      await sealed(batches, 5)
-      if (status === 'completed') await batches.complete('nightly', 2)
-    })
-    const before = await batch()
-    assert.equal(before?.status, status)
-    const { code, stdout, stderr } = await submit('--token-limit', '7')
-    assert.deepEqual([code, stdout], [1, ''])
-    assert.match(stderr, /^promptbridge: batch "nightly" was submitted before, with 5 jobs: one batch is one file\. /)
-    assert.match(stderr, /Use another name for other jobs, or pass --again to send the same file once more/)
-    assert.deepEqual([await batch(), await published()], [before, 0])
-  })
-}
-
-test('submit --again publishes once more; the total of the batch never shrinks, and it stays completed', async (t) => {
-  const { submit, batch, published } = await openBatch(t, async (batches) => {
-    await sealed(batches, 5)
-    await batches.complete('nightly', 2)
-  })
+  await batches.seal('nightly', 1)
+  const submit = (...more: string[]) => runCommand(t, ['submit', jobs, '--batch', 'nightly', ...store, ...more])
+  const { code, stdout, stderr } = await submit()
+  assert.deepEqual([code, stdout], [1, ''])
+  assert.match(stderr, /^promptbridge: batch "nightly" was submitted before, with 1 jobs: one batch is one file\. /)
   assert.deepEqual(await submit('--again'), { code: 0, stdout: '2 jobs published\n', stderr: '' })
-  assert.equal(await published(), 2)
-  const completed = { status: 'completed', name: 'nightly', createdAt: 1, total: 5, completedAt: 2 }
-  assert.deepEqual(await batch(), completed)
-})
-
-test('submit --again with more jobs than before makes the batch larger, and it goes on', async (t) => {
-  const { submit, batch } = await openBatch(t, async (batches) => {
-    await sealed(batches, 1)
-    await batches.complete('nightly', 2)
-  })
-  await submit('--again')
-  assert.deepEqual(await batch(), { status: 'sealed', name: 'nightly', createdAt: 1, total: 2 })
-})
-
-test('submit to a batch that a submit left open goes on', async (t) => {
-  const { submit, batch } = await openBatch(t, (batches) => batches.open('nightly', 1))
-  assert.equal((await submit()).code, 0)
-  assert.deepEqual(await batch(), { status: 'sealed', name: 'nightly', createdAt: 1, total: 2 })
-})
-
-for (const more of [[], ['--again']]) {
-  test(`submit ${more.join('')} to a batch that is cancelled is refused`, async (t) => {
-    const { submit, published } = await openBatch(t, (batches) => batches.cancel('nightly', 1))
-    const { code, stderr } = await submit(...more)
-    const problem = 'batch "nightly" is cancelled, and so would these jobs be when they come: use another name'
-    assert.deepEqual([code, stderr, await published()], [1, `promptbridge: ${problem}\n`, 0])
-  })
-}
-
-test('submit --token-limit limits the batch', async (t) => {
-  const { submit, batch } = await openBatch(t, async () => undefined)
-  assert.equal((await submit('--token-limit', '2000000')).code, 0)
-  assert.partialDeepStrictEqual(await batch(), { status: 'sealed', total: 2, tokenLimit: 2_000_000 })
+  assert.deepEqual(await batches.read('nightly'), { status: 'sealed', name: 'nightly', createdAt: 1, total: 2 })
 })
 
 for (const option of [['--token-limit', '5'], ['--again']]) {

@@ -1,0 +1,257 @@
+import assert from 'node:assert/strict'
+import { describe, type TestContext, test } from 'node:test'
+import { publishLines, type Submitted } from '../../cli/publish-lines.ts'
+import { submitBatch } from '../../cli/submit-batch.ts'
+import { MAX_JOB_BYTES } from '../../shared/job/parse-job.ts'
+import type { Message } from '../../shared/queue/job-queue.ts'
+import type { BatchStore } from '../../shared/store/batch-store.ts'
+import { openSqliteBatches } from '../../shared/store/sqlite/sqlite-batches.ts'
+
+const MIB = 1024 * 1024
+const utf8 = (text: string) => Buffer.from(text)
+const latin1 = (text: string) => Buffer.from(text, 'latin1')
+const lineOf = (id: string, content = 'x') =>
+  `{"custom_id":"${id}","url":"/v1/chat/completions","body":{"messages":[{"role":"user","content":"${content}"}]}}`
+
+interface Call {
+  readonly topic: string
+  readonly messages: readonly Message[]
+}
+
+/** Publishes an input; gives what came of it, and the calls and events in their order. */
+async function publish(input: Uint8Array | AsyncIterable<Uint8Array>, batch = '') {
+  const calls: Call[] = []
+  const events: string[] = []
+  const problems: string[] = []
+  const queue = {
+    publish: () => Promise.reject(new Error('messages are published together')),
+    async publishAll(topic: string, messages: readonly Message[]) {
+      events.push(`publish ${messages.length}`)
+      calls.push({ topic, messages: [...messages] })
+      return messages.map((_, n) => String(n))
+    },
+    close: async () => undefined,
+  }
+  const bytes = input instanceof Uint8Array ? chunked(input) : input
+  const done = publishLines(bytes, {
+    ...{ queue, topic: 'jobs', batch },
+    beforeFirst: async () => void events.push('before first'),
+    onPublished: (count) => void events.push(`published ${count}`),
+    onRefused: (line, problem) => void problems.push(`line ${line}: ${problem}`),
+  })
+  const submitted = await done.catch((error: unknown) => String(error))
+  return { submitted, calls, events, problems, messages: calls.flatMap(({ messages }) => messages) }
+}
+
+async function* chunked(bytes: Uint8Array): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += 64 * 1024) yield bytes.subarray(at, at + 64 * 1024)
+}
+
+const counts = (published: number, refused = 0, repeated = 0) => ({ published, repeated, refused })
+
+describe('submit publishes a line byte for byte', () => {
+  for (const [name, character] of Object.entries({ 'U+2028': '\u2028', 'U+2029': '\u2029', 'U+0085': '\u0085' })) {
+    test(`with ${name} in a text`, async () => {
+      const line = utf8(lineOf('a', `one${character}two`))
+      const { submitted, messages } = await publish(line)
+      assert.deepEqual(submitted, counts(1))
+      assert.deepEqual(messages, [{ data: line, attributes: {} }])
+    })
+  }
+
+  test('without a CR before the LF, and without a byte order mark before all', async () => {
+    const input = utf8(`\ufeff${lineOf('a')}\r\n\r\n \t\v\f\n${lineOf('b')} \n`)
+    const { submitted, messages } = await publish(input, 'nightly')
+    assert.deepEqual(submitted, counts(2))
+    const attributes = { batch: 'nightly' }
+    assert.deepEqual(messages, [
+      { data: utf8(lineOf('a')), attributes },
+      { data: utf8(`${lineOf('b')} `), attributes },
+    ])
+  })
+})
+
+describe('submit refuses', () => {
+  test('a line that is not UTF-8, and publishes those that are', async () => {
+    const input = latin1(`${lineOf('a', 'caf\xe9')}\n${lineOf('b')}\n${lineOf('Z\xfcrich')}\n${lineOf('Z\xf6rich')}`)
+    const { submitted, problems, messages } = await publish(input)
+    assert.deepEqual(submitted, counts(1, 3))
+    assert.deepEqual(
+      problems,
+      [1, 3, 4].map((line) => `line ${line}: the data is not UTF-8 text`),
+    )
+    assert.deepEqual(messages[0]?.data, utf8(lineOf('b')))
+  })
+
+  const UTF16 = 'UTF-16 text: save the file as UTF-8'
+  const littleEndian = (text: string) => Buffer.from(text, 'utf16le')
+  for (const [what, encode] of Object.entries({
+    'with a mark': (text: string) => littleEndian(`\ufeff${text}`),
+    'without one': littleEndian,
+    'with its bytes in the other order': (text: string) => littleEndian(text).swap16(),
+  })) {
+    test(`a file that is UTF-16 ${what}, and says so`, async () => {
+      const { submitted, events } = await publish(encode(`${lineOf('a')}\r\n${lineOf('b')}\r\n`))
+      assert.deepEqual([submitted, events], [`Error: the input is ${UTF16}`, []])
+    })
+  }
+
+  test('a line of UTF-16 after others, and says so', async () => {
+    const { submitted, problems } = await publish(Buffer.concat([utf8(`${lineOf('a')}\n`), littleEndian(lineOf('b'))]))
+    assert.deepEqual([submitted, problems], [counts(1, 1), [`line 2: the data is ${UTF16}`]])
+  })
+
+  test('a line that is too long, by its whole length, and reads on behind it', async () => {
+    const input = (async function* () {
+      yield utf8('{"prompt":"')
+      for (let n = 0; n < 64; n += 1) yield new Uint8Array(MIB).fill(0x78)
+      yield utf8(`"}\n${lineOf('b')}\n`)
+    })()
+    const { submitted, problems } = await publish(input)
+    const length = 64 * MIB + '{"prompt":""}'.length
+    assert.deepEqual(problems, [`line 1: the job is ${length} bytes long; at most ${MAX_JOB_BYTES} are read`])
+    assert.deepEqual(submitted, counts(1, 1))
+  })
+
+  test('a line of spaces that is too long', async () => {
+    const { submitted } = await publish(new Uint8Array(MAX_JOB_BYTES + 1).fill(0x20))
+    assert.deepEqual(submitted, counts(0, 1))
+  })
+
+  test('a second line with one custom_id and other data, with the number of the first', async () => {
+    const lines = [lineOf('a', 'first question'), lineOf('b'), '', lineOf('a', 'second question')]
+    const { submitted, problems, messages } = await publish(utf8(lines.join('\n')))
+    assert.deepEqual(submitted, counts(2, 1))
+    assert.deepEqual(problems, ['line 4: another line has this custom_id and other data: line 1'])
+    assert.deepEqual(messages[0]?.data, utf8(lineOf('a', 'first question')))
+  })
+
+  test('such a line too where the first was published long before', async () => {
+    const lines = Array.from({ length: 1_200 }, (_, n) => lineOf(`doc-${n}`))
+    const { submitted, problems, calls } = await publish(utf8([...lines, lineOf('doc-0', 'other')].join('\n')))
+    assert.deepEqual([submitted, calls.length], [counts(1_200, 1), 3])
+    assert.deepEqual(problems, ['line 1201: another line has this custom_id and other data: line 1'])
+  })
+})
+
+test('submit: lines that are equal byte for byte are one job, their line ends apart', async () => {
+  const { submitted } = await publish(utf8(`${lineOf('a')}\r\n${lineOf('a')}\n${lineOf('a')}`))
+  assert.deepEqual(submitted, counts(3, 0, 2))
+})
+
+test('submit publishes 500 lines or 16 MiB at a time', async () => {
+  const many = await publish(utf8(Array.from({ length: 501 }, (_, n) => lineOf(`doc-${n}`)).join('\n')))
+  assert.deepEqual(many.events, ['before first', 'publish 500', 'published 500', 'publish 1', 'published 501'])
+  const long = (n: number) => lineOf(`doc-${n}`, 'x'.repeat(3 * MIB))
+  const large = await publish(utf8(Array.from({ length: 7 }, (_, n) => long(n)).join('\n')))
+  assert.deepEqual(large.events, ['before first', 'publish 6', 'published 6', 'publish 1', 'published 7'])
+})
+
+test('submit of an input without a job publishes nothing, and does nothing before it', async () => {
+  for (const input of ['', '\n\n', '[]', `${lineOf('a').replace('/v1/chat/completions', '/v1/chat/completions/')}\n`]) {
+    assert.deepEqual((await publish(utf8(input))).events, [])
+  }
+})
+
+describe('submit to a batch', () => {
+  const nightly = { name: 'nightly', createdAt: 1 }
+
+  async function openBatches(t: TestContext, prepare: (batches: BatchStore) => Promise<void> = async () => undefined) {
+    const batches = await openSqliteBatches(':memory:')
+    t.after(() => batches.close())
+    await prepare(batches)
+    return batches
+  }
+
+  interface More {
+    readonly submitted?: Submitted
+    readonly tokenLimit?: number
+    readonly again?: boolean
+  }
+
+  function submit(batches: BatchStore, { submitted = counts(2), tokenLimit, again = false }: More = {}) {
+    const publish = async (beforeFirst: () => Promise<void>) => {
+      if (submitted.published > 0) await beforeFirst()
+      return submitted
+    }
+    return submitBatch(batches, { name: 'nightly', tokenLimit, again, now: () => 1, publish })
+  }
+
+  const sealedWith = (total: number) => async (batches: BatchStore) => {
+    await batches.open('nightly', 1)
+    await batches.seal('nightly', total)
+  }
+  const completedWith = (total: number) => async (batches: BatchStore) => {
+    await sealedWith(total)(batches)
+    await batches.complete('nightly', 2)
+  }
+
+  test('makes it before the first job, and seals it with the number of its jobs: an id that is repeated is one', async (t) => {
+    const batches = await openBatches(t)
+    await submit(batches, { submitted: counts(3, 1, 1), tokenLimit: 5 })
+    assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...nightly, tokenLimit: 5, total: 2 })
+  })
+
+  test('of which nothing is published leaves nothing behind, and the corrected file is taken', async (t) => {
+    const batches = await openBatches(t)
+    await submit(batches, { submitted: counts(0, 2), tokenLimit: 5 })
+    assert.equal(await batches.read('nightly'), undefined)
+    await submit(batches)
+    assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...nightly, total: 2 })
+  })
+
+  test('that a submit left open goes on', async (t) => {
+    const batches = await openBatches(t, (store) => store.open('nightly', 1))
+    await submit(batches, { submitted: counts(0, 2), tokenLimit: 5 })
+    assert.deepEqual(await batches.read('nightly'), { status: 'open', ...nightly })
+    await submit(batches)
+    assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...nightly, total: 2 })
+  })
+
+  for (const [status, prepare] of [
+    ['sealed', sealedWith(0)],
+    ['completed', completedWith(0)],
+  ] as const) {
+    test(`that an earlier version left ${status} without a job is taken without --again`, async (t) => {
+      const batches = await openBatches(t, prepare)
+      await submit(batches)
+      assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...nightly, total: 2 })
+    })
+  }
+
+  for (const [status, prepare] of [
+    ['sealed', sealedWith(5)],
+    ['completed', completedWith(5)],
+  ] as const) {
+    test(`that is ${status} is refused, and the way on is named`, async (t) => {
+      const batches = await openBatches(t, prepare)
+      const before = await batches.read('nightly')
+      const message =
+        /^batch "nightly" was submitted before, with 5 jobs: .* Use another name .*, or pass --again to send the same file/
+      await assert.rejects(submit(batches, { tokenLimit: 7 }), { message })
+      assert.deepEqual(await batches.read('nightly'), before)
+    })
+  }
+
+  test('--again never shrinks its total, and it stays completed', async (t) => {
+    const batches = await openBatches(t, completedWith(5))
+    for (const submitted of [counts(5), counts(2), counts(0, 5)]) {
+      await submit(batches, { submitted, again: true })
+      assert.deepEqual(await batches.read('nightly'), { status: 'completed', ...nightly, total: 5, completedAt: 2 })
+    }
+  })
+
+  test('--again with more jobs than before makes it larger, and it goes on', async (t) => {
+    const batches = await openBatches(t, completedWith(1))
+    await submit(batches, { again: true })
+    assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...nightly, total: 2 })
+  })
+
+  for (const again of [false, true]) {
+    test(`that is cancelled is refused, --again: ${again}`, async (t) => {
+      const batches = await openBatches(t, (store) => store.cancel('nightly', 1))
+      const message = 'batch "nightly" is cancelled, and so would these jobs be when they come: use another name'
+      await assert.rejects(submit(batches, { again }), { message })
+    })
+  }
+})
