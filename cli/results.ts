@@ -1,9 +1,8 @@
 import { Command } from 'commander'
-import { isSettled } from '../shared/job/record.ts'
 import type { Environment } from '../shared/settings-problems.ts'
 import { createJobReader } from '../shared/store/job-reader.ts'
 import { addStoreOptions, type StoreOptions, withStores } from './with-stores.ts'
-import { writeResults, writeResultsFile } from './write-results.ts'
+import { type WrittenResults, writeResults, writeResultsFile } from './write-results.ts'
 
 interface ResultsOptions extends StoreOptions {
   readonly output?: string
@@ -17,17 +16,40 @@ export function resultsCommand(environment: Environment): Command {
     .option('--output <file>', 'write to a file instead')
   return addStoreOptions(command)
     .exitOverride()
-    .action((batch: string, options: ResultsOptions) => results(batch, options, environment))
+    .action(async (batch: string, options: ResultsOptions) => {
+      process.exitCode = await results(batch, options, environment)
+    })
 }
 
-async function results(batch: string, options: ResultsOptions, environment: Environment): Promise<void> {
-  await withStores('read', options, environment, async ({ documents }) => {
+/** Resolves with the exit code: 1 when something of the batch cannot be read; all else is written. */
+async function results(batch: string, options: ResultsOptions, environment: Environment): Promise<number> {
+  const written = await withStores('read', options, environment, async ({ documents }) => {
     const reader = createJobReader(documents)
-    const records = await Array.fromAsync(reader.list(batch))
-    if (records.length === 0) throw new Error(`no job of batch "${batch}" has a record`)
-    if (options.output === undefined) await writeResults(process.stdout, reader, records)
-    else await writeResultsFile(options.output, reader, records)
-    const left = records.filter((record) => !isSettled(record)).length
-    if (left > 0) process.stderr.write(`promptbridge: ${left} more jobs of this batch are not settled yet\n`)
+    const records = await unlessEmpty(reader.list(batch))
+    if (records === undefined) throw new Error(`no job of batch "${batch}" has a record`)
+    if (options.output === undefined) return writeResults(process.stdout, reader, records)
+    return writeResultsFile(options.output, reader, records)
   })
+  for (const line of notesOn(written)) process.stderr.write(`promptbridge: ${line}\n`)
+  return written.unreadable + written.torn === 0 ? 0 : 1
+}
+
+function notesOn({ left, unreadable, keys, torn }: WrittenResults): readonly string[] {
+  return [
+    ...(left > 0 ? [`${left} more jobs of this batch are not settled yet`] : []),
+    ...(torn > 0 ? [`${torn} answers cannot be read; their lines hold an error`] : []),
+    ...(unreadable > 0 ? [`${unreadable} records cannot be read and have no line: ${keys.join(', ')}`] : []),
+  ]
+}
+
+/** The same items; undefined where there is none. Nothing is read twice. */
+async function unlessEmpty<T>(items: AsyncIterable<T>): Promise<AsyncIterable<T> | undefined> {
+  const rest = items[Symbol.asyncIterator]()
+  const first = await rest.next()
+  if (first.done) return undefined
+  async function* all() {
+    yield first.value
+    yield* { [Symbol.asyncIterator]: () => rest }
+  }
+  return all()
 }

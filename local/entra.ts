@@ -104,8 +104,7 @@ function addRoutes(
     // MSAL sends its id as a field of the form, other libraries as a header.
     const clientRequestId = body.get('client-request-id') ?? idIn(c.req.raw.headers)
     const result = await exchange(directory, c.req.param('tenant'), body, assertionKeys, nowMs).catch(
-      // Entra answers so, too, when it cannot fetch an issuer's keys.
-      () => ({ kind: 'refused', error: 'temporarily_unavailable', values: {} }) as const,
+      () => ({ kind: 'refused', error: 'keys_unreadable', values: {} }) as const,
     )
     if (result.kind === 'refused') {
       const error = ENTRA_ERRORS[result.error]

@@ -69,7 +69,8 @@ export type JobResult = {
       readonly finishReason: string
     }
   | {
-      readonly status: 'dead_lettered' | 'cancelled' | 'expired'
+      /** unreadable: a listing found its record, which this version cannot read; `id` is empty. */
+      readonly status: 'dead_lettered' | 'cancelled' | 'expired' | 'unreadable'
       readonly error: {
         readonly kind: string
         readonly code?: string | undefined
@@ -186,10 +187,17 @@ export async function createResultReader(from: Place): Promise<ResultReader> {
     read,
     find: (id, batch = '') => read(jobKey(batch, id, sha256)),
     async *list(batch) {
-      for await (const record of reader.list(batch)) yield toResult(record)
+      for await (const listed of reader.list(batch)) {
+        yield 'record' in listed ? toResult(listed.record) : unreadable(listed.unreadable, batch)
+      }
     },
     [Symbol.asyncDispose]: () => stores.close(),
   }
+}
+
+function unreadable(key: string, batch: string): JobResult {
+  const error = { kind: 'unreadable', message: 'this version cannot read the record of the job' }
+  return { key, id: '', batch, metadata: {}, status: 'unreadable', error }
 }
 
 /** By the rule that the worker reads jobs by, so that a mistake is told to who made it. */

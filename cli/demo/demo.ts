@@ -89,7 +89,8 @@ async function runBatch(options: DemoOptions, out: NodeJS.WriteStream, signal: A
 
   const evidence = await gatherEvidence({ control, reader, deadLetterKeys, batch: batch.name, total })
   const accounts = { ...account(evidence), ...(options.kill && { kills: system.kills() }) }
-  await writeResultsFile(options.results, reader, evidence.records)
+  const inOrder = evidence.records.toSorted((a, b) => (a.id < b.id ? -1 : 1)).map((record) => ({ record }))
+  await writeResultsFile(options.results, reader, inOrder)
   await state.batches.complete(batch.name, Date.now())
   const { records } = evidence
   const { results } = options

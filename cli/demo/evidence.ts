@@ -1,3 +1,4 @@
+import { recordOf } from '../../shared/store/job-reader.ts'
 import type { JobReader } from '../../shared/store/job-store.ts'
 import type { LocalSystem } from '../local-system.ts'
 import type { Evidence } from './account.ts'
@@ -17,6 +18,6 @@ export async function gatherEvidence({ control, reader, batch, total, ...found }
   const pushes = await readJobPushes(control)
   const asks = await readCalls(control.azure)
   const exchanges = (await readCalls(control.entra)).filter(({ operation }) => operation === 'token')
-  const records = await Array.fromAsync(reader.list(batch))
+  const records = await Array.fromAsync(reader.list(batch), recordOf)
   return { ...found, total, records, pushes, asks, exchanges }
 }

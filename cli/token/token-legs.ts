@@ -20,7 +20,7 @@ export function openTokenLegs(settings: TokenSettings, now: () => number): Token
   if (tokenSource.kind === 'azure-cli') return { kind: 'azure-cli', azure: () => fetchAzureCliToken(federation, now) }
   return {
     kind: 'federated',
-    google: openIdTokenFetcher(settings, tokenSource),
+    google: openIdTokenFetcher(settings, tokenSource, now),
     entra: (idToken) => exchangeAtEntra(idToken, federation, { now }),
   }
 }

@@ -1,5 +1,6 @@
 import { AzureCliCredential } from '@azure/identity'
 import { z } from 'zod'
+import { saysKeysAreUnreadable } from './entra-refusal.ts'
 import type { AccessToken } from './renewal.ts'
 import { TokenError, type TokenErrorDetails } from './token-error.ts'
 import { withDeadline } from './with-deadline.ts'
@@ -37,7 +38,7 @@ export async function fetchAzureCliToken(
 function detailsOf(error: unknown): TokenErrorDetails {
   const said = error instanceof Error ? error.message : ''
   const aadsts = [...said.matchAll(/AADSTS(\d{4,8})/g)].slice(0, 10).map(([, number]) => Number(number))
-  if (aadsts.length > 0) return { aadsts }
+  if (aadsts.length > 0) return { aadsts, ...(saysKeysAreUnreadable(said) && { keysUnreadable: true }) }
   if (said.includes('could not be found')) return { code: 'not_installed' }
   return said.includes('az login') ? { code: 'not_logged_in' } : {}
 }

@@ -2,6 +2,7 @@ import { ClientAssertionCredential, type ClientAssertionCredentialOptions } from
 import { z } from 'zod'
 import { isMicrosoft } from '../azure-clouds.ts'
 import { readRetryAfter } from '../retry-after.ts'
+import { readEntraRefusal } from './entra-refusal.ts'
 import type { EntraSettings } from './federation-settings.ts'
 import type { GoogleIdToken } from './google-id-token.ts'
 import type { AccessToken } from './renewal.ts'
@@ -69,7 +70,7 @@ function watch(seen: Seen, signal: AbortSignal, now: () => number): Policy {
         const retryAfterMs = readRetryAfter((name) => response.headers.get(name), now())
         seen.refusal = {
           httpStatus: response.status,
-          ...readError(body),
+          ...readEntraRefusal(body),
           // No time at all is none that was asked for: the exchange waits as long as it does by itself.
           ...(retryAfterMs ? { retryAfterMs } : {}),
         }
@@ -82,31 +83,17 @@ function watch(seen: Seen, signal: AbortSignal, now: () => number): Policy {
   }
 }
 
-const name = z.string().regex(/^[\w.-]{1,100}$/)
-const oauthError = z.object({
-  error: name,
-  error_codes: z.array(z.number()).max(20).optional(),
-  correlation_id: name.optional(),
-})
-
 const granted = z.object({ expires_in: z.coerce.number().int().positive() })
 
+/** Entra's answers are a fraction of this; what is longer is not looked at. */
+const MAX_BODY_LENGTH = 100_000
+
 function parseJson(text: string): unknown {
+  if (text.length > MAX_BODY_LENGTH) return undefined
   try {
     return JSON.parse(text)
   } catch {
     return undefined
-  }
-}
-
-function readError(body: unknown): TokenErrorDetails {
-  const parsed = oauthError.safeParse(body)
-  if (!parsed.success) return {}
-  const { error, error_codes, correlation_id } = parsed.data
-  return {
-    code: error,
-    ...(error_codes === undefined ? {} : { aadsts: error_codes }),
-    ...(correlation_id === undefined ? {} : { correlationId: correlation_id }),
   }
 }
 

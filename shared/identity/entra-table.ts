@@ -10,6 +10,10 @@ const JUST_SET = 'If you just did, allow 10 minutes.'
 export const LASTS =
   'It ends by itself, and jobs come again until then. If it lasts, see https://azure.status.microsoft, and give support the correlation id of the record.'
 
+/** Google publishes its keys for all the world, so that there is nothing to set. */
+export const keysUnreadable = ({ issuer }: HintValues): string =>
+  `Entra could not read the keys with which ${issuer} signs ID tokens, so it could not check the one it was shown. ${LASTS}`
+
 const passing = (what: string): Explanation => ({ nature: 'passing', hint: () => `${what} ${LASTS}` })
 const stale = (what: string): Explanation => ({
   nature: 'stale',
@@ -38,6 +42,16 @@ const ours = (what: string) => () =>
 /** What Entra's numbers mean. Only what Microsoft documents or was seen is told; docs/federation.md has a row for each. */
 export const AADSTS: ReadonlyMap<number, Explanation> = new Map([
   [50000, passing('Entra could not make the token (AADSTS50000).')],
+  [50033, passing('Entra had a passing error (AADSTS50033).')],
+  [50166, { nature: 'passing', hint: keysUnreadable }],
+  [501661, { nature: 'passing', hint: keysUnreadable }],
+  [90061, { nature: 'passing', hint: keysUnreadable }],
+  [
+    50196,
+    passing(
+      'Entra has had too many of the same request in a short time, and refuses more for now (AADSTS50196). Look for another program that asks for a token of this application with each call.',
+    ),
+  ],
   [90006, passing('A service that Entra needs is away (AADSTS90006).')],
   [90012, passing('Entra took too long (AADSTS90012).')],
   [90024, passing('Entra had a passing error (AADSTS90024).')],

@@ -1,4 +1,4 @@
-import { AADSTS, LASTS, OAUTH_HINTS } from './entra-table.ts'
+import { AADSTS, keysUnreadable, LASTS, OAUTH_HINTS } from './entra-table.ts'
 import type { Diagnosis } from './failure-nature.ts'
 import type { FederationSettings } from './federation-settings.ts'
 import { gatherValues, type HintValues, isPassing } from './hint-values.ts'
@@ -10,6 +10,8 @@ const LOOK_UP = 'https://login.microsoftonline.com/error?code='
 /** Explains Entra's answer: by status and OAuth error first, as Microsoft asks, for the numbers may change. */
 export function explainEntra(details: TokenErrorDetails, us: FederationSettings): Diagnosis {
   const values = gatherValues(details, us)
+  // By its text, since its number changes and its status is that of a fault of the caller's.
+  if (details.keysUnreadable) return { nature: 'passing', hint: keysUnreadable(values) }
   const [known] = (details.aadsts ?? []).flatMap((number) => AADSTS.get(number) ?? [])
   if (known?.nature === 'passing') return { nature: 'passing', hint: known.hint(values) }
   if (isPassing(details)) return { nature: 'passing', hint: explainOutage(details, values) }
@@ -31,7 +33,7 @@ function explainUnknown({ aadsts = [], code }: TokenErrorDetails, values: HintVa
       : `Look AADSTS${number} up at ${LOOK_UP}${number}; the correlation id of the record names the call to support.`
   if (hint !== undefined) return `${hint} ${lookUp}`
   const whose =
-    code === undefined
+    code === undefined && number === undefined
       ? `, without an OAuth error, so it may not be Entra's own: check AZURE_AUTHORITY_HOST and any proxy`
       : ` to application ${values.client} in tenant ${values.tenant}`
   return `Entra answered ${values.answer}${whose}. ${lookUp}`

@@ -69,14 +69,14 @@ export function explainRefusedToken(details: TokenErrorDetails, us: FederationSe
 /** Explains why the Azure CLI gives no token; it tells no status, but Entra's numbers where it has some. */
 export function explainAzureCli(details: TokenErrorDetails, us: FederationSettings): Diagnosis {
   const { tenant } = gatherValues(details, us)
-  const { aadsts = [], code } = details
+  const { aadsts = [], code, keysUnreadable } = details
   if (code === 'not_installed') {
     return configuration(
       'The Azure CLI is not installed, or not in the PATH. Install it (https://aka.ms/azure-cli), then run az login, or choose another TOKEN_SOURCE.',
     )
   }
   const hint = `The Azure CLI gives no token. Run az login --tenant ${tenant} in the right cloud (az cloud show), and see whether az account get-access-token --tenant ${tenant} works.`
-  const ends = aadsts.some((number) => AADSTS.get(number)?.nature === 'passing')
+  const ends = keysUnreadable || aadsts.some((number) => AADSTS.get(number)?.nature === 'passing')
   const isRefused = aadsts.length > 0 || code === 'not_logged_in'
   return isRefused && !ends ? configuration(hint) : passing(`${hint} What is no matter of the login ends by itself.`)
 }

@@ -16,6 +16,8 @@ export interface HintValues {
 
 const GOOGLE_ISSUER = 'https://accounts.google.com'
 const MAX_SHOWN = 200
+/** OAuth errors that are about the service and not about the request, under whatever status they come. */
+const PASSING_CODES: readonly (string | undefined)[] = ['temporarily_unavailable', 'server_error']
 
 /** The values of one failure; what the ID token does not tell is told as Google and our settings have it. */
 export function gatherValues(details: TokenErrorDetails, us: FederationSettings): HintValues {
@@ -43,6 +45,6 @@ function show(value: string): string {
 
 /** Whether an answer ends by itself, whatever its body says. No status is no answer. */
 export function isPassing({ httpStatus, code }: TokenErrorDetails): boolean {
-  if (httpStatus === undefined || code === 'temporarily_unavailable') return true
+  if (httpStatus === undefined || PASSING_CODES.includes(code)) return true
   return httpStatus < 400 || httpStatus === 408 || httpStatus === 429 || httpStatus >= 500
 }

@@ -2,6 +2,7 @@ import type { AuthClient } from 'google-auth-library'
 import { z } from 'zod'
 import { findCredentials } from '../google-credentials.ts'
 import { type GoogleIdToken, readIdToken } from './google-id-token.ts'
+import { readGoogleRefusal } from './google-refusal.ts'
 import { TokenError, type TokenErrorDetails } from './token-error.ts'
 import { withDeadline } from './with-deadline.ts'
 
@@ -24,13 +25,14 @@ export interface Impersonation {
  */
 export async function fetchImpersonatedIdToken(
   impersonation: Impersonation,
+  now: () => number,
   timeoutMs = IMPERSONATION_TIMEOUT_MS,
 ): Promise<GoogleIdToken> {
   try {
     return readIdToken(await withDeadline(timeoutMs, (signal) => generateIdToken(impersonation, signal)))
   } catch (error) {
     if (error instanceof TokenError) throw error
-    const details = detailsOf(error)
+    const details = readGoogleRefusal(error, now())
     throw new TokenError('google_id_token', describe(error, details, timeoutMs), details, error)
   }
 }
@@ -57,26 +59,6 @@ export async function openCaller(): Promise<AuthClient> {
     const message = 'there are no Application Default Credentials to speak for the service account with'
     throw new TokenError('google_id_token', message, { code: 'no_credentials' }, error)
   }
-}
-
-const short = z.string().regex(/^\w{1,60}$/)
-const refusal = z.object({
-  status: z.number().int(),
-  response: z.object({
-    data: z.union([
-      // Google's APIs, and Google's token endpoint.
-      z.object({ error: z.object({ status: short }) }).transform(({ error }) => error.status),
-      z.object({ error: short }).transform(({ error }) => error),
-    ]),
-  }),
-})
-const bareRefusal = refusal.pick({ status: true })
-
-function detailsOf(error: unknown): TokenErrorDetails {
-  const full = refusal.safeParse(error)
-  if (full.success) return { httpStatus: full.data.status, code: full.data.response.data }
-  const bare = bareRefusal.safeParse(error)
-  return bare.success ? { httpStatus: bare.data.status } : {}
 }
 
 function describe(error: unknown, { httpStatus, code }: TokenErrorDetails, timeoutMs: number): string {

@@ -1,7 +1,7 @@
 import { gaxios, gcpMetadata } from 'google-auth-library'
-import { z } from 'zod'
 import { type GoogleIdToken, readIdToken } from './google-id-token.ts'
-import { TokenError } from './token-error.ts'
+import { readGoogleRefusal } from './google-refusal.ts'
+import { TokenError, type TokenErrorDetails } from './token-error.ts'
 import { withDeadline } from './with-deadline.ts'
 
 const METADATA_TIMEOUT_MS = 2_000
@@ -16,12 +16,14 @@ const IDENTITY_PATH = `${gcpMetadata.BASE_PATH}/instance/service-accounts/defaul
 export async function fetchMetadataIdToken(
   audience: string,
   host: string | undefined,
+  now: () => number,
   timeoutMs = METADATA_TIMEOUT_MS,
 ): Promise<GoogleIdToken> {
   try {
     return readIdToken(await withDeadline(timeoutMs, (signal) => getIdentity(audience, host, signal)))
   } catch (error) {
-    throw new TokenError('google_id_token', describe(error, timeoutMs), statusOf(error), error)
+    const details = readGoogleRefusal(error, now())
+    throw new TokenError('google_id_token', describe(error, details, timeoutMs), details, error)
   }
 }
 
@@ -46,17 +48,9 @@ function baseUrl(host: string = gcpMetadata.HOST_ADDRESS): string {
   return /^https?:\/\//.test(host) ? host : `http://${host}`
 }
 
-const withStatus = z.object({ status: z.number().int() })
-
-function statusOf(error: unknown): { httpStatus?: number } {
-  const { success, data } = withStatus.safeParse(error)
-  return success ? { httpStatus: data.status } : {}
-}
-
-function describe(error: unknown, timeoutMs: number): string {
+function describe(error: unknown, { httpStatus }: TokenErrorDetails, timeoutMs: number): string {
   if (error instanceof DOMException) return `the metadata server gave no ID token within ${timeoutMs} ms`
   if (error instanceof gaxios.GaxiosError) {
-    const { httpStatus } = statusOf(error)
     if (httpStatus !== undefined && httpStatus >= 400 && httpStatus !== 404)
       return `the metadata server answered ${httpStatus}`
     return 'the metadata server gave no ID token: is this running on Google Cloud with a service account?'

@@ -18,6 +18,8 @@ export interface TokenErrorDetails {
   readonly code?: string
   /** Entra's own numbers, as in AADSTS700213. */
   readonly aadsts?: readonly number[]
+  /** Entra said that it could not fetch the keys with which the ID token's issuer signs. */
+  readonly keysUnreadable?: true
   /** Names the call to Microsoft's support. */
   readonly correlationId?: string
   /** Milliseconds to wait, as the service asked. */

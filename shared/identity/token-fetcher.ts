@@ -22,7 +22,7 @@ export function openTokenFetcher(settings: TokenSettings, now: () => number): To
   if (tokenSource.kind === 'azure-cli') {
     return (scope = federation.scope) => fetchAzureCliToken({ tenantId: federation.tenantId, scope }, now)
   }
-  const idTokens = createGoogleIdTokens(openIdTokenFetcher(settings, tokenSource), now)
+  const idTokens = createGoogleIdTokens(openIdTokenFetcher(settings, tokenSource, now), now)
   return createFederatedTokenFetcher(federation, idTokens, now)
 }
 
@@ -30,8 +30,9 @@ export function openTokenFetcher(settings: TokenSettings, now: () => number): To
 export function openIdTokenFetcher(
   { federation: { audience }, metadataHost, iamEndpoint: endpoint }: TokenSettings,
   source: Exclude<TokenSource, { kind: 'azure-cli' }>,
+  now: () => number,
 ): () => Promise<GoogleIdToken> {
-  if (source.kind === 'metadata-server') return () => fetchMetadataIdToken(audience, metadataHost)
+  if (source.kind === 'metadata-server') return () => fetchMetadataIdToken(audience, metadataHost, now)
   const { serviceAccount } = source
-  return () => fetchImpersonatedIdToken({ serviceAccount, audience, endpoint })
+  return () => fetchImpersonatedIdToken({ serviceAccount, audience, endpoint }, now)
 }

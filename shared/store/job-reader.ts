@@ -1,5 +1,6 @@
+import type { JobRecord } from '../job/record.ts'
 import { type JobReader, StoreError } from './job-store.ts'
-import type { RecordDocuments } from './record-documents.ts'
+import type { ListedRecord, RecordDocuments } from './record-documents.ts'
 import { joinParts } from './result-parts.ts'
 
 const ELSEWHERE = 'the answer is kept in a form that this version does not know'
@@ -16,7 +17,13 @@ export function createJobReader(documents: RecordDocuments): JobReader {
       if (record.status !== 'succeeded') return undefined
       if (record.result.in === 'record') return record.result.text
       if (record.result.in === 'elsewhere') throw new StoreError('corrupt', ELSEWHERE)
-      return joinParts(record.result, await documents.readParts(record.key, record.result.owner))
+      return joinParts(record.result, documents.readParts(record.key, record.result.owner))
     },
   }
+}
+
+/** The record that a listing found. Throws StoreError `corrupt` where it cannot be read. */
+export function recordOf(listed: ListedRecord): JobRecord {
+  if ('record' in listed) return listed.record
+  throw new StoreError('corrupt', `the record ${listed.unreadable} is not of our form`)
 }

@@ -10,6 +10,7 @@ import type {
   StatusCounts,
   Usage,
 } from '../job/record.ts'
+import type { ListedRecord } from './record-documents.ts'
 
 /** A claim that is held: what settle and release need to know it by. */
 export interface Held {
@@ -94,7 +95,7 @@ export interface JobReader {
   read(key: string): Promise<JobRecord | undefined>
   /** The answer's JSON text, put together from its parts where it has some. */
   readResult(record: SettledRecord): Promise<string | undefined>
-  list(batch: string): AsyncIterable<JobRecord>
+  list(batch: string): AsyncIterable<ListedRecord>
   /** How many records of a batch have each status. */
   countByStatus(batch: string): Promise<StatusCounts>
 }

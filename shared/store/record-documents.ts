@@ -16,6 +16,9 @@ export interface DuePage {
   readonly unreadable: readonly string[]
 }
 
+/** What a listing finds: a record, or the key of one that cannot be read, which ends no listing. */
+export type ListedRecord = { readonly record: JobRecord } | { readonly unreadable: string }
+
 export type Write = { readonly kind: 'written'; readonly revision: string } | { readonly kind: 'refused' }
 
 /**
@@ -29,9 +32,9 @@ export interface RecordDocuments {
   /** Replaces the record; refused unless the revision is still the newest. */
   replace(record: JobRecord, revision: string): Promise<Write>
   read(key: string): Promise<StoredRecord | undefined>
-  /** Every record of a batch, read page by page. */
-  list(batch: string): AsyncIterable<JobRecord>
-  /** How many records of a batch have each status. */
+  /** Every record of a batch, in no particular order, read page by page. */
+  list(batch: string): AsyncIterable<ListedRecord>
+  /** How many records of a batch have each status; those of a status that is not known here are left out. */
   countByStatus(batch: string): Promise<StatusCounts>
   /**
    * All records that may be the sweep's by now, in pages of about so many; the clocks of those who wrote them say so, and
@@ -42,6 +45,6 @@ export interface RecordDocuments {
   sumUsage(of: { readonly batch: string } | { readonly day: string }): Promise<Usage>
   /** Part `index` of the result that `owner` brings for a job. Writing the same part twice is harmless. */
   writePart(key: string, owner: string, index: number, text: string, expireAt: number): Promise<void>
-  /** In order of their index; a missing part is left out. */
-  readParts(key: string, owner: string): Promise<readonly string[]>
+  /** In order of their index, read one after the other; a missing part is left out. */
+  readParts(key: string, owner: string): AsyncIterable<string>
 }

@@ -29,11 +29,20 @@ export function describeParts(owner: string, text: string, count: number): Store
   return { in: 'parts', owner, count, sha256: sha256Hex(text) }
 }
 
-/** Puts a result together. Throws StoreError `corrupt` where the parts are not what the record says. */
-export function joinParts(result: Extract<StoredResult, { in: 'parts' }>, parts: readonly string[]): string {
-  const text = parts.join('')
-  if (parts.length !== result.count || sha256Hex(text) !== result.sha256) {
-    throw new StoreError('corrupt', `the result's ${result.count} parts are not whole: ${parts.length} were found`)
+/** Joins the parts of a result. Rejects with StoreError `corrupt` where they are not what the record says. */
+export async function joinParts(
+  result: Extract<StoredResult, { in: 'parts' }>,
+  parts: AsyncIterable<string> | Iterable<string>,
+): Promise<string> {
+  const hash = createHash('sha256')
+  let [text, count] = ['', 0]
+  for await (const part of parts) {
+    hash.update(part)
+    text += part
+    count += 1
+  }
+  if (count !== result.count || hash.digest('hex') !== result.sha256) {
+    throw new StoreError('corrupt', `the result's ${result.count} parts are not whole: ${count} were found`)
   }
   return text
 }

@@ -2,7 +2,7 @@ import type { Call } from '../../local/call-log.ts'
 import { isSettled, type JobRecord } from '../../shared/job/record.ts'
 import type { Stores } from '../../shared/open-stores.ts'
 import type { DeadLetter } from '../../shared/store/dead-letter-store.ts'
-import { createJobReader } from '../../shared/store/job-reader.ts'
+import { createJobReader, recordOf } from '../../shared/store/job-reader.ts'
 import type { Backend } from './backend.ts'
 import type { Evidence } from './evidence.ts'
 import type { Feed } from './feed.ts'
@@ -15,7 +15,9 @@ export async function gather(backend: Backend, feed: Feed, { log, crew }: Stage)
   const { stores } = backend
   const reader = createJobReader(stores.documents)
   const records: JobRecord[] = []
-  for (const batch of ['', ...feed.batches]) for await (const record of reader.list(batch)) records.push(record)
+  for (const batch of ['', ...feed.batches]) {
+    for await (const listed of reader.list(batch)) records.push(recordOf(listed))
+  }
   const results = new Map<string, string>()
   for (const record of records) {
     if (!isSettled(record) || record.status !== 'succeeded') continue

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import type { SettledRecord } from '../../shared/job/record.ts'
 import { cancelJob } from '../../shared/store/cancel-job.ts'
 import { createJobStore } from '../../shared/store/claiming-job-store.ts'
-import { createJobReader } from '../../shared/store/job-reader.ts'
+import { createJobReader, recordOf } from '../../shared/store/job-reader.ts'
 import type { ClaimRequest, ClaimResult, Ending, Held, JobStore } from '../../shared/store/job-store.ts'
 import type { RecordDocuments, StoredRecord, Write } from '../../shared/store/record-documents.ts'
 import { MAX_RESULT_BYTES } from '../../shared/store/result-parts.ts'
@@ -22,7 +22,7 @@ import {
   LEASE_MS,
   START,
 } from '../support/job-builders.ts'
-import { isStoreError, losingReplies, sendingTwice, withoutPart } from './job-store-support.ts'
+import { isStoreError, losingReplies, partsOf, sendingTwice, withoutPart } from './job-store-support.ts'
 
 /** An empty store of one adapter. */
 export interface Harness {
@@ -156,14 +156,23 @@ function documentFacts(fact: Fact): void {
       const held = heldBy(await store.claim(aClaim({ job: aJob({ id, batch }), owner: id })))
       if (id !== 'two') await store.settle(held, anAnswer(), START)
     }
-    assert.deepEqual((await Array.fromAsync(reader.list('a'))).map(({ id }) => id).sort(), ['one', 'two'])
+    assert.deepEqual((await Array.fromAsync(reader.list('a'), recordOf)).map(({ id }) => id).sort(), ['one', 'two'])
     assert.deepEqual(
-      (await Array.fromAsync(reader.list(''))).map(({ id }) => id),
+      (await Array.fromAsync(reader.list(''), recordOf)).map(({ id }) => id),
       ['four'],
     )
     assert.deepEqual(await Array.fromAsync(reader.list('no such batch')), [])
     assert.deepEqual(await reader.countByStatus('a'), { running: 1, succeeded: 1 })
     assert.deepEqual(await reader.countByStatus('no such batch'), {})
+  })
+
+  fact('a record that cannot be read ends no listing: the others are listed beside its key', async (harness) => {
+    const { documents, spoil } = harness
+    for (const id of ['one', 'two', 'three']) await documents.create(aRunningRecord({ key: id, id }))
+    await spoil('two')
+    const listed = await Array.fromAsync(documents.list('nightly'))
+    const names = listed.map((each) => ('record' in each ? each.record.id : `unreadable: ${each.unreadable}`))
+    assert.deepEqual(names.toSorted(), ['one', 'three', 'unreadable: two'])
   })
 }
 
@@ -535,7 +544,7 @@ function staleOwnerFacts(fact: Fact): void {
     await store.settle(held, anAnswer({ result: truth }), START)
     const late = await store.settle(stale, anAnswer({ result: 'a'.repeat(3 * MAX_RESULT_BYTES) }), START)
     assert.equal(late.kind, 'dropped')
-    assert.equal((await documents.readParts(aJob().key, 'a')).length, 3)
+    assert.equal((await partsOf(documents, aJob().key, 'a')).length, 3)
     assert.equal(await resultOf(documents), truth)
   })
 }
@@ -964,7 +973,7 @@ function resultFacts(fact: Fact): void {
     const numbers = Array.from({ length: 12 }, (_, i) => i)
     for (const n of numbers.toReversed()) await documents.writePart('key', 'a', n, `part ${n}`, START + DAY_MS)
     assert.deepEqual(
-      await documents.readParts('key', 'a'),
+      await partsOf(documents, 'key', 'a'),
       numbers.map((n) => `part ${n}`),
     )
   })
@@ -973,8 +982,8 @@ function resultFacts(fact: Fact): void {
     await documents.writePart('key', 'a', 0, 'mine', START + DAY_MS)
     await documents.writePart('key', 'a-0', 0, 'another owner’s', START + DAY_MS)
     await documents.writePart('key 2', 'a', 0, 'another job’s', START + DAY_MS)
-    assert.deepEqual(await documents.readParts('key', 'a'), ['mine'])
-    assert.deepEqual(await documents.readParts('key', 'b'), [])
+    assert.deepEqual(await partsOf(documents, 'key', 'a'), ['mine'])
+    assert.deepEqual(await partsOf(documents, 'key', 'b'), [])
   })
 }
 
@@ -1001,7 +1010,7 @@ function unavailableFacts(fact: Fact): void {
       due: () => allDue(documents, START),
       sumUsage: () => documents.sumUsage({ batch: 'nightly' }),
       cancel: () => cancelJob(documents, aJob(), { now: START, expireAt: START }),
-      readParts: () => documents.readParts('key', 'a'),
+      readParts: () => partsOf(documents, 'key', 'a'),
     }
     for (const [name, call] of Object.entries(calls)) await assert.rejects(call, isStoreError('unavailable'), name)
   })

@@ -43,3 +43,7 @@ export function withoutPart(documents: RecordDocuments, missing: number): Record
 export function isStoreError(code: StoreError['code']): (error: unknown) => boolean {
   return (error) => error instanceof StoreError && error.code === code
 }
+
+export function partsOf(documents: RecordDocuments, key: string, owner: string): Promise<string[]> {
+  return Array.fromAsync(documents.readParts(key, owner))
+}

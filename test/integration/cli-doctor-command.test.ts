@@ -102,7 +102,7 @@ describe('no token is printed', () => {
     const metadataHost = cloud.env['GCE_METADATA_HOST']
     const settings = { federation, tokenSource: { kind: 'metadata-server' }, metadataHost } as const
     const { value: azure } = await openTokenFetcher(settings, Date.now)()
-    const { value: google } = await fetchMetadataIdToken(ENTRA.assertionAudience, metadataHost)
+    const { value: google } = await fetchMetadataIdToken(ENTRA.assertionAudience, metadataHost, Date.now)
     for (const token of [azure, google]) assert.ok(isSecret(`✓ Entra  ${token}`))
     assert.ok(!isSecret(`sub ${GOOGLE.subject}, iss ${OUR_CREDENTIAL.issuer}`))
   })

@@ -44,7 +44,9 @@ test('lines of a Batch file are submitted, run by the worker, and come back as B
     .split('\n')
     .map((line) => JSON.parse(line))
   assert.deepEqual(
-    results.map(({ custom_id, response, error }) => [custom_id, response.status_code, response.body.object, error]),
+    results
+      .map(({ custom_id, response, error }) => [custom_id, response.status_code, response.body.object, error])
+      .toSorted(),
     ['a', 'b', 'c'].map((id) => [id, 200, 'chat.completion', null]),
   )
   const shown = await runCommand(t, ['show', 'b', '--batch', 'nightly', ...store, '--json'])

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, describe, test } from 'node:test'
 import { decodeJwt } from 'jose'
+import type { z } from 'zod'
 import { startEntra } from '../../local/entra.ts'
 import { ENTRA_ERRORS } from '../../local/fixtures/entra-errors.ts'
 import { AZURE, ENTRA, GOOGLE } from '../../local/identities.ts'
+import { diagnose } from '../../shared/identity/diagnosis.ts'
 import { exchangeAtEntra } from '../../shared/identity/entra-exchange.ts'
 import { createFederatedTokenFetcher } from '../../shared/identity/federated-token.ts'
 import type { FederationSettings } from '../../shared/identity/federation-settings.ts'
@@ -43,7 +45,8 @@ function fetchToken(over: Partial<FederationSettings> = {}) {
 
 const httpDate = (time: number) => new Date(time).toUTCString()
 
-const fetchIdToken = (timeoutMs?: number) => fetchMetadataIdToken(federation.audience, metadataHost, timeoutMs)
+const fetchIdToken = (timeoutMs?: number) =>
+  fetchMetadataIdToken(federation.audience, metadataHost, Date.now, timeoutMs)
 
 describe('federation', () => {
   test("turns the instance's Google identity into a token for Azure OpenAI", async () => {
@@ -56,7 +59,7 @@ describe('federation', () => {
   })
 
   test('asks the metadata server for a token for the audience that Entra expects, encoded', async () => {
-    const { value, presented, expiresAt } = await fetchMetadataIdToken('api://a b&c=d', metadataHost)
+    const { value, presented, expiresAt } = await fetchMetadataIdToken('api://a b&c=d', metadataHost, Date.now)
     const { iss, sub, aud, exp } = decodeJwt(value)
     assert.deepEqual(presented, { issuer: iss, subject: sub, audience: aud })
     assert.deepEqual(presented, { ...presented, subject: GOOGLE.subject, audience: 'api://a b&c=d' })
@@ -89,6 +92,11 @@ describe("a failure of Google's leg", () => {
     assert.equal((await callsOf(cloud.metadata, 'identity')).length - before, 1)
   })
 
+  test('brings the time that the metadata server asks to wait', async () => {
+    await placeFault(cloud.metadata, { kind: 'status', error: 'unavailable', headers: { 'retry-after': '7' } })
+    assert.deepEqual((await tokenErrorOf(fetchToken())).details, { httpStatus: 503, retryAfterMs: 7_000 })
+  })
+
   test('by a reset says so without a status', async () => {
     await placeFault(cloud.metadata, { kind: 'reset' })
     const { leg, details } = await tokenErrorOf(fetchToken())
@@ -98,7 +106,7 @@ describe("a failure of Google's leg", () => {
   test('by a hang gives the connection up at its deadline', async () => {
     await placeFault(cloud.metadata, { kind: 'hang' })
     await using wire = await openWire(cloud.metadata.url)
-    const { message } = await tokenErrorOf(fetchMetadataIdToken(federation.audience, wire.url, 200))
+    const { message } = await tokenErrorOf(fetchMetadataIdToken(federation.audience, wire.url, Date.now, 200))
     assert.equal(message, 'the metadata server gave no ID token within 200 ms')
     await wire.lastClosed()
   })
@@ -156,6 +164,32 @@ describe("a failure of Entra's leg", () => {
       assert.equal((await tokenErrorOf(fetchToken())).details.retryAfterMs, undefined)
     })
   }
+
+  const whole = { error: 'invalid_client', error_codes: [700_024], correlation_id: 'c0ffee' }
+  const read = { httpStatus: 401, code: 'invalid_client', aadsts: [700_024], correlationId: 'c0ffee', presented }
+  const { correlationId: _, ...withoutId } = read
+  const { code: __, ...withoutCode } = read
+  const oddBodies: readonly (readonly [string, z.core.util.JSONType, object])[] = [
+    ['numbers as text', { ...whole, error_codes: ['700024'] }, read],
+    ['an empty correlation id', { ...whole, correlation_id: '' }, withoutId],
+    ['an error that is an object', { ...whole, error: { code: 'invalid_client' } }, withoutCode],
+  ]
+  for (const [what, body, expected] of oddBodies) {
+    test(`with ${what} keeps what else it says`, async () => {
+      await placeFault(cloud.entra, { kind: 'status', status: 401, body, match: '/token' })
+      assert.deepEqual((await tokenErrorOf(fetchToken())).details, expected)
+    })
+  }
+
+  test("by an issuer's keys that it could not read is known by the text, which is not repeated", async () => {
+    const error_description = 'AADSTS7654321: Request to External OIDC endpoint failed.\r\nTrace ID: secret'
+    const body = { error: 'invalid_request', error_description, error_codes: [7_654_321], correlation_id: 'c' }
+    await placeFault(cloud.entra, { kind: 'status', status: 400, body, match: '/token' })
+    const { details, message } = await tokenErrorOf(fetchToken())
+    assert.partialDeepStrictEqual(details, { aadsts: [7_654_321], keysUnreadable: true })
+    assert.equal(message, 'Entra answered 400 invalid_request AADSTS7654321')
+    assert.doesNotMatch(JSON.stringify([details, diagnose({ leg: 'entra_exchange', details }, federation)]), /secret/)
+  })
 
   test('may say nothing but its status', async () => {
     await placeFault(cloud.entra, { kind: 'status', status: 502, body: 'bad gateway' })

@@ -83,7 +83,7 @@ describe('impersonation', () => {
 
   test('asks for the e-mail, which names the account to whoever reads the token', async () => {
     const iam = await startIam()
-    const idToken = await fetchImpersonatedIdToken({ serviceAccount, audience, endpoint: iam.url })
+    const idToken = await fetchImpersonatedIdToken({ serviceAccount, audience, endpoint: iam.url }, Date.now)
     await iam.close()
     assert.equal(decodeJwt(idToken.value)['email'], serviceAccount)
     assert.deepEqual(idToken.presented, { issuer: GOOGLE.issuer, subject: GOOGLE.subject, audience })
@@ -91,7 +91,7 @@ describe('impersonation', () => {
 
   test('that is not allowed is told by its status, after one try', async () => {
     const iam = await startIam({ tokenCreators: [] })
-    const work = fetchImpersonatedIdToken({ serviceAccount, audience, endpoint: iam.url })
+    const work = fetchImpersonatedIdToken({ serviceAccount, audience, endpoint: iam.url }, Date.now)
     const { leg, details, message } = await tokenErrorOf(work)
     const calls = await callsOf(iam)
     await iam.close()
@@ -103,28 +103,39 @@ describe('impersonation', () => {
   test('of an account that does not exist is told by its status', async () => {
     const iam = await startIam()
     const other = 'nobody@promptbridge-local.iam.gserviceaccount.com'
-    const work = fetchImpersonatedIdToken({ serviceAccount: other, audience, endpoint: iam.url })
+    const work = fetchImpersonatedIdToken({ serviceAccount: other, audience, endpoint: iam.url }, Date.now)
     const { details } = await tokenErrorOf(work)
     await iam.close()
     assert.deepEqual(details, { httpStatus: 404, code: 'NOT_FOUND' })
   })
 
-  test('is tried once when Google is away for a moment', async () => {
+  test('is tried once when Google is away for a moment, and brings the time that it asks to wait', async () => {
     const iam = await startIam()
-    await placeFault(iam, { kind: 'status', error: 'unavailable' })
-    const work = fetchImpersonatedIdToken({ serviceAccount, audience, endpoint: iam.url })
+    await placeFault(iam, { kind: 'status', error: 'unavailable', headers: { 'retry-after': '7' } })
+    const work = fetchImpersonatedIdToken({ serviceAccount, audience, endpoint: iam.url }, Date.now)
     const { details } = await tokenErrorOf(work)
     const calls = await callsOf(iam)
     await iam.close()
-    assert.deepEqual(details, { httpStatus: 503, code: 'UNAVAILABLE' })
+    assert.deepEqual(details, { httpStatus: 503, code: 'UNAVAILABLE', retryAfterMs: 7_000 })
     assert.equal(calls.length, 1)
   })
+
+  for (const error of [null, 7, {}, { status: 429 }, { status: '' }]) {
+    test(`that is refused with the error ${JSON.stringify(error)} keeps the status and the time to wait`, async () => {
+      const iam = await startIam()
+      await placeFault(iam, { kind: 'status', status: 429, body: { error }, headers: { 'retry-after': '7' } })
+      const work = fetchImpersonatedIdToken({ serviceAccount, audience, endpoint: iam.url }, Date.now)
+      const { details } = await tokenErrorOf(work)
+      await iam.close()
+      assert.deepEqual(details, { httpStatus: 429, retryAfterMs: 7_000 })
+    })
+  }
 
   for (const kind of ['garbage', 'reset'] as const) {
     test(`that meets ${kind} gives no token`, async () => {
       const iam = await startIam()
       await placeFault(iam, { kind })
-      const work = fetchImpersonatedIdToken({ serviceAccount, audience, endpoint: iam.url })
+      const work = fetchImpersonatedIdToken({ serviceAccount, audience, endpoint: iam.url }, Date.now)
       const { leg, details, message } = await tokenErrorOf(work)
       await iam.close()
       assert.deepEqual([leg, details], ['google_id_token', {}])
@@ -137,7 +148,7 @@ describe('impersonation', () => {
     await placeFault(iam, { kind: 'hang' })
     await using wire = await openWire(iam.url)
     const { message } = await tokenErrorOf(
-      fetchImpersonatedIdToken({ serviceAccount, audience, endpoint: wire.url }, 1_000),
+      fetchImpersonatedIdToken({ serviceAccount, audience, endpoint: wire.url }, Date.now, 1_000),
     )
     await wire.lastClosed()
     await iam.close()
@@ -146,7 +157,7 @@ describe('impersonation', () => {
 
   test('by a caller without credentials says that there are none', async () => {
     process.env['METADATA_SERVER_DETECTION'] = 'none'
-    const { leg, details } = await tokenErrorOf(fetchImpersonatedIdToken({ serviceAccount, audience }))
+    const { leg, details } = await tokenErrorOf(fetchImpersonatedIdToken({ serviceAccount, audience }, Date.now))
     assert.deepEqual([leg, details], ['google_id_token', { code: 'no_credentials' }])
   })
 
@@ -156,7 +167,7 @@ describe('impersonation', () => {
     process.env['GOOGLE_APPLICATION_CREDENTIALS'] = file
     const user = { type: 'external_account_authorized_user', client_id: 'id', client_secret: 'x', refresh_token: 'y' }
     await writeFile(file, JSON.stringify({ ...user, audience: '//iam.googleapis.com/x', token_url: google.url }))
-    const { details } = await tokenErrorOf(fetchImpersonatedIdToken({ serviceAccount, audience }))
+    const { details } = await tokenErrorOf(fetchImpersonatedIdToken({ serviceAccount, audience }, Date.now))
     assert.deepEqual(details, { httpStatus: 400, code: 'invalid_grant' })
   })
 })

@@ -180,10 +180,10 @@ test('the client request id comes back in the headers and as the correlation id,
   }
 })
 
-test("when the issuer's keys cannot be had, Entra is temporarily unavailable", async () => {
+test("when the issuer's keys cannot be had, Entra says that its request for them failed", async () => {
   await using cloud = await startCloud()
   await placeFault(cloud.metadata, { kind: 'status', status: 500, match: '/certs' })
-  await assertRefused(cloud, {}, 90033, 503, 'temporarily_unavailable')
+  await assertRefused(cloud, {}, 50166, 400, 'invalid_request')
 })
 
 test('a fault shows a named error with the headers asked for', async () => {

@@ -124,6 +124,15 @@ describe('an outage of Entra', () => {
     assert.ok(failure?.resolvedAt !== undefined)
   })
 
+  test("that cannot read Google's keys ends by itself: the job is served by the same push", async () => {
+    await using worker = await startWorker(cloud, { surroundings: { random: () => 0.1 } })
+    await placeFault(cloud.entra, { kind: 'status', error: 'keys_unreadable', times: 2, match: '/token' })
+    assert.deepEqual(await worker.push(aJob(0)), { status: 204 })
+    const [failure, ...others] = await worker.tokenFailures()
+    assert.deepEqual([failure?.kind, failure?.tries, failure?.aadsts, others], ['passing', 2, [50166], []])
+    assert.match(failure?.hint ?? '', /^Entra could not read the keys with which .* ends by itself/)
+  })
+
   test('delays no job while the token is good', async () => {
     await using worker = await startOnClock()
     await worker.push(aJob(0))

@@ -24,9 +24,16 @@ const SUBJECT = /\bSubject.* 104500000000000000001 \(the unique id of the servic
 const ALL_THREE = /Issuer https:\/\/issuer\.example, .*Subject.* 104500000000000000001 .*Audience api:\/\/Presented/
 const CREDENTIAL = new RegExp(`federated credential.*${us.clientId}|${us.clientId}.*federated credential`)
 
+const KEYS = /^Entra could not read the keys with which https:\/\/issuer\.example signs ID tokens/
+
 /** Every number of the table: its nature, and the values without which its hint would be of no use. */
 const table: Readonly<Record<number, readonly [FailureNature, ...RegExp[]]>> = {
   50000: ['passing', /ends by itself/, /AADSTS50000/],
+  50033: ['passing', /ends by itself/, /AADSTS50033/],
+  50166: ['passing', KEYS, /ends by itself/],
+  50196: ['passing', /too many/, /ends by itself/, /AADSTS50196/],
+  501661: ['passing', KEYS, /ends by itself/],
+  90061: ['passing', KEYS, /ends by itself/],
   90006: ['passing', /ends by itself/, /AADSTS90006/],
   90012: ['passing', /ends by itself/, /AADSTS90012/],
   90024: ['passing', /ends by itself/, /AADSTS90024/],
@@ -113,9 +120,22 @@ describe('the status and the OAuth error', () => {
     })
   }
 
-  test('temporarily_unavailable passes under any status', () => {
-    assert.equal(atEntra({ httpStatus: 400, code: 'temporarily_unavailable', aadsts: [700211] }).nature, 'passing')
-  })
+  for (const code of ['temporarily_unavailable', 'server_error']) {
+    test(`${code} passes under any status, and under any number`, () => {
+      assert.equal(atEntra({ httpStatus: 400, code, aadsts: [700211] }).nature, 'passing')
+      assert.equal(atEntra({ httpStatus: 400, code, aadsts: [7654321] }).nature, 'passing')
+    })
+  }
+
+  for (const aadsts of [[], [7654321], [700211]]) {
+    test(`an issuer whose keys Entra could not read passes, with the numbers ${JSON.stringify(aadsts)}`, () => {
+      const details = { httpStatus: 400, code: 'invalid_request', aadsts, presented, keysUnreadable: true } as const
+      const { nature, hint } = atEntra(details)
+      assert.equal(nature, 'passing')
+      assert.match(hint, KEYS)
+      assert.match(hint, /ends by itself/)
+    })
+  }
 
   test('no answer passes, and the hint names the address', () => {
     const { nature, hint } = atEntra({})
@@ -144,6 +164,12 @@ describe('the status and the OAuth error', () => {
       assert.match(hint, /https:\/\/login\.microsoftonline\.com\/error\?code=7654321; the correlation id/)
     })
   }
+
+  test("a 4xx with one of Entra's numbers is Entra's own, with or without an OAuth error", () => {
+    const { nature, hint } = atEntra({ httpStatus: 400, aadsts: [7654321] })
+    assert.equal(nature, 'configuration')
+    assert.match(hint, /^Entra answered 400 to application .*error\?code=7654321/)
+  })
 
   test("a 4xx without an OAuth error may not be Entra's", () => {
     const { nature, hint } = atEntra({ httpStatus: 403 })
@@ -218,6 +244,12 @@ describe('the leg', () => {
     ],
     ['a login that Entra refuses', { leg: 'azure_cli', details: { aadsts: [700082] } }, 'configuration', /az login/],
     ['an Entra that is away', { leg: 'azure_cli', details: { aadsts: [90033] } }, 'passing', /ends by itself/],
+    [
+      "an issuer's keys that Entra could not read",
+      { leg: 'azure_cli', details: { aadsts: [7654321], keysUnreadable: true } },
+      'passing',
+      /ends by itself/,
+    ],
     ['an az that says nothing', { leg: 'azure_cli', details: {} }, 'passing', /az login.*ends by itself/],
   ]
   for (const [name, error, nature, said] of cases) {

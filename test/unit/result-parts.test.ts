@@ -47,11 +47,11 @@ test('a byte order mark at the start of a part is part of the text', () => {
   assert.deepEqual([...cutIntoParts(text)].map(bytes), [MAX_RESULT_BYTES, 3])
 })
 
-test('parts are put together only if they are as many, and the same, as the record says', () => {
+test('parts are put together only if they are as many, and the same, as the record says', async () => {
   const whole = describeParts('a', 'first second', 2)
   assert.equal(whole.in, 'parts')
   if (whole.in !== 'parts') return
-  assert.equal(joinParts(whole, ['first ', 'second']), 'first second')
+  assert.equal(await joinParts(whole, ['first ', 'second']), 'first second')
   for (const parts of [
     [],
     ['first '],
@@ -60,16 +60,14 @@ test('parts are put together only if they are as many, and the same, as the reco
     ['first ', 'second', ''],
     ['first second'],
   ]) {
-    assert.throws(
-      () => joinParts(whole, parts),
-      (error) => error instanceof StoreError && error.code === 'corrupt',
-    )
+    await assert.rejects(joinParts(whole, parts), (error) => error instanceof StoreError && error.code === 'corrupt')
   }
 })
 
-test('what is said of torn parts holds none of their text', () => {
+test('what is said of torn parts holds none of their text', async () => {
   const whole = describeParts('a', 'first second', 2)
   assert.equal(whole.in, 'parts')
   if (whole.in !== 'parts') return
-  assert.throws(() => joinParts(whole, ['first ']), { message: "the result's 2 parts are not whole: 1 were found" })
+  const message = "the result's 2 parts are not whole: 1 were found"
+  await assert.rejects(joinParts(whole, ['first ']), { message })
 })

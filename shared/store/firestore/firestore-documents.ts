@@ -66,7 +66,10 @@ export function createFirestoreDocuments(database: Database): RecordDocuments {
       let after: string | undefined
       do {
         const page = await database.page(JOBS, { equal: { batch }, limit: LIST_PAGE, after })
-        for (const document of page) yield parseRecord(document.fields)
+        for (const { name, fields } of page) {
+          const { data: record } = jobRecord.safeParse(fields)
+          yield record === undefined ? { unreadable: keyIn(name) } : { record }
+        }
         after = page.length < LIST_PAGE ? undefined : page.at(-1)?.name
       } while (after !== undefined)
     },
@@ -78,9 +81,9 @@ export function createFirestoreDocuments(database: Database): RecordDocuments {
     async writePart(key, owner, n, text, expireAt) {
       await put({ name: `${nameOf(key)}/${PARTS}/${owner}-${n}`, fields: toFields({ owner, n, text, expireAt }) })
     },
-    async readParts(key, owner) {
+    async *readParts(key, owner) {
       const parts = (await database.query(nameOf(key), PARTS, { owner })).map((found) => part.parse(found))
-      return parts.sort((a, b) => a.n - b.n).map(({ text }) => text)
+      for (const { text } of parts.sort((a, b) => a.n - b.n)) yield text
     },
   }
 }

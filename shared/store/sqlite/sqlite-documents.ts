@@ -1,10 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
 import { sweepAt } from '../../job/claim.ts'
-import { isSettled, type JobRecord, jobRecord } from '../../job/record.ts'
+import { isSettled, type JobRecord, jobRecord, jobStatuses } from '../../job/record.ts'
 import { inTransaction, whenFree } from '../../sqlite.ts'
 import { utcDay } from '../daily-tokens.ts'
-import type { DuePage, RecordDocuments, StoredRecord, Write } from '../record-documents.ts'
+import type { DuePage, ListedRecord, RecordDocuments, StoredRecord, Write } from '../record-documents.ts'
 import { groupCommits } from './group-commits.ts'
 import { jsonText } from './json-text.ts'
 import { addColumns, openTables } from './open-tables.ts'
@@ -85,7 +85,7 @@ function recordTable(db: DatabaseSync, now: () => number): Omit<RecordDocuments,
     WHERE key = :key AND revision = :revision`)
   const read = db.prepare('SELECT record, revision, updatedAt FROM promptJobs WHERE key = ?')
   const count = db.prepare('SELECT status, COUNT(*) AS n FROM promptJobs WHERE batch = ? GROUP BY status')
-  const list = db.prepare('SELECT record FROM promptJobs WHERE batch = ? ORDER BY key')
+  const list = db.prepare('SELECT key, record FROM promptJobs WHERE batch = ? ORDER BY key')
   const usageBy = (column: 'batch' | 'day') =>
     db.prepare(`SELECT TOTAL(promptTokens) AS promptTokens, TOTAL(completionTokens) AS completionTokens
       FROM promptJobs WHERE ${column} = ? AND promptTokens IS NOT NULL`)
@@ -111,10 +111,9 @@ function recordTable(db: DatabaseSync, now: () => number): Omit<RecordDocuments,
       const sum = () => ('batch' in of ? usageOfBatch.get(of.batch) : usageOfDay.get(of.day))
       return translated(() => whenFree(() => usageRow.parse(sum())))
     },
-    countByStatus: (batch) =>
-      translated(() => whenFree(() => Object.fromEntries(count.all(batch).map((row) => countRow.parse(row))))),
+    countByStatus: (batch) => translated(() => whenFree(() => Object.fromEntries(count.all(batch).flatMap(toCount)))),
     async *list(batch) {
-      yield* await translated(() => whenFree(() => list.all(batch).map((row) => recordRow.parse(row).record)))
+      yield* await translated(() => whenFree(() => list.all(batch).map(toListed)))
     },
   }
 }
@@ -150,21 +149,31 @@ function partTable(db: DatabaseSync): Pick<RecordDocuments, 'writePart' | 'readP
     async writePart(key, owner, n, text, expireAt) {
       await translated(() => whenFree(() => write.run({ key, owner, n, text, expireAt })))
     },
-    readParts: (key, owner) =>
-      translated(() => whenFree(() => read.all(key, owner).map((row) => partRow.parse(row).text))),
+    async *readParts(key, owner) {
+      yield* await translated(() => whenFree(() => read.all(key, owner).map((row) => partRow.parse(row).text)))
+    },
   }
 }
 
 const recordJson = jsonText.pipe(jobRecord)
 const recordRow = z.object({ record: recordJson })
+const keyRow = z.object({ key: z.string() })
 const storedRow = z.object({ record: recordJson, revision: z.number().transform(String), updatedAt: z.number() })
 /** The schema of the table says this much of every row. */
 const dueRow = z.object({ key: z.string(), sweepAt: z.number(), id: z.number() })
 const usageRow = z.object({ promptTokens: z.number(), completionTokens: z.number() })
-const countRow = z
-  .object({ status: z.string(), n: z.number() })
-  .transform(({ status, n }): [string, number] => [status, n])
+const countRow = z.object({ status: z.enum(jobStatuses), n: z.number() })
 const partRow = z.object({ text: z.string() })
+
+/** A status that only a later version knows is left out. */
+function toCount(row: unknown) {
+  const { data } = countRow.safeParse(row)
+  return data === undefined ? [] : [[data.status, data.n] as const]
+}
+
+function toListed(row: unknown): ListedRecord {
+  return recordRow.safeParse(row).data ?? { unreadable: keyRow.parse(row).key }
+}
 
 function withAge({ updatedAt, ...stored }: z.infer<typeof storedRow>, now: number): StoredRecord {
   return { ...stored, ageMs: now - updatedAt }

@@ -3,6 +3,7 @@ import { after, test } from 'node:test'
 import { startEmulator } from '../../../cli/emulators.ts'
 import { openDatabase } from '../../../shared/store/firestore/database.ts'
 import { createFirestoreDocuments } from '../../../shared/store/firestore/firestore-documents.ts'
+import { recordOf } from '../../../shared/store/job-reader.ts'
 import { openFirestoreProxy } from '../../support/firestore-proxy.ts'
 import { aRunningRecord } from '../../support/job-builders.ts'
 
@@ -26,7 +27,7 @@ test('a batch of many jobs is listed in calls that each have time enough, every 
     await Promise.all(keys.slice(at, at + AT_ONCE).map((key) => documents.create(aRunningRecord({ key, batch }))))
   }
   await documents.create(aRunningRecord({ key: 'of another', batch: 'another' }))
-  const listed = await Array.fromAsync(documents.list(batch))
+  const listed = await Array.fromAsync(documents.list(batch), recordOf)
   await database.close()
   assert.deepEqual(listed.map(({ key }) => key).toSorted(), keys)
   assert.equal(queries, 3)
