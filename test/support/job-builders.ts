@@ -52,7 +52,7 @@ export function aDeadLetter(over: Partial<DeadLetter> = {}): DeadLetter {
   }
 }
 
-export const anExpiry: Ending = {
+export const anExpiry: Extract<Ending, { status: 'expired' }> = {
   status: 'expired',
   error: { kind: 'expired', message: 'the deadline passed before it was started' },
 }

@@ -1,0 +1,134 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { decideClaim } from '../../shared/job/claim.ts'
+import { jobRecord, type RunningRecord } from '../../shared/job/record.ts'
+import { storedBatch } from '../../shared/store/batch-store.ts'
+import { fields, toFields } from '../../shared/store/firestore/values.ts'
+import type { Release } from '../../shared/store/job-store.ts'
+import { readStoredLetter, toStoredLetter } from '../../shared/store/letter-documents.ts'
+import { ended, nextAttempt, released, succeeded, sweptBack } from '../../shared/store/record-changes.ts'
+import { tokenFailure, workerInstance } from '../../shared/store/telemetry-store.ts'
+import { aDeadLetterOf } from '../support/dead-letter-builders.ts'
+import {
+  aCancel,
+  aClaim,
+  aDeadLetter,
+  aDeadLetteredRecord,
+  aJob,
+  anAmbiguousEnd,
+  anAnswer,
+  anExpiry,
+  aRunningRecord,
+  DAY_MS,
+  START,
+} from '../support/job-builders.ts'
+import { lastRelease } from '../support/last-release.ts'
+import { aTokenFailure, aWorkerInstance } from '../support/telemetry-builders.ts'
+
+// During a rollout the last release and this version share one store, and a rollback leaves this version's documents to it.
+
+const at = { now: START + 1_000, expireAt: START + DAY_MS }
+const onDisk = (document: unknown): unknown => JSON.parse(JSON.stringify(document))
+
+const releases: Readonly<Record<string, Release>> = {
+  'after a failure that does not count': { marks: 'none', kind: 'throttled', waitMs: 7_000 },
+  'after a provider could not serve it': { marks: 'folded', waitMs: 10_000 },
+  'after a timeout': { marks: 'attempt', outcome: 'unknown', report: { cause: 'timeout', httpStatus: undefined } },
+}
+const again = (release: Release): RunningRecord => nextAttempt(released(aRunningRecord(), release, START), aClaim())
+const timedOut = { kind: 'max_attempts', code: 'timeout', message: 'm', hint: 'h' } as const
+const timeout = { outcome: 'unknown', report: { cause: 'timeout' } } as const
+
+/** Each form of record that this version writes. */
+const written = {
+  running: aRunningRecord(),
+  ...Object.fromEntries(Object.entries(releases).map(([when, how]) => [when, released(aRunningRecord(), how, START)])),
+  'running again after a provider could not serve it': again({ marks: 'folded', waitMs: 10_000 }),
+  'ended by a timeout': ended(aRunningRecord(), aDeadLetter({ error: timedOut, attempt: timeout }), at),
+  'of an answer without usage': succeeded(
+    aRunningRecord(),
+    anAnswer({ usageKnown: false, finishReason: 'unknown' }),
+    { in: 'record', text: '{}' },
+    at,
+  ),
+  expired: ended(aRunningRecord(), anExpiry, at),
+  cancelled: ended(aRunningRecord(), aCancel, at),
+  'set back by a sweep': sweptBack(aRunningRecord(), START),
+}
+
+describe('the last release reads a record of this version', () => {
+  for (const [what, record] of Object.entries(written)) {
+    test(`${what}: in SQLite and in Firestore, with its status and its attempts`, () => {
+      const { status, attempts } = record
+      const known = { status, attempts: attempts.map(({ run, n, owner }) => ({ run, n, owner })) }
+      assert.partialDeepStrictEqual(lastRelease.jobRecord.parse(onDisk(record)), known)
+      const stored = lastRelease.fields.parse(toFields({ ...record }))
+      assert.partialDeepStrictEqual(lastRelease.jobRecord.parse(stored), known)
+    })
+  }
+})
+
+describe('this version reads a record of the last release', () => {
+  const first = lastRelease.firstRecord(aClaim())
+  const ofLastRelease = {
+    running: first,
+    'that waits after an ambiguous failure': lastRelease.released(
+      first,
+      { counts: true, outcome: 'unknown', report: { httpStatus: 500 } },
+      START,
+    ),
+    'that waits for quota': lastRelease.released(first, { counts: false, kind: 'throttled' }, START),
+    'dead-lettered for a missing deployment': lastRelease.ended(
+      first,
+      { status: 'dead_lettered', error: { kind: 'no_deployment', message: 'm' } },
+      at,
+    ),
+    succeeded: lastRelease.succeeded(first, anAnswer(), { in: 'record', text: '{}' }, at),
+    'in its second run': lastRelease.nextRun(aDeadLetteredRecord(), aClaim({ job: aJob({ run: 2 }) })),
+    'set back by a sweep': lastRelease.sweptBack(first, START),
+    'cancelled before it was seen': lastRelease.cancelledUnseen(aJob(), at),
+  }
+  for (const [what, record] of Object.entries(ofLastRelease)) {
+    test(`${what}, to the last field`, () => {
+      assert.deepEqual(jobRecord.parse(onDisk(record)), record)
+      assert.deepEqual(jobRecord.parse(fields.parse(lastRelease.toFields(record))), onDisk(record))
+    })
+  }
+
+  test('and starts the next attempt of one that waits at once: it holds no wait', () => {
+    const record = jobRecord.parse(lastRelease.released(first, { counts: false, kind: 'throttled' }, START))
+    const { run, payloadHash } = aJob()
+    const decision = decideClaim({ record, ageMs: 0 }, { run, payloadHash, owner: 'b' }, aClaim().policy)
+    assert.equal(decision.kind, 'next_attempt')
+  })
+})
+
+describe('both versions read what the other keeps beside the records', () => {
+  test('batches', () => {
+    const sealed = { name: 'nightly', createdAt: START, total: 3, sealedAt: START, incompleteAt: START + DAY_MS }
+    assert.partialDeepStrictEqual(lastRelease.storedBatch.parse(sealed), { name: 'nightly', total: 3 })
+    const { sealedAt: _, incompleteAt: __, ...older } = sealed
+    assert.partialDeepStrictEqual(storedBatch.parse(older), { status: 'sealed', total: 3 })
+  })
+
+  test('dead letters', () => {
+    const letter = aDeadLetterOf()
+    assert.deepEqual(lastRelease.readStoredLetter(onDisk(toStoredLetter(letter))), letter)
+    assert.deepEqual(readStoredLetter(onDisk(lastRelease.toStoredLetter(letter))), letter)
+  })
+
+  test('telemetry', () => {
+    const failure = aTokenFailure()
+    assert.deepEqual(lastRelease.tokenFailure.parse(onDisk(tokenFailure.parse(failure))), failure)
+    const instance = aWorkerInstance()
+    assert.deepEqual(lastRelease.workerInstance.parse(onDisk(workerInstance.parse(instance))), instance)
+  })
+})
+
+test('an attempt that ended ambiguously is written in the words of the last release', () => {
+  const { attempts } = released(aRunningRecord(), anAmbiguousEnd, START)
+  assert.deepEqual(
+    attempts.map(({ outcome }) => outcome),
+    ['unknown'],
+  )
+})
