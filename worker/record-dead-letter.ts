@@ -28,7 +28,6 @@ export interface DeadLetterRecording extends LetterKeeping, Pick<JobProcessing, 
 const REFUSED: RecordError = { kind: 'invalid', message: 'the jobs topic refuses to take it again' }
 const HELD = { kind: 'busy', message: 'another delivery holds this job' } as const
 const CHANGED = { kind: 'busy', message: "the job's record changed meanwhile" } as const
-const UNREADABLE: RecordError = { kind: 'store', message: "the job's record cannot be read: it is not of our form" }
 
 /**
  * Takes one delivery from the dead-letter topic: what a worker dead-lettered is recorded, and what Pub/Sub gave up on is
@@ -68,8 +67,8 @@ async function takeForwarded(recording: DeadLetterRecording, read: ReadDelivery)
   const parsed = read.ok ? parseJob(delivery.data, delivery.attributes, sha256) : read
   if (!parsed.ok) return record(recording, delivery, { reason: 'invalid', message: parsed.problem })
   const { job } = parsed
-  const found = await readRecord(recording, job)
-  if (found === 'unreadable') return recordAs(recording, delivery, UNREADABLE)
+  const stored = await readRecord(recording, job)
+  const found = stored === 'unreadable' ? undefined : stored
   const first = firstPublishedAt(delivery)
   const { now, maxJobAgeMs: maxAgeMs, retry: policy } = recording
   const fate = decideForwarded(job, found, { now: now(), firstPublishedAt: first, maxAgeMs, policy })
@@ -79,7 +78,10 @@ async function takeForwarded(recording: DeadLetterRecording, read: ReadDelivery)
     const isTaken = await publishAgain(recording, rescuedMessage(delivery, first))
     return isTaken ? { done: true, as: 'rescued', facts } : recordAs(recording, delivery, REFUSED)
   }
-  const ended = fate.ended ?? (fate.kind === 'record' ? await settleOverdue(recording, job, found, fate) : undefined)
+  // A record that cannot be read stands as it is: a newer version may have written it, and may read it again.
+  const canSettle = stored !== 'unreadable'
+  const ended =
+    fate.ended ?? (fate.kind === 'record' && canSettle ? await settleOverdue(recording, job, found, fate) : undefined)
   if (ended === 'changed') return { done: false, failure: CHANGED, facts }
   // Whoever settled it may have died before it could tell. First: once its letter is kept, a replay may take its place.
   if (ended !== undefined) await recording.announce(ended)
@@ -117,7 +119,7 @@ async function settleOverdue(
   }
 }
 
-/** A record that is not of our form will not be at the next try either. */
+/** A job whose record cannot be read is healthy as far as this version knows, until its time is over. */
 async function readRecord(
   { records }: DeadLetterRecording,
   { key }: Job,

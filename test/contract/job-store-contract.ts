@@ -603,6 +603,32 @@ function releaseFacts(fact: Fact): void {
     assert.deepEqual([after?.record, after?.revision], [before?.record, before?.revision])
   })
 
+  fact('that asks to wait keeps deliveries from claiming, and leaves the record as it is', async ({ documents }) => {
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    const release = { marks: 'none', kind: 'throttled', waitMs: DAY_MS } as const
+    await store.release(heldBy(await store.claim(aClaim())), release, START)
+    const before = await documents.read(aJob().key)
+    const claim = await store.claim(aClaim({ owner: 'b' }))
+    assert.ok(claim.kind === 'waits' && claim.retryInMs > DAY_MS / 2 && claim.retryInMs <= DAY_MS)
+    const after = await documents.read(aJob().key)
+    assert.deepEqual([after?.record, after?.revision], [before?.record, before?.revision])
+  })
+
+  fact(
+    'after an outage of hours leaves one entry that counts them, and every send has its own number',
+    async ({ documents }) => {
+      const store = createJobStore(documents, RESULT_TTL_MS)
+      for (const n of [1, 2, 3]) {
+        const held = heldBy(await store.claim(aClaim({ owner: `owner ${n}`, now: START + n })))
+        assert.deepEqual(held.record.attempts, [{ run: 1, n, owner: `owner ${n}`, startedAt: START + n }])
+        await store.release(held, { marks: 'folded' }, START + 10 * n)
+      }
+      const record = (await documents.read(aJob().key))?.record
+      assert.deepEqual(record?.folded, [{ run: 1, n: 3, firstAt: START + 10, lastAt: START + 30 }])
+      assert.deepEqual([record?.status, record?.attempts, record?.uncounted], ['waiting', [], {}])
+    },
+  )
+
   fact('frees the job at once, lease or no lease', async ({ documents }) => {
     const store = createJobStore(documents, RESULT_TTL_MS)
     await store.release(heldBy(await store.claim(aClaim())), { marks: 'none', kind: 'draining' }, START)

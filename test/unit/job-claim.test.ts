@@ -346,6 +346,33 @@ describe('a sweep', () => {
   })
 })
 
+describe('a record that waits for a provider', () => {
+  const waits = aWaitingRecord({ waitMs: 60_000 })
+  const claim = (ageMs: number) => {
+    const { run, payloadHash } = aJob()
+    return decideClaim({ record: waits, ageMs }, { run, payloadHash, owner: 'b' }, aClaim().policy)
+  }
+
+  test('is not claimed before its wait is over by the clock of the store', () => {
+    assert.deepEqual(claim(0), { kind: 'waits', waiting: waits, retryInMs: 60_000 })
+    assert.deepEqual(claim(59_999), { kind: 'waits', waiting: waits, retryInMs: 1 })
+  })
+
+  test('is claimed at the very millisecond its wait is over', () => {
+    assert.deepEqual(claim(60_000), { kind: 'next_attempt', waiting: waits })
+  })
+
+  test('is cancelled, expired and aged out during its wait like any other', () => {
+    const found = { record: waits, ageMs: 0 }
+    assert.equal(decideCancel(found).kind, 'cancel')
+    assert.equal(
+      decideSweep({ ...found, record: { ...waits, deadline: START } }, START + 1, aClaim().policy).kind,
+      'expire',
+    )
+    assert.equal(decideSweep(found, START + 7 * DAY_MS, aClaim().policy).kind, 'too_old')
+  })
+})
+
 describe('a closing write that was refused', () => {
   const ours = aRunningRecord()
 

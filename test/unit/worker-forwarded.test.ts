@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import type { JobRecord } from '../../shared/job/record.ts'
 import { QueueError } from '../../shared/queue/job-queue.ts'
+import { StoreError } from '../../shared/store/job-store.ts'
 import type { RecordDocuments } from '../../shared/store/record-documents.ts'
 import { openSqliteDeadLetters } from '../../shared/store/sqlite/sqlite-dead-letters.ts'
 import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
@@ -28,7 +29,12 @@ const TOO_OLD = START + 8 * DAY_MS
 async function forward(
   t: TestContext,
   record: JobRecord | undefined,
-  { now = START, announce = async () => undefined, over = (documents) => documents }: Partial<Surroundings> = {},
+  {
+    now = START,
+    announce = async () => undefined,
+    over = (documents) => documents,
+    rescues = false,
+  }: Partial<Surroundings> = {},
 ) {
   const documents = await openSqliteDocuments(':memory:', () => now)
   const letters = await openSqliteDeadLetters(':memory:', () => now)
@@ -41,7 +47,9 @@ async function forward(
   const recording = {
     ...{ records: over(documents), letters, ttlMs: DAY_MS, maxJobAgeMs: 7 * DAY_MS, now: () => now },
     retry: { maxAttempts: 5, onUnknown: 'retry' },
-    publishJob: async () => assert.fail('it is not published again'),
+    publishJob: async () => {
+      assert.ok(rescues, 'it is not published again')
+    },
     announce: async (ended: JobRecord) => {
       await announce()
       told.push(`${ended.run}/${ended.status}`)
@@ -60,7 +68,27 @@ interface Surroundings {
   readonly now: number
   readonly announce: () => Promise<void>
   readonly over: (documents: RecordDocuments) => RecordDocuments
+  /** Whether the job may be published again. */
+  readonly rescues: boolean
 }
+
+/** As a newer version may have written it. */
+const unreadable = (documents: RecordDocuments): RecordDocuments => ({
+  ...documents,
+  read: () => Promise.reject(new StoreError('corrupt', 'the record is of another form')),
+})
+
+describe('a message that Pub/Sub gave up, of a job whose record this version cannot read', () => {
+  test('is published again: nothing says that the job is not healthy', async (t) => {
+    const { outcome, told, reasons } = await forward(t, aWaitingRecord(), { over: unreadable, rescues: true })
+    assert.deepEqual([outcome.done && outcome.as, told, reasons], ['rescued', [], []])
+  })
+
+  test('is kept as a dead letter once its time is over, and the record stays as it is', async (t) => {
+    const { outcome, told, status, reasons } = await forward(t, aWaitingRecord(), { now: TOO_OLD, over: unreadable })
+    assert.deepEqual([outcome.done, told, status, reasons], [true, [], 'waiting', ['max_age']])
+  })
+})
 
 describe('a message that Pub/Sub gave up tells again how its job ended: whoever settled it may have died before it told', () => {
   for (const record of [aSucceededRecord, aCancelledRecord]) {
@@ -84,6 +112,20 @@ describe('a message that Pub/Sub gave up tells again how its job ended: whoever 
     const announce = async () => Promise.reject(new QueueError('unavailable', 'away'))
     const { outcome, reasons } = await forward(t, aDeadLetteredRecord(), { announce })
     assert.deepEqual([outcome.done, reasons], [false, []])
+  })
+})
+
+describe('a message that Pub/Sub gave up, of a job that waits for a provider', () => {
+  const waits = aWaitingRecord({ waitMs: 600_000 })
+
+  test('is published again: its wait says nothing against it', async (t) => {
+    const { outcome, status } = await forward(t, waits, { rescues: true })
+    assert.deepEqual([outcome.done && outcome.as, status], ['rescued', 'waiting'])
+  })
+
+  test('settles its record when its time is over, though its wait is not', async (t) => {
+    const { told, status, reasons } = await forward(t, waits, { now: TOO_OLD })
+    assert.deepEqual([told, status, reasons], [['1/dead_lettered'], 'dead_lettered', ['max_age']])
   })
 })
 
