@@ -137,9 +137,16 @@ export const impatient = {
   surroundings: { random: () => 1 },
 }
 
-/** The real clock, which can be put on, and tells how often it was read. */
+/** The real clock, which can be put on and stopped, and tells how often it was read. */
 export function watchClock() {
-  const clock = { aheadMs: 0 }
+  let stoppedAt: number | undefined
+  const clock = {
+    aheadMs: 0,
+    /** From here on it goes by `aheadMs` alone, however long the machine takes. */
+    stop() {
+      stoppedAt ??= Date.now()
+    },
+  }
   let reads = 0
   const waiting: { readonly reads: number; readonly resolve: () => void }[] = []
   return {
@@ -147,7 +154,7 @@ export function watchClock() {
     now() {
       reads += 1
       for (const waiter of waiting) if (reads >= waiter.reads) waiter.resolve()
-      return Date.now() + clock.aheadMs
+      return (stoppedAt ?? Date.now()) + clock.aheadMs
     },
     /** Resolves when it has been read so many times more. */
     readAgain(times: number): Promise<void> {

@@ -42,14 +42,14 @@ const answers = (pushed: readonly { status: number; reason?: string | undefined 
 ]
 
 describe('many jobs', () => {
-  test('that arrive cold cost one call of each, a thousand as well as one, and so do a thousand at expiry', async () => {
+  test('that arrive cold cost one call of each, a hundred as well as one, and so do a hundred at expiry', async () => {
     await using worker = await startOnClock()
     const cold = await watchTokenCalls(cloud)
-    assert.deepEqual(answers(await pushAll(worker, 1_000)), ['204'])
+    assert.deepEqual(answers(await pushAll(worker, 100)), ['204'])
     assert.deepEqual(await cold(), { posts: 1, gets: 1 })
     worker.clock.aheadMs = 2 * 60 * MINUTE_MS
     const expired = await watchTokenCalls(cloud)
-    assert.deepEqual(answers(await pushAll(worker, 1_000, 1_000)), ['204'])
+    assert.deepEqual(answers(await pushAll(worker, 100, 100)), ['204'])
     assert.deepEqual(await expired(), { posts: 1, gets: 1 })
   })
 
@@ -78,7 +78,7 @@ describe('many jobs', () => {
 })
 
 describe('a wrong subject', () => {
-  test('with 10,000 jobs costs one exchange in each backoff period, one document of each kind, and no job', async () => {
+  test('with many jobs costs one exchange in each backoff period, one document of each kind, and no job', async () => {
     await using worker = await startOnClock()
     await placeFault(cloud.entra, { kind: 'status', error: 'wrong_subject', match: '/token' })
     const calls = await watchTokenCalls(cloud)
@@ -87,19 +87,20 @@ describe('a wrong subject', () => {
     // Ten minutes later it can be no setting on its way any more.
     worker.clock.aheadMs = 10 * MINUTE_MS
     assert.deepEqual(await first, { status: 503, reason: 'token' })
+    worker.clock.stop()
     const whileSpreading = (await calls()).posts - 1
     for (let wave = 0; wave < 10; wave += 1) {
-      assert.deepEqual(answers(await pushAll(worker, 1_000, 1_000 * wave)), ['503 token'])
+      assert.deepEqual(answers(await pushAll(worker, 50, 50 * wave)), ['503 token'])
     }
     assert.equal((await calls()).posts, whileSpreading + 1)
     worker.clock.aheadMs += MINUTE_MS
-    assert.deepEqual(answers(await pushAll(worker, 1_000)), ['503 token'])
+    assert.deepEqual(answers(await pushAll(worker, 50)), ['503 token'])
     assert.equal((await calls()).posts, whileSpreading + 2)
 
     const [configuration, spreading, ...others] = await worker.tokenFailures()
     assert.deepEqual([configuration?.kind, spreading?.kind, others], ['configuration', 'passing', []])
     assert.deepEqual([configuration?.tries, spreading?.tries], [2, whileSpreading])
-    assert.ok((configuration?.jobsHeld ?? 0) >= 10_000)
+    assert.ok((configuration?.jobsHeld ?? 0) >= 500)
     assert.deepEqual([configuration?.aadsts, configuration?.presented?.subject], [[700213], GOOGLE.subject])
     assert.match(configuration?.hint ?? '', new RegExp(`Set Subject .* to ${GOOGLE.subject}`))
     assert.deepEqual(
@@ -136,8 +137,8 @@ describe('an outage of Entra', () => {
   test('delays no job while the token is good', async () => {
     await using worker = await startOnClock()
     await worker.push(aJob(0))
+    worker.clock.stop()
     worker.clock.aheadMs = 50 * MINUTE_MS
-    // Long enough that there is one try, however slow this machine is.
     const headers = { 'retry-after': '200' }
     await placeFault(cloud.entra, { kind: 'status', error: 'temporarily_unavailable', headers, match: '/token' })
     assert.deepEqual(answers(await pushAll(worker, 100, 1)), ['204'])
@@ -148,6 +149,7 @@ describe('an outage of Entra', () => {
 
   test('that asks for patience gets it: nobody asks before Retry-After is over', async () => {
     await using worker = await startOnClock()
+    worker.clock.stop()
     await placeFault(cloud.entra, {
       kind: 'status',
       error: 'throttled',
@@ -170,6 +172,7 @@ describe('an outage of Entra', () => {
 describe('Azure refuses', () => {
   test('every token: one renewal, however many jobs see it, then a gate of a minute, and it heals', async () => {
     await using worker = await startOnClock()
+    worker.clock.stop()
     await placeFault(cloud.azure, { kind: 'status', error: 'unauthorized' })
     const calls = await watchTokenCalls(cloud)
     const refused = await pushAll(worker, 100)
@@ -189,9 +192,10 @@ describe('Azure refuses', () => {
 
   test('the caller: jobs wait behind a gate without a write, with the mend in one document, and it heals', async () => {
     await using worker = await startOnClock()
+    worker.clock.stop()
     await placeFault(cloud.azure, { kind: 'status', error: 'permission_denied' })
     assert.deepEqual(await worker.push(aJob(0)), { status: 503, reason: 'forbidden' })
-    assert.deepEqual(answers(await pushAll(worker, 1_000, 1)), ['503 forbidden'])
+    assert.deepEqual(answers(await pushAll(worker, 100, 1)), ['503 forbidden'])
     assert.equal((await worker.modelCalls()).length, 1)
     assert.equal(await worker.record('doc-1'), undefined)
     const [failure, ...others] = await worker.tokenFailures()
@@ -210,6 +214,7 @@ describe('Azure refuses', () => {
 
 test('a worker gives a sign of life, once a minute at most', async () => {
   await using worker = await startOnClock()
+  worker.clock.stop()
   await pushAll(worker, 10)
   worker.clock.aheadMs = MINUTE_MS
   await worker.push(aJob(10))

@@ -3,12 +3,12 @@ import { randomUUID } from 'node:crypto'
 import { after, describe, test } from 'node:test'
 import type { CreateSubscriptionOptions } from '@google-cloud/pubsub'
 import { checkSweep } from '../../../cli/doctor/check-sweep.ts'
-import { startEmulator } from '../../../cli/emulators.ts'
 import { createPubSub } from '../../../shared/queue/pubsub/pubsub-queue.ts'
 import { openDatabase } from '../../../shared/store/firestore/database.ts'
 import { createFirestoreBatches } from '../../../shared/store/firestore/firestore-batches.ts'
 import { startCloud } from '../../stand-ins.ts'
 import { examine, failuresIn, marksOf } from '../../support/doctor-run.ts'
+import { startWarmEmulator } from '../../support/emulators.ts'
 import { DATASTORE_MODE, NO_INDEX, openFirestoreProxy } from '../../support/firestore-proxy.ts'
 
 const cloud = await startCloud()
@@ -35,7 +35,7 @@ const PARTS = [
   'expiration',
 ]
 
-const [firestore, pubsub] = await Promise.all([startEmulator('firestore'), startEmulator('pubsub')])
+const [firestore, pubsub] = await Promise.all([startWarmEmulator('firestore'), startWarmEmulator('pubsub')])
 after(() => Promise.all([firestore.close(), pubsub.close()]))
 
 /** A project with both topics, this subscription to the jobs, and one to the dead letters. */

@@ -2,17 +2,17 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { startEmulator } from '../../../cli/emulators.ts'
 import { openStores } from '../../../shared/open-stores.ts'
 import { createPubSub } from '../../../shared/queue/pubsub/pubsub-queue.ts'
 import { newFolder, runCommand, until } from '../../integration/cli-harness.ts'
+import { startWarmEmulator } from '../../support/emulators.ts'
 import { aSucceededRecord } from '../../support/job-builders.ts'
 import { aTokenFailure } from '../../support/telemetry-builders.ts'
 
 const PROJECT = 'a-project'
 const TOPIC = 'promptbridge-jobs'
 
-const [firestore, pubsub] = await Promise.all([startEmulator('firestore'), startEmulator('pubsub')])
+const [firestore, pubsub] = await Promise.all([startWarmEmulator('firestore'), startWarmEmulator('pubsub')])
 after(() => Promise.all([firestore.close(), pubsub.close()]))
 const env = {
   GOOGLE_CLOUD_PROJECT: PROJECT,

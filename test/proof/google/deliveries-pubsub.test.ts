@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, type TestContext, test } from 'node:test'
-import { startEmulator } from '../../../cli/emulators.ts'
 import { openDeliveries } from '../../../shared/open-deliveries.ts'
 import { createPubSub } from '../../../shared/queue/pubsub/pubsub-queue.ts'
 import { openEndpoint, readEnvelope } from '../../contract/queue-endpoint.ts'
 import { runCommand } from '../../integration/cli-harness.ts'
+import { startWarmEmulator } from '../../support/emulators.ts'
 
 const TOPIC = 'promptbridge-jobs'
 
-const [firestore, pubsub] = await Promise.all([startEmulator('firestore'), startEmulator('pubsub')])
+const [firestore, pubsub] = await Promise.all([startWarmEmulator('firestore'), startWarmEmulator('pubsub')])
 after(() => Promise.all([firestore.close(), pubsub.close()]))
 
 /** A project of its own, with the topic, and what pauses it. */

@@ -2,17 +2,17 @@ import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { after, test } from 'node:test'
-import { startEmulator } from '../../../cli/emulators.ts'
 import { createLog } from '../../../shared/log.ts'
 import { createPubSub, openPubSubQueue } from '../../../shared/queue/pubsub/pubsub-queue.ts'
 import { createAnnouncer } from '../../../worker/events/announce.ts'
 import { completionEvent } from '../../../worker/events/completion-event.ts'
+import { startWarmEmulator } from '../../support/emulators.ts'
 import { aDeadLetteredRecord } from '../../support/job-builders.ts'
 
 const EVENTS = 'events'
 const record = aDeadLetteredRecord({ metadata: { Zeile: 'sieben …', 'goog-row': '7', empty: '' } })
 
-const emulator = await startEmulator('pubsub')
+const emulator = await startWarmEmulator('pubsub')
 after(() => emulator.close())
 
 /** A project of its own, and its announcer. */

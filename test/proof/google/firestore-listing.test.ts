@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { startEmulator } from '../../../cli/emulators.ts'
 import { openDatabase } from '../../../shared/store/firestore/database.ts'
 import { createFirestoreDocuments } from '../../../shared/store/firestore/firestore-documents.ts'
 import { recordOf } from '../../../shared/store/job-reader.ts'
+import { startWarmEmulator } from '../../support/emulators.ts'
 import { openFirestoreProxy } from '../../support/firestore-proxy.ts'
 import { aRunningRecord } from '../../support/job-builders.ts'
 
 const AT_ONCE = 10
 
-const firestore = await startEmulator('firestore')
+const firestore = await startWarmEmulator('firestore')
 after(() => firestore.close())
 
 test('a batch of many jobs is listed in calls that each have time enough, every record once', async () => {

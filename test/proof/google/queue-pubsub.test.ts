@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto'
 import { after } from 'node:test'
 import type { PubSub } from '@google-cloud/pubsub'
-import { startEmulator } from '../../../cli/emulators.ts'
 import { createPubSub, openPubSubQueue } from '../../../shared/queue/pubsub/pubsub-queue.ts'
 import { type PushSpec, queueContract } from '../../contract/queue-contract.ts'
+import { startWarmEmulator } from '../../support/emulators.ts'
 
 /** The emulator's least, whatever a subscription asks for. */
 const MIN_BACKOFF_MS = 1_000
 
-const emulator = await startEmulator('pubsub')
+const emulator = await startWarmEmulator('pubsub')
 after(() => emulator.close())
 
 queueContract('Pub/Sub', async () => {

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { randomBytes, randomUUID } from 'node:crypto'
 import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { startEmulator } from '../../../cli/emulators.ts'
 import { type Database, openDatabase } from '../../../shared/store/firestore/database.ts'
 import { createFirestoreBatches } from '../../../shared/store/firestore/firestore-batches.ts'
 import { createFirestoreDailyTokens } from '../../../shared/store/firestore/firestore-daily-tokens.ts'
@@ -18,11 +17,12 @@ import { jobStoreContract } from '../../contract/job-store-contract.ts'
 import { isStoreError } from '../../contract/job-store-support.ts'
 import { telemetryStoreContract } from '../../contract/telemetry-store-contract.ts'
 import { aNewDeadLetter } from '../../support/dead-letter-builders.ts'
+import { startWarmEmulator } from '../../support/emulators.ts'
 import { aTokenFailure } from '../../support/telemetry-builders.ts'
 
 const DISCARD_PORT = '127.0.0.1:9'
 
-const emulator = await startEmulator('firestore')
+const emulator = await startWarmEmulator('firestore')
 after(() => emulator.close())
 
 jobStoreContract('Firestore', async () => {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { after, test } from 'node:test'
-import { startEmulator } from '../../../cli/emulators.ts'
 import { createLog } from '../../../shared/log.ts'
 import { createJobStore } from '../../../shared/store/claiming-job-store.ts'
 import { openDatabase } from '../../../shared/store/firestore/database.ts'
@@ -9,10 +8,11 @@ import { createFirestoreBatches } from '../../../shared/store/firestore/firestor
 import { createFirestoreDocuments } from '../../../shared/store/firestore/firestore-documents.ts'
 import { createDrain } from '../../../worker/drain.ts'
 import { createSweep } from '../../../worker/sweep.ts'
+import { startWarmEmulator } from '../../support/emulators.ts'
 import { NO_INDEX, openFirestoreProxy } from '../../support/firestore-proxy.ts'
 import { aClaim, aJob, anAnswer, DAY_MS, START } from '../../support/job-builders.ts'
 
-const emulator = await startEmulator('firestore')
+const emulator = await startWarmEmulator('firestore')
 after(() => emulator.close())
 
 /** Sweeps a sealed batch of one job, which has its answer, where queries of these fields have no index. */

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { startEmulator } from '../../../cli/emulators.ts'
+import { startWarmEmulator } from '../../support/emulators.ts'
 import { startAskingOverFirestore } from '../../support/firestore-worker.ts'
 
 const OUTAGE_MS = 60_000
 
-const emulator = await startEmulator('firestore')
+const emulator = await startWarmEmulator('firestore')
 after(() => emulator.close())
 const on = await startAskingOverFirestore(emulator)
 after(() => on[Symbol.asyncDispose]())
@@ -34,7 +34,7 @@ describe('a job whose model answers when Firestore is away, which lasts a minute
     assert.equal((await on.worker.modelCalls()).length, 1)
   })
 
-  test('is settled within seconds of its return', () => {
-    assert.ok(lateMs < 5_000, `${lateMs} ms`)
+  test('is settled soon after its return: a wait that grew with the outage would be as long again', () => {
+    assert.ok(lateMs < OUTAGE_MS / 2, `${lateMs} ms`)
   })
 })

@@ -4,11 +4,11 @@ import { after, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import fc from 'fast-check'
-import { startEmulator } from '../../../cli/emulators.ts'
 import { DEFAULT_DEPLOYMENT, EMBEDDING_DEPLOYMENT } from '../../../local/azure-openai.ts'
 import { createPubSub } from '../../../shared/queue/pubsub/pubsub-queue.ts'
 import { startCloud } from '../../stand-ins.ts'
 import { isSecret } from '../../support/canary.ts'
+import { startWarmEmulator } from '../../support/emulators.ts'
 import type { Framed } from '../../support/hostile/framings.ts'
 import { anyPush, type HostilePush, tellPush } from '../../support/hostile/pushes.ts'
 import { sendRaw } from '../../support/hostile/send-raw.ts'
@@ -24,7 +24,7 @@ const PAUSE_MS = 50
 
 const { values } = parseArgs({ options: { seed: { type: 'string' } } })
 
-const [firestore, pubsub] = await Promise.all([startEmulator('firestore'), startEmulator('pubsub')])
+const [firestore, pubsub] = await Promise.all([startWarmEmulator('firestore'), startWarmEmulator('pubsub')])
 after(() => Promise.all([firestore.close(), pubsub.close()]))
 const unlimited = { contextWindow: 1e9, tokensPerMinute: 1e15, requestsPerMinute: 1e9 }
 const deployments = [DEFAULT_DEPLOYMENT, EMBEDDING_DEPLOYMENT].map((usual) => ({ ...usual, ...unlimited }))

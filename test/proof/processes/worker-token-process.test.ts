@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { callsOf, clearFaults, placeFault } from '../stand-ins.ts'
-import { CANARY, isSecret } from '../support/canary.ts'
-import { startSurroundings } from '../support/process-surroundings.ts'
-import { impatient, postTo, wrap } from '../worker.ts'
+import { callsOf, clearFaults, placeFault } from '../../stand-ins.ts'
+import { CANARY, isSecret } from '../../support/canary.ts'
+import { startSurroundings } from '../../support/process-surroundings.ts'
+import { impatient, postTo, wrap } from '../../worker.ts'
 
-/** A token with less than 30 s left is not used, so each of these serves for two. */
-const BRIEF = { entra: { tokenLifetimeSeconds: 32 } }
-const TOKEN_SERVES_MS = 2_000
+/** A token with less than 30 s left is not used, so each of these serves for ten: a busy machine asks within them. */
+const BRIEF = { entra: { tokenLifetimeSeconds: 40 } }
+const TOKEN_SERVES_MS = 10_000
 const push = (url: string, id: string) => postTo(url, JSON.stringify(wrap({ id, prompt: `Summarise: ${CANARY}` })))
 
 describe('a worker process', () => {
