@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import type { Worker } from './compose.ts'
+import { MAX_ATTRIBUTES, MAX_NAME_BYTES, MAX_VALUE_BYTES } from './message-attributes.ts'
 
 /** Longer than Cloud Run and load balancers keep an idle connection, so that none is closed under a push. */
 const KEEP_ALIVE_MS = 620_000
@@ -16,6 +17,17 @@ export interface ReadLimits {
 /** A push that stalls holds room that others wait for. The largest has time enough at half a megabyte a second. */
 const READ_LIMITS: ReadLimits = { readWithinMs: 30_000, lookEveryMs: 5_000 }
 
+/** What stands around a name and its value: a colon, a blank, and the end of the line. */
+const HEADER_FRAME_BYTES = 4
+/** As much as node allows for all headers: the token, the message's metadata, and what proxies add. */
+const ORDINARY_HEADER_BYTES = 16 * 1_024
+/**
+ * An unwrapped push brings each attribute as a header. One that has more than this is answered with 431 by node itself,
+ * again and again, and its dead letter likewise. (Node reads 2,000 headers.)
+ */
+const MAX_HEADER_BYTES =
+  MAX_ATTRIBUTES * (MAX_NAME_BYTES + MAX_VALUE_BYTES + HEADER_FRAME_BYTES) + ORDINARY_HEADER_BYTES
+
 /** Serves a worker over HTTP. Rejects with node's own error: EADDRINUSE for a taken port. */
 export async function listen(
   { fetch }: Worker,
@@ -23,12 +35,13 @@ export async function listen(
   { readWithinMs, lookEveryMs } = READ_LIMITS,
 ): Promise<Server> {
   const listener = getRequestListener(fetch, { overrideGlobalObjects: false })
-  const times = {
+  const limits = {
+    maxHeaderSize: MAX_HEADER_BYTES,
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: readWithinMs,
     connectionsCheckingInterval: lookEveryMs,
   }
-  const server = createServer(times, listener)
+  const server = createServer(limits, listener)
   server.listen(address)
   await once(server, 'listening')
   return server

@@ -35,9 +35,14 @@ export async function openEndpoint(): Promise<PushEndpoint> {
   return { ...endpoint, next }
 }
 
+/** More than all the attributes of a message, which an unwrapped push brings as headers. */
+const MAX_HEADER_BYTES = 256 * 1_024
+
 /** An endpoint that hands each push over at once. */
 export async function openAnsweringEndpoint(onPush: (push: ArrivedPush) => void): Promise<Omit<PushEndpoint, 'next'>> {
-  const server = createServer(async (request, response) => onPush(await read(request, response)))
+  const server = createServer({ maxHeaderSize: MAX_HEADER_BYTES }, async (request, response) =>
+    onPush(await read(request, response)),
+  )
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = z.object({ port: z.number() }).parse(server.address())

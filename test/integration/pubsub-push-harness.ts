@@ -31,7 +31,8 @@ export async function newEndpoint(t: TestContext): Promise<PushEndpoint> {
 export async function newQueue(t: TestContext, file: string) {
   const queue = await openSqliteQueue(file, Date.now)
   t.after(() => queue.close())
-  const publish = (body: string) => queue.publish(TOPIC, { data: Buffer.from(body), attributes: {} })
+  const publish = (body: string, attributes: Readonly<Record<string, string>> = {}) =>
+    queue.publish(TOPIC, { data: Buffer.from(body), attributes })
   return { ...queue, publish }
 }
 

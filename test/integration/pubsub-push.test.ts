@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import { type ArrivedPush, readEnvelope } from '../contract/queue-endpoint.ts'
+import { longestAttributes } from '../support/served-worker.ts'
 import { calls, drained, newEndpoint, openAll, SUBSCRIPTION } from './pubsub-push-harness.ts'
 
 const oidc = { audience: 'https://worker.example/push', serviceAccount: 'push@test.iam.gserviceaccount.com' }
@@ -188,6 +189,15 @@ test('an unwrapped push carries the bare data', async (t) => {
   const arrived = await endpoint.next()
   assert.equal(arrived.body.toString(), '{"prompt":"hi"}')
   assert.equal(arrived.headers['x-goog-pubsub-message-id'], id)
+  arrived.answer(204)
+})
+
+test('an unwrapped push carries as many and as long attributes as Pub/Sub allows', async (t) => {
+  const { queue, endpoint } = await openAll(t, { wrapped: false })
+  const attributes = longestAttributes(100)
+  await queue.publish('{"prompt":"hi"}', attributes)
+  const arrived = await endpoint.next()
+  assert.partialDeepStrictEqual(arrived.headers, attributes)
   arrived.answer(204)
 })
 

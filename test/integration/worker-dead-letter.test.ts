@@ -6,7 +6,7 @@ import { createSigningKey } from '../../local/signing-key.ts'
 import { callsOf, placeFault, startCloud } from '../stand-ins.ts'
 import { serveCerts } from '../support/certs-server.ts'
 import { DAY_MS } from '../support/job-builders.ts'
-import { DEAD_LETTER_PATH } from '../support/served-worker.ts'
+import { DEAD_LETTER_PATH, longestAttributes } from '../support/served-worker.ts'
 import { holdAnswers, postTo, startWorker, type TestWorker, watchClock, wrap } from '../worker.ts'
 
 const url = '/v1/chat/completions'
@@ -90,6 +90,15 @@ describe('a message that a worker dead-lettered', () => {
     const headers = { 'x-goog-pubsub-message-id': '7', ...told }
     assert.deepEqual(await postTo(worker.url, JSON.stringify(job), headers, DEAD_LETTER_PATH), done)
     assert.partialDeepStrictEqual(await onlyLetter(worker), { jobId: 'doc-7', reason: 'rejected', hint: 'Change it.' })
+  })
+
+  test('comes unwrapped whole with as many and as long attributes as Pub/Sub allows', async () => {
+    await using worker = await startWorker(cloud)
+    const more = Object.keys(told).length
+    const hint = 'h'.repeat(1_024)
+    const headers = { ...longestAttributes(100 - more), 'x-goog-pubsub-message-id': '7', ...told, 'pb-hint': hint }
+    assert.deepEqual(await postTo(worker.url, JSON.stringify(job), headers, DEAD_LETTER_PATH), done)
+    assert.partialDeepStrictEqual(await onlyLetter(worker), { jobId: 'doc-7', reason: 'rejected', hint })
   })
 
   test('although it never was ours is recorded, and nothing else', async () => {

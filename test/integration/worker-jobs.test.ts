@@ -3,6 +3,7 @@ import { after, describe, test } from 'node:test'
 import { z } from 'zod'
 import { AZURE } from '../../local/identities.ts'
 import { startCloud } from '../stand-ins.ts'
+import { longestAttributes } from '../support/served-worker.ts'
 import { openWire } from '../support/wire.ts'
 import { startWorker } from '../worker.ts'
 
@@ -75,9 +76,24 @@ describe('a job', () => {
     assert.equal((await worker.record('doc-7', 'nightly'))?.status, 'succeeded')
   })
 
+  test('comes unwrapped whole with as many and as long attributes as Pub/Sub allows', async () => {
+    await using worker = await startWorker(cloud)
+    const headers = { ...longestAttributes(99), 'x-goog-pubsub-message-id': '17', batch: 'n'.repeat(128) }
+    assert.deepEqual(await worker.post(JSON.stringify(batchLine), headers), { status: 204 })
+    assert.equal((await worker.record('doc-7', 'n'.repeat(128)))?.status, 'succeeded')
+  })
+
   test('comes unwrapped without metadata, too', async () => {
     await using worker = await startWorker(cloud)
     assert.deepEqual(await worker.post(JSON.stringify(batchLine)), { status: 204 })
+    assert.equal((await worker.record('doc-7'))?.status, 'succeeded')
+  })
+
+  test('comes wrapped after a byte order mark, and with null for what it lacks', async () => {
+    await using worker = await startWorker(cloud)
+    const data = Buffer.from(JSON.stringify(batchLine)).toString('base64')
+    const envelope = { message: { data, attributes: null, messageId: null, publishTime: null }, deliveryAttempt: null }
+    assert.deepEqual(await worker.post(`\ufeff${JSON.stringify(envelope)}`), { status: 204 })
     assert.equal((await worker.record('doc-7'))?.status, 'succeeded')
   })
 

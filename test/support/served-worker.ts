@@ -103,6 +103,12 @@ export function wrap(job: object | string | Uint8Array, { attributes = {}, publi
   return { message, subscription: 'projects/test/subscriptions/jobs' }
 }
 
+/** So many attributes, each with the longest name and value that Pub/Sub takes. */
+export function longestAttributes(count: number): Record<string, string> {
+  const names = Array.from({ length: count }, (_, n) => `a-${n}-`.padEnd(256, 'x'))
+  return Object.fromEntries(names.map((name) => [name, 'x'.repeat(1_024)]))
+}
+
 const answerBody = z.object({ reason: z.string() })
 
 export async function postTo(

@@ -52,6 +52,70 @@ describe('a wrapped push', () => {
     })
   }
 
+  test('may begin with a byte order mark', () => {
+    const envelope = JSON.stringify({ message: { data: base64(job), messageId: '17' } })
+    const read = readText(`\ufeff${envelope}`)
+    assert.ok(read.ok)
+    assert.deepEqual([textOf(read), read.delivery.messageId], [job, '17'])
+  })
+
+  test('may have null for each field that is not its message', () => {
+    const fields = ['attributes', 'messageId', 'message_id', 'publishTime', 'publish_time', 'orderingKey']
+    const nothing = Object.fromEntries(fields.map((field) => [field, null]))
+    const read = readJson({ message: { data: base64(job), ...nothing }, subscription: null, deliveryAttempt: null })
+    assert.ok(read.ok)
+    const { attributes, messageId, deliveryAttempt, publishedAt } = read.delivery
+    assert.equal(textOf(read), job)
+    assert.deepEqual([attributes, messageId, deliveryAttempt, publishedAt], [{}, '', undefined, undefined])
+  })
+
+  test('with null for its data has none, as with absent data', () => {
+    const read = readJson({ message: { data: null, attributes: { batch: 'nightly' }, messageId: '19' } })
+    assert.ok(read.ok)
+    assert.deepEqual([read.delivery.data.byteLength, read.delivery.attributes], [0, { batch: 'nightly' }])
+  })
+
+  for (const [told, attempt] of [
+    [3, 3],
+    ['3', 3],
+    [3.5, undefined],
+    [0, undefined],
+    [-1, undefined],
+    [1e300, undefined],
+    ['', undefined],
+    ['many', undefined],
+    [null, undefined],
+    [[3], undefined],
+    [{}, undefined],
+  ] as const) {
+    test(`with the delivery attempt ${JSON.stringify(told)} is in its attempt ${attempt ?? 'unknown'}`, () => {
+      const read = readJson({ message: { data: base64(job) }, deliveryAttempt: told })
+      assert.ok(read.ok)
+      assert.equal(read.delivery.deliveryAttempt, attempt)
+    })
+  }
+
+  for (const attributes of [null, [], ['a'], 'a', 7, true]) {
+    test(`with ${JSON.stringify(attributes)} for its attributes has none`, () => {
+      const read = readJson({ message: { data: base64(job), attributes } })
+      assert.ok(read.ok)
+      assert.deepEqual(read.delivery.attributes, {})
+    })
+  }
+
+  test('has of its attributes those that can be read as text', () => {
+    const attributes = { batch: 'nightly', 'pb-run': 2, urgent: true, none: null, list: ['a'], map: {} }
+    const read = readJson({ message: { data: base64(job), attributes } })
+    assert.ok(read.ok)
+    assert.deepEqual(read.delivery.attributes, { batch: 'nightly', 'pb-run': '2', urgent: 'true' })
+  })
+
+  test('may name its id by a number, and its publish time in either style', () => {
+    const read = readJson({ message: { data: base64(job), message_id: 17, publish_time: '2026-11-24T05:59:59Z' } })
+    assert.ok(read.ok)
+    assert.deepEqual([read.delivery.messageId, read.delivery.publishedAt], ['17', ARRIVED - 1_000])
+  })
+
   test('brings any bytes whole', () => {
     const bytes = fc.uint8Array({ maxLength: 200 })
     fc.assert(
@@ -95,8 +159,10 @@ describe('a wrapped push that is poison', () => {
     ['message', { message: null }],
     ['message', { message: 'canary' }],
     ['message.data', { message: { data: 7 } }],
-    ['message.attributes.batch', { message: { attributes: { batch: 7 } } }],
-    ['deliveryAttempt', { message: {}, deliveryAttempt: 'canary' }],
+    [
+      'message.attributes',
+      { message: { attributes: Object.fromEntries(Array.from({ length: 10_001 }, (_, n) => [`name-${n}`, 'x'])) } },
+    ],
   ] as const) {
     test(`is of the wrong shape at ${at}: the problem names the field, and the whole body is kept`, () => {
       const read = readJson(envelope)
@@ -159,10 +225,12 @@ describe('an unwrapped push', () => {
     assert.equal(textOf(read), data)
   })
 
-  test('has no delivery attempt when the header is no number', () => {
-    const headers = { 'x-goog-pubsub-message-id': '23', 'x-goog-pubsub-delivery-attempt': 'many' }
-    assert.equal(readText(job, headers).delivery.deliveryAttempt, undefined)
-  })
+  for (const attempt of ['many', '', '0', '1.5']) {
+    test(`has no delivery attempt when the header is ${JSON.stringify(attempt)}`, () => {
+      const headers = { 'x-goog-pubsub-message-id': '23', 'x-goog-pubsub-delivery-attempt': attempt }
+      assert.equal(readText(job, headers).delivery.deliveryAttempt, undefined)
+    })
+  }
 
   for (const body of ['not JSON', '[]', 'null', '"message"', '']) {
     test(`is what ${JSON.stringify(body)} is taken for; whether it is a job is not asked here`, () => {

@@ -12,16 +12,28 @@ const ATTRIBUTE_HEADERS = [
   ...['pb-reason', 'pb-error', 'pb-code', 'pb-hint', 'pb-key', 'CloudPubSubDeadLetterSourceTopicPublishTime'],
 ]
 
+/** A hundred times what Pub/Sub allows; each entry costs a multiple of its text. */
+const MAX_ATTRIBUTES_READ = 10_000
+
+const idText = z.union([z.string(), z.number()]).transform(String).optional().catch(undefined)
+const timeText = z.string().optional().catch(undefined)
+/** null is as good as absent, and what cannot be read as text is left out: neither is a reason to lose a job. */
+const attributeTexts = z
+  .unknown()
+  .refine((value) => Object.keys(objectIn(value)).length <= MAX_ATTRIBUTES_READ)
+  .transform((value) => Object.fromEntries(Object.entries(objectIn(value)).flatMap(attributeText)))
+
 const wrappedPush = z.object({
   message: z.object({
-    data: z.string().default(''),
-    attributes: z.record(z.string(), z.string()).default({}),
-    messageId: z.string().optional(),
-    message_id: z.string().optional(),
-    // Of use, and no reason to refuse a message.
-    publishTime: z.string().optional().catch(undefined),
+    data: z.string().nullish(),
+    attributes: attributeTexts.optional(),
+    // Pub/Sub sends both, in either style.
+    messageId: idText,
+    message_id: idText,
+    publishTime: timeText,
+    publish_time: timeText,
   }),
-  deliveryAttempt: z.number().int().optional(),
+  deliveryAttempt: z.unknown().optional(),
 })
 
 /**
@@ -39,12 +51,11 @@ export function readDelivery(headers: Headers, body: Uint8Array, arrivedAt: numb
 function readUnwrapped(headers: Headers, data: Uint8Array, arrivedAt: number): Delivery {
   const found = ATTRIBUTE_HEADERS.map((name) => [name, headers.get(name)] as const)
   const attributes = Object.fromEntries(found.flatMap(([name, value]) => (value === null ? [] : [[name, value]])))
-  const attempt = Number(headers.get('x-goog-pubsub-delivery-attempt') ?? Number.NaN)
   return {
     messageId: headers.get('x-goog-pubsub-message-id') ?? '',
     data,
     attributes,
-    deliveryAttempt: Number.isInteger(attempt) ? attempt : undefined,
+    deliveryAttempt: attemptIn(headers.get('x-goog-pubsub-delivery-attempt')),
     publishedAt: timeIn(headers.get('x-goog-pubsub-publish-time')),
     traceparent: traceparentOf(attributes),
     arrivedAt,
@@ -58,29 +69,32 @@ function readWrapped(envelope: object, raw: Delivery): ReadDelivery {
     return { ok: false, delivery: raw, problem: `the push is not of Pub/Sub's form: ${issue?.path.join('.')}` }
   }
   const { message, deliveryAttempt } = push.data
-  const { attributes } = message
+  const { attributes = {} } = message
+  const data = message.data ?? ''
   const delivery: Delivery = {
     messageId: message.messageId ?? message.message_id ?? '',
-    data: Buffer.from(message.data, 'base64'),
+    data: Buffer.from(data, 'base64'),
     attributes,
-    deliveryAttempt,
-    publishedAt: timeIn(message.publishTime),
+    deliveryAttempt: attemptIn(deliveryAttempt),
+    publishedAt: timeIn(message.publishTime ?? message.publish_time),
     traceparent: traceparentOf(attributes) ?? raw.traceparent,
     arrivedAt: raw.arrivedAt,
   }
-  if (isBase64(message.data)) return { ok: true, delivery }
+  if (isBase64(data)) return { ok: true, delivery }
   return {
     ok: false,
-    delivery: { ...delivery, data: Buffer.from(message.data) },
+    delivery: { ...delivery, data: Buffer.from(data) },
     problem: 'message.data is not base64',
   }
 }
 
-/** A wrapped push is a JSON object with a `message` in it, which no job has. */
+const utf8 = new TextDecoder()
+
+/** A wrapped push is a JSON object with a `message` in it, which no job has; a byte order mark before it is skipped. */
 function parseEnvelope(body: Uint8Array): object | undefined {
   let value: unknown
   try {
-    value = JSON.parse(Buffer.from(body.buffer, body.byteOffset, body.byteLength).toString())
+    value = JSON.parse(utf8.decode(body))
   } catch {
     return undefined
   }
@@ -89,6 +103,21 @@ function parseEnvelope(body: Uint8Array): object | undefined {
 
 function traceparentOf(attributes: Readonly<Record<string, string>>): string | undefined {
   return attributes['traceparent'] ?? attributes['googclient_traceparent']
+}
+
+function objectIn(value: unknown): object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {}
+}
+
+function attributeText([name, value]: [string, unknown]): [string, string][] {
+  if (typeof value === 'string') return [[name, value]]
+  return typeof value === 'number' || typeof value === 'boolean' ? [[name, String(value)]] : []
+}
+
+/** A whole number from 1 on, as a number or as text. */
+function attemptIn(value: unknown): number | undefined {
+  const attempt = typeof value === 'number' || typeof value === 'string' ? Number(value) : Number.NaN
+  return Number.isSafeInteger(attempt) && attempt > 0 ? attempt : undefined
 }
 
 function timeIn(text: string | null | undefined): number | undefined {
