@@ -66,6 +66,9 @@ export type JobResult = {
       /** The model's whole answer, as Azure sent it. */
       readonly answer: unknown
       readonly usage: { readonly promptTokens: number; readonly completionTokens: number }
+      /** False where the answer does not tell its usage, which is an estimate then. */
+      readonly usageKnown: boolean
+      /** `unknown` where the answer does not tell. */
       readonly finishReason: string
     }
   | {
@@ -176,7 +179,8 @@ export async function createResultReader(from: Place): Promise<ResultReader> {
     if (!isSettled(record)) return { ...named, status: record.status }
     if (record.status !== 'succeeded') return { ...named, status: record.status, error: record.error }
     const answer: unknown = JSON.parse((await reader.readResult(record)) ?? 'null')
-    return { ...named, status: record.status, answer, usage: record.usage, finishReason: record.finishReason }
+    const { status, usage, usageKnown = true, finishReason } = record
+    return { ...named, status, answer, usage, usageKnown, finishReason }
   }
 
   const read = async (key: string) => {
