@@ -1,7 +1,8 @@
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
-import { readStoresConfig, SETTINGS_FILE, type StoresConfig, withSettingsFile } from '../shared/config.ts'
+import { readStoresConfig, type StoresConfig } from '../shared/config.ts'
 import { type Emulators, emulatorsIn, openStores, type Stores } from '../shared/open-stores.ts'
+import { SETTINGS_FILE, withSettingsFile } from '../shared/settings-file.ts'
 import type { Environment } from '../shared/settings-problems.ts'
 
 export interface StoreOptions {
@@ -49,10 +50,10 @@ export async function locateStores(
   options: StoreOptions,
   environment: Environment,
 ): Promise<Located> {
-  const settings = withSettingsFile(environment, SETTINGS_FILE)
+  const { environment: settings, fileProblems } = withSettingsFile(environment, SETTINGS_FILE)
   const { STORE, GOOGLE_CLOUD_PROJECT } = settings
   const { store = STORE, project = GOOGLE_CLOUD_PROJECT } = options
-  const config = readStoresConfig({ ...settings, STORE: store, GOOGLE_CLOUD_PROJECT: project })
+  const config = readStoresConfig({ ...settings, STORE: store, GOOGLE_CLOUD_PROJECT: project }, fileProblems)
   if (use === 'read' && config.store.kind === 'sqlite' && !existsSync(config.store.path)) {
     throw new Error(`there is no file ${config.store.path}; --store names the one that holds the records`)
   }

@@ -1,13 +1,14 @@
-import { readFileSync } from 'node:fs'
-import { parseEnv } from 'node:util'
 import type { z } from 'zod'
 import { azureClouds } from './azure-clouds.ts'
 import type { RetryPolicy } from './job/failures.ts'
 import { type Deployment, settings, type TokenSource } from './settings.ts'
-import { type Environment, projectProblems, relationProblems, secretProblems } from './settings-problems.ts'
-
-/** Read from the working directory when it is there; the environment wins over it. */
-export const SETTINGS_FILE = 'promptbridge.env'
+import {
+  type Environment,
+  projectProblems,
+  relationProblems,
+  secretProblems,
+  withoutBlanks,
+} from './settings-problems.ts'
 
 const DAY_MS = 86_400_000
 
@@ -72,32 +73,18 @@ export class ConfigError extends Error {
   }
 }
 
-/** Adds the settings file, where there is one, to an environment. Throws ConfigError where it cannot be read. */
-export function withSettingsFile(environment: Environment, path: string): Environment {
-  try {
-    return { ...parseEnv(readFileSync(path, 'utf8')), ...withoutBlanks(environment) }
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return environment
-    throw new ConfigError([`${path} cannot be read`])
-  }
-}
-
-/** Reads the settings. Throws ConfigError. */
-export function readConfig(environment: Environment): Config {
+/** Reads the settings. `fileProblems`: of the file that some of them are from. Throws ConfigError. */
+export function readConfig(environment: Environment, fileProblems: readonly string[] = []): Config {
   const given = withoutBlanks(environment)
   const parsed = settings.safeParse(given)
   const problems = [
+    ...fileProblems,
     ...secretProblems(given),
     ...(parsed.error?.issues ?? []).map((issue) => sayIssue(issue, given)),
     ...relationProblems(given),
   ]
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
   return toConfig(parsed.data, given['GCE_METADATA_HOST'])
-}
-
-/** A setting that is empty counts as absent: so templates and compose files leave one out. */
-function withoutBlanks(environment: Environment): Environment {
-  return Object.fromEntries(Object.entries(environment).filter(([, value = '']) => value.trim() !== ''))
 }
 
 /** What a command needs to find the jobs. */
@@ -114,11 +101,12 @@ const storeSettings = settings.pick({
   RECORD_TTL_DAYS: true,
 })
 
-/** Reads where the stores are, and no more. Throws ConfigError. */
-export function readStoresConfig(environment: Environment): StoresConfig {
+/** Reads where the stores are, and no more; otherwise as `readConfig`. */
+export function readStoresConfig(environment: Environment, fileProblems: readonly string[] = []): StoresConfig {
   const given = withoutBlanks(environment)
   const parsed = storeSettings.safeParse(given)
-  const problems = [...(parsed.error?.issues ?? []).map((issue) => sayIssue(issue, given)), ...projectProblems(given)]
+  const issues = (parsed.error?.issues ?? []).map((issue) => sayIssue(issue, given))
+  const problems = [...fileProblems, ...issues, ...projectProblems(given)]
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
   const { JOBS_TOPIC: jobsTopic, RECORD_TTL_DAYS } = parsed.data
   return { store: storeOf(parsed.data), jobsTopic, resultTtlMs: RECORD_TTL_DAYS * DAY_MS }

@@ -1,4 +1,6 @@
-import { isLoopback, settings } from './settings.ts'
+import { longestSendMs } from './job/push-time.ts'
+import { fullTopicName } from './queue/topic-name.ts'
+import { type Deployment, isLoopback, settings } from './settings.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -24,6 +26,8 @@ export function relationProblems(given: Environment): string[] {
     ...pushProblems(given),
     ...deploymentProblems(given),
     ...timeoutProblems(given),
+    ...ageProblems(given),
+    ...topicProblems(given),
     ...projectProblems(given),
   ]
 }
@@ -42,7 +46,17 @@ function clientProblems(given: Environment): string[] {
 
 /** The settings as they are once such secrets are unset. */
 export function withoutSecrets(given: Environment): Environment {
-  return Object.fromEntries(Object.entries(given).filter(([name]) => !SECRETS.includes(name)))
+  return Object.fromEntries(Object.entries(given).filter(([name]) => !isSecret(name)))
+}
+
+/** Whether a name is that of a secret which nothing here reads. */
+export function isSecret(name: string): boolean {
+  return SECRETS.includes(name)
+}
+
+/** A setting that is empty counts as absent: so templates and compose files leave one out. */
+export function withoutBlanks(environment: Environment): Environment {
+  return Object.fromEntries(Object.entries(environment).filter(([, value = '']) => value.trim() !== ''))
 }
 
 function pushProblems(given: Environment): string[] {
@@ -63,15 +77,58 @@ function deploymentProblems(given: Environment): string[] {
       .map((name) => `${name} is missing (or give several in DEPLOYMENTS)`)
   }
   const both = single.filter((name) => given[name] !== undefined)
-  return both.map((name) => `${name} stands beside DEPLOYMENTS: give one or the other`)
+  const beside = both.map((name) => `${name} stands beside DEPLOYMENTS: give one or the other`)
+  return [...beside, ...repeatedDeployments(settings.shape.DEPLOYMENTS.safeParse(given['DEPLOYMENTS']).data ?? [])]
 }
 
+/** One deployment may serve several models, but none twice: of two quotas or priorities only one can be meant. */
+function repeatedDeployments(list: readonly Deployment[]): string[] {
+  const names = list.map(({ model, endpoint, deployment }) => JSON.stringify([model, new URL(endpoint), deployment]))
+  return names.flatMap((name, index) => {
+    const first = names.indexOf(name)
+    return first === index
+      ? []
+      : [`DEPLOYMENTS: [${index}] names the same model and deployment as [${first}]: remove one`]
+  })
+}
+
+/** A delivery that has less than MODEL_TIMEOUT_SECONDS left starts no job. */
 function timeoutProblems(given: Environment): string[] {
-  const { MODEL_TIMEOUT_SECONDS, ACK_DEADLINE_SECONDS } = settings.shape
-  const model = MODEL_TIMEOUT_SECONDS.safeParse(given['MODEL_TIMEOUT_SECONDS'])
-  const ack = ACK_DEADLINE_SECONDS.safeParse(given['ACK_DEADLINE_SECONDS'])
-  if (!model.success || !ack.success || model.data <= ack.data) return []
-  return ['MODEL_TIMEOUT_SECONDS is longer than ACK_DEADLINE_SECONDS: the answer would come when nobody waits for it']
+  const most = longestSendMs(numberOf('ACK_DEADLINE_SECONDS', given) * 1_000) / 1_000
+  if (!(numberOf('MODEL_TIMEOUT_SECONDS', given) > most)) return []
+  const advice = `Set it to ${Math.floor(most)} at most, or set a longer ACK_DEADLINE_SECONDS.`
+  return [`MODEL_TIMEOUT_SECONDS is longer than ACK_DEADLINE_SECONDS leaves to a job after its start. ${advice}`]
+}
+
+/**
+ * As long as its message may be published again, a job's record has to be there: without one it is asked, and paid for,
+ * again. Equal is enough: a record lives from the settle on, a job's age counts from before that.
+ */
+function ageProblems(given: Environment): string[] {
+  if (!(numberOf('RECORD_TTL_DAYS', given) < numberOf('MAX_JOB_AGE_DAYS', given))) return []
+  const advice = 'Set it to MAX_JOB_AGE_DAYS or more.'
+  return [`RECORD_TTL_DAYS is shorter than MAX_JOB_AGE_DAYS: a job whose record is gone is paid for again. ${advice}`]
+}
+
+const TOPICS = ['JOBS_TOPIC', 'DEAD_LETTER_TOPIC', 'EVENTS_TOPIC'] as const
+
+function topicProblems(given: Environment): string[] {
+  const project = given['GOOGLE_CLOUD_PROJECT']?.trim() ?? ''
+  const topics = TOPICS.flatMap((name) => {
+    const topic = settings.shape[name].safeParse(given[name]).data
+    return topic === undefined ? [] : [{ name, topic: fullTopicName(topic, project) }]
+  })
+  const pairs = topics.flatMap((one, index) => topics.slice(index + 1).map((other) => [one, other] as const))
+  return pairs
+    .filter(([one, other]) => one.topic === other.topic)
+    .map(([one, other]) => `${other.name} is the same topic as ${one.name}: each needs a topic of its own`)
+}
+
+type WholeNumber = 'ACK_DEADLINE_SECONDS' | 'MODEL_TIMEOUT_SECONDS' | 'MAX_JOB_AGE_DAYS' | 'RECORD_TTL_DAYS'
+
+/** NaN, which is neither more nor less than any number, where the setting itself is wrong. */
+function numberOf(name: WholeNumber, given: Environment): number {
+  return settings.shape[name].safeParse(given[name]).data ?? Number.NaN
 }
 
 export function projectProblems(given: Environment): string[] {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { azureCloudNames } from './azure-clouds.ts'
+import { closestName } from './did-you-mean.ts'
 
 const LOOPBACK = ['127.0.0.1', '::1', 'localhost']
 
@@ -19,19 +20,36 @@ const apiVersion = text.regex(
   'must be a dated version such as 2024-10-21, or be left out for the v1 API',
 )
 
-/** The resource's own address: the portal shows it with the API's path as well. */
-const azureEndpoint = webUrl.transform((url) => url.replace(/\/openai(\/v1)?$/, ''))
+/** A region's address serves all resources in it, and takes their keys alone: REGION.api.cognitive.microsoft.com. */
+const REGIONAL = /(^|\.)api\.cognitive\.(microsoft|azure)\.[a-z]+\.?$/
+const NOT_REGIONAL =
+  'is the address of a region, which refuses Entra tokens. Give the resource a custom subdomain (az cognitiveservices account update --custom-domain NAME), and use https://NAME.openai.azure.com'
 
-const deployment = z.strictObject({
+/** The resource's own address: the portal shows it with the API's path as well. */
+const azureEndpoint = webUrl
+  .transform((url) => url.replace(/\/openai(\/v1)?$/, ''))
+  .refine((url) => !REGIONAL.test(URL.parse(url)?.hostname ?? ''), NOT_REGIONAL)
+
+const deploymentFields = {
   model: text,
   endpoint: azureEndpoint,
   deployment: text,
   priority: z.number().int().default(1),
   rpm: z.number().positive().optional(),
   tpm: z.number().positive().optional(),
+}
+const deployment = z.strictObject(deploymentFields, {
+  error: (issue) => (issue.code === 'unrecognized_keys' ? issue.keys.map(sayUnknownField).join(', ') : undefined),
 })
 /** An Azure OpenAI deployment and the model name that jobs know it by. Lower priorities are asked first. */
 export type Deployment = z.infer<typeof deployment>
+
+/** What is not written as a name may be a secret that was pasted there. */
+function sayUnknownField(name: string): string {
+  const meant = closestName(name, Object.keys(deploymentFields))
+  const said = /^\w{1,40}$/.test(name) ? `unknown field "${name}"` : 'a field that is unknown'
+  return meant === undefined ? said : `${said}; did you mean "${meant}"?`
+}
 
 const deployments = z.string().transform((json, context) => {
   try {

@@ -133,7 +133,7 @@ function takeAway(file: string, table: string): () => void {
 
 /** Waits for no token longer than it must: the next try is as late as may be, and the push is short. */
 export const impatient = {
-  settings: { ACK_DEADLINE_SECONDS: '10', MODEL_TIMEOUT_SECONDS: '5' },
+  settings: { ACK_DEADLINE_SECONDS: '10', MODEL_TIMEOUT_SECONDS: '4' },
   surroundings: { random: () => 1 },
 }
 

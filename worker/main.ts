@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import type { Server } from 'node:http'
-import { readConfig, SETTINGS_FILE, withSettingsFile } from '../shared/config.ts'
+import { readConfig } from '../shared/config.ts'
 import { createLog, type Log } from '../shared/log.ts'
 import { emulatorsIn } from '../shared/open-stores.ts'
+import { SETTINGS_FILE, withSettingsFile } from '../shared/settings-file.ts'
 import type { Environment } from '../shared/settings-problems.ts'
 import type { Instance } from '../shared/store/telemetry-store.ts'
 import { composeWorker, type Worker } from './compose.ts'
@@ -14,8 +15,8 @@ const GRACE_MS = 6_000
 const EXIT_WITHIN_MS = 8_500
 
 async function start(): Promise<void> {
-  const environment = withSettingsFile(process.env, SETTINGS_FILE)
-  const config = readConfig(environment)
+  const { environment, fileProblems } = withSettingsFile(process.env, SETTINGS_FILE)
+  const config = readConfig(environment, fileProblems)
   const log = createLog(config.logLevel)
   const instance = instanceIn(environment)
   const worker = await composeWorker(config, {

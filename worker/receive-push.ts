@@ -2,6 +2,7 @@ import { mostAnswerBytes } from '../shared/azure-openai/endpoints.ts'
 import type { WaitUntil } from '../shared/identity/access-token-source.ts'
 import type { Failure } from '../shared/job/failures.ts'
 import { parseJob } from '../shared/job/parse-job.ts'
+import { usableMs } from '../shared/job/push-time.ts'
 import { sha256 } from '../shared/sha256.ts'
 import type { DeliveredJob } from './delivered-job.ts'
 import type { Outcome } from './outcome.ts'
@@ -31,9 +32,6 @@ export interface Receiver {
 const FULL: Failure = { kind: 'busy', message: 'this instance has MAX_IN_FLIGHT jobs under way' }
 const NO_ROOM: Failure = { kind: 'busy', message: 'MAX_IN_FLIGHT_BYTES has no room for the answer this job may get' }
 
-/** The rest of a push's time is for the answer's way back. */
-const USABLE_SHARE = 0.95
-
 /** Takes deliveries in: poison goes to the dead letters, a duplicate joins the job under way, a full instance refuses. */
 export function createReceiver({ processing, ackDeadlineMs, maxInFlight }: Receiving): Receiver {
   const underWay = new Map<string, Promise<Outcome>>()
@@ -57,7 +55,7 @@ export function createReceiver({ processing, ackDeadlineMs, maxInFlight }: Recei
       const message = { data, attributes }
       const parsed = read.ok ? parseJob(data, attributes, sha256) : read
       if (!parsed.ok) return poison(processing, message, parsed.problem)
-      const deadline = arrivedAt + USABLE_SHARE * ackDeadlineMs
+      const deadline = arrivedAt + usableMs(ackDeadlineMs)
       return run({ job: parsed.job, message, publishedAt: Math.min(publishedAt, arrivedAt), deadline, waitUntil }, room)
     },
     inFlight: () => underWay.size,

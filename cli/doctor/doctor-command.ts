@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Command } from 'commander'
-import { SETTINGS_FILE, withSettingsFile } from '../../shared/config.ts'
+import { type GivenSettings, SETTINGS_FILE, withSettingsFile } from '../../shared/settings-file.ts'
 import type { Environment } from '../../shared/settings-problems.ts'
 import { printStep, printVerdict } from './print-step.ts'
 import type { LiveService } from './read-live-settings.ts'
@@ -41,7 +41,7 @@ function misuse({ service, region, serviceAccount }: Given): string | undefined 
 }
 
 /** Resolves with the exit code. The libraries are loaded only now: other commands start faster without them. */
-async function run(given: Given, own: Environment, command: Command): Promise<number> {
+async function run(given: Given, { environment: own, fileProblems }: GivenSettings, command: Command): Promise<number> {
   const { project = own['GOOGLE_CLOUD_PROJECT'], json } = given
   const live = liveService(given, project)
   if (given.service !== undefined && live === undefined) {
@@ -54,6 +54,7 @@ async function run(given: Given, own: Environment, command: Command): Promise<nu
   const { runDoctor } = await import('./run-doctor.ts')
   const steps = await runDoctor(options, {
     environment: { ...own, ...(project !== undefined && { GOOGLE_CLOUD_PROJECT: project }) },
+    fileProblems,
     now: Date.now,
     newId: randomUUID,
     onStep: (step) => json || process.stdout.write(printStep(step)),

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { PushPath } from '../../shared/queue/pubsub/push-subscriptions.ts'
+import { fullTopicName } from '../../shared/queue/topic-name.ts'
 import { quote } from '../../shared/quote.ts'
 import type { Finding } from './step.ts'
 
@@ -74,10 +75,10 @@ export function judgeSubscription(
       liveTopic ? `${liveTopic} after ${maxDeliveryAttempts || 5} attempts` : 'none',
       deadLetterTopic === undefined
         ? 'none'
-        : `${fullName(deadLetterTopic, project)} after ${MAX_DELIVERY_ATTEMPTS} attempts`,
+        : `${fullTopicName(deadLetterTopic, project)} after ${MAX_DELIVERY_ATTEMPTS} attempts`,
       deadLetterTopic === undefined
         ? '--clear-dead-letter-policy'
-        : deadLetterFlags(fullName(deadLetterTopic, project)).join(' '),
+        : deadLetterFlags(fullTopicName(deadLetterTopic, project)).join(' '),
     ),
   )
   found.set(
@@ -108,7 +109,7 @@ export function createLine(topic: string, { project, push, ...wanted }: WantedSu
     `--push-endpoint=https://WORKER${wanted.path}`,
     ...auth,
     `--ack-deadline=${wanted.ackDeadlineSeconds}`,
-    ...(wanted.deadLetterTopic === undefined ? [] : deadLetterFlags(fullName(wanted.deadLetterTopic, project))),
+    ...(wanted.deadLetterTopic === undefined ? [] : deadLetterFlags(fullTopicName(wanted.deadLetterTopic, project))),
     `--min-retry-delay=${MIN_BACKOFF_S}s`,
     `--max-retry-delay=${MAX_BACKOFF_S}s`,
     '--expiration-period=never',
@@ -117,10 +118,6 @@ export function createLine(topic: string, { project, push, ...wanted }: WantedSu
 
 function deadLetterFlags(topic: string): string[] {
   return [`--dead-letter-topic=${quote(topic)}`, `--max-delivery-attempts=${MAX_DELIVERY_ATTEMPTS}`]
-}
-
-function fullName(topic: string, project: string): string {
-  return topic.includes('/') ? topic : `projects/${project}/topics/${topic}`
 }
 
 function shortName(topic: string): string {

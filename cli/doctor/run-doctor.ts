@@ -6,7 +6,7 @@ import { checkGrants, invokerGrant } from './check-grants.ts'
 import { checkIdentity, type Identity, skipIdentity } from './check-identity.ts'
 import { checkLogin } from './check-login.ts'
 import { checkQueue, QUEUE_STEPS } from './check-queue.ts'
-import { checkSettings, type Usable } from './check-settings.ts'
+import { checkSettings, type FoundSettings, type Usable } from './check-settings.ts'
 import { checkStore } from './check-store.ts'
 import { checkSweep } from './check-sweep.ts'
 import type { Asker } from './google-answers.ts'
@@ -22,8 +22,9 @@ export interface DoctorOptions {
 }
 
 export interface DoctorSurroundings {
-  /** Our own settings. */
+  /** Our own settings, and what is wrong with the file that some of them are from. */
   readonly environment: Environment
+  readonly fileProblems?: readonly string[]
   /** Epoch milliseconds. */
   readonly now: () => number
   readonly newId: () => string
@@ -40,8 +41,7 @@ export async function runDoctor(options: DoctorOptions, surroundings: DoctorSurr
   const walk = startWalk(surroundings.onStep)
   const found = await findSettings(walk, options, surroundings)
   if (found === undefined) return walk.steps
-  const { environment, from } = found
-  const usable = (await walk.take('settings', async () => checkSettings(environment, from))) ?? {}
+  const usable = (await walk.take('settings', async () => checkSettings(found))) ?? {}
   const identity = await walkToAzure(walk, usable.config, surroundings)
   await walkToGoogle(walk, usable, identity, surroundings)
   const pushAuth = usable.config?.pushAuth
@@ -56,12 +56,12 @@ export async function runDoctor(options: DoctorOptions, surroundings: DoctorSurr
 async function findSettings(
   walk: Walk,
   { live, serviceAccount }: DoctorOptions,
-  { environment, runEndpoint }: DoctorSurroundings,
-): Promise<{ environment: Environment; from: string } | undefined> {
+  { environment, fileProblems = [], runEndpoint }: DoctorSurroundings,
+): Promise<FoundSettings | undefined> {
   const impersonating = (account: string) => ({ TOKEN_SOURCE: `impersonate:${account}` })
   if (live === undefined) {
     const own = serviceAccount === undefined ? {} : impersonating(serviceAccount)
-    return { environment: { ...environment, ...own }, from: 'environment and settings file' }
+    return { environment: { ...environment, ...own }, fileProblems, from: 'environment and settings file' }
   }
   const read = await walk.take('live service', (signal) => readLiveSettings(live, signal, runEndpoint))
   if (read === undefined) {
@@ -69,7 +69,8 @@ async function findSettings(
     return undefined
   }
   const account = serviceAccount ?? read.serviceAccount
-  return { environment: { ...read.environment, ...impersonating(account) }, from: `Cloud Run service ${live.name}` }
+  const theirs = { ...read.environment, ...impersonating(account) }
+  return { environment: theirs, fileProblems: [], from: `Cloud Run service ${live.name}` }
 }
 
 async function walkToAzure(

@@ -1,5 +1,6 @@
 import { Command } from 'commander'
-import { readConfig, SETTINGS_FILE, withSettingsFile } from '../../shared/config.ts'
+import { readConfig } from '../../shared/config.ts'
+import { SETTINGS_FILE, withSettingsFile } from '../../shared/settings-file.ts'
 import type { Environment } from '../../shared/settings-problems.ts'
 
 /** `promptbridge token inspect`: what the worker's two tokens say, and never the tokens. */
@@ -9,7 +10,8 @@ export function inspectCommand(environment: Environment): Command {
     .option('--json', 'print the claims as JSON; times are seconds since 1970')
     .exitOverride()
     .action(async ({ json }: { json?: true }) => {
-      const config = readConfig(withSettingsFile(environment, SETTINGS_FILE))
+      const given = withSettingsFile(environment, SETTINGS_FILE)
+      const config = readConfig(given.environment, given.fileProblems)
       // Loaded only now: other commands start faster without Google's and Microsoft's libraries.
       const { inspect } = await import('./run-inspect.ts')
       process.exitCode = await inspect(config, json === true)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, describe, type TestContext, test } from 'node:test'
@@ -9,7 +9,7 @@ import { AZURE, ENTRA, GOOGLE } from '../../local/identities.ts'
 import { fetchMetadataIdToken } from '../../shared/identity/metadata-id-token.ts'
 import { openTokenFetcher } from '../../shared/identity/token-fetcher.ts'
 import { clearFaults, placeFault, startCloud } from '../stand-ins.ts'
-import { runCommand } from './cli-harness.ts'
+import { newFolder, runCommand } from './cli-harness.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'doctor-'))
 const cloud = await startCloud({ entra: { caPath: join(folder, 'entra.pem') } })
@@ -74,6 +74,31 @@ test('settings that are missing are a step that fails, not misuse', async (t) =>
   assert.equal(code, 1)
   assert.match(stdout, /^✗ settings {2}/)
   assert.match(stdout, /AZURE_TENANT_ID is missing\n/)
+})
+
+test('what the settings file has wrong fails the first step, and the rest of the way is looked at all the same', async (t) => {
+  const cwd = await newFolder(t)
+  await writeFile(join(cwd, 'promptbridge.env'), 'JOB_TOPIC=jobs\nHTTPS_PROXY=http://127.0.0.1:9\n')
+  const { code, stdout } = await runCommand(t, ['doctor', '--json'], { env, cwd })
+  const { steps } = told.parse(JSON.parse(stdout))
+  assert.deepEqual([code, steps.filter(({ ok }) => ok === false).map(({ step }) => step)], [1, ['settings']])
+  assert.deepEqual(steps[0]?.mend?.split('\n').toSorted(), [
+    'HTTPS_PROXY has no effect in promptbridge.env: it is read from the environment of the process. Set it there, before the process starts.',
+    'JOB_TOPIC is unknown in promptbridge.env; did you mean JOBS_TOPIC?',
+  ])
+  assert.equal(steps.find(({ step }) => step === 'Entra')?.ok, true)
+})
+
+test('every other command refuses such a settings file as misuse', async (t) => {
+  const cwd = await newFolder(t)
+  await writeFile(join(cwd, 'promptbridge.env'), 'JOB_TOPIC=jobs\n')
+  for (const args of [
+    ['show', 'doc-7'],
+    ['token', 'inspect'],
+  ]) {
+    const { code, stderr } = await runCommand(t, args, { env, cwd })
+    assert.deepEqual([code, /JOB_TOPIC is unknown .* JOBS_TOPIC\?$/m.test(stderr)], [2, true], stderr)
+  }
 })
 
 for (const args of [

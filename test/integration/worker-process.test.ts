@@ -43,6 +43,21 @@ describe('a worker that cannot start', () => {
     assert.doesNotMatch(stderr, /canary/)
   })
 
+  test('lists what its settings file has wrong beside what is missing', async () => {
+    const folder = dirname(await storeFile(folders))
+    await writeFile(join(folder, 'promptbridge.env'), 'MAX_ATEMPTS=3\nNODE_EXTRA_CA_CERTS=/ca.pem\nRECORD_TTL_DAYS=1\n')
+    await using worker = startWorkerProcess(folder, {})
+    const { code, stderr } = await worker.ended
+    assert.equal(code, 1)
+    assert.match(stderr, /^ {2}- MAX_ATEMPTS is unknown in promptbridge\.env; did you mean MAX_ATTEMPTS\?$/m)
+    assert.match(
+      stderr,
+      /^ {2}- NODE_EXTRA_CA_CERTS has no effect in promptbridge\.env: .* environment of the process/m,
+    )
+    assert.match(stderr, /^ {2}- RECORD_TTL_DAYS is shorter than MAX_JOB_AGE_DAYS/m)
+    assert.match(stderr, /^ {2}- AZURE_TENANT_ID is missing$/m)
+  })
+
   test('because its port is taken says so', async () => {
     await using on = await startSurroundings()
     const other = createServer().listen(0, '127.0.0.1')

@@ -1,10 +1,7 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { describe, type TestContext, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { azureClouds, isMicrosoft } from '../../shared/azure-clouds.ts'
-import { ConfigError, readConfig, withSettingsFile } from '../../shared/config.ts'
+import { ConfigError, readConfig } from '../../shared/config.ts'
 import { settings } from '../../shared/settings.ts'
 
 type Given = Readonly<Record<string, string | undefined>>
@@ -31,14 +28,6 @@ function problemsOf(work: () => unknown): readonly string[] {
   return []
 }
 const problems = (over: Given = {}) => problemsOf(() => read(over))
-
-function aFile(t: TestContext, text: string): string {
-  const folder = mkdtempSync(join(tmpdir(), 'config-'))
-  t.after(() => rmSync(folder, { recursive: true }))
-  const path = join(folder, 'promptbridge.env')
-  writeFileSync(path, text)
-  return path
-}
 
 describe('settings that are enough', () => {
   test('take every other one from its default', () => {
@@ -218,11 +207,6 @@ describe('a secret in the environment', () => {
   test('counts as absent when it is empty', () => {
     assert.deepEqual(problems({ OPENAI_API_KEY: '' }), [])
   })
-
-  test('is refused in the settings file as well', (t) => {
-    const path = aFile(t, 'OPENAI_API_KEY=sk-canary')
-    assert.equal(problemsOf(() => readConfig(withSettingsFile(enough, path))).length, 1)
-  })
 })
 
 describe('no value is ever told', () => {
@@ -286,6 +270,18 @@ describe('DEPLOYMENTS', () => {
     assert.deepEqual(read(given(one)).deployments, [{ ...one, priority: 1 }])
   })
 
+  for (const [field, meant] of [
+    ['modle', 'model'],
+    ['Endpoint', 'endpoint'],
+    ['deployments', 'deployment'],
+    ['rmp', 'rpm'],
+  ]) {
+    test(`with the field ${field} are refused, and told of ${meant}`, () => {
+      const told = problems(given({ ...one, [field ?? '']: 'x' })).join()
+      assert.match(told, new RegExp(`^DEPLOYMENTS: .*unknown field "${field}"; did you mean "${meant}"\\?.*at \\[0\\]`))
+    })
+  }
+
   test('that are no JSON are refused', () => {
     assert.deepEqual(problems({ ...several, DEPLOYMENTS: '[{' }), ['DEPLOYMENTS: is not JSON'])
   })
@@ -296,6 +292,25 @@ describe('DEPLOYMENTS', () => {
 
   test('with an unknown field are refused, and the field is named', () => {
     assert.match(problems(given({ ...one, key: 'x' })).join(), /^DEPLOYMENTS: .*"key"/)
+  })
+
+  test('tell no unknown field that may be a secret', () => {
+    const told = problems(given({ ...one, 'sk-canary 7f3a': 'x' })).join()
+    assert.match(told, /^DEPLOYMENTS: .*a field that is unknown/)
+    assert.doesNotMatch(told, /canary/)
+  })
+
+  test('that name one model and deployment twice are refused, however the address is written', () => {
+    const again = { ...one, endpoint: 'https://EU.openai.azure.com/openai/v1/', priority: 2 }
+    assert.deepEqual(problems(given(one, again)), [
+      'DEPLOYMENTS: [1] names the same model and deployment as [0]: remove one',
+    ])
+  })
+
+  test('may serve two models by one deployment, and have one name on two resources', () => {
+    const alias = { ...one, model: 'gpt-4o-2024-08-06' }
+    const elsewhere = { ...one, endpoint: 'https://us.openai.azure.com' }
+    assert.equal(read(given(one, alias, elsewhere)).deployments.length, 3)
   })
 
   test('without an endpoint are refused, and the entry is named', () => {
@@ -322,6 +337,89 @@ describe('a URL', () => {
   })
 })
 
+// Case 11: https://learn.microsoft.com/azure/ai-services/cognitive-services-custom-subdomains lists these.
+describe('an endpoint that is a region’s, where Entra tokens are refused', () => {
+  const toBeFixed = /is the address of a region.* custom subdomain .*use https:\/\/NAME\.openai\.azure\.com/
+  for (const url of [
+    'https://westeurope.api.cognitive.microsoft.com/',
+    'https://WestEurope.API.cognitive.microsoft.com:443/openai/v1',
+    'https://virginia.api.cognitive.microsoft.us',
+    'https://chinaeast2.api.cognitive.azure.cn',
+  ]) {
+    test(`${url} is refused, and told what to do`, () => {
+      const [single, ...others] = problems({ AZURE_OPENAI_ENDPOINT: url })
+      assert.deepEqual([others, single?.startsWith('AZURE_OPENAI_ENDPOINT: ')], [[], true])
+      assert.match(single ?? '', toBeFixed)
+      const several = { AZURE_OPENAI_ENDPOINT: undefined, AZURE_OPENAI_DEPLOYMENT: undefined }
+      const DEPLOYMENTS = JSON.stringify([{ model: 'm', endpoint: url, deployment: 'd' }])
+      assert.match(problems({ ...several, DEPLOYMENTS }).join(), /^DEPLOYMENTS: .*\[0\]\.endpoint/)
+    })
+  }
+
+  for (const url of [
+    'https://contoso.openai.azure.com',
+    'https://contoso.cognitiveservices.azure.com',
+    'https://contoso.services.ai.azure.com',
+    'https://contoso.openai.azure.us',
+    'https://gateway.example.com/westeurope.api.cognitive.microsoft.com',
+  ]) {
+    test(`${url} is not one`, () => assert.deepEqual(problems({ AZURE_OPENAI_ENDPOINT: url }), []))
+  }
+})
+
+describe('topics', () => {
+  const GOOGLE_CLOUD_PROJECT = 'contoso'
+
+  for (const [given, ...told] of [
+    [{ JOBS_TOPIC: 'a', DEAD_LETTER_TOPIC: 'a' }, 'DEAD_LETTER_TOPIC is the same topic as JOBS_TOPIC'],
+    [{ DEAD_LETTER_TOPIC: 'promptbridge-jobs' }, 'DEAD_LETTER_TOPIC is the same topic as JOBS_TOPIC'],
+    [{ EVENTS_TOPIC: ' promptbridge-jobs ' }, 'EVENTS_TOPIC is the same topic as JOBS_TOPIC'],
+    [
+      { EVENTS_TOPIC: 'projects/contoso/topics/promptbridge-dead-letter' },
+      'EVENTS_TOPIC is the same topic as DEAD_LETTER_TOPIC',
+    ],
+    [
+      { JOBS_TOPIC: 'a', DEAD_LETTER_TOPIC: 'projects/contoso/topics/a', EVENTS_TOPIC: 'a' },
+      'DEAD_LETTER_TOPIC is the same topic as JOBS_TOPIC',
+      'EVENTS_TOPIC is the same topic as JOBS_TOPIC',
+      'EVENTS_TOPIC is the same topic as DEAD_LETTER_TOPIC',
+    ],
+    [{ EVENTS_TOPIC: 'projects/fabrikam/topics/promptbridge-jobs' }],
+    [{ JOBS_TOPIC: 'a', DEAD_LETTER_TOPIC: 'A', EVENTS_TOPIC: 'a-events' }],
+  ] as const) {
+    test(`${JSON.stringify(given)}: ${told.join(' and ') || 'each is its own'}`, () => {
+      const expected = told.map((problem) => `${problem}: each needs a topic of its own`)
+      assert.deepEqual(problems({ GOOGLE_CLOUD_PROJECT, ...given }), expected)
+    })
+  }
+
+  test('are compared where no project is needed, too', () => {
+    assert.equal(problems({ EVENTS_TOPIC: 'promptbridge-jobs' }).length, 1)
+  })
+})
+
+describe('RECORD_TTL_DAYS', () => {
+  const told = /^RECORD_TTL_DAYS is shorter than MAX_JOB_AGE_DAYS: a job whose record is gone is paid for again\. Set /
+
+  test('that is shorter than MAX_JOB_AGE_DAYS is refused: the job would be paid for again each day', () => {
+    assert.match(problems({ RECORD_TTL_DAYS: '1' }).join(), told)
+    assert.match(problems({ MAX_JOB_AGE_DAYS: '31' }).join(), told)
+    assert.match(problems({ RECORD_TTL_DAYS: '9', MAX_JOB_AGE_DAYS: '10' }).join(), told)
+  })
+
+  test('may be as long as MAX_JOB_AGE_DAYS', () => {
+    for (const days of ['1', '7', '3650']) {
+      assert.deepEqual(problems({ RECORD_TTL_DAYS: days, MAX_JOB_AGE_DAYS: days }), [])
+    }
+  })
+
+  test('that cannot be read is told once', () => {
+    const [problem, ...others] = problems({ RECORD_TTL_DAYS: 'a week' })
+    assert.match(problem ?? '', /^RECORD_TTL_DAYS: /)
+    assert.deepEqual(others, [])
+  })
+})
+
 test('an endpoint may be given with the API’s path, as the portal shows it', () => {
   const endpoint = 'https://contoso.openai.azure.com'
   for (const path of ['', '/', '/openai', '/openai/v1', '/openai/v1/']) {
@@ -330,12 +428,30 @@ test('an endpoint may be given with the API’s path, as the portal shows it', (
 })
 
 describe('timeouts', () => {
-  test('let an ask take no longer than the ack deadline', () => {
-    assert.deepEqual(problems({ MODEL_TIMEOUT_SECONDS: '60', ACK_DEADLINE_SECONDS: '60' }), [])
-    assert.match(
-      problems({ MODEL_TIMEOUT_SECONDS: '61', ACK_DEADLINE_SECONDS: '60' }).join(),
-      /^MODEL_TIMEOUT_SECONDS is longer than ACK_DEADLINE_SECONDS/,
-    )
+  // 95 % of a push can be used, of which ten seconds, or half of a short push, are for the start.
+  for (const [ACK_DEADLINE_SECONDS, most] of [
+    ['10', 4],
+    ['20', 9],
+    ['60', 47],
+    ['120', 104],
+    ['600', 290],
+  ] as const) {
+    test(`of ${ACK_DEADLINE_SECONDS} s for a push leave ${most} s for a send: a job needs time to start`, () => {
+      assert.deepEqual(problems({ ACK_DEADLINE_SECONDS, MODEL_TIMEOUT_SECONDS: String(most) }), [])
+      const tooLong = problems({ ACK_DEADLINE_SECONDS, MODEL_TIMEOUT_SECONDS: String(most + 1) }).join()
+      if (most < 290) {
+        assert.match(
+          tooLong,
+          /^MODEL_TIMEOUT_SECONDS is longer than ACK_DEADLINE_SECONDS leaves to a job after its start/,
+        )
+        assert.match(tooLong, new RegExp(`Set it to ${most} at most, or set a longer ACK_DEADLINE_SECONDS`))
+      }
+    })
+  }
+
+  test('are held against each other where one of them is the default', () => {
+    assert.match(problems({ ACK_DEADLINE_SECONDS: '136' }).join(), /^MODEL_TIMEOUT_SECONDS is longer/)
+    assert.deepEqual(problems({ ACK_DEADLINE_SECONDS: '137' }), [])
   })
 
   test('end an ask before Node’s own client gives it up, at 300 s', () => {
@@ -360,31 +476,6 @@ describe('MAX_IN_FLIGHT_BYTES', () => {
     for (const MAX_IN_FLIGHT_BYTES of ['999999', '100000000001', '1000000.5', '64MiB']) {
       assert.match(problems({ MAX_IN_FLIGHT_BYTES }).join(), /^MAX_IN_FLIGHT_BYTES: /)
     }
-  })
-})
-
-describe('the settings file', () => {
-  test('gives what the environment does not', (t) => {
-    assert.equal(withSettingsFile({}, aFile(t, 'PORT=9000\n# a comment\n'))['PORT'], '9000')
-  })
-
-  test('yields to the environment', (t) => {
-    assert.equal(withSettingsFile({ PORT: '9001' }, aFile(t, 'PORT=9000'))['PORT'], '9001')
-  })
-
-  test('is not hidden by a variable that is empty', (t) => {
-    assert.equal(withSettingsFile({ PORT: '' }, aFile(t, 'PORT=9000'))['PORT'], '9000')
-  })
-
-  test('need not be there', () => {
-    assert.deepEqual(withSettingsFile({ PORT: '1' }, '/no/such/promptbridge.env'), { PORT: '1' })
-  })
-
-  test('that cannot be read is a problem', () => {
-    assert.deepEqual(
-      problemsOf(() => withSettingsFile({}, tmpdir())),
-      [`${tmpdir()} cannot be read`],
-    )
   })
 })
 
