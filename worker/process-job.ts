@@ -40,8 +40,11 @@ interface SpendLimits extends AskLimits {
 
 const TOO_LATE: Failure = { kind: 'busy', message: 'the push has less than MODEL_TIMEOUT_SECONDS left' }
 
-/** A job that holds its record waits no longer than this for a token, a refused token's successor or a short throttle. */
-const SEND_WITHIN_MS = 30_000
+/**
+ * The share of the model's time for which a job that holds its record waits for a token, a refused token's successor or a
+ * short throttle: the lease grows with it, and a job whose instance died is taken over that much later.
+ */
+const SEND_WITHIN_SHARE = 0.25
 
 /**
  * Takes one delivery of a job through admit → claim → ask → settle → publish.
@@ -102,7 +105,11 @@ async function claimAndRun(
   // A send that has less than the model's whole time would end by the push's time, and be taken for the model's fault.
   const neededMs = plan.kind === 'ask' ? modelTimeoutMs : 1
   if (deadline - startedAt < neededMs) return { done: false, failure: TOO_LATE, facts }
-  const sendBy = Math.min(startedAt + SEND_WITHIN_MS, deadline - modelTimeoutMs, job.deadline ?? Infinity)
+  const sendBy = Math.min(
+    startedAt + SEND_WITHIN_SHARE * modelTimeoutMs,
+    deadline - modelTimeoutMs,
+    job.deadline ?? Infinity,
+  )
   const leaseMs = leaseFor(Math.max(0, sendBy - startedAt) + modelTimeoutMs)
   const request = { job, owner: newOwner(), leaseMs, policy: retry, maxAgeMs, now: startedAt }
   const claim = await twice(() => store.claim(request))
