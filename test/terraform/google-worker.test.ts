@@ -54,6 +54,7 @@ const two = [
   { model: 'gpt-4o', endpoint: 'https://a.openai.azure.com', deployment: 'one', rpm: 600, tpm: 100_000 },
   { model: 'gpt-4o', endpoint: 'https://b.openai.azure.com', deployment: 'two', rpm: 1_200, priority: 2 },
 ]
+const REGION = 'https://WestEurope.api.cognitive.microsoft.com/'
 const lowerCased = Object.entries(FREE).map(([name, value]) => [name.toLowerCase(), value] as const)
 
 const made = await make('modules/google', {
@@ -211,6 +212,10 @@ if (made !== undefined) {
     ['more bytes than one processor has memory for', { max_in_flight_bytes: 332_000_001 }, /332,000,000/],
     ['a job that may become older than Pub/Sub keeps it', { max_job_age_days: 31 }, /31 days/],
     ['no deployment', { deployments: [] }, /At least one/],
+    ['the address of a region', { deployments: [{ ...two[0], endpoint: REGION }] }, /custom subdomain/],
+    ['one model and deployment twice', { deployments: [two[0], { ...two[0], priority: 2 }] }, /stands there twice/],
+    ['an attempt that takes longer than Node waits', { model_timeout_seconds: 291 }, /300 seconds/],
+    ['records that expire before their jobs', { record_ttl_days: 6 }, /paid for again/],
     ['another cloud', { azure_cloud: 'germany' }, /us-government/],
     ['a name that is too long for a service account', { name: 'a'.repeat(23) }, /22/],
   ] as const) {

@@ -68,6 +68,16 @@ variable "deployments" {
     condition     = length(var.deployments) > 0
     error_message = "At least one deployment."
   }
+
+  validation {
+    condition     = alltrue([for each in var.deployments : !can(regex("(?i)^https://([^/:]+\\.)?api\\.cognitive\\.(microsoft|azure)\\.", each.endpoint))])
+    error_message = "The address of a region takes no Entra tokens: give the resource a custom subdomain, and use https://NAME.openai.azure.com."
+  }
+
+  validation {
+    condition     = length(distinct([for each in var.deployments : [each.model, each.endpoint, each.deployment]])) == length(var.deployments)
+    error_message = "The same model and deployment stands there twice."
+  }
 }
 
 variable "openai_api_version" {
@@ -155,6 +165,11 @@ variable "model_timeout_seconds" {
   type        = number
   default     = null
   description = "MODEL_TIMEOUT_SECONDS: the most that one attempt may take."
+
+  validation {
+    condition     = coalesce(var.model_timeout_seconds, 1) >= 1 && coalesce(var.model_timeout_seconds, 1) <= 290
+    error_message = "1 to 290: Node's own client gives up after 300 seconds."
+  }
 }
 
 variable "max_attempts" {
@@ -184,7 +199,7 @@ variable "daily_token_limit" {
 variable "record_ttl_days" {
   type        = number
   default     = null
-  description = "RECORD_TTL_DAYS: how long a settled record is kept, and a dead letter."
+  description = "RECORD_TTL_DAYS: how long a settled record is kept, and a dead letter; at least max_job_age_days."
 }
 
 variable "log_level" {

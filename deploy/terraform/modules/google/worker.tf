@@ -141,6 +141,13 @@ resource "google_cloud_run_v2_service" "worker" {
     }
   }
 
+  lifecycle {
+    precondition {
+      condition     = coalesce(var.record_ttl_days, var.max_job_age_days) >= var.max_job_age_days
+      error_message = "record_ttl_days is less than max_job_age_days: a job that is delivered after its record is gone is paid for again."
+    }
+  }
+
   depends_on = [
     google_project_service.needed,
     google_firestore_database.default,
