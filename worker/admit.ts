@@ -8,6 +8,7 @@ import type { DeliveredJob } from './delivered-job.ts'
 import type { Drain } from './drain.ts'
 import { endsWithin } from './ends-within.ts'
 import type { DeploymentGates } from './model/deployment-gates.ts'
+import { isSetUpFault } from './model/gate.ts'
 import { tokenFailure } from './token-failure.ts'
 
 export interface Admission {
@@ -24,7 +25,7 @@ const DRAINING: Failure = { kind: 'draining', message: 'this instance is about t
 
 /** A job that cannot start within this time is given back: held ones were measured to miss their deadlines. */
 const MAX_HOLD_MS = 60_000
-/** What somebody has to mend, or another job has to find out, is not waited for so long. */
+/** What a person has to fix, or another job has to find out, is not waited for so long. */
 const MAX_BRIEF_HOLD_MS = 10_000
 
 export type Admitted =
@@ -66,7 +67,7 @@ async function enterGate({ drain, gates, now }: Admission, deployment: Deploymen
     const leftMs = until - now()
     const brieflyMs = Math.min(MAX_BRIEF_HOLD_MS, leftMs)
     if (typeof reopens === 'number') {
-      if (reopens > (failure.kind === 'forbidden' ? brieflyMs : leftMs)) return refuse(failure)
+      if (reopens > (isSetUpFault(failure.kind) ? brieflyMs : leftMs)) return refuse(failure)
       await delay(reopens, undefined, { signal: drain.begun })
     } else if (!(await endsWithin(reopens, brieflyMs, drain.begun))) {
       return refuse(drain.begun.aborted ? DRAINING : failure)

@@ -6,8 +6,8 @@ import type { AccessToken } from '../shared/identity/renewal.ts'
 import { TokenError } from '../shared/identity/token-error.ts'
 import { type Failure, mayAskAgain } from '../shared/job/failures.ts'
 import type { Drain } from './drain.ts'
-import type { DeploymentGates } from './model/deployment-gates.ts'
-import { refusalDetails, tokenFailure } from './token-failure.ts'
+import { type DeploymentGates, resourceOf } from './model/deployment-gates.ts'
+import { tokenEvidence, tokenFailure } from './token-failure.ts'
 
 export interface Asking {
   readonly provider: ModelProvider
@@ -59,6 +59,7 @@ export async function ask(
   { sendBy, modelTimeoutMs, waitUntil, cancelled }: AskLimits,
 ): Promise<ModelReply> {
   const { deployment } = request
+  const resource = resourceOf(deployment)
   const waiting = AbortSignal.any([drain.begun, cancelled])
   const asking = AbortSignal.any([drain.over, cancelled])
   let lastFailure: Failure | undefined
@@ -78,22 +79,32 @@ export async function ask(
     const reply = await withTimeout(modelTimeoutMs, asking, (signal) =>
       provider.ask({ ...request, token: token.value }, signal),
     )
-    learn(reply, token)
-    if (reply.ok) return reply
+    if (reply.ok) {
+      tokens.accepted(token, resource)
+      gates.learn(deployment, undefined, waitUntil)
+      return reply
+    }
     lastFailure = reply.failure
-    if (reply.failure.kind === 'unauthorized') tokensRefused += 1
-    if (!mayAskAgain(reply.failure.kind) || tokensRefused > 1) return reply
-    throw new NotBilled(reply.failure)
+    if (learn(reply.failure, token)) throw new NotBilled(reply.failure)
+    return reply
   }
 
-  /** What a reply says of the token it was asked with, and of the deployment. */
-  function learn(reply: ModelReply, token: AccessToken): void {
-    const failure = reply.ok ? undefined : reply.failure
-    if (failure?.kind === 'unauthorized') tokens.refused(token, refusalDetails(failure), waitUntil)
-    // Of the others nobody knows whether the service itself saw the request.
-    else if (failure?.kind !== 'unreachable' && failure?.kind !== 'ambiguous') tokens.accepted(token, waitUntil)
+  /** Takes in what a failure says of the token and of the deployment. Returns whether the request may be sent again. */
+  function learn(failure: Failure, token: AccessToken): boolean {
+    switch (tokenEvidence(failure)) {
+      case 'accepted':
+        tokens.accepted(token, resource)
+        break
+      case 'refused':
+        tokensRefused += 1
+        // Another token may be accepted.
+        if (!tokens.refused(token, resource)) return tokensRefused === 1
+        break
+      case 'unknown':
+    }
     // What we broke off ourselves says nothing of the deployment.
-    if (!(cancelled.aborted && failure?.kind === 'ambiguous')) gates.learn(deployment, failure, waitUntil)
+    if (!(cancelled.aborted && failure.kind === 'ambiguous')) gates.learn(deployment, failure, waitUntil)
+    return failure.kind !== 'unauthorized' && mayAskAgain(failure.kind)
   }
 
   const came: { reply?: ModelReply } = {}

@@ -18,6 +18,7 @@ import { createAnnouncer, createBatchAnnouncer } from './events/announce.ts'
 import { createHeartbeat } from './heartbeat.ts'
 import { createDeadLettering } from './keep-dead-letter.ts'
 import { createDeploymentGates } from './model/deployment-gates.ts'
+import { isSetUpFault } from './model/gate.ts'
 import type { JobProcessing } from './process-job.ts'
 import { createPushAuthenticator } from './receive/authenticate.ts'
 import { createBytesInFlight } from './receive/bytes-in-flight.ts'
@@ -69,9 +70,10 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
   })
   const gates = createDeploymentGates(now, random, {
     async closed(deployment, failure, nextTryAt) {
-      const { kind: reason, message: problem } = failure
-      log.warn({ outcome: 'gate_closed', deployment, reason, problem, nextTryAt }, `not asked for now: ${deployment}`)
-      if (reason !== 'forbidden') return
+      const { kind: reason, message: problem, hint } = failure
+      const fields = { outcome: 'gate_closed', deployment, reason, problem, hint, nextTryAt }
+      log.warn(fields, `not asked for now: ${deployment}`)
+      if (!isSetUpFault(reason)) return
       await telemetry.denied(deployment, asTokenError(failure), nextTryAt, tokens.status().validForMs)
     },
     async opened(deployment) {

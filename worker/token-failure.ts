@@ -1,5 +1,5 @@
-import { TokenError, type TokenErrorDetails } from '../shared/identity/token-error.ts'
-import type { Failure } from '../shared/job/failures.ts'
+import { TokenError } from '../shared/identity/token-error.ts'
+import type { Failure, FailureKind } from '../shared/job/failures.ts'
 
 /** Says of a token that could not be had, or that Azure takes none of, what it means to the job. */
 export function tokenFailure({ leg, message, details }: TokenError): Failure {
@@ -15,17 +15,49 @@ export function tokenFailure({ leg, message, details }: TokenError): Failure {
   }
 }
 
-/** What Azure said when it refused a token, or this caller. */
-export function refusalDetails({ code, hint, httpStatus, requestId }: Failure): TokenErrorDetails {
-  return {
+/** Azure's refusal of this caller or of its token, as a failure on the way to a token that it accepts. */
+export function asTokenError({ message, code, hint, httpStatus, requestId }: Failure): TokenError {
+  return new TokenError('azure_refused', message, {
     ...(code === undefined ? {} : { code }),
     ...(hint === undefined ? {} : { hint }),
     ...(httpStatus === undefined ? {} : { httpStatus }),
     ...(requestId === undefined ? {} : { correlationId: requestId }),
-  }
+  })
 }
 
-/** Azure's refusal of this caller, as a failure on the way to a token that it takes. */
-export function asTokenError(failure: Failure): TokenError {
-  return new TokenError('azure_refused', failure.message, refusalDetails(failure))
+/** What a reply says of the token that it was asked with; `unknown`: the service itself may not have seen it. */
+export type TokenEvidence = 'accepted' | 'refused' | 'unknown'
+
+const EVIDENCE: Readonly<Record<FailureKind, TokenEvidence | 'as served'>> = {
+  unauthorized: 'refused',
+  rejected: 'as served',
+  throttled: 'as served',
+  no_deployment: 'as served',
+  oversized: 'accepted',
+  forbidden: 'unknown',
+  unreachable: 'unknown',
+  unavailable: 'unknown',
+  timeout: 'unknown',
+  ambiguous: 'unknown',
+  // No reply of a model.
+  invalid: 'unknown',
+  conflict: 'unknown',
+  expired: 'unknown',
+  token: 'unknown',
+  budget: 'unknown',
+  store: 'unknown',
+  busy: 'unknown',
+  draining: 'unknown',
+}
+
+/** Only a 2xx, or a 400 or 429 of the service's own form, proves a token. `failure`: undefined for an answer. */
+export function tokenEvidence(failure: Failure | undefined): TokenEvidence {
+  if (failure === undefined || isSuccess(failure.httpStatus)) return 'accepted'
+  const evidence = EVIDENCE[failure.kind]
+  if (evidence !== 'as served') return evidence
+  return failure.fromService === true ? 'accepted' : 'unknown'
+}
+
+function isSuccess(httpStatus: number | undefined): boolean {
+  return httpStatus !== undefined && httpStatus >= 200 && httpStatus < 300
 }

@@ -3,6 +3,7 @@ import type { Diagnosis } from './failure-nature.ts'
 import {
   type AccessToken,
   decide,
+  isRefusedEverywhere,
   isUsable,
   type Outage,
   onAccepted,
@@ -10,11 +11,11 @@ import {
   onFetched,
   onFetchFailed,
   onRefused,
-  type Setback,
+  refusesTokens,
   type TokenState,
   validForMs,
 } from './renewal.ts'
-import { TokenError, type TokenErrorDetails } from './token-error.ts'
+import { TokenError } from './token-error.ts'
 
 /** Takes work that a request has to carry: without one, Cloud Run stops the processor. It never rejects. */
 export type WaitUntil = (work: Promise<void>) => void
@@ -32,16 +33,20 @@ export interface AccessTokenSource {
    * seconds. Rejects with TokenError, or with the signal's reason.
    */
   get(signal: AbortSignal, wish?: TokenWish): Promise<AccessToken>
-  /** Says that Azure took this token. */
-  accepted(token: AccessToken, waitUntil?: WaitUntil): void
-  /** Says that Azure refused this token; a newer one is left alone. */
-  refused(token: AccessToken, answer?: TokenErrorDetails, waitUntil?: WaitUntil): void
+  /** Reports that a resource accepted this token. `resource`: the origin of its endpoint. */
+  accepted(token: AccessToken, resource: string): void
+  /**
+   * Reports that a resource refused this token. A newer token is left alone.
+   *
+   * Returns whether the resource is at fault: it refuses tokens for a reason that no other token changes.
+   */
+  refused(token: AccessToken, resource: string): boolean
   /** How things stand, for reports. */
   status(): TokenStatus
 }
 
 interface TokenStatus {
-  /** none: nobody asked yet. failing: the last try to get one failed, or Azure takes none. */
+  /** none: nobody asked yet. failing: the last try to get one failed, or every resource refuses it. */
   readonly state: 'none' | 'good' | 'failing'
   readonly validForMs: number
 }
@@ -76,13 +81,10 @@ export interface TokenSourceParts {
 /** A next try that is further off is not waited for. */
 const MAX_HOLD_MS = 10_000
 
-type Worsen = (state: TokenState, setback: Setback, now: number) => TokenState
-
 const DEAF: TokenWatch = { failed: async () => undefined, held: () => undefined, healed: async () => undefined }
 
 const SHORT_LIVED = 'Entra gave a token that is about to expire'
 const UNKNOWN = 'no token could be had, for a reason that is not known'
-const REFUSED_AGAIN = 'Azure OpenAI refuses tokens that Entra has just given'
 
 /**
  * Shares one token among all callers and fetches it once, however many ask.
@@ -107,7 +109,7 @@ export function createAccessTokenSource(parts: TokenSourceParts): AccessTokenSou
       },
       (error: unknown) => {
         // One that was abandoned has nothing more to say.
-        if (flight === mine) telling = onFailure(error, onFetchFailed)
+        if (flight === mine) telling = onFailure(error)
       },
     )
     flight = mine
@@ -117,25 +119,19 @@ export function createAccessTokenSource(parts: TokenSourceParts): AccessTokenSou
 
   function onToken(token: AccessToken): Promise<void> | undefined {
     // Asked for again and again, such a one would be fetched without an end.
-    if (!isUsable(token, now())) return onFailure(new TokenError('entra_exchange', SHORT_LIVED), onFetchFailed)
-    return change(onFetched(state, token))
+    if (!isUsable(token, now())) return onFailure(new TokenError('entra_exchange', SHORT_LIVED))
+    const isMended = state.outage !== undefined
+    state = onFetched(state, token)
+    return isMended ? watch.healed() : undefined
   }
 
-  function onFailure(reason: unknown, worsen: Worsen): Promise<void> | undefined {
+  function onFailure(reason: unknown): Promise<void> {
     const error = reason instanceof TokenError ? reason : new TokenError('entra_exchange', UNKNOWN, {}, reason)
     const { nature, hint } = diagnose(error)
-    const before = state.outage
-    state = worsen(state, { nature, retryAfterMs: error.details.retryAfterMs, jitter: random() }, now())
-    const { outage, token } = state
-    if (outage === undefined || outage === before) return undefined
+    const failed = onFetchFailed(state, { nature, retryAfterMs: error.details.retryAfterMs, jitter: random() }, now())
+    state = failed
     lastError = new TokenError(error.leg, error.message, { ...error.details, hint }, error.cause)
-    return watch.failed({ error: lastError, outage, tokenValidForMs: validForMs(token, now()) })
-  }
-
-  function change(to: TokenState): Promise<void> | undefined {
-    const isMended = state.outage !== undefined && to.outage === undefined
-    state = to
-    return isMended ? watch.healed() : undefined
+    return watch.failed({ error: lastError, outage: failed.outage, tokenValidForMs: validForMs(failed.token, now()) })
   }
 
   return {
@@ -166,19 +162,17 @@ export function createAccessTokenSource(parts: TokenSourceParts): AccessTokenSou
         }
       }
     },
-    accepted(token, waitUntil) {
-      const telling = change(onAccepted(state, token))
-      if (telling !== undefined) waitUntil?.(telling)
+    accepted(token, resource) {
+      state = onAccepted(state, token, resource)
     },
-    refused(token, answer = {}, waitUntil) {
-      const worsen: Worsen = (from, setback, at) => onRefused(from, token, setback, at)
-      const telling = onFailure(new TokenError('azure_refused', REFUSED_AGAIN, answer), worsen)
-      if (telling !== undefined) waitUntil?.(telling)
+    refused(token, resource) {
+      state = onRefused(state, token, resource)
+      return refusesTokens(state, resource)
     },
     status() {
-      const { token, outage } = state
-      const left = validForMs(token, now())
-      return { state: outage !== undefined ? 'failing' : left > 0 ? 'good' : 'none', validForMs: left }
+      const left = validForMs(state.token, now())
+      const isFailing = state.outage !== undefined || isRefusedEverywhere(state)
+      return { state: isFailing ? 'failing' : left > 0 ? 'good' : 'none', validForMs: left }
     },
   }
 }

@@ -18,20 +18,26 @@ export interface Outage {
   readonly nextTryAt: number
   /** How many failures of this kind came in a row. */
   readonly failures: number
-  /** Tokens can be had, and Azure takes none of them. */
-  readonly isRefusal: boolean
+}
+
+/** What a resource, which is the origin of an endpoint, last said of the tokens that it was sent. */
+interface Verdict {
+  /** The value of the token that it accepted; absent where it has refused one since. */
+  readonly accepted?: string
+  /** How often in a row it refused the token that was held. */
+  readonly refusals: number
 }
 
 export interface TokenState {
   readonly token?: AccessToken
   /** When the fetch that is under way began. */
   readonly fetchingSince?: number
-  /** Azure refused the forerunner of the token that is held or being fetched, and has not taken this one yet. */
-  readonly isOnTrial?: true
   readonly outage?: Outage
+  /** By resource. */
+  readonly verdicts?: ReadonlyMap<string, Verdict>
 }
 
-/** A failure to get a token, or to have it taken. */
+/** A failure to get a token. */
 export interface Setback {
   readonly nature: FailureNature
   /** As the service asked, in milliseconds. */
@@ -64,54 +70,74 @@ const BACKOFF: Readonly<Record<OutageKind, { readonly firstMs: number; readonly 
 }
 /** Whatever a service asks for, an instance looks again after this long. */
 const LONGEST_RETRY_AFTER_MS = 300_000
+/** After so many refusals in a row, with a fresh token between them, the token is not what is wrong. */
+const REFUSALS_IN_A_ROW = 2
 /** A federated credential that was just made takes minutes to reach all of Entra. */
 const SPREADS_WITHIN_MS = 600_000
 
 /** Decides what a caller does who wants a token now. */
-export function decide({ token, fetchingSince, outage }: TokenState, now: number): Decision {
+export function decide(state: TokenState, now: number): Decision {
+  const { token, fetchingSince, outage } = state
   const isFetching = fetchingSince !== undefined && now - fetchingSince < ABANDON_FETCH_AFTER_MS
   const waitMs = outage === undefined ? 0 : outage.nextTryAt - now
   if (token !== undefined && isUsable(token, now)) {
-    const renewAt = token.fetchedAt + RENEW_AFTER * (token.expiresAt - token.fetchedAt)
-    return { kind: now >= renewAt && !isFetching && waitMs <= 0 ? 'renew' : 'use', token }
+    const isDue = now >= renewalDueAt(token, isRefusedEverywhere(state))
+    return { kind: isDue && !isFetching && waitMs <= 0 ? 'renew' : 'use', token }
   }
   if (isFetching) return { kind: 'join' }
   return waitMs <= 0 ? { kind: 'fetch' } : { kind: 'wait', forMs: waitMs }
+}
+
+/** A token that no resource accepts may be a bad one: it is renewed as often as a circuit is tried at the slowest. */
+function renewalDueAt({ fetchedAt, expiresAt }: AccessToken, isRefused: boolean): number {
+  const usualMs = RENEW_AFTER * (expiresAt - fetchedAt)
+  return fetchedAt + (isRefused ? Math.min(usualMs, BACKOFF.configuration.longestMs) : usualMs)
 }
 
 export function onFetchBegun(state: TokenState, now: number): TokenState {
   return { ...state, fetchingSince: now }
 }
 
-/** A token came. An outage is over, but for one in which Azure takes none: that shows when the token is used. */
-export function onFetched({ isOnTrial, outage }: TokenState, token: AccessToken): TokenState {
-  return {
-    token,
-    ...(isOnTrial && { isOnTrial }),
-    ...(outage?.isRefusal && { outage }),
-  }
+/** A token came: an outage is over. What resources said of tokens stands. */
+export function onFetched({ verdicts }: TokenState, token: AccessToken): TokenState {
+  return { token, ...(verdicts && { verdicts }) }
 }
 
-export function onFetchFailed({ fetchingSince: _, ...state }: TokenState, setback: Setback, now: number): TokenState {
-  return { ...state, outage: worsen(state.outage, setback, now, false) }
+export function onFetchFailed(
+  { fetchingSince: _, ...state }: TokenState,
+  setback: Setback,
+  now: number,
+): TokenState & { readonly outage: Outage } {
+  return { ...state, outage: worsen(state.outage, setback, now) }
 }
 
 /**
- * Azure refused a token. The one that is held is dropped, to be replaced once; one that replaced a refused token is not
- * replaced at once, for the token is not what is wrong.
+ * A resource refused a token. The one that is held is dropped, unless another resource accepted that very token, or this one
+ * refuses the second in a row: then the resource is at fault, and the others go on with the token.
  */
-export function onRefused(state: TokenState, refused: AccessToken, setback: Setback, now: number): TokenState {
-  const { token, isOnTrial, outage, ...rest } = state
+export function onRefused(state: TokenState, refused: AccessToken, resource: string): TokenState {
+  const { token, ...rest } = state
   if (token?.value !== refused.value) return state
-  if (!isOnTrial) return { ...rest, isOnTrial: true, ...(outage && { outage }) }
-  return { ...rest, isOnTrial, outage: worsen(outage, { ...setback, nature: 'configuration' }, now, true) }
+  const refusals = (state.verdicts?.get(resource)?.refusals ?? 0) + 1
+  const verdicts = new Map(state.verdicts).set(resource, { refusals })
+  const isAccepted = [...verdicts.values()].some(({ accepted }) => accepted === refused.value)
+  return isAccepted || refusals >= REFUSALS_IN_A_ROW ? { ...state, verdicts } : { ...rest, verdicts }
 }
 
-/** Azure took a token. */
-export function onAccepted(state: TokenState, accepted: AccessToken): TokenState {
-  const { isOnTrial, outage, ...rest } = state
-  if (rest.token?.value !== accepted.value || (!isOnTrial && !outage?.isRefusal)) return state
-  return outage === undefined || outage.isRefusal ? rest : { ...rest, outage }
+/** A resource accepted a token. */
+export function onAccepted(state: TokenState, { value }: AccessToken, resource: string): TokenState {
+  if (state.token?.value !== value || state.verdicts?.get(resource)?.accepted === value) return state
+  return { ...state, verdicts: new Map(state.verdicts).set(resource, { accepted: value, refusals: 0 }) }
+}
+
+/** Whether a resource refuses tokens for a reason that no other token changes. */
+export function refusesTokens({ verdicts }: TokenState, resource: string): boolean {
+  return (verdicts?.get(resource)?.refusals ?? 0) >= REFUSALS_IN_A_ROW
+}
+
+/** Whether every resource that was sent a token refuses tokens. */
+export function isRefusedEverywhere({ verdicts = new Map() }: TokenState): boolean {
+  return verdicts.size > 0 && [...verdicts.values()].every(({ refusals }) => refusals >= REFUSALS_IN_A_ROW)
 }
 
 /** Whether a token reaches Azure before it expires. */
@@ -130,7 +156,7 @@ export function backoffMs(kind: OutageKind, failuresBefore: number, jitter: numb
   return Math.ceil(jitter * Math.min(longestMs, firstMs * 2 ** failuresBefore))
 }
 
-function worsen(before: Outage | undefined, setback: Setback, now: number, isRefusal: boolean): Outage {
+function worsen(before: Outage | undefined, setback: Setback, now: number): Outage {
   const firstAt = before?.firstAt ?? now
   const kind = kindOf(setback.nature, now - firstAt)
   const failuresBefore = before?.kind === kind ? before.failures : 0
@@ -144,7 +170,6 @@ function worsen(before: Outage | undefined, setback: Setback, now: number, isRef
     firstAt,
     nextTryAt: now + waitMs,
     failures: failuresBefore + 1,
-    isRefusal: isRefusal || before?.isRefusal === true,
   }
 }
 

@@ -57,6 +57,8 @@ export interface Failure {
   readonly requestId?: string
   /** Milliseconds to wait, as the vendor asked. */
   readonly retryAfterMs?: number
+  /** Set where a 400 or 429 has the service's own form: it then comes from behind the service's check of the token. */
+  readonly fromService?: true
   /** How long the deployment has been missing by now, in milliseconds; only where this very request found it missing. */
   readonly missingForMs?: number
   /** Tokens that were billed although no answer came of them. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, describe, test } from 'node:test'
-import { DEFAULT_DEPLOYMENT } from '../../local/azure-openai.ts'
+import { DEFAULT_DEPLOYMENT, startAzureOpenAI } from '../../local/azure-openai.ts'
 import { AZURE, GOOGLE } from '../../local/identities.ts'
 import { type Cloud, callsOf, clearFaults, placeFault, startCloud } from '../stand-ins.ts'
 import { impatient, startWorker, watchClock } from '../worker.ts'
@@ -25,10 +25,10 @@ async function watchTokenCalls({ entra, metadata }: Cloud) {
 }
 
 /** A worker whose clock the test puts on, and whose every wait after a failure is as long as may be. */
-async function startOnClock(on: Cloud = cloud) {
+async function startOnClock(on: Cloud = cloud, settings: Readonly<Record<string, string | undefined>> = {}) {
   const { clock, now } = watchClock()
   const worker = await startWorker(on, {
-    settings: { MAX_IN_FLIGHT: '10000' },
+    settings: { MAX_IN_FLIGHT: '10000', ...settings },
     surroundings: { ...impatient.surroundings, now },
   })
   return Object.assign(worker, { clock })
@@ -170,7 +170,7 @@ describe('an outage of Entra', () => {
 })
 
 describe('Azure refuses', () => {
-  test('every token: one renewal, however many jobs see it, then a gate of a minute, and it heals', async () => {
+  test('every token: one renewal, however many jobs see it, then a circuit of a minute, and it recovers', async () => {
     await using worker = await startOnClock()
     worker.clock.stop()
     await placeFault(cloud.azure, { kind: 'status', error: 'unauthorized' })
@@ -181,13 +181,46 @@ describe('Azure refuses', () => {
     assert.deepEqual(await calls(), { posts: 2, gets: 1 })
     const [failure, ...others] = await worker.tokenFailures()
     assert.deepEqual([failure?.leg, failure?.kind, failure?.tries, others], ['azure_refused', 'configuration', 1, []])
+    assert.equal(failure?.deployment, `* at ${new URL(cloud.azure.url).host}`)
+    assert.match(failure?.hint ?? '', /to a fresh token .* Set AZURE_TENANT_ID/)
 
     await clearFaults(cloud.azure)
     worker.clock.aheadMs = MINUTE_MS
     assert.deepEqual(answers(await pushAll(worker, 100)), ['204'])
-    assert.equal((await calls()).posts, 3)
+    assert.equal((await calls()).posts, 2)
     assert.ok((await worker.tokenFailures())[0]?.resolvedAt !== undefined)
     assert.deepEqual(await worker.deadLetters(), [])
+  })
+
+  test('every token of one resource: two exchanges, and the jobs of the other resource go on', async () => {
+    const tokenKeys = { tokenKeysUrl: cloud.entra.keysUrl, tokenKeysCaPem: cloud.entra.caPem }
+    const another = await startAzureOpenAI({ ...tokenKeys, deployments: [unlimited] })
+    await using started = new AsyncDisposableStack()
+    started.defer(() => another.close())
+    const serving = (model: string, endpoint: string) => ({ model, endpoint, deployment: AZURE.deployment })
+    const served = [serving('good', cloud.azure.url), serving('bad', another.url)]
+    await using worker = await startOnClock(cloud, {
+      ...{ DEPLOYMENTS: JSON.stringify(served), AZURE_OPENAI_ENDPOINT: undefined, AZURE_OPENAI_DEPLOYMENT: undefined },
+    })
+    await placeFault(another, { kind: 'status', error: 'unauthorized' })
+    const calls = await watchTokenCalls(cloud)
+    const pushed = async (model: string, n: number) => worker.push({ ...aJob(n), model })
+    assert.deepEqual(await pushed('bad', 0), { status: 503, reason: 'unauthorized' })
+    for (let round = 1; round <= 10; round += 1) {
+      assert.deepEqual(await pushed('bad', 0), { status: 503, reason: 'unauthorized' })
+      assert.deepEqual(await pushed('good', round), { status: 204 })
+      worker.clock.aheadMs += 100_000
+    }
+    assert.deepEqual(await calls(), { posts: 2, gets: 1 })
+    const failures = await worker.tokenFailures()
+    assert.deepEqual(
+      failures.map(({ deployment }) => deployment),
+      [`* at ${new URL(another.url).host}`],
+    )
+    await clearFaults(another)
+    worker.clock.aheadMs += 5 * MINUTE_MS
+    assert.deepEqual(await pushed('bad', 0), { status: 204 })
+    assert.ok((await worker.tokenFailures())[0]?.resolvedAt !== undefined)
   })
 
   test('the caller: jobs wait behind a gate without a write, with the mend in one document, and it heals', async () => {

@@ -279,10 +279,13 @@ describe('a token that is due for renewal', () => {
   })
 })
 
-describe('a token that Azure refused', () => {
+const A = 'https://contoso.openai.azure.com'
+const B = 'https://fabrikam.openai.azure.com'
+
+describe('a token that a resource refused', () => {
   test('is dropped, and the next caller fetches', async () => {
     const { get, refused, first, answer, fetches } = await aWarmSource()
-    refused(first)
+    assert.equal(refused(first, A), false)
     const next = get(never)
     answer('second')
     assert.deepEqual([(await next).value, fetches()], ['second', 2])
@@ -290,30 +293,32 @@ describe('a token that Azure refused', () => {
 
   test('is dropped once, however many found it refused: a newer one is left alone', async () => {
     const { get, refused, first, answer, fetches } = await aWarmSource()
-    refused(first)
+    refused(first, A)
     const next = get(never)
     answer('second')
     await next
-    refused(first)
+    assert.equal(refused(first, A), false)
     assert.deepEqual([(await get(never)).value, fetches()], ['second', 2])
   })
 
-  test('and whose successor is refused as well, is not renewed: callers are turned away, and told whose fault it is', async () => {
-    const { get, refused, accepted, first, answer, fetches, heard, clock } = await aWarmSource({ jitter: 1 })
-    refused(first)
+  test('and whose successor it refused as well, costs no more exchanges: the resource is at fault', async () => {
+    const { get, refused, accepted, first, answer, fetches, heard, status } = await aWarmSource({ jitter: 1 })
+    refused(first, A)
     const next = get(never)
     answer('second')
     const second = await next
-    for (let jobs = 0; jobs < 1_000; jobs += 1) refused(second, { httpStatus: 401 })
-    assert.deepEqual(heard, ['failed mend azure_refused 1'])
-    await assert.rejects(get(never), { leg: 'azure_refused' })
-    assert.equal(fetches(), 2)
-    clock.now += 60_000
-    const probe = get(never)
-    answer('third')
-    accepted(await probe)
-    await settled()
-    assert.deepEqual([fetches(), heard.at(-1)], [3, 'healed'])
+    for (let jobs = 0; jobs < 1_000; jobs += 1) assert.equal(refused(second, A), true)
+    assert.deepEqual([await get(never), fetches(), heard], [second, 2, []])
+    assert.equal(status().state, 'failing')
+    accepted(second, B)
+    assert.equal(status().state, 'good')
+  })
+
+  test('is not dropped where another resource accepted it', async () => {
+    const { get, refused, accepted, first, fetches } = await aWarmSource()
+    accepted(first, B)
+    refused(first, A)
+    assert.deepEqual([await get(never), fetches()], [first, 1])
   })
 })
 

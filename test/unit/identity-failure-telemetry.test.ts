@@ -48,7 +48,7 @@ function aTelemetry() {
   const fail = (kind: OutageKind = 'passing', error = wrongSubject) =>
     telemetry.failed({
       error,
-      outage: { kind, firstAt: START, nextTryAt: clock.now + 1_000, failures: 1, isRefusal: false },
+      outage: { kind, firstAt: START, nextTryAt: clock.now + 1_000, failures: 1 },
       tokenValidForMs: 600_000,
     })
   const all = () => [...documents.values()]

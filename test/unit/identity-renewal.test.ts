@@ -6,11 +6,13 @@ import {
   type AccessToken,
   backoffMs,
   decide,
+  isRefusedEverywhere,
   onAccepted,
   onFetchBegun,
   onFetched,
   onFetchFailed,
   onRefused,
+  refusesTokens,
   type Setback,
   type TokenState,
   validForMs,
@@ -133,7 +135,7 @@ describe('after a failure', () => {
 
   test('the outage remembers its first failure and counts them', () => {
     const second = failing({}, failing(), START + 5_000).outage
-    assert.partialDeepStrictEqual(second, { firstAt: START, failures: 2, nextTryAt: START + 7_000, isRefusal: false })
+    assert.partialDeepStrictEqual(second, { firstAt: START, failures: 2, nextTryAt: START + 7_000 })
   })
 
   test('of another kind, the wait begins anew', () => {
@@ -156,64 +158,89 @@ describe('after a failure', () => {
   })
 })
 
-describe('a token that Azure refused', () => {
-  const refuse = (state: TokenState, token = aToken(), at = START) => onRefused(state, token, setback(), at)
-  const onTrial = onFetched(refuse(holding()), aToken('second'))
+/** Two resources. */
+const A = 'https://contoso.openai.azure.com'
+const B = 'https://fabrikam.openai.azure.com'
+
+describe('a token that a resource refuses', () => {
+  const first = aToken()
+  const second = aToken('second')
+  const refusedOnce = onRefused(holding(), first, A)
+  const replaced = onFetched(onFetchBegun(refusedOnce, START), second)
+  const refusedTwice = onRefused(replaced, second, A)
 
   test('is dropped, and replaced at once', () => {
-    assert.deepEqual(decide(refuse(holding()), START), { kind: 'fetch' })
+    assert.deepEqual(decide(refusedOnce, START), { kind: 'fetch' })
+    assert.equal(refusesTokens(refusedOnce, A), false)
   })
 
-  test('and is not the one that is held any more, changes nothing', () => {
-    const state = holding(aToken('second'))
-    assert.equal(refuse(state), state)
+  test('is dropped once, however many requests saw it refused', () => {
+    assert.equal(onRefused(refusedOnce, first, A), refusedOnce)
+    assert.equal(onRefused(replaced, first, A), replaced)
   })
 
-  test('is not replaced at once when it had replaced a refused one: the gate closes for 60 s, then for up to 5 min', () => {
-    let state = onTrial
-    for (const waitMs of [60_000, 120_000, 240_000, 300_000, 300_000]) {
-      state = refuse(state, aToken('second'))
-      assert.deepEqual(decide(state, START), { kind: 'wait', forMs: waitMs })
-      state = onFetched(onFetchBegun(state, START), aToken('second'))
-    }
+  test('is kept where it is the second in a row: the resource is at fault, and the others go on with the token', () => {
+    assert.deepEqual(decide(refusedTwice, START), { kind: 'use', token: second })
+    assert.deepEqual([refusesTokens(refusedTwice, A), refusesTokens(refusedTwice, B)], [true, false])
   })
 
-  test('goes on being an outage when a new token comes, until Azure takes it', () => {
-    const state = onFetched(refuse(onTrial, aToken('second')), aToken('third'))
-    assert.equal(state.outage?.isRefusal, true)
-    assert.deepEqual(onAccepted(state, aToken('third')), { token: aToken('third') })
+  test('by a resource at fault drops no later one either, until that resource accepts one', () => {
+    const third = aToken('third')
+    const refusedAgain = onRefused(onFetched(refusedTwice, third), third, A)
+    assert.deepEqual(decide(refusedAgain, START), { kind: 'use', token: third })
+    const accepted = onAccepted(refusedAgain, third, A)
+    assert.equal(refusesTokens(accepted, A), false)
+    assert.deepEqual(decide(onRefused(accepted, third, A), START), { kind: 'fetch' })
   })
 
-  test('is forgotten once Azure takes its successor: a later refusal is a first one again', () => {
-    const state = onAccepted(onTrial, aToken('second'))
-    assert.deepEqual(decide(refuse(state, aToken('second')), START), { kind: 'fetch' })
+  test('is kept where another resource accepted that very token', () => {
+    const state = onRefused(onAccepted(holding(), first, B), first, A)
+    assert.deepEqual(decide(state, START), { kind: 'use', token: first })
+    assert.equal(refusesTokens(onRefused(state, first, A), A), true)
   })
 
-  test('is not forgotten because Azure took an older one', () => {
-    assert.equal(onAccepted(onTrial, aToken('first')), onTrial)
+  test('is dropped where another resource accepted only its predecessor', () => {
+    const state = onFetched(onAccepted(holding(), first, B), second)
+    assert.deepEqual(decide(onRefused(state, second, A), START), { kind: 'fetch' })
   })
 
-  test('and dropped already, changes nothing when others hear of it, be it refused again or taken', () => {
-    const dropped = refuse(holding())
-    assert.equal(refuse(dropped), dropped)
-    assert.equal(onAccepted(dropped, aToken()), dropped)
+  test('is dropped where the other resource refuses by now what it had accepted: it was revoked', () => {
+    const accepted = onAccepted(onAccepted(holding(), first, A), first, B)
+    const state = onRefused(accepted, first, B)
+    assert.deepEqual(decide(state, START), { kind: 'use', token: first })
+    assert.deepEqual(decide(onRefused(state, first, A), START), { kind: 'fetch' })
   })
 
-  test('goes on being an outage when the next token cannot be fetched, and after that too', () => {
-    const refusedTwice = refuse(onTrial, aToken('second'))
-    const unfetched = failing({}, failing({}, refusedTwice))
-    assert.equal(unfetched.outage?.isRefusal, true)
-    assert.equal(onFetched(unfetched, aToken('third')).outage?.isRefusal, true)
+  test('is forgotten once the resource accepts its successor', () => {
+    const state = onAccepted(replaced, second, A)
+    assert.deepEqual(decide(onRefused(state, second, A), START), { kind: 'fetch' })
   })
 
-  test('ends no outage at Entra when Azure takes its successor', () => {
-    const state = failing({}, onTrial)
-    assert.deepEqual(onAccepted(state, aToken('second')), { token: aToken('second'), outage: state.outage })
+  test('is not forgotten because the resource accepted an older one', () => {
+    assert.equal(onAccepted(replaced, first, A), replaced)
   })
 
   test('waits for its successor as long as an outage at Entra says', () => {
-    const state = refuse(failing({}, holding(), START))
+    const state = onRefused(failing({}, holding(), START), first, A)
     assert.deepEqual(decide(state, START), { kind: 'wait', forMs: 1_000 })
+  })
+
+  test('by every resource is renewed from five minutes of age on, while it is used', () => {
+    assert.equal(isRefusedEverywhere(refusedTwice), true)
+    assert.deepEqual(decide(refusedTwice, START + 299_999), { kind: 'use', token: second })
+    assert.deepEqual(decide(refusedTwice, START + 300_000), { kind: 'renew', token: second })
+  })
+
+  test('by some resource is not renewed early where another one accepts tokens', () => {
+    const state = onAccepted(refusedTwice, second, B)
+    assert.deepEqual([isRefusedEverywhere(state), isRefusedEverywhere(holding())], [false, false])
+    assert.deepEqual(decide(state, START + 300_000), { kind: 'use', token: second })
+  })
+
+  test('by every resource and that lives shortly is renewed as usual', () => {
+    const brief = aToken('brief', START, 200_000)
+    const state = onRefused(onFetched(refusedOnce, brief), brief, A)
+    assert.deepEqual(decide(state, START + 160_000), { kind: 'renew', token: brief })
   })
 })
 
@@ -223,7 +250,7 @@ test('a token is good until it expires, and none is good for no time', () => {
   assert.equal(validForMs(undefined, START), 0)
 })
 
-test('a token that is taken as always changes nothing', () => {
-  const state = holding()
-  assert.equal(onAccepted(state, aToken()), state)
+test('a token that is accepted again changes nothing', () => {
+  const state = onAccepted(holding(), aToken(), A)
+  assert.equal(onAccepted(state, aToken(), A), state)
 })

@@ -36,7 +36,7 @@ function scripted(script: Script, over: { now?: () => number; getToken?: () => P
     drain,
     now,
     gates: gatesOf(now),
-    tokens: tokensOf(over.getToken ?? token, { refused: ({ value }) => void refused.push(value) }),
+    tokens: tokensOf(over.getToken ?? token, { refused: ({ value }) => refused.push(value) > 1 }),
     provider: {
       async ask({ token }: { token: string }, signal: AbortSignal) {
         asked.push(token)

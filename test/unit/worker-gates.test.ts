@@ -144,6 +144,7 @@ describe('the gate of a deployment that is not reached, or loses its answers', (
 
 const large = { model: 'gpt-4o', endpoint: 'https://contoso.openai.azure.com', deployment: 'gpt-4o', priority: 1 }
 const NAME = 'gpt-4o at contoso.openai.azure.com'
+const ALL = '* at contoso.openai.azure.com'
 
 function theGates() {
   const clock = { now: START }
@@ -223,12 +224,43 @@ describe('the gates', () => {
     assert.deepEqual(heard, [`${NAME}: unreachable, 1200`])
   })
 
-  test('take a refused token for no sign of the deployment', () => {
+  test('of all deployments of a resource close where it refuses tokens, are probed by one job, and open together', () => {
     const { learn, heard, clock, enter } = theGates()
+    const small = { ...large, deployment: 'gpt-4o-mini' }
+    learn({ kind: 'unauthorized', message: 'refused' }, 100)
+    assert.deepEqual([enter(large).isOpen, enter(small).isOpen, heard], [false, false, [`${ALL}: unauthorized, 60000`]])
+    assert.equal(enter({ ...large, endpoint: 'https://fabrikam.openai.azure.com' }).isOpen, true)
+    clock.now += 60_000
+    assert.deepEqual([enter(small).isOpen, enter(large).isOpen], [true, false])
+    learn(undefined)
+    assert.deepEqual([enter(small).isOpen, enter(large).isOpen, heard.slice(1)], [true, true, [`${ALL} is open`]])
+  })
+
+  for (const [what, failure, isOpen] of [
+    ['a 400 of the service itself', { kind: 'rejected', message: '400', fromService: true }, true],
+    ['a 429 of the service itself', { kind: 'throttled', message: '429', fromService: true, retryAfterMs: 0 }, true],
+    ['an answer that was too long', { kind: 'oversized', message: '200' }, true],
+    ['a 400 of something before the service', { kind: 'rejected', message: '400' }, false],
+    ['a 404', { kind: 'no_deployment', message: '404' }, false],
+    ['a 503', { kind: 'unavailable', message: '503' }, false],
+    ['a lost answer', lost, false],
+  ] as const) {
+    test(`of a resource that refused tokens ${isOpen ? 'open' : 'do not open'} for ${what}`, () => {
+      const { learn, clock, heard } = theGates()
+      learn({ kind: 'unauthorized', message: 'refused' })
+      clock.now += 60_000
+      learn(failure)
+      assert.equal(heard.includes(`${ALL} is open`), isOpen)
+    })
+  }
+
+  test('of a deployment that denied its caller stay half-open for a 400 of something before the service', () => {
+    const { learn, clock, heard, enter } = theGates()
     learn(forbidden)
     clock.now += 60_000
-    learn({ kind: 'unauthorized', message: 'refused' })
-    assert.deepEqual([heard.length, enter(large).isOpen], [1, true])
+    learn({ kind: 'rejected', message: '400' })
+    assert.equal(heard.length, 1)
+    assert.deepEqual([enter(large).isOpen, enter(large).isOpen], [true, false])
   })
 })
 

@@ -1,15 +1,22 @@
 import type { WaitUntil } from '../../shared/identity/access-token-source.ts'
 import type { Failure } from '../../shared/job/failures.ts'
 import type { Deployment } from '../../shared/settings.ts'
+import { tokenEvidence } from '../token-failure.ts'
 import { decidePassage, type Gate, OPEN, onDenied, onFault, onLetIn, onThrottled } from './gate.ts'
 
-/** Holds a deployment's requests back after it refused or failed one in a way in which it would the next. */
+/**
+ * Holds requests back after a deployment refused or failed one in a way in which it would the next; and those of all
+ * deployments of a resource that refuses tokens.
+ */
 export interface DeploymentGates {
   /** Lets one job in, or says why not now. */
   enter(deployment: Deployment): Entry
   /** Milliseconds for which a job that was let in waits before it sends; 0 for none. */
   waitMs(deployment: Deployment): number
-  /** Takes in how a request ended; undefined where it was answered. */
+  /**
+   * Takes in how a request ended; undefined where it was answered. `unauthorized`: the resource refuses tokens, and
+   * another one would change nothing.
+   */
   learn(deployment: Deployment, failure: Failure | undefined, waitUntil: WaitUntil): void
 }
 
@@ -19,13 +26,15 @@ type Entry =
   /** For so many milliseconds, or until the job that probes the deployment has ended. */
   | { readonly isOpen: false; readonly failure: Failure; readonly reopens: number | Promise<void> }
 
-/** Hears of gates that close for more than a quota, and open again. What it returns never rejects. */
+/**
+ * Hears of gates that close for more than a quota, and open again. What it returns never rejects.
+ *
+ * `name`: of a deployment, `gpt-4o at HOST`; of all that a resource has, `* at HOST`.
+ */
 export interface GateWatch {
-  closed(deployment: string, failure: Failure, nextTryAt: number): Promise<void>
-  opened(deployment: string): Promise<void>
+  closed(name: string, failure: Failure, nextTryAt: number): Promise<void>
+  opened(name: string): Promise<void>
 }
-
-const STAYS_OPEN = () => undefined
 
 /** `now`: epoch milliseconds. `random`: 0 to 1. */
 export function createDeploymentGates(now: () => number, random: () => number, watch: GateWatch): DeploymentGates {
@@ -33,60 +42,111 @@ export function createDeploymentGates(now: () => number, random: () => number, w
   const probes = new Map<string, Promise<void>>()
   const gateOf = (name: string) => gates.get(name) ?? OPEN
 
-  return {
-    enter(deployment) {
-      const name = nameOf(deployment)
-      const gate = gateOf(name)
-      const passage = decidePassage(gate, now())
-      if (passage.kind === 'open') return { isOpen: true, leave: STAYS_OPEN }
-      if (passage.kind === 'closed') {
-        const { forMs, failure } = passage
-        return { isOpen: false, failure, reopens: forMs ?? probes.get(name) ?? 0 }
-      }
-      const { promise, resolve } = Promise.withResolvers<void>()
-      const probed = { ...gate, isProbed: true }
+  function change(name: string, after: Gate, waitUntil: WaitUntil): void {
+    const before = gateOf(name)
+    gates.set(name, after)
+    if (after.closings > before.closings && after.failure !== undefined) {
+      waitUntil(watch.closed(name, after.failure, after.closedUntil))
+    } else if (after.closings < before.closings) {
+      waitUntil(watch.opened(name))
+    }
+  }
+
+  function probe(names: readonly string[]): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const begun = names.map((name) => {
+      const before = gateOf(name)
+      const probed = { ...before, isProbed: true }
       gates.set(name, probed)
       probes.set(name, promise)
-      const leave = () => {
+      return { name, before, probed }
+    })
+    return () => {
+      for (const { name, before, probed } of begun) {
         // Still as it was: the probe ended before it could tell anything.
-        if (gates.get(name) === probed) gates.set(name, gate)
-        resolve()
+        if (gates.get(name) === probed) gates.set(name, before)
       }
-      return { isOpen: true, leave }
+      resolve()
+    }
+  }
+
+  return {
+    enter(deployment) {
+      const toProbe: string[] = []
+      for (const name of [nameOfAll(deployment), nameOf(deployment)]) {
+        const passage = decidePassage(gateOf(name), now())
+        if (passage.kind === 'closed') {
+          const { forMs, failure } = passage
+          return { isOpen: false, failure, reopens: forMs ?? probes.get(name) ?? 0 }
+        }
+        if (passage.kind === 'probe') toProbe.push(name)
+      }
+      return { isOpen: true, leave: probe(toProbe) }
     },
-    waitMs: (deployment) => Math.max(0, gateOf(nameOf(deployment)).closedUntil - now()),
+    waitMs(deployment) {
+      const closedUntil = Math.max(gateOf(nameOfAll(deployment)).closedUntil, gateOf(nameOf(deployment)).closedUntil)
+      return Math.max(0, closedUntil - now())
+    },
     learn(deployment, failure, waitUntil) {
-      const name = nameOf(deployment)
-      const before = gateOf(name)
-      const after = learned(before, failure, random(), now())
-      gates.set(name, after)
-      if (after.closings > before.closings && after.failure !== undefined) {
-        waitUntil(watch.closed(name, after.failure, after.closedUntil))
-      } else if (after.closings < before.closings) {
-        waitUntil(watch.opened(name))
-      }
+      const [ofAll, own] = [nameOfAll(deployment), nameOf(deployment)]
+      change(ofAll, learnedOfResource(gateOf(ofAll), failure, random(), now()), waitUntil)
+      change(own, learned(gateOf(own), failure, random(), now()), waitUntil)
     },
   }
 }
 
+function learnedOfResource(gate: Gate, failure: Failure | undefined, jitter: number, now: number): Gate {
+  if (failure?.kind === 'unauthorized') return onDenied(gate, failure, jitter, now)
+  return gate.closings > 0 && tokenEvidence(failure) === 'accepted' ? onLetIn(gate) : gate
+}
+
+/** Every kind has its own line, so that one more does not compile before somebody has decided what it means here. */
 function learned(gate: Gate, failure: Failure | undefined, jitter: number, now: number): Gate {
-  switch (failure?.kind) {
+  const letIn = () => (gate.closings === 0 && gate.faults === 0 ? gate : onLetIn(gate))
+  if (failure === undefined) return letIn()
+  switch (failure.kind) {
     case 'throttled':
       return onThrottled(gate, failure, jitter, now)
     case 'forbidden':
       return onDenied(gate, failure, jitter, now)
+    case 'unavailable':
     case 'unreachable':
+    case 'timeout':
     case 'ambiguous':
       return onFault(gate, failure, jitter, now)
-    // The token is refused, not the caller.
+    case 'oversized':
+      return letIn()
+    case 'rejected':
+    case 'no_deployment':
+      // Something in front of the service may have refused the request.
+      return tokenEvidence(failure) === 'accepted' ? letIn() : gate
+    // The resource refuses the token: its own gate closes.
     case 'unauthorized':
+    // No reply of a model.
+    case 'invalid':
+    case 'conflict':
+    case 'expired':
+    case 'token':
+    case 'budget':
+    case 'store':
+    case 'busy':
+    case 'draining':
       return gate
     default:
-      return gate.closings === 0 && gate.faults === 0 ? gate : onLetIn(gate)
+      return failure.kind satisfies never
   }
+}
+
+/** The resource of a deployment: the origin of its endpoint. */
+export function resourceOf({ endpoint }: Deployment): string {
+  return new URL(endpoint).origin
 }
 
 /** Two resources may have deployments of one name. */
 function nameOf({ endpoint, deployment }: Deployment): string {
   return `${deployment} at ${new URL(endpoint).host}`
+}
+
+function nameOfAll({ endpoint }: Deployment): string {
+  return `* at ${new URL(endpoint).host}`
 }

@@ -1,5 +1,5 @@
 import { backoffMs } from '../../shared/identity/renewal.ts'
-import type { Failure } from '../../shared/job/failures.ts'
+import type { Failure, FailureKind } from '../../shared/job/failures.ts'
 
 /** What is known of a deployment, as far as asking it goes. Times are epoch milliseconds. */
 export interface Gate {
@@ -29,6 +29,11 @@ const DEFAULT_THROTTLE_MS = 1_000
 const MAX_THROTTLE_MS = 60_000
 /** So that the instances that were told the same time do not all come back in the same moment. */
 const THROTTLE_JITTER = 0.2
+
+/** Whether a failure lasts until a person changes the set-up, so that jobs are not held for it. */
+export function isSetUpFault(kind: FailureKind): boolean {
+  return kind === 'forbidden' || kind === 'unauthorized'
+}
 
 /** Decides whether a deployment may be asked now. */
 export function decidePassage({ closedUntil, failure, closings, isProbed }: Gate, now: number): Passage {
