@@ -2,14 +2,15 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { applyPatch, breakRule } from '../simulate/break-rule.ts'
+import { applyPatch } from '../simulate/break-rule.ts'
 import { addTo, type Exercised } from '../simulate/exercised.ts'
 import { invariants } from '../simulate/invariants.ts'
 import { rules } from '../simulate/rules.ts'
 import { runSeed } from '../simulate/run-seed.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
-const SEEDS = 200
+/** `npm run proof` runs 2,000. */
+const SEEDS = 30
 const RISKS = ['crash before a call', 'crash after a call', 'takeover', 'lost reply', 'unknown attempt'] as const
 const document = readFileSync(join(ROOT, 'docs/reliability.md'), 'utf8')
 
@@ -58,12 +59,6 @@ describe('each rule that can be broken', () => {
   test('is told in docs/reliability.md, and no other', () => {
     assert.deepEqual(namesBelow('Rules that can be broken'), Object.keys(rules))
   })
-
-  for (const name of ['ack-after-settle', 'payload-hash']) {
-    test(`is missed when it is gone: "${name}"`, async () => {
-      assert.equal(await breakRule(name, { from: 1, seeds: 300 }), 3)
-    })
-  }
 })
 
 test('a patch that is out of date is no patch', () => {
