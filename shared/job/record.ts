@@ -215,9 +215,20 @@ export function unknownAttempts(record: JobRecord, run?: number): number {
 }
 
 /** How many attempts of a job, or of one run of it, the provider could not serve. */
-export function foldedIn({ folded = [] }: Pick<JobRecord, 'folded'>, run?: number): number {
-  return folded.reduce((sum, entry) => (run === undefined || entry.run === run ? sum + entry.n : sum), 0)
+export function foldedIn({ folded = [], uncounted }: Folding, run?: number): number {
+  const told = folded.reduce((sum, entry) => sum + entry.n, 0)
+  const ofRun = folded.reduce((sum, entry) => (run === undefined || entry.run === run ? sum + entry.n : sum), 0)
+  // The last release took the job up meanwhile and dropped the entries: of which run they were is not known any more.
+  return ofRun + Math.max(0, (uncounted[FOLDED_KIND] ?? 0) - told)
 }
+
+type Folding = Pick<JobRecord, 'folded' | 'uncounted'>
+
+/**
+ * The kind under which `uncounted` counts folded attempts once more: the last release keeps those counts when it writes a
+ * record, and no mark of what may have been billed is lost. Nothing else counts this kind there.
+ */
+export const FOLDED_KIND = 'ambiguous'
 
 function isUnderWay({ status, owner }: JobRecord, attempt: Attempt): boolean {
   return status === 'running' && attempt.owner === owner

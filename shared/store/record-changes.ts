@@ -1,9 +1,11 @@
 import { giveUpTime } from '../job/claim.ts'
+import type { FailureKind } from '../job/failures.ts'
 import type { Job } from '../job/job.ts'
 import {
   type Attempt,
   type CancelledRecord,
   type EndError,
+  FOLDED_KIND,
   type FoldedAttempts,
   foldedIn,
   type JobRecord,
@@ -58,13 +60,19 @@ export function released(record: RunningRecord, release: Release, now: number): 
       return { ...waiting, attempts: withEnd(record, { ...report, endedAt: now, outcome }) }
     }
     case 'folded':
-      return { ...waiting, attempts: withoutCurrent(record), folded: withOneMore(record, now) }
-    case 'none': {
-      const { kind } = release
-      const uncounted = { ...record.uncounted, [kind]: (record.uncounted[kind] ?? 0) + 1 }
-      return { ...waiting, attempts: withoutCurrent(record), uncounted }
-    }
+      return {
+        ...waiting,
+        attempts: withoutCurrent(record),
+        folded: withOneMore(record, now),
+        uncounted: counted(record, FOLDED_KIND),
+      }
+    case 'none':
+      return { ...waiting, attempts: withoutCurrent(record), uncounted: counted(record, release.kind) }
   }
+}
+
+function counted({ uncounted }: RunningRecord, kind: FailureKind) {
+  return { ...uncounted, [kind]: (uncounted[kind] ?? 0) + 1 }
 }
 
 /** Hours of a provider's outage are one entry: a record has to stay small. */

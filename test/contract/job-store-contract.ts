@@ -625,7 +625,7 @@ function releaseFacts(fact: Fact): void {
       }
       const record = (await documents.read(aJob().key))?.record
       assert.deepEqual(record?.folded, [{ run: 1, n: 3, firstAt: START + 10, lastAt: START + 30 }])
-      assert.deepEqual([record?.status, record?.attempts, record?.uncounted], ['waiting', [], {}])
+      assert.deepEqual([record?.status, record?.attempts, record?.uncounted], ['waiting', [], { ambiguous: 3 }])
     },
   )
 

@@ -14,6 +14,7 @@ const seenRecord = z.looseObject({
   attempts: z.array(
     z.looseObject({ run: z.number(), n: z.number(), owner: z.string(), outcome: z.string().optional() }),
   ),
+  uncounted: z.record(z.string(), z.number()).optional(),
   folded: z.array(z.looseObject({ run: z.number(), n: z.number() })).optional(),
   error: z.looseObject({ kind: z.string() }).optional(),
   result: z.looseObject({ in: z.string(), owner: z.string().optional(), count: z.number().optional() }).optional(),
@@ -32,7 +33,11 @@ export function isOver({ status }: SeenRecord): boolean {
 }
 
 export function unknownsIn(record: SeenRecord, run: number): number {
-  const unserved = record.folded?.find((entry) => entry.run === run)?.n ?? 0
+  const { folded = [], uncounted } = record
+  const sumOf = (entries: typeof folded) => entries.reduce((sum, { n }) => sum + n, 0)
+  // Dropped by the last release, which keeps their count alone.
+  const dropped = Math.max(0, (uncounted?.['ambiguous'] ?? 0) - sumOf(folded))
+  const unserved = sumOf(folded.filter((entry) => entry.run === run)) + dropped
   return unserved + record.attempts.filter((attempt) => attempt.run === run && attempt.outcome === 'unknown').length
 }
 

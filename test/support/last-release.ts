@@ -15,6 +15,7 @@ interface LastRelease
   toFields(map: object): Record<string, unknown>
   readStoredLetter(document: unknown): unknown
   toStoredLetter(letter: unknown): unknown
+  nextAttempt(found: unknown, request: object): object
   released(record: ReturnType<typeof changes.firstRecord>, release: object, now: number): object
 }
 

@@ -150,4 +150,11 @@ describe('what the present run has behind it', () => {
     assert.equal(unknownAttempts(inRun(2), 1), 41)
     assert.equal(unknownAttempts(aRunningRecord()), 0)
   })
+
+  test('is not lost when the last release dropped the entries of folded attempts and kept their count', () => {
+    const uncounted = { ambiguous: 43, throttled: 9 }
+    assert.equal(unknownAttempts(aRunningRecord({ folded, uncounted })), 43)
+    assert.equal(unknownAttempts(aRunningRecord({ uncounted })), 43)
+    assert.equal(unknownAttempts(aRunningRecord({ folded: folded.slice(1), uncounted }), 2), 43)
+  })
 })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { decideClaim } from '../../shared/job/claim.ts'
-import { jobRecord, type RunningRecord } from '../../shared/job/record.ts'
+import { jobRecord, type RunningRecord, unknownAttempts } from '../../shared/job/record.ts'
 import { storedBatch } from '../../shared/store/batch-store.ts'
 import { fields, toFields } from '../../shared/store/firestore/values.ts'
 import type { Release } from '../../shared/store/job-store.ts'
@@ -66,6 +66,12 @@ describe('the last release reads a record of this version', () => {
       assert.partialDeepStrictEqual(lastRelease.jobRecord.parse(stored), known)
     })
   }
+})
+
+test('the count of attempts that a provider could not serve outlives a claim by the last release', () => {
+  const waits = released(aRunningRecord(), { marks: 'folded', waitMs: 10_000 }, START)
+  const claimed = lastRelease.nextAttempt(lastRelease.jobRecord.parse(onDisk(waits)), aClaim({ owner: 'b' }))
+  assert.equal(unknownAttempts(jobRecord.parse(onDisk(claimed)), 1), 1)
 })
 
 describe('this version reads a record of the last release', () => {
