@@ -105,6 +105,15 @@ describe('a worker', () => {
     assert.equal((await on.modelCalls()).length, 1)
   })
 
+  test('of a Cloud Run revision defers a job for a model that it does not serve: a rollout may bring it', async () => {
+    await using on = await startSurroundings()
+    await using worker = on.start({ K_SERVICE: 'worker', K_REVISION: 'worker-00002-abc' })
+    const unserved = { ...job, body: { ...job.body, model: 'gpt-nowhere' } }
+    const publishTime = new Date().toISOString()
+    const answer = await postTo(await worker.url(), JSON.stringify(wrap(unserved, { publishTime })))
+    assert.deepEqual([answer, await on.record('doc-7')], [{ status: 503, reason: 'busy' }, undefined])
+  })
+
   test('is ready although Entra is away: it is the jobs that wait', async () => {
     await using on = await startSurroundings()
     await using worker = on.start({ AZURE_AUTHORITY_HOST: 'https://127.0.0.1:9', ...impatient.settings })

@@ -146,6 +146,15 @@ describe('it is recorded', () => {
     )
   })
 
+  test('and not published again once its record is gone, where records are kept as long as jobs may age', () => {
+    const ttlMs = rules.maxAgeMs
+    for (const settledAt of [START, START + 1, START + 3 * DAY_MS, START + rules.maxAgeMs]) {
+      assert.equal(reasonOf(decide(undefined, { now: settledAt + ttlMs })), 'max_age')
+    }
+    // Kept for a day less, one that was settled at once would be asked and paid for again.
+    assert.equal(reasonOf(decide(undefined, { now: START + ttlMs - DAY_MS })), 'rescue')
+  })
+
   test('from the very millisecond at which it is too old, by its first publication', () => {
     const end = START + rules.maxAgeMs
     for (const record of [undefined, aWaitingRecord()]) {
