@@ -93,7 +93,7 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
     announce: createAnnouncer(announcing),
     tokens,
     gates,
-    provider: explainDenials(createAzureOpenAI(config.apiVersion), config.federation),
+    provider: explainDenials(createAzureOpenAI(config.apiVersion, now), config.federation),
     deployments: config.deployments,
     maxOutputTokens: config.maxOutputTokens,
     rolloutMs: instance.revision === undefined ? 0 : ROLLOUT_MS,

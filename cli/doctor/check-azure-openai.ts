@@ -16,9 +16,9 @@ export async function checkDeployments(
   walk: Walk,
   { deployments, apiVersion, federation }: Config,
   token: AccessToken | undefined,
-  newId: () => string,
+  { now, newId }: { readonly now: () => number; readonly newId: () => string },
 ): Promise<void> {
-  const provider = explainDenials(createAzureOpenAI(apiVersion), federation)
+  const provider = explainDenials(createAzureOpenAI(apiVersion, now), federation)
   for (const deployment of deployments) {
     const step = `Azure OpenAI ${deployment.deployment}`
     if (token === undefined) {
@@ -49,10 +49,12 @@ function judgeReply(failure: Failure | undefined, deployment: Deployment, apiVer
 }
 
 /** Refused for what the request says, or for its quota: identity, role and deployment are right. */
-function isReached({ kind, code, hint }: Failure): boolean {
+function isReached({ kind, code, hint, fromService }: Failure): boolean {
   if (kind === 'throttled') return true
+  // A gateway that refuses the request by itself has not asked the service who the caller is.
+  if (kind !== 'rejected' || fromService === undefined) return false
   // An embeddings deployment does not chat, and says so once it has let the caller in.
-  return kind === 'rejected' && (hint === undefined || code === 'OperationNotSupported')
+  return hint === undefined || code === 'OperationNotSupported'
 }
 
 function saidBy({ httpStatus, code, message, requestId }: Failure): string {
@@ -65,7 +67,7 @@ function mendOf({ kind, hint }: Failure, { endpoint }: Deployment): string {
   if (kind === 'unreachable') {
     return `Nothing answers at ${endpoint}. Correct AZURE_OPENAI_ENDPOINT, or the endpoint in DEPLOYMENTS, to what the resource's "Keys and Endpoint" page shows; if it is right, check the network's way there: DNS, a private endpoint, a firewall, a proxy.`
   }
-  if (kind === 'ambiguous') {
+  if (kind === 'ambiguous' || kind === 'unavailable') {
     return 'Azure OpenAI failed, or something on the way there did. It may end by itself; if it lasts, see https://azure.status.microsoft and check the endpoint.'
   }
   return hint ?? 'Azure OpenAI refuses the request itself. Check OPENAI_API_VERSION and the endpoint.'

@@ -85,7 +85,7 @@ async function walkToAzure(
   }
   const settings = { ...config, ...(iamEndpoint !== undefined && { iamEndpoint }) }
   const identity = await checkIdentity(walk, settings, now)
-  await checkDeployments(walk, config, identity.token, newId)
+  await checkDeployments(walk, config, identity.token, { now, newId })
   return identity
 }
 

@@ -21,11 +21,11 @@ const MAX_REFUSAL_BYTES = 1024 * 1024
 const HEADERS = ['accept', 'authorization', 'content-type', 'user-agent', 'x-ms-client-request-id']
 
 /**
- * Asks Azure OpenAI on a dated API version, or on its v1 API where none is given.
+ * Asks Azure OpenAI on a dated API version, or on its v1 API where none is given. `now`: epoch milliseconds.
  *
  * Connections are kept alive and shared by all requests to an endpoint.
  */
-export function createAzureOpenAI(apiVersion: string | undefined): ModelProvider {
+export function createAzureOpenAI(apiVersion: string | undefined, now: () => number): ModelProvider {
   const clients = new Map<string, OpenAI>()
 
   function clientFor(endpoint: string): OpenAI {
@@ -42,7 +42,7 @@ export function createAzureOpenAI(apiVersion: string | undefined): ModelProvider
         const text = await readText(response.body, MAX_ANSWER_BYTES)
         return text === undefined ? tooLong(response) : readAnswer(request.job.url, text, response)
       } catch (error) {
-        return { ok: false, failure: readFailure(error) }
+        return { ok: false, failure: readFailure(error, now()) }
       }
     },
   }
@@ -71,7 +71,9 @@ function newClient(endpoint: string): OpenAI {
 /** The client adds headers that tell of this machine, and whatever OPENAI_CUSTOM_HEADERS says: none of these leaves. */
 async function fetchPlainly(url: string | URL | Request, init: RequestInit = {}): Promise<Response> {
   const given = new Headers(init.headers)
-  const response = await fetch(url, { ...init, headers: [...given].filter(([name]) => HEADERS.includes(name)) })
+  const headers = [...given].filter(([name]) => HEADERS.includes(name))
+  // A redirect would take the prompt and the token to another host.
+  const response = await fetch(url, { ...init, headers, redirect: 'manual' })
   return response.ok ? response : withShortBody(response)
 }
 
@@ -106,8 +108,8 @@ function readAnswer(url: JobUrl, text: string, { status, headers }: Response): M
     return { ok: false, failure: ambiguous('Azure OpenAI answered something of another form', status, requestId) }
   }
   if (reading.ok) return { ...reading, text, httpStatus: status, requestId }
-  const { failure } = reading
-  return { ok: false, failure: { ...failure, httpStatus: status, ...(requestId === undefined ? {} : { requestId }) } }
+  const known = { httpStatus: status, fromService: true, ...(requestId === undefined ? {} : { requestId }) } as const
+  return { ok: false, failure: { ...reading.failure, ...known } }
 }
 
 /** It was worked for and is paid for: asked again, it would be as long. */
@@ -123,9 +125,9 @@ function tooLong({ status, headers }: Response): ModelReply {
   return { ok: false, failure }
 }
 
-function readFailure(error: unknown): Failure {
+function readFailure(error: unknown, now: number): Failure {
   if (error instanceof APIError && error.status !== undefined && error.headers !== undefined) {
-    return readRefusal({ httpStatus: error.status, headers: error.headers, error: error.error })
+    return readRefusal({ httpStatus: error.status, headers: error.headers, error: error.error }, now)
   }
   const { code, syscall } = causeOf(error)
   const told = code === undefined ? {} : { code }

@@ -1,13 +1,51 @@
 /** Azure's code where the resource belongs to another tenant: https://github.com/Azure-Samples/ai-rag-chat-evaluator/issues/94 */
 const OTHER_TENANT = 'Tenant provided in token does not match resource token'
+const PERMISSION_DENIED = 'PermissionDenied'
 
-/** Why Azure, which knows the caller, does not let it in. */
-export type Denial = 'role' | 'tenant'
+/**
+ * What in the set-up keeps this caller from the resource.
+ *
+ * - role: the caller has no role on the resource
+ * - tenant: the resource belongs to another tenant
+ * - network: the resource's network rules refuse the address that the request came from
+ * - volume: a free resource has used up its calls, for days
+ * - subdomain: the endpoint is not the resource's own, and takes no Entra tokens
+ * - redirect: the endpoint names another address
+ */
+export type Denial = 'role' | 'tenant' | 'network' | 'volume' | 'subdomain' | 'redirect'
 
-/** Reads a denial from an answer's status and code; undefined where it is none. */
-export function readDenial(httpStatus: number | undefined, code: string | undefined): Denial | undefined {
+/** Only of answers with 403, which deny the caller whatever they say. */
+const NETWORK = /virtual network|firewall|public (?:network )?access is disabled|private endpoint/i
+const VOLUME = /^Out of call volume quota\b/i
+/** From their first word on: further inside, a message may quote the prompt. */
+const SUBDOMAIN = /^(?:Please provide a custom subdomain\b|Resource Id is badly formed\b)/i
+/** A name of Azure's own, as in Microsoft.CognitiveServices/accounts/OpenAI/responses/write. */
+const DATA_ACTION_IN_MESSAGE = /\bdata action `?(Microsoft\.CognitiveServices\/[\w/-]{1,150})/
+const DATA_ACTION_IN_CODE = /: (Microsoft\.CognitiveServices\/[\w/-]{1,150})$/
+
+/** Reads a denial from an answer's status, code and message; undefined where it is none. */
+export function readDenial(httpStatus: number | undefined, code: string | undefined, message = ''): Denial | undefined {
+  if (httpStatus !== undefined && httpStatus >= 300 && httpStatus < 400) return 'redirect'
   // A role that has not spread yet is a 401 too, for minutes: the token is good, and renewing it would not help.
-  if (code === 'PermissionDenied' || httpStatus === 403) return 'role'
-  // It comes as a 400, and yet it is no fault of the request.
-  return code === OTHER_TENANT ? 'tenant' : undefined
+  if (code === PERMISSION_DENIED || code?.startsWith(`${PERMISSION_DENIED}: `)) return 'role'
+  if (httpStatus === 403) return denialOf403(message)
+  // These come as a 400, and yet they are no fault of the request.
+  if (code === OTHER_TENANT) return 'tenant'
+  return httpStatus === 400 && SUBDOMAIN.test(message) ? 'subdomain' : undefined
+}
+
+function denialOf403(message: string): Denial {
+  if (VOLUME.test(message)) return 'volume'
+  return NETWORK.test(message) ? 'network' : 'role'
+}
+
+/** Adds to a code the right that Azure's newer answers name as missing, as in `PermissionDenied: DATA_ACTION`. */
+export function withDataAction(code: string | undefined, message: string): string | undefined {
+  const dataAction = DATA_ACTION_IN_MESSAGE.exec(message)?.[1]
+  return code === undefined || dataAction === undefined ? code : `${code}: ${dataAction}`
+}
+
+/** Reads the right from such a code; undefined where there is none. */
+export function dataActionIn(code: string): string | undefined {
+  return DATA_ACTION_IN_CODE.exec(code)?.[1]
 }

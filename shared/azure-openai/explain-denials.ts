@@ -3,7 +3,7 @@ import type { FederationSettings } from '../identity/federation-settings.ts'
 import type { Failure } from '../job/failures.ts'
 import type { ModelProvider } from './model-provider.ts'
 
-/** Adds to each denial what mends it, with the very values of these settings. */
+/** Adds to each denial how to fix it, with the very values of these settings. */
 export function explainDenials(provider: ModelProvider, us: FederationSettings): ModelProvider {
   return {
     async ask(request, signal) {
@@ -14,8 +14,9 @@ export function explainDenials(provider: ModelProvider, us: FederationSettings):
 }
 
 function explain(failure: Failure, us: FederationSettings): Failure {
-  const { kind, httpStatus, code } = failure
-  if (kind !== 'forbidden' && kind !== 'unauthorized') return failure
+  const { kind, httpStatus, code, hint } = failure
+  // A denial that has its hint already needs none of our values.
+  if ((kind !== 'forbidden' && kind !== 'unauthorized') || hint !== undefined) return failure
   const details = { ...(httpStatus !== undefined && { httpStatus }), ...(code !== undefined && { code }) }
   return { ...failure, hint: diagnose({ leg: 'azure_refused', details }, us).hint }
 }

@@ -1,4 +1,4 @@
-import { readDenial } from '../azure-openai/denial.ts'
+import { dataActionIn, readDenial } from '../azure-openai/denial.ts'
 import { AADSTS } from './entra-table.ts'
 import type { Diagnosis } from './failure-nature.ts'
 import type { FederationSettings } from './federation-settings.ts'
@@ -44,13 +44,16 @@ export function explainGoogle(details: TokenErrorDetails, us: FederationSettings
 /** Explains why Azure does not take a token that Entra has just made. */
 export function explainRefusedToken(details: TokenErrorDetails, us: FederationSettings): Diagnosis {
   const { client, tenant, scope, answer } = gatherValues(details, us)
-  const denial = readDenial(details.httpStatus, details.code)
+  const { httpStatus, code } = details
+  const denial = readDenial(httpStatus, code)
   if (denial === 'role') {
     // With TOKEN_SOURCE=azure-cli there is no app registration.
     const caller = us.clientId === '' ? 'whoever is logged in to the Azure CLI' : `the app registration ${client}`
+    const dataAction = dataActionIn(code ?? '')
+    const missing = dataAction === undefined ? '' : ` The data action that is missing: ${dataAction}.`
     return {
       nature: 'spreading',
-      hint: `Give ${caller} the role "Cognitive Services OpenAI User" on the Azure OpenAI resource. If you just did, allow 10 minutes.`,
+      hint: `Give ${caller} the role "Cognitive Services OpenAI User" on the Azure OpenAI resource. If you just did, allow 10 minutes.${missing}`,
     }
   }
   if (denial === 'tenant') {

@@ -8,7 +8,7 @@ import type { Usage } from './record.ts'
  * - expired: its deadline passed before it was started
  * - token: no Google ID token, or Entra would not exchange it
  * - unauthorized: Azure refused the token
- * - forbidden: Azure knows the caller and denies it the deployment
+ * - forbidden: the set-up keeps the caller from the deployment: role, tenant, network, subdomain, redirect
  * - no_deployment: Azure knows no such deployment
  * - rejected: Azure refused the request for what it says
  * - throttled: the quota is used up for now

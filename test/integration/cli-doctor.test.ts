@@ -8,6 +8,7 @@ import { OUR_CREDENTIAL } from '../../local/entra.ts'
 import { AZURE, ENTRA, GOOGLE } from '../../local/identities.ts'
 import { type CloudOverrides, callsOf, clearFaults, placeFault, startCloud } from '../stand-ins.ts'
 import { examine, failuresIn, marksOf } from '../support/doctor-run.ts'
+import { startRecordingModel } from '../support/recording-model.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'doctor-'))
 const STORE = `sqlite:${join(folder, 'state.db')}`
@@ -211,6 +212,38 @@ describe('what is set wrong fails at its step, and is told its mend', () => {
       assert.deepEqual(marksOf(steps).slice(-4), AFTER_AZURE)
     })
   }
+})
+
+describe('a fault of the resource that Azure answers with fails at its step, and its fix is shown', () => {
+  for (const [error, seen, fix] of [
+    ['network_rules', /403 403, .*from this network/, /network rules.*Cloud NAT/],
+    ['no_custom_subdomain', /400 BadRequest, /, /Give the resource a custom subdomain/],
+    ['no_resource_id', /400 Request is badly formated, /, /Give the resource a custom subdomain/],
+    ['data_action_missing', /PermissionDenied: Microsoft/, /missing: Microsoft\.CognitiveServices\/accounts\/OpenAI\//],
+    ['invalid_url', /404 invalid_request_error, .*nothing at this address/, /Correct OPENAI_API_VERSION/],
+    ['unavailable', /503, Azure OpenAI cannot serve requests now/, /azure\.status\.microsoft/],
+  ] as const) {
+    test(error, async () => {
+      await placeFault(cloud.azure, { kind: 'status', error })
+      const [failed] = failuresIn(await examine(cloud, { STORE }))
+      assert.equal(failed?.step, AZURE_STEP)
+      assert.match(failed.seen, seen)
+      assert.match(failed.mend ?? '', fix)
+    })
+  }
+
+  test('a redirect', async () => {
+    await using moved = await startRecordingModel('', 307, { location: `${cloud.azure.url}/elsewhere` })
+    const [failed] = failuresIn(await examine(cloud, { STORE, AZURE_OPENAI_ENDPOINT: moved.url }))
+    assert.match(failed?.seen ?? '', /307 redirect, /)
+    assert.match(failed?.mend ?? '', /redirects to 127\.0\.0\.1:\d+\. Nothing was sent there/)
+  })
+
+  test('a 400 of a gateway, which is no proof that the service lets the worker in', async () => {
+    await using gateway = await startRecordingModel('{"statusCode":400,"message":"Bad header."}', 400)
+    const [failed] = failuresIn(await examine(cloud, { STORE, AZURE_OPENAI_ENDPOINT: gateway.url }))
+    assert.match(failed?.seen ?? '', /: 400, /)
+  })
 })
 
 test('a step behind one that failed is not taken, and says why', async () => {

@@ -152,9 +152,8 @@ describe('a tool call', () => {
   })
 })
 
-describe('what does not go together is dead-lettered with the mend', () => {
+describe('what does not go together is dead-lettered with how to fix it', () => {
   const cases = [
-    ['an API version that Azure does not know', chat(), '1999-01-01', 'no_deployment', '404', /OPENAI_API_VERSION/],
     ['a response on a version that has none', response(), '2024-10-21', 'rejected', 'BadRequest', /OPENAI_API_VERSION/],
     [
       'embeddings of a model that chats',
@@ -182,6 +181,12 @@ describe('what does not go together is dead-lettered with the mend', () => {
       assert.equal(call?.detail['billed'], false)
     })
   }
+})
+
+test('an API version that Azure does not know keeps the job waiting', async () => {
+  await using worker = await startWorker(cloud, { settings: { OPENAI_API_VERSION: '1999-01-01' } })
+  assert.deepEqual(await worker.push(chat()), { status: 503, reason: 'no_deployment' })
+  assert.deepEqual((await worker.record('doc-7'))?.attempts, [])
 })
 
 test('a response that asks for more output tokens than are allowed is invalid before it costs anything', async () => {

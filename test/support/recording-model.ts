@@ -12,19 +12,23 @@ export interface Recorded {
   readonly body: string
 }
 
-/** A server that answers every request with one text and status, and keeps what it was sent. */
+/** A server that answers every request with one text, status and headers, and keeps what it was sent. */
 export interface RecordingModel extends AsyncDisposable {
   readonly url: string
   /** Oldest first. */
   readonly requests: readonly Recorded[]
 }
 
-export async function startRecordingModel(answer: string, status = 200): Promise<RecordingModel> {
+export async function startRecordingModel(
+  answer: string,
+  status = 200,
+  more: Readonly<Record<string, string>> = {},
+): Promise<RecordingModel> {
   const requests: Recorded[] = []
   const server = createServer(async (request, response) => {
     const { method, url, headers } = request
     requests.push({ method, url, headers, body: (await buffer(request)).toString() })
-    response.writeHead(status, { 'content-type': 'application/json' }).end(answer)
+    response.writeHead(status, { 'content-type': 'application/json', ...more }).end(answer)
   })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')

@@ -16,7 +16,7 @@ async function failureAt(endpoint: string) {
   const deployment = { model: 'm', endpoint, deployment: 'd', priority: 1 }
   const job = { url: '/v1/chat/completions', body: { messages: [] } } as const
   const request = { job, deployment, token: 't', clientRequestId: 'c' }
-  const reply = await createAzureOpenAI(undefined).ask(request, new AbortController().signal)
+  const reply = await createAzureOpenAI(undefined, Date.now).ask(request, new AbortController().signal)
   return reply.ok ? undefined : [reply.failure.kind, reply.failure.code]
 }
 
