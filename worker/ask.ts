@@ -5,6 +5,7 @@ import type { AccessTokenSource, WaitUntil } from '../shared/identity/access-tok
 import type { AccessToken } from '../shared/identity/renewal.ts'
 import { TokenError } from '../shared/identity/token-error.ts'
 import { type Failure, mayAskAgain } from '../shared/job/failures.ts'
+import type { Job } from '../shared/job/job.ts'
 import type { Drain } from './drain.ts'
 import { type DeploymentGates, resourceOf } from './model/deployment-gates.ts'
 import { tokenEvidence, tokenFailure } from './token-failure.ts'
@@ -28,6 +29,10 @@ export interface AskLimits {
   readonly cancelled: AbortSignal
 }
 
+interface JobRequest extends Omit<ModelRequest, 'token'> {
+  readonly job: Pick<Job, 'key' | 'url' | 'body'>
+}
+
 /** A failure after which nothing can have been billed, so that the same attempt may send again. */
 class NotBilled extends Error {
   readonly failure: Failure
@@ -39,10 +44,6 @@ class NotBilled extends Error {
 }
 
 const DRAINING: Failure = { kind: 'draining', message: 'this instance is about to end; nothing was sent' }
-const HELD_BACK: Failure = {
-  kind: 'throttled',
-  message: 'the deployment is held back for longer than this job can wait',
-}
 const OUT_OF_TIME: Failure = { kind: 'busy', message: 'the time for this attempt ran out before anything was sent' }
 
 const RETRIES = { retries: 20, factor: 2, minTimeout: 200, maxTimeout: 5_000, randomize: true } as const
@@ -55,7 +56,7 @@ const RETRIES = { retries: 20, factor: 2, minTimeout: 200, maxTimeout: 5_000, ra
  */
 export async function ask(
   { provider, tokens, gates, drain, now }: Asking,
-  request: Omit<ModelRequest, 'token'>,
+  request: JobRequest,
   { sendBy, modelTimeoutMs, waitUntil, cancelled }: AskLimits,
 ): Promise<ModelReply> {
   const { deployment } = request
@@ -71,7 +72,7 @@ export async function ask(
 
   async function send(): Promise<ModelReply> {
     const waitMs = gates.waitMs(deployment)
-    if (waitMs > 0 && waitMs >= sendBy - now()) return notSent(HELD_BACK)
+    if (waitMs > 0 && waitMs >= sendBy - now()) return notSent(heldBack(waitMs))
     if (waitMs > 0) await delay(waitMs, undefined, { signal: waiting })
     const token = await tokens.get(waiting, { until: sendBy, waitUntil })
     // In the same tick as the send: a process that was frozen since must not ask under a lease that is over.
@@ -84,9 +85,12 @@ export async function ask(
       gates.learn(deployment, undefined, waitUntil)
       return reply
     }
-    lastFailure = reply.failure
-    if (learn(reply.failure, token)) throw new NotBilled(reply.failure)
-    return reply
+    const failure = gates.judge(deployment, reply.failure, request.job.key)
+    // What is the job's own fault says nothing of the deployment.
+    const isOwnFault = failure.kind !== reply.failure.kind
+    lastFailure = failure
+    if (!isOwnFault && learn(failure, token)) throw new NotBilled(failure)
+    return { ok: false, failure }
   }
 
   /** Takes in what a failure says of the token and of the deployment. Returns whether the request may be sent again. */
@@ -136,6 +140,11 @@ async function withTimeout(
   } finally {
     clearTimeout(timer)
   }
+}
+
+function heldBack(retryAfterMs: number): Failure {
+  const message = 'the deployment is held back for longer than this job can wait'
+  return { kind: 'throttled', message, retryAfterMs }
 }
 
 function timedOut(failure: Failure, timeoutMs: number): Failure {

@@ -151,8 +151,8 @@ export type Consequence =
   /** `waitMs`: for how long no delivery starts the next attempt. */
   | { readonly next: 'again'; readonly marks: Mark; readonly waitMs: number }
 
-/** The longest time that a record keeps its job waiting for the provider, in milliseconds. */
-const MAX_WAIT_MS = 600_000
+/** The longest time that a job waits because the provider asked for it, in milliseconds. */
+export const MAX_WAIT_MS = 600_000
 const FIRST_BACKOFF_MS = 10_000
 /** After any other failure the wait concerns the deployment or the token, and comes before the claim. */
 const WAITS_BY_RECORD: readonly FailureKind[] = ['throttled', 'unavailable', 'ambiguous']

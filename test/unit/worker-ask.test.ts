@@ -98,6 +98,30 @@ describe('an ask', () => {
   })
 })
 
+describe('an answered server error', () => {
+  const serverError = () => failed('unavailable', { httpStatus: 500 })
+
+  test('opens no circuit where it is the fault of the job, however often: the deployment answered another job', async () => {
+    const { run, gates } = scripted([() => answer, ...Array.from({ length: 9 }, () => serverError)])
+    await run()
+    for (let n = 0; n < 9; n += 1) assert.equal(kindOf(await run()), 'ambiguous')
+    assert.equal(gates.enter(deployment).isOpen, true)
+  })
+
+  test('opens the circuit at the fifth in a row where the deployment answered no job', async () => {
+    const { run, gates } = scripted(Array.from({ length: 5 }, () => serverError))
+    for (let n = 0; n < 5; n += 1) assert.equal(kindOf(await run()), 'unavailable')
+    const [probe, next] = [gates.enter(deployment), gates.enter(deployment)]
+    assert.deepEqual([probe.isOpen, next.isOpen], [true, false])
+  })
+
+  test('opens the circuit at once where it says for how long', async () => {
+    const { run, gates } = scripted([() => failed('unavailable', { httpStatus: 503, retryAfterMs: 60_000 })])
+    assert.equal(kindOf(await run()), 'unavailable')
+    assert.equal(gates.enter(deployment).isOpen, false)
+  })
+})
+
 describe('the time of an ask', () => {
   test('that is over before anything was sent is no attempt', async () => {
     const { run, asked } = scripted([])
@@ -122,7 +146,8 @@ describe('the time of an ask', () => {
   test('that is shorter than the quota needs is not waited out', async () => {
     const { run, gates, asked } = scripted([], { now: () => START })
     gates.learn(deployment, { kind: 'throttled', message: 'quota', retryAfterMs: 30_000 }, () => undefined)
-    assert.deepEqual([kindOf(await run(30_000)), asked], ['throttled', []])
+    const reply = await run(30_000)
+    assert.deepEqual([kindOf(reply), !reply.ok && reply.failure.retryAfterMs, asked], ['throttled', 30_000, []])
   })
 })
 

@@ -4,7 +4,16 @@ import fc from 'fast-check'
 import type { Failure } from '../../shared/job/failures.ts'
 import { chooseDeployment } from '../../worker/model/choose-deployment.ts'
 import { createDeploymentGates } from '../../worker/model/deployment-gates.ts'
-import { decidePassage, type Gate, OPEN, onDenied, onFault, onLetIn, onThrottled } from '../../worker/model/gate.ts'
+import {
+  decidePassage,
+  type Gate,
+  OPEN,
+  onDenied,
+  onFault,
+  onLetIn,
+  onThrottled,
+  onUnavailable,
+} from '../../worker/model/gate.ts'
 
 const START = Date.UTC(2026, 10, 24, 6)
 const throttled = (retryAfterMs?: number): Failure => ({
@@ -37,9 +46,9 @@ describe('the gate of a deployment whose quota is used up', () => {
     assert.equal(kindAt(0, throttle(throttled(0), OPEN, START, 0.5)), 'open')
   })
 
-  test('is closed for a minute at most, however long Azure named', () => {
-    for (const named of [60_000, 60_001, 3_600_000, Number.POSITIVE_INFINITY]) {
-      assert.equal(throttle(throttled(named)).closedUntil, START + 60_000)
+  test('is closed for ten minutes at most, however long Azure named', () => {
+    for (const named of [600_000, 600_001, 3_600_000, Number.POSITIVE_INFINITY]) {
+      assert.equal(throttle(throttled(named)).closedUntil, START + 600_000)
     }
   })
 
@@ -139,6 +148,45 @@ describe('the gate of a deployment that is not reached, or loses its answers', (
 
   test('opens at the first answer', () => {
     assert.equal(kindAt(0, onLetIn(fiveFaults)), 'open')
+  })
+})
+
+describe('the gate of a deployment that answers that it cannot serve requests now', () => {
+  const unavailable = (retryAfterMs?: number): Failure => ({
+    ...{ kind: 'unavailable', message: '503', httpStatus: 503 },
+    ...(retryAfterMs !== undefined && { retryAfterMs }),
+  })
+  const fail = (failure: Failure, gate = OPEN, at = START, jitter = 0) => onUnavailable(gate, failure, jitter, at)
+
+  test('closes at once for as long as it asks, and then is probed by one request', () => {
+    const gate = fail(unavailable(6_000))
+    assert.deepEqual([kindAt(5_999, gate), kindAt(6_000, gate)], ['closed', 'probe'])
+  })
+
+  test('closes for up to a fifth longer, so that not all instances probe it at once', () => {
+    assert.equal(fail(unavailable(6_000), OPEN, START, 1).closedUntil, START + 7_200)
+  })
+
+  test('closes for ten minutes at most', () => {
+    assert.equal(fail(unavailable(3_600_000)).closedUntil, START + 600_000)
+  })
+
+  test('closes at the fifth in a row where it asks for no time, or for none', () => {
+    for (const retryAfterMs of [undefined, 0]) {
+      const four = [1, 2, 3, 4].reduce((gate) => fail(unavailable(retryAfterMs), gate), OPEN)
+      assert.deepEqual([four.closings, fail(unavailable(retryAfterMs), four).closings], [0, 1])
+    }
+  })
+
+  test('is closed by the longest of the times that requests under way together were told, and counts them once', () => {
+    const gate = fail(unavailable(6_000), fail(unavailable(2_000)), START + 100)
+    assert.deepEqual([gate.closedUntil, gate.closings], [START + 6_100, 1])
+    assert.equal(fail(unavailable(1_000), gate, START + 200).closedUntil, START + 6_100)
+  })
+
+  test('closes again when its probe is told to wait again', () => {
+    const gate = fail(unavailable(6_000), { ...fail(unavailable(2_000)), isProbed: true }, START + 2_000)
+    assert.deepEqual([gate.closedUntil, gate.closings, gate.isProbed], [START + 8_000, 2, false])
   })
 })
 
@@ -261,6 +309,41 @@ describe('the gates', () => {
     learn({ kind: 'rejected', message: '400' })
     assert.equal(heard.length, 1)
     assert.deepEqual([enter(large).isOpen, enter(large).isOpen], [true, false])
+  })
+})
+
+describe('a 500', () => {
+  const serverError: Failure = { kind: 'unavailable', message: '500', httpStatus: 500 }
+  const kindsOf = (gates: ReturnType<typeof theGates>, jobs: readonly string[]) =>
+    jobs.map((job) => gates.judge(large, serverError, job).kind)
+
+  test('is the fault of the deployment where it answered no job yet', () => {
+    assert.deepEqual(kindsOf(theGates(), ['a']), ['unavailable'])
+  })
+
+  test("is the job's own fault to the millisecond at which the last answer to another is a minute old", () => {
+    const gates = theGates()
+    gates.learn(undefined)
+    gates.clock.now += 60_000
+    assert.deepEqual(kindsOf(gates, ['a', 'a', 'a', 'a']), ['ambiguous', 'ambiguous', 'ambiguous', 'ambiguous'])
+    gates.clock.now += 1
+    assert.deepEqual(kindsOf(gates, ['a']), ['unavailable'])
+  })
+
+  test('is the fault of the deployment from the third job in a row on, until it answers one', () => {
+    const gates = theGates()
+    gates.learn(undefined)
+    assert.deepEqual(kindsOf(gates, ['a', 'b', 'c', 'a']), ['ambiguous', 'ambiguous', 'unavailable', 'unavailable'])
+    gates.learn(undefined)
+    assert.deepEqual(kindsOf(gates, ['a']), ['ambiguous'])
+  })
+
+  test("is judged by the deployment's own answers, and not by another's; other failures stay as they are", () => {
+    const gates = theGates()
+    gates.learn(undefined)
+    assert.deepEqual(gates.judge({ ...large, deployment: 'gpt-4o-mini' }, serverError, 'a'), serverError)
+    const unserved: Failure = { ...serverError, httpStatus: 503 }
+    assert.deepEqual([gates.judge(large, unserved, 'a'), gates.judge(large, lost, 'a')], [unserved, lost])
   })
 })
 

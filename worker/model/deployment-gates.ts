@@ -2,7 +2,8 @@ import type { WaitUntil } from '../../shared/identity/access-token-source.ts'
 import type { Failure } from '../../shared/job/failures.ts'
 import type { Deployment } from '../../shared/settings.ts'
 import { tokenEvidence } from '../token-failure.ts'
-import { decidePassage, type Gate, OPEN, onDenied, onFault, onLetIn, onThrottled } from './gate.ts'
+import { type Answers, judge, NO_ANSWERS, onAnswered } from './answers.ts'
+import { decidePassage, type Gate, OPEN, onDenied, onFault, onLetIn, onThrottled, onUnavailable } from './gate.ts'
 
 /**
  * Holds requests back after a deployment refused or failed one in a way in which it would the next; and those of all
@@ -13,6 +14,8 @@ export interface DeploymentGates {
   enter(deployment: Deployment): Entry
   /** Milliseconds for which a job that was let in waits before it sends; 0 for none. */
   waitMs(deployment: Deployment): number
+  /** Says what a failure is, given what the deployment did lately. `job`: the key of the job that met it. */
+  judge(deployment: Deployment, failure: Failure, job: string): Failure
   /**
    * Takes in how a request ended; undefined where it was answered. `unauthorized`: the resource refuses tokens, and
    * another one would change nothing.
@@ -40,6 +43,7 @@ export interface GateWatch {
 export function createDeploymentGates(now: () => number, random: () => number, watch: GateWatch): DeploymentGates {
   const gates = new Map<string, Gate>()
   const probes = new Map<string, Promise<void>>()
+  const answers = new Map<string, Answers>()
   const gateOf = (name: string) => gates.get(name) ?? OPEN
 
   function change(name: string, after: Gate, waitUntil: WaitUntil): void {
@@ -87,9 +91,16 @@ export function createDeploymentGates(now: () => number, random: () => number, w
       const closedUntil = Math.max(gateOf(nameOfAll(deployment)).closedUntil, gateOf(nameOf(deployment)).closedUntil)
       return Math.max(0, closedUntil - now())
     },
+    judge(deployment, failure, job) {
+      const name = nameOf(deployment)
+      const [after, judged] = judge(answers.get(name) ?? NO_ANSWERS, failure, job, now())
+      answers.set(name, after)
+      return judged
+    },
     learn(deployment, failure, waitUntil) {
       const [ofAll, own] = [nameOfAll(deployment), nameOf(deployment)]
       change(ofAll, learnedOfResource(gateOf(ofAll), failure, random(), now()), waitUntil)
+      if (failure === undefined || failure.kind === 'oversized') answers.set(own, onAnswered(now()))
       change(own, learned(gateOf(own), failure, random(), now()), waitUntil)
     },
   }
@@ -110,6 +121,7 @@ function learned(gate: Gate, failure: Failure | undefined, jitter: number, now: 
     case 'forbidden':
       return onDenied(gate, failure, jitter, now)
     case 'unavailable':
+      return onUnavailable(gate, failure, jitter, now)
     case 'unreachable':
     case 'timeout':
     case 'ambiguous':

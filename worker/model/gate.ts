@@ -1,5 +1,6 @@
 import { backoffMs } from '../../shared/identity/renewal.ts'
-import type { Failure, FailureKind } from '../../shared/job/failures.ts'
+import { type Failure, type FailureKind, MAX_WAIT_MS } from '../../shared/job/failures.ts'
+import { spreadWait } from '../../shared/retry-after.ts'
 
 /** What is known of a deployment, as far as asking it goes. Times are epoch milliseconds. */
 export interface Gate {
@@ -26,9 +27,6 @@ export type Passage =
 /** So many faults in a row are no accident. */
 const FAULTS_TO_CLOSE = 5
 const DEFAULT_THROTTLE_MS = 1_000
-const MAX_THROTTLE_MS = 60_000
-/** So that the instances that were told the same time do not all come back in the same moment. */
-const THROTTLE_JITTER = 0.2
 
 /** Whether a failure lasts until a person changes the set-up, so that jobs are not held for it. */
 export function isSetUpFault(kind: FailureKind): boolean {
@@ -54,7 +52,7 @@ export function onLetIn(gate: Gate): Gate {
 /** Its quota is used up, which is only spent on callers that are let in. `jitter`: 0 to 1. */
 export function onThrottled(gate: Gate, failure: Failure, jitter: number, now: number): Gate {
   const { retryAfterMs = DEFAULT_THROTTLE_MS } = failure
-  const waitMs = Math.ceil(Math.min(retryAfterMs, MAX_THROTTLE_MS) * (1 + THROTTLE_JITTER * jitter))
+  const waitMs = spreadWait(Math.min(retryAfterMs, MAX_WAIT_MS), jitter)
   return { ...OPEN, failure, closedUntil: Math.max(onLetIn(gate).closedUntil, now + waitMs) }
 }
 
@@ -70,6 +68,15 @@ export function onFault(gate: Gate, failure: Failure, jitter: number, now: numbe
   const isEnough = faults >= FAULTS_TO_CLOSE || gate.closings > 0
   if (!isEnough || (gate.closings > 0 && now < gate.closedUntil)) return { ...gate, faults }
   return close({ ...gate, faults }, failure, backoffMs('passing', gate.closings, jitter), now)
+}
+
+/** It answered that it cannot serve requests now: where it says for how long, one such answer is enough. */
+export function onUnavailable(gate: Gate, failure: Failure, jitter: number, now: number): Gate {
+  const { retryAfterMs = 0 } = failure
+  if (retryAfterMs === 0) return onFault(gate, failure, jitter, now)
+  const waitMs = spreadWait(Math.min(retryAfterMs, MAX_WAIT_MS), jitter)
+  if (gate.closings === 0 || now >= gate.closedUntil) return close(gate, failure, waitMs, now)
+  return { ...gate, closedUntil: Math.max(gate.closedUntil, now + waitMs) }
 }
 
 function close(gate: Gate, failure: Failure, waitMs: number, now: number): Gate {
