@@ -280,7 +280,8 @@ describe('a fetch as a whole', () => {
   test('ends in its time where a leg would take longer, and gives the connection up', async () => {
     await placeFault(cloud.entra, { kind: 'hang', match: '/token', times: 1 })
     await using wire = await openWire(cloud.entra.url)
-    const idTokens = { get: () => fetchIdToken(), drop: () => undefined }
+    const idToken = await fetchIdToken()
+    const idTokens = { get: async () => idToken, drop: () => undefined }
     const ours = { ...federation, authorityHost: wire.url }
     const { leg, message } = await tokenErrorOf(createFederatedTokenFetcher(ours, idTokens, Date.now, 300)())
     assert.deepEqual([leg, message], ['entra_exchange', 'no token came within 300 ms'])
