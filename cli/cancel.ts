@@ -32,7 +32,7 @@ export function cancelCommand(environment: Environment): Command {
 /** The workers do the rest: they read it within five seconds. */
 async function cancelBatch(batch: string, options: CancelOptions, environment: Environment): Promise<void> {
   nameOf('-', batch)
-  await withStores('read', options, environment, async ({ batches, documents }) => {
+  await withStores('change', options, environment, async ({ batches, documents }) => {
     const before = await batches.read(batch)
     if (before?.cancelledAt === undefined) await batches.cancel(batch, Date.now())
     const counts = await documents.countByStatus(batch)
@@ -65,7 +65,7 @@ function describeBatch({ batch, total, settled, left, counts }: CancelledBatch):
 async function cancelOne(id: string, options: CancelOptions, environment: Environment): Promise<number> {
   const { batch = '', json } = options
   const job = nameOf(id, batch)
-  const result = await withStores('read', options, environment, async ({ documents }, _, resultTtlMs) => {
+  const result = await withStores('change', options, environment, async ({ documents }, _, resultTtlMs) => {
     const now = Date.now()
     return cancelJob(documents, job, { now, expireAt: now + resultTtlMs })
   })

@@ -43,7 +43,7 @@ async function handle(
   environment: Environment,
   choose: (deliveries: Deliveries) => Deliveries['pause'],
 ): Promise<readonly Handled[]> {
-  const { store, jobsTopic, emulators } = await locateStores('read', options, environment)
+  const { store, jobsTopic, emulators } = await locateStores('change', options, environment)
   const deliveries = await openDeliveries(store, emulators)
   try {
     const handled = await choose(deliveries)(jobsTopic, options.subscription)

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import type { Environment } from '../shared/settings-problems.ts'
 import { createJobReader } from '../shared/store/job-reader.ts'
-import { addStoreOptions, type StoreOptions, withStores } from './with-stores.ts'
+import { addStoreOptions, type StoreOptions, withReaders } from './with-stores.ts'
 import { type WrittenResults, writeResults, writeResultsFile } from './write-results.ts'
 
 interface ResultsOptions extends StoreOptions {
@@ -23,7 +23,7 @@ export function resultsCommand(environment: Environment): Command {
 
 /** Resolves with the exit code: 1 when something of the batch cannot be read; all else is written. */
 async function results(batch: string, options: ResultsOptions, environment: Environment): Promise<number> {
-  const written = await withStores('read', options, environment, async ({ documents }) => {
+  const written = await withReaders(options, environment, async ({ documents }) => {
     const reader = createJobReader(documents)
     const records = await unlessEmpty(reader.list(batch))
     if (records === undefined) throw new Error(`no job of batch "${batch}" has a record`)

@@ -6,7 +6,7 @@ import { sha256 } from '../shared/sha256.ts'
 import { createJobReader } from '../shared/store/job-reader.ts'
 import { indented, withMember } from './json-text.ts'
 import { plainText } from './plain-text.ts'
-import { addStoreOptions, type StoreOptions, withStores } from './with-stores.ts'
+import { addStoreOptions, type StoreOptions, withReaders } from './with-stores.ts'
 
 interface ShowOptions extends StoreOptions {
   readonly batch?: string
@@ -27,7 +27,7 @@ export function showCommand(environment: Environment): Command {
 
 async function show(id: string, options: ShowOptions, environment: Environment): Promise<void> {
   const { batch = '', json } = options
-  await withStores('read', options, environment, async ({ documents }) => {
+  await withReaders(options, environment, async ({ documents }) => {
     const reader = createJobReader(documents)
     const record = await reader.read(jobKey(batch, id, sha256))
     if (record === undefined) {

@@ -1,7 +1,14 @@
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
 import { readStoresConfig, type StoresConfig } from '../shared/config.ts'
-import { type Emulators, emulatorsIn, openStores, type Stores } from '../shared/open-stores.ts'
+import {
+  type Emulators,
+  emulatorsIn,
+  openStoreReaders,
+  openStores,
+  type StoreReaders,
+  type Stores,
+} from '../shared/open-stores.ts'
 import { SETTINGS_FILE, withSettingsFile } from '../shared/settings-file.ts'
 import type { Environment } from '../shared/settings-problems.ts'
 
@@ -20,13 +27,12 @@ export function addStoreOptions(command: Command): Command {
     .option('--project <id>', 'the Google Cloud project; otherwise GOOGLE_CLOUD_PROJECT says it')
 }
 
-/**
- * Opens the stores for as long as the work lasts. Rejects with ConfigError where nothing says which they are.
- *
- * `use`: a file that is not there is made for writing jobs, and a mistake for reading them.
- */
+/** change: a file that is not there is a mistake. write: it is made. */
+type Use = 'change' | 'write'
+
+/** Opens the stores for as long as the work lasts. Rejects with ConfigError where nothing says which they are. */
 export async function withStores<T>(
-  use: 'read' | 'write',
+  use: Use,
   options: StoreOptions,
   environment: Environment,
   work: (stores: Stores, jobsTopic: string, resultTtlMs: number) => Promise<T>,
@@ -40,21 +46,32 @@ export async function withStores<T>(
   }
 }
 
+/** Does the same for work that only reads: a database file is neither locked nor changed. */
+export async function withReaders<T>(
+  options: StoreOptions,
+  environment: Environment,
+  work: (stores: StoreReaders) => Promise<T>,
+): Promise<T> {
+  const { store, emulators } = await locateStores('change', options, environment)
+  const stores = await openStoreReaders(store, { now: Date.now, emulators })
+  try {
+    return await work(stores)
+  } finally {
+    await stores.close()
+  }
+}
+
 interface Located extends StoresConfig {
   readonly emulators: Emulators
 }
 
 /** Finds out which stores are meant, and that somebody may ask them. */
-export async function locateStores(
-  use: 'read' | 'write',
-  options: StoreOptions,
-  environment: Environment,
-): Promise<Located> {
+export async function locateStores(use: Use, options: StoreOptions, environment: Environment): Promise<Located> {
   const { environment: settings, fileProblems } = withSettingsFile(environment, SETTINGS_FILE)
   const { STORE, GOOGLE_CLOUD_PROJECT } = settings
   const { store = STORE, project = GOOGLE_CLOUD_PROJECT } = options
   const config = readStoresConfig({ ...settings, STORE: store, GOOGLE_CLOUD_PROJECT: project }, fileProblems)
-  if (use === 'read' && config.store.kind === 'sqlite' && !existsSync(config.store.path)) {
+  if (use === 'change' && config.store.kind === 'sqlite' && !existsSync(config.store.path)) {
     throw new Error(`there is no file ${config.store.path}; --store names the one that holds the records`)
   }
   const emulators = emulatorsIn(settings)

@@ -3,7 +3,7 @@ import { readIdentity } from './identity/read-identity.ts'
 import { jobKey } from './job/job.ts'
 import { parseJob } from './job/parse-job.ts'
 import { isSettled, type JobRecord } from './job/record.ts'
-import { emulatorsIn, openQueue, openStores } from './open-stores.ts'
+import { emulatorsIn, openQueue, openStoreReaders } from './open-stores.ts'
 import { QueueError } from './queue/job-queue.ts'
 import { sha256 } from './sha256.ts'
 import { createJobReader } from './store/job-reader.ts'
@@ -168,9 +168,9 @@ export async function createPublisher(to: Place & { readonly topic?: string }): 
   }
 }
 
-/** Opens the way out. */
+/** Opens the way out. Rejects with an error whose `code` is `unavailable` where a SQLite file is not there. */
 export async function createResultReader(from: Place): Promise<ResultReader> {
-  const stores = await openStores(storeOf(from), surroundings())
+  const stores = await openStoreReaders(storeOf(from), surroundings())
   const reader = createJobReader(stores.documents)
 
   async function toResult(record: JobRecord): Promise<JobResult> {

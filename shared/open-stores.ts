@@ -2,9 +2,10 @@ import type { StoreConfig } from './config.ts'
 import type { JobQueue } from './queue/job-queue.ts'
 import type { BatchStore, UnfinishedBatches } from './store/batch-store.ts'
 import type { DailyTokensStore } from './store/daily-tokens.ts'
-import type { DeadLetterStore } from './store/dead-letter-store.ts'
+import type { DeadLetterReader, DeadLetterStore } from './store/dead-letter-store.ts'
 import type { RecordDocuments } from './store/record-documents.ts'
-import type { TelemetryStore } from './store/telemetry-store.ts'
+import type { SchemaExtent } from './store/sqlite/open-tables.ts'
+import type { TelemetryReader, TelemetryStore } from './store/telemetry-store.ts'
 
 /** Where records, batches, daily tokens, dead letters, telemetry and messages are. */
 export interface Stores {
@@ -14,6 +15,14 @@ export interface Stores {
   readonly deadLetters: DeadLetterStore
   readonly telemetry: TelemetryStore
   readonly queue: JobQueue
+  close(): Promise<void>
+}
+
+/** What people read of them. */
+export interface StoreReaders {
+  readonly documents: Pick<RecordDocuments, 'read' | 'list' | 'countByStatus' | 'readParts'>
+  readonly deadLetters: DeadLetterReader
+  readonly telemetry: TelemetryReader
   close(): Promise<void>
 }
 
@@ -40,7 +49,33 @@ export function emulatorsIn(environment: Readonly<Record<string, string | undefi
  * Only the libraries of that set are loaded. Rejects with StoreError or QueueError.
  */
 export function openStores(store: StoreConfig, surroundings: StoreSurroundings): Promise<Stores> {
-  return store.kind === 'sqlite' ? openSqlite(store.path, surroundings) : openGoogle(store.project, surroundings)
+  if (store.kind === 'sqlite') return openSqlite(store.path, surroundings, 'tables')
+  return openGoogle(store.project, surroundings)
+}
+
+/**
+ * Does the same for a worker, which keeps a database file in order as long as the stores are open: it builds the indexes
+ * that are missing, and deletes what has expired. Firestore does so by itself.
+ */
+export async function openWorkerStores(store: StoreConfig, surroundings: StoreSurroundings): Promise<Stores> {
+  if (store.kind !== 'sqlite') return openStores(store, surroundings)
+  const { startExpiry } = await import('./store/sqlite/expiry.ts')
+  await using opened = new AsyncDisposableStack()
+  const stores = opened.adopt(await openSqlite(store.path, surroundings, 'whole'), (own) => own.close())
+  opened.adopt(startExpiry(store.path, surroundings.now), (own) => own.close())
+  const cleanups = opened.move()
+  return { ...stores, close: () => cleanups.disposeAsync() }
+}
+
+/** Opens what is read, and nothing that writes: a database file is not locked, and has to be there. Rejects with StoreError. */
+export async function openStoreReaders(store: StoreConfig, surroundings: StoreSurroundings): Promise<StoreReaders> {
+  if (store.kind === 'sqlite') {
+    const { openSqliteReaders } = await import('./store/sqlite/open-readers.ts')
+    const { close, ...readers } = await openSqliteReaders(store.path, surroundings.now)
+    return { ...readers, close: async () => close() }
+  }
+  const { database, ...stores } = await openFirestore(store.project, surroundings)
+  return { ...stores, close: () => database.close() }
 }
 
 /** Opens the queue alone, for whoever only publishes. Rejects with QueueError. */
@@ -53,18 +88,18 @@ export async function openQueue(store: StoreConfig, { now, emulators }: StoreSur
   return openPubSubQueue({ project: store.project, emulator: emulators.pubsub })
 }
 
-async function openSqlite(path: string, surroundings: StoreSurroundings): Promise<Stores> {
+async function openSqlite(path: string, surroundings: StoreSurroundings, extent: SchemaExtent): Promise<Stores> {
   const { openSqliteDocuments } = await import('./store/sqlite/sqlite-documents.ts')
   const { openSqliteBatches } = await import('./store/sqlite/sqlite-batches.ts')
   const { openSqliteDailyTokens } = await import('./store/sqlite/sqlite-daily-tokens.ts')
   const { openSqliteDeadLetters } = await import('./store/sqlite/sqlite-dead-letters.ts')
   const { openSqliteTelemetry } = await import('./store/sqlite/sqlite-telemetry.ts')
   await using opened = new AsyncDisposableStack()
-  const documents = opened.adopt(await openSqliteDocuments(path, surroundings.now), (own) => own.close())
-  const batches = opened.adopt(await openSqliteBatches(path), (own) => own.close())
+  const documents = opened.adopt(await openSqliteDocuments(path, surroundings.now, extent), (own) => own.close())
+  const batches = opened.adopt(await openSqliteBatches(path, extent), (own) => own.close())
   const dailyTokens = opened.adopt(await openSqliteDailyTokens(path), (own) => own.close())
-  const deadLetters = opened.adopt(await openSqliteDeadLetters(path, surroundings.now), (own) => own.close())
-  const telemetry = opened.adopt(await openSqliteTelemetry(path, surroundings.now), (own) => own.close())
+  const deadLetters = opened.adopt(await openSqliteDeadLetters(path, extent), (own) => own.close())
+  const telemetry = opened.adopt(await openSqliteTelemetry(path, extent), (own) => own.close())
   const queue = opened.adopt(await openQueue({ kind: 'sqlite', path }, surroundings), (own) => own.close())
   const cleanups = opened.move()
   const stores = { documents, batches, dailyTokens, deadLetters, telemetry, queue }
@@ -72,23 +107,31 @@ async function openSqlite(path: string, surroundings: StoreSurroundings): Promis
 }
 
 async function openGoogle(project: string, surroundings: StoreSurroundings): Promise<Stores> {
+  const { database, ...stores } = await openFirestore(project, surroundings)
+  const queue = await openQueue({ kind: 'firestore', project }, surroundings)
+  return {
+    ...stores,
+    queue,
+    async close() {
+      await Promise.all([database.close(), queue.close()])
+    },
+  }
+}
+
+async function openFirestore(project: string, { emulators }: StoreSurroundings) {
   const { openDatabase } = await import('./store/firestore/database.ts')
   const { createFirestoreDocuments } = await import('./store/firestore/firestore-documents.ts')
   const { createFirestoreBatches } = await import('./store/firestore/firestore-batches.ts')
   const { createFirestoreDailyTokens } = await import('./store/firestore/firestore-daily-tokens.ts')
   const { createFirestoreDeadLetters } = await import('./store/firestore/firestore-dead-letters.ts')
   const { createFirestoreTelemetry } = await import('./store/firestore/firestore-telemetry.ts')
-  const database = openDatabase({ project, emulator: surroundings.emulators.firestore })
-  const queue = await openQueue({ kind: 'firestore', project }, surroundings)
+  const database = openDatabase({ project, emulator: emulators.firestore })
   return {
+    database,
     documents: createFirestoreDocuments(database),
     batches: createFirestoreBatches(database),
     dailyTokens: createFirestoreDailyTokens(database),
     deadLetters: createFirestoreDeadLetters(database),
     telemetry: createFirestoreTelemetry(database),
-    queue,
-    async close() {
-      await Promise.all([database.close(), queue.close()])
-    },
   }
 }

@@ -27,6 +27,15 @@ export function openSqlite(path: string, durability: Durability, pause = blockBr
   }
 }
 
+/**
+ * Opens a database file to read it: it takes no lock, makes nothing, and waits for no writer.
+ *
+ * Throws SQLite's own error where there is no file.
+ */
+export function openSqliteReadOnly(path: string): DatabaseSync {
+  return new DatabaseSync(path, { readOnly: true, timeout: BUSY_TIMEOUT_MS })
+}
+
 /** While another process makes the same fresh file, SQLite refuses this at once, whatever the timeout. */
 function useWriteAheadLog(db: DatabaseSync, pause: () => void): void {
   for (let tries = 1; ; tries += 1) {
@@ -67,7 +76,7 @@ export async function inTransaction<T>(db: DatabaseSync, work: () => T, giveUpAf
 /** Runs one statement, or a few, and tries again while the database is busy. */
 export async function whenFree<T>(work: () => T, giveUpAfterMs = GIVE_UP_AFTER_MS): Promise<T> {
   return pRetry(work, {
-    retries: 1_000,
+    retries: Number.POSITIVE_INFINITY,
     minTimeout: 1,
     factor: 1.5,
     maxTimeout: 25,

@@ -84,7 +84,7 @@ export async function storeFile(stack: AsyncDisposableStack): Promise<string> {
 
 export async function tracesOf(cloud: Cloud, file: string): Promise<Traces> {
   async function telemetry<T>(read: (store: TelemetryStore) => Promise<Listing<T>>): Promise<readonly T[]> {
-    const store = await openSqliteTelemetry(file, Date.now)
+    const store = await openSqliteTelemetry(file)
     try {
       return (await read(store)).found
     } finally {
@@ -104,7 +104,7 @@ export async function tracesOf(cloud: Cloud, file: string): Promise<Traces> {
     deadLetters: () => messagesOf(file, DEAD_LETTERS),
     rescued: () => messagesOf(file, JOBS),
     async recorded() {
-      const store = await openSqliteDeadLetters(file, () => 0)
+      const store = await openSqliteDeadLetters(file)
       const { found } = await store.list({}, 100)
       const read = async (letter: DeadLetter) => ({ ...letter, raw: Buffer.from(await store.readData(letter)) })
       const letters = await Promise.all(found.map(read))

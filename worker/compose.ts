@@ -7,7 +7,7 @@ import { diagnose } from '../shared/identity/diagnosis.ts'
 import { createFailureTelemetry } from '../shared/identity/failure-telemetry.ts'
 import { openTokenFetcher } from '../shared/identity/token-fetcher.ts'
 import type { Log } from '../shared/log.ts'
-import { openStores, type StoreSurroundings, type Stores } from '../shared/open-stores.ts'
+import { openWorkerStores, type StoreSurroundings, type Stores } from '../shared/open-stores.ts'
 import type { Message } from '../shared/queue/job-queue.ts'
 import { createJobStore } from '../shared/store/claiming-job-store.ts'
 import type { Instance } from '../shared/store/telemetry-store.ts'
@@ -152,7 +152,7 @@ function later(call: () => void, ms: number): () => void {
 
 async function openStoresOf({ store }: Config, surroundings: Surroundings): Promise<Stores> {
   try {
-    return await openStores(store, surroundings)
+    return await openWorkerStores(store, surroundings)
   } catch (error) {
     if (store.kind !== 'sqlite') throw error
     const problem = 'the database file cannot be opened. Does its folder exist, and may this process write there?'

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { DeadLetter, DeadLetterFilter, DeadLetterStore } from '../../shared/store/dead-letter-store.ts'
+import type { DeadLetter, DeadLetterFilter, DeadLetterReader } from '../../shared/store/dead-letter-store.ts'
 import { type Duration, duration } from '../option-values.ts'
 
 export interface LetterOptions {
@@ -32,7 +32,7 @@ export function filterOf({ batch, reason, model, since }: LetterOptions, now: nu
 
 /** All that match, page by page; `onUnreadable` hears how many of a page are not of our form. */
 export async function* readLetters(
-  store: DeadLetterStore,
+  store: DeadLetterReader,
   filter: DeadLetterFilter,
   onUnreadable: (count: number) => void,
 ): AsyncGenerator<DeadLetter> {

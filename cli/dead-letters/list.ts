@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import type { Environment } from '../../shared/settings-problems.ts'
 import type { DeadLetter } from '../../shared/store/dead-letter-store.ts'
 import { wholeNumber } from '../option-values.ts'
-import { addStoreOptions, type StoreOptions, withStores } from '../with-stores.ts'
+import { addStoreOptions, type StoreOptions, withReaders } from '../with-stores.ts'
 import { type Counted, countReasons, describeLine, describeReasons } from './describe-letters.ts'
 import { addLetterOptions, filterOf, type LetterOptions, readLetters } from './letter-options.ts'
 
@@ -25,7 +25,7 @@ export function listCommand(environment: Environment): Command {
 
 async function list(options: ListOptions, environment: Environment): Promise<void> {
   const { limit, json } = options
-  await withStores('read', options, environment, async ({ deadLetters }) => {
+  await withReaders(options, environment, async ({ deadLetters }) => {
     const seen: Counted[] = []
     const listed: DeadLetter[] = []
     let unreadable = 0

@@ -1,10 +1,10 @@
 import { Command } from 'commander'
 import { jobKey } from '../../shared/job/job.ts'
-import type { Stores } from '../../shared/open-stores.ts'
+import type { StoreReaders } from '../../shared/open-stores.ts'
 import type { Environment } from '../../shared/settings-problems.ts'
 import { sha256 } from '../../shared/sha256.ts'
 import type { DeadLetter } from '../../shared/store/dead-letter-store.ts'
-import { addStoreOptions, type StoreOptions, withStores } from '../with-stores.ts'
+import { addStoreOptions, type StoreOptions, withReaders } from '../with-stores.ts'
 import { describeLetter } from './describe-letters.ts'
 import { MAX_RUNS } from './replay-message.ts'
 
@@ -29,7 +29,7 @@ export function showCommand(environment: Environment): Command {
 
 async function show(id: string, options: ShowOptions, environment: Environment): Promise<void> {
   const { batch = '', data, json } = options
-  await withStores('read', options, environment, async (stores) => {
+  await withReaders(options, environment, async (stores) => {
     const letter = await find(stores, id, batch)
     if (letter === undefined) throw new Error(`there is no dead letter "${id}"; \`dead-letters list\` has their ids`)
     if (data) process.stdout.write(await stores.deadLetters.readData(letter))
@@ -38,7 +38,11 @@ async function show(id: string, options: ShowOptions, environment: Environment):
 }
 
 /** By its own id, or the latest of a job. */
-async function find({ deadLetters, documents }: Stores, id: string, batch: string): Promise<DeadLetter | undefined> {
+async function find(
+  { deadLetters, documents }: StoreReaders,
+  id: string,
+  batch: string,
+): Promise<DeadLetter | undefined> {
   if (/^[\w-]+:\d+$/.test(id)) {
     const letter = await deadLetters.get(id)
     if (letter !== undefined) return letter

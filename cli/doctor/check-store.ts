@@ -3,7 +3,7 @@ import { access } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { StoreConfig } from '../../shared/config.ts'
 import { quote } from '../../shared/quote.ts'
-import { inTransaction, openSqlite } from '../../shared/sqlite.ts'
+import { openSqliteReadOnly, whenFree } from '../../shared/sqlite.ts'
 import type { Database } from '../../shared/store/firestore/database.ts'
 import { type Asker, mendStatus, sayStatus, statusOf } from './google-answers.ts'
 import { mendIndexes, sayIndex } from './mend-indexes.ts'
@@ -75,9 +75,9 @@ async function checkFile(path: string): Promise<Finding> {
   if (!existsSync(path)) return { ok: true, seen: `${path} will be made at the start`, value: undefined }
   if (!(await mayWrite(path))) return failed(`${path} may not be read and written`, `chmod u+rw ${quote(path)}`)
   try {
-    const db = openSqlite(path, 'NORMAL')
+    const db = openSqliteReadOnly(path)
     try {
-      await inTransaction(db, () => undefined)
+      await whenFree(() => db.prepare('SELECT COUNT(*) FROM sqlite_schema').get())
     } finally {
       db.close()
     }

@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander'
 import type { Environment } from '../../shared/settings-problems.ts'
 import { type Duration, duration, wholeNumber } from '../option-values.ts'
-import { addStoreOptions, type StoreOptions, withStores } from '../with-stores.ts'
+import { addStoreOptions, type StoreOptions, withReaders } from '../with-stores.ts'
 import { describeFailure } from './describe-failure.ts'
 
 const DEFAULT_SINCE = '24h'
@@ -30,7 +30,7 @@ export function failuresCommand(environment: Environment): Command {
 
 async function failures(options: FailuresOptions, environment: Environment): Promise<void> {
   const { since, limit, json } = options
-  await withStores('read', options, environment, async ({ telemetry }) => {
+  await withReaders(options, environment, async ({ telemetry }) => {
     const { found, unreadable } = await telemetry.tokenFailures(Date.now() - since.ms, limit)
     if (json) process.stdout.write(found.map((failure) => `${JSON.stringify(failure)}\n`).join(''))
     else if (found.length > 0) process.stdout.write(found.map(describeFailure).join('\n'))

@@ -64,3 +64,6 @@ export interface DeadLetterStore {
   /** Counts a replay. Resolves with false where there is no such letter. `at`: epoch milliseconds. */
   markReplayed(id: string, at: number): Promise<boolean>
 }
+
+/** What people read of dead letters. */
+export type DeadLetterReader = Pick<DeadLetterStore, 'get' | 'readData' | 'list'>

@@ -6,7 +6,9 @@ import { joinParts } from './result-parts.ts'
 const ELSEWHERE = 'the answer is kept in a form that this version does not know'
 
 /** Reads records and whole results over any store of documents. */
-export function createJobReader(documents: RecordDocuments): JobReader {
+export function createJobReader(
+  documents: Pick<RecordDocuments, 'read' | 'list' | 'countByStatus' | 'readParts'>,
+): JobReader {
   return {
     async read(key) {
       return (await documents.read(key))?.record

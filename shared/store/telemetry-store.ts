@@ -85,3 +85,6 @@ export interface TelemetryStore {
   /** The instances that gave a sign since then, the latest first. `since`: epoch milliseconds. */
   instances(since: number): Promise<Listing<WorkerInstance>>
 }
+
+/** What people read of telemetry. */
+export type TelemetryReader = Pick<TelemetryStore, 'tokenFailures' | 'instances'>

@@ -6,7 +6,6 @@ import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { openSqliteDeadLetters } from '../../shared/store/sqlite/sqlite-dead-letters.ts'
 import { aNewDeadLetter, LETTER_DATA } from '../support/dead-letter-builders.ts'
-import { START } from '../support/job-builders.ts'
 import { deadLetterStoreContract } from './dead-letter-store-contract.ts'
 import { isStoreError } from './job-store-support.ts'
 
@@ -15,8 +14,7 @@ async function newStack() {
   const folder = await mkdtemp(join(tmpdir(), 'letters-'))
   stack.defer(() => rm(folder, { recursive: true }))
   const path = join(folder, 'letters.db')
-  const open = async (now = START) =>
-    stack.adopt(await openSqliteDeadLetters(path, () => now), async (own) => own.close())
+  const open = async () => stack.adopt(await openSqliteDeadLetters(path), async (own) => own.close())
   const alter = (sql: string, ...values: (string | Uint8Array)[]) => {
     const db = new DatabaseSync(path)
     db.prepare(sql).run(...values)
@@ -29,20 +27,10 @@ deadLetterStoreContract('SQLite', async () => {
   const { open, alter, ...stack } = await newStack()
   return {
     letters: await open(),
-    another: () => open(),
+    another: open,
     spoil: async (id) => alter(`UPDATE deadLetters SET document = '{"id": "to' WHERE id = ?`, id),
     close: () => stack[Symbol.asyncDispose](),
   }
-})
-
-test('SQLite: a dead letter that has expired is gone when the file is opened again', async () => {
-  await using on = await newStack()
-  const before = await on.open()
-  const old = await before.put(aNewDeadLetter({ key: 'old', expireAt: START + 1 }), LETTER_DATA)
-  const kept = await before.put(aNewDeadLetter({ key: 'kept', expireAt: START + 2 }), LETTER_DATA)
-  const after = await on.open(START + 2)
-  assert.equal(await after.get(old.id), undefined)
-  assert.deepEqual(await after.get(kept.id), kept)
 })
 
 test('SQLite: data that is not what was written is an error, never another message', async () => {

@@ -8,15 +8,7 @@ import { describe, type TestContext, test } from 'node:test'
 import { inspect } from 'node:util'
 import { createJobStore } from '../../shared/store/claiming-job-store.ts'
 import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
-import {
-  aClaim,
-  aDeadLetter,
-  aJob,
-  anAnswer,
-  aRunningRecord,
-  aSucceededRecord,
-  START,
-} from '../support/job-builders.ts'
+import { aClaim, aDeadLetter, aJob, anAnswer, aRunningRecord, START } from '../support/job-builders.ts'
 import { type Harness, jobStoreContract } from './job-store-contract.ts'
 import { isStoreError, partsOf } from './job-store-support.ts'
 
@@ -72,27 +64,6 @@ describe('SQLite: a lease', () => {
 })
 
 describe('SQLite: opening', () => {
-  test('deletes records and parts whose time is over, and no other', async (t) => {
-    const path = await aPath(t)
-    const { expireAt } = aSucceededRecord
-    const first = await openSqliteDocuments(path, () => START)
-    await first.create(aSucceededRecord)
-    await first.create(aRunningRecord({ key: 'running' }))
-    await first.writePart('key', 'a', 0, 'x', expireAt)
-    first.close()
-
-    const atTheTime = await openSqliteDocuments(path, () => expireAt)
-    assert.notEqual(await atTheTime.read(aJob().key), undefined)
-    assert.deepEqual(await partsOf(atTheTime, 'key', 'a'), ['x'])
-    atTheTime.close()
-
-    const afterIt = await openSqliteDocuments(path, () => expireAt + 1)
-    assert.equal(await afterIt.read(aJob().key), undefined)
-    assert.deepEqual(await partsOf(afterIt, 'key', 'a'), [])
-    assert.notEqual(await afterIt.read('running'), undefined)
-    afterIt.close()
-  })
-
   test('a file that is no database is StoreError unavailable, and leaves no file open', async (t) => {
     const path = await aPath(t)
     await writeFile(path, 'not a database, and long enough to be seen as none'.repeat(100))
@@ -113,20 +84,6 @@ describe('SQLite: opening', () => {
       isStoreError('unavailable'),
     )
     assert.deepEqual(openFiles(path), [])
-  })
-
-  test('takes a file that was made before answers had a day: those are summed from then on', async (t) => {
-    const path = await aPath(t)
-    const first = await openSqliteDocuments(path, () => START)
-    await first.create(aSucceededRecord)
-    first.close()
-    const db = new DatabaseSync(path)
-    db.exec('DROP INDEX promptJobsUsageByDay; ALTER TABLE promptJobs DROP COLUMN day')
-    db.close()
-    const documents = await openSqliteDocuments(path, () => START)
-    t.after(() => documents.close())
-    await documents.create({ ...aSucceededRecord, key: 'another' })
-    assert.deepEqual(await documents.sumUsage({ day: '2026-11-24' }), { promptTokens: 11, completionTokens: 7 })
   })
 
   test('a folder that is not there is StoreError unavailable', async (t) => {

@@ -6,7 +6,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { openSqliteTelemetry } from '../../shared/store/sqlite/sqlite-telemetry.ts'
 import { DAY_MS, START } from '../support/job-builders.ts'
-import { aTokenFailure, aWorkerInstance } from '../support/telemetry-builders.ts'
+import { aTokenFailure } from '../support/telemetry-builders.ts'
 import { telemetryStoreContract } from './telemetry-store-contract.ts'
 
 async function newFile() {
@@ -22,7 +22,7 @@ function plantIn(path: string, id: string, at: number, document: string): void {
 
 telemetryStoreContract('SQLite', async () => {
   const { path, remove } = await newFile()
-  const telemetry = await openSqliteTelemetry(path, () => START)
+  const telemetry = await openSqliteTelemetry(path)
   return {
     telemetry,
     plant: async (foreign) => plantIn(path, foreign.id, foreign.lastAt, JSON.stringify(foreign)),
@@ -33,29 +33,10 @@ telemetryStoreContract('SQLite', async () => {
   }
 })
 
-test('SQLite: telemetry that has expired is gone when the file is opened again', async (t) => {
-  const { path, remove } = await newFile()
-  t.after(remove)
-  const open = async (now: number) => {
-    const telemetry = await openSqliteTelemetry(path, () => now)
-    t.after(() => telemetry.close())
-    return telemetry
-  }
-  const [expireAt, later] = [START + 1, START + DAY_MS]
-  const before = await open(START)
-  await before.putTokenFailure(aTokenFailure({ id: 'old', expireAt }))
-  await before.putTokenFailure(aTokenFailure({ id: 'kept', expireAt: later }))
-  await before.putInstance(aWorkerInstance({ instance: { id: 'old' }, expireAt }))
-  await before.putInstance(aWorkerInstance({ instance: { id: 'kept' }, expireAt: later }))
-  const after = await open(expireAt + 1)
-  assert.deepEqual((await after.tokenFailures(0, 9)).found, [aTokenFailure({ id: 'kept', expireAt: later })])
-  assert.deepEqual((await after.instances(0)).found, [aWorkerInstance({ instance: { id: 'kept' }, expireAt: later })])
-})
-
 test('SQLite: a row whose text is no JSON is counted, and hides no other', async (t) => {
   const { path, remove } = await newFile()
   t.after(remove)
-  const telemetry = await openSqliteTelemetry(path, () => START)
+  const telemetry = await openSqliteTelemetry(path)
   t.after(() => telemetry.close())
   await telemetry.putTokenFailure(aTokenFailure())
   plantIn(path, 'torn', START + 100_000, '{"id": "to')

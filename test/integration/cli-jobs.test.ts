@@ -5,8 +5,11 @@ import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { startPubSubPush } from '../../local/pubsub-push/pubsub-push.ts'
 import { openQueueReport } from '../../shared/queue/sqlite/queue-report.ts'
+import { openSqlite } from '../../shared/sqlite.ts'
 import { openSqliteBatches } from '../../shared/store/sqlite/sqlite-batches.ts'
+import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
 import { startCloud } from '../stand-ins.ts'
+import { aSucceededRecord } from '../support/job-builders.ts'
 import { startWorker } from '../worker.ts'
 import { newFolder, runCommand, until } from './cli-harness.ts'
 
@@ -121,6 +124,26 @@ test('a file of which every line is refused leaves no batch: corrected, it is su
   await writeFile(jobs, batchLine('a', 'x'))
   assert.deepEqual(await submit(), { code: 0, stdout: '1 jobs published\n', stderr: '' })
   assert.partialDeepStrictEqual(await batches.latest(), { status: 'sealed', total: 1, tokenLimit: 5 })
+})
+
+test('results are read from a file that is kept locked, and a record that cannot be read is noted', async (t) => {
+  const { file, store } = await openFolder(t, [])
+  const documents = await openSqliteDocuments(file, Date.now)
+  t.after(() => documents.close())
+  for (const key of ['a', 'b', 'c']) await documents.create({ ...aSucceededRecord, key, id: key })
+  const other = openSqlite(file, 'NORMAL')
+  t.after(() => other.close())
+  other.exec(`UPDATE promptJobs SET record = '{' WHERE key = 'b'`)
+  other.exec('BEGIN IMMEDIATE')
+  const { code, stdout, stderr } = await runCommand(t, ['results', 'nightly', ...store])
+  assert.deepEqual([code, stderr], [1, 'promptbridge: 1 records cannot be read and have no line: b\n'])
+  assert.deepEqual(
+    stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line).custom_id),
+    ['a', 'c'],
+  )
 })
 
 test('results of a batch that nobody submitted say so', async (t) => {

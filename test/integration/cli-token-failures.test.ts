@@ -21,7 +21,7 @@ function mended(id: string, agoMs: number): TokenFailure {
 /** Makes a store that holds these, and gives its path. */
 async function storeOf(t: TestContext, ...failures: readonly TokenFailure[]): Promise<string> {
   const path = join(await newFolder(t), 'telemetry.db')
-  const telemetry = await openSqliteTelemetry(path, Date.now)
+  const telemetry = await openSqliteTelemetry(path)
   for (const failure of failures) await telemetry.putTokenFailure(failure)
   telemetry.close()
   return path

@@ -37,7 +37,7 @@ async function forward(
   }: Partial<Surroundings> = {},
 ) {
   const documents = await openSqliteDocuments(':memory:', () => now)
-  const letters = await openSqliteDeadLetters(':memory:', () => now)
+  const letters = await openSqliteDeadLetters(':memory:')
   t.after(() => {
     documents.close()
     letters.close()

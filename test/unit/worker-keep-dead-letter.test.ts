@@ -10,7 +10,7 @@ const job = Buffer.from('{"id":"doc-7","prompt":"Summarise: …","model":"gpt-4o
 const cause = { reason: 'rejected', message: 'refused', code: 'content_filter', hint: 'Change it.' }
 
 async function kept(message: Message, told = cause) {
-  const letters = await openSqliteDeadLetters(':memory:', () => START)
+  const letters = await openSqliteDeadLetters(':memory:')
   try {
     return await keepDeadLetter({ letters, ttlMs: DAY_MS, now: () => START }, message, told)
   } finally {
@@ -52,7 +52,7 @@ describe('a dead letter', () => {
   })
 
   test('that the store refuses is kept without all that was told of it', async () => {
-    const letters = await openSqliteDeadLetters(':memory:', () => START)
+    const letters = await openSqliteDeadLetters(':memory:')
     const picky: LetterKeeping['letters'] = {
       async put(letter, data) {
         if (Object.keys(letter.attributes).length > 0) throw new StoreError('refused', 'not this one')
@@ -67,7 +67,7 @@ describe('a dead letter', () => {
   })
 
   test('of a store that is away is not kept, and that is said', async () => {
-    const letters = await openSqliteDeadLetters(':memory:', () => START)
+    const letters = await openSqliteDeadLetters(':memory:')
     letters.close()
     const keeping = { letters, ttlMs: DAY_MS, now: () => START }
     const away = (error: unknown) => error instanceof StoreError && error.code === 'unavailable'

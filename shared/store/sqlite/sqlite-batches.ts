@@ -3,11 +3,11 @@ import { z } from 'zod'
 import { whenFree } from '../../sqlite.ts'
 import { type BatchStore, isUnfinished, storedBatch, type UnfinishedBatches } from '../batch-store.ts'
 import { jsonText } from './json-text.ts'
-import { addColumns, openTables } from './open-tables.ts'
+import { laterColumns, named, openTables, type Schema, type SchemaExtent } from './open-tables.ts'
 import { translated } from './translated.ts'
 
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS promptBatches (
+const BATCHES = `
+  CREATE TABLE promptBatches (
     name TEXT PRIMARY KEY,
     createdAt INTEGER NOT NULL,
     total INTEGER,
@@ -16,19 +16,22 @@ const SCHEMA = `
     tokenLimit INTEGER,
     sweptAt INTEGER,
     totals TEXT
-  ) STRICT;
+  ) STRICT
 `
 
 const LATER_COLUMNS = { cancelledAt: 'INTEGER', tokenLimit: 'INTEGER', sweptAt: 'INTEGER', totals: 'TEXT' } as const
 
-/** Keeps batches in the file that holds the records. Rejects with StoreError. */
-export function openSqliteBatches(path: string): Promise<BatchStore & UnfinishedBatches & { close(): void }> {
-  return openTables(path, makeTables, batchTable)
+const schema: Schema = {
+  tables: [named('promptBatches', BATCHES), laterColumns('promptBatches', LATER_COLUMNS)],
+  indexes: [],
 }
 
-function makeTables(db: DatabaseSync): void {
-  db.exec(SCHEMA)
-  addColumns(db, 'promptBatches', LATER_COLUMNS)
+/** Keeps batches in the file that holds the records. Rejects with StoreError. */
+export function openSqliteBatches(
+  path: string,
+  extent: SchemaExtent = 'whole',
+): Promise<BatchStore & UnfinishedBatches & { close(): void }> {
+  return openTables(path, schema, extent, batchTable)
 }
 
 function batchTable(db: DatabaseSync): BatchStore & UnfinishedBatches {

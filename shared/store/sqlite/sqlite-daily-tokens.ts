@@ -2,21 +2,21 @@ import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
 import { whenFree } from '../../sqlite.ts'
 import { type DailyTokensStore, storedDailyTokens } from '../daily-tokens.ts'
-import { openTables } from './open-tables.ts'
+import { named, openTables } from './open-tables.ts'
 import { translated } from './translated.ts'
 
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS dailyTokens (
+const DAYS = `
+  CREATE TABLE dailyTokens (
     day TEXT PRIMARY KEY,
     promptTokens INTEGER NOT NULL,
     completionTokens INTEGER NOT NULL,
     sweptAt INTEGER NOT NULL
-  ) STRICT;
+  ) STRICT
 `
 
 /** Keeps the tokens of days in the file that holds the records. Rejects with StoreError. */
 export function openSqliteDailyTokens(path: string): Promise<DailyTokensStore & { close(): void }> {
-  return openTables(path, (db) => db.exec(SCHEMA), dayTable)
+  return openTables(path, { tables: [named('dailyTokens', DAYS)], indexes: [] }, 'tables', dayTable)
 }
 
 function dayTable(db: DatabaseSync): DailyTokensStore {

@@ -1,17 +1,19 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
 import { inTransaction, whenFree } from '../../sqlite.ts'
-import type { DeadLetter, DeadLetterStore } from '../dead-letter-store.ts'
+import type { DeadLetter, DeadLetterReader, DeadLetterStore } from '../dead-letter-store.ts'
 import { createDeadLetterStore } from '../dead-letters.ts'
+import { StoreError } from '../job-store.ts'
 import { type LetterDocuments, readStoredLetter, toStoredLetter } from '../letter-documents.ts'
 import type { Write } from '../record-documents.ts'
 import { groupCommits } from './group-commits.ts'
-import { openTables } from './open-tables.ts'
+import { lazily } from './lazily.ts'
+import { named, openTables, type Schema, type SchemaExtent } from './open-tables.ts'
 import { translated } from './translated.ts'
 
 // The data stands last: what lies behind a long column costs a walk through it.
-const SCHEMA = `
-  CREATE TABLE IF NOT EXISTS deadLetters (
+const LETTERS = `
+  CREATE TABLE deadLetters (
     id TEXT PRIMARY KEY,
     batch TEXT NOT NULL,
     reason TEXT NOT NULL,
@@ -20,40 +22,45 @@ const SCHEMA = `
     expireAt INTEGER NOT NULL,
     document TEXT NOT NULL,
     data BLOB NOT NULL
-  ) STRICT;
-  CREATE INDEX IF NOT EXISTS deadLettersByBatch ON deadLetters (batch, id);
+  ) STRICT
 `
 
+const schema: Schema = {
+  tables: [named('deadLetters', LETTERS)],
+  indexes: [
+    named('deadLettersByBatch', 'CREATE INDEX deadLettersByBatch ON deadLetters (batch, id)'),
+    named('deadLettersExpire', 'CREATE INDEX deadLettersExpire ON deadLetters (expireAt)'),
+  ],
+}
+
 /**
- * Keeps dead letters in the file that holds the records; one is on disk when its write resolves.
- *
- * `now`: epoch milliseconds. What has expired is deleted at opening. Rejects with StoreError.
+ * Keeps dead letters in the file that holds the records; one is on disk when its write resolves. Rejects with
+ * StoreError.
  */
-export function openSqliteDeadLetters(path: string, now: () => number): Promise<DeadLetterStore & { close(): void }> {
-  return openTables(
-    path,
-    (db) => makeTable(db, now()),
-    (db) => createDeadLetterStore(letterTable(db)),
-  )
+export function openSqliteDeadLetters(
+  path: string,
+  extent: SchemaExtent = 'whole',
+): Promise<DeadLetterStore & { close(): void }> {
+  return openTables(path, schema, extent, (db) => createDeadLetterStore({ ...letterReads(db), ...letterWrites(db) }))
 }
 
-function makeTable(db: DatabaseSync, at: number): void {
-  db.exec(SCHEMA)
-  db.prepare('DELETE FROM deadLetters WHERE expireAt < ?').run(at)
+/** Reads dead letters from a file that is open for reading. */
+export function readSqliteDeadLetters(db: DatabaseSync): DeadLetterReader {
+  const refuse = async () => {
+    throw new StoreError('refused', 'the file is open for reading')
+  }
+  return createDeadLetterStore({ ...letterReads(db), write: refuse, update: refuse })
 }
 
-function letterTable(db: DatabaseSync): LetterDocuments {
+type LetterReads = Pick<LetterDocuments, 'read' | 'readData' | 'page'>
+
+function letterWrites(db: DatabaseSync): Omit<LetterDocuments, keyof LetterReads> {
   const columns = 'batch = :batch, reason = :reason, model = :model, expireAt = :expireAt, document = :document'
   const fence = 'WHERE id = :id AND revision = :revision'
   const insert = db.prepare(`INSERT INTO deadLetters
     VALUES (:id, :batch, :reason, :model, 1, :expireAt, :document, :data) ON CONFLICT (id) DO NOTHING`)
   const replace = db.prepare(`UPDATE deadLetters SET revision = revision + 1, ${columns}, data = :data ${fence}`)
   const update = db.prepare(`UPDATE deadLetters SET revision = revision + 1, ${columns} ${fence}`)
-  const read = db.prepare('SELECT id, document, revision FROM deadLetters WHERE id = ?')
-  const readData = db.prepare('SELECT data FROM deadLetters WHERE id = ?')
-  const page = db.prepare(`SELECT id, document FROM deadLetters WHERE id > :after
-    AND (:batch IS NULL OR batch = :batch) AND (:reason IS NULL OR reason = :reason)
-    AND (:model IS NULL OR model = :model) ORDER BY id LIMIT :limit`)
   const write = groupCommits<Write>((work) => inTransaction(db, work))
 
   return {
@@ -68,16 +75,30 @@ function letterTable(db: DatabaseSync): LetterDocuments {
         const row = { ...rowOf(letter), revision }
         return write(() => written(update.run(row).changes, Number(revision) + 1))
       }),
+  }
+}
+
+function letterReads(db: DatabaseSync): LetterReads {
+  const read = lazily(db, 'SELECT id, document, revision FROM deadLetters WHERE id = ?')
+  const readData = lazily(db, 'SELECT data FROM deadLetters WHERE id = ?')
+  const page = lazily(
+    db,
+    `SELECT id, document FROM deadLetters WHERE id > :after
+    AND (:batch IS NULL OR batch = :batch) AND (:reason IS NULL OR reason = :reason)
+    AND (:model IS NULL OR model = :model) ORDER BY id LIMIT :limit`,
+  )
+  return {
     read: (id) =>
       translated(() =>
         whenFree(() => {
-          const row = read.get(id)
+          const row = read()?.get(id)
           return row === undefined ? undefined : { ...toStored(row), ...revisionRow.parse(row) }
         }),
       ),
-    readData: ({ id }) => translated(() => whenFree(() => readData.all(id).map((row) => dataRow.parse(row).data))),
+    readData: ({ id }) =>
+      translated(() => whenFree(() => (readData()?.all(id) ?? []).map((row) => dataRow.parse(row).data))),
     page: ({ filter: { batch = null, reason = null, model = null }, limit, after = '' }) =>
-      translated(() => whenFree(() => page.all({ batch, reason, model, limit, after }).map(toStored))),
+      translated(() => whenFree(() => (page()?.all({ batch, reason, model, limit, after }) ?? []).map(toStored))),
   }
 }
 
