@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { numberOf } from '../job/exact-numbers.ts'
 import type { Job } from '../job/job.ts'
 import { numberIn } from './answer-size.ts'
-import type { Endpoint } from './endpoint.ts'
+import { type Endpoint, lenient, tokens, wholeUsage } from './endpoint.ts'
 
 /** Of the largest model. */
 const DIMENSIONS = 3_072
@@ -17,7 +17,7 @@ const vector = z.union([z.string(), z.custom<readonly unknown[]>(Array.isArray)]
 
 const embeddingList = z.object({
   data: z.array(z.object({ embedding: vector })).min(1),
-  usage: z.object({ prompt_tokens: z.number().int().min(0) }),
+  usage: lenient(z.object({ prompt_tokens: tokens })),
 })
 
 export const embeddings: Endpoint = {
@@ -25,7 +25,7 @@ export const embeddings: Endpoint = {
   read(answer) {
     const { data } = embeddingList.safeParse(answer)
     if (data === undefined) return undefined
-    return { ok: true, usage: { promptTokens: data.usage.prompt_tokens, completionTokens: 0 }, finishReason: 'stop' }
+    return { ok: true, usage: wholeUsage(data.usage?.prompt_tokens, 0), finishReason: 'stop' }
   },
   answerBytes(body) {
     const perNumber = body['encoding_format'] === 'base64' ? BASE64_BYTES : FLOAT_BYTES

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { lenient } from './endpoint.ts'
 
 /** The `error` object of a refusal, as far as it is of use. A field of another form is left out, and the others are read. */
 export interface AzureError {
@@ -19,7 +20,6 @@ const MAX_MESSAGE = 2_000
 const PARAM = /^[\w.[\]]{1,100}$/
 const TYPE = /^\w{1,100}$/
 
-const lenient = <T extends z.ZodType>(schema: T) => schema.optional().catch(undefined)
 const code = z.string().min(1).max(MAX_CODE)
 
 const azureError = z.object({

@@ -1,4 +1,5 @@
 import type { Failure, FailureKind } from '../job/failures.ts'
+import type { Usage } from '../job/record.ts'
 import { readRetryAfter } from '../retry-after.ts'
 import { type Denial, readDenial, withDataAction } from './denial.ts'
 import { type AzureError, readError } from './read-error.ts'
@@ -49,9 +50,12 @@ const HINTS: Partial<Record<RefusalKind, string>> = {
     'Create the deployment, or correct its name in AZURE_OPENAI_DEPLOYMENT or DEPLOYMENTS; then replay the job.',
 }
 
+/** Azure's code, and the finish reason of an answer that the filter cut. */
+export const FILTERED = 'content_filter'
+
 const CODE_HINTS: ReadonlyMap<string | undefined, string> = new Map([
   [
-    'content_filter',
+    FILTERED,
     "The prompt tripped the deployment's content filter. Change the prompt, or ask for another filter policy.",
   ],
   [
@@ -107,6 +111,17 @@ export function sayRefusal(kind: RefusalKind, code: string | undefined): Failure
     message: MESSAGES[kind],
     ...(code === undefined ? {} : { code }),
     ...(hint === undefined ? {} : { hint }),
+  }
+}
+
+/** The filter took the whole answer, and would take it again. `usage`: what was billed for it, where that is known. */
+export function sayFiltered(usage: Usage | undefined): Failure {
+  return {
+    kind: 'rejected',
+    message: "the deployment's content filter removed the whole answer",
+    code: FILTERED,
+    hint: 'Azure has billed this attempt. Change the prompt, or ask for another filter policy; then replay the job.',
+    ...(usage && { usage }),
   }
 }
 

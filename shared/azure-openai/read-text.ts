@@ -1,5 +1,9 @@
+const MARK = Buffer.from('\ufeff')
+
 /**
  * Reads a body as UTF-8 text; resolves with undefined where it is longer than `maxBytes`, and hears it no further.
+ *
+ * A byte order mark at its beginning is dropped: a parser of JSON need not take it (RFC 8259, 8.1), and Node's does not.
  *
  * A long answer may be a good part of the memory there is. So its bytes are gathered in one buffer that grows in place
  * and is given back at once: Response.text() was measured to hold them three times.
@@ -12,7 +16,8 @@ export async function readText(body: ReadableStream<Uint8Array> | null, maxBytes
     gathered.resize(length + chunk.byteLength)
     new Uint8Array(gathered, length).set(chunk)
   }
-  const text = Buffer.from(gathered).toString()
+  const bytes = Buffer.from(gathered)
+  const text = bytes.subarray(bytes.subarray(0, MARK.length).equals(MARK) ? MARK.length : 0).toString()
   gathered.resize(0)
   return text
 }

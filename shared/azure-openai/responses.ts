@@ -1,33 +1,26 @@
 import { z } from 'zod'
 import { bytesOfWords, numberIn } from './answer-size.ts'
-import type { Endpoint, Reading } from './endpoint.ts'
-import { type RefusalKind, sayRefusal } from './read-refusal.ts'
+import { type Endpoint, lenient, type Reading, tokens, UNTOLD, wholeUsage } from './endpoint.ts'
+import { FILTERED, type RefusalKind, sayFiltered, sayRefusal } from './read-refusal.ts'
 
-const count = z.number().int().min(0)
-const usage = z.object({ input_tokens: count, output_tokens: count })
 const output = z.array(z.unknown())
 
-/** A response that is still queued or in progress is none: nobody would come back for it. */
-const response = z.discriminatedUnion('status', [
-  z.object({ status: z.literal('completed'), output, usage }),
-  z.object({
-    status: z.literal('incomplete'),
-    output,
-    usage,
-    incomplete_details: z.object({ reason: z.string().nullish() }).nullish(),
-  }),
-  z.object({
-    status: z.literal('failed'),
-    error: z.object({ code: z.string().nullish() }).nullish(),
-    usage: usage.nullish(),
-  }),
-])
+const response = z.object({
+  status: lenient(z.string()),
+  output: lenient(output),
+  usage: lenient(z.object({ input_tokens: tokens, output_tokens: tokens })),
+  incomplete_details: lenient(z.object({ reason: lenient(z.string()) })),
+  error: lenient(z.object({ code: lenient(z.string()) })),
+})
 type Response = z.infer<typeof response>
-type Failed = Extract<Response, { status: 'failed' }>
+
+/** One that is not finished holds no answer: its message is redelivered, and asks again. */
+const UNFINISHED: readonly (string | undefined)[] = ['queued', 'in_progress', 'cancelled']
 
 const said = z.object({ output })
 const message = z.object({ type: z.literal('message'), content: output })
 const outputText = z.object({ type: z.literal('output_text'), text: z.string() })
+const toolCall = z.object({ type: z.string().regex(/_call$/) })
 
 export const responses: Endpoint = {
   isUnderDeployment: false,
@@ -49,22 +42,37 @@ export const responses: Endpoint = {
   },
 }
 
-function readAnswered(answered: Exclude<Response, Failed>): Reading {
-  const { input_tokens: promptTokens, output_tokens: completionTokens } = answered.usage
-  return { ok: true, usage: { promptTokens, completionTokens }, finishReason: finishReasonOf(answered) }
+function readAnswered({
+  status,
+  output: items,
+  usage: used,
+  incomplete_details: details,
+}: Response): Reading | undefined {
+  const usage = wholeUsage(used?.input_tokens, used?.output_tokens)
+  const reason = details?.reason
+  if (items === undefined) {
+    return status === 'incomplete' && reason === FILTERED ? { ok: false, failure: sayFiltered(usage) } : undefined
+  }
+  const isWhole = status === 'completed' || status === 'incomplete'
+  if (!isWhole && (UNFINISHED.includes(status) || !items.some(isAnswer))) return undefined
+  return { ok: true, usage, finishReason: finishReasonOf(status, reason) }
+}
+
+/** Of a response that does not tell how it ended: what was said in words, or a tool that is called. */
+function isAnswer(item: unknown): boolean {
+  return (message.safeParse(item).data?.content.length ?? 0) > 0 || toolCall.safeParse(item).success
 }
 
 /** In the words of a chat completion, so that a record tells the same whatever was asked. */
-function finishReasonOf(answered: Exclude<Response, Failed>): string {
-  if (answered.status === 'completed') return 'stop'
-  const reason = answered.incomplete_details?.reason ?? 'incomplete'
-  return reason === 'max_output_tokens' ? 'length' : reason
+function finishReasonOf(status: string | undefined, reason: string | undefined): string {
+  if (status === 'completed') return 'stop'
+  if (status !== 'incomplete') return UNTOLD
+  return reason === 'max_output_tokens' ? 'length' : (reason ?? 'incomplete')
 }
 
-function readFailed({ error, usage: used }: Failed): Reading {
-  const code = error?.code ?? undefined
-  const isUsed = used !== null && used !== undefined && used.input_tokens + used.output_tokens > 0
-  return { ok: false, failure: sayRefusal(kindOf(code, isUsed), code) }
+function readFailed({ error, usage }: Response): Reading {
+  const isUsed = (usage?.input_tokens ?? 0) + (usage?.output_tokens ?? 0) > 0
+  return { ok: false, failure: sayRefusal(kindOf(error?.code, isUsed), error?.code) }
 }
 
 /** Codes for what the request says: the same request would fail again, and might be paid again. */

@@ -122,6 +122,83 @@ describe('what Azure answers', () => {
   }
 })
 
+describe('an answer that is whole is kept at the first call', () => {
+  const whole: readonly (readonly [string, (typeof jobUrls)[number], string, string])[] = [
+    [
+      'without usage',
+      '/v1/chat/completions',
+      '{"id":"chatcmpl-1","object":"chat.completion","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"A bridge."}}]}',
+      'stop',
+    ],
+    [
+      'whose usage is null',
+      '/v1/chat/completions',
+      '{"choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"A bridge."}}],"usage":null}',
+      'stop',
+    ],
+    ['without usage', '/v1/responses', '{"status":"completed","output":[]}', 'stop'],
+    [
+      'incomplete without usage',
+      '/v1/responses',
+      '{"status":"incomplete","incomplete_details":{"reason":"max_output_tokens"},"output":[],"usage":null}',
+      'length',
+    ],
+    ['without usage', '/v1/embeddings', '{"data":[{"embedding":[0.5]}]}', 'stop'],
+  ]
+  for (const [what, url, text, finishReason] of whole) {
+    test(`${url} ${what}: its usage is marked as unknown`, async () => {
+      await using model = await startRecordingModel(text)
+      await using worker = await startWorker(cloud, { settings: { AZURE_OPENAI_ENDPOINT: model.url } })
+      assert.deepEqual(await worker.push({ id: 'doc-7', url, body: {} }), { status: 204 })
+      const record = await worker.record('doc-7')
+      assert.ok(record?.status === 'succeeded')
+      assert.deepEqual(record.result, { in: 'record', text })
+      assert.deepEqual([record.finishReason, record.usageKnown, model.requests.length], [finishReason, false, 1])
+    })
+  }
+
+  const chat = (finish: string) =>
+    `{"choices":[{"index":0,${finish}"message":{"role":"assistant","content":"A bridge."}}],"usage":{"prompt_tokens":11,"completion_tokens":4,"total_tokens":15}}`
+
+  for (const finish of ['"finish_reason":null,', '']) {
+    test(`where its finish reason is ${finish === '' ? 'absent' : 'null'}: it is unknown`, async () => {
+      await using model = await startRecordingModel(chat(finish))
+      await using worker = await startWorker(cloud, { settings: { AZURE_OPENAI_ENDPOINT: model.url } })
+      assert.deepEqual(await worker.push({ id: 'doc-7', prompt: 'Bridges.' }), { status: 204 })
+      const record = await worker.record('doc-7')
+      assert.ok(record?.status === 'succeeded')
+      assert.deepEqual([record.finishReason, record.usage.completionTokens], ['unknown', 4])
+      assert.deepEqual([record.usageKnown, model.requests.length], [undefined, 1])
+    })
+  }
+
+  test('where it begins with a byte order mark, which is not stored', async () => {
+    const text = chat('"finish_reason":"stop",')
+    await using model = await startRecordingModel(`\ufeff${text}`)
+    await using worker = await startWorker(cloud, { settings: { AZURE_OPENAI_ENDPOINT: model.url } })
+    assert.deepEqual(await worker.push({ id: 'doc-7', prompt: 'Bridges.' }), { status: 204 })
+    const record = await worker.record('doc-7')
+    assert.ok(record?.status === 'succeeded')
+    assert.deepEqual(record.result, { in: 'record', text })
+    assert.equal(model.requests.length, 1)
+  })
+})
+
+test('an answer that the filter took as a whole is dead-lettered at once, with what it cost', async () => {
+  for (const message of ['"message":null', '"role":"assistant"']) {
+    await using model = await startRecordingModel(
+      `{"choices":[{"finish_reason":"content_filter",${message}}],"usage":{"prompt_tokens":11,"completion_tokens":4}}`,
+    )
+    await using worker = await startWorker(cloud, { settings: { AZURE_OPENAI_ENDPOINT: model.url } })
+    assert.deepEqual(await worker.push({ id: 'doc-7', prompt: 'Bridges.' }), { status: 204 })
+    const record = await worker.record('doc-7')
+    assert.ok(record?.status === 'dead_lettered')
+    assert.deepEqual([record.error.kind, record.error.code], ['rejected', 'content_filter'])
+    assert.deepEqual(record.attempts[0]?.usage, { promptTokens: 11, completionTokens: 4 })
+    assert.equal(model.requests.length, 1)
+  }
+})
+
 describe('an answer that is too long', () => {
   test('is paid for once: its job is dead-lettered, and says so', async () => {
     await using model = await startRecordingModel(' '.repeat(MAX_ANSWER_BYTES + 1))

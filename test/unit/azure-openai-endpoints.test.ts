@@ -5,7 +5,17 @@ import { addressOf, endpoints, mostAnswerBytes } from '../../shared/azure-openai
 import type { Job } from '../../shared/job/job.ts'
 
 const usage = (promptTokens: number, completionTokens: number) => ({ promptTokens, completionTokens })
-const stopped = (finishReason: string, used = usage(11, 7)) => ({ ok: true, usage: used, finishReason })
+const stopped = (finishReason: string, used: unknown = usage(11, 7)) => ({ ok: true, usage: used, finishReason })
+/** An answer whose usage is not told. */
+const untold = (finishReason: string) => ({ ok: true, usage: undefined, finishReason })
+/** Fields that hold nothing of use. */
+const NOTHING = [undefined, null, 7, 'x', [], {}]
+const FILTERED = {
+  kind: 'rejected',
+  code: 'content_filter',
+  message: "the deployment's content filter removed the whole answer",
+  hint: 'Azure has billed this attempt. Change the prompt, or ask for another filter policy; then replay the job.',
+}
 
 describe('a chat completion', () => {
   const { read } = endpoints['/v1/chat/completions']
@@ -39,19 +49,49 @@ describe('a chat completion', () => {
     assert.deepEqual(read({ ...completion, usage: used }), stopped('stop', usage(0, 0)))
   })
 
+  test('is kept where its usage is absent, null, of another type, or only half told: it is unknown then, not 0', () => {
+    const counts = { prompt_tokens: 11, completion_tokens: 7 }
+    const halves = [{ prompt_tokens: 11 }, { completion_tokens: 7 }]
+    const odd = [1.5, -1, '11', null, true].map((prompt_tokens) => ({ ...counts, prompt_tokens }))
+    for (const used of [...NOTHING, ...halves, ...odd]) {
+      assert.deepEqual(read({ ...completion, usage: used }), untold('stop'), JSON.stringify(used))
+    }
+  })
+
+  test('is kept where its finish reason is absent, null, or of another type: it is unknown then', () => {
+    for (const finish_reason of [undefined, null, 7, {}]) {
+      assert.deepEqual(read({ ...completion, choices: [{ ...choice, finish_reason }] }), stopped('unknown'))
+    }
+  })
+
+  test('is kept where its message is a plain text', () => {
+    assert.deepEqual(read({ ...completion, choices: [{ ...choice, message: 'A bridge.' }] }), stopped('stop'))
+  })
+
+  test('is kept where only a later choice has a message', () => {
+    const filtered = { index: 0, finish_reason: 'content_filter', message: null }
+    assert.deepEqual(read({ ...completion, choices: [filtered, choice] }), stopped('content_filter'))
+  })
+
+  test('of which the filter took the whole message is rejected, and paid', () => {
+    for (const gone of [{}, { message: null }, { message: 7 }]) {
+      const choices = [{ index: 0, finish_reason: 'content_filter', ...gone }]
+      assert.deepEqual(read({ ...completion, choices }), { ok: false, failure: { ...FILTERED, usage: usage(11, 7) } })
+      assert.deepEqual(read({ choices }), { ok: false, failure: FILTERED })
+    }
+  })
+
   const others: Readonly<Record<string, unknown>> = {
     'nothing at all': undefined,
     'a page of HTML': '<!doctype html>',
     null: null,
+    'an empty object': {},
+    'a list': [],
     'no choices': { ...completion, choices: undefined },
     'empty choices': { ...completion, choices: [] },
+    'a choice that is null': { ...completion, choices: [null] },
     'a choice without a message': { ...completion, choices: [{ ...choice, message: undefined }] },
-    'a finish reason that is null': { ...completion, choices: [{ ...choice, finish_reason: null }] },
-    'no usage': { ...completion, usage: undefined },
-    'a usage that is null': { ...completion, usage: null },
-    'tokens that are half': { ...completion, usage: { prompt_tokens: 1.5, completion_tokens: 7 } },
-    'tokens below 0': { ...completion, usage: { prompt_tokens: -1, completion_tokens: 7 } },
-    'no completion tokens': { ...completion, usage: { prompt_tokens: 11 } },
+    'a choice whose message is null': { ...completion, choices: [{ ...choice, message: null }] },
     'an error': { error: { code: 'x' } },
   }
   for (const [what, answer] of Object.entries(others)) {
@@ -99,6 +139,27 @@ describe('a response', () => {
     for (const details of [null, undefined, {}]) assert.deepEqual(read(incomplete(details)), stopped('incomplete'))
   })
 
+  test('is kept where its usage is absent, null, of another type, or only half told', () => {
+    for (const used of [...NOTHING, { input_tokens: 11 }, { input_tokens: 11, output_tokens: '7' }]) {
+      assert.deepEqual(read({ ...completed, usage: used }), untold('stop'))
+      assert.deepEqual(read({ ...incomplete({ reason: 'max_output_tokens' }), usage: used }), untold('length'))
+    }
+  })
+
+  test('is kept where its status is not told or unknown, and something was said', () => {
+    const call = [{ type: 'function_call', name: 'f', arguments: '{}' }]
+    for (const status of [undefined, null, 7, 'a status of tomorrow']) {
+      for (const said of [output, call]) {
+        assert.deepEqual(read({ ...completed, status, output: said }), stopped('unknown'))
+      }
+    }
+  })
+
+  test('of which the filter took the whole output is rejected, and paid', () => {
+    const gone = { ...incomplete({ reason: 'content_filter' }), output: null }
+    assert.deepEqual(read(gone), { ok: false, failure: { ...FILTERED, usage: usage(11, 7) } })
+  })
+
   for (const code of ['server_error', 'vector_store_timeout', 'an error of tomorrow', null, undefined]) {
     test(`that failed by ${code} may have been billed`, () => {
       assert.equal(failureOf(failed({ code, message: 'canary' })).kind, 'ambiguous')
@@ -143,10 +204,18 @@ describe('a response', () => {
     'one still queued': { ...completed, status: 'queued' },
     'one in progress': { ...completed, status: 'in_progress' },
     'one that was cancelled': { ...completed, status: 'cancelled' },
-    'one without a status': { ...completed, status: undefined },
+    'one without a status that said nothing': { ...completed, status: undefined, output: [] },
+    'one without a status that only thought': { ...completed, status: undefined, output: [{ type: 'reasoning' }] },
+    'one without a status whose message is empty': {
+      ...completed,
+      status: undefined,
+      output: [{ type: 'message', content: [] }],
+    },
     'one without output': { ...completed, output: undefined },
-    'one completed without usage': { ...completed, usage: null },
-    'one incomplete without usage': { ...incomplete({ reason: 'max_output_tokens' }), usage: null },
+    'one incomplete without output': { ...incomplete({ reason: 'max_output_tokens' }), output: undefined },
+    'an empty object': {},
+    'a list': [],
+    'a page of HTML': '<!doctype html>',
     'a chat completion': { choices: [{ finish_reason: 'stop', message: {} }], usage: { prompt_tokens: 1 } },
   }
   for (const [what, answer] of Object.entries(others)) {
@@ -167,6 +236,12 @@ describe('embeddings', () => {
     assert.deepEqual(read(list([0.25, -1])), stopped('stop', usage(11, 0)))
   })
 
+  test('are kept where their usage is absent, null, or of another type', () => {
+    for (const used of [...NOTHING, { prompt_tokens: null }]) {
+      assert.deepEqual(read({ ...list([1]), usage: used }), untold('stop'))
+    }
+  })
+
   test('may be base64, and many', () => {
     assert.deepEqual(read(list('AACAPg==', 'AACAvg==')), stopped('stop', usage(11, 0)))
   })
@@ -176,7 +251,8 @@ describe('embeddings', () => {
     'a vector that is null': list(null),
     'one vector of two that is missing': list([1], undefined),
     'a vector that is an object': list({ 0: 1 }),
-    'without usage': { ...list([1]), usage: undefined },
+    'an empty object': {},
+    'a list': [],
   }
   for (const [what, answer] of Object.entries(others)) {
     test(`are not ${what}`, () => {
@@ -219,6 +295,7 @@ describe('what the model said in plain text', () => {
   test("is the first choice's content", () => {
     assert.equal(chat({ message: { content: 'One.' } }, { message: { content: 'Two.' } }), 'One.')
     assert.equal(chat({ message: { content: '' } }), '')
+    assert.equal(chat({ message: 'A bridge.' }), 'A bridge.')
   })
 
   test('is nothing where a tool is called, a refusal came, or no choice', () => {

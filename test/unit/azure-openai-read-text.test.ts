@@ -20,6 +20,14 @@ test('a character may be cut in two on its way', async () => {
   assert.equal(await readText(bodyOf('a', Uint8Array.of(first ?? 0), Uint8Array.from(rest), 'z'), 10), 'a€z')
 })
 
+test('a byte order mark is dropped at the beginning, and nowhere else', async () => {
+  const mark = Uint8Array.of(0xef, 0xbb, 0xbf)
+  assert.equal(await readText(bodyOf(mark, '{}'), 10), '{}')
+  assert.equal(await readText(bodyOf(Uint8Array.of(0xef), Uint8Array.of(0xbb, 0xbf), '{}'), 10), '{}')
+  assert.equal(await readText(bodyOf('{', mark, '}'), 10), '{\ufeff}')
+  assert.equal(await readText(bodyOf(mark), 10), '')
+})
+
 test('a body that is too long is heard no further', async () => {
   let heard = 0
   let isOver = false
