@@ -7,7 +7,7 @@ import { programFile } from '../../cli/installation.ts'
 export type RunCommand = (args: readonly string[]) => Promise<unknown>
 
 const MAX_TRIES = 5
-const END_WITHIN_MS = 30_000
+const END_WITHIN_MS = 180_000
 /** A job that cannot be cancelled any more is an answer too. */
 const ANSWERED = [0, 1]
 

@@ -26,10 +26,10 @@ export interface Crew extends AsyncDisposable {
 }
 
 /** Much longer than a start takes on a busy machine. */
-const START_WITHIN_MS = 30_000
+const START_WITHIN_MS = 180_000
 const LOOK_EVERY_MS = 50
 /** Beyond what a worker gives itself, so that the difference is seen. */
-const END_WITHIN_MS = 15_000
+const END_WITHIN_MS = 60_000
 
 interface Place {
   child: Child

@@ -36,8 +36,9 @@ const BACKENDS: Readonly<Record<StoreKind, (options: BackendOptions) => Promise<
 }
 
 /** A token is asked for as often, so that every fault that was placed finds something to strike. */
-const STRIKE_WITHIN_MS = 25_000
-const REST_WITHIN_MS = 90_000
+const STRIKE_WITHIN_MS = 180_000
+/** For what never comes to rest: a busy machine takes longer, and is no breach. */
+const REST_WITHIN_MS = 300_000
 const LOOK_EVERY_MS = 250
 const TELL_EVERY_MS = 10_000
 const FEED_PAUSE_MS = 1_000

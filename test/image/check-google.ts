@@ -1,9 +1,9 @@
 import { join } from 'node:path'
-import { startEmulator } from '../../cli/emulators.ts'
 import { jobKey } from '../../shared/job/job.ts'
 import { openStores } from '../../shared/open-stores.ts'
 import { createJobReader } from '../../shared/store/job-reader.ts'
 import { startCloud } from '../stand-ins.ts'
+import { startWarmEmulator } from '../support/emulators.ts'
 import { sha256 } from '../support/job-builders.ts'
 import { postTo, wrap } from '../worker.ts'
 import { measureBoot } from './check-boot.ts'
@@ -19,8 +19,8 @@ const DEAD_LETTERS = 'dead-letters'
  */
 export async function checkOnGoogle(image: Image, state: string): Promise<string> {
   await using started = new AsyncDisposableStack()
-  const firestore = started.adopt(await startEmulator('firestore'), (emulator) => emulator.close())
-  const pubsub = started.adopt(await startEmulator('pubsub'), (emulator) => emulator.close())
+  const firestore = started.adopt(await startWarmEmulator('firestore'), (emulator) => emulator.close())
+  const pubsub = started.adopt(await startWarmEmulator('pubsub'), (emulator) => emulator.close())
   await fetch(`http://${pubsub.address}/v1/projects/${PROJECT}/topics/${DEAD_LETTERS}`, { method: 'PUT' })
   await using cloud = await startCloud({ entra: { caPath: join(state, 'ca.pem') } })
   const emulators = { FIRESTORE_EMULATOR_HOST: firestore.address, PUBSUB_EMULATOR_HOST: pubsub.address }

@@ -9,7 +9,7 @@ import type { Image } from './perform-stages.ts'
 import { runWorker, stopWorker } from './run-worker.ts'
 
 const LOCAL = join(import.meta.dirname, '../../local/main.ts')
-const GIVE_UP_AFTER_MS = 20_000
+const GIVE_UP_AFTER_MS = 300_000
 
 const readySchema = z.object({
   control: z.object({ push: z.url() }),

@@ -5,7 +5,7 @@ import { type Base, layOutBareRoot, standInFor } from './base-images.ts'
 import { runContainer } from './container.ts'
 import type { Command, Instruction, Stage } from './dockerfile.ts'
 
-const STEP_TIMEOUT_MS = 180_000
+const STEP_TIMEOUT_MS = 900_000
 
 /** What comes out of a stage, and what it says of running it. */
 export interface Image {

@@ -7,10 +7,10 @@ export interface Ended {
   readonly stderr: string
 }
 
-const TIMEOUT_MS = 60_000
+const TIMEOUT_MS = 600_000
 const MAX_OUTPUT_BYTES = 64 * 1024 * 1024
 
-/** Runs Terraform in a folder with this environment alone, so that no credential is about. Rejects after a minute. */
+/** Runs Terraform in a folder with this environment alone, so that no credential is about. Rejects after ten minutes. */
 export function runTerraform(
   args: readonly string[],
   cwd: string,

@@ -211,7 +211,7 @@ const planted: readonly (readonly [rule: string, what: string, over: Partial<Evi
   [
     'a worker ends only when it is asked, in order and in time',
     'a drain that Cloud Run would not wait for',
-    { ends: [{ worker: 1, wasAsked: true, code: 0, tookMs: 10_001 }] },
+    { ends: [{ worker: 1, wasAsked: true, code: 0, tookMs: 30_001 }] },
   ],
 ]
 

@@ -6,11 +6,11 @@ export interface RawAnswer {
   readonly body: string
 }
 
-const ANSWER_WITHIN_MS = 60_000
+const ANSWER_WITHIN_MS = 300_000
 
 /**
  * Sends bytes as they are, on a connection of their own, and reads until the server closes it. `isCut`: the sender goes
- * away where the bytes end. Rejects when no answer comes within a minute.
+ * away where the bytes end. Rejects when no answer comes within five minutes.
  */
 export function sendRaw(url: string, bytes: Uint8Array, isCut = false): Promise<RawAnswer> {
   const { hostname, port } = new URL(url)
