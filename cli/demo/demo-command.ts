@@ -1,8 +1,7 @@
 import { Command, Option } from 'commander'
 import { wholeNumber } from '../option-values.ts'
-import { runBreakDemo } from './break-demo.ts'
 import { breaks } from './breaks.ts'
-import { type DemoOptions, runDemo } from './demo.ts'
+import type { DemoOptions } from './demo.ts'
 
 const NAMES = [...breaks.keys()].join(', ')
 
@@ -33,8 +32,13 @@ export function demoCommand(): Command {
       const name = what === true ? '' : what
       const found = breaks.get(name ?? '')
       if (name !== undefined && found === undefined) command.error(`error: --break takes one of: ${NAMES}`)
-      process.exitCode = await (name === undefined || found === undefined
-        ? runDemo(options)
-        : runBreakDemo(name, found, options))
+      // Loaded by need: no other command is to pay for it.
+      if (name === undefined || found === undefined) {
+        const { runDemo } = await import('./demo.ts')
+        process.exitCode = await runDemo(options)
+      } else {
+        const { runBreakDemo } = await import('./break-demo.ts')
+        process.exitCode = await runBreakDemo(name, found, options)
+      }
     })
 }

@@ -9,6 +9,7 @@ import { AZURE, ENTRA, GOOGLE } from '../../local/identities.ts'
 import { fetchMetadataIdToken } from '../../shared/identity/metadata-id-token.ts'
 import { openTokenFetcher } from '../../shared/identity/token-fetcher.ts'
 import { clearFaults, placeFault, startCloud } from '../stand-ins.ts'
+import { examine } from '../support/doctor-run.ts'
 import { newFolder, runCommand } from './cli-harness.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'doctor-'))
@@ -153,7 +154,9 @@ describe('no token is printed', () => {
   for (const [when, prepare] of Object.entries(faults)) {
     test(when, async (t) => {
       await prepare()
-      await isKeptFrom(t, ['doctor', '--json'], ['token', 'inspect'])
+      const steps = JSON.stringify(await examine(cloud, { STORE: `sqlite:${join(folder, 'state.db')}` }))
+      assert.ok(!isSecret(steps), steps)
+      await isKeptFrom(t, ['token', 'inspect'])
     })
   }
 })

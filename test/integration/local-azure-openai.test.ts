@@ -211,16 +211,17 @@ test('a caller who goes away while the model works is billed all the same', asyn
   assert.deepEqual([detail['billed'], detail['finish']], [true, 'stop'])
 })
 
-test('a thousand calls are open at once, and all are answered', async () => {
+test('two hundred calls are open at once, and all are answered', async () => {
+  const CALLS = 200
   let open = 0
   const all = Promise.withResolvers<void>()
   const wait = () => {
     open += 1
-    if (open === 1_000) all.resolve()
+    if (open === CALLS) all.resolve()
     return all.promise
   }
   await using on = await startWithClient({ azure: { latency: { baseMs: 1 }, surroundings: { wait } } })
-  const calls = Array.from({ length: 1_000 }, () => on.client.chat.completions.create(ask(DOCUMENT)))
+  const calls = Array.from({ length: CALLS }, () => on.client.chat.completions.create(ask(DOCUMENT)))
   const answers = await Promise.all(calls)
-  assert.equal(answers.filter(({ choices }) => choices[0]?.finish_reason === 'stop').length, 1_000)
+  assert.equal(answers.filter(({ choices }) => choices[0]?.finish_reason === 'stop').length, CALLS)
 })

@@ -5,9 +5,10 @@ import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { z } from 'zod'
+import { startCloud } from '../stand-ins.ts'
 import { startSurroundings } from '../support/process-surroundings.ts'
 import { startWorkerProcess } from '../support/worker-process.ts'
-import { impatient, postTo, storeFile, wrap } from '../worker.ts'
+import { impatient, postTo, startWorker, storeFile, wrap } from '../worker.ts'
 
 const url = '/v1/chat/completions'
 const prompt = 'Bridges carry people over water, in all weathers.'
@@ -115,10 +116,10 @@ describe('a worker', () => {
   })
 
   test('is ready although Entra is away: it is the jobs that wait', async () => {
-    await using on = await startSurroundings()
-    await using worker = on.start({ AZURE_AUTHORITY_HOST: 'https://127.0.0.1:9', ...impatient.settings })
-    const at = await worker.url()
-    assert.deepEqual(await push(at), { status: 503, reason: 'token' })
-    assert.equal((await fetch(`${at}/readyz`)).status, 200)
+    await using cloud = await startCloud()
+    const settings = { AZURE_AUTHORITY_HOST: 'https://127.0.0.1:9', ...impatient.settings }
+    await using worker = await startWorker(cloud, { settings })
+    assert.deepEqual(await worker.push(job), { status: 503, reason: 'token' })
+    assert.equal((await fetch(`${worker.url}/readyz`)).status, 200)
   })
 })
