@@ -1,25 +1,33 @@
 import type { SettledRecord } from '../shared/job/record.ts'
-import { withMember } from './json-text.ts'
+import { cutIntoParts } from '../shared/store/result-parts.ts'
+import { onOneLine, withMember } from './json-text.ts'
 
 /**
- * Writes a settled job as a line of an OpenAI Batch output file.
+ * Writes a settled job as a line of an OpenAI Batch output file, in pieces: an answer may have 128 MiB, and every further
+ * copy of it costs as much.
  *
  * `result`: the answer's JSON text, where the job succeeded.
  */
-export function batchOutputLine(record: SettledRecord, result: string | undefined): string {
+export function* batchOutputLine(record: SettledRecord, result: string | undefined): Generator<string> {
   if (record.status !== 'succeeded') {
     const { kind, code = kind, message, hint } = record.error
-    return errorLine(record, code, [message, hint].filter(Boolean).join('. '))
+    yield errorLine(record, code, [message, hint].filter(Boolean).join('. '))
+    return
   }
   const attempt = record.attempts.at(-1)
   const answered = { status_code: attempt?.httpStatus ?? 200, request_id: attempt?.requestId ?? '' }
-  const response = withMember(JSON.stringify(answered), 'body', result ?? 'null')
-  return withMember(withMember(JSON.stringify(named(record)), 'response', response), 'error', 'null')
+  const empty = withMember(JSON.stringify(named(record)), 'response', withMember(JSON.stringify(answered), 'body', ''))
+  yield empty.slice(0, -CLOSING.length)
+  for (const piece of cutIntoParts(result ?? 'null')) yield onOneLine(piece)
+  yield `${withMember(CLOSING, 'error', 'null')}\n`
 }
+
+/** What closes the response, and the line. */
+const CLOSING = '}}'
 
 /** The line of a job without an answer that can be shown. */
 export function errorLine(record: SettledRecord, code: string, message: string): string {
-  return JSON.stringify({ ...named(record), response: null, error: { code, message } })
+  return `${JSON.stringify({ ...named(record), response: null, error: { code, message } })}\n`
 }
 
 function named({ key, id }: SettledRecord) {

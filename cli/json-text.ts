@@ -10,7 +10,7 @@ export function withMember(object: string, name: string, value: string): string 
 }
 
 /** Line ends stand between values only: inside a string JSON escapes them. */
-function onOneLine(json: string): string {
+export function onOneLine(json: string): string {
   return json.replaceAll(/[\r\n]+/g, '')
 }
 

@@ -33,32 +33,39 @@ export async function writeResultsFile(path: string, reader: Reader, listing: Li
 /**
  * Writes them to a stream, which it ends unless it is standard output.
  *
- * One line at a time is in memory: the next answer is read when the stream has room for it.
+ * One answer at a time is in memory: the next one is read when the stream has room for it.
  */
 export async function writeResults(out: Writable, reader: Reader, listing: Listing): Promise<WrittenResults> {
-  const written = { left: 0, unreadable: 0, keys: [] as string[], torn: 0 }
+  const keys: string[] = []
+  let [left, unreadable, torn] = [0, 0, 0]
   async function* lines() {
     for await (const listed of listing) {
       if ('unreadable' in listed) {
-        written.unreadable += 1
-        if (written.keys.length < MAX_KEYS) written.keys.push(listed.unreadable)
-      } else if (isSettled(listed.record)) {
-        const line = await readLine(reader, listed.record)
-        if (line === undefined) written.torn += 1
-        yield `${line ?? errorLine(listed.record, 'corrupt', 'the stored answer cannot be read')}\n`
-      } else written.left += 1
+        unreadable += 1
+        if (keys.length < MAX_KEYS) keys.push(listed.unreadable)
+      } else if (!isSettled(listed.record)) left += 1
+      else {
+        const { record } = listed
+        const answer = await readAnswer(reader, record)
+        if (answer === TORN) torn += 1
+        yield* answer === TORN
+          ? [errorLine(record, 'corrupt', 'the stored answer cannot be read')]
+          : batchOutputLine(record, answer)
+      }
     }
   }
   await pipeline(lines, out, { end: out !== process.stdout })
-  return written
+  return { left, unreadable, keys, torn }
 }
 
-/** Undefined where the parts of the answer are not whole: that is no reason to leave out the other jobs. */
-async function readLine(reader: Reader, record: SettledRecord): Promise<string | undefined> {
+/** The parts of the answer are not whole, which is no reason to leave out the other jobs. */
+const TORN = Symbol('torn')
+
+async function readAnswer(reader: Reader, record: SettledRecord): Promise<string | undefined | typeof TORN> {
   try {
-    return batchOutputLine(record, await reader.readResult(record))
+    return await reader.readResult(record)
   } catch (error) {
-    if (error instanceof StoreError && error.code === 'corrupt') return undefined
+    if (error instanceof StoreError && error.code === 'corrupt') return TORN
     throw error
   }
 }
