@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { setImmediate as turn } from 'node:timers/promises'
 import { z } from 'zod'
 import { sweepAt } from '../../job/claim.ts'
 import { isSettled, type JobRecord } from '../../job/record.ts'
@@ -52,17 +53,22 @@ function recordWrites(db: DatabaseSync, now: () => number): Omit<RecordDocuments
   }
 }
 
+/** A page is parsed while nothing else runs in the process: 100 records take some milliseconds. */
+const MAX_DUE = 100
+
 /** The index by `sweepAt` ends in the row's id, so each page begins where the last one ended. */
 function dueRecords(db: DatabaseSync, now: () => number): RecordDocuments['due'] {
   const select = db.prepare(`SELECT key, record, revision, updatedAt, sweepAt, rowid AS id FROM promptJobs
     WHERE sweepAt <= :at AND (sweepAt, rowid) > (:sweepAt, :id) ORDER BY sweepAt, rowid LIMIT :pageSize`)
-  return async function* (at, pageSize) {
+  return async function* (at, wanted) {
+    const pageSize = Math.min(wanted, MAX_DUE)
     const page = (after: { sweepAt: number; id: number }) =>
       translated(() => whenFree(() => select.all({ at, pageSize, ...after })))
     let rows = await page({ sweepAt: Number.MIN_SAFE_INTEGER, id: 0 })
     while (rows.length > 0) {
       yield duePage(rows, now())
       const { sweepAt, id } = dueRow.parse(rows.at(-1))
+      await turn()
       rows = rows.length < pageSize ? [] : await page({ sweepAt, id })
     }
   }
