@@ -30,9 +30,16 @@ export async function submitBatch(
     if (tokenLimit !== undefined) await batches.limitTokens(name, tokenLimit, now())
   })
   const total = submitted.published - submitted.repeated
-  // Sealed again with as many jobs, a completed batch would have a second completion event.
-  if (total > totalOf(before)) await batches.seal(name, total)
+  if (goesOn(before, submitted, total)) await batches.seal(name, Math.max(total, totalOf(before)), now())
   return submitted
+}
+
+/**
+ * Sealed again with as many jobs, a completed batch would have a second completion event. Any other is given the
+ * time that its new messages have.
+ */
+function goesOn(before: Batch | undefined, { published }: Submitted, total: number): boolean {
+  return total > totalOf(before) || (published > 0 && before?.status !== 'completed')
 }
 
 function totalOf(batch: Batch | undefined): number {

@@ -131,7 +131,7 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
     ...{ documents, batches, announce: createBatchAnnouncer(announcing) },
     // Nobody reads it where a day has no limit.
     dailyTokens: dailyTokenLimit === undefined ? undefined : dailyTokens,
-    ...{ retry: config.retry, resultTtlMs: config.resultTtlMs, drain, now, log },
+    ...{ retry: config.retry, resultTtlMs: config.resultTtlMs, maxJobAgeMs: config.maxJobAgeMs, drain, now, log },
   })
   const checkStore = () => documents.read('any')
   const bytes = createBytesInFlight(config.maxInFlightBytes)

@@ -91,7 +91,7 @@ async function runBatch(options: DemoOptions, out: NodeJS.WriteStream, signal: A
   const accounts = { ...account(evidence), ...(options.kill && { kills: system.kills() }) }
   const inOrder = evidence.records.toSorted((a, b) => (a.id < b.id ? -1 : 1)).map((record) => ({ record }))
   await writeResultsFile(options.results, reader, inOrder)
-  await state.batches.complete(batch.name, Date.now())
+  await state.batches.end(batch.name, { as: 'completed', total, at: Date.now() })
   const { records } = evidence
   const { results } = options
   if (options.json) process.stdout.write(`${JSON.stringify({ batch: batch.name, ...accounts })}\n`)

@@ -13,6 +13,6 @@ export async function submit(
   const attributes = { batch: batch.name }
   const messages = lines.map((line) => ({ data: Buffer.from(JSON.stringify(line)), attributes }))
   await queue.publishAll(topic, messages)
-  await batches.seal(batch.name, lines.length)
+  await batches.seal(batch.name, lines.length, Date.now())
   return lines.length
 }

@@ -23,12 +23,14 @@ export async function checkSweep(
   const { createFirestoreBatches } = await import('../../shared/store/firestore/firestore-batches.ts')
   const database = openDatabase({ project, emulator })
   try {
-    const [batch] = await createFirestoreBatches(database).unfinished(1)
+    const batch = await firstOf(createFirestoreBatches(database).unfinished(1))
     if (batch === undefined) return { ok: null, seen: 'no batch is under way by which it could be told' }
-    const { name, createdAt, sweptAt } = batch
-    const agoMs = now() - (sweptAt ?? createdAt)
+    const { name, createdAt, sweptAt, deferredAt = 0 } = batch
+    const agoMs = now() - Math.max(sweptAt ?? createdAt, deferredAt)
     const minutes = Math.floor(agoMs / 60_000)
-    if (agoMs < LATE_MS) return { ok: true, seen: `batch ${name} was counted ${minutes} min ago`, value: undefined }
+    const wasDeferred = deferredAt > (sweptAt ?? 0)
+    const looked = wasDeferred ? 'could not be counted' : 'was counted'
+    if (agoMs < LATE_MS) return { ok: true, seen: `batch ${name} ${looked} ${minutes} min ago`, value: undefined }
     return {
       ok: false,
       seen:
@@ -43,6 +45,11 @@ export async function checkSweep(
     // What it still has to say is no news.
     await database.close().catch(() => undefined)
   }
+}
+
+async function firstOf<T>(pages: AsyncIterable<readonly T[]>): Promise<T | undefined> {
+  for await (const [first] of pages) if (first !== undefined) return first
+  return undefined
 }
 
 function createLine(project: string, pushAuth: PushAuth | undefined): string {

@@ -3,14 +3,14 @@ import type { TokenFailure } from '../../shared/store/telemetry-store.ts'
 import { instant } from '../instant.ts'
 import { plainText } from '../plain-text.ts'
 
-const LEGS: Readonly<Record<TokenLeg, string>> = {
+const LEGS: Readonly<Record<TokenLeg, string>> & Readonly<Record<string, string>> = {
   google_id_token: 'Google gave no ID token',
   entra_exchange: 'Entra gave no access token for the ID token',
   azure_refused: 'Azure refused the access token',
   azure_cli: 'the Azure CLI gave no access token',
 }
 
-const KINDS: Readonly<Record<TokenFailure['kind'], string>> = {
+const KINDS: Readonly<Record<string, string>> = {
   passing: 'passing: it may end by itself',
   configuration: 'configuration: somebody has to mend it',
 }
@@ -21,8 +21,8 @@ export function describeFailure(failure: TokenFailure): string {
   const where = deployment === undefined ? '' : ` for deployment ${deployment}`
   const lines = [
     period(failure),
-    `kind      ${KINDS[kind]}`,
-    `where     ${LEGS[leg]}${where}`,
+    `kind      ${KINDS[kind] ?? kind}`,
+    `where     ${LEGS[leg] ?? leg}${where}`,
     `seen      ${seen(failure)}`,
     `cost      ${counted(tries, 'try', 'tries')}, ${counted(jobsHeld, 'job', 'jobs')} held`,
     `instance  ${[instance.service, instance.revision, instance.id].filter(Boolean).join(' / ')}`,

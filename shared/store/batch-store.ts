@@ -1,23 +1,30 @@
 import { z } from 'zod'
 import { jobStatuses, type StatusCounts, type Usage } from '../job/record.ts'
+import { given, lenient } from './lenient.ts'
 
-/** What the sweep counted of a batch. */
+/** What the sweep counted of a batch. Times are epoch milliseconds. */
 export interface BatchTotals {
   readonly counts: StatusCounts
   /** Absent where the store cannot sum them. */
   readonly tokens?: Usage
-  /** Epoch milliseconds. */
   readonly sweptAt: number
+  /** When the counts, or the limit, changed last; absent in older batches. */
+  readonly activeAt?: number
 }
 
 /** What is known of a batch whatever its status. Times are epoch milliseconds. */
 interface BatchFacts extends Partial<BatchTotals> {
   readonly name: string
+  /** 0 where it cannot be read. */
   readonly createdAt: number
+  /** When it was sealed last; absent in older batches. */
+  readonly sealedAt?: number
   /** Absent unless it was cancelled: none of its jobs is started any more. */
   readonly cancelledAt?: number
   /** Absent unless it is limited: when its answers have taken so many tokens, no further job of it is asked. */
   readonly tokenLimit?: number
+  /** When the sweep could not count it; absent once it could. */
+  readonly deferredAt?: number
 }
 
 /** A set of jobs that were submitted together. */
@@ -28,53 +35,87 @@ export type Batch = BatchFacts &
     /** Submitted whole: `total` jobs belong to it. */
     | { readonly status: 'sealed'; readonly total: number }
     | { readonly status: 'completed'; readonly total: number; readonly completedAt: number }
+    /** It can never be completed: of some of its jobs there is no record, and their messages are gone. */
+    | { readonly status: 'incomplete'; readonly total: number; readonly incompleteAt: number }
   )
 
 /** Batches that the sweep counts: those submitted whole, and those of which the tokens are limited. */
-export type UnfinishedBatch = Exclude<Batch, { status: 'completed' }>
+export type UnfinishedBatch = Extract<Batch, { status: 'open' | 'sealed' }>
 
-/** A batch as stores keep it. */
+/** Somebody who edits a batch by hand may write `true` or a date, and means that it is cancelled. */
+const cancelled = z
+  .unknown()
+  .optional()
+  .transform((at) => {
+    if (at === undefined || at === null || at === false) return undefined
+    return typeof at === 'number' ? at : 0
+  })
+const limit = z
+  .union([z.number(), z.string().regex(/^\d+$/).transform(Number)])
+  .optional()
+  .catch(undefined)
+const counts = z
+  .record(z.string(), z.unknown())
+  .transform((found): StatusCounts => {
+    const known = jobStatuses.map((status) => [status, found[status]] as const)
+    return Object.fromEntries(known.filter(([, n]) => typeof n === 'number'))
+  })
+  .optional()
+  .catch(undefined)
+
+/**
+ * A batch as stores keep it. A newer version may have written it, or somebody edited it by hand: each field is read by
+ * itself, so that one that cannot be read hides no cancel and no limit.
+ */
 export const storedBatch = z
   .object({
     name: z.string(),
-    createdAt: z.number(),
-    total: z.number().nullish(),
-    cancelledAt: z.number().nullish(),
-    completedAt: z.number().nullish(),
-    tokenLimit: z.number().nullish(),
-    counts: z.partialRecord(z.enum(jobStatuses), z.number()).optional(),
-    tokens: z.object({ promptTokens: z.number(), completionTokens: z.number() }).optional(),
-    sweptAt: z.number().optional(),
+    createdAt: z.number().catch(0),
+    cancelledAt: cancelled,
+    tokenLimit: limit,
+    ...{ total: lenient.number, completedAt: lenient.number, sealedAt: lenient.number },
+    /** The last release seals a batch again without a word about this: it holds for the total that was counted. */
+    incomplete: z.object({ at: z.number(), total: z.number() }).optional().catch(undefined),
+    counts,
+    tokens: z.object({ promptTokens: z.number(), completionTokens: z.number() }).optional().catch(undefined),
+    ...{ sweptAt: lenient.number, activeAt: lenient.number, deferredAt: lenient.number },
   })
-  .transform(({ name, createdAt, total, cancelledAt, completedAt, tokenLimit, counts, tokens, sweptAt }): Batch => {
-    const facts = {
-      ...{ name, createdAt },
-      ...(typeof cancelledAt === 'number' && { cancelledAt }),
-      ...(typeof tokenLimit === 'number' && { tokenLimit }),
-      ...(counts && sweptAt !== undefined && { counts, ...(tokens && { tokens }), sweptAt }),
-    }
-    if (typeof total !== 'number') return { status: 'open', ...facts }
-    if (typeof completedAt !== 'number') return { status: 'sealed', ...facts, total }
-    return { status: 'completed', ...facts, total, completedAt }
+  .transform(({ name, createdAt, total, completedAt, incomplete, ...rest }): Batch => {
+    const { counts, tokens, sweptAt, ...others } = rest
+    const swept = counts && sweptAt !== undefined ? { counts, tokens, sweptAt } : {}
+    const facts: BatchFacts = { name, createdAt, ...given({ ...others, ...swept }) }
+    if (total === undefined) return { status: 'open', ...facts }
+    if (completedAt !== undefined) return { status: 'completed', ...facts, total, completedAt }
+    if (incomplete?.total === total) return { status: 'incomplete', ...facts, total, incompleteAt: incomplete.at }
+    return { status: 'sealed', ...facts, total }
   })
 
 export function isUnfinished(batch: Batch): batch is UnfinishedBatch {
   return batch.status === 'sealed' || (batch.status === 'open' && batch.tokenLimit !== undefined)
 }
 
+/** How a sealed batch ends. */
+export interface BatchEnding {
+  readonly as: 'completed' | 'incomplete'
+  /** How many jobs it had when that was found: one that was sealed with others meanwhile goes on. */
+  readonly total: number
+  /** Epoch milliseconds. */
+  readonly at: number
+}
+
 /** Keeps batches. Rejects with StoreError. */
 export interface BatchStore {
   /** A batch that is there already stays as it is. */
   open(name: string, now: number): Promise<void>
-  /** Says how many jobs belong to a batch; if it was completed, it goes on. */
-  seal(name: string, total: number): Promise<void>
+  /** Says how many jobs belong to a batch; if it had ended, it goes on. */
+  seal(name: string, total: number, now: number): Promise<void>
   /** Only the first time counts. */
-  complete(name: string, now: number): Promise<void>
+  end(name: string, ending: BatchEnding): Promise<void>
   /** Says that no job of a batch is to be started any more; the batch is made where there is none. */
   cancel(name: string, now: number): Promise<void>
   /**
-   * Says how many tokens a batch may take; the batch is made where there is none. One that was completed goes on: its
-   * tokens have to be counted again.
+   * Says how many tokens a batch may take; the batch is made where there is none. One that had ended goes on: its tokens
+   * have to be counted again.
    */
   limitTokens(name: string, tokenLimit: number, now: number): Promise<void>
   read(name: string): Promise<Batch | undefined>
@@ -83,9 +124,16 @@ export interface BatchStore {
 }
 
 /** What the sweep needs of batches. Rejects with StoreError. */
-export interface UnfinishedBatches extends Pick<BatchStore, 'complete'> {
-  /** Those that the sweep counts, at most so many: those first that were swept longest ago. */
-  unfinished(limit: number): Promise<readonly UnfinishedBatch[]>
+export interface UnfinishedBatches extends Pick<BatchStore, 'end'> {
+  /**
+   * Those that the sweep counts, in pages of about so many: those first that were looked at longest ago. What is looked
+   * at meanwhile may come once more at the end.
+   */
+  unfinished(pageSize: number): AsyncIterable<readonly UnfinishedBatch[]>
   /** Writes what was counted of one. */
   note(name: string, totals: BatchTotals): Promise<void>
+  /** Says that one could not be counted now: the others come first. */
+  defer(name: string, now: number): Promise<void>
+  /** Leaves an open batch out of the sweep until it is sealed, or its tokens are limited again. */
+  leaveOut(batch: Pick<UnfinishedBatch, 'name' | 'tokenLimit' | 'activeAt'>): Promise<void>
 }

@@ -6,7 +6,6 @@ import type { Listing } from './telemetry-store.ts'
 
 /** Writers of one letter at once: its message was delivered to several instances. */
 const MAX_TRIES = 5
-const MAX_PAGE = 300
 
 /** Keeps dead letters over any store of documents with revisions: one write, and a read only where one stands already. */
 export function createDeadLetterStore(documents: LetterDocuments): DeadLetterStore {
@@ -83,18 +82,11 @@ async function list(
 ): Promise<Listing<DeadLetter>> {
   const found: DeadLetter[] = []
   let unreadable = 0
-  let last = after
-  while (found.length < limit) {
-    const most = Math.min(limit, MAX_PAGE)
-    const page = await documents.page({ filter, limit: most, after: last })
-    for (const { id, letter } of page) {
-      last = id
-      if (letter === undefined) unreadable += 1
-      // A time that is indexed would send all writers to one place of the index.
-      else if (letter.lastAt >= since) found.push(letter)
-      if (found.length === limit) break
-    }
-    if (page.length < most) break
+  for await (const { letter } of documents.walk({ filter, after, limit })) {
+    if (letter === undefined) unreadable += 1
+    // A time that is indexed would send all writers to one place of the index.
+    else if (letter.lastAt >= since) found.push(letter)
+    if (found.length >= limit) break
   }
   return { found, unreadable }
 }

@@ -1,7 +1,9 @@
 import { z } from 'zod'
 import { type DeadLetter, type DeadLetterFilter, deadLetter } from './dead-letter-store.ts'
 import { StoreError } from './job-store.ts'
+import { given, lenient } from './lenient.ts'
 import type { Write } from './record-documents.ts'
+import { NEVER, time, whole } from './stored-numbers.ts'
 
 /** A letter as the store holds it; undefined, where what it holds is not of our form. */
 interface StoredLetter {
@@ -9,10 +11,12 @@ interface StoredLetter {
   readonly letter: DeadLetter | undefined
 }
 
-interface LetterPage {
+interface LetterWalk {
   readonly filter: Omit<DeadLetterFilter, 'since'>
-  readonly limit: number
+  /** An id. */
   readonly after: string | undefined
+  /** How many the caller wants to see; those it asks for beyond may be read one by one. */
+  readonly limit: number
 }
 
 /**
@@ -28,16 +32,12 @@ export interface LetterDocuments {
   read(id: string): Promise<(StoredLetter & { readonly revision: string }) | undefined>
   /** The data in one piece or many, in order; whether they are whole is not looked at. */
   readData(letter: DeadLetter): Promise<readonly Uint8Array[]>
-  /** In the order of their ids. */
-  page(page: LetterPage): Promise<readonly StoredLetter[]>
+  /** In the order of their ids, read page by page. */
+  walk(walk: LetterWalk): AsyncIterable<StoredLetter>
 }
 
 /** A letter as stores keep it: not every name of an attribute may name a field in Firestore. */
-const storedLetter = deadLetter.extend({
-  attributes: z
-    .array(z.object({ name: z.string(), value: z.string() }))
-    .transform((list) => Object.fromEntries(list.map(({ name, value }) => [name, value]))),
-})
+const attribute = z.object({ name: z.string(), value: z.string() })
 
 /** What a store keeps of a letter. Throws StoreError `refused` where nobody could read it again. */
 export function toStoredLetter(letter: DeadLetter) {
@@ -47,7 +47,35 @@ export function toStoredLetter(letter: DeadLetter) {
   return { ...parsed.data, attributes }
 }
 
-/** Reads what a store gave; undefined where it is not of our form. */
-export function readStoredLetter(document: unknown): DeadLetter | undefined {
-  return storedLetter.safeParse(document).data
+const { text } = lenient
+/** What an edit by hand, or a newer version, made unreadable is as if it were not there. */
+const storedLetter = z.object({
+  ...{ key: text, jobId: text, model: text, code: text, hint: text },
+  batch: z.string().catch(''),
+  reason: z.string().catch('unknown'),
+  message: z.string().catch(''),
+  attributes: z
+    .array(attribute.optional().catch(undefined))
+    .transform((list) => Object.fromEntries(list.flatMap((each) => (each ? [[each.name, each.value]] : []))))
+    .catch({}),
+  /** Without it nobody knows which message this is. */
+  data: deadLetter.shape.data,
+  firstAt: lenient.time,
+  lastAt: lenient.time,
+  times: whole.catch(1),
+  replays: z
+    .object({ n: whole.catch(0), lastAt: lenient.time })
+    .transform(given)
+    .catch({ n: 0 }),
+  /** A document without it never expires. */
+  expireAt: time.catch(NEVER),
+})
+
+/** Reads what a store gave under an id, as far as that can be read; undefined where it is no dead letter. */
+export function readStoredLetter(id: string, document: unknown): DeadLetter | undefined {
+  const { data: found } = storedLetter.safeParse(document)
+  if (found === undefined) return undefined
+  const { firstAt = found.lastAt ?? 0, lastAt = firstAt } = found
+  const run = Number(id.slice(id.lastIndexOf(':') + 1))
+  return deadLetter.safeParse(given({ ...found, id, run, firstAt, lastAt })).data
 }

@@ -1,5 +1,4 @@
 import { z } from 'zod'
-import { tokenLegs } from '../identity/token-error.ts'
 import { time, whole } from './stored-numbers.ts'
 
 /** One process of the worker, as Cloud Run names it where it runs there. */
@@ -19,8 +18,10 @@ export const tokenFailure = z.object({
   /** Names the document. */
   id: z.string(),
   instance,
-  leg: z.enum(tokenLegs),
-  kind: z.enum(['passing', 'configuration']),
+  /** A TokenLeg; a newer version may know others. */
+  leg: z.string(),
+  /** `passing` or `configuration`; a newer version may know others. */
+  kind: z.string(),
   /** What was seen, in one line. */
   message: z.string(),
   /** What mends it. */
@@ -52,8 +53,8 @@ export const workerInstance = z.object({
   instance,
   startedAt: time,
   at: time,
-  /** none: nobody asked yet. */
-  token: z.enum(['none', 'good', 'failing']),
+  /** `none` (nobody asked yet), `good` or `failing`; a newer version may know others. */
+  token: z.string(),
   tokenValidForMs: whole,
   models: z.array(z.string()),
   inFlight: whole,

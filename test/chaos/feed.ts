@@ -52,7 +52,7 @@ export function startFeed(parts: FeedParts, signal: AbortSignal): Feed {
     }
     sent.push(...messages.map((message) => sentOf(message, now())))
     await tried(() => stores.queue.publishAll(topic, messages))
-    if (batch !== '') await tried(() => stores.batches.seal(batch, total))
+    if (batch !== '') await tried(() => stores.batches.seal(batch, total, now()))
   }
 
   const isFull = () => sent.filter(({ sha256 }) => !acked.has(sha256)).length >= most

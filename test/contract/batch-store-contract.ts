@@ -8,6 +8,13 @@ export interface BatchHarness {
   close(): Promise<void>
 }
 
+const asCompleted = (total: number, at: number) => ({ as: 'completed', total, at }) as const
+const asIncomplete = (total: number, at: number) => ({ as: 'incomplete', total, at }) as const
+
+async function unfinishedIn(batches: UnfinishedBatches, pageSize = 9) {
+  return (await Array.fromAsync(batches.unfinished(pageSize))).flat()
+}
+
 /** The facts that every adapter of BatchStore must hold. */
 export function batchStoreContract(name: string, open: () => Promise<BatchHarness>): void {
   const fact = (title: string, holds: (batches: BatchHarness['batches']) => Promise<void>) =>
@@ -29,19 +36,38 @@ export function batchStoreContract(name: string, open: () => Promise<BatchHarnes
       fact(`"${batch}" is open, then sealed, then completed`, async (batches) => {
         await batches.open(batch, START)
         assert.deepEqual(await batches.latest(), { status: 'open', name: batch, createdAt: START })
-        await batches.seal(batch, 3)
-        assert.deepEqual(await batches.latest(), { status: 'sealed', name: batch, createdAt: START, total: 3 })
-        await batches.complete(batch, START + 1)
-        const completed = { status: 'completed', name: batch, createdAt: START, total: 3, completedAt: START + 1 }
+        await batches.seal(batch, 3, START)
+        assert.deepEqual(await batches.latest(), {
+          status: 'sealed',
+          name: batch,
+          createdAt: START,
+          sealedAt: START,
+          total: 3,
+        })
+        await batches.end(batch, asCompleted(3, START + 1))
+        const completed = {
+          status: 'completed',
+          name: batch,
+          createdAt: START,
+          sealedAt: START,
+          total: 3,
+          completedAt: START + 1,
+        }
         assert.deepEqual(await batches.latest(), completed)
       })
     }
 
     fact('one that is opened again stays as it is', async (batches) => {
       await batches.open('nightly', START)
-      await batches.seal('nightly', 3)
+      await batches.seal('nightly', 3, START)
       await batches.open('nightly', START + 1)
-      assert.deepEqual(await batches.latest(), { status: 'sealed', name: 'nightly', createdAt: START, total: 3 })
+      assert.deepEqual(await batches.latest(), {
+        status: 'sealed',
+        name: 'nightly',
+        createdAt: START,
+        sealedAt: START,
+        total: 3,
+      })
     })
 
     for (const batch of ['nightly', '__x__']) {
@@ -58,10 +84,10 @@ export function batchStoreContract(name: string, open: () => Promise<BatchHarnes
       await batches.cancel('nightly', START + 1)
       const cancelled = { name: 'nightly', createdAt: START, cancelledAt: START + 1 }
       assert.deepEqual(await batches.read('nightly'), { status: 'open', ...cancelled })
-      await batches.seal('nightly', 3)
-      assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...cancelled, total: 3 })
-      await batches.complete('nightly', START + 2)
-      const completed = { status: 'completed', ...cancelled, total: 3, completedAt: START + 2 }
+      await batches.seal('nightly', 3, START)
+      assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...cancelled, sealedAt: START, total: 3 })
+      await batches.end('nightly', asCompleted(3, START + 2))
+      const completed = { status: 'completed', ...cancelled, sealedAt: START, total: 3, completedAt: START + 2 }
       assert.deepEqual(await batches.read('nightly'), completed)
     })
 
@@ -74,48 +100,60 @@ export function batchStoreContract(name: string, open: () => Promise<BatchHarnes
     fact('one whose tokens are limited stays so while it is sealed and completed', async (batches) => {
       await batches.open('nightly', START)
       await batches.limitTokens('nightly', 5_000_000_000, START + 1)
-      const limited = { name: 'nightly', createdAt: START, tokenLimit: 5_000_000_000 }
+      const limited = { name: 'nightly', createdAt: START, tokenLimit: 5_000_000_000, activeAt: START + 1 }
       assert.deepEqual(await batches.read('nightly'), { status: 'open', ...limited })
-      await batches.seal('nightly', 3)
-      assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...limited, total: 3 })
-      await batches.complete('nightly', START + 2)
-      const completed = { status: 'completed', ...limited, total: 3, completedAt: START + 2 }
+      await batches.seal('nightly', 3, START)
+      assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...limited, sealedAt: START, total: 3 })
+      await batches.end('nightly', asCompleted(3, START + 2))
+      const completed = { status: 'completed', ...limited, sealedAt: START, total: 3, completedAt: START + 2 }
       assert.deepEqual(await batches.read('nightly'), completed)
     })
 
     fact('one that nobody opened is limited all the same, and the last limit stands', async (batches) => {
       await batches.limitTokens('nightly', 5, START)
       await batches.limitTokens('nightly', 7, START + 1)
-      const limited = { status: 'open', name: 'nightly', createdAt: START, tokenLimit: 7 }
+      const limited = { status: 'open', name: 'nightly', createdAt: START, tokenLimit: 7, activeAt: START + 1 }
       assert.deepEqual(await batches.read('nightly'), limited)
     })
 
     fact('one that was completed and is limited anew is unfinished again, and has its counts', async (batches) => {
       const totals = { counts: { succeeded: 3 }, tokens: { promptTokens: 5, completionTokens: 3 }, sweptAt: START }
       await batches.open('nightly', START)
-      await batches.seal('nightly', 3)
+      await batches.seal('nightly', 3, START)
       await batches.note('nightly', totals)
-      await batches.complete('nightly', START + 1)
+      await batches.end('nightly', asCompleted(3, START + 1))
       await batches.limitTokens('nightly', 9, START + 2)
-      const sealed = { status: 'sealed', name: 'nightly', createdAt: START, total: 3, tokenLimit: 9, ...totals }
-      assert.deepEqual(await batches.unfinished(9), [sealed])
+      const sealed = {
+        status: 'sealed',
+        name: 'nightly',
+        createdAt: START,
+        sealedAt: START,
+        total: 3,
+        tokenLimit: 9,
+        ...totals,
+        activeAt: START + 2,
+      }
+      assert.deepEqual(await unfinishedIn(batches), [sealed])
     })
 
     fact('an open one is unfinished once its tokens are limited', async (batches) => {
       const totals = { counts: { succeeded: 1 }, tokens: { promptTokens: 5, completionTokens: 3 }, sweptAt: START + 1 }
       await batches.open('nightly', START)
-      assert.deepEqual(await batches.unfinished(9), [])
+      assert.deepEqual(await unfinishedIn(batches), [])
       await batches.limitTokens('nightly', 9, START)
       await batches.note('nightly', totals)
       const open = { status: 'open', name: 'nightly', createdAt: START, tokenLimit: 9, ...totals }
-      assert.deepEqual([await batches.unfinished(9), await batches.read('nightly')], [[open], open])
+      assert.deepEqual([await unfinishedIn(batches), await batches.read('nightly')], [[open], open])
     })
 
     fact('one is completed once: the first time stands', async (batches) => {
       await batches.open('nightly', START)
-      await batches.seal('nightly', 3)
-      await Promise.all([batches.complete('nightly', START + 1), batches.complete('nightly', START + 1)])
-      await batches.complete('nightly', START + 2)
+      await batches.seal('nightly', 3, START)
+      await Promise.all([
+        batches.end('nightly', asCompleted(3, START + 1)),
+        batches.end('nightly', asCompleted(3, START + 1)),
+      ])
+      await batches.end('nightly', asCompleted(3, START + 2))
       assert.partialDeepStrictEqual(await batches.read('nightly'), { status: 'completed', completedAt: START + 1 })
     })
 
@@ -124,13 +162,21 @@ export function batchStoreContract(name: string, open: () => Promise<BatchHarnes
       async (on) => {
         const totals = { counts: { succeeded: 2, dead_lettered: 1 }, tokens: { promptTokens: 5, completionTokens: 3 } }
         for (const name of ['open', 'a', 'b', 'c', 'done']) await on.open(name, START)
-        for (const name of ['a', 'b', 'c', 'done']) await on.seal(name, 3)
-        await on.complete('done', START)
+        for (const name of ['a', 'b', 'c', 'done']) await on.seal(name, 3, START)
+        await on.end('done', asCompleted(3, START))
         await on.note('a', { ...totals, sweptAt: START + 2 })
         await on.note('b', { ...totals, sweptAt: START + 1 })
-        const names = async (limit: number) => (await on.unfinished(limit)).map(({ name }) => name).join()
-        assert.deepEqual([await names(9), await names(2)], ['c,b,a', 'c,b'])
-        const noted = { status: 'sealed', name: 'a', createdAt: START, total: 3, ...totals, sweptAt: START + 2 }
+        const names = async (pageSize: number) => (await unfinishedIn(on, pageSize)).map(({ name }) => name).join()
+        assert.deepEqual([await names(9), await names(2), await names(1)], ['c,b,a', 'c,b,a', 'c,b,a'])
+        const noted = {
+          status: 'sealed',
+          name: 'a',
+          createdAt: START,
+          sealedAt: START,
+          total: 3,
+          ...totals,
+          sweptAt: START + 2,
+        }
         assert.deepEqual(await on.read('a'), noted)
         const { tokens: _, ...unsummed } = totals
         await on.note('a', { ...unsummed, sweptAt: START + 3 })
@@ -141,18 +187,99 @@ export function batchStoreContract(name: string, open: () => Promise<BatchHarnes
 
     fact('one that was completed and is submitted to again is unfinished again', async (batches) => {
       await batches.open('nightly', START)
-      await batches.seal('nightly', 3)
-      await batches.complete('nightly', START + 1)
-      assert.deepEqual(await batches.unfinished(9), [])
-      await batches.seal('nightly', 5)
-      const sealed = { status: 'sealed', name: 'nightly', createdAt: START, total: 5 }
-      assert.deepEqual(await batches.unfinished(9), [sealed])
+      await batches.seal('nightly', 3, START)
+      await batches.end('nightly', asCompleted(3, START + 1))
+      assert.deepEqual(await unfinishedIn(batches), [])
+      await batches.seal('nightly', 5, START + 2)
+      const sealed = { status: 'sealed', name: 'nightly', createdAt: START, sealedAt: START + 2, total: 5 }
+      assert.deepEqual(await unfinishedIn(batches), [sealed])
     })
 
     fact('the latest is the one that was opened last', async (batches) => {
       await batches.open('second', START + 1)
       await batches.open('first', START)
       assert.equal((await batches.latest())?.name, 'second')
+    })
+
+    fact('one that cannot complete is incomplete, and unfinished no more: the first time stands', async (batches) => {
+      await batches.open('nightly', START)
+      await batches.seal('nightly', 3, START)
+      await batches.end('nightly', asIncomplete(3, START + 1))
+      await batches.end('nightly', asIncomplete(3, START + 2))
+      await batches.end('nightly', asCompleted(3, START + 2))
+      const ended = { status: 'incomplete', name: 'nightly', createdAt: START, sealedAt: START, total: 3 }
+      assert.deepEqual(await batches.read('nightly'), { ...ended, incompleteAt: START + 1 })
+      assert.deepEqual(await unfinishedIn(batches), [])
+    })
+
+    for (const end of [asCompleted, asIncomplete]) {
+      const { as } = end(0, 0)
+      fact(`one that is ${as} and is sealed, or limited, again goes on`, async (batches) => {
+        await batches.open('sealed', START)
+        await batches.open('limited', START)
+        for (const name of ['sealed', 'limited']) await batches.seal(name, 3, START)
+        for (const name of ['sealed', 'limited']) await batches.end(name, end(3, START + 1))
+        await batches.seal('sealed', 3, START + 2)
+        await batches.limitTokens('limited', 9, START + 2)
+        const names = (await unfinishedIn(batches)).map(({ name }) => name)
+        assert.deepEqual(names.toSorted(), ['limited', 'sealed'])
+      })
+
+      fact(`one that was sealed with more jobs than were counted is not ${as}`, async (batches) => {
+        await batches.open('nightly', START)
+        await batches.seal('nightly', 5, START)
+        await batches.end('nightly', end(3, START + 1))
+        assert.partialDeepStrictEqual(await batches.read('nightly'), { status: 'sealed', total: 5 })
+      })
+    }
+
+    fact(
+      'one that could not be counted comes behind the others, and keeps what was counted before',
+      async (batches) => {
+        const totals = {
+          counts: { succeeded: 2 },
+          tokens: { promptTokens: 5, completionTokens: 3 },
+          sweptAt: START + 1,
+        }
+        for (const name of ['a', 'b']) await batches.open(name, START)
+        for (const name of ['a', 'b']) await batches.seal(name, 3, START)
+        await batches.note('a', totals)
+        await batches.note('b', { ...totals, sweptAt: START + 2 })
+        await batches.defer('a', START + 3)
+        assert.deepEqual(
+          (await unfinishedIn(batches)).map(({ name }) => name),
+          ['b', 'a'],
+        )
+        const sealed = { status: 'sealed', name: 'a', createdAt: START, sealedAt: START, total: 3 }
+        assert.deepEqual(await batches.read('a'), { ...sealed, ...totals, deferredAt: START + 3 })
+        await batches.note('a', { ...totals, sweptAt: START + 4 })
+        assert.deepEqual(await batches.read('a'), { ...sealed, ...totals, sweptAt: START + 4 })
+      },
+    )
+
+    fact('one that is not there is made by no count and no deferral', async (batches) => {
+      await batches.note('nightly', { counts: {}, sweptAt: START })
+      await batches.defer('nightly', START)
+      assert.equal(await batches.read('nightly'), undefined)
+    })
+
+    fact('an open one that is left out is unfinished again once it is limited again, or sealed', async (batches) => {
+      for (const name of ['a', 'b']) {
+        await batches.limitTokens(name, 5, START)
+        await batches.leaveOut({ name, tokenLimit: 5, activeAt: START })
+      }
+      assert.deepEqual(await unfinishedIn(batches), [])
+      await batches.limitTokens('a', 5, START + 1)
+      await batches.seal('b', 3, START + 1)
+      const names = (await unfinishedIn(batches)).map(({ name }) => name)
+      assert.deepEqual(names.toSorted(), ['a', 'b'])
+    })
+
+    fact('one that was limited again meanwhile is not left out', async (batches) => {
+      await batches.limitTokens('nightly', 5, START)
+      await batches.limitTokens('nightly', 5, START + 1)
+      await batches.leaveOut({ name: 'nightly', tokenLimit: 5, activeAt: START })
+      assert.equal((await unfinishedIn(batches)).length, 1)
     })
   })
 }

@@ -17,15 +17,14 @@ test('SQLite: a file that was made before batches had limits takes them', async 
   const folder = await mkdtemp(join(tmpdir(), 'batch-store-'))
   t.after(() => rm(folder, { recursive: true, force: true }))
   const path = join(folder, 'jobs.db')
-  const first = await openSqliteBatches(path)
-  await first.open('nightly', START)
-  first.close()
   const db = new DatabaseSync(path)
-  db.exec('ALTER TABLE promptBatches DROP COLUMN tokenLimit')
+  db.exec(`CREATE TABLE promptBatches
+    (name TEXT PRIMARY KEY, createdAt INTEGER NOT NULL, total INTEGER, completedAt INTEGER) STRICT`)
+  db.exec(`INSERT INTO promptBatches (name, createdAt) VALUES ('nightly', ${START})`)
   db.close()
   const batches = await openSqliteBatches(path)
   t.after(() => batches.close())
   await batches.limitTokens('nightly', 5, START)
-  const limited = { status: 'open', name: 'nightly', createdAt: START, tokenLimit: 5 }
+  const limited = { status: 'open', name: 'nightly', createdAt: START, tokenLimit: 5, activeAt: START }
   assert.deepEqual(await batches.read('nightly'), limited)
 })

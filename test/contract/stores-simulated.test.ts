@@ -1,8 +1,11 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
 import type { Database } from '../../shared/store/firestore/database.ts'
 import { createFirestoreBatches } from '../../shared/store/firestore/firestore-batches.ts'
 import { createFirestoreDailyTokens } from '../../shared/store/firestore/firestore-daily-tokens.ts'
 import { createFirestoreDeadLetters } from '../../shared/store/firestore/firestore-dead-letters.ts'
 import { createFirestoreDocuments } from '../../shared/store/firestore/firestore-documents.ts'
+import { toFields } from '../../shared/store/firestore/values.ts'
 import { createFakeFirestore } from '../simulate/fake-database.ts'
 import { START } from '../support/job-builders.ts'
 import { batchStoreContract } from './batch-store-contract.ts'
@@ -41,7 +44,7 @@ jobStoreContract(NAME, async () => {
     },
     async spoil(key) {
       const database = firestore.connect()
-      await spoil(database, `${database.root}/promptJobs/${key}`, 'createdAt')
+      await spoil(database, `${database.root}/promptJobs/${key}`, 'attempts')
     },
     async close() {
       await Promise.all(opened.splice(0).map((each) => each.close()))
@@ -52,6 +55,48 @@ jobStoreContract(NAME, async () => {
 batchStoreContract(NAME, async () => {
   const database = openDatabase()
   return { batches: createFirestoreBatches(database), close: () => database.close() }
+})
+
+test(`${NAME}: a batch that was edited by hand, or is none of ours, hides no other and stays cancelled`, async () => {
+  const database = openDatabase()
+  const batches = createFirestoreBatches(database)
+  for (const name of ['edited', 'whole']) {
+    await batches.open(name, START)
+    await batches.seal(name, 3, START)
+  }
+  const edited = {
+    ...{ name: { integerValue: 7 }, createdAt: { nullValue: 'NULL_VALUE' as const }, total: { doubleValue: 3 } },
+    ...{ counts: { stringValue: 'many' }, cancelledAt: { booleanValue: true } },
+  }
+  const root = `${database.root}/promptBatches`
+  const mask = { fieldPaths: Object.keys(edited) }
+  const foreign = { name: `${root}/batch:%`, fields: toFields({ toSweep: 0, total: 1 }) }
+  await database.batchWrite([
+    { update: { name: `${root}/batch:edited`, fields: edited }, updateMask: mask },
+    { update: foreign },
+  ])
+  const found = (await Array.fromAsync(batches.unfinished(1))).flat()
+  assert.deepEqual(
+    found.map(({ name }) => name),
+    ['edited', 'whole'],
+  )
+  const { cancelledAt, status } = (await batches.read('edited')) ?? {}
+  assert.deepEqual([cancelledAt, status], [0, 'sealed'])
+})
+
+test(`${NAME}: a batch that one sweep counts after another has ended it is looked at by no later one`, async () => {
+  const firestore = createFakeFirestore(() => START)
+  const batches = createFirestoreBatches(firestore.connect())
+  await batches.open('nightly', START)
+  await batches.seal('nightly', 1, START)
+  await batches.end('nightly', { as: 'completed', total: 1, at: START })
+  await batches.note('nightly', { counts: { succeeded: 1 }, sweptAt: START + 1 })
+  assert.deepEqual((await Array.fromAsync(batches.unfinished(9))).flat(), [])
+  const [stored] = firestore.documents('promptBatches')
+  assert.deepEqual(
+    [stored?.fields['toSweep'], stored?.fields['completedAt']?.timestampValue !== undefined],
+    [undefined, true],
+  )
 })
 
 dailyTokensContract(NAME, async () => {
@@ -65,7 +110,7 @@ deadLetterStoreContract(NAME, async () => {
     letters: createFirestoreDeadLetters(database),
     another: async () => createFirestoreDeadLetters(database),
     async spoil(id) {
-      await spoil(database, `${database.root}/deadLetters/${id}`, 'times')
+      await spoil(database, `${database.root}/deadLetters/${id}`, 'data')
     },
     close: () => database.close(),
   }

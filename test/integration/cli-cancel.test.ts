@@ -83,7 +83,7 @@ test('a batch is cancelled, and how many jobs are left is told', async (t) => {
   const path = await storeOf(t, aSucceededUntilLater(), aRunningRecord({ key: 'another', id: 'doc-8' }))
   const batches = await openSqliteBatches(path)
   await batches.open('nightly', 1)
-  await batches.seal('nightly', 5)
+  await batches.seal('nightly', 5, 1)
   const { code, stdout, stderr } = await cancelBatch(t, path)
   assert.equal(
     stdout,

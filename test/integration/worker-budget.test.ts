@@ -69,7 +69,7 @@ describe('a batch whose tokens are limited', () => {
     await sweep(worker)
     const open = await withBatches(worker, (batches) => batches.read('nightly'))
     assert.partialDeepStrictEqual(open, { status: 'open', counts: { succeeded: 1, dead_lettered: 1 } })
-    await withBatches(worker, (batches) => batches.seal('nightly', 2))
+    await withBatches(worker, (batches) => batches.seal('nightly', 2, Date.now()))
     await sweep(worker)
     assert.equal((await withBatches(worker, (batches) => batches.read('nightly')))?.status, 'completed')
     await limit(worker, 1_000_000)

@@ -20,8 +20,9 @@ const job = {
   body: { messages: [{ role: 'user', content: 'Bridges carry people over water, in all weathers.' }] },
 }
 const nothing = {
-  jobs: { left: 0, expired: 0, tooOld: 0, released: 0, ended: 0, raced: 0, refused: 0 },
-  batches: { counted: 0, completed: 0, putOff: 0, refused: 0 },
+  jobs: { left: 0, expired: 0, tooOld: 0, released: 0, ended: 0, raced: 0, deferred: 0, refused: 0 },
+  batches: { counted: 0, completed: 0, incomplete: 0, leftOut: 0, deferred: 0, refused: 0 },
+  ...{ deferred: [], refused: [], outOfTime: false },
 }
 
 const cloud = await startCloud()
@@ -46,17 +47,17 @@ async function plant({ file }: TestWorker, deadline?: number, agoMs = HOUR_MS): 
   documents.close()
 }
 
-const sealed = (worker: TestWorker, total: number) =>
+const sealed = (worker: TestWorker, total: number, sealedAt = Date.now()) =>
   withBatches(worker, async (batches) => {
     await batches.open('nightly', 1)
-    await batches.seal('nightly', total)
+    await batches.seal('nightly', total, sealedAt)
   })
 
 async function eventsOf({ file }: TestWorker) {
   const report = await openQueueReport(file)
   const events = await report.list(EVENTS, { limit: 100 })
   report.close()
-  return events.filter(({ attributes }) => attributes['ce-type'] === 'promptbridge.batch.completed')
+  return events.filter(({ attributes }) => attributes['ce-type']?.startsWith('promptbridge.batch.'))
 }
 
 const statusOf = async (worker: TestWorker) => (await worker.record('doc-7', 'nightly'))?.status
@@ -120,10 +121,10 @@ describe('a sweep', () => {
 
   test('of a store that is away is to come again', async () => {
     await using worker = await start()
-    const giveBack = worker.takeAway('promptJobs')
+    const giveBack = (['promptJobs', 'promptBatches'] as const).map((table) => worker.takeAway(table))
     assert.deepEqual(await sweep(worker), { status: 503, body: { reason: 'store' } })
-    giveBack()
-    assert.equal((await sweep(worker)).status, 200)
+    for (const each of giveBack) each()
+    assert.deepEqual(await sweep(worker), { status: 200, body: nothing })
   })
 
   test('is not begun by an instance that is about to end', async () => {
@@ -143,13 +144,13 @@ describe('a batch that is swept', () => {
     await using worker = await start()
     await sealed(worker, 2)
     assert.deepEqual(await worker.push(job), { status: 204 })
-    assert.deepEqual((await sweep(worker)).body['batches'], { counted: 1, completed: 0, putOff: 0, refused: 0 })
+    assert.deepEqual((await sweep(worker)).body['batches'], { ...nothing.batches, counted: 1 })
     const half = await withBatches(worker, (batches) => batches.read('nightly'))
     assert.partialDeepStrictEqual(half, { status: 'sealed', counts: { succeeded: 1 } })
     assert.deepEqual(await eventsOf(worker), [])
 
     assert.deepEqual(await worker.push({ ...job, id: 'doc-8', deadline: '2026-01-01T00:00:00Z' }), { status: 204 })
-    assert.deepEqual((await sweep(worker)).body['batches'], { counted: 1, completed: 1, putOff: 0, refused: 0 })
+    assert.deepEqual((await sweep(worker)).body['batches'], { ...nothing.batches, counted: 1, completed: 1 })
     assert.deepEqual((await sweep(worker)).body, nothing)
     const record = await worker.record('doc-7', 'nightly')
     assert.ok(record?.status === 'succeeded')
@@ -174,11 +175,13 @@ describe('a batch that is swept', () => {
     await plant(worker, undefined, 7 * 24 * HOUR_MS)
     assert.deepEqual(await worker.push({ ...job, id: 'doc-8' }), { status: 204 })
     assert.deepEqual((await sweep(worker)).body, {
+      ...nothing,
       jobs: { ...nothing.jobs, released: 1 },
       batches: { ...nothing.batches, counted: 1 },
     })
     const { body } = await sweep(worker)
     assert.deepEqual(body, {
+      ...nothing,
       jobs: { ...nothing.jobs, tooOld: 1 },
       batches: { ...nothing.batches, counted: 1, completed: 1 },
     })
@@ -196,14 +199,34 @@ describe('a batch that is swept', () => {
     assert.equal(await statusOf(worker), 'succeeded')
   })
 
+  test('is incomplete, and told once, when some of its jobs have no record long after it was sealed', async () => {
+    await using worker = await start({ MAX_JOB_AGE_DAYS: '2' })
+    const sealedAt = Date.now() - 3 * 24 * HOUR_MS
+    await sealed(worker, 2, sealedAt)
+    await worker.push(job)
+    assert.deepEqual((await sweep(worker)).body['batches'], { ...nothing.batches, counted: 1, incomplete: 1 })
+    assert.deepEqual((await sweep(worker)).body, nothing)
+    const batch = await withBatches(worker, (batches) => batches.read('nightly'))
+    assert.ok(batch?.status === 'incomplete')
+    const [event, ...more] = await eventsOf(worker)
+    assert.deepEqual(more, [])
+    assert.partialDeepStrictEqual(event?.attributes, {
+      ...{ 'ce-id': 'promptBatches/nightly/2/incomplete', 'ce-type': 'promptbridge.batch.incomplete' },
+      ...{ batch: 'nightly', status: 'incomplete' },
+    })
+    assert.partialDeepStrictEqual(JSON.parse(Buffer.from(event?.data ?? []).toString()), {
+      ...{ batch: 'nightly', total: 2, counts: { succeeded: 1 }, incompleteAt: batch.incompleteAt },
+    })
+  })
+
   test('is completed only when its event is told', async () => {
     await using worker = await start()
     await sealed(worker, 1)
     await worker.push(job)
     const giveBack = worker.takeAway('messages')
-    assert.deepEqual((await sweep(worker)).body['batches'], { counted: 1, completed: 0, putOff: 1, refused: 0 })
+    assert.deepEqual((await sweep(worker)).body['batches'], { ...nothing.batches, counted: 1, deferred: 1 })
     giveBack()
-    assert.deepEqual((await sweep(worker)).body['batches'], { counted: 1, completed: 1, putOff: 0, refused: 0 })
+    assert.deepEqual((await sweep(worker)).body['batches'], { ...nothing.batches, counted: 1, completed: 1 })
     assert.equal((await eventsOf(worker)).length, 1)
   })
 
@@ -211,7 +234,7 @@ describe('a batch that is swept', () => {
     await using worker = await start({ EVENTS_TOPIC: undefined })
     await sealed(worker, 1)
     await worker.push(job)
-    assert.deepEqual((await sweep(worker)).body['batches'], { counted: 1, completed: 1, putOff: 0, refused: 0 })
+    assert.deepEqual((await sweep(worker)).body['batches'], { ...nothing.batches, counted: 1, completed: 1 })
   })
 })
 

@@ -1,5 +1,5 @@
 import type { WriteAnswer } from '../../shared/store/firestore/coalesce-writes.ts'
-import type { Database } from '../../shared/store/firestore/database.ts'
+import type { Database, NamedFields } from '../../shared/store/firestore/database.ts'
 import {
   type DocumentWrite,
   type Timestamp,
@@ -7,6 +7,7 @@ import {
   toRevision,
   type Value,
 } from '../../shared/store/firestore/protocol.ts'
+import { sizeOf } from '../../shared/store/firestore/stored-bytes.ts'
 import { fields as fieldsSchema } from '../../shared/store/firestore/values.ts'
 import { StoreError } from '../../shared/store/job-store.ts'
 import { isEqual, numberAt, textOf, timeOf } from './stored-values.ts'
@@ -64,16 +65,16 @@ export function createFakeFirestore(now: () => number, onWrite: OnWrite = () => 
     return { kind: 'written', revision: toRevision(after.updateTime) }
   }
 
-  function below(parent: string, collection: string): Document[] {
-    const prefix = `${parent}/${collection}/`
+  function below(collection: string): Document[] {
+    const prefix = `${ROOT}/${collection}/`
     return [...documents.values()].filter(({ name }) => name.startsWith(prefix) && !name.includes('/', prefix.length))
   }
 
   function connect(): Database {
     let isClosed = false
-    const find = (collection: string, parent = ROOT) => {
+    const find = (collection: string) => {
       if (isClosed) throw new StoreError('unavailable', 'the database is closed')
-      return below(parent, collection)
+      return below(collection)
     }
     const readTime = () => fromMicroseconds(Math.max(now() * 1_000, lastWriteUs))
     return {
@@ -92,27 +93,31 @@ export function createFakeFirestore(now: () => number, onWrite: OnWrite = () => 
       },
       async newest(collection, field) {
         const [found] = find(collection).toSorted((a, b) => timeOf(b.fields[field]) - timeOf(a.fields[field]))
-        return found && fieldsSchema.parse(found.fields)
+        return found && read(found)
       },
-      async since(collection, field, since, limit, direction = 'DESCENDING') {
+      async since(collection, field, { since, direction, limit, after }) {
         const sign = direction === 'ASCENDING' ? 1 : -1
         return find(collection)
-          .filter(({ fields }) => timeOf(fields[field]) >= since)
-          .sort((a, b) => sign * (timeOf(a.fields[field]) - timeOf(b.fields[field]) || byName(a, b)))
+          .map((document) => ({ document, at: timeOf(document.fields[field]) }))
+          .filter(({ at }) => at >= since)
+          .sort((a, b) => sign * (a.at - b.at || byName(a.document, b.document)))
+          .filter(({ at, document: { name } }) => {
+            if (after === undefined) return true
+            return sign * (at - after.at || compare(name, after.name)) > 0
+          })
           .slice(0, limit)
-          .map(({ fields }) => fieldsSchema.safeParse(fields).data)
+          .map(({ document }) => read(document))
       },
-      async query(parent, collection, equal) {
-        return find(collection, parent)
-          .filter(({ fields }) => isEqual(fields, equal))
-          .map(({ fields }) => fieldsSchema.parse(fields))
-      },
-      async page(collection, { equal, mask, limit, after = '' }) {
-        return find(collection)
+      async page(collection, { equal, mask, limit, maxBytes, after = '' }) {
+        const found = find(collection)
           .filter(({ name, fields }) => name > after && isEqual(fields, equal))
           .sort(byName)
           .slice(0, limit)
-          .map(({ name, fields }) => ({ name, fields: fieldsSchema.safeParse(only(fields, mask)).data }))
+          .map(({ name, fields }) => ({ name, fields: only(fields, mask) }))
+        const sizes = found.map(sizeOf)
+        let [bytes, n] = [0, 0]
+        while (n < found.length && bytes < maxBytes) bytes += sizes[n++] ?? 0
+        return { documents: found.slice(0, n).map(read), bytes, isLast: n < limit && bytes < maxBytes }
       },
       async range(collection, field, { from, to, limit, after }) {
         return find(collection)
@@ -138,7 +143,7 @@ export function createFakeFirestore(now: () => number, onWrite: OnWrite = () => 
 
   return {
     connect,
-    documents: (collection) => below(ROOT, collection),
+    documents: below,
     get: (name) => documents.get(name),
   }
 }
@@ -157,6 +162,10 @@ function masked(update: Fields, before: Fields, mask: readonly string[] | undefi
   const kept = Object.entries(before).filter(([name]) => !mask.includes(name))
   const changed = Object.entries(update).filter(([name]) => mask.includes(name))
   return Object.fromEntries([...kept, ...changed])
+}
+
+function read({ name, fields }: Pick<Document, 'name' | 'fields'>): NamedFields {
+  return { name, fields: fieldsSchema.parse(fields) }
 }
 
 function only(fields: Fields, mask: readonly string[] | undefined): Fields {

@@ -99,7 +99,7 @@ export function planPeople(installation: Installation): People {
     plan(0, 0, () => batches.open(BATCH, world.now()))
     plan(3, 8, async () => {
       await batches.open(BATCH, world.now())
-      await batches.seal(BATCH, total)
+      await batches.seal(BATCH, total, world.now())
     })
     if (isLimited) plan(0, 0, () => batches.limitTokens(BATCH, TOKEN_LIMIT, world.now()))
     if (!random.chance(0.25)) return

@@ -140,8 +140,8 @@ export const rules: Readonly<Record<string, Patch>> = {
     replace: 'const SWEEP_GRACE_MS = 0',
   },
   'tell-before-complete': {
-    file: 'worker/sweep.ts',
-    find: '  try {\n    await announce(',
-    replace: '  await batches.complete(name, totals.sweptAt)\n  try {\n    await announce(',
+    file: 'worker/sweep-batches.ts',
+    find: '  const announced = await course.attempt(',
+    replace: '  await batches.end(name, ending)\n  const announced = await course.attempt(',
   },
 }

@@ -94,7 +94,7 @@ export function composeSimWorker(installation: Installation, process: Process, w
     },
     sweep: createSweep({
       ...{ documents, batches, announce: createBatchAnnouncer(announcing), dailyTokens: undefined },
-      ...{ retry, resultTtlMs: TTL_MS, drain, now, log },
+      ...{ retry, resultTtlMs: TTL_MS, maxJobAgeMs: MAX_JOB_AGE_MS, drain, now, log },
     }),
   }
 }

@@ -158,7 +158,6 @@ export function overWire(database: Database, wire: Wire, flushed: (names: readon
     get: (name, mask) => call(`get ${short(name)}`, () => database.get(name, mask)),
     newest: (...asked) => call('newest', () => database.newest(...asked)),
     since: (...asked) => call('since', () => database.since(...asked)),
-    query: (...asked) => call('query', () => database.query(...asked)),
     page: (...asked) => call('page', () => database.page(...asked)),
     range: (...asked) => call('range', () => database.range(...asked)),
     sum: (...asked) => call('sum', () => database.sum(...asked)),

@@ -179,17 +179,24 @@ describe('submit to a batch', () => {
 
   const sealedWith = (total: number) => async (batches: BatchStore) => {
     await batches.open('nightly', 1)
-    await batches.seal('nightly', total)
+    await batches.seal('nightly', total, 1)
   }
   const completedWith = (total: number) => async (batches: BatchStore) => {
     await sealedWith(total)(batches)
-    await batches.complete('nightly', 2)
+    await batches.end('nightly', { as: 'completed', total, at: 2 })
   }
 
   test('makes it before the first job, and seals it with the number of its jobs: an id that is repeated is one', async (t) => {
     const batches = await openBatches(t)
     await submit(batches, { submitted: counts(3, 1, 1), tokenLimit: 5 })
-    assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...nightly, tokenLimit: 5, total: 2 })
+    assert.deepEqual(await batches.read('nightly'), {
+      status: 'sealed',
+      ...nightly,
+      sealedAt: 1,
+      tokenLimit: 5,
+      activeAt: 1,
+      total: 2,
+    })
   })
 
   test('of which nothing is published leaves nothing behind, and the corrected file is taken', async (t) => {
@@ -197,7 +204,7 @@ describe('submit to a batch', () => {
     await submit(batches, { submitted: counts(0, 2), tokenLimit: 5 })
     assert.equal(await batches.read('nightly'), undefined)
     await submit(batches)
-    assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...nightly, total: 2 })
+    assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...nightly, sealedAt: 1, total: 2 })
   })
 
   test('that a submit left open goes on', async (t) => {
@@ -205,7 +212,7 @@ describe('submit to a batch', () => {
     await submit(batches, { submitted: counts(0, 2), tokenLimit: 5 })
     assert.deepEqual(await batches.read('nightly'), { status: 'open', ...nightly })
     await submit(batches)
-    assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...nightly, total: 2 })
+    assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...nightly, sealedAt: 1, total: 2 })
   })
 
   for (const [status, prepare] of [
@@ -215,7 +222,7 @@ describe('submit to a batch', () => {
     test(`that an earlier version left ${status} without a job is taken without --again`, async (t) => {
       const batches = await openBatches(t, prepare)
       await submit(batches)
-      assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...nightly, total: 2 })
+      assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...nightly, sealedAt: 1, total: 2 })
     })
   }
 
@@ -237,14 +244,31 @@ describe('submit to a batch', () => {
     const batches = await openBatches(t, completedWith(5))
     for (const submitted of [counts(5), counts(2), counts(0, 5)]) {
       await submit(batches, { submitted, again: true })
-      assert.deepEqual(await batches.read('nightly'), { status: 'completed', ...nightly, total: 5, completedAt: 2 })
+      assert.deepEqual(await batches.read('nightly'), {
+        status: 'completed',
+        ...nightly,
+        sealedAt: 1,
+        total: 5,
+        completedAt: 2,
+      })
     }
   })
 
   test('--again with more jobs than before makes it larger, and it goes on', async (t) => {
     const batches = await openBatches(t, completedWith(1))
     await submit(batches, { again: true })
-    assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...nightly, total: 2 })
+    assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...nightly, sealedAt: 1, total: 2 })
+  })
+
+  test('--again of one that ended incomplete lets it go on, with as many jobs as it had', async (t) => {
+    const batches = await openBatches(t, async (store) => {
+      await sealedWith(5)(store)
+      await store.end('nightly', { as: 'incomplete', total: 5, at: 2 })
+    })
+    await submit(batches, { submitted: counts(0, 5), again: true })
+    assert.equal((await batches.read('nightly'))?.status, 'incomplete')
+    await submit(batches, { submitted: counts(2), again: true })
+    assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...nightly, sealedAt: 1, total: 5 })
   })
 
   for (const again of [false, true]) {

@@ -14,8 +14,8 @@ test('a database that is closed rejects every call at once', async () => {
     batchWrite: () => database.batchWrite([{ delete: `${database.root}/promptJobs/a` }]),
     get: () => database.get(`${database.root}/promptJobs/a`),
     newest: () => database.newest('promptJobs', 'createdAt'),
-    since: () => database.since('tokenFailures', 'lastAt', 0),
-    query: () => database.query(database.root, 'promptJobs', { batch: 'nightly' }),
+    since: () => database.since('tokenFailures', 'lastAt', { since: 0, direction: 'DESCENDING' }),
+    page: () => database.page('promptJobs', { equal: {}, limit: 1, maxBytes: 1, after: undefined }),
     count: () => database.count('promptJobs', { batch: 'nightly' }),
     'close again': () => database.close().then(() => database.get('again')),
   }
@@ -34,7 +34,7 @@ test('a query without its index is told as that, with its mend; nothing else tha
     sum: () => database.sum('promptJobs', { batch: 'nightly' }, ['usage.promptTokens']),
     count: () => database.count('promptJobs', { batch: 'nightly' }),
     range: () => database.range('promptJobs', 'due', range),
-    since: () => database.since('promptBatches', 'toSweep', 0),
+    since: () => database.since('promptBatches', 'toSweep', { since: 0, direction: 'ASCENDING' }),
     newest: () => database.newest('promptBatches', 'createdAt'),
   }
   for (const [name, query] of Object.entries(queries)) {

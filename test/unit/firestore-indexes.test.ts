@@ -19,6 +19,7 @@ import { aTokenFailure, aWorkerInstance } from '../support/telemetry-builders.ts
 /** What our queries compare or sort by. Every other index would cost each write something, and answer nothing. */
 const QUERIED: Readonly<Record<string, readonly string[]>> = {
   promptJobs: ['batch', 'status', 'due'],
+  // The last release finds the parts of an answer by their owner.
   parts: ['owner'],
   promptBatches: ['createdAt', 'toSweep'],
   deadLetters: ['batch', 'reason', 'model'],
@@ -43,7 +44,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   parts: ['owner', 'n', 'text', 'bytes', 'expireAt'],
   promptBatches: [
     ...['name', 'createdAt', 'total', 'cancelledAt', 'completedAt', 'tokenLimit'],
-    ...['counts', 'tokens', 'sweptAt', 'toSweep'],
+    ...['counts', 'tokens', 'sweptAt', 'toSweep', 'sealedAt', 'activeAt', 'deferredAt', 'incomplete'],
   ],
   dailyTokens: ['day', 'tokens', 'sweptAt'],
   deadLetters: [...Object.keys(aDeadLetterOf()), 'raw', 'parts'],

@@ -93,6 +93,28 @@ describe('whatever a map holds', () => {
     ))
 })
 
+describe('what somebody edited by hand', () => {
+  test('is read field by field: a fraction as a number, null and unknown kinds as if they were not there', () => {
+    const edited = {
+      text: { stringValue: 'x' },
+      fraction: { doubleValue: 1.5 },
+      nothing: { nullValue: 'NULL_VALUE' },
+      notANumber: { doubleValue: Number.NaN },
+      place: { geoPointValue: { latitude: 1, longitude: 2 } },
+      reference: { referenceValue: 'projects/p/databases/(default)/documents/a/b' },
+      kindOfTomorrow: { tomorrowValue: 1 },
+      map: { mapValue: { fields: { nothing: { nullValue: 'NULL_VALUE' }, n: { integerValue: '12' } } } },
+      empty: { mapValue: {} },
+    }
+    assert.deepEqual(fields.parse(edited), { text: 'x', fraction: 1.5, map: { n: 12 }, empty: {} })
+  })
+
+  test('leaves every item of a list in its place', () => {
+    const values = [{ nullValue: 'NULL_VALUE' }, { booleanValue: true }, { geoPointValue: {} }]
+    assert.deepEqual(fields.parse({ list: { arrayValue: { values } } }), { list: [null, true, null] })
+  })
+})
+
 describe('a time', () => {
   const times = fc.integer({ min: -8_640_000_000_000_000, max: 8_640_000_000_000_000 })
 

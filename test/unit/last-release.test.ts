@@ -7,6 +7,7 @@ import { fields, toFields } from '../../shared/store/firestore/values.ts'
 import type { Release } from '../../shared/store/job-store.ts'
 import { readStoredLetter, toStoredLetter } from '../../shared/store/letter-documents.ts'
 import { ended, nextAttempt, released, succeeded, sweptBack } from '../../shared/store/record-changes.ts'
+import { tokenFailureKind, workerInstanceKind } from '../../shared/store/telemetry-documents.ts'
 import { tokenFailure, workerInstance } from '../../shared/store/telemetry-store.ts'
 import { aDeadLetterOf } from '../support/dead-letter-builders.ts'
 import {
@@ -111,16 +112,20 @@ describe('this version reads a record of the last release', () => {
 
 describe('both versions read what the other keeps beside the records', () => {
   test('batches', () => {
-    const sealed = { name: 'nightly', createdAt: START, total: 3, sealedAt: START, incompleteAt: START + DAY_MS }
-    assert.partialDeepStrictEqual(lastRelease.storedBatch.parse(sealed), { name: 'nightly', total: 3 })
-    const { sealedAt: _, incompleteAt: __, ...older } = sealed
-    assert.partialDeepStrictEqual(storedBatch.parse(older), { status: 'sealed', total: 3 })
+    const older = { name: 'nightly', createdAt: START, total: 3, cancelledAt: START, tokenLimit: 5 }
+    const swept = { counts: { succeeded: 1 }, tokens: { promptTokens: 3, completionTokens: 1 }, sweptAt: START }
+    const newer = { sealedAt: START, activeAt: START, deferredAt: START, incomplete: { at: START + DAY_MS, total: 3 } }
+    const read = { status: 'sealed', ...older, ...swept }
+    assert.deepEqual(lastRelease.storedBatch.parse({ ...older, ...swept, ...newer }), read)
+    const fromFirestore = lastRelease.fields.parse(toFields({ ...older, ...swept, ...newer }))
+    assert.deepEqual(lastRelease.storedBatch.parse(fromFirestore), read)
+    assert.deepEqual(storedBatch.parse({ ...older, ...swept }), read)
   })
 
   test('dead letters', () => {
     const letter = aDeadLetterOf()
     assert.deepEqual(lastRelease.readStoredLetter(onDisk(toStoredLetter(letter))), letter)
-    assert.deepEqual(readStoredLetter(onDisk(lastRelease.toStoredLetter(letter))), letter)
+    assert.deepEqual(readStoredLetter(letter.id, onDisk(lastRelease.toStoredLetter(letter))), letter)
   })
 
   test('telemetry', () => {
@@ -128,6 +133,8 @@ describe('both versions read what the other keeps beside the records', () => {
     assert.deepEqual(lastRelease.tokenFailure.parse(onDisk(tokenFailure.parse(failure))), failure)
     const instance = aWorkerInstance()
     assert.deepEqual(lastRelease.workerInstance.parse(onDisk(workerInstance.parse(instance))), instance)
+    assert.deepEqual(tokenFailureKind.read(onDisk(lastRelease.tokenFailure.parse(failure))), failure)
+    assert.deepEqual(workerInstanceKind.read(onDisk(lastRelease.workerInstance.parse(instance))), instance)
   })
 })
 

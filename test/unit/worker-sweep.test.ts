@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import type { StatusCounts } from '../../shared/job/record.ts'
 import { createLog } from '../../shared/log.ts'
 import { QueueError } from '../../shared/queue/job-queue.ts'
 import { type Batch, type BatchTotals, isUnfinished, storedBatch } from '../../shared/store/batch-store.ts'
@@ -7,7 +8,9 @@ import type { DailyTokens, DailyTokensStore } from '../../shared/store/daily-tok
 import { StoreError } from '../../shared/store/job-store.ts'
 import type { StoredRecord } from '../../shared/store/record-documents.ts'
 import { createDrain } from '../../worker/drain.ts'
-import { createSweep, type Sweeping } from '../../worker/sweep.ts'
+import type { EndedBatch } from '../../worker/events/batch-event.ts'
+import { createSweep } from '../../worker/sweep.ts'
+import type { Sweeping } from '../../worker/sweep-course.ts'
 import { aRunningRecord, DAY_MS, START } from '../support/job-builders.ts'
 
 const stuck = (n: number): StoredRecord => ({
@@ -24,9 +27,17 @@ interface Story {
   readonly msAWrite?: number
   readonly announce?: Sweeping['announce']
   readonly noteDay?: DailyTokensStore['note']
+  /** Whether the database answers the queries for all jobs, and for all batches. */
+  readonly queries?: { readonly due?: Error; readonly unfinished?: Error }
   /** What the store says to an action on a record or a batch; undefined: it takes it. */
-  readonly faultAt?: (action: 'replace' | 'count' | 'sum', name: string) => StoreError | undefined
+  readonly faultAt?: (action: Action, name: string) => Error | undefined
+  readonly onCount?: (batch: string) => Promise<void>
+  /** How many records of a batch have each status. */
+  readonly counts?: StatusCounts
 }
+
+type Action = 'replace' | 'count' | 'sum' | 'note' | 'defer'
+const away = () => new StoreError('unavailable', 'away')
 
 /** A sweep over records that are all stuck; each write takes so much of the clock's time. */
 function sweeping(over: Story = {}) {
@@ -41,6 +52,7 @@ function sweeping(over: Story = {}) {
   const drain = createDrain()
   const calls: string[] = []
   const noted: BatchTotals[] = []
+  const announced: EndedBatch[] = []
   let lines = ''
   const refuse = (...at: Parameters<NonNullable<Story['faultAt']>>) => {
     const fault = over.faultAt?.(...at)
@@ -49,6 +61,7 @@ function sweeping(over: Story = {}) {
   const parts: Sweeping = {
     documents: {
       async *due(_, pageSize) {
+        if (over.queries?.due) throw over.queries.due
         for (let from = 0; from < jobs || from === 0; from += pageSize) {
           calls.push(`due ${pageSize}`)
           const records = Array.from({ length: Math.min(pageSize, jobs - from) }, (_, n) => stuck(from + n))
@@ -62,8 +75,9 @@ function sweeping(over: Story = {}) {
         return { kind: 'written', revision: '2' }
       },
       async countByStatus(batch) {
+        await over.onCount?.(batch)
         refuse('count', batch)
-        return { succeeded: 1 }
+        return over.counts ?? { succeeded: 1 }
       },
       async sumUsage(of) {
         calls.push('sum')
@@ -72,20 +86,36 @@ function sweeping(over: Story = {}) {
       },
     },
     batches: {
-      unfinished: async () => batches.filter(isUnfinished),
-      async note(_, totals) {
+      async *unfinished(pageSize) {
+        if (over.queries?.unfinished) throw over.queries.unfinished
+        const unfinished = batches.filter(isUnfinished)
+        for (let from = 0; from === 0 || from < unfinished.length; from += pageSize) {
+          yield unfinished.slice(from, from + pageSize)
+        }
+        // What was looked at is behind what was not: it comes again.
+        yield unfinished.slice(0, pageSize)
+      },
+      async note(name, totals) {
         calls.push('note')
+        refuse('note', name)
         noted.push(totals)
       },
-      complete: async () => void calls.push('complete'),
+      async defer(name) {
+        calls.push(`defer ${name}`)
+        refuse('defer', name)
+      },
+      leaveOut: async ({ name }) => void calls.push(`leave out ${name}`),
+      end: async (_, { as }) => void calls.push(as),
     },
     dailyTokens: over.noteDay && { note: over.noteDay },
     async announce(batch) {
       calls.push('announce')
+      announced.push(batch)
       await announce(batch)
     },
     retry: { maxAttempts: 5, onUnknown: 'retry' },
     resultTtlMs: DAY_MS,
+    maxJobAgeMs: 7 * DAY_MS,
     drain,
     now: () => clock.now,
     log: createLog('info', {
@@ -94,8 +124,10 @@ function sweeping(over: Story = {}) {
       },
     }),
   }
-  return { sweep: createSweep(parts), calls, drain, noted, logText: () => lines }
+  return { sweep: createSweep(parts), calls, drain, noted, announced, logText: () => lines }
 }
+
+const NONE = { counted: 0, completed: 0, incomplete: 0, leftOut: 0, deferred: 0, refused: 0 }
 
 const count = (calls: readonly string[], name: string) => calls.filter((call) => call === name).length
 
@@ -124,7 +156,7 @@ describe('a sweep', () => {
   test('leaves the batches ten seconds, however many jobs are due', async () => {
     const { sweep, calls } = sweeping({ jobs: 5_000, msAWrite: 20 })
     assert.equal((await sweep()).jobs.released, 1_000)
-    assert.deepEqual([count(calls, 'due 500'), count(calls, 'complete')], [2, 1])
+    assert.deepEqual([count(calls, 'due 500'), count(calls, 'completed')], [2, 1])
   })
 
   test('begins nothing more when its instance is about to end', async () => {
@@ -138,20 +170,20 @@ describe('a sweep', () => {
   test('tells the end of a batch before it marks it completed', async () => {
     const { sweep, calls } = sweeping()
     await sweep()
-    assert.deepEqual(calls, ['due 500', 'sum', 'note', 'announce', 'complete'])
+    assert.deepEqual(calls, ['due 500', 'sum', 'note', 'announce', 'completed'])
   })
 
-  test('puts a batch off of which the end cannot be told', async () => {
+  test('defers a batch of which the end cannot be published', async () => {
     const announce = () => Promise.reject(new QueueError('unavailable', 'away'))
     const { sweep, calls } = sweeping({ announce })
-    assert.deepEqual((await sweep()).batches, { counted: 1, completed: 0, putOff: 1, refused: 0 })
-    assert.equal(count(calls, 'complete'), 0)
+    assert.deepEqual((await sweep()).batches, { ...NONE, counted: 1, deferred: 1 })
+    assert.equal(count(calls, 'completed'), 0)
   })
 
   test('counts an open batch whose tokens are limited, and never completes it', async () => {
     const batch = storedBatch.parse({ name: 'nightly', createdAt: START, tokenLimit: 5 })
     const { sweep, calls } = sweeping({ batches: [batch] })
-    assert.deepEqual((await sweep()).batches, { counted: 1, completed: 0, putOff: 0, refused: 0 })
+    assert.deepEqual((await sweep()).batches, { ...NONE, counted: 1 })
     assert.deepEqual(calls, ['due 500', 'sum', 'note'])
   })
 
@@ -162,18 +194,26 @@ describe('a sweep', () => {
     assert.deepEqual(noted, [{ day: '2026-11-24', tokens: { promptTokens: 11, completionTokens: 7 }, sweptAt: START }])
   })
 
-  test('does all else although a day cannot be counted', async () => {
-    const noteDay = () => Promise.reject(new StoreError('unavailable', 'away'))
-    const { sweep, calls } = sweeping({ noteDay })
+  test('does all else although a day cannot be counted, and says so', async () => {
+    const noteDay = () => Promise.reject(away())
+    const { sweep, calls, logText } = sweeping({ noteDay })
+    const { batches, deferred } = await sweep()
+    assert.deepEqual([batches.completed, deferred], [1, ['day']])
+    assert.equal(count(calls, 'completed'), 1)
+    assert.match(logText(), /"outcome":"sweep_deferred","part":"day"/)
+  })
+
+  test('does not wait for the sum of a day before it sweeps', async () => {
+    const { promise: swept, resolve } = Promise.withResolvers<void>()
+    const { sweep } = sweeping({ noteDay: () => swept, announce: async () => resolve() })
     assert.equal((await sweep()).batches.completed, 1)
-    assert.equal(count(calls, 'complete'), 1)
   })
 
   for (const code of ['refused', 'corrupt', 'no_index'] as const) {
     test(`leaves out a record and a batch to which the store says ${code}, and reaches the others`, async () => {
       const isBad = (name: string) => name === 'key-3' || name === 'bad'
       const faultAt: Story['faultAt'] = (action, name) =>
-        action !== 'sum' && isBad(name) ? new StoreError(code, 'not to be mended by itself') : undefined
+        action !== 'sum' && isBad(name) ? new StoreError(code, 'does not end by itself') : undefined
       const { sweep, logText } = sweeping({
         jobs: 70,
         unreadable: ['key-x'],
@@ -182,40 +222,154 @@ describe('a sweep', () => {
       })
       const { jobs, batches } = await sweep()
       assert.deepEqual([jobs.released, jobs.refused], [69, 2])
-      assert.deepEqual(batches, { counted: 2, completed: 1, putOff: 0, refused: 1 })
+      assert.deepEqual(batches, { ...NONE, counted: 2, completed: 1, refused: 1 })
       for (const name of ['"jobKey":"key-3"', '"jobKeys":["key-x"]', '"batch":"bad"'])
         assert.ok(logText().includes(name))
     })
   }
 
-  test('of a store that is away rejects, whatever it was about', async () => {
-    for (const away of ['replace', 'count', 'sum']) {
-      const faultAt: Story['faultAt'] = (action) =>
-        action === away ? new StoreError('unavailable', 'away') : undefined
-      await assert.rejects(sweeping({ jobs: 1, faultAt }).sweep(), { code: 'unavailable' }, away)
-    }
+  test('of a store that answers nothing rejects', async () => {
+    const queries = { due: away(), unfinished: away() }
+    await assert.rejects(sweeping({ queries }).sweep(), { code: 'unavailable' })
   })
 
-  test('that cannot sum tokens for want of an index completes batches all the same, and tells it once', async () => {
+  test('of a store that counts nothing and takes no mark rejects, and begins no other batch', async () => {
+    const faultAt: Story['faultAt'] = (action) => (action === 'replace' ? undefined : away())
+    const batches = Array.from({ length: 50 }, (_, n) => sealed(`batch-${n}`))
+    const { sweep, calls } = sweeping({ batches, faultAt })
+    await assert.rejects(sweep(), { code: 'unavailable' })
+    assert.ok(calls.filter((call) => call.startsWith('defer')).length <= 8)
+  })
+
+  for (const [query, part] of [
+    ['due', 'jobs'],
+    ['unfinished', 'batches'],
+  ] as const) {
+    test(`that cannot read its ${part} does the rest, and says so`, async () => {
+      const { sweep } = sweeping({ jobs: 3, queries: { [query]: away() } })
+      const { jobs, batches, deferred } = await sweep()
+      assert.deepEqual([jobs.released, batches.completed], part === 'jobs' ? [0, 1] : [3, 0])
+      assert.deepEqual(deferred, [part])
+    })
+  }
+
+  test('defers a job that the store does not take now, and reaches the others', async () => {
+    const faultAt: Story['faultAt'] = (action, name) => (action === 'replace' && name === 'key-3' ? away() : undefined)
+    const { sweep, logText } = sweeping({ jobs: 70, faultAt })
+    const { jobs } = await sweep()
+    assert.deepEqual([jobs.released, jobs.deferred], [69, 1])
+    assert.match(logText(), /"outcome":"sweep_deferred","jobKey":"key-3"/)
+  })
+
+  for (const action of ['count', 'sum', 'note'] as const) {
+    test(`defers a batch of which the ${action} takes too long: the others are counted, and come first next time`, async () => {
+      const faultAt: Story['faultAt'] = (at, name) => (at === action && name === 'slow' ? away() : undefined)
+      const { sweep, calls, logText } = sweeping({ batches: ['slow', 'a', 'b'].map(sealed), faultAt })
+      assert.deepEqual((await sweep()).batches, { ...NONE, counted: 3, completed: 2, deferred: 1 })
+      assert.equal(count(calls, 'defer slow'), 1)
+      assert.match(logText(), /"outcome":"sweep_deferred","batch":"slow"/)
+    })
+  }
+
+  test('counts other batches while one takes long', async () => {
+    const { promise: others, resolve } = Promise.withResolvers<void>()
+    let counted = 0
+    const onCount = async (batch: string) => {
+      if (batch === 'slow') await others
+      counted += 1
+      if (counted === 300) resolve()
+    }
+    const names = ['slow', ...Array.from({ length: 300 }, (_, n) => `batch-${n}`)]
+    const { sweep } = sweeping({ batches: names.map(sealed), onCount })
+    assert.equal((await sweep()).batches.completed, 301)
+  })
+
+  test('is hidden no batch by a hundred that the store refuses for good', async () => {
+    const faultAt: Story['faultAt'] = (action, name) =>
+      (action === 'note' || action === 'defer') && name.startsWith('bad') ? new StoreError('refused', 'no') : undefined
+    const bad = Array.from({ length: 100 }, (_, n) => sealed(`bad-${n}`))
+    const { sweep } = sweeping({ batches: [...bad, sealed('good')], faultAt })
+    assert.deepEqual((await sweep()).batches, { ...NONE, counted: 101, completed: 1, refused: 100 })
+  })
+
+  test('says that its time was over before it had counted every batch', async () => {
+    const { sweep } = sweeping({ jobs: 500, msAWrite: 300 })
+    const { outOfTime, batches } = await sweep()
+    assert.deepEqual([outOfTime, batches.counted], [true, 0])
+    assert.equal((await sweeping().sweep()).outOfTime, false)
+  })
+
+  test('that cannot sum tokens for want of an index completes batches all the same, and logs it once', async () => {
     const faultAt: Story['faultAt'] = (action) => (action === 'sum' ? new StoreError('no_index', 'mend it') : undefined)
-    const { sweep, calls, noted, logText } = sweeping({ batches: ['a', 'b', 'c'].map(sealed), faultAt })
+    const { sweep, noted, logText } = sweeping({ batches: ['a', 'b', 'c'].map(sealed), faultAt })
     assert.equal((await sweep()).batches.completed, 3)
-    assert.deepEqual(noted[2], { counts: { succeeded: 1 }, sweptAt: START })
+    assert.deepEqual(noted[2], { counts: { succeeded: 1 }, sweptAt: START, activeAt: START })
     const told = logText()
       .split('\n')
-      .filter((line) => line.includes('"query":"tokens"'))
-    assert.deepEqual([count(calls, 'sum'), told.length], [1, 1])
+      .filter((line) => line.includes('"part":"tokens"'))
+    assert.equal(told.length, 1)
     assert.match(told[0] ?? '', /mend it/)
   })
 
-  test('that fails rejects, and does not stand in the way of the next', async () => {
-    let isAway = true
-    const announce = async () => {
-      if (isAway) throw new TypeError('a fault of our own')
+  test('that meets an internal error does the rest, then rejects, and does not stand in the way of the next', async () => {
+    let isWrong = true
+    const announce: Story['announce'] = async ({ name }) => {
+      if (isWrong && name === 'a') throw new TypeError('internal error')
     }
-    const { sweep } = sweeping({ announce })
+    const { sweep, calls } = sweeping({ announce, batches: ['a', 'b'].map(sealed) })
     await assert.rejects(sweep(), TypeError)
-    isAway = false
-    assert.equal((await sweep()).batches.completed, 1)
+    assert.equal(count(calls, 'completed'), 1)
+    isWrong = false
+    assert.equal((await sweep()).batches.completed, 2)
+  })
+})
+
+describe('the end of a batch that cannot complete', () => {
+  const AGE = 8 * DAY_MS
+  const old = (over: object = {}) => storedBatch.parse({ name: 'nightly', createdAt: START - AGE, total: 2, ...over })
+
+  test('is announced once, and then marked: no job of it can come any more', async () => {
+    const { sweep, calls, announced } = sweeping({ batches: [old()] })
+    assert.deepEqual((await sweep()).batches, { ...NONE, counted: 1, incomplete: 1 })
+    assert.deepEqual(calls, ['due 500', 'sum', 'note', 'announce', 'incomplete'])
+    assert.partialDeepStrictEqual(announced, [
+      { name: 'nightly', as: 'incomplete', total: 2, counts: { succeeded: 1 } },
+    ])
+  })
+
+  test('does not come while a record of it waits or runs', async () => {
+    for (const status of ['waiting', 'running'] as const) {
+      const { sweep } = sweeping({ batches: [old()], counts: { succeeded: 1, [status]: 1 } })
+      assert.deepEqual((await sweep()).batches, { ...NONE, counted: 1 }, status)
+    }
+  })
+
+  test('does not come while it cannot be counted', async () => {
+    const faultAt: Story['faultAt'] = (action) => (action === 'count' ? away() : undefined)
+    const { sweep } = sweeping({ batches: [old()], faultAt })
+    assert.deepEqual((await sweep()).batches, { ...NONE, counted: 1, deferred: 1 })
+  })
+
+  test('is not held up by a sum that takes too long', async () => {
+    const faultAt: Story['faultAt'] = (action) => (action === 'sum' ? away() : undefined)
+    const { sweep, announced } = sweeping({ batches: [old(), { ...old({ total: 1 }), name: 'whole' }], faultAt })
+    assert.deepEqual((await sweep()).batches, { ...NONE, counted: 2, completed: 1, incomplete: 1 })
+    assert.deepEqual(
+      announced.map(({ tokens }) => tokens),
+      [undefined, undefined],
+    )
+  })
+
+  test('is none of an open batch: that is counted no more when nothing happened in it for as long', async () => {
+    const open = old({
+      total: undefined,
+      tokenLimit: 5,
+      counts: { succeeded: 1 },
+      sweptAt: START,
+      activeAt: START - AGE,
+    })
+    const { sweep, calls } = sweeping({ batches: [open] })
+    assert.deepEqual((await sweep()).batches, { ...NONE, counted: 1, leftOut: 1 })
+    assert.deepEqual(calls, ['due 500', 'sum', 'note', 'leave out nightly'])
   })
 })

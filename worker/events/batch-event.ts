@@ -1,26 +1,28 @@
 import type { Message } from '../../shared/queue/job-queue.ts'
-import type { BatchTotals, SealedBatch } from '../../shared/store/batch-store.ts'
+import type { BatchEnding, BatchTotals, SealedBatch } from '../../shared/store/batch-store.ts'
 import { eventMessage } from './cloud-event.ts'
 
-/** A batch of which every job is settled. */
-export type EndedBatch = Omit<SealedBatch, keyof BatchTotals> & BatchTotals
+/** A batch that is over. */
+export type EndedBatch = Pick<SealedBatch, 'name' | 'createdAt' | 'cancelledAt'> & BatchTotals & BatchEnding
 
 /**
- * Tells that every job of a batch is settled. Two sweeps may tell it; then both under the same id.
+ * Says how a batch ended: every job of it is settled, or of some there is no record and none can come. Two sweeps may say
+ * it; then both under the same id.
  *
  * `source`: the URI reference of what counted it.
  */
 export function batchEvent(batch: EndedBatch, source: string): Message {
-  const { name, total, counts, tokens, createdAt, cancelledAt, sweptAt } = batch
+  const { name, as, total, at, counts, tokens, createdAt, cancelledAt } = batch
   const subject = `promptBatches/${name}`
+  const data = { batch: name, total, counts, tokens, createdAt, cancelledAt, [`${as}At`]: at }
   const event = {
     // A batch that is submitted to again ends again, with another total.
-    id: `${subject}/${total}/completed`,
+    id: `${subject}/${total}/${as}`,
     source,
-    type: 'promptbridge.batch.completed',
+    type: `promptbridge.batch.${as}`,
     subject,
-    time: sweptAt,
-    data: JSON.stringify({ batch: name, total, counts, tokens, createdAt, cancelledAt, completedAt: sweptAt }),
+    time: at,
+    data: JSON.stringify(data),
   }
-  return eventMessage(event, { batch: name, status: 'completed' })
+  return eventMessage(event, { batch: name, status: as })
 }

@@ -1,6 +1,5 @@
 import { StoreError } from '../job-store.ts'
 import type { Database } from './database.ts'
-import { createFirestoreBatches } from './firestore-batches.ts'
 import { createFirestoreDocuments } from './firestore-documents.ts'
 
 /** An index of several fields has to be made; one of a single field is there unless somebody took it away. */
@@ -29,7 +28,7 @@ const equality = (collection: string, field: string): Need => ({
 const latest = (collection: string, field: string): Need => ({
   collection,
   fields: [field],
-  ask: (database) => database.since(collection, field, 0, 1),
+  ask: (database) => database.since(collection, field, { since: 0, direction: 'DESCENDING', limit: 1 }),
 })
 
 /** The index that adding up the tokens of a batch needs, or of a day. */
@@ -54,7 +53,7 @@ export const INDEX_NEEDS: readonly Need[] = [
   {
     collection: 'promptBatches',
     fields: ['toSweep'],
-    ask: (database) => createFirestoreBatches(database).unfinished(1),
+    ask: (database) => database.since('promptBatches', 'toSweep', { since: 0, direction: 'ASCENDING', limit: 1 }),
   },
   {
     collection: 'promptBatches',

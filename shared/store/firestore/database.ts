@@ -4,42 +4,47 @@ import { CHANNEL_OPTIONS } from '../../channel-options.ts'
 import { credentialsByCall, withoutCredentials } from '../../google-credentials.ts'
 import { StoreError } from '../job-store.ts'
 import type { SendFlush, WriteAnswer } from './coalesce-writes.ts'
+import { codeOf, collect } from './collect.ts'
 import { type DocumentWrite, FirestoreClient, STATUS, timestamp, toRevision } from './protocol.ts'
-import { type Direction, type Page, select, selectPage, selectRange, selectSince, type TextRange } from './queries.ts'
+import { type Page, select, selectPage, selectRange, selectSince, type TextRange, type TimeRange } from './queries.ts'
+import { sizeOf } from './stored-bytes.ts'
 import { fields } from './values.ts'
 
-const TIMEOUT_MS = 5_000
+export interface CallLimits {
+  /** A write, or a read of one document. */
+  readonly callMs: number
+  /** Between two documents of a query. All of them take as long as the network needs for them. */
+  readonly idleMs: number
+  /** A query as a whole, where a document comes now and then. */
+  readonly queryMs: number
+  /**
+   * A count or a sum, which takes as long as it has index entries to read: the time that the sweep has for its batches, so
+   * that its answer comes within the minute that Cloud Scheduler waits.
+   */
+  readonly aggregationMs: number
+}
+
+const LIMITS: CallLimits = { callMs: 5_000, idleMs: 10_000, queryMs: 300_000, aggregationMs: 25_000 }
 
 /**
  * The client tries a failed write again for a minute by itself, and a read, which is a stream, three times: whoever waits
  * for the answer decides that.
  */
-const ONCE = { timeout: TIMEOUT_MS, retry: null, retryRequestOptions: { retries: 0, noResponseRetries: 0 } }
+const ONCE = { retry: null, retryRequestOptions: { retries: 0, noResponseRetries: 0 } }
 
-/** Firestore's calls, as far as we need them: each is sent once, has five seconds, and rejects with StoreError. */
+/** Firestore's calls, as far as we need them: each is sent once, has a time limit, and rejects with StoreError. */
 export interface Database {
   /** The name below which all documents lie. */
   readonly root: string
   readonly batchWrite: SendFlush<DocumentWrite>
   /** `mask`: only these fields of it; all, when absent. */
   get(name: string, mask?: readonly string[]): Promise<unknown>
-  /** The fields of the document in which this field is the largest. */
-  newest(collection: string, field: string): Promise<unknown>
-  /**
-   * The fields of the documents in which the time of this field is `since` or later, the latest first or last; undefined for a
-   * document that holds a kind of value that we never write. `since`: epoch milliseconds.
-   */
-  since(
-    collection: string,
-    field: string,
-    since: number,
-    limit?: number,
-    direction?: Direction,
-  ): Promise<readonly unknown[]>
-  /** The fields of the documents of a collection in which all of these fields have these values. */
-  query(parent: string, collection: string, equal: Readonly<Record<string, string>>): Promise<readonly unknown[]>
-  /** The documents of a collection by their names, from the one after `after` on, of which each stands for itself. */
-  page(collection: string, page: Page): Promise<readonly NamedFields[]>
+  /** The document in which this field is the largest. */
+  newest(collection: string, field: string): Promise<NamedFields | undefined>
+  /** The documents in which this field holds a time within the range, in its order. */
+  since(collection: string, field: string, range: TimeRange): Promise<readonly NamedFields[]>
+  /** The documents of a collection by their names, from the one after `after` on. */
+  page(collection: string, page: Page): Promise<DocumentPage>
   /** The documents in which the text of this field is in this range, the least first, each with the time of its read. */
   range(collection: string, field: string, range: TextRange): Promise<readonly unknown[]>
   /** The sum of each of these fields over the documents that have all of them. */
@@ -53,19 +58,28 @@ export interface Database {
   close(): Promise<void>
 }
 
-/** A document's whole name, and its fields; undefined where one holds a kind of value that we never write. */
-interface NamedFields {
+/** A document's whole name, and those of its fields that can be read. */
+export interface NamedFields {
   readonly name: string
-  readonly fields: Readonly<Record<string, unknown>> | undefined
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
+export interface DocumentPage {
+  readonly documents: readonly NamedFields[]
+  /** About so many came. */
+  readonly bytes: number
+  /** Whether no document is left behind it. */
+  readonly isLast: boolean
 }
 
 export interface DatabaseOptions {
   readonly project: string
   /** HOST:PORT of an emulator, which wants no credentials. */
   readonly emulator: string | undefined
+  readonly limits?: CallLimits
 }
 
-export function openDatabase({ project, emulator }: DatabaseOptions): Database {
+export function openDatabase({ project, emulator, limits = LIMITS }: DatabaseOptions): Database {
   const where = emulator === undefined ? { auth: credentialsByCall(project) } : emulated(project, emulator)
   const client = new FirestoreClient({ projectId: project, ...CHANNEL_OPTIONS, ...where })
   const headers = emulator === undefined ? {} : { otherArgs: { headers: { authorization: 'Bearer owner' } } }
@@ -75,16 +89,37 @@ export function openDatabase({ project, emulator }: DatabaseOptions): Database {
   let isClosed = false
 
   /** The client would let calls after its end wait for their timeout. */
-  function call() {
+  function call(timeout: number) {
     if (isClosed) throw new StoreError('unavailable', 'the database is closed')
-    return options
+    return { ...options, timeout }
+  }
+
+  /** The answers to a query end when no document has come for some time, or when they are enough. */
+  function query(structuredQuery: StructuredQuery, isEnough?: (answer: unknown) => boolean): Promise<unknown[]> {
+    const answers = client.runQuery({ parent: root, structuredQuery }, call(limits.queryMs))
+    return collect(answers, { idleMs: limits.idleMs, ...(isEnough && { isEnough }) })
+  }
+
+  async function aggregate(
+    collection: string,
+    equal: Readonly<Record<string, string>>,
+    aggregations: Aggregation[],
+  ): Promise<(alias: string) => number> {
+    const structuredAggregationQuery = { structuredQuery: select(collection, equal), aggregations }
+    const asked = { parent: root, structuredAggregationQuery }
+    const [answer] = await collect(client.runAggregationQuery(asked, call(limits.aggregationMs)))
+    const found = aggregationAnswer.parse(answer).result.aggregateFields
+    return (alias) => wholeNumber.parse(found[alias])
   }
 
   return {
     root,
     async batchWrite(writes) {
       try {
-        const [{ writeResults, status }] = await client.batchWrite({ database, writes: [...writes] }, call())
+        const [{ writeResults, status }] = await client.batchWrite(
+          { database, writes: [...writes] },
+          call(limits.callMs),
+        )
         return writes.map((_, index) => readAnswer(status?.[index], writeResults?.[index]))
       } catch (error) {
         if (codeOf(error) === STATUS.invalidArgument) return 'impossible'
@@ -93,55 +128,35 @@ export function openDatabase({ project, emulator }: DatabaseOptions): Database {
     },
     async get(name, fieldPaths) {
       const mask = fieldPaths === undefined ? {} : { mask: { fieldPaths: [...fieldPaths] } }
-      const [answer] = await collect(client.batchGetDocuments({ database, documents: [name], ...mask }, call()))
+      const asked = { database, documents: [name], ...mask }
+      const [answer] = await collect(client.batchGetDocuments(asked, call(limits.callMs)))
       return answer
-    },
-    async query(parent, collection, equal) {
-      const answers = await collect(client.runQuery({ parent, structuredQuery: select(collection, equal) }, call()))
-      return answers.flatMap((answer) => queryAnswer.parse(answer).document?.fields ?? [])
     },
     async newest(collection, fieldPath) {
       const orderBy = [{ field: { fieldPath }, direction: 'DESCENDING' as const }]
-      const structuredQuery = { from: [{ collectionId: collection }], orderBy, limit: { value: 1 } }
-      const [answer] = await collect(client.runQuery({ parent: root, structuredQuery }, call()))
-      return queryAnswer.parse(answer).document?.fields
+      const answers = await query({ from: [{ collectionId: collection }], orderBy, limit: { value: 1 } })
+      return answers.flatMap(documentsIn)[0]
     },
-    async since(collection, field, since, limit, direction = 'DESCENDING') {
-      const most = limit === undefined ? {} : { limit: { value: limit } }
-      const structuredQuery = { ...selectSince(collection, field, since, direction), ...most }
-      const answers = await collect(client.runQuery({ parent: root, structuredQuery }, call()))
-      return answers.flatMap((answer) => {
-        const { document } = foreignAnswer.parse(answer)
-        return document ? [fields.safeParse(document.fields).data] : []
-      })
+    async since(collection, field, range) {
+      return (await query(selectSince(collection, field, range))).flatMap(documentsIn)
     },
     async page(collection, page) {
-      const answers = await collect(
-        client.runQuery({ parent: root, structuredQuery: selectPage(collection, page) }, call()),
-      )
-      return answers.flatMap((answer) => {
-        const { document } = namedAnswer.parse(answer)
-        return document ? [{ name: document.name, fields: fields.safeParse(document.fields).data }] : []
+      let bytes = 0
+      const answers = await query(selectPage(collection, page), (answer) => {
+        bytes += sizeOf(answer)
+        return bytes >= page.maxBytes
       })
+      const documents = answers.flatMap(documentsIn)
+      return { documents, bytes, isLast: documents.length < page.limit && bytes < page.maxBytes }
     },
-    async range(collection, fieldPath, range) {
-      const structuredQuery = selectRange(collection, fieldPath, range)
-      return collect(client.runQuery({ parent: root, structuredQuery }, call()))
-    },
+    range: (collection, fieldPath, range) => query(selectRange(collection, fieldPath, range)),
     async sum(collection, equal, names) {
-      const aggregations = names.map((fieldPath, i) => ({ alias: `sum${i}`, sum: { field: { fieldPath } } }))
-      const structuredAggregationQuery = { structuredQuery: select(collection, equal), aggregations }
-      const [answer] = await collect(client.runAggregationQuery({ parent: root, structuredAggregationQuery }, call()))
-      const { aggregateFields } = sumAnswer.parse(answer).result
-      return names.map((_, i) => aggregateFields[`sum${i}`]?.integerValue ?? 0)
+      const sums = names.map((fieldPath, i) => ({ alias: `sum${i}`, sum: { field: { fieldPath } } }))
+      const found = await aggregate(collection, equal, sums)
+      return names.map((_, i) => found(`sum${i}`))
     },
     async count(collection, equal) {
-      const structuredAggregationQuery = {
-        structuredQuery: select(collection, equal),
-        aggregations: [{ alias: 'n', count: {} }],
-      }
-      const [answer] = await collect(client.runAggregationQuery({ parent: root, structuredAggregationQuery }, call()))
-      return countAnswer.parse(answer).result.aggregateFields.n.integerValue
+      return (await aggregate(collection, equal, [{ alias: 'n', count: {} }]))('n')
     },
     close() {
       isClosed = true
@@ -157,20 +172,21 @@ function emulated(project: string, emulator: string) {
   return { servicePath: hostname, port: Number(port), sslCreds, auth }
 }
 
+type StructuredQuery = NonNullable<NonNullable<Parameters<FirestoreClient['runQuery']>[0]>['structuredQuery']>
+type AggregationQuery = NonNullable<Parameters<FirestoreClient['runAggregationQuery']>[0]>
+type Aggregation = NonNullable<NonNullable<AggregationQuery['structuredAggregationQuery']>['aggregations']>[number]
+
 /** An answer without a document ends the stream. */
-const queryAnswer = z.object({ document: z.object({ fields }).nullish() })
-/** The same, of documents that each stand for themselves. */
-const foreignAnswer = z.object({ document: z.object({ fields: z.unknown() }).nullish() })
+const queryAnswer = z.object({ document: z.object({ name: z.string(), fields }).nullish() })
 
-const namedAnswer = z.object({ document: z.object({ name: z.string(), fields: z.unknown() }).nullish() })
+function documentsIn(answer: unknown): readonly NamedFields[] {
+  const { document } = queryAnswer.parse(answer)
+  return document ? [document] : []
+}
 
-const countAnswer = z.object({
-  result: z.object({ aggregateFields: z.object({ n: z.object({ integerValue: z.coerce.number().int() }) }) }),
-})
-
-const sumAnswer = z.object({
-  result: z.object({ aggregateFields: z.record(z.string(), z.object({ integerValue: z.coerce.number().int() })) }),
-})
+const aggregationAnswer = z.object({ result: z.object({ aggregateFields: fields }) })
+/** A number that somebody edited by hand may make a fraction of a sum, or nothing that could be added up. */
+const wholeNumber = z.number().transform(Math.round).catch(0)
 
 const statusSchema = z.object({ code: z.number().default(0), message: z.string().optional() })
 const writeResult = z.object({ updateTime: timestamp })
@@ -184,25 +200,4 @@ function readAnswer(status: unknown, result: unknown): WriteAnswer {
   if (code === STATUS.invalidArgument) return { kind: 'impossible' }
   const text = `Firestore answered a write with status ${code}`
   return { kind: 'unavailable', cause: Object.assign(new Error(text, { cause: message }), { code }) }
-}
-
-async function collect(stream: AsyncIterable<unknown>): Promise<unknown[]> {
-  try {
-    return await Array.fromAsync(stream)
-  } catch (error) {
-    if (lacksIndex(error)) throw new StoreError('no_index', NO_INDEX, error)
-    throw new StoreError('unavailable', 'Firestore did not answer', error)
-  }
-}
-
-const NO_INDEX =
-  'Firestore has no index for this query, or is still building it: deploy/firestore.indexes.json declares it, and `promptbridge doctor` says how to make it'
-
-/** The same status has other causes: only its text tells this one. https://firebase.google.com/docs/firestore/query-data/indexing */
-function lacksIndex(error: unknown): boolean {
-  return codeOf(error) === STATUS.failedPrecondition && error instanceof Error && /\bindex\b/i.test(error.message)
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined
 }

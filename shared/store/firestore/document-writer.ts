@@ -13,7 +13,7 @@ export interface Put {
   readonly name: string
   readonly fields: Readonly<Record<string, Value>>
   /** Without one, the document is written whatever stands there. */
-  readonly precondition?: { readonly exists: false } | { readonly updateTime: Timestamp }
+  readonly precondition?: { readonly exists: boolean } | { readonly updateTime: Timestamp }
   /** Only these fields are written; all, when absent. */
   readonly mask?: readonly string[]
 }

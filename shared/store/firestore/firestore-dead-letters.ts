@@ -7,11 +7,12 @@ import { MAX_RESULT_BYTES } from '../result-parts.ts'
 import { FIRESTORE_FLUSH } from './coalesce-writes.ts'
 import type { Database } from './database.ts'
 import { createDocumentWriter } from './document-writer.ts'
+import { partName, readPartsOf } from './parts.ts'
 import { fromRevision, timestamp, toRevision } from './protocol.ts'
 import { fields, toFields } from './values.ts'
+import { walkPages } from './walk-pages.ts'
 
 const LETTERS = 'deadLetters'
-const PARTS = 'parts'
 /** All but the data, which nobody wants in a list. */
 const LETTER_FIELDS = Object.keys(deadLetter.shape)
 /** The most data that fits into the document, beside a hundred attributes at their longest. */
@@ -36,7 +37,7 @@ function letterDocuments(database: Database): LetterDocuments {
   /** Named by the hash of the whole, so that parts of two writers are the same, and those of other data are others. */
   async function writeParts({ id, data: { sha256: owner }, expireAt }: DeadLetter, parts: readonly Uint8Array[]) {
     const write = (bytes: Uint8Array, n: number) =>
-      put({ name: `${root}${id}/${PARTS}/${owner}-${n}`, fields: toFields({ owner, n, bytes, expireAt }) })
+      put({ name: partName(root + id, owner, n), fields: toFields({ owner, n, bytes, expireAt }) })
     await Promise.all(parts.map(write))
   }
 
@@ -59,39 +60,46 @@ function letterDocuments(database: Database): LetterDocuments {
       if (!isName(id)) return undefined
       const { found } = getAnswer.parse(await database.get(root + id, LETTER_FIELDS))
       if (!found) return undefined
-      const letter = readStoredLetter(fields.safeParse(found.fields).data)
+      const letter = readStoredLetter(id, found.fields)
       return { id, letter, revision: toRevision(found.updateTime) }
     },
     async readData({ id, data: { sha256: owner } }) {
       const { found } = getAnswer.parse(await database.get(root + id, ['raw', 'parts']))
-      const beside = besideLetter.safeParse(fields.safeParse(found?.fields).data)
+      const beside = besideLetter.safeParse(found?.fields)
       if (!beside.success) throw new StoreError('corrupt', 'a dead letter has no data of our form', beside.error)
-      const { raw, parts: count = 0 } = beside.data
+      const { raw, parts } = beside.data
       if (raw !== undefined) return [raw]
-      const written = (await database.query(root + id, PARTS, { owner })).flatMap(
-        (each) => part.safeParse(each).data ?? [],
-      )
-      return written
-        .filter(({ n }) => n < count)
-        .sort((a, b) => a.n - b.n)
-        .map(({ bytes }) => bytes)
+      return parts === undefined ? [] : Array.fromAsync(readPartsOf(database, root + id, owner, bytesPart))
     },
-    async page({ filter, limit, after }) {
+    async *walk({ filter, after, limit: maxPage }) {
       const { batch, reason, model } = filter
-      const given = Object.entries({ batch, reason, model }).flatMap(([name, value]) =>
-        value === undefined ? [] : [[name, value] as const],
-      )
+      const equal = given({ batch, reason, model })
       const last = after === undefined || !isName(after) ? undefined : root + after
-      const page = { equal: Object.fromEntries(given), mask: LETTER_FIELDS, limit, after: last }
-      const found = await database.page(LETTERS, page)
-      return found.map(({ name, fields }) => ({ id: name.slice(root.length), letter: readStoredLetter(fields) }))
+      for await (const documents of walkPages(database, LETTERS, {
+        equal,
+        mask: LETTER_FIELDS,
+        after: last,
+        maxPage,
+      })) {
+        for (const { name, fields } of documents) yield letterAt(name.slice(root.length), fields)
+      }
     },
   }
 }
 
-const getAnswer = z.object({ found: z.object({ fields: z.unknown(), updateTime: timestamp }).nullish() })
+function letterAt(id: string, document: unknown) {
+  return { id, letter: readStoredLetter(id, document) }
+}
+
+function given(equal: Readonly<Record<string, string | undefined>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(equal).flatMap(([name, value]) => (value === undefined ? [] : [[name, value] as const])),
+  )
+}
+
+const getAnswer = z.object({ found: z.object({ fields, updateTime: timestamp }).nullish() })
 const besideLetter = z.object({ raw: z.instanceof(Uint8Array).optional(), parts: z.number().optional() })
-const part = z.object({ n: z.number(), bytes: z.instanceof(Uint8Array) })
+const bytesPart = z.object({ bytes: z.instanceof(Uint8Array) }).transform(({ bytes }) => bytes)
 
 function cut(data: Uint8Array): Uint8Array[] {
   const count = Math.ceil(data.byteLength / MAX_RESULT_BYTES)

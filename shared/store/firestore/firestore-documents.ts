@@ -6,12 +6,13 @@ import { StoreError } from '../job-store.ts'
 import type { DuePage, RecordDocuments } from '../record-documents.ts'
 import type { Database } from './database.ts'
 import { createDocumentWriter } from './document-writer.ts'
+import { partName, readPartsOf } from './parts.ts'
 import { fromRevision, timestamp, toEpochMs, toRevision } from './protocol.ts'
 import type { TextRange } from './queries.ts'
 import { fields, toFields } from './values.ts'
+import { walkPages } from './walk-pages.ts'
 
 const JOBS = 'promptJobs'
-const PARTS = 'parts'
 const USAGE = ['usage.promptTokens', 'usage.completionTokens']
 
 /** When the sweep is to look at a record, as text. */
@@ -20,8 +21,6 @@ const DUE = 'due'
 const DAY = 'day'
 /** An index that grows at its end alone takes 500 writes a second: this one grows in as many places. */
 const SHARDS = 8
-/** Records have up to a mebibyte each, and a call five seconds. */
-const LIST_PAGE = 100
 
 /**
  * Keeps records in Firestore: `promptJobs/{key}`, and the parts of large results below them.
@@ -63,15 +62,12 @@ export function createFirestoreDocuments(database: Database): RecordDocuments {
       return { promptTokens, completionTokens }
     },
     async *list(batch) {
-      let after: string | undefined
-      do {
-        const page = await database.page(JOBS, { equal: { batch }, limit: LIST_PAGE, after })
-        for (const { name, fields } of page) {
+      for await (const documents of walkPages(database, JOBS, { equal: { batch }, after: undefined })) {
+        for (const { name, fields } of documents) {
           const { data: record } = jobRecord.safeParse(fields)
           yield record === undefined ? { unreadable: keyIn(name) } : { record }
         }
-        after = page.length < LIST_PAGE ? undefined : page.at(-1)?.name
-      } while (after !== undefined)
+      }
     },
     async countByStatus(batch) {
       const count = async (status: string) => [status, await database.count(JOBS, { batch, status })] as const
@@ -79,12 +75,9 @@ export function createFirestoreDocuments(database: Database): RecordDocuments {
       return Object.fromEntries(counts.filter(([, n]) => n > 0))
     },
     async writePart(key, owner, n, text, expireAt) {
-      await put({ name: `${nameOf(key)}/${PARTS}/${owner}-${n}`, fields: toFields({ owner, n, text, expireAt }) })
+      await put({ name: partName(nameOf(key), owner, n), fields: toFields({ owner, n, text, expireAt }) })
     },
-    async *readParts(key, owner) {
-      const parts = (await database.query(nameOf(key), PARTS, { owner })).map((found) => part.parse(found))
-      for (const { text } of parts.sort((a, b) => a.n - b.n)) yield text
-    },
+    readParts: (key, owner) => readPartsOf(database, nameOf(key), owner, textPart),
   }
 }
 
@@ -143,7 +136,7 @@ const getAnswer = z.object({
   readTime: timestamp,
   found: z.object({ fields, updateTime: timestamp }).nullish(),
 })
-const part = z.object({ n: z.number(), text: z.string() })
+const textPart = z.object({ text: z.string() }).transform(({ text }) => text)
 
 function parseRecord(document: unknown): JobRecord {
   const parsed = jobRecord.safeParse(document)

@@ -8,7 +8,7 @@ import { type PlainMap, toFields } from './values.ts'
 export function createFirestoreTelemetry(database: Database): TelemetryStore {
   const put = createDocumentWriter(database)
 
-  function collection<T extends PlainMap>({ collection, schema, idOf, orderedBy }: TelemetryKind<T>) {
+  function collection<T extends PlainMap>({ collection, schema, read, idOf, orderedBy }: TelemetryKind<T>) {
     // No document may be named `.`, `..` or `__x__`.
     const nameOf = (document: T) => `${database.root}/${collection}/id:${encodeURIComponent(idOf(document))}`
     return {
@@ -16,7 +16,11 @@ export function createFirestoreTelemetry(database: Database): TelemetryStore {
         await put({ name: nameOf(document), fields: toFields(kept(schema, document)) })
       },
       async since(since: number, limit?: number) {
-        return toListing(schema, await database.since(collection, orderedBy, since, limit))
+        const found = await database.since(collection, orderedBy, { since, direction: 'DESCENDING', limit })
+        return toListing(
+          read,
+          found.map(({ fields }) => fields),
+        )
       },
     }
   }

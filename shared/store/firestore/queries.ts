@@ -1,6 +1,6 @@
-import { fromEpochMs } from './protocol.ts'
+import { fromEpochMs, type Value } from './protocol.ts'
 
-export type Direction = 'ASCENDING' | 'DESCENDING'
+type Direction = 'ASCENDING' | 'DESCENDING'
 
 export interface Page {
   /** Fields that have these values. */
@@ -8,6 +8,8 @@ export interface Page {
   /** Only these fields are read; all, when absent. */
   readonly mask?: readonly string[]
   readonly limit: number
+  /** No more documents are read once they have so many bytes, so that a page has a size that fits into memory. */
+  readonly maxBytes: number
   /** A document's whole name. */
   readonly after: string | undefined
 }
@@ -33,15 +35,31 @@ export function selectPage(collection: string, { equal, mask, limit, after }: Pa
   }
 }
 
+/** Documents in the order of a time. */
+export interface TimeRange {
+  /** Epoch milliseconds; it counts. */
+  readonly since: number
+  readonly direction: Direction
+  readonly limit?: number | undefined
+  /** A document's time, in epoch milliseconds, and its whole name. */
+  readonly after?: { readonly at: number; readonly name: string } | undefined
+}
+
 /** A range and an order on one field need no composite index either. */
-export function selectSince(collection: string, fieldPath: string, since: number, direction: Direction) {
+export function selectSince(collection: string, fieldPath: string, { since, direction, limit, after }: TimeRange) {
   const field = { fieldPath }
   const value = { timestampValue: fromEpochMs(since) }
   return {
     from: [{ collectionId: collection }],
     where: { fieldFilter: { field, op: 'GREATER_THAN_OR_EQUAL' as const, value } },
-    orderBy: [{ field, direction }],
+    orderBy: [field, { fieldPath: '__name__' }].map((each) => ({ field: each, direction })),
+    ...(limit === undefined ? {} : { limit: { value: limit } }),
+    ...(after === undefined ? {} : behind({ timestampValue: fromEpochMs(after.at) }, after.name)),
   }
+}
+
+function behind(value: Value, name: string) {
+  return { startAt: { values: [value, { referenceValue: name }], before: false } }
 }
 
 /** Both ends count. Those of one text are in the order of their names. */
@@ -65,8 +83,6 @@ export function selectRange(collection: string, fieldPath: string, { from, to, l
     where: { compositeFilter: { op: 'AND' as const, filters } },
     orderBy: [field, { fieldPath: '__name__' }].map((each) => ({ field: each, direction: 'ASCENDING' as const })),
     limit: { value: limit },
-    ...(after === undefined
-      ? {}
-      : { startAt: { values: [{ stringValue: after.text }, { referenceValue: after.name }], before: false } }),
+    ...(after === undefined ? {} : behind({ stringValue: after.text }, after.name)),
   }
 }

@@ -11,6 +11,8 @@ import { lazily } from './lazily.ts'
 import { named, openTables, type Schema, type SchemaExtent } from './open-tables.ts'
 import { translated } from './translated.ts'
 
+const PAGE = 300
+
 // The data stands last: what lies behind a long column costs a walk through it.
 const LETTERS = `
   CREATE TABLE deadLetters (
@@ -52,7 +54,7 @@ export function readSqliteDeadLetters(db: DatabaseSync): DeadLetterReader {
   return createDeadLetterStore({ ...letterReads(db), write: refuse, update: refuse })
 }
 
-type LetterReads = Pick<LetterDocuments, 'read' | 'readData' | 'page'>
+type LetterReads = Pick<LetterDocuments, 'read' | 'readData' | 'walk'>
 
 function letterWrites(db: DatabaseSync): Omit<LetterDocuments, keyof LetterReads> {
   const columns = 'batch = :batch, reason = :reason, model = :model, expireAt = :expireAt, document = :document'
@@ -97,8 +99,16 @@ function letterReads(db: DatabaseSync): LetterReads {
       ),
     readData: ({ id }) =>
       translated(() => whenFree(() => (readData()?.all(id) ?? []).map((row) => dataRow.parse(row).data))),
-    page: ({ filter: { batch = null, reason = null, model = null }, limit, after = '' }) =>
-      translated(() => whenFree(() => (page()?.all({ batch, reason, model, limit, after }) ?? []).map(toStored))),
+    async *walk({ filter: { batch = null, reason = null, model = null }, after = '' }) {
+      let [last, isLast] = [after, false]
+      while (!isLast) {
+        const asked = { batch, reason, model, limit: PAGE, after: last }
+        const letters = await translated(() => whenFree(() => (page()?.all(asked) ?? []).map(toStored)))
+        yield* letters
+        last = letters.at(-1)?.id ?? last
+        isLast = letters.length < PAGE
+      }
+    },
   }
 }
 
@@ -116,7 +126,7 @@ function rowOf(letter: DeadLetter) {
 function toStored(row: unknown) {
   const { id, document } = letterRow.parse(row)
   try {
-    return { id, letter: readStoredLetter(JSON.parse(document)) }
+    return { id, letter: readStoredLetter(id, JSON.parse(document)) }
   } catch {
     return { id, letter: undefined }
   }

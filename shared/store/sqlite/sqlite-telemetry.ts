@@ -59,10 +59,10 @@ function writer<T extends { readonly expireAt: number }>(
   }
 }
 
-function lister<T>(db: DatabaseSync, { collection, schema }: TelemetryKind<T>) {
+function lister<T>(db: DatabaseSync, { collection, read }: TelemetryKind<T>) {
   const select = lazily(db, `SELECT document FROM ${collection} WHERE at >= ? ORDER BY at DESC, id DESC LIMIT ?`)
   return (since: number, limit = ALL) =>
-    translated(() => whenFree(() => toListing(schema, (select()?.all(since, limit) ?? []).map(readDocument))))
+    translated(() => whenFree(() => toListing(read, (select()?.all(since, limit) ?? []).map(readDocument))))
 }
 
 const documentRow = z.object({ document: z.string() })

@@ -95,7 +95,7 @@ describe('whether anybody sweeps is told by a batch under way', () => {
       const database = openDatabase({ project, emulator: firestore.address })
       const batches = createFirestoreBatches(database)
       await batches.open('nightly', NOW - 5 * 60_000)
-      await batches.seal('nightly', 1)
+      await batches.seal('nightly', 1, NOW - 5 * 60_000)
       if (sweptMinutesAgo !== undefined) {
         const sweptAt = NOW - sweptMinutesAgo * 60_000
         await batches.note('nightly', { counts: {}, tokens: { promptTokens: 0, completionTokens: 0 }, sweptAt })

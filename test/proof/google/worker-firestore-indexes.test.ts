@@ -25,7 +25,7 @@ async function sweepWithout(lacking: readonly string[]) {
   const store = createJobStore(documents, DAY_MS)
   const { batch } = aJob()
   await batches.open(batch, START)
-  await batches.seal(batch, 1)
+  await batches.seal(batch, 1, START)
   const claim = await store.claim(aClaim())
   assert.ok(claim.kind === 'run')
   await store.settle(claim.held, anAnswer(), START)
@@ -38,6 +38,7 @@ async function sweepWithout(lacking: readonly string[]) {
       announce: async () => undefined,
       retry: aClaim().policy,
       resultTtlMs: DAY_MS,
+      maxJobAgeMs: DAY_MS,
     },
     ...{
       drain: createDrain(),
@@ -53,14 +54,14 @@ async function sweepWithout(lacking: readonly string[]) {
 
 test('a batch is completed although its tokens cannot be summed for want of an index, and the mend is told', async () => {
   const { swept, after, lines } = await sweepWithout(['usage.'])
-  assert.deepEqual(swept.batches, { counted: 1, completed: 1, putOff: 0, refused: 0 })
+  assert.deepEqual(swept.batches, { counted: 1, completed: 1, incomplete: 0, leftOut: 0, deferred: 0, refused: 0 })
   assert.partialDeepStrictEqual(after, { status: 'completed', counts: { succeeded: 1 } })
   assert.equal(after?.tokens, undefined)
-  assert.match(lines, /"query":"tokens".*"code":"no_index".*deploy\/firestore\.indexes\.json.*promptbridge doctor/)
+  assert.match(lines, /"part":"tokens".*"code":"no_index".*deploy\/firestore\.indexes\.json.*promptbridge doctor/)
 })
 
 test('a batch is completed although the jobs that are due cannot be found', async () => {
   const { after, lines } = await sweepWithout(['due'])
   assert.partialDeepStrictEqual(after, { status: 'completed', tokens: anAnswer().usage })
-  assert.match(lines, /"query":"due".*"no_index"/)
+  assert.match(lines, /"part":"jobs".*"no_index"/)
 })
