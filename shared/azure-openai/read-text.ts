@@ -8,9 +8,9 @@ const MARK = Buffer.from('\ufeff')
  * A long answer may be a good part of the memory there is. So its bytes are gathered in one buffer that grows in place
  * and is given back at once: Response.text() was measured to hold them three times.
  */
-export async function readText(body: ReadableStream<Uint8Array> | null, maxBytes: number): Promise<string | undefined> {
+export async function readText(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<string | undefined> {
   const gathered = new ArrayBuffer(0, { maxByteLength: maxBytes })
-  for await (const chunk of body ?? []) {
+  for await (const chunk of body) {
     const length = gathered.byteLength
     if (length + chunk.byteLength > maxBytes) return undefined
     gathered.resize(length + chunk.byteLength)

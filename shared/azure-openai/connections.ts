@@ -1,0 +1,109 @@
+import { Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http'
+import { globalAgent, Agent as HttpsAgent, request as requestHttps } from 'node:https'
+import type { Duplex } from 'node:stream'
+import { z } from 'zod'
+
+/** One request that is posted: its headers but for host and length, which are added, and its body. */
+interface Post {
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+/** Connections that are kept alive, and shared by all requests to a host. */
+export interface Connections {
+  /**
+   * Posts once, and resolves with an answer of any status whose body is still to be read. The signal ends that, too.
+   *
+   * Rejects with NotSentError where not a byte of the request left this machine; with any other error it may have been
+   * received.
+   */
+  post(post: Post, signal: AbortSignal): Promise<IncomingMessage>
+}
+
+/** Nothing of a request was handed to a connection, or the connection was not secured: the service cannot have seen it. */
+export class NotSentError extends Error {
+  override readonly name = 'NotSentError'
+  /** The system's or TLS's own: ECONNREFUSED, DEPTH_ZERO_SELF_SIGNED_CERT. */
+  readonly code: string | undefined
+
+  constructor(cause: unknown) {
+    super('no connection was made', { cause })
+    this.code = codeOf(cause)
+  }
+}
+
+/** From the look-up of the name until the connection is secured. */
+const CONNECT_TIMEOUT_MS = 10_000
+/** A server that closes idle connections earlier says so in its answers, which the agents heed. */
+const MAX_IDLE_MS = 4_000
+/** Gateways add headers of their own; an answer must not be lost for them. */
+const MAX_HEADER_BYTES = 64 * 1024
+
+/** `now`: epoch milliseconds. */
+export function openConnections(now: () => number): Connections {
+  const options = {
+    keepAlive: true,
+    timeout: MAX_IDLE_MS,
+    scheduling: 'lifo',
+    maxFreeSockets: Number.POSITIVE_INFINITY,
+    // As fetch has it: a proxy is used where NODE_USE_ENV_PROXY or --use-env-proxy says so.
+    proxyEnv: globalAgent.options.proxyEnv,
+  } as const
+  const overHttp = { agent: new HttpAgent(options), request: requestHttp, ready: 'connect' }
+  const overHttps = { agent: new HttpsAgent(options), request: requestHttps, ready: 'secureConnect' }
+  const freedAt = new WeakMap<Duplex, number>()
+  for (const { agent } of [overHttp, overHttps]) agent.on('free', (socket) => freedAt.set(socket, now()))
+
+  /** Timers do not run while the process is frozen, as it is on Cloud Run between requests; then the clock tells. */
+  function dropStale({ freeSockets }: HttpAgent): void {
+    for (const free of Object.values(freeSockets)) {
+      // The agent takes the last one, which is the one that was freed last.
+      for (let last = free?.at(-1); last !== undefined && !isFresh(last); last = free?.at(-1)) free?.pop()?.destroy()
+    }
+  }
+
+  function isFresh(socket: Duplex): boolean {
+    const idleMs = now() - (freedAt.get(socket) ?? Number.NaN)
+    return idleMs >= 0 && idleMs < MAX_IDLE_MS && socket.writable && !socket.readableEnded
+  }
+
+  return {
+    post({ url, headers, body }, signal) {
+      const { agent, request, ready } = url.startsWith('https:') ? overHttps : overHttp
+      dropStale(agent)
+      const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+      const sending = request(url, { method: 'POST', headers, agent, signal, maxHeaderSize: MAX_HEADER_BYTES })
+      let isSent = false
+      const send = () => {
+        isSent = true
+        sending.end(body)
+      }
+      sending.once('response', resolve)
+      sending.on('error', (error) => reject(isSent ? error : new NotSentError(error)))
+      sending.once('socket', (socket) => {
+        if (!socket.connecting) return send()
+        const timeout = setTimeout(() => sending.destroy(connectTimeout()), CONNECT_TIMEOUT_MS)
+        sending.once('close', () => clearTimeout(timeout))
+        socket.once(ready, () => {
+          clearTimeout(timeout)
+          send()
+        })
+      })
+      return promise
+    },
+  }
+}
+
+function connectTimeout(): Error {
+  return Object.assign(new Error(`no connection within ${CONNECT_TIMEOUT_MS} ms`), { code: 'ETIMEDOUT' })
+}
+
+const coded = z.object({ code: z.string() })
+
+/** Where a name has several addresses, there is an error for each. An abort is our own, and has no code. */
+export function codeOf(error: unknown): string | undefined {
+  const own = coded.safeParse(error).data?.code
+  if (own === 'ABORT_ERR') return undefined
+  return own ?? (error instanceof AggregateError ? coded.safeParse(error.errors[0]).data?.code : undefined)
+}
