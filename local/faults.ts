@@ -44,6 +44,8 @@ export const faultSchema = z.discriminatedUnion('kind', [
   resetFault,
   z.strictObject({ kind: z.literal('hang'), ...aim }),
   z.strictObject({ kind: z.literal('garbage'), ...aim }),
+  /** A whole answer, paid for, that leaves fields of these names out. */
+  z.strictObject({ kind: z.literal('odd'), ...aim, without: z.array(z.string().min(1)).min(1) }),
   z.strictObject({ kind: z.literal('delay'), ...aim, ms: z.int().positive().max(3_600_000) }),
 ])
 
@@ -91,7 +93,7 @@ function isItsTurn(entry: Placed): boolean {
 
 /** Whether the call is served as usual before its answer is lost. */
 export function isServedFirst(fault: Fault): boolean {
-  return fault.billed === true || (fault.kind === 'reset' && fault.after !== 'request')
+  return fault.billed === true || fault.kind === 'odd' || (fault.kind === 'reset' && fault.after !== 'request')
 }
 
 export function faultName(fault: Fault): string {

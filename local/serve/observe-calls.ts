@@ -29,7 +29,7 @@ export function observeCalls(to: Observation): MiddlewareHandler<StandInEnv> {
     if (fault?.kind === 'delay' && !isServedFirst(fault)) await to.surroundings.wait(fault.ms, to.closing)
     if (fault === undefined || fault.kind === 'delay' || isServedFirst(fault)) await next()
     if (to.closing.aborted) return
-    const answer = fault === undefined ? c.res : answerOf(fault, c, to.description)
+    const answer = fault === undefined ? c.res : await answerOf(fault, c, to.description)
     await to.log.record({
       at,
       service: to.description.service,
@@ -48,11 +48,23 @@ export function observeCalls(to: Observation): MiddlewareHandler<StandInEnv> {
 }
 
 /** What the caller is to see, or none. */
-function answerOf(fault: Fault, c: Context<StandInEnv>, description: ServiceDescription): Response | undefined {
+async function answerOf(
+  fault: Fault,
+  c: Context<StandInEnv>,
+  description: ServiceDescription,
+): Promise<Response | undefined> {
+  if (fault.kind === 'odd') return leaveOut(fault.without, c.res)
   if (fault.kind === 'status') return statusAnswer(fault, c, description)
   if (fault.kind === 'garbage') return new Response(GATEWAY_PAGE, { headers: { 'content-type': 'text/html' } })
   if (fault.kind === 'hang' || (fault.kind === 'reset' && fault.after === 'request')) return undefined
   return c.res
+}
+
+async function leaveOut(names: readonly string[], answer: Response): Promise<Response> {
+  const body: unknown = JSON.parse(await answer.text(), (name, value) => (names.includes(name) ? undefined : value))
+  const headers = new Headers(answer.headers)
+  headers.delete('content-length')
+  return Response.json(body, { status: answer.status, headers })
 }
 
 function statusAnswer(

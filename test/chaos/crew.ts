@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { type Child, startChild } from '../../cli/child-process.ts'
 import { programFile } from '../../cli/installation.ts'
@@ -7,6 +8,8 @@ import type { WorkerEnd } from './evidence.ts'
 export interface Post {
   readonly port: number
   readonly environment: Readonly<Record<string, string>>
+  /** Whether it is the last release until it is upgraded. */
+  readonly isLastRelease: boolean
 }
 
 /** The worker processes. What is done to one waits for what is done to it already. */
@@ -19,6 +22,8 @@ export interface Crew extends AsyncDisposable {
   outage(ms: number): Promise<void>
   /** SIGTERM, and a new one when it has ended. */
   drain(worker: number): Promise<void>
+  /** SIGTERM to a worker of the last release, and from now on this version in its place. */
+  upgrade(worker: number): Promise<void>
   /** SIGSTOP, and SIGCONT so many milliseconds later: it goes on as if no time had passed. */
   stop(worker: number, ms: number): Promise<void>
   /** Ends all of them in order. */
@@ -31,6 +36,8 @@ const LOOK_EVERY_MS = 50
 /** Beyond what a worker gives itself, so that the difference is seen. */
 const END_WITHIN_MS = 60_000
 
+const LAST_RELEASE = join(import.meta.dirname, '../fixtures/last-release-worker.mjs')
+
 interface Place {
   child: Child
   /** Resolves when nothing is being done to it. */
@@ -42,11 +49,12 @@ export async function startCrew(folder: string, posts: readonly Post[], signal: 
   const ends: WorkerEnd[] = []
   /** Those that are told to end, or have not answered yet: one that cannot start is started again, as Cloud Run does. */
   const expected = new WeakSet<Child>()
+  const older = new Set([...posts.keys()].filter((worker) => posts[worker]?.isLastRelease))
 
   function launch(worker: number, post: Post): Child {
     const environment = { ...post.environment, HOST: '127.0.0.1', PORT: String(post.port) }
     const log = `worker-${worker}.log`
-    const file = programFile('worker')
+    const file = older.has(worker) ? LAST_RELEASE : programFile('worker')
     const child = startChild({ name: `worker ${worker}`, file, args: [], folder, environment, log, isHeard: false })
     expected.add(child)
     // A Ctrl-C reaches them as well.
@@ -121,6 +129,12 @@ export async function startCrew(folder: string, posts: readonly Post[], signal: 
     drain: (worker) =>
       inTurn(worker, async (place, post) => {
         await endOne(worker, place)
+        await replace(worker, place, post)
+      }),
+    upgrade: (worker) =>
+      inTurn(worker, async (place, post) => {
+        await endOne(worker, place)
+        older.delete(worker)
         await replace(worker, place, post)
       }),
     stop: (worker, ms) =>

@@ -7,7 +7,7 @@ export type StoreKind = 'sqlite' | 'emulators'
 
 /** What goes wrong, and on whom. Times are milliseconds. */
 export type Fault =
-  | { readonly on: 'worker'; readonly kind: 'kill' | 'drain' }
+  | { readonly on: 'worker'; readonly kind: 'kill' | 'drain' | 'upgrade' }
   | { readonly on: 'worker'; readonly kind: 'stop'; readonly ms: number }
   /** All of them are killed, and stay away. */
   | { readonly on: 'worker'; readonly kind: 'outage'; readonly ms: number }
@@ -15,6 +15,13 @@ export type Fault =
       readonly on: 'azure' | 'entra' | 'metadata'
       readonly kind: string
       readonly scripts: readonly z.input<typeof faultSchema>[]
+    }
+  /** For some time from its first strike on, of one deployment that few jobs ask: its circuit opens. */
+  | {
+      readonly on: SideName
+      readonly kind: string
+      readonly ms: number
+      readonly script: z.input<typeof faultSchema>
     }
   | { readonly on: 'push'; readonly kind: string; readonly script: z.input<typeof pushFaultSchema> }
   /** Of the network between one worker and its store, or its queue. */
@@ -24,6 +31,10 @@ export type Fault =
   | { readonly on: 'command'; readonly kind: 'replay' | 'cancel batch' }
   /** upcoming: before anybody has seen it. */
   | { readonly on: 'command'; readonly kind: 'cancel job'; readonly which: 'latest' | 'upcoming' }
+
+/** Deployments beside the main one, each a resource of its own, so that what is wrong there has to stay there. */
+export const SIDES = ['busy', 'missing', 'locked'] as const
+export type SideName = (typeof SIDES)[number]
 
 export type NetworkKind = 'stalled' | 'cut' | 'stranded' | 'lost replies'
 
@@ -41,6 +52,9 @@ const OUTAGE_MS = [8_000, 10_000] as const
 /** From the beginning to the end. */
 export const DUPLICATES: Fault = { on: 'push', kind: 'duplicates', script: { kind: 'duplicate', rate: 0.15 } }
 
+/** Of the worker that is the last release until then: the two versions share one store. */
+export const UPGRADE: Fault = { on: 'worker', kind: 'upgrade' }
+
 const workerKinds: readonly FaultKind[] = [
   { everyMs: 15_000, make: () => ({ on: 'worker', kind: 'kill' }) },
   { everyMs: 30_000, make: () => ({ on: 'worker', kind: 'drain' }) },
@@ -52,6 +66,12 @@ type Script = z.input<typeof faultSchema>
 
 function scripted(on: 'azure' | 'entra' | 'metadata', kind: string, everyMs: number, ...scripts: Script[]): FaultKind {
   return { everyMs, make: () => ({ on, kind, scripts }) }
+}
+
+const SIDE_MS = [4_000, 8_000] as const
+
+function side(on: SideName, kind: string, everyMs: number, script: Script): FaultKind {
+  return { everyMs, make: (random) => ({ on, kind, ms: random.whole(...SIDE_MS), script }) }
 }
 
 const CHAT = { match: '/chat/completions' }
@@ -80,7 +100,14 @@ const standInKinds: readonly FaultKind[] = [
   scripted('azure', 'late answer', 30_000, { kind: 'hang', billed: true, times: 1, ...CHAT }),
   // Two in a row would close the gate for minutes.
   scripted('azure', 'unauthorized', 40_000, { kind: 'status', error: 'unauthorized', times: 1, ...CHAT }),
-  scripted('azure', 'no deployment', 40_000, { kind: 'status', error: 'deployment_not_found', times: 2, ...CHAT }),
+  scripted('azure', 'no usage', 20_000, { kind: 'odd', without: ['usage', 'finish_reason'], times: 2, ...CHAT }),
+  scripted('azure', 'no answer in it', 40_000, { kind: 'odd', without: ['choices'], times: 1, ...CHAT }),
+  side('busy', '503', 40_000, { kind: 'status', error: 'unavailable' }),
+  side('busy', '503 with a time to wait', 40_000, {
+    ...{ kind: 'status', error: 'unavailable', headers: { 'retry-after': '3' } },
+  }),
+  side('missing', '404', 120_000, { kind: 'status', error: 'deployment_not_found' }),
+  side('locked', '401', 120_000, { kind: 'status', error: 'unauthorized' }),
   scripted('entra', 'status', 60_000, { kind: 'status', error: 'temporarily_unavailable', times: 2, ...TOKEN }),
   scripted('entra', 'hang', 90_000, { kind: 'hang', times: 1, ...TOKEN }),
   scripted('entra', 'reset', 60_000, { kind: 'reset', times: 1, ...TOKEN }),

@@ -1,14 +1,15 @@
+import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import { clearFaults, placeFault } from '../stand-ins.ts'
 import type { Backend } from './backend.ts'
 import type { RunCommand } from './commands.ts'
-import type { Fault } from './faults.ts'
+import type { Fault, SideName } from './faults.ts'
 import type { Feed } from './feed.ts'
 import type { PlannedFault } from './plan.ts'
-import type { Stage } from './stage.ts'
+import { readCalls, type Stage } from './stage.ts'
 
 export interface Inflicting {
-  readonly stage: Pick<Stage, 'cloud' | 'crew' | 'push'>
+  readonly stage: Pick<Stage, 'cloud' | 'sides' | 'crew' | 'push' | 'log'>
   readonly backend: Pick<Backend, 'inflict'>
   readonly feed: Pick<Feed, 'jobOf' | 'batches'>
   readonly command: RunCommand
@@ -29,6 +30,11 @@ export async function inflict(inflicting: Inflicting, { name, fault, worker }: P
     case 'metadata':
       for (const script of fault.scripts) await placeFault(stage.cloud[fault.on], { ...script, name })
       return 0
+    case 'busy':
+    case 'missing':
+    case 'locked':
+      await inflictOnSide(stage, fault, name, signal)
+      return 0
     case 'push':
       await place(stage.push.url, fault.script)
       return 0
@@ -41,8 +47,31 @@ export async function inflict(inflicting: Inflicting, { name, fault, worker }: P
 }
 
 /** Takes all faults back that were placed and have not struck. */
-export async function lift({ cloud, push }: Inflicting['stage']): Promise<void> {
-  for (const standIn of [cloud.azure, cloud.entra, cloud.metadata, push]) await clearFaults(standIn)
+export async function lift({ cloud, sides, push }: Inflicting['stage']): Promise<void> {
+  for (const standIn of [cloud.azure, ...sides.values(), cloud.entra, cloud.metadata, push]) await clearFaults(standIn)
+}
+
+/** Beyond it no job of the side is expected any more. */
+const STRIKES_WITHIN_MS = 60_000
+const LOOK_EVERY_MS = 250
+
+/** From its first strike on, so that each is met however few jobs ask that deployment. */
+async function inflictOnSide(
+  { sides, log }: Inflicting['stage'],
+  { on, ms, script }: Extract<Fault, { on: SideName }>,
+  name: string,
+  signal: AbortSignal,
+): Promise<void> {
+  const standIn = sides.get(on)
+  if (standIn === undefined) throw new Error(`there is no resource ${on}`)
+  await placeFault(standIn, { ...script, name })
+  for (let waitedMs = 0; waitedMs < STRIKES_WITHIN_MS; waitedMs += LOOK_EVERY_MS) {
+    const hasStruck = (await readCalls(log, 'azure-openai')).some(({ detail }) => detail['fault'] === name)
+    if (hasStruck) break
+    await delay(LOOK_EVERY_MS, undefined, { signal })
+  }
+  await delay(ms, undefined, { signal })
+  await clearFaults(standIn)
 }
 
 function inflictOnWorker(
@@ -52,7 +81,7 @@ function inflictOnWorker(
 ): Promise<void> {
   if (fault.kind === 'stop') return crew.stop(worker, fault.ms)
   if (fault.kind === 'outage') return crew.outage(fault.ms)
-  return fault.kind === 'kill' ? crew.kill(worker) : crew.drain(worker)
+  return crew[fault.kind](worker)
 }
 
 async function place(url: string, script: object): Promise<void> {

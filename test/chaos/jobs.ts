@@ -3,6 +3,7 @@ import { AZURE } from '../../local/identities.ts'
 import { jobKey } from '../../shared/job/job.ts'
 import { sha256 } from '../../shared/sha256.ts'
 import type { Random } from '../support/seeded-random.ts'
+import { SIDES } from './faults.ts'
 
 /** A message as it is to be published. */
 export interface MadeMessage {
@@ -40,7 +41,8 @@ export function makeGroup(n: number, random: Random, now: number): Group {
 function makeJob(id: string, batch: string, row: number, random: Random, now: number): MadeMessage {
   const draw = row === 0 ? 1 : random.next()
   const text = SENTENCES.slice(0, random.whole(1, SENTENCES.length)).join(' ')
-  const model = draw < 0.04 ? 'a model that nobody serves' : AZURE.deployment
+  const side = draw > 0.15 && draw < 0.24 ? random.pick(SIDES) : AZURE.deployment
+  const model = draw < 0.04 ? 'a model that nobody serves' : side
   const content = draw > 0.04 && draw < 0.08 ? `${text} ${CONTENT_FILTER_MARKER}` : `${text} (${id})`
   const deadline = new Date(now + random.whole(500, 5_000)).toISOString()
   const late = draw > 0.08 && draw < 0.14 ? { deadline } : {}

@@ -1,5 +1,13 @@
 import { createRandom, type Random } from '../support/seeded-random.ts'
-import { DUPLICATES, type Fault, type FaultKind, otherFaults, processFaults, type StoreKind } from './faults.ts'
+import {
+  DUPLICATES,
+  type Fault,
+  type FaultKind,
+  otherFaults,
+  processFaults,
+  type StoreKind,
+  UPGRADE,
+} from './faults.ts'
 
 export interface PlannedFault {
   /** Names it in the stand-ins' call logs. */
@@ -29,6 +37,7 @@ export function makePlan({ seed, durationMs, workers, store }: PlanRequest): rea
   const spread = otherFaults(store).flatMap((kind) => spreadOver(withinMs, howMany(kind, durationMs), kind, random))
   const planned = [
     { atMs: 0, worker: 0, fault: DUPLICATES },
+    { atMs: Math.round(durationMs / 2), worker: workers - 1, fault: UPGRADE },
     ...spread.map((each) => ({ ...each, worker: random.whole(0, workers - 1) })),
     ...planProcesses(withinMs, workers, processFaults(), durationMs, random),
   ]

@@ -91,8 +91,14 @@ export const RULES: Readonly<Record<string, Rule>> = {
     })
   },
 
+  // The last release does not count attempts that were answered with an error of the server, and numbers the next one alike.
   'an attempt is sent once': ({ asks }) =>
-    [...Map.groupBy(asks.filter(mayBeBilled), ({ detail }) => String(detail['clientRequestId']))]
+    [
+      ...Map.groupBy(
+        asks.filter((call) => mayBeBilled(call) && !isServerError(call)),
+        ({ detail }) => String(detail['clientRequestId']),
+      ),
+    ]
       .filter(([, sends]) => sends.length > 1)
       .map(([attempt, sends]) => `${attempt} was sent ${sends.length} times`),
 
@@ -223,6 +229,10 @@ export function isBilled({ detail }: Call): boolean {
 function mayBeBilled(call: Call): boolean {
   const { status } = call
   return isBilled(call) || status === null || status < 400 || status === 408 || status >= 500
+}
+
+function isServerError({ status }: Call): boolean {
+  return status !== null && status >= 500
 }
 
 /** The worker names its requests KEY.RUN.ATTEMPT. */

@@ -58,6 +58,8 @@ export async function runChaos(run: ChaosRun): Promise<Report> {
   const performed = await perform(run, beganAt, scene)
   await untilStruck(run, stage)
   await lift(stage)
+  // As after a fix: a circuit that opened for minutes closes with its process.
+  await Promise.all(stage.urls.map((_, worker) => stage.crew.drain(worker)))
   await feed.stop()
   tell(`the faults are lifted; ${feed.sent.length} messages were sent, and what is left comes to rest`)
 

@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import { freePort } from '../../cli/free-port.ts'
+import { DEFAULT_DEPLOYMENT, startAzureOpenAI } from '../../local/azure-openai.ts'
 import { type Call, type CallLog, openCallLog } from '../../local/call-log.ts'
-import { GOOGLE } from '../../local/identities.ts'
+import { AZURE, GOOGLE } from '../../local/identities.ts'
 import { createPushTokens } from '../../local/pubsub-push/push-tokens.ts'
 import { SERVICE as PUSH_SERVICE } from '../../local/pubsub-push/settings.ts'
 import { createSigningKey } from '../../local/signing-key.ts'
@@ -9,10 +10,13 @@ import type { StandIn } from '../../local/stand-in.ts'
 import { type Cloud, startCloud } from '../stand-ins.ts'
 import { type Backend, MAX_DELIVERIES, TOPICS } from './backend.ts'
 import { type Crew, startCrew } from './crew.ts'
+import { SIDES, type SideName } from './faults.ts'
 import { isAcked, payloadOf } from './rules.ts'
 
 export interface Stage extends AsyncDisposable {
   readonly cloud: Cloud
+  /** Azure OpenAI resources beside the cloud's own, by the model that they serve. */
+  readonly sides: ReadonlyMap<SideName, StandIn>
   readonly push: StandIn
   readonly crew: Crew
   readonly log: CallLog
@@ -77,6 +81,16 @@ export async function setStage({ folder, backend, workers, now, signal }: StageP
       azure: { latency: { baseMs: 300, perOutputTokenMs: 2, spread: 0.9 } },
     }),
   )
+  const tokenKeys = { tokenKeysUrl: cloud.entra.keysUrl, tokenKeysCaPem: cloud.entra.caPem }
+  const sides = new Map<SideName, StandIn>()
+  for (const name of SIDES) {
+    const deployments = [{ ...DEFAULT_DEPLOYMENT, name }]
+    const resource = await startAzureOpenAI({ log, ...tokenKeys, deployments, latency: { baseMs: 300 } })
+    sides.set(
+      name,
+      started.adopt(resource, (own) => own.close()),
+    )
+  }
   const key = await createSigningKey()
   const ports = await Promise.all(Array.from({ length: workers }, freePort))
   const subscriptions = [
@@ -86,23 +100,32 @@ export async function setStage({ folder, backend, workers, now, signal }: StageP
   const push = started.adopt(await backend.startPush({ key, log, subscriptions }), (own) => own.close())
   const { PATH = '', HOME = '' } = process.env
   const posts = ports.map((port, worker) => {
+    const { AZURE_OPENAI_ENDPOINT: endpoint = '', AZURE_OPENAI_DEPLOYMENT: _, ...env } = cloud.env
     const settings = {
-      ...cloud.env,
+      ...env,
+      DEPLOYMENTS: JSON.stringify([
+        deployment(AZURE.deployment, endpoint),
+        ...[...sides].map(([name, { url }]) => deployment(name, url)),
+      ]),
       ...WORKER_SETTINGS,
       PUSH_CERTS_URL: push.certsUrl,
       ...backend.environmentOf(worker),
     }
-    return { port, environment: { PATH, HOME, ...settings } }
+    return { port, environment: { PATH, HOME, ...settings }, isLastRelease: worker === workers - 1 }
   })
   const crew = started.use(await startCrew(folder, posts, signal))
   const tokens = createPushTokens(key)
   const cleanups = started.move()
   return {
-    ...{ cloud, push, crew, log, progress },
+    ...{ cloud, sides, push, crew, log, progress },
     urls: ports.map((port) => `http://127.0.0.1:${port}`),
     token: () => tokens.valid(oidc, now()),
     [Symbol.asyncDispose]: () => cleanups.disposeAsync(),
   }
+}
+
+function deployment(name: string, endpoint: string) {
+  return { model: name, endpoint, deployment: name }
 }
 
 const deadLetterPolicy = { topic: TOPICS.deadLetters, maxAttempts: MAX_DELIVERIES }

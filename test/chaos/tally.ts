@@ -36,7 +36,7 @@ function count(kind: string, { plan, inflicted, calls, pushes }: Happened): numb
   if (kind === 'push: forged token') return pushes.filter(({ status }) => status === 401 || status === 403).length
   if (kind === 'push: lost ack') return countLostAcks(pushes)
   const struck = new Set(calls.map(({ detail }) => detail['fault']))
-  const isScripted = (fault: PlannedFault['fault']) => 'scripts' in fault
+  const isScripted = (fault: PlannedFault['fault']) => 'scripts' in fault || ('ms' in fault && 'script' in fault)
   return plan
     .filter(({ fault }) => nameOf(fault) === kind)
     .filter(({ name, fault }) => (isScripted(fault) ? struck.has(name) : inflicted.has(name))).length

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { DUPLICATES, otherFaults, processFaults } from '../chaos/faults.ts'
+import { DUPLICATES, otherFaults, processFaults, UPGRADE } from '../chaos/faults.ts'
 import { countKinds, makePlan, nameOf } from '../chaos/plan.ts'
 import { createRandom } from '../support/seeded-random.ts'
 
@@ -15,7 +15,7 @@ describe('the plan of a chaos run', () => {
   for (const store of ['sqlite', 'emulators'] as const) {
     test(`has every kind of fault of ${store} once at least, however short it is`, () => {
       const made = [...processFaults(), ...otherFaults(store)].map(({ make }) => make(createRandom(1)))
-      const kinds = [DUPLICATES, ...made].map(nameOf)
+      const kinds = [DUPLICATES, UPGRADE, ...made].map(nameOf)
       const planned = countKinds(makePlan({ ...request, store, durationMs: 5_000 }))
       assert.deepEqual([...planned.keys()].toSorted(), kinds.toSorted())
     })
@@ -48,7 +48,7 @@ describe('the plan of a chaos run', () => {
     const short = countKinds(makePlan({ ...request, durationMs: 60_000 }))
     const long = countKinds(makePlan({ ...request, durationMs: 600_000 }))
     for (const [kind, count] of short) {
-      assert.ok(kind === nameOf(DUPLICATES) || (long.get(kind) ?? 0) > count, kind)
+      assert.ok([DUPLICATES, UPGRADE].map(nameOf).includes(kind) || (long.get(kind) ?? 0) > count, kind)
     }
   })
 })

@@ -163,7 +163,7 @@ const planted: readonly (readonly [rule: string, what: string, over: Partial<Evi
     'the same attempt, sent again',
     {
       records: [withUnknown(answered), failed],
-      asks: [...healthy.asks, anAsk('answered.1.1', { billed: false }, 500)],
+      asks: [...healthy.asks, anAsk('answered.1.1', { billed: true }, null)],
     },
   ],
   [
