@@ -9,6 +9,8 @@ export interface Sent {
   readonly sha256: string
   /** Of the job's record; absent for what is no job. */
   readonly key?: string
+  /** Whether it may wait for long, for a deployment beside the main one. */
+  readonly isAside?: true
   /** Epoch milliseconds. */
   readonly at: number
 }

@@ -33,7 +33,7 @@ export type Fault =
   | { readonly on: 'command'; readonly kind: 'cancel job'; readonly which: 'latest' | 'upcoming' }
 
 /** Deployments beside the main one, each a resource of its own, so that what is wrong there has to stay there. */
-export const SIDES = ['busy', 'missing', 'locked'] as const
+export const SIDES = ['busy', 'patient', 'missing', 'locked'] as const
 export type SideName = (typeof SIDES)[number]
 
 export type NetworkKind = 'stalled' | 'cut' | 'stranded' | 'lost replies'
@@ -103,7 +103,7 @@ const standInKinds: readonly FaultKind[] = [
   scripted('azure', 'no usage', 20_000, { kind: 'odd', without: ['usage', 'finish_reason'], times: 2, ...CHAT }),
   scripted('azure', 'no answer in it', 40_000, { kind: 'odd', without: ['choices'], times: 1, ...CHAT }),
   side('busy', '503', 40_000, { kind: 'status', error: 'unavailable' }),
-  side('busy', '503 with a time to wait', 40_000, {
+  side('patient', '503 with a time to wait', 40_000, {
     ...{ kind: 'status', error: 'unavailable', headers: { 'retry-after': '3' } },
   }),
   side('missing', '404', 120_000, { kind: 'status', error: 'deployment_not_found' }),

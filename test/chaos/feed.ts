@@ -55,7 +55,7 @@ export function startFeed(parts: FeedParts, signal: AbortSignal): Feed {
     if (batch !== '') await tried(() => stores.batches.seal(batch, total, now()))
   }
 
-  const isFull = () => sent.filter(({ sha256 }) => !acked.has(sha256)).length >= most
+  const isFull = () => sent.filter(({ sha256, isAside }) => !isAside && !acked.has(sha256)).length >= most
 
   async function feed(): Promise<void> {
     while (!over.aborted) {
@@ -86,6 +86,7 @@ export function startFeed(parts: FeedParts, signal: AbortSignal): Feed {
   }
 }
 
-function sentOf({ data, key }: MadeMessage, at: number): Sent {
-  return { sha256: Buffer.from(sha256(data)).toString('hex'), ...(key === undefined ? {} : { key }), at }
+function sentOf({ data, key, isAside }: MadeMessage, at: number): Sent {
+  const named = { ...(key === undefined ? {} : { key }), ...(isAside && { isAside }) }
+  return { sha256: Buffer.from(sha256(data)).toString('hex'), ...named, at }
 }

@@ -31,6 +31,7 @@ export async function inflict(inflicting: Inflicting, { name, fault, worker }: P
       for (const script of fault.scripts) await placeFault(stage.cloud[fault.on], { ...script, name })
       return 0
     case 'busy':
+    case 'patient':
     case 'missing':
     case 'locked':
       await inflictOnSide(stage, fault, name, signal)
@@ -48,30 +49,45 @@ export async function inflict(inflicting: Inflicting, { name, fault, worker }: P
 
 /** Takes all faults back that were placed and have not struck. */
 export async function lift({ cloud, sides, push }: Inflicting['stage']): Promise<void> {
-  for (const standIn of [cloud.azure, ...sides.values(), cloud.entra, cloud.metadata, push]) await clearFaults(standIn)
+  for (const standIn of [
+    cloud.azure,
+    ...[...sides.values()].map(({ standIn }) => standIn),
+    cloud.entra,
+    cloud.metadata,
+    push,
+  ])
+    await clearFaults(standIn)
 }
 
 /** Beyond it no job of the side is expected any more. */
 const STRIKES_WITHIN_MS = 60_000
 const LOOK_EVERY_MS = 250
 
-/** From its first strike on, so that each is met however few jobs ask that deployment. */
-async function inflictOnSide(
+/** From its first strike on, so that each is met however few jobs ask that deployment; one after the other. */
+function inflictOnSide(
   { sides, log }: Inflicting['stage'],
   { on, ms, script }: Extract<Fault, { on: SideName }>,
   name: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const standIn = sides.get(on)
-  if (standIn === undefined) throw new Error(`there is no resource ${on}`)
-  await placeFault(standIn, { ...script, name })
+  const side = sides.get(on)
+  if (side === undefined) throw new Error(`there is no resource ${on}`)
+  const strike = async () => {
+    await placeFault(side.standIn, { ...script, name })
+    await untilStruck(log, name, signal)
+    await delay(ms, undefined, { signal })
+    await clearFaults(side.standIn)
+  }
+  side.turn = side.turn.then(strike)
+  return side.turn
+}
+
+async function untilStruck(log: Stage['log'], name: string, signal: AbortSignal): Promise<void> {
   for (let waitedMs = 0; waitedMs < STRIKES_WITHIN_MS; waitedMs += LOOK_EVERY_MS) {
-    const hasStruck = (await readCalls(log, 'azure-openai')).some(({ detail }) => detail['fault'] === name)
-    if (hasStruck) break
+    const calls = await readCalls(log, 'azure-openai')
+    if (calls.some(({ detail }) => detail['fault'] === name)) return
     await delay(LOOK_EVERY_MS, undefined, { signal })
   }
-  await delay(ms, undefined, { signal })
-  await clearFaults(standIn)
 }
 
 function inflictOnWorker(

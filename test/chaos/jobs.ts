@@ -3,7 +3,7 @@ import { AZURE } from '../../local/identities.ts'
 import { jobKey } from '../../shared/job/job.ts'
 import { sha256 } from '../../shared/sha256.ts'
 import type { Random } from '../support/seeded-random.ts'
-import { SIDES } from './faults.ts'
+import { SIDES, type SideName } from './faults.ts'
 
 /** A message as it is to be published. */
 export interface MadeMessage {
@@ -12,6 +12,8 @@ export interface MadeMessage {
   /** Absent for what is no job. */
   readonly id?: string
   readonly key?: string
+  /** Whether it asks a deployment beside the main one, where it may wait for long. */
+  readonly isAside?: true
 }
 
 /** Messages that are published together: a batch, or loose ones. */
@@ -32,7 +34,11 @@ const SENTENCES = ['Bridges carry people over water.', 'The river rose in May.',
 export function makeGroup(n: number, random: Random, now: number): Group {
   const isLoose = n % LOOSE_EVERY === LOOSE_EVERY - 1
   const batch = isLoose ? '' : `chaos-${n}`
-  const jobs = Array.from({ length: JOBS_A_GROUP }, (_, row) => makeJob(`doc-${n}-${row}`, batch, row, random, now))
+  const makeRow = (_: unknown, row: number) => {
+    const side = isLoose ? SIDES[row - 1] : undefined
+    return side === undefined ? makeJob(`doc-${n}-${row}`, batch, row, random, now) : makeAside(`doc-${n}-${row}`, side)
+  }
+  const jobs = Array.from({ length: JOBS_A_GROUP }, makeRow)
   const more = isLoose ? [poison(n), conflictWith(`doc-${n}-0`, now)] : jobs.slice(0, 1)
   return { batch, messages: [...jobs, ...more], total: JOBS_A_GROUP }
 }
@@ -41,12 +47,15 @@ export function makeGroup(n: number, random: Random, now: number): Group {
 function makeJob(id: string, batch: string, row: number, random: Random, now: number): MadeMessage {
   const draw = row === 0 ? 1 : random.next()
   const text = SENTENCES.slice(0, random.whole(1, SENTENCES.length)).join(' ')
-  const side = draw > 0.15 && draw < 0.24 ? random.pick(SIDES) : AZURE.deployment
-  const model = draw < 0.04 ? 'a model that nobody serves' : side
+  const model = draw < 0.04 ? 'a model that nobody serves' : AZURE.deployment
   const content = draw > 0.04 && draw < 0.08 ? `${text} ${CONTENT_FILTER_MARKER}` : `${text} (${id})`
   const deadline = new Date(now + random.whole(500, 5_000)).toISOString()
   const late = draw > 0.08 && draw < 0.14 ? { deadline } : {}
   return jobMessage(id, batch, { body: bodyOf(model, content), metadata: { row: String(row) }, ...late })
+}
+
+function makeAside(id: string, side: SideName): MadeMessage {
+  return { ...jobMessage(id, '', { body: bodyOf(side, `One side of the river. (${id})`) }), isAside: true }
 }
 
 function bodyOf(model: string, content: string) {

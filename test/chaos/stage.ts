@@ -16,7 +16,7 @@ import { isAcked, payloadOf } from './rules.ts'
 export interface Stage extends AsyncDisposable {
   readonly cloud: Cloud
   /** Azure OpenAI resources beside the cloud's own, by the model that they serve. */
-  readonly sides: ReadonlyMap<SideName, StandIn>
+  readonly sides: ReadonlyMap<SideName, Side>
   readonly push: StandIn
   readonly crew: Crew
   readonly log: CallLog
@@ -25,6 +25,12 @@ export interface Stage extends AsyncDisposable {
   readonly urls: readonly string[]
   /** A token such as Cloud Scheduler brings. */
   token(): Promise<string>
+}
+
+export interface Side {
+  readonly standIn: StandIn
+  /** Resolves when nothing is being done to it. */
+  turn: Promise<void>
 }
 
 export interface Progress {
@@ -82,14 +88,12 @@ export async function setStage({ folder, backend, workers, now, signal }: StageP
     }),
   )
   const tokenKeys = { tokenKeysUrl: cloud.entra.keysUrl, tokenKeysCaPem: cloud.entra.caPem }
-  const sides = new Map<SideName, StandIn>()
+  const sides = new Map<SideName, Side>()
   for (const name of SIDES) {
     const deployments = [{ ...DEFAULT_DEPLOYMENT, name }]
     const resource = await startAzureOpenAI({ log, ...tokenKeys, deployments, latency: { baseMs: 300 } })
-    sides.set(
-      name,
-      started.adopt(resource, (own) => own.close()),
-    )
+    const standIn = started.adopt(resource, (own) => own.close())
+    sides.set(name, { standIn, turn: Promise.resolve() })
   }
   const key = await createSigningKey()
   const ports = await Promise.all(Array.from({ length: workers }, freePort))
@@ -105,7 +109,7 @@ export async function setStage({ folder, backend, workers, now, signal }: StageP
       ...env,
       DEPLOYMENTS: JSON.stringify([
         deployment(AZURE.deployment, endpoint),
-        ...[...sides].map(([name, { url }]) => deployment(name, url)),
+        ...[...sides].map(([name, { standIn }]) => deployment(name, standIn.url)),
       ]),
       ...WORKER_SETTINGS,
       PUSH_CERTS_URL: push.certsUrl,
