@@ -35,7 +35,6 @@ async function workerWhere(
       async (_, { reason, code }) => void letters.push(`${reason} ${code ?? ''}`.trim()),
     ),
     store: createJobStore(documents, 30 * DAY_MS),
-    gates: gatesOf(now),
     provider: {
       async ask() {
         sends.push(clock.now)
@@ -45,11 +44,15 @@ async function workerWhere(
     deployments: [{ model: 'gpt-4o', endpoint: 'http://127.0.0.1', deployment: 'd', priority: 1 }],
     ...{ now, random: () => 0, newOwner: randomUUID, modelTimeoutMs: 120_000, ...over },
   }
+  // Each delivery finds another instance, whose circuits are closed: the record alone makes it wait.
   const deliver = () =>
-    processJob(processing, {
-      ...{ job, message: { data: new Uint8Array(), attributes: {} }, publishedAt: START },
-      ...{ deadline: clock.now + 570_000, waitUntil: () => undefined },
-    })
+    processJob(
+      { ...processing, gates: gatesOf(now) },
+      {
+        ...{ job, message: { data: new Uint8Array(), attributes: {} }, publishedAt: START },
+        ...{ deadline: clock.now + 570_000, waitUntil: () => undefined },
+      },
+    )
   /** Redelivers until the message is acknowledged, or for so long. */
   const redeliver = async (forMs: number) => {
     for (const end = clock.now + forMs; clock.now < end; clock.now += REDELIVERED_EVERY_MS) {
