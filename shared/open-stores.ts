@@ -3,17 +3,19 @@ import type { JobQueue } from './queue/job-queue.ts'
 import type { BatchStore, UnfinishedBatches } from './store/batch-store.ts'
 import type { DailyTokensStore } from './store/daily-tokens.ts'
 import type { DeadLetterReader, DeadLetterStore } from './store/dead-letter-store.ts'
+import type { MissingDeployments } from './store/missing-deployments.ts'
 import type { RecordDocuments } from './store/record-documents.ts'
 import type { SchemaExtent } from './store/sqlite/open-tables.ts'
 import type { TelemetryReader, TelemetryStore } from './store/telemetry-store.ts'
 
-/** Where records, batches, daily tokens, dead letters, telemetry and messages are. */
+/** Where records, batches, daily tokens, dead letters, telemetry, missing deployments and messages are. */
 export interface Stores {
   readonly documents: RecordDocuments
   readonly batches: BatchStore & UnfinishedBatches
   readonly dailyTokens: DailyTokensStore
   readonly deadLetters: DeadLetterStore
   readonly telemetry: TelemetryStore
+  readonly missingDeployments: MissingDeployments
   readonly queue: JobQueue
   close(): Promise<void>
 }
@@ -93,6 +95,7 @@ async function openSqlite(path: string, surroundings: StoreSurroundings, extent:
   const { openSqliteBatches } = await import('./store/sqlite/sqlite-batches.ts')
   const { openSqliteDailyTokens } = await import('./store/sqlite/sqlite-daily-tokens.ts')
   const { openSqliteDeadLetters } = await import('./store/sqlite/sqlite-dead-letters.ts')
+  const { openSqliteMissingDeployments } = await import('./store/sqlite/sqlite-missing-deployments.ts')
   const { openSqliteTelemetry } = await import('./store/sqlite/sqlite-telemetry.ts')
   await using opened = new AsyncDisposableStack()
   const documents = opened.adopt(await openSqliteDocuments(path, surroundings.now, extent), (own) => own.close())
@@ -100,17 +103,21 @@ async function openSqlite(path: string, surroundings: StoreSurroundings, extent:
   const dailyTokens = opened.adopt(await openSqliteDailyTokens(path), (own) => own.close())
   const deadLetters = opened.adopt(await openSqliteDeadLetters(path, extent), (own) => own.close())
   const telemetry = opened.adopt(await openSqliteTelemetry(path, extent), (own) => own.close())
+  const openedMissing = await openSqliteMissingDeployments(path, surroundings.now)
+  const missingDeployments = opened.adopt(openedMissing, (own) => own.close())
   const queue = opened.adopt(await openQueue({ kind: 'sqlite', path }, surroundings), (own) => own.close())
   const cleanups = opened.move()
-  const stores = { documents, batches, dailyTokens, deadLetters, telemetry, queue }
+  const stores = { documents, batches, dailyTokens, deadLetters, telemetry, missingDeployments, queue }
   return { ...stores, close: () => cleanups.disposeAsync() }
 }
 
 async function openGoogle(project: string, surroundings: StoreSurroundings): Promise<Stores> {
+  const { createFirestoreMissingDeployments } = await import('./store/firestore/firestore-missing-deployments.ts')
   const { database, ...stores } = await openFirestore(project, surroundings)
   const queue = await openQueue({ kind: 'firestore', project }, surroundings)
   return {
     ...stores,
+    missingDeployments: createFirestoreMissingDeployments(database, surroundings.now),
     queue,
     async close() {
       await Promise.all([database.close(), queue.close()])

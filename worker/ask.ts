@@ -8,12 +8,14 @@ import { type Failure, mayAskAgain } from '../shared/job/failures.ts'
 import type { Job } from '../shared/job/job.ts'
 import type { Drain } from './drain.ts'
 import { type DeploymentGates, resourceOf } from './model/deployment-gates.ts'
+import type { MissingEpisodes } from './model/missing-episodes.ts'
 import { tokenEvidence, tokenFailure } from './token-failure.ts'
 
 export interface Asking {
   readonly provider: ModelProvider
   readonly tokens: AccessTokenSource
   readonly gates: DeploymentGates
+  readonly missing: MissingEpisodes
   readonly drain: Drain
   /** Epoch milliseconds. */
   readonly now: () => number
@@ -55,7 +57,7 @@ const RETRIES = { retries: 20, factor: 2, minTimeout: 200, maxTimeout: 5_000, ra
  * only for a fault of our own.
  */
 export async function ask(
-  { provider, tokens, gates, drain, now }: Asking,
+  { provider, tokens, gates, missing, drain, now }: Asking,
   request: JobRequest,
   { sendBy, modelTimeoutMs, waitUntil, cancelled }: AskLimits,
 ): Promise<ModelReply> {
@@ -83,9 +85,11 @@ export async function ask(
     if (reply.ok) {
       tokens.accepted(token, resource)
       gates.learn(deployment, undefined, waitUntil)
+      missing.answered(deployment, waitUntil)
       return reply
     }
-    const failure = gates.judge(deployment, reply.failure, request.job.key)
+    const judged = gates.judge(deployment, reply.failure, request.job.key)
+    const failure = judged.kind === 'no_deployment' ? await missing.measure(deployment, judged) : judged
     // What is the job's own fault says nothing of the deployment.
     const isOwnFault = failure.kind !== reply.failure.kind
     lastFailure = failure

@@ -19,6 +19,7 @@ import { createHeartbeat } from './heartbeat.ts'
 import { createDeadLettering } from './keep-dead-letter.ts'
 import { createDeploymentGates } from './model/deployment-gates.ts'
 import { isSetUpFault } from './model/gate.ts'
+import { createMissingEpisodes } from './model/missing-episodes.ts'
 import type { JobProcessing } from './process-job.ts'
 import { createPushAuthenticator } from './receive/authenticate.ts'
 import { createBytesInFlight } from './receive/bytes-in-flight.ts'
@@ -93,6 +94,7 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
     announce: createAnnouncer(announcing),
     tokens,
     gates,
+    missing: createMissingEpisodes({ store: stores.missingDeployments, now, log }),
     provider: explainDenials(createAzureOpenAI(config.apiVersion, now), config.federation),
     deployments: config.deployments,
     maxOutputTokens: config.maxOutputTokens,

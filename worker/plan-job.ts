@@ -1,4 +1,4 @@
-import type { Failure } from '../shared/job/failures.ts'
+import { type Failure, isMissingForGood } from '../shared/job/failures.ts'
 import { type Job, outputTokenCap } from '../shared/job/job.ts'
 import type { EndError } from '../shared/job/record.ts'
 import { quote } from '../shared/quote.ts'
@@ -6,9 +6,11 @@ import type { Deployment } from '../shared/settings.ts'
 import type { Ending } from '../shared/store/job-store.ts'
 import type { Watch } from './batch-controls.ts'
 import { chooseDeployment } from './model/choose-deployment.ts'
+import type { DeploymentGates } from './model/deployment-gates.ts'
 
 export interface Planning {
   readonly deployments: readonly Deployment[]
+  readonly gates: DeploymentGates
   readonly maxOutputTokens: number
   /**
    * How old a message becomes before a model that no deployment serves ends its job, in milliseconds: while a rollout runs,
@@ -38,12 +40,12 @@ const NOT_SERVED_YET = {
 
 /** Decides what a job needs before anything is spent on it. `publishedAt`: of its message, in epoch milliseconds. */
 export function planJob(planning: Planning, job: Job, publishedAt: number): Plan {
-  const { deployments, maxOutputTokens, rolloutMs, now } = planning
+  const { deployments, gates, maxOutputTokens, rolloutMs, now } = planning
   if (job.deadline !== undefined && now() > job.deadline) {
     const error: EndError = { kind: 'expired', message: 'its deadline passed before it was started' }
     return { kind: 'end', ending: { status: 'expired', error } }
   }
-  const deployment = chooseDeployment(deployments, job.model)
+  const deployment = chooseDeployment(deployments, job.model, gates.missing)
   if (deployment === undefined) {
     const served = [...new Set(deployments.map(({ model }) => model))].join(', ')
     const hint = `Served here: ${served}. Add a deployment, or change the job.`
@@ -55,7 +57,14 @@ export function planJob(planning: Planning, job: Job, publishedAt: number): Plan
   if (tokens > maxOutputTokens) {
     return invalid(`it asks for up to ${tokens} output tokens; MAX_OUTPUT_TOKENS is ${maxOutputTokens}`)
   }
-  return { kind: 'ask', deployment }
+  const missing = gates.missing(deployment)
+  return missing && isMissingForGood(missing) ? missingForGood(missing) : { kind: 'ask', deployment }
+}
+
+/** A probe has just found it missing: the jobs that come until the next one need not be asked to know that. */
+function missingForGood({ code, message, hint }: Failure): EndPlan {
+  const error: EndError = { kind: 'no_deployment', code, message, hint }
+  return { kind: 'end', ending: { status: 'dead_lettered', error } }
 }
 
 export const CANCELLED = {

@@ -6,6 +6,7 @@ import {
   type Consequence,
   type EndReason,
   type Failure,
+  isMissingForGood,
   type Mark,
   type RetryPolicy,
 } from '../shared/job/failures.ts'
@@ -17,6 +18,7 @@ import { type Admission, admit } from './admit.ts'
 import { type Asking, type AskLimits, ask } from './ask.ts'
 import type { BatchControls, Watch } from './batch-controls.ts'
 import type { DeliveredJob } from './delivered-job.ts'
+import { areOthersMissing } from './model/choose-deployment.ts'
 import type { Facts, Outcome } from './outcome.ts'
 import { CANCELLED, heedBatch, type Plan, type Planning, planJob } from './plan-job.ts'
 import { deadLetterOnly, followUp, release, type Settling, settle } from './settle-job.ts'
@@ -69,12 +71,19 @@ async function admitAndRun(processing: JobProcessing, delivered: DeliveredJob, w
   if (plan.kind === 'defer') return { done: false, failure: plan.failure, facts }
   if (plan.kind === 'end') return claimAndRunOrPutOff(processing, delivered, plan, watch, facts)
   const admitted = await admit(processing, plan.deployment, delivered)
-  if (!admitted.ok) return { done: false, failure: admitted.failure, facts }
+  if (!admitted.ok) {
+    // Another job may have found out meanwhile that no deployment is left to ask.
+    const now = admitted.failure.kind === 'no_deployment' ? await planNow() : plan
+    if (now.kind === 'end') return claimAndRunOrPutOff(processing, delivered, now, watch, facts)
+    return { done: false, failure: admitted.failure, facts }
+  }
   try {
     // It may have waited for a minute, in which its deadline passed.
     const still = await planNow()
     if (still.kind === 'defer') return { done: false, failure: still.failure, facts }
-    return await claimAndRunOrPutOff(processing, delivered, still, watch, facts)
+    // The deployment is the one that it was admitted to.
+    const next = still.kind === 'ask' ? plan : still
+    return await claimAndRunOrPutOff(processing, delivered, next, watch, facts)
   } finally {
     admitted.leave()
   }
@@ -179,7 +188,7 @@ async function askAndSettle(
     }
   }
 
-  const { failure } = reply
+  const failure = unlessServedElsewhere(processing, job, deployment, reply.failure)
   const report = reportOf(failure, deployment)
   const outcome = outcomeOf(failure)
   const consequence = afterFailure(failure, runSoFar(held.record), processing.retry, processing.random())
@@ -195,6 +204,17 @@ async function askAndSettle(
   const how: Release = { waitMs, ...releaseAs(marks, failure, report) }
   await release(processing, delivered, held, how)
   return { done: false, failure, facts: told }
+}
+
+/** While another deployment of its model may serve it, a job does not end because this one is missing. */
+function unlessServedElsewhere(
+  { deployments, gates }: JobProcessing,
+  { model }: DeliveredJob['job'],
+  deployment: Deployment,
+  failure: Failure,
+): Failure {
+  if (!isMissingForGood(failure) || areOthersMissing(deployments, model, deployment, gates.missing)) return failure
+  return { ...failure, missingForMs: 0 }
 }
 
 /** What Azure refused for good is told as that; of everything else, nobody waits for the next attempt. */

@@ -16,8 +16,6 @@ export interface Break {
   readonly leg?: TokenLeg
   /** How often Entra may be asked for a token while the worker tries: [least, most]. */
   readonly exchanges: readonly [number, number]
-  /** What becomes of the jobs; they wait, when absent. */
-  readonly jobs?: 'dead-lettered'
   /** The worker sees it at once, and does not start. */
   readonly isRefusedAtStart?: true
 }
@@ -150,7 +148,7 @@ export const breaks: ReadonlyMap<string, Break> = new Map<string, Break>([
       story: 'AZURE_OPENAI_DEPLOYMENT names a deployment that the resource does not have.',
       settings: () => ({ AZURE_OPENAI_DEPLOYMENT: 'gpt-nowhere' }),
       mend: /Create the deployment, or correct its name in AZURE_OPENAI_DEPLOYMENT/,
-      jobs: 'dead-lettered',
+      leg: 'azure_refused',
     },
   ],
   [

@@ -18,7 +18,7 @@ export function printAftermath(broken: Break, found: Aftermath, problems: readon
   const lost = jobs - waiting - deadLettered
   const verdict =
     problems.length === 0
-      ? styleText('green', `  ✓ ${verdictOf(broken)}\n`)
+      ? styleText('green', `  ✓ ${VERDICT}\n`)
       : problems.map((problem) => styleText('red', `  ✗ ${problem}\n`)).join('')
   return `${section('Accounts')}  jobs           ${jobs}: ${lost} lost, ${deadLettered} dead-lettered, ${waiting} waiting
   model calls    ${paidCalls} paid
@@ -30,11 +30,7 @@ ${verdict}
 `
 }
 
-function verdictOf({ jobs }: Break): string {
-  return jobs === 'dead-lettered'
-    ? 'Each job was dead-lettered with the mend, as it has to be, and the doctor names it.'
-    : 'No job is lost, none is dead-lettered, and the doctor names what is wrong and what mends it.'
-}
+const VERDICT = 'No job is lost, none is dead-lettered, and the doctor names what is wrong and what mends it.'
 
 function whyNone({ isRefusedAtStart }: Break): string {
   return isRefusedAtStart ? 'the worker refuses to start, so it asked for no token' : 'no token failed'

@@ -18,11 +18,11 @@ const KINDS: Readonly<Record<string, string>> = {
 /** One episode for people: a block of lines, the last one ended. */
 export function describeFailure(failure: TokenFailure): string {
   const { leg, kind, deployment, tries, jobsHeld, tokenValidForMs, instance, presented, hint } = failure
-  const where = deployment === undefined ? '' : ` for deployment ${deployment}`
+  const where = deployment === undefined ? (LEGS[leg] ?? leg) : `Azure refused requests to deployment ${deployment}`
   const lines = [
     period(failure),
     `kind      ${KINDS[kind] ?? kind}`,
-    `where     ${LEGS[leg] ?? leg}${where}`,
+    `where     ${where}`,
     `seen      ${seen(failure)}`,
     `cost      ${counted(tries, 'try', 'tries')}, ${counted(jobsHeld, 'job', 'jobs')} held`,
     `instance  ${[instance.service, instance.revision, instance.id].filter(Boolean).join(' / ')}`,

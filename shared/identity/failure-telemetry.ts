@@ -17,9 +17,9 @@ export interface TelemetryParts {
 
 /** Nothing that this returns ever rejects: what cannot be written is kept, and the log has it. */
 export interface FailureTelemetry extends TokenWatch {
-  /** A deployment denies this caller, and will be asked again then (epoch milliseconds). */
+  /** A deployment denies this caller or is missing, and will be asked again then (epoch milliseconds). */
   denied(deployment: string, error: TokenError, nextTryAt: number, tokenValidForMs: number): Promise<void>
-  /** A deployment that denied this caller does no more. */
+  /** A deployment that could not be asked answers again. */
   letIn(deployment: string): Promise<void>
   /** Writes what could not be written before. */
   flush(): Promise<void>
@@ -89,7 +89,8 @@ export function createFailureTelemetry(parts: TelemetryParts): FailureTelemetry 
     episode.delete(seen.kind)
     episode.set(seen.kind, failure)
     const { id: _, instance: __, expireAt: ___, message, ...told } = failure
-    log.warn({ outcome: 'token_failure', problem: message, ...told }, `no token for Azure: ${message}`)
+    const what = about === TOKEN ? 'no token for Azure' : about
+    log.warn({ outcome: 'token_failure', problem: message, ...told }, `${what}: ${message}`)
     return keep(failure)
   }
 

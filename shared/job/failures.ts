@@ -190,7 +190,7 @@ function endReason(failure: Failure, { counted, timeouts }: RunSoFar, policy: Re
     case 'oversized':
       return kind
     case 'no_deployment':
-      return (failure.missingForMs ?? 0) >= MISSING_ENDS_AFTER_MS ? kind : undefined
+      return isMissingForGood(failure) ? kind : undefined
     case 'unavailable':
       return policy.onUnknown === 'dead-letter' && !NOT_WORKED_ON.includes(failure.httpStatus) ? 'unknown' : undefined
     case 'timeout':
@@ -202,6 +202,11 @@ function endReason(failure: Failure, { counted, timeouts }: RunSoFar, policy: Re
     default:
       return undefined
   }
+}
+
+/** Whether a deployment has been missing for so long that its jobs end. */
+export function isMissingForGood({ kind, missingForMs = 0 }: Failure): boolean {
+  return kind === 'no_deployment' && missingForMs >= MISSING_ENDS_AFTER_MS
 }
 
 /** As the provider asked; where it asked for nothing and is unavailable, 10 s doubling to 10 min, with jitter. */

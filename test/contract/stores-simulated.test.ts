@@ -5,6 +5,7 @@ import { createFirestoreBatches } from '../../shared/store/firestore/firestore-b
 import { createFirestoreDailyTokens } from '../../shared/store/firestore/firestore-daily-tokens.ts'
 import { createFirestoreDeadLetters } from '../../shared/store/firestore/firestore-dead-letters.ts'
 import { createFirestoreDocuments } from '../../shared/store/firestore/firestore-documents.ts'
+import { createFirestoreMissingDeployments } from '../../shared/store/firestore/firestore-missing-deployments.ts'
 import { toFields } from '../../shared/store/firestore/values.ts'
 import { createFakeFirestore } from '../simulate/fake-database.ts'
 import { START } from '../support/job-builders.ts'
@@ -12,6 +13,7 @@ import { batchStoreContract } from './batch-store-contract.ts'
 import { dailyTokensContract } from './daily-tokens-contract.ts'
 import { deadLetterStoreContract } from './dead-letter-store-contract.ts'
 import { jobStoreContract } from './job-store-contract.ts'
+import { missingDeploymentsContract } from './missing-deployments-contract.ts'
 
 /** Our own adapters over the Firestore of the simulation: whoever could tell it from Google's would tell it here. */
 const NAME = 'the simulated Firestore'
@@ -113,5 +115,23 @@ deadLetterStoreContract(NAME, async () => {
       await spoil(database, `${database.root}/deadLetters/${id}`, 'data')
     },
     close: () => database.close(),
+  }
+})
+
+missingDeploymentsContract(NAME, async () => {
+  let now = START
+  const firestore = createFakeFirestore(() => now)
+  const [first, second] = [firestore.connect(), firestore.connect()]
+  return {
+    missing: createFirestoreMissingDeployments(first, () => now),
+    // An instance whose clock is far off.
+    another: createFirestoreMissingDeployments(second, () => now - 3_600_000),
+    async pass(ms) {
+      // Writes are microseconds apart, so that a little of it may be used up.
+      now += ms + 1
+    },
+    async close() {
+      await Promise.all([first.close(), second.close()])
+    },
   }
 })

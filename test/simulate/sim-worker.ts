@@ -9,12 +9,14 @@ import { createFirestoreBatches } from '../../shared/store/firestore/firestore-b
 import { createFirestoreDailyTokens } from '../../shared/store/firestore/firestore-daily-tokens.ts'
 import { createFirestoreDeadLetters } from '../../shared/store/firestore/firestore-dead-letters.ts'
 import { createFirestoreDocuments } from '../../shared/store/firestore/firestore-documents.ts'
+import { createFirestoreMissingDeployments } from '../../shared/store/firestore/firestore-missing-deployments.ts'
 import { createBatchControls } from '../../worker/batch-controls.ts'
 import { createDailyBudget } from '../../worker/daily-budget.ts'
 import { createDrain } from '../../worker/drain.ts'
 import { createAnnouncer, createBatchAnnouncer } from '../../worker/events/announce.ts'
 import { createDeadLettering } from '../../worker/keep-dead-letter.ts'
 import { createDeploymentGates } from '../../worker/model/deployment-gates.ts'
+import { createMissingEpisodes } from '../../worker/model/missing-episodes.ts'
 import type { JobProcessing } from '../../worker/process-job.ts'
 import { createReceiver } from '../../worker/receive-push.ts'
 import { createSweep } from '../../worker/sweep.ts'
@@ -72,6 +74,7 @@ export function composeSimWorker(installation: Installation, process: Process, w
     announce: createAnnouncer(announcing),
     tokens,
     gates: createDeploymentGates(now, random, { closed: async () => undefined, opened: async () => undefined }),
+    missing: createMissingEpisodes({ store: createFirestoreMissingDeployments(database, now), now, log }),
     provider: createModel(installation, process, wire, {
       sending: (requestId) => monitor.sending(requestId, process),
       taken: monitor.taken,

@@ -7,6 +7,7 @@ import type { BatchControls } from '../../worker/batch-controls.ts'
 import type { DailyBudget } from '../../worker/daily-budget.ts'
 import { createDrain } from '../../worker/drain.ts'
 import { createDeploymentGates } from '../../worker/model/deployment-gates.ts'
+import type { MissingEpisodes } from '../../worker/model/missing-episodes.ts'
 import type { JobProcessing } from '../../worker/process-job.ts'
 
 const DEPLOYMENT = { model: 'm', endpoint: 'http://127.0.0.1', deployment: 'd', priority: 1 }
@@ -27,6 +28,7 @@ export function processingOver(
     announce: async () => undefined,
     tokens: tokensOf(async () => token),
     gates: gatesOf(Date.now),
+    missing: NEVER_MISSING,
     provider: {
       async ask({ clientRequestId }) {
         asked.push(clientRequestId)
@@ -57,6 +59,9 @@ export const NO_CONTROLS: BatchControls = {
   }),
 }
 
+/** Deployments that are always there. */
+export const NEVER_MISSING: MissingEpisodes = { measure: async (_, failure) => failure, answered: () => undefined }
+
 /** A day that takes any number of tokens. */
 export const NO_DAILY_LIMIT: DailyBudget = { limitReached: async () => undefined, spend: () => undefined }
 
@@ -71,7 +76,7 @@ export function tokensOf(get: AccessTokenSource['get'], over: Partial<AccessToke
   }
 }
 
-/** Gates without jitter, of which nobody hears. */
-export function gatesOf(now: () => number) {
-  return createDeploymentGates(now, () => 0, { closed: async () => undefined, opened: async () => undefined })
+/** Gates without jitter, unless told another, of which nobody hears. */
+export function gatesOf(now: () => number, jitter = 0) {
+  return createDeploymentGates(now, () => jitter, { closed: async () => undefined, opened: async () => undefined })
 }

@@ -47,13 +47,13 @@ test('of what was not seen nothing is told', () => {
   ])
 })
 
-test('a deployment that denies is named', () => {
+test('a deployment that denies its caller, or is missing, is named', () => {
   const told = lines({ leg: 'azure_refused', deployment: 'gpt-4o-eu' })
-  assert.equal(told[2], 'where     Azure refused the access token for deployment gpt-4o-eu')
+  assert.equal(told[2], 'where     Azure refused requests to deployment gpt-4o-eu')
 })
 
 test('every leg has words of its own', () => {
-  const words = tokenLegs.map((leg) => lines({ leg })[2])
+  const words = tokenLegs.map((leg) => lines({ leg, deployment: undefined })[2])
   assert.equal(new Set(words).size, tokenLegs.length)
 })
 

@@ -55,12 +55,6 @@ describe('it is told', () => {
       { doctor: { code: 1, output: '✗ Entra  refused\n' } },
       /^the doctor does not tell/,
     ],
-    [
-      'that jobs wait which should not',
-      { jobs: 'dead-lettered' },
-      { deadLettered: 4 },
-      /^4 of 4 jobs wait, expected 0$/,
-    ],
   ]
   for (const [what, otherBreak, otherFound, problem] of cases) {
     test(what, () => {

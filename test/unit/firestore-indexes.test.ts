@@ -50,6 +50,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   deadLetters: [...Object.keys(aDeadLetterOf()), 'raw', 'parts'],
   tokenFailures: Object.keys(aTokenFailure()),
   workerInstances: Object.keys(aWorkerInstance()),
+  missingDeployments: ['deployment', 'lastedMs', 'isOver', 'lastAt', 'expireAt'],
 }
 
 const { indexes, fieldOverrides } = z

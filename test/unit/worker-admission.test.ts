@@ -7,7 +7,7 @@ import { createDrain } from '../../worker/drain.ts'
 import type { DeploymentGates } from '../../worker/model/deployment-gates.ts'
 import { type JobProcessing, processJob } from '../../worker/process-job.ts'
 import { aJob, DAY_MS, START } from '../support/job-builders.ts'
-import { gatesOf, NO_CONTROLS, NO_DAILY_LIMIT, tokensOf } from '../support/job-processing.ts'
+import { gatesOf, NEVER_MISSING, NO_CONTROLS, NO_DAILY_LIMIT, tokensOf } from '../support/job-processing.ts'
 
 const deployment = {
   model: 'gpt-4o',
@@ -53,6 +53,7 @@ async function processing(
     announce: async () => undefined,
     drain: createDrain(),
     gates: passingTime(gatesOf(now), clock),
+    missing: NEVER_MISSING,
     tokens: tokensOf(async () => {
       onToken()
       return { value: 'a token', fetchedAt: START, expiresAt: START + DAY_MS }

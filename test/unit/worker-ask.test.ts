@@ -7,7 +7,7 @@ import type { Failure, FailureKind } from '../../shared/job/failures.ts'
 import { ask } from '../../worker/ask.ts'
 import { createDrain } from '../../worker/drain.ts'
 import { aJob, START } from '../support/job-builders.ts'
-import { gatesOf, tokensOf } from '../support/job-processing.ts'
+import { gatesOf, NEVER_MISSING, tokensOf } from '../support/job-processing.ts'
 
 const deployment = {
   model: 'gpt-4o',
@@ -36,6 +36,7 @@ function scripted(script: Script, over: { now?: () => number; getToken?: () => P
     drain,
     now,
     gates: gatesOf(now),
+    missing: NEVER_MISSING,
     tokens: tokensOf(over.getToken ?? token, { refused: ({ value }) => refused.push(value) > 1 }),
     provider: {
       async ask({ token }: { token: string }, signal: AbortSignal) {
@@ -211,7 +212,7 @@ describe('an instance that begins to end', () => {
 function severalCutOff() {
   const { gates, tokens, drain, now } = scripted([])
   const asking = (cancel: AbortController) => ({
-    ...{ gates, tokens, drain, now },
+    ...{ gates, tokens, drain, now, missing: NEVER_MISSING },
     provider: {
       async ask() {
         cancel.abort()

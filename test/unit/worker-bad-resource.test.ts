@@ -8,7 +8,7 @@ import { ask } from '../../worker/ask.ts'
 import { createDrain } from '../../worker/drain.ts'
 import { createDeploymentGates } from '../../worker/model/deployment-gates.ts'
 import { aJob } from '../support/job-builders.ts'
-import { NO_DAILY_LIMIT } from '../support/job-processing.ts'
+import { NEVER_MISSING, NO_DAILY_LIMIT } from '../support/job-processing.ts'
 
 const TOKEN_LIFE_MS = 3_600_000
 const RENEWALS_IN_AN_HOUR = 1
@@ -52,7 +52,12 @@ function aWorker(t: TestContext) {
       return refusal
     },
   }
-  const parts = { ...{ tokens, gates, provider, now }, daily: NO_DAILY_LIMIT, drain: createDrain() }
+  const parts = {
+    ...{ tokens, gates, provider, now },
+    daily: NO_DAILY_LIMIT,
+    missing: NEVER_MISSING,
+    drain: createDrain(),
+  }
   const modelTimeoutMs = 120_000
   const waitUntil = () => undefined
 

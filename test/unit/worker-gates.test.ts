@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import type { Failure } from '../../shared/job/failures.ts'
-import { chooseDeployment } from '../../worker/model/choose-deployment.ts'
+import { areOthersMissing, chooseDeployment } from '../../worker/model/choose-deployment.ts'
 import { createDeploymentGates } from '../../worker/model/deployment-gates.ts'
 import {
   decidePassage,
@@ -347,6 +347,39 @@ describe('a 500', () => {
   })
 })
 
+const notFound: Failure = { kind: 'no_deployment', message: '404', code: 'DeploymentNotFound', hint: 'create it' }
+const TEN_MINUTES_MS = 600_000
+
+describe('a deployment that is missing', () => {
+  test('is held back for up to 60 s and probed by one job, as one that denies its caller', () => {
+    const { learn, enter, clock, heard } = theGates()
+    learn(notFound, 100)
+    assert.deepEqual([enter(large).isOpen, heard], [false, [`${NAME}: no_deployment, 60000`]])
+    clock.now += 60_000
+    assert.deepEqual([enter(large).isOpen, enter(large).isOpen], [true, false])
+  })
+
+  test('counts as missing until its next probe is due, and while that is under way, and no more once it answers', () => {
+    const { learn, missing, enter, clock } = theGates()
+    assert.equal(missing(large), undefined)
+    learn({ ...notFound, missingForMs: TEN_MINUTES_MS })
+    clock.now += 59_999
+    assert.deepEqual(missing(large), { ...notFound, missingForMs: TEN_MINUTES_MS })
+    clock.now += 1
+    assert.equal(missing(large), undefined)
+    enter(large)
+    assert.deepEqual(missing(large), { ...notFound, missingForMs: 0 })
+    learn(undefined)
+    assert.equal(missing(large), undefined)
+  })
+
+  test('is not said to be missing by a circuit that something else opened', () => {
+    const { learn, missing } = theGates()
+    learn(forbidden)
+    assert.equal(missing(large), undefined)
+  })
+})
+
 describe('the deployment for a job', () => {
   const serve = (model: string, deployment: string) => ({
     model,
@@ -354,8 +387,12 @@ describe('the deployment for a job', () => {
     endpoint: 'https://contoso.openai.azure.com',
     priority: 1,
   })
-  const deployments = [serve('gpt-4o', 'first'), serve('gpt-4o-mini', 'small'), serve('gpt-4o', 'second')]
-  const chosen = (model: string | undefined) => chooseDeployment(deployments, model)?.deployment
+  const [first, small, second] = [serve('gpt-4o', 'first'), serve('gpt-4o-mini', 'small'), serve('gpt-4o', 'second')]
+  const deployments = [first, small, second]
+  const since = (missingForMs: number): Failure => ({ ...notFound, missingForMs })
+  const whereMissing = (missing: Readonly<Record<string, Failure>>) => (each: typeof first) => missing[each.deployment]
+  const chosen = (model: string | undefined, missing: Readonly<Record<string, Failure>> = {}) =>
+    chooseDeployment(deployments, model, whereMissing(missing))?.deployment
 
   test('is the first that serves its model', () => {
     assert.equal(chosen('gpt-4o'), 'first')
@@ -369,5 +406,25 @@ describe('the deployment for a job', () => {
   test('is none for a model that nobody serves, be it the name of a deployment', () => {
     assert.equal(chosen('second'), undefined)
     assert.equal(chosen('GPT-4o'), undefined)
+  })
+
+  test('is the next of its model where the first is missing, and never one of another model', () => {
+    assert.equal(chosen('gpt-4o', { first: since(0) }), 'second')
+    assert.equal(chosen(undefined, { first: since(0) }), 'second')
+    assert.equal(chosen('gpt-4o-mini', { small: since(0) }), 'small')
+  })
+
+  test('is one that is not known to be missing for good, where all are missing', () => {
+    assert.equal(chosen('gpt-4o', { first: since(TEN_MINUTES_MS), second: since(TEN_MINUTES_MS - 1) }), 'second')
+    assert.equal(chosen('gpt-4o', { first: since(TEN_MINUTES_MS), second: since(TEN_MINUTES_MS) }), 'first')
+  })
+
+  test('has others of its model unless they are all missing for ten minutes', () => {
+    const isLast = (missing: Readonly<Record<string, Failure>>, of = first) =>
+      areOthersMissing(deployments, of.model, of, whereMissing(missing))
+    assert.equal(isLast({}), false)
+    assert.equal(isLast({ second: since(TEN_MINUTES_MS - 1) }), false)
+    assert.equal(isLast({ second: since(TEN_MINUTES_MS) }), true)
+    assert.equal(isLast({}, small), true)
   })
 })

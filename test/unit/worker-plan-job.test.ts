@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { CANCELLED, heedBatch, type Planning, planJob } from '../../worker/plan-job.ts'
 import { aJob, START } from '../support/job-builders.ts'
+import { gatesOf } from '../support/job-processing.ts'
 
 const MINUTE_MS = 60_000
 const ROLLOUT_MS = 10 * MINUTE_MS
@@ -9,6 +10,7 @@ const deployment = { model: 'gpt-4o', endpoint: 'https://eu.openai.azure.com', d
 
 const planning = (over: Partial<Planning> = {}): Planning => ({
   deployments: [deployment],
+  gates: gatesOf(() => START),
   maxOutputTokens: 1_000,
   rolloutMs: ROLLOUT_MS,
   now: () => START,

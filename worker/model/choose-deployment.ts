@@ -1,13 +1,42 @@
+import { type Failure, isMissingForGood } from '../../shared/job/failures.ts'
 import type { Deployment } from '../../shared/settings.ts'
 
+/** Why a deployment counts as missing now; undefined where it does not. */
+type Missing = (deployment: Deployment) => Failure | undefined
+
+/** Those that serve a job's model, the first before the others; a job that names none takes the default, which stands first. */
+function servingDeployments(deployments: readonly Deployment[], model: string | undefined): readonly Deployment[] {
+  const wanted = model ?? deployments[0]?.model
+  return deployments.filter((deployment) => deployment.model === wanted)
+}
+
 /**
- * Finds who serves a job's model; a job that names none takes the default, which stands first.
+ * Finds the deployment for a job: the first that serves its model and is not missing; else one of which it is not certain.
  *
- * Undefined where nobody serves it.
+ * Undefined where no deployment serves the model.
  */
 export function chooseDeployment(
   deployments: readonly Deployment[],
   model: string | undefined,
+  missing: Missing,
 ): Deployment | undefined {
-  return model === undefined ? deployments[0] : deployments.find((deployment) => deployment.model === model)
+  const serving = servingDeployments(deployments, model)
+  const isThere = (deployment: Deployment) => missing(deployment) === undefined
+  const isUncertain = (deployment: Deployment) => !isForGood(missing(deployment))
+  return serving.find(isThere) ?? serving.find(isUncertain) ?? serving[0]
+}
+
+/** Whether every deployment of a job's model but this one has been missing for so long that the job may end. */
+export function areOthersMissing(
+  deployments: readonly Deployment[],
+  model: string | undefined,
+  { endpoint, deployment }: Deployment,
+  missing: Missing,
+): boolean {
+  const isSame = (other: Deployment) => other.endpoint === endpoint && other.deployment === deployment
+  return servingDeployments(deployments, model).every((other) => isSame(other) || isForGood(missing(other)))
+}
+
+function isForGood(failure: Failure | undefined): boolean {
+  return failure !== undefined && isMissingForGood(failure)
 }

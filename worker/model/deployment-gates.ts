@@ -3,7 +3,17 @@ import type { Failure } from '../../shared/job/failures.ts'
 import type { Deployment } from '../../shared/settings.ts'
 import { tokenEvidence } from '../token-failure.ts'
 import { type Answers, judge, NO_ANSWERS, onAnswered } from './answers.ts'
-import { decidePassage, type Gate, OPEN, onDenied, onFault, onLetIn, onThrottled, onUnavailable } from './gate.ts'
+import {
+  decidePassage,
+  type Gate,
+  missingNow,
+  OPEN,
+  onDenied,
+  onFault,
+  onLetIn,
+  onThrottled,
+  onUnavailable,
+} from './gate.ts'
 
 /**
  * Holds requests back after a deployment refused or failed one in a way in which it would the next; and those of all
@@ -14,6 +24,8 @@ export interface DeploymentGates {
   enter(deployment: Deployment): Entry
   /** Milliseconds for which a job that was let in waits before it sends; 0 for none. */
   waitMs(deployment: Deployment): number
+  /** Why a deployment counts as missing now; undefined where it does not, or where it is time to ask it again. */
+  missing(deployment: Deployment): Failure | undefined
   /** Says what a failure is, given what the deployment did lately. `job`: the key of the job that met it. */
   judge(deployment: Deployment, failure: Failure, job: string): Failure
   /**
@@ -91,6 +103,7 @@ export function createDeploymentGates(now: () => number, random: () => number, w
       const closedUntil = Math.max(gateOf(nameOfAll(deployment)).closedUntil, gateOf(nameOf(deployment)).closedUntil)
       return Math.max(0, closedUntil - now())
     },
+    missing: (deployment) => missingNow(gateOf(nameOf(deployment)), now()),
     judge(deployment, failure, job) {
       const name = nameOf(deployment)
       const [after, judged] = judge(answers.get(name) ?? NO_ANSWERS, failure, job, now())
@@ -119,6 +132,7 @@ function learned(gate: Gate, failure: Failure | undefined, jitter: number, now: 
     case 'throttled':
       return onThrottled(gate, failure, jitter, now)
     case 'forbidden':
+    case 'no_deployment':
       return onDenied(gate, failure, jitter, now)
     case 'unavailable':
       return onUnavailable(gate, failure, jitter, now)
@@ -129,7 +143,6 @@ function learned(gate: Gate, failure: Failure | undefined, jitter: number, now: 
     case 'oversized':
       return letIn()
     case 'rejected':
-    case 'no_deployment':
       // Something in front of the service may have refused the request.
       return tokenEvidence(failure) === 'accepted' ? letIn() : gate
     // The resource refuses the token: its own gate closes.
@@ -154,8 +167,8 @@ export function resourceOf({ endpoint }: Deployment): string {
   return new URL(endpoint).origin
 }
 
-/** Two resources may have deployments of one name. */
-function nameOf({ endpoint, deployment }: Deployment): string {
+/** A deployment's name and its resource's: two resources may have deployments of one name. */
+export function nameOf({ endpoint, deployment }: Deployment): string {
   return `${deployment} at ${new URL(endpoint).host}`
 }
 

@@ -30,7 +30,7 @@ const DEFAULT_THROTTLE_MS = 1_000
 
 /** Whether a failure lasts until a person changes the set-up, so that jobs are not held for it. */
 export function isSetUpFault(kind: FailureKind): boolean {
-  return kind === 'forbidden' || kind === 'unauthorized'
+  return kind === 'forbidden' || kind === 'unauthorized' || kind === 'no_deployment'
 }
 
 /** Decides whether a deployment may be asked now. */
@@ -41,6 +41,16 @@ export function decidePassage({ closedUntil, failure, closings, isProbed }: Gate
   }
   if (failure === undefined || closings === 0) return { kind: 'open' }
   return isProbed ? { kind: 'closed', forMs: undefined, failure } : { kind: 'probe' }
+}
+
+/**
+ * Why a deployment counts as missing now: from the request that found it so until a probe is due, and while that is under
+ * way. How long it has been missing is told only until then.
+ */
+export function missingNow({ failure, closedUntil, isProbed }: Gate, now: number): Failure | undefined {
+  if (failure?.kind !== 'no_deployment') return undefined
+  if (now < closedUntil) return failure
+  return isProbed ? { ...failure, missingForMs: 0 } : undefined
 }
 
 /** It let a request of this caller in: whatever was wrong is over, but for its quota. */
@@ -56,7 +66,7 @@ export function onThrottled(gate: Gate, failure: Failure, jitter: number, now: n
   return { ...OPEN, failure, closedUntil: Math.max(onLetIn(gate).closedUntil, now + waitMs) }
 }
 
-/** It denies this caller. Requests that were under way together are denied together: they are one denial. */
+/** It denies this caller, or is missing. Requests that were under way together are denied together: they are one denial. */
 export function onDenied(gate: Gate, failure: Failure, jitter: number, now: number): Gate {
   if (gate.closings > 0 && now < gate.closedUntil) return gate
   return close(gate, failure, backoffMs('configuration', gate.closings, jitter), now)

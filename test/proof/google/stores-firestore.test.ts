@@ -8,6 +8,7 @@ import { createFirestoreBatches } from '../../../shared/store/firestore/firestor
 import { createFirestoreDailyTokens } from '../../../shared/store/firestore/firestore-daily-tokens.ts'
 import { createFirestoreDeadLetters } from '../../../shared/store/firestore/firestore-dead-letters.ts'
 import { createFirestoreDocuments } from '../../../shared/store/firestore/firestore-documents.ts'
+import { createFirestoreMissingDeployments } from '../../../shared/store/firestore/firestore-missing-deployments.ts'
 import { createFirestoreTelemetry } from '../../../shared/store/firestore/firestore-telemetry.ts'
 import type { Value } from '../../../shared/store/firestore/protocol.ts'
 import { fields, toFields } from '../../../shared/store/firestore/values.ts'
@@ -16,6 +17,7 @@ import { dailyTokensContract } from '../../contract/daily-tokens-contract.ts'
 import { deadLetterStoreContract } from '../../contract/dead-letter-store-contract.ts'
 import { jobStoreContract } from '../../contract/job-store-contract.ts'
 import { isStoreError } from '../../contract/job-store-support.ts'
+import { missingDeploymentsContract } from '../../contract/missing-deployments-contract.ts'
 import { telemetryStoreContract } from '../../contract/telemetry-store-contract.ts'
 import { aNewDeadLetter } from '../../support/dead-letter-builders.ts'
 import { startWarmEmulator } from '../../support/emulators.ts'
@@ -116,6 +118,21 @@ test('Firestore: each part expires with its letter, by itself', async () => {
     assert.partialDeepStrictEqual(found.parse(await database.get(part)).found.fields, { expireAt })
   }
   await close()
+})
+
+missingDeploymentsContract('Firestore', async () => {
+  const project = `p-${randomUUID()}`
+  const open = () => openDatabase({ project, emulator: emulator.address })
+  const [first, second] = [open(), open()]
+  return {
+    missing: createFirestoreMissingDeployments(first, Date.now),
+    another: createFirestoreMissingDeployments(second, Date.now),
+    // So that none of it is lost to rounding.
+    pass: (ms) => delay(ms + 5),
+    async close() {
+      await Promise.all([first.close(), second.close()])
+    },
+  }
 })
 
 telemetryStoreContract('Firestore', async () => {

@@ -13,7 +13,7 @@ test('there are at least ten things to set wrong', () => {
 // One whose jobs wait, one whose jobs cannot, one by which the worker does not start: the doctor's own tests have the rest.
 for (const [what, accounts] of [
   ['subject', /0 lost, 0 dead-lettered, 4 waiting/],
-  ['deployment', /0 lost, 4 dead-lettered, 0 waiting/],
+  ['deployment', /0 lost, 0 dead-lettered, 4 waiting/],
   ['key', /0 lost, 0 dead-lettered, 4 waiting/],
 ] as const) {
   test(`--break ${what} loses no job, and the doctor finds it`, async (t) => {
