@@ -1,4 +1,4 @@
-import type { AzureError } from '../fixtures/azure-errors.ts'
+import type { AzureError } from '../fixtures/azure-denials.ts'
 import { AZURE } from '../identities.ts'
 import type { Surroundings } from '../surroundings.ts'
 
