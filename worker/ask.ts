@@ -111,7 +111,8 @@ export async function ask(
       case 'unknown':
     }
     // What we broke off ourselves says nothing of the deployment.
-    if (!(cancelled.aborted && failure.kind === 'ambiguous')) gates.learn(deployment, failure, waitUntil)
+    const isBrokenOff = cancelled.aborted && (failure.kind === 'ambiguous' || failure.kind === 'unreachable')
+    if (!isBrokenOff) gates.learn(deployment, failure, waitUntil)
     return failure.kind !== 'unauthorized' && mayAskAgain(failure.kind)
   }
 

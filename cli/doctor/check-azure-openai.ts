@@ -65,7 +65,7 @@ function saidBy({ httpStatus, code, message, requestId }: Failure): string {
 
 function mendOf({ kind, hint }: Failure, { endpoint }: Deployment): string {
   if (kind === 'unreachable') {
-    return `Nothing answers at ${endpoint}. Correct AZURE_OPENAI_ENDPOINT, or the endpoint in DEPLOYMENTS, to what the resource's "Keys and Endpoint" page shows; if it is right, check the network's way there: DNS, a private endpoint, a firewall, a proxy.`
+    return `Nothing answers at ${endpoint}. Correct AZURE_OPENAI_ENDPOINT, or the endpoint in DEPLOYMENTS, to what the resource's "Keys and Endpoint" page shows; if it is right, check the network's way there: DNS, a private endpoint, a firewall, a proxy, or a certificate authority of your own, which NODE_EXTRA_CA_CERTS names.`
   }
   if (kind === 'ambiguous' || kind === 'unavailable') {
     return 'Azure OpenAI failed, or something on the way there did. It may end by itself; if it lasts, see https://azure.status.microsoft and check the endpoint.'

@@ -208,15 +208,15 @@ describe('an instance that begins to end', () => {
   })
 })
 
-/** Asks of one deployment, each cancelled while it is being answered. */
-function severalCutOff() {
+/** Asks of one deployment, each cancelled while it is being sent or answered. */
+function severalCutOff(kind: FailureKind) {
   const { gates, tokens, drain, now } = scripted([])
   const asking = (cancel: AbortController) => ({
     ...{ gates, tokens, drain, now, missing: NEVER_MISSING },
     provider: {
       async ask() {
         cancel.abort()
-        return failed('ambiguous')
+        return failed(kind)
       },
     },
   })
@@ -237,16 +237,22 @@ describe('an ask that nobody wants any more', () => {
     assert.deepEqual([kindOf(await run()), asked], ['busy', []])
   })
 
-  test('is unknown once it was sent, and tells the gate nothing, however many there are', async () => {
-    const { asking, gates } = severalCutOff()
-    for (let n = 0; n < 9; n += 1) {
-      const cancel = new AbortController()
-      const limits = { sendBy: Date.now() + 60_000, modelTimeoutMs: 60_000, waitUntil: () => undefined }
-      const reply = await ask(asking(cancel), request, { ...limits, cancelled: cancel.signal })
-      assert.equal(kindOf(reply), 'ambiguous')
-    }
-    assert.equal(gates.enter(deployment).isOpen, true)
-  })
+  for (const [kind, when] of [
+    ['ambiguous', 'once it was sent'],
+    ['unreachable', 'while it connects'],
+  ] as const) {
+    test(`is ${kind} ${when}, and tells the gate nothing, however many there are`, async () => {
+      const { asking, gates } = severalCutOff(kind)
+      for (let n = 0; n < 9; n += 1) {
+        const cancel = new AbortController()
+        const limits = { sendBy: Date.now() + 60_000, modelTimeoutMs: 60_000, waitUntil: () => undefined }
+        const reply = await ask(asking(cancel), request, { ...limits, cancelled: cancel.signal })
+        assert.equal(kindOf(reply), kind)
+      }
+      const [one, another] = [gates.enter(deployment), gates.enter(deployment)]
+      assert.deepEqual([one.isOpen, another.isOpen], [true, true])
+    })
+  }
 
   test('that was answered all the same keeps its answer', async () => {
     const late = Promise.withResolvers<ModelReply>()
