@@ -1,4 +1,4 @@
-import { jobStatuses, type StatusCounts, settledIn } from '../shared/job/record.ts'
+import { jobStatuses, type StatusCounts, settledIn, underWayIn } from '../shared/job/record.ts'
 import type { UnfinishedBatch } from '../shared/store/batch-store.ts'
 
 export type BatchVerdict =
@@ -20,7 +20,7 @@ const DAY_MS = 24 * 60 * 60 * 1_000
 /** Says what becomes of a batch that was counted. While a record waits or runs, it is not over, however old it is. */
 export function judgeBatch(batch: UnfinishedBatch, counts: StatusCounts, at: JudgeAt): BatchVerdict {
   if (batch.status === 'sealed' && settledIn(counts) >= batch.total) return { as: 'completed', total: batch.total }
-  if (isUnderWay(counts)) return 'goes_on'
+  if (underWayIn(counts) > 0) return 'goes_on'
   if (batch.status === 'sealed') return isOverdue(batch, at) ? { as: 'incomplete', total: batch.total } : 'goes_on'
   return hasPassed(activeAt(batch, counts, at.now), at) ? 'left_out' : 'goes_on'
 }
@@ -33,10 +33,6 @@ export function isOverdue({ status, sealedAt, createdAt }: UnfinishedBatch, at: 
 /** A day more than a job can be old, for clocks that are wrong. A time that cannot be read is 0, and never passes. */
 function hasPassed(from: number, { now, maxJobAgeMs }: JudgeAt): boolean {
   return from > 0 && now >= from + maxJobAgeMs + DAY_MS
-}
-
-function isUnderWay({ waiting = 0, running = 0 }: StatusCounts): boolean {
-  return waiting + running > 0
 }
 
 /** When the counts of a batch, or its limit, changed last: now, where they are others than before. */

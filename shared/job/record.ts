@@ -195,6 +195,11 @@ export function settledIn({ succeeded = 0, dead_lettered = 0, cancelled = 0, exp
   return succeeded + dead_lettered + cancelled + expired
 }
 
+/** How many of them wait or run. */
+export function underWayIn({ running = 0, waiting = 0 }: StatusCounts): number {
+  return running + waiting
+}
+
 /** What the record's present run has behind it. */
 export function runSoFar(record: JobRecord): RunSoFar {
   const ended = record.attempts.filter((attempt) => attempt.run === record.run && !isUnderWay(record, attempt))

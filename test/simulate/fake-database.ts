@@ -10,7 +10,7 @@ import {
 import { sizeOf } from '../../shared/store/firestore/stored-bytes.ts'
 import { fields as fieldsSchema } from '../../shared/store/firestore/values.ts'
 import { StoreError } from '../../shared/store/job-store.ts'
-import { isEqual, numberAt, textOf, timeOf } from './stored-values.ts'
+import { hasNumberAt, isEqual, numberAt, textOf, timeOf } from './stored-values.ts'
 
 export type Fields = Readonly<Record<string, Value>>
 
@@ -76,6 +76,12 @@ export function createFakeFirestore(now: () => number, onWrite: OnWrite = () => 
       if (isClosed) throw new StoreError('unavailable', 'the database is closed')
       return below(collection)
     }
+    function sumAndCount(collection: string, equal: Readonly<Record<string, string>>, names: readonly string[]) {
+      const all = find(collection).filter(({ fields }) => isEqual(fields, equal))
+      const found = all.filter(({ fields }) => names.every((path) => hasNumberAt(fields, path.split('.'))))
+      const sums = names.map((path) => found.reduce((sum, { fields }) => sum + numberAt(fields, path.split('.')), 0))
+      return { sums, count: all.length }
+    }
     const readTime = () => fromMicroseconds(Math.max(now() * 1_000, lastWriteUs))
     return {
       root: ROOT,
@@ -129,12 +135,12 @@ export function createFakeFirestore(now: () => number, onWrite: OnWrite = () => 
           .map(({ document }) => ({ document, readTime: readTime() }))
       },
       async sum(collection, equal, names) {
-        const found = find(collection).filter(({ fields }) => isEqual(fields, equal))
-        return names.map((path) => found.reduce((sum, { fields }) => sum + numberAt(fields, path.split('.')), 0))
+        return sumAndCount(collection, equal, names).sums
       },
       async count(collection, equal) {
         return find(collection).filter(({ fields }) => isEqual(fields, equal)).length
       },
+      sumAndCount: async (...asked) => sumAndCount(...asked),
       async close() {
         isClosed = true
       },

@@ -29,6 +29,12 @@ export function isEqual(fields: Fields, equal: Readonly<Record<string, string>>)
   return Object.entries(equal).every(([name, text]) => textOf(fields[name]) === text)
 }
 
+export function hasNumberAt(fields: Fields, [name = '', ...rest]: readonly string[]): boolean {
+  const value = fields[name]
+  if (rest.length > 0) return hasNumberAt(value?.mapValue?.fields ?? {}, rest)
+  return value?.integerValue !== undefined && value.integerValue !== null
+}
+
 /** 0, where there is no number. */
 export function numberAt(fields: Fields, [name = '', ...rest]: readonly string[]): number {
   const value = fields[name]

@@ -162,6 +162,7 @@ export function overWire(database: Database, wire: Wire, flushed: (names: readon
     range: (...asked) => call('range', () => database.range(...asked)),
     sum: (...asked) => call('sum', () => database.sum(...asked)),
     count: (...asked) => call('count', () => database.count(...asked)),
+    sumAndCount: (...asked) => call('sum and count', () => database.sumAndCount(...asked)),
     close: () => database.close(),
   }
 }

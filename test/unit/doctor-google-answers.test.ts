@@ -51,6 +51,7 @@ describe('access to a database', () => {
     range: async () => [],
     sum: async () => [],
     count: async () => 0,
+    sumAndCount: async () => ({ sums: [], count: 0 }),
     close: async () => undefined,
   }
 

@@ -40,6 +40,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
       ].flatMap(Object.keys),
     ),
     'day',
+    'tally',
   ],
   parts: ['owner', 'n', 'text', 'bytes', 'expireAt'],
   promptBatches: [
@@ -67,18 +68,25 @@ const { indexes, fieldOverrides } = z
   })
   .parse(JSON.parse(readFileSync(join(import.meta.dirname, '../../deploy/firestore.indexes.json'), 'utf8')))
 
-test('the tokens of a batch, or of a day, are summed by a composite index, and no other query needs one', () => {
+/** Each sum needs one. */
+const COMPOSITE = [
+  ['batch', 'usage.completionTokens', 'usage.promptTokens'],
+  ['day', 'usage.completionTokens', 'usage.promptTokens'],
+  ['batch', 'tally.s0', 'tally.s1', 'tally.s2'],
+]
+
+test('the tokens of a batch, or of a day, and the statuses of a batch are summed by a composite index each', () => {
   const order = 'ASCENDING'
-  const expected = ['batch', 'day'].map((of) => ({
+  const expected = COMPOSITE.map((fields) => ({
     ...{ collectionGroup: 'promptJobs', queryScope: 'COLLECTION' },
-    fields: [of, 'usage.completionTokens', 'usage.promptTokens'].map((fieldPath) => ({ fieldPath, order })),
+    fields: fields.map((fieldPath) => ({ fieldPath, order })),
   }))
   assert.deepEqual(indexes, expected)
 })
 
 test('the doctor asks for every index that is queried, and for no other', () => {
   const asked = INDEX_NEEDS.map(({ collection, fields }) => `${collection}: ${fields}`)
-  const composite = ['batch', 'day'].map((of) => `promptJobs: ${of},usage.completionTokens,usage.promptTokens`)
+  const composite = COMPOSITE.map((fields) => `promptJobs: ${fields}`)
   // Parts lie below one document each, of which there is none to ask.
   const { parts: _, ...collections } = QUERIED
   const single = Object.entries(collections).flatMap(([name, fields]) => fields.map((field) => `${name}: ${field}`))

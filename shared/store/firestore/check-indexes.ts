@@ -1,6 +1,7 @@
 import { StoreError } from '../job-store.ts'
 import type { Database } from './database.ts'
 import { createFirestoreDocuments } from './firestore-documents.ts'
+import { TALLY_FIELDS } from './status-tally.ts'
 
 /** An index of several fields has to be made; one of a single field is there unless somebody took it away. */
 export interface Index {
@@ -41,6 +42,11 @@ const tokenSum = (field: 'batch' | 'day'): Need => ({
 
 /** What the sweep and the commands ask of the database. */
 export const INDEX_NEEDS: readonly Need[] = [
+  {
+    collection: JOBS,
+    fields: ['batch', ...TALLY_FIELDS],
+    ask: (database) => database.sumAndCount(JOBS, { batch: NOBODY }, TALLY_FIELDS),
+  },
   tokenSum('batch'),
   tokenSum('day'),
   {

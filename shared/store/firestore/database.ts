@@ -5,7 +5,7 @@ import { credentialsByCall, withoutCredentials } from '../../google-credentials.
 import { StoreError } from '../job-store.ts'
 import type { SendFlush, WriteAnswer } from './coalesce-writes.ts'
 import { codeOf, collect } from './collect.ts'
-import { type DocumentWrite, FirestoreClient, STATUS, timestamp, toRevision } from './protocol.ts'
+import { type DocumentWrite, FirestoreClient, STATUS, type Timestamp, timestamp, toRevision } from './protocol.ts'
 import { type Page, select, selectPage, selectRange, selectSince, type TextRange, type TimeRange } from './queries.ts'
 import { sizeOf } from './stored-bytes.ts'
 import { fields } from './values.ts'
@@ -54,6 +54,12 @@ export interface Database {
     fields: readonly string[],
   ): Promise<readonly number[]>
   count(collection: string, equal: Readonly<Record<string, string>>): Promise<number>
+  /** The same sums, and the count of all these documents, with the fields or without, at one time. */
+  sumAndCount(
+    collection: string,
+    equal: Readonly<Record<string, string>>,
+    fields: readonly string[],
+  ): Promise<{ readonly sums: readonly number[]; readonly count: number }>
   /** From now on every call is rejected at once. */
   close(): Promise<void>
 }
@@ -104,12 +110,27 @@ export function openDatabase({ project, emulator, limits = LIMITS }: DatabaseOpt
     collection: string,
     equal: Readonly<Record<string, string>>,
     aggregations: Aggregation[],
-  ): Promise<(alias: string) => number> {
-    const structuredAggregationQuery = { structuredQuery: select(collection, equal), aggregations }
-    const asked = { parent: root, structuredAggregationQuery }
+    at?: Timestamp,
+  ): Promise<{ readonly numbers: readonly number[]; readonly readTime: Timestamp }> {
+    const structuredAggregationQuery = {
+      structuredQuery: select(collection, equal),
+      aggregations: aggregations.map((each, n) => ({ ...each, alias: `n${n}` })),
+    }
+    const asked = { parent: root, structuredAggregationQuery, ...(at && { readTime: at }) }
     const [answer] = await collect(client.runAggregationQuery(asked, call(limits.aggregationMs)))
-    const found = aggregationAnswer.parse(answer).result.aggregateFields
-    return (alias) => wholeNumber.parse(found[alias])
+    const { result, readTime } = aggregationAnswer.parse(answer)
+    return { numbers: aggregations.map((_, n) => wholeNumber.parse(result.aggregateFields[`n${n}`])), readTime }
+  }
+
+  async function sum(collection: string, equal: Readonly<Record<string, string>>, names: readonly string[]) {
+    const sums = names.map((fieldPath) => ({ sum: { field: { fieldPath } } }))
+    const { numbers, readTime } = await aggregate(collection, equal, sums)
+    return { sums: numbers, readTime }
+  }
+
+  async function count(collection: string, equal: Readonly<Record<string, string>>, at?: Timestamp): Promise<number> {
+    const { numbers } = await aggregate(collection, equal, [{ count: {} }], at)
+    return numbers[0] ?? 0
   }
 
   return {
@@ -151,12 +172,13 @@ export function openDatabase({ project, emulator, limits = LIMITS }: DatabaseOpt
     },
     range: (collection, fieldPath, range) => query(selectRange(collection, fieldPath, range)),
     async sum(collection, equal, names) {
-      const sums = names.map((fieldPath, i) => ({ alias: `sum${i}`, sum: { field: { fieldPath } } }))
-      const found = await aggregate(collection, equal, sums)
-      return names.map((_, i) => found(`sum${i}`))
+      return (await sum(collection, equal, names)).sums
     },
-    async count(collection, equal) {
-      return (await aggregate(collection, equal, [{ alias: 'n', count: {} }]))('n')
+    count: (collection, equal) => count(collection, equal),
+    async sumAndCount(collection, equal, names) {
+      const { sums, readTime } = await sum(collection, equal, names)
+      // Asked together, a count would leave out the documents without these fields.
+      return { sums, count: await count(collection, equal, readTime) }
     },
     close() {
       isClosed = true
@@ -184,7 +206,7 @@ function documentsIn(answer: unknown): readonly NamedFields[] {
   return document ? [document] : []
 }
 
-const aggregationAnswer = z.object({ result: z.object({ aggregateFields: fields }) })
+const aggregationAnswer = z.object({ result: z.object({ aggregateFields: fields }), readTime: timestamp })
 /** A number that somebody edited by hand may make a fraction of a sum, or nothing that could be added up. */
 const wholeNumber = z.number().transform(Math.round).catch(0)
 

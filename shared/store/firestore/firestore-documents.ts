@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { sweepAt } from '../../job/claim.ts'
-import { type JobRecord, jobRecord, jobStatuses } from '../../job/record.ts'
+import { type JobRecord, jobRecord, jobStatuses, type StatusCounts, settledIn, underWayIn } from '../../job/record.ts'
 import { utcDay } from '../daily-tokens.ts'
 import { StoreError } from '../job-store.ts'
 import type { DuePage, RecordDocuments } from '../record-documents.ts'
@@ -9,6 +9,7 @@ import { createDocumentWriter } from './document-writer.ts'
 import { partName, readPartsOf } from './parts.ts'
 import { fromRevision, timestamp, toEpochMs, toRevision } from './protocol.ts'
 import type { TextRange } from './queries.ts'
+import { countsOf, MAX_TALLIED, TALLY, TALLY_FIELDS, tallyOf } from './status-tally.ts'
 import { fields, toFields } from './values.ts'
 import { walkPages } from './walk-pages.ts'
 
@@ -70,15 +71,32 @@ export function createFirestoreDocuments(database: Database): RecordDocuments {
       }
     },
     async countByStatus(batch) {
-      const count = async (status: string) => [status, await database.count(JOBS, { batch, status })] as const
-      const counts = await Promise.all(jobStatuses.map(count))
-      return Object.fromEntries(counts.filter(([, n]) => n > 0))
+      return (await tallied(database, batch)) ?? countEach(database, batch)
     },
     async writePart(key, owner, n, text, expireAt) {
       await put({ name: partName(nameOf(key), owner, n), fields: toFields({ owner, n, text, expireAt }) })
     },
     readParts: (key, owner) => readPartsOf(database, nameOf(key), owner, textPart),
   }
+}
+
+/** Undefined where an older version wrote some of the records, or the index is missing. */
+async function tallied(database: Database, batch: string): Promise<StatusCounts | undefined> {
+  try {
+    const { sums, count } = await database.sumAndCount(JOBS, { batch }, TALLY_FIELDS)
+    const counts = countsOf(sums)
+    const isWhole = count <= MAX_TALLIED && settledIn(counts) + underWayIn(counts) === count
+    return isWhole ? counts : undefined
+  } catch (error) {
+    if (error instanceof StoreError && error.code === 'no_index') return undefined
+    throw error
+  }
+}
+
+async function countEach(database: Database, batch: string): Promise<StatusCounts> {
+  const count = async (status: string) => [status, await database.count(JOBS, { batch, status })] as const
+  const counts = await Promise.all(jobStatuses.map(count))
+  return Object.fromEntries(counts.filter(([, n]) => n > 0))
 }
 
 /**
@@ -89,7 +107,7 @@ function fieldsOf(record: JobRecord) {
   const at = sweepAt(record)
   const due = at === undefined ? undefined : `${record.key.charCodeAt(0) % SHARDS} ${new Date(at).toISOString()}`
   const day = record.status === 'succeeded' ? utcDay(record.settledAt) : undefined
-  return toFields({ ...record, [DUE]: due, [DAY]: day })
+  return toFields({ ...record, [DUE]: due, [DAY]: day, [TALLY]: tallyOf(record.status) })
 }
 
 /** What an answer tells of a document that a range found, whatever else it holds. */

@@ -17,9 +17,11 @@ after(() => emulator.close())
 
 /** Sweeps a sealed batch of one job, which has its answer, where queries of these fields have no index. */
 async function sweepWithout(lacking: readonly string[]) {
-  await using proxy = await openFirestoreProxy(emulator.address, (_, request) =>
-    lacking.some((field) => request.includes(field)) ? NO_INDEX : undefined,
-  )
+  let aggregations = 0
+  await using proxy = await openFirestoreProxy(emulator.address, (method, request) => {
+    if (method === 'RunAggregationQuery') aggregations += 1
+    return lacking.some((field) => request.includes(field)) ? NO_INDEX : undefined
+  })
   const database = openDatabase({ project: `p-${randomUUID()}`, emulator: proxy.address })
   const [documents, batches] = [createFirestoreDocuments(database), createFirestoreBatches(database)]
   const store = createJobStore(documents, DAY_MS)
@@ -49,7 +51,7 @@ async function sweepWithout(lacking: readonly string[]) {
   const swept = await sweep()
   const after = await batches.read(batch)
   await database.close()
-  return { swept, after, lines: lines.join('') }
+  return { swept, after, lines: lines.join(''), aggregations }
 }
 
 test('a batch is completed although its tokens cannot be summed for want of an index, and the mend is told', async () => {
@@ -64,4 +66,14 @@ test('a batch is completed although the jobs that are due cannot be found', asyn
   const { after, lines } = await sweepWithout(['due'])
   assert.partialDeepStrictEqual(after, { status: 'completed', tokens: anAnswer().usage })
   assert.match(lines, /"part":"jobs".*"no_index"/)
+})
+
+test('a batch is counted status by status while the index of its statuses is missing', async () => {
+  const { swept, after } = await sweepWithout(['tally.'])
+  assert.deepEqual([swept.batches.completed, after?.counts], [1, { succeeded: 1 }])
+})
+
+test('a batch is counted by two calls, and its tokens are summed by a third', async () => {
+  const { after, aggregations } = await sweepWithout([])
+  assert.deepEqual([after?.counts, after?.tokens, aggregations], [{ succeeded: 1 }, anAnswer().usage, 3])
 })
