@@ -130,20 +130,29 @@ export async function ask(
   return came.reply ?? notSent(OUT_OF_TIME)
 }
 
-/** Aborts a send at our own time limit, and names that limit as what ended it. The timer ends with the send. */
+/**
+ * Aborts a send at our own time limit, and names that limit as what ended it. The timer ends with the send.
+ *
+ * The send has a signal of its own: listeners that it leaves behind on it are collected with it. A composite signal is kept
+ * in memory as long as it has listeners.
+ */
 async function withTimeout(
   timeoutMs: number,
   signal: AbortSignal,
   send: (signal: AbortSignal) => Promise<ModelReply>,
 ): Promise<ModelReply> {
-  const timeout = new AbortController()
-  const timer = setTimeout(() => timeout.abort(), timeoutMs)
+  const own = new AbortController()
+  const follow = () => own.abort(signal.reason)
+  signal.addEventListener('abort', follow)
+  if (signal.aborted) follow()
+  const timer = setTimeout(() => own.abort(), timeoutMs)
   try {
-    const reply = await send(AbortSignal.any([signal, timeout.signal]))
-    const isTimeout = !reply.ok && reply.failure.kind === 'ambiguous' && timeout.signal.aborted && !signal.aborted
+    const reply = await send(own.signal)
+    const isTimeout = !reply.ok && reply.failure.kind === 'ambiguous' && own.signal.aborted && !signal.aborted
     return isTimeout ? { ok: false, failure: timedOut(reply.failure, timeoutMs) } : reply
   } finally {
     clearTimeout(timer)
+    signal.removeEventListener('abort', follow)
   }
 }
 

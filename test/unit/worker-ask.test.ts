@@ -173,6 +173,28 @@ describe('a model that takes too long', () => {
   })
 })
 
+describe('an ask that has ended', () => {
+  test('leaves no timer behind, and its signal follows the instance no more', async () => {
+    const given: AbortSignal[] = []
+    const { run, drain } = scripted([
+      (signal) => {
+        given.push(signal)
+        return answer
+      },
+    ])
+    const timers = () => process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length
+    const before = timers()
+    await run()
+    assert.equal(timers(), before)
+    drain.begin(0)
+    await new Promise((resolve) => drain.over.addEventListener('abort', resolve))
+    assert.deepEqual(
+      given.map(({ aborted }) => aborted),
+      [false],
+    )
+  })
+})
+
 describe('an instance that begins to end', () => {
   test('gives a job that waits for quota back at once', async () => {
     const { run, drain, asked } = scripted([() => failed('throttled', { retryAfterMs: 30_000 })])
