@@ -1,23 +1,20 @@
 import pRetry from 'p-retry'
-import type { ModelReply } from '../shared/azure-openai/model-provider.ts'
 import { leaseFor } from '../shared/job/claim.ts'
 import {
   afterFailure,
   type Consequence,
-  type EndReason,
   type Failure,
   isMissingForGood,
-  type Mark,
   type RetryPolicy,
 } from '../shared/job/failures.ts'
-import { estimateUsage } from '../shared/job/job.ts'
-import { type AttemptOutcome, type EndError, runSoFar, TIMEOUT, type Usage } from '../shared/job/record.ts'
+import { runSoFar, type Usage } from '../shared/job/record.ts'
 import type { Deployment } from '../shared/settings.ts'
-import { type AttemptReport, type Ending, type Held, isUnavailable, type Release } from '../shared/store/job-store.ts'
+import { type Ending, type Held, isUnavailable, type Release } from '../shared/store/job-store.ts'
 import { type Admission, admit } from './admit.ts'
 import { type Asking, type AskLimits, ask } from './ask.ts'
 import type { BatchControls, Watch } from './batch-controls.ts'
 import type { DeliveredJob } from './delivered-job.ts'
+import { outcomeOf, recordError, releaseAs, replyFields, reportOf, succeededWith, usedBy } from './from-reply.ts'
 import { areOthersMissing } from './model/choose-deployment.ts'
 import type { Facts, Outcome } from './outcome.ts'
 import { CANCELLED, heedBatch, type Plan, type Planning, planJob } from './plan-job.ts'
@@ -177,7 +174,7 @@ async function askAndSettle(
   const { job } = delivered
   const clientRequestId = `${job.key}.${job.run}.${attemptNumber(held)}`
   const reply = await ask(processing, { job, deployment, clientRequestId }, limits)
-  const told = { ...facts, ...tellReply(reply, deployment) }
+  const told = { ...facts, ...replyFields(reply, deployment) }
   if (reply.ok) {
     const used = usedBy(reply, job)
     try {
@@ -225,53 +222,4 @@ function mayBeCancelled({ kind }: Failure, { next }: Consequence): boolean {
 /** 1 for the first attempt of the job's present run; no two sends of a run that may have been billed share one. */
 function attemptNumber({ record }: Held): number {
   return record.attempts.findLast(({ owner }) => owner === record.owner)?.n ?? 1
-}
-
-type Answer = Extract<ModelReply, { ok: true }>
-
-interface Used {
-  readonly usage: Usage
-  readonly usageKnown?: false
-}
-
-/** An answer that does not tell its usage is paid for all the same, so limits are charged an estimate. */
-function usedBy({ usage, text }: Answer, job: DeliveredJob['job']): Used {
-  return usage === undefined ? { usage: estimateUsage(job.body, text.length), usageKnown: false } : { usage }
-}
-
-function succeededWith(reply: Answer, used: Used, { deployment }: Deployment): Ending {
-  const { text, finishReason, httpStatus, requestId } = reply
-  return { status: 'succeeded', result: text, ...used, finishReason, report: { deployment, httpStatus, requestId } }
-}
-
-/** In terms that the last release reads: what the provider could not serve, and what timed out, may have been billed. */
-function outcomeOf({ kind }: Failure): AttemptOutcome {
-  return kind === 'ambiguous' || kind === 'timeout' || kind === 'unavailable' ? 'unknown' : kind
-}
-
-function releaseAs(marks: Mark, failure: Failure, report: AttemptReport): Release {
-  switch (marks) {
-    case 'attempt':
-      return { marks, outcome: outcomeOf(failure), report }
-    case 'folded':
-      return { marks }
-    case 'none':
-      return { marks, kind: failure.kind }
-  }
-}
-
-function reportOf({ kind, httpStatus, requestId, usage }: Failure, { deployment }: Deployment): AttemptReport {
-  const cause = kind === 'timeout' ? { cause: TIMEOUT } : {}
-  return { deployment, httpStatus, requestId, ...cause, ...(usage && { usage }) }
-}
-
-function recordError({ kind, code, message, hint }: Failure, reason: EndReason): EndError {
-  // In the order in which a store gives it back, so that the event of a redelivery is the same to the byte.
-  return { kind: reason, code: kind === 'timeout' ? TIMEOUT : code, message, hint }
-}
-
-function tellReply(reply: ModelReply, { deployment }: Deployment): Facts {
-  if (!reply.ok) return { deployment, httpStatus: reply.failure.httpStatus, requestId: reply.failure.requestId }
-  const { httpStatus, requestId, usage } = reply
-  return { deployment, httpStatus, requestId, ...usage }
 }
