@@ -11,7 +11,7 @@ import { storeFailure } from './store-failure.ts'
 export interface Sweeping {
   readonly documents: Pick<RecordDocuments, 'due' | 'replace' | 'countByStatus' | 'sumUsage'>
   readonly batches: UnfinishedBatches
-  /** Undefined: nobody wants a day's tokens to be counted. */
+  /** Undefined: a day's tokens are not counted. */
   readonly dailyTokens: Pick<DailyTokensStore, 'note'> | undefined
   readonly announce: AnnounceBatch
   readonly retry: RetryPolicy
@@ -33,7 +33,7 @@ type About = { readonly jobKey: string } | { readonly batch: string } | { readon
 export interface LeftOver {
   /** What could not be read now, or not to its end: the next sweep tries again. */
   readonly deferred: readonly SweepPart[]
-  /** What the store refuses until somebody fixes it: an index is missing. */
+  /** What the store refuses until it is fixed: an index is missing. */
   readonly refused: readonly SweepPart[]
   /** Whether its time was over before it had looked at everything. */
   readonly outOfTime: boolean

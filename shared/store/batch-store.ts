@@ -42,7 +42,7 @@ export type Batch = BatchFacts &
 /** Batches that the sweep counts: those submitted whole, and those of which the tokens are limited. */
 export type UnfinishedBatch = Extract<Batch, { status: 'open' | 'sealed' }>
 
-/** Somebody who edits a batch by hand may write `true` or a date, and means that it is cancelled. */
+/** A person who edits a batch by hand may write `true` or a date, which means that it is cancelled. */
 const cancelled = z
   .unknown()
   .optional()
@@ -64,7 +64,7 @@ const counts = z
   .catch(undefined)
 
 /**
- * A batch as stores keep it. A newer version may have written it, or somebody edited it by hand: each field is read by
+ * A batch as stores keep it. A newer version may have written it, or a person edited it by hand: each field is read by
  * itself, so that one that cannot be read hides no cancel and no limit.
  */
 export const storedBatch = z
@@ -74,7 +74,7 @@ export const storedBatch = z
     cancelledAt: cancelled,
     tokenLimit: limit,
     ...{ total: lenient.number, completedAt: lenient.number, sealedAt: lenient.number },
-    /** The last release seals a batch again without a word about this: it holds for the total that was counted. */
+    /** The last release seals a batch again and leaves this in place: it holds for the total that was counted. */
     incomplete: z.object({ at: z.number(), total: z.number() }).optional().catch(undefined),
     counts,
     tokens: z.object({ promptTokens: z.number(), completionTokens: z.number() }).optional().catch(undefined),

@@ -58,7 +58,7 @@ const storedLetter = z.object({
     .array(attribute.optional().catch(undefined))
     .transform((list) => Object.fromEntries(list.flatMap((each) => (each ? [[each.name, each.value]] : []))))
     .catch({}),
-  /** Without it nobody knows which message this is. */
+  /** Without it, it is unknown which message this is. */
   data: deadLetter.shape.data,
   firstAt: lenient.time,
   lastAt: lenient.time,

@@ -53,7 +53,7 @@ export const workerInstance = z.object({
   instance,
   startedAt: time,
   at: time,
-  /** `none` (nobody asked yet), `good` or `failing`; a newer version may know others. */
+  /** `none` (not asked for yet), `good` or `failing`; a newer version may know others. */
   token: z.string(),
   tokenValidForMs: whole,
   models: z.array(z.string()),

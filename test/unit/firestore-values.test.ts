@@ -93,7 +93,7 @@ describe('whatever a map holds', () => {
     ))
 })
 
-describe('what somebody edited by hand', () => {
+describe('what was edited by hand', () => {
   test('is read field by field: a fraction as a number, null and unknown kinds as if they were not there', () => {
     const edited = {
       text: { stringValue: 'x' },

@@ -87,7 +87,7 @@ describe('a batch that was edited', () => {
     assert.deepEqual(storedBatch.parse({ ...whole, counts }).counts, { succeeded: 1 })
   })
 
-  test('is incomplete only with the total that it was counted with: an older version seals it again without a word', () => {
+  test('is incomplete only with the total that it was counted with: an older version seals it again and leaves that in place', () => {
     const ended = { ...whole, incomplete: { at: START + DAY_MS, total: 3 } }
     assert.partialDeepStrictEqual(storedBatch.parse(ended), { status: 'incomplete', incompleteAt: START + DAY_MS })
     assert.equal(storedBatch.parse({ ...ended, total: 5 }).status, 'sealed')

@@ -207,7 +207,7 @@ function documentsIn(answer: unknown): readonly NamedFields[] {
 }
 
 const aggregationAnswer = z.object({ result: z.object({ aggregateFields: fields }), readTime: timestamp })
-/** A number that somebody edited by hand may make a fraction of a sum, or nothing that could be added up. */
+/** A number that was edited by hand may make a fraction of a sum, or no number at all. */
 const wholeNumber = z.number().transform(Math.round).catch(0)
 
 const statusSchema = z.object({ code: z.number().default(0), message: z.string().optional() })

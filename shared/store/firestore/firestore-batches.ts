@@ -106,7 +106,7 @@ export function createFirestoreBatches(database: Database): BatchStore & Unfinis
   }
 }
 
-/** A batch that somebody deleted meanwhile does not come back. */
+/** A batch that was deleted meanwhile is not made again. */
 const EXISTS = { exists: true } as const
 
 /** The batch that a document is about; undefined where its name is none of ours. */

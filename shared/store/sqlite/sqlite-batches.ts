@@ -34,7 +34,7 @@ const LATER_COLUMNS = {
 
 /** When the sweep looked at a batch last. */
 const LOOKED_AT = 'MAX(IFNULL(sweptAt, 0), IFNULL(deferredAt, 0))'
-/** The last release seals a batch again, and limits it again, without a word about how it ended before. */
+/** The last release seals a batch again, or limits it again, and leaves in place how it ended before. */
 const UNFINISHED = `completedAt IS NULL
   AND ((total IS NOT NULL AND total IS NOT incompleteTotal)
     OR (total IS NULL AND tokenLimit IS NOT NULL AND tokenLimit IS NOT leftOutLimit))`

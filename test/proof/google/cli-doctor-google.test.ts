@@ -109,6 +109,18 @@ describe('whether anybody sweeps is told by a batch under way', () => {
       if (!ok) assert.match(mend, /^gcloud scheduler jobs create http .*--uri=https:\/\/WORKER\/sweep /)
     })
   }
+
+  test('of which the batch could not be counted a minute ago: somebody does', async () => {
+    const project = await newProject(right)
+    const database = openDatabase({ project, emulator: firestore.address })
+    const batches = createFirestoreBatches(database)
+    await batches.open('nightly', NOW - 60 * 60_000)
+    await batches.seal('nightly', 1, NOW - 60 * 60_000)
+    await batches.defer('nightly', NOW - 60_000)
+    await database.close()
+    const found = await checkSweep(project, { mode: 'off' }, { now: () => NOW, emulator: firestore.address })
+    assert.deepEqual([found.ok, found.seen], [true, 'batch nightly could not be counted 1 min ago'])
+  })
 })
 
 test('looking at Firestore leaves nothing behind', async () => {
