@@ -11,6 +11,7 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
   'shared/job/record.ts': ['job-record'],
   'shared/identity/renewal.ts': ['identity-renewal'],
   'worker/model/gate.ts': ['worker-gates'],
+  'worker/model/answers.ts': ['worker-gates'],
 }
 
 /** As Stryker names it to a command; none while it sees whether the tests pass at all. */

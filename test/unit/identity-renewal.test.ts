@@ -250,6 +250,12 @@ test('a token is good until it expires, and none is good for no time', () => {
   assert.equal(validForMs(undefined, START), 0)
 })
 
+test('nothing is known of a resource that was sent no token, nor of a token that is not held', () => {
+  const state = {}
+  assert.equal(refusesTokens(state, A), false)
+  assert.equal(onAccepted(state, aToken(), A), state)
+})
+
 test('a token that is accepted again changes nothing', () => {
   const state = onAccepted(holding(), aToken(), A)
   assert.equal(onAccepted(state, aToken(), A), state)

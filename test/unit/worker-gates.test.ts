@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import type { Failure } from '../../shared/job/failures.ts'
+import { type Failure, failureKinds } from '../../shared/job/failures.ts'
+import { judge, onAnswered } from '../../worker/model/answers.ts'
 import { areOthersMissing, chooseDeployment } from '../../worker/model/choose-deployment.ts'
 import { createDeploymentGates } from '../../worker/model/deployment-gates.ts'
 import {
   decidePassage,
   type Gate,
+  isSetUpFault,
   OPEN,
   onDenied,
   onFault,
@@ -184,10 +186,19 @@ describe('the gate of a deployment that answers that it cannot serve requests no
     assert.equal(fail(unavailable(1_000), gate, START + 200).closedUntil, START + 6_100)
   })
 
+  test('is closed for what it answered, where only its quota had closed it before', () => {
+    const gate = fail(unavailable(6_000), throttle(throttled(10_000)))
+    assert.deepEqual([gate.closedUntil, gate.closings, gate.failure?.kind], [START + 10_000, 1, 'unavailable'])
+  })
+
   test('closes again when its probe is told to wait again', () => {
     const gate = fail(unavailable(6_000), { ...fail(unavailable(2_000)), isProbed: true }, START + 2_000)
     assert.deepEqual([gate.closedUntil, gate.closings, gate.isProbed], [START + 8_000, 2, false])
   })
+})
+
+test('a fault of the set-up is a refused token, a denied caller or a missing deployment', () => {
+  assert.deepEqual(failureKinds.filter(isSetUpFault), ['unauthorized', 'forbidden', 'no_deployment'])
 })
 
 const large = { model: 'gpt-4o', endpoint: 'https://contoso.openai.azure.com', deployment: 'gpt-4o', priority: 1 }
@@ -336,6 +347,22 @@ describe('a 500', () => {
     assert.deepEqual(kindsOf(gates, ['a', 'b', 'c', 'a']), ['ambiguous', 'ambiguous', 'unavailable', 'unavailable'])
     gates.learn(undefined)
     assert.deepEqual(kindsOf(gates, ['a']), ['ambiguous'])
+  })
+
+  test('is not the fault of the deployment because other jobs met a 503 or lost their answers', () => {
+    const gates = theGates()
+    gates.learn(undefined)
+    for (const job of ['a', 'b', 'c']) {
+      gates.judge(large, { ...serverError, httpStatus: 503 }, job)
+      gates.judge(large, { ...lost, httpStatus: 500 }, job)
+    }
+    assert.deepEqual(kindsOf(gates, ['d']), ['ambiguous'])
+  })
+
+  test('is remembered of three jobs, however many meet one', () => {
+    const jobs = Array.from({ length: 100 }, (_, n) => `${n}`)
+    const after = jobs.reduce((answers, job) => judge(answers, serverError, job, START)[0], onAnswered(START))
+    assert.equal(after.failed.size, 3)
   })
 
   test("is judged by the deployment's own answers, and not by another's; other failures stay as they are", () => {
