@@ -22,8 +22,8 @@ export interface Asking {
 }
 
 export interface AskLimits {
-  /** No send begins at this time or later, in epoch milliseconds. The lease outlives a send that began just before. */
-  readonly sendBy: number
+  /** For how many milliseconds a send may still begin. The lease outlives one that begins just before. */
+  readonly leftMs: () => number
   /** How long one send may take; it always has the whole of it. */
   readonly modelTimeoutMs: number
   readonly waitUntil: WaitUntil
@@ -59,7 +59,7 @@ const RETRIES = { retries: 20, factor: 2, minTimeout: 200, maxTimeout: 5_000, ra
 export async function ask(
   { provider, tokens, gates, missing, drain, now }: Asking,
   request: JobRequest,
-  { sendBy, modelTimeoutMs, waitUntil, cancelled }: AskLimits,
+  { leftMs, modelTimeoutMs, waitUntil, cancelled }: AskLimits,
 ): Promise<ModelReply> {
   const { deployment } = request
   const resource = resourceOf(deployment)
@@ -74,11 +74,11 @@ export async function ask(
 
   async function send(): Promise<ModelReply> {
     const waitMs = gates.waitMs(deployment)
-    if (waitMs > 0 && waitMs >= sendBy - now()) return notSent(heldBack(waitMs))
+    if (waitMs > 0 && waitMs >= leftMs()) return notSent(heldBack(waitMs))
     if (waitMs > 0) await delay(waitMs, undefined, { signal: waiting })
-    const token = await tokens.get(waiting, { until: sendBy, waitUntil })
+    const token = await tokens.get(waiting, { until: now() + leftMs(), waitUntil })
     // In the same tick as the send: a process that was frozen since must not ask under a lease that is over.
-    if (now() >= sendBy) return notSent(OUT_OF_TIME)
+    if (leftMs() <= 0) return notSent(OUT_OF_TIME)
     const reply = await withTimeout(modelTimeoutMs, asking, (signal) =>
       provider.ask({ ...request, token: token.value }, signal),
     )

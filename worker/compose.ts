@@ -31,6 +31,8 @@ import { asTokenError } from './token-failure.ts'
 /** What a worker takes from the process it runs in. */
 export interface Surroundings extends StoreSurroundings {
   readonly log: Log
+  /** Milliseconds by a clock that is never set. */
+  readonly elapsed: () => number
   /** 0 to 1. */
   readonly random: () => number
   /** Makes the nonce that names one claim. */
@@ -56,7 +58,7 @@ const ROLLOUT_MS = 10 * 60_000
 
 /** Builds a worker from its settings. Rejects with ConfigError where the store cannot be opened. */
 export async function composeWorker(config: Config, surroundings: Surroundings): Promise<Worker> {
-  const { log, now, random, newOwner, instance, onCloudRun } = surroundings
+  const { log, now, elapsed, random, newOwner, instance, onCloudRun } = surroundings
   const stores = await openStoresOf(config, surroundings)
   const { documents, batches, dailyTokens, queue, telemetry: store } = stores
   const keeping = { letters: stores.deadLetters, ttlMs: config.resultTtlMs, now }
@@ -104,6 +106,7 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
     maxJobAgeMs: config.maxJobAgeMs,
     newOwner,
     random,
+    elapsed,
     drain,
     now,
     log,

@@ -22,6 +22,7 @@ async function start(): Promise<void> {
   const worker = await composeWorker(config, {
     log,
     now: Date.now,
+    elapsed: () => performance.now(),
     random: Math.random,
     newOwner: randomUUID,
     instance,

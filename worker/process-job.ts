@@ -30,6 +30,8 @@ export interface JobProcessing extends Planning, Admission, Asking, Settling {
   readonly newOwner: () => string
   /** 0 to 1. */
   readonly random: () => number
+  /** Milliseconds by a clock that is never set. */
+  readonly elapsed: () => number
 }
 
 interface SpendLimits extends AskLimits {
@@ -116,6 +118,7 @@ async function claimAndRun(
     deadline - modelTimeoutMs,
     job.deadline ?? Infinity,
   )
+  const leftMs = countDown(processing, sendBy - startedAt)
   const leaseMs = leaseFor(Math.max(0, sendBy - startedAt) + modelTimeoutMs)
   const request = { job, owner: newOwner(), leaseMs, policy: retry, maxAgeMs, now: startedAt }
   const claim = await twice(() => store.claim(request))
@@ -129,7 +132,7 @@ async function claimAndRun(
         watch.spend(usage)
         processing.daily.spend(usage)
       }
-      const limits = { sendBy, modelTimeoutMs, waitUntil, cancelled, spend }
+      const limits = { leftMs, modelTimeoutMs, waitUntil, cancelled, spend }
       return askAndSettle(processing, delivered, claim.held, plan.deployment, limits, attempt)
     }
     case 'settled':
@@ -153,6 +156,15 @@ async function claimAndRun(
         'pb-run names a run that no replay can have reached',
       )
   }
+}
+
+/**
+ * Counts down by whichever clock says that less is left: the wall clock may be set back, and the other one may stand still
+ * while the machine is suspended.
+ */
+function countDown({ now, elapsed }: Pick<JobProcessing, 'now' | 'elapsed'>, ms: number): () => number {
+  const [endsAt, endsAtElapsed] = [now() + ms, elapsed() + ms]
+  return () => Math.min(endsAt - now(), endsAtElapsed - elapsed())
 }
 
 /**

@@ -42,7 +42,7 @@ export const rules: Readonly<Record<string, Patch>> = {
     replace: '',
   },
   lease: { file: CLAIM, find: 'return ageMs >= record.leaseMs', replace: 'return ageMs >= 0 || record.leaseMs > 0' },
-  'lease-before-send': { file: 'worker/ask.ts', find: 'if (now() >= sendBy) return notSent(OUT_OF_TIME)', replace: '' },
+  'lease-before-send': { file: 'worker/ask.ts', find: 'if (leftMs() <= 0) return notSent(OUT_OF_TIME)', replace: '' },
   'one-write-a-document': {
     file: 'shared/store/firestore/coalesce-writes.ts',
     find: 'if (fits && !names.has(next.name)) {',

@@ -83,6 +83,7 @@ export function composeSimWorker(installation: Installation, process: Process, w
     ...{ maxOutputTokens: 1_000, rolloutMs: 0, modelTimeoutMs: 30_000, retry, maxJobAgeMs: MAX_JOB_AGE_MS },
     newOwner: () => `${process.name}:${++owners}`,
     random,
+    elapsed: world.now,
     ...{ drain, now, log },
   }
   return {

@@ -43,6 +43,7 @@ export function processingOver(
     rolloutMs: 0,
     newOwner: () => 'owner',
     random: () => 0,
+    elapsed: () => performance.now(),
     drain: createDrain(),
     now: Date.now,
     log: createLog('error', { write: () => undefined }),

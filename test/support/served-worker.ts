@@ -56,6 +56,7 @@ export async function serveWorker(
   const usual = {
     log: createLog('debug', { write: (line) => lines.push(line) }),
     now: Date.now,
+    elapsed: () => performance.now(),
     random: Math.random,
     newOwner: randomUUID,
     instance: { id: randomUUID() },

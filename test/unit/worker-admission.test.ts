@@ -72,6 +72,7 @@ async function processing(
     maxJobAgeMs: 7 * 86_400_000,
     newOwner: () => 'a',
     random: () => 0,
+    elapsed: now,
     now,
     log: createLog('silent', { write: () => undefined }),
     ...over,
@@ -107,6 +108,25 @@ describe('a job that must wait for quota', () => {
     drain.begin(6_000)
     assert.deepEqual([await outcome, await record()], ['draining', undefined])
   })
+})
+
+test('a clock that is set back while a job waits to send does not let it be sent when its lease is over', async (t) => {
+  const on = await processing(t)
+  const clocks = { tokens: 0, elapsed: 0 }
+  const tokens = tokensOf(async () => {
+    clocks.tokens += 1
+    // Once for admission; then the wait that the lease covers, and half a minute more.
+    if (clocks.tokens === 2) {
+      clocks.elapsed = 60_000
+      on.clock.now -= 360_000
+    }
+    return { value: 'a token', fetchedAt: START, expiresAt: START + DAY_MS }
+  })
+  const outcome = await processJob(
+    { ...on, tokens, elapsed: () => clocks.elapsed },
+    { job, message, publishedAt: START, deadline: START + 570_000, waitUntil: ignore },
+  )
+  assert.deepEqual([outcome.done || outcome.failure.kind, on.asked], ['busy', []])
 })
 
 describe('a push with less than MODEL_TIMEOUT_SECONDS left', () => {

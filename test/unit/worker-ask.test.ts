@@ -49,7 +49,8 @@ function scripted(script: Script, over: { now?: () => number; getToken?: () => P
   }
   const cancel = new AbortController()
   const run = (sendWithinMs = 60_000, modelTimeoutMs = 60_000) => {
-    const limits = { sendBy: now() + sendWithinMs, modelTimeoutMs, waitUntil: () => undefined }
+    const sendBy = now() + sendWithinMs
+    const limits = { leftMs: () => sendBy - now(), modelTimeoutMs, waitUntil: () => undefined }
     return ask(asking, request, { ...limits, cancelled: cancel.signal })
   }
   return { ...asking, run, asked, refused, cancel }
@@ -267,7 +268,7 @@ describe('an ask that nobody wants any more', () => {
       const { asking, gates } = severalCutOff(kind)
       for (let n = 0; n < 9; n += 1) {
         const cancel = new AbortController()
-        const limits = { sendBy: Date.now() + 60_000, modelTimeoutMs: 60_000, waitUntil: () => undefined }
+        const limits = { leftMs: () => 60_000, modelTimeoutMs: 60_000, waitUntil: () => undefined }
         const reply = await ask(asking(cancel), request, { ...limits, cancelled: cancel.signal })
         assert.equal(kindOf(reply), kind)
       }
