@@ -65,7 +65,8 @@ function aWorker(t: TestContext) {
     const begunAt = now()
     const admitted = await admit({ ...parts, modelTimeoutMs }, deployment, { deadline: begunAt + 570_000, waitUntil })
     if (!admitted.ok) return
-    const limits = { leftMs: () => 30_000, modelTimeoutMs, waitUntil, cancelled: new AbortController().signal }
+    const sendBy = now() + 30_000
+    const limits = { leftMs: () => sendBy - now(), modelTimeoutMs, waitUntil, cancelled: new AbortController().signal }
     const reply = await ask(parts, { job: aJob(), deployment, clientRequestId: 'r' }, limits)
     admitted.leave()
     if (deployment !== good) return
