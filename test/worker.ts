@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as delay } from 'node:timers/promises'
 import type { Call } from '../local/call-log.ts'
 import { jobKey } from '../shared/job/job.ts'
 import type { JobRecord } from '../shared/job/record.ts'
@@ -169,10 +170,12 @@ async function endedTooSoon(push: Promise<Answer>): Promise<never> {
   throw new Error(`the push ended before the model was asked: ${JSON.stringify(await push)}`)
 }
 
+const LOOK_EVERY_MS = 5
+
 /** Resolves when the model has been called; rejects when the push that was to call it ended without. */
 export async function untilModelCalled({ modelCalls }: Traces, push: Promise<Answer>): Promise<void> {
   const tooSoon = endedTooSoon(push)
-  while ((await Promise.race([modelCalls(), tooSoon])).length === 0);
+  while ((await Promise.race([modelCalls(), tooSoon])).length === 0) await delay(LOOK_EVERY_MS)
 }
 
 /** For an Azure stand-in whose answers wait for the test. */

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { TestContext } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
 import { type PubSubPush, startPubSubPush } from '../../local/pubsub-push/pubsub-push.ts'
 import type { SubscriptionOptions } from '../../local/pubsub-push/settings.ts'
@@ -12,6 +13,7 @@ import { openEndpoint, type PushEndpoint } from '../contract/queue-endpoint.ts'
 
 export const SUBSCRIPTION = 'projects/test/subscriptions/jobs'
 export const TOPIC = 'jobs'
+const LOOK_EVERY_MS = 5
 /** Making one takes long enough to share it. */
 const key = await createSigningKey()
 
@@ -70,6 +72,7 @@ export async function drained({ url }: PubSubPush) {
     const [status] = statusSchema.parse(await (await fetch(`${url}/__subscriptions`)).json())
     assert.ok(status)
     if (status.waiting + status.outstanding === 0) return status
+    await delay(LOOK_EVERY_MS)
   }
 }
 

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { startPubSubPush } from '../../local/pubsub-push/pubsub-push.ts'
 import { openSqliteQueue } from '../../shared/queue/sqlite/sqlite-queue.ts'
 import { clearFaults, placeFault, startCloud } from '../stand-ins.ts'
 import { DEAD_LETTERS, JOBS, startWorker, watchClock } from '../worker.ts'
 import { drained } from './pubsub-push-harness.ts'
 
+const LOOK_EVERY_MS = 10
 const url = '/v1/chat/completions'
 const aJob = (id: string) => ({ id, url, body: { messages: [{ role: 'user', content: 'Bridges carry people.' }] } })
 
@@ -47,7 +49,7 @@ test('jobs of an outage that outlasts their deliveries are rescued until it is o
   await placeFault(cloud.entra, { kind: 'status', error: 'bad_signature', match: '/token' })
   for (const id of ['doc-1', 'doc-2', 'doc-3']) await on.publish(aJob(id))
   const rescues = () => worker.logText().match(/"outcome":"rescued"/g)?.length ?? 0
-  while (rescues() < 4) await (await fetch(`${worker.url}/healthz`)).text()
+  while (rescues() < 4) await delay(LOOK_EVERY_MS)
   assert.equal(await worker.record('doc-1'), undefined, 'an outage costs no write')
   await clearFaults(cloud.entra)
   on.clock.aheadMs = 600_000

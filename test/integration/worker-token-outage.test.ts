@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, describe, test } from 'node:test'
+import { setTimeout as delay } from 'node:timers/promises'
 import { DEFAULT_DEPLOYMENT, startAzureOpenAI } from '../../local/azure-openai.ts'
 import { AZURE, GOOGLE } from '../../local/identities.ts'
 import { type Cloud, callsOf, clearFaults, placeFault, startCloud } from '../stand-ins.ts'
@@ -11,6 +12,7 @@ after(() => cloud.close())
 afterEach(() => Promise.all([cloud.entra, cloud.metadata, cloud.azure].map(clearFaults)))
 
 const MINUTE_MS = 60_000
+const LOOK_EVERY_MS = 10
 const START = Date.now()
 const httpDate = (time: number) => new Date(time).toUTCString()
 const aJob = (n: number) => ({ id: `doc-${n}`, prompt: 'Bridges carry people over water.' })
@@ -85,7 +87,7 @@ describe('a wrong subject', () => {
     await placeFault(cloud.entra, { kind: 'status', error: 'wrong_subject', match: '/token' })
     const calls = await watchTokenCalls(cloud)
     const first = worker.push(aJob(0))
-    while ((await calls()).posts < 2);
+    while ((await calls()).posts < 2) await delay(LOOK_EVERY_MS)
     // Ten minutes later it can be no setting on its way any more.
     worker.clock.aheadMs = 10 * MINUTE_MS
     assert.deepEqual(await first, { status: 503, reason: 'token' })
