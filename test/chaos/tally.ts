@@ -24,10 +24,13 @@ export function tally(happened: Happened): readonly Tally[] {
   return [...countKinds(happened.plan)].map(([kind, planned]) => ({ kind, planned, tookPlace: count(kind, happened) }))
 }
 
-/** What proves less than it says. */
+/**
+ * What proves less than it says: kinds of which less than half took place. On a slow machine fewer messages come, and some
+ * faults find none to strike.
+ */
 export function shortfalls(tallies: readonly Tally[]): readonly string[] {
   return tallies
-    .filter(({ planned, tookPlace }) => tookPlace < planned)
+    .filter(({ planned, tookPlace }) => tookPlace < planned / 2)
     .map(({ kind, planned, tookPlace }) => `only ${tookPlace} of ${planned} took place: ${kind}`)
 }
 
