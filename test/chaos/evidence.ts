@@ -2,6 +2,7 @@ import type { Call } from '../../local/call-log.ts'
 import type { JobRecord } from '../../shared/job/record.ts'
 import type { Batch } from '../../shared/store/batch-store.ts'
 import type { DeadLetter } from '../../shared/store/dead-letter-store.ts'
+import type { SideName } from './faults.ts'
 
 /** A message that was published to the jobs topic. */
 export interface Sent {
@@ -9,8 +10,8 @@ export interface Sent {
   readonly sha256: string
   /** Of the job's record; absent for what is no job. */
   readonly key?: string
-  /** Whether it may wait for long, for a deployment beside the main one. */
-  readonly isAside?: true
+  /** The deployment beside the main one that it asks, where it may wait for long. */
+  readonly side?: SideName
   /** Epoch milliseconds. */
   readonly at: number
 }

@@ -31,6 +31,7 @@ export interface FeedParts {
 }
 
 const LOOK_EVERY_MS = 50
+const MOST_ASIDE = 2
 /** The publisher has a store that fails, too; what it publishes again is one job. */
 const TRY_AGAIN = { retries: 20, minTimeout: 100, maxTimeout: 1_000 }
 
@@ -44,7 +45,13 @@ export function startFeed(parts: FeedParts, signal: AbortSignal): Feed {
   let upcoming = makeGroup(n, random, now())
   let latest = upcoming
 
-  async function publish({ batch, messages, total }: Group): Promise<void> {
+  const waiting = () => sent.filter(({ sha256 }) => !acked.has(sha256))
+  /** More that wait for one deployment would take up the pushes of all others. */
+  const hasRoom = ({ side }: MadeMessage) =>
+    side === undefined || waiting().filter((other) => other.side === side).length < MOST_ASIDE
+
+  async function publish({ batch, messages: made, total }: Group): Promise<void> {
+    const messages = made.filter(hasRoom)
     const tried = <T>(work: () => Promise<T>) => pRetry(work, TRY_AGAIN)
     if (batch !== '') {
       await tried(() => stores.batches.open(batch, now()))
@@ -55,7 +62,7 @@ export function startFeed(parts: FeedParts, signal: AbortSignal): Feed {
     if (batch !== '') await tried(() => stores.batches.seal(batch, total, now()))
   }
 
-  const isFull = () => sent.filter(({ sha256, isAside }) => !isAside && !acked.has(sha256)).length >= most
+  const isFull = () => waiting().filter(({ side }) => side === undefined).length >= most
 
   async function feed(): Promise<void> {
     while (!over.aborted) {
@@ -86,7 +93,7 @@ export function startFeed(parts: FeedParts, signal: AbortSignal): Feed {
   }
 }
 
-function sentOf({ data, key, isAside }: MadeMessage, at: number): Sent {
-  const named = { ...(key === undefined ? {} : { key }), ...(isAside && { isAside }) }
+function sentOf({ data, key, side }: MadeMessage, at: number): Sent {
+  const named = { ...(key === undefined ? {} : { key }), ...(side === undefined ? {} : { side }) }
   return { sha256: Buffer.from(sha256(data)).toString('hex'), ...named, at }
 }

@@ -60,7 +60,7 @@ export async function lift({ cloud, sides, push }: Inflicting['stage']): Promise
 }
 
 /** Beyond it no job of the side is expected any more. */
-const STRIKES_WITHIN_MS = 60_000
+const STRIKES_WITHIN_MS = 300_000
 const LOOK_EVERY_MS = 250
 
 /** From its first strike on, so that each is met however few jobs ask that deployment; one after the other. */

@@ -12,8 +12,8 @@ export interface MadeMessage {
   /** Absent for what is no job. */
   readonly id?: string
   readonly key?: string
-  /** Whether it asks a deployment beside the main one, where it may wait for long. */
-  readonly isAside?: true
+  /** The deployment beside the main one that it asks, where it may wait for long. */
+  readonly side?: SideName
 }
 
 /** Messages that are published together: a batch, or loose ones. */
@@ -55,7 +55,7 @@ function makeJob(id: string, batch: string, row: number, random: Random, now: nu
 }
 
 function makeAside(id: string, side: SideName): MadeMessage {
-  return { ...jobMessage(id, '', { body: bodyOf(side, `One side of the river. (${id})`) }), isAside: true }
+  return { ...jobMessage(id, '', { body: bodyOf(side, `One side of the river. (${id})`) }), side }
 }
 
 function bodyOf(model: string, content: string) {
