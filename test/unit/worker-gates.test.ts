@@ -248,6 +248,20 @@ describe('the gates', () => {
     assert.equal(enter(large).isOpen, true)
   })
 
+  test('let the next job probe when the clock was set back before the probe failed', () => {
+    for (const failure of [unreachable, { kind: 'unavailable', message: '503', retryAfterMs: 1_000 }] as const) {
+      const { clock, learn, enter } = theGates()
+      learn(unreachable, 5)
+      clock.now += 1_200
+      const probe = enter(large)
+      clock.now -= 600
+      learn(failure)
+      if (probe.isOpen) probe.leave()
+      clock.now += 3_000
+      assert.equal(enter(large).isOpen, true, failure.kind)
+    }
+  })
+
   test('let everybody in when the probe is answered, and a late leave closes nothing', () => {
     const { clock, learn, enter } = theGates()
     learn(unreachable, 5)

@@ -70,17 +70,15 @@ export function createDeploymentGates(now: () => number, random: () => number, w
 
   function probe(names: readonly string[]): () => void {
     const { promise, resolve } = Promise.withResolvers<void>()
-    const begun = names.map((name) => {
-      const before = gateOf(name)
-      const probed = { ...before, isProbed: true }
-      gates.set(name, probed)
+    for (const name of names) {
+      gates.set(name, { ...gateOf(name), isProbed: true })
       probes.set(name, promise)
-      return { name, before, probed }
-    })
+    }
     return () => {
-      for (const { name, before, probed } of begun) {
-        // Still as it was: the probe ended before it could tell anything.
-        if (gates.get(name) === probed) gates.set(name, before)
+      for (const name of names) {
+        const gate = gateOf(name)
+        // It is still probed where the probe ended before it could tell anything, or where the clock was set back meanwhile.
+        if (gate.isProbed && probes.get(name) === promise) gates.set(name, { ...gate, isProbed: false })
       }
       resolve()
     }
