@@ -98,25 +98,31 @@ export function leaseFor(askBudgetMs: number): number {
   return Math.max(0, Math.ceil(askBudgetMs * 1.25))
 }
 
+/** Stands as the owner of what the sweep wrote: it claims nothing. */
+export const SWEEP = 'sweep'
+
 export type RefusedWrite =
   /** The write had been applied and its reply was lost. */
   | 'applied'
   /** Still this claim's record: write again over the revision that was read. */
   | 'again'
+  /** Other claims have come and gone without an attempt of their own: only an end may be written, with what they counted. */
+  | 'settle_only'
   /** Somebody else's by now: what this claim brings is not to be written. */
   | 'not_ours'
 
 /**
  * Decides what to do when the store refused a claim's closing write because the record had changed.
  *
- * A record that the sweep only set back to waiting is still ours while no other claim has begun: what this claim brings
- * was paid for, and the next attempt would be paid for again.
+ * A record that waits is still ours while no other attempt has begun that counts: what this claim brings was paid for, and
+ * the next attempt would be paid for again.
  */
 export function decideRefusedWrite(found: JobRecord | undefined, { owner, run }: RunningRecord): RefusedWrite {
   if (found === undefined) return 'not_ours'
   if (found.owner === owner) return found.status === 'running' ? 'again' : 'applied'
   const isLastAttempt = found.run === run && found.attempts.at(-1)?.owner === owner
-  return found.status === 'waiting' && isLastAttempt ? 'again' : 'not_ours'
+  if (found.status !== 'waiting' || !isLastAttempt) return 'not_ours'
+  return found.owner === SWEEP ? 'again' : 'settle_only'
 }
 
 export type CancelDecision =

@@ -10,6 +10,7 @@ import {
   released,
   type Settlement,
   succeeded,
+  withCountsOf,
   withDeadAttempt,
 } from './record-changes.ts'
 import type { RecordDocuments, StoredRecord } from './record-documents.ts'
@@ -114,7 +115,9 @@ async function closeClaim(documents: RecordDocuments, held: Held, record: JobRec
   // An earlier try of this write was applied: what it wrote is what everybody else has read.
   if (decision === 'applied') return found?.record
   if (decision === 'not_ours' || found === undefined) return undefined
-  return (await documents.replace(record, found.revision)).kind === 'written' ? record : undefined
+  if (decision === 'settle_only' && !isSettled(record)) return undefined
+  const changed = decision === 'settle_only' ? withCountsOf(found.record, record) : record
+  return (await documents.replace(changed, found.revision)).kind === 'written' ? changed : undefined
 }
 
 async function endedRecord(

@@ -1,4 +1,4 @@
-import { giveUpTime } from '../job/claim.ts'
+import { giveUpTime, SWEEP } from '../job/claim.ts'
 import type { FailureKind } from '../job/failures.ts'
 import type { Job } from '../job/job.ts'
 import {
@@ -81,6 +81,11 @@ function withOneMore({ folded = [], run }: RunningRecord, now: number): FoldedAt
   return [...folded.filter((entry) => entry.run !== run), { run, n: n + 1, firstAt, lastAt: now }]
 }
 
+/** A record with the attempts that another one counts without an entry of their own. */
+export function withCountsOf({ uncounted, folded }: JobRecord, record: JobRecord): JobRecord {
+  return { ...record, uncounted, ...(folded && { folded }) }
+}
+
 export type JobName = Pick<JobRecord, 'key' | 'id' | 'batch'>
 
 export interface Settlement {
@@ -153,9 +158,6 @@ export function cancelled(record: RunningRecord | WaitingRecord, { now, expireAt
   const error = { kind: 'cancelled', message: 'it was cancelled between two attempts' } as const
   return { ...lasting(record), status: 'cancelled', owner: CANCEL, attempts, error, settledAt: now, expireAt }
 }
-
-/** Nor is a sweep anybody's claim. */
-const SWEEP = 'sweep'
 
 /** A job whose deadline passed while it waited for its next attempt. */
 export function expired(waiting: WaitingRecord, at: Settlement): SettledRecord {

@@ -902,6 +902,18 @@ function sweepFacts(fact: Fact): void {
     })
   }
 
+  fact('and then a claim that leaves no attempt cost no paid answer, and what was counted stays', async (harness) => {
+    const { documents } = harness
+    const store = createJobStore(documents, RESULT_TTL_MS)
+    const held = heldBy(await store.claim(aClaim()))
+    await sweep(documents)
+    await store.release(heldBy(await store.claim(aClaim({ owner: 'b' }))), { marks: 'folded' }, late)
+    await store.release(held, { marks: 'none', kind: 'throttled' }, late)
+    assert.equal((await store.settle(held, anAnswer(), late)).kind, 'settled')
+    const record = (await documents.read(key))?.record
+    assert.deepEqual([record?.status, record?.folded?.[0]?.n, record?.owner], ['succeeded', 1, held.record.owner])
+  })
+
   fact('sums the tokens of a batch’s answers, and of no other', async ({ documents }) => {
     const store = createJobStore(documents, RESULT_TTL_MS)
     assert.deepEqual(await documents.sumUsage({ batch: 'nightly' }), { promptTokens: 0, completionTokens: 0 })

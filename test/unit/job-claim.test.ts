@@ -406,6 +406,13 @@ describe('a closing write that was refused', () => {
     }
   })
 
+  test('is repeated only if it ends the job when another claim left no attempt: a release would lose what it counted', () => {
+    const next = nextAttempt(sweptBack(ours, START), aClaim({ owner: 'b' }))
+    for (const how of [{ marks: 'folded' }, { marks: 'none', kind: 'throttled' }] as const) {
+      assert.equal(decideRefusedWrite(released(next, how, START), ours), 'settle_only')
+    }
+  })
+
   test('is not repeated over the next run of the job', () => {
     assert.equal(decideRefusedWrite({ ...sweptBack(ours, START), run: 2 }, ours), 'not_ours')
   })
