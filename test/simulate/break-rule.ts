@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { z } from 'zod'
-import { type Patch, rules } from './rules.ts'
+import { type Patch, type Rule, rules } from './rules.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 /** What the simulation is made of. */
@@ -15,26 +15,30 @@ const childReport = z.object({
   breaches: z.array(z.object({ seed: z.number(), invariant: z.string(), what: z.string() })),
 })
 
+interface SeedRange {
+  readonly from: number
+  readonly seeds: number
+}
+
 /** Breaks one rule in a copy of the source, and simulates it there until an invariant is breached. Gives the exit code. */
-export async function breakRule(
-  name: string,
-  range: { readonly from: number; readonly seeds: number },
-): Promise<0 | 2 | 3> {
-  const patch = rules[name]
-  if (patch === undefined) return 2
+export async function breakRule(name: string, range: SeedRange): Promise<0 | 2 | 3> {
+  const rule = rules[name]
+  if (rule === undefined) return 2
   const folder = await mkdtemp(join(tmpdir(), 'broken-'))
   try {
     await Promise.all(ROOMS.map((room) => cp(join(ROOT, room), join(folder, room), { recursive: true })))
     await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
-    const patched = applyPatch(await readFile(join(folder, patch.file), 'utf8'), patch)
-    if (patched === undefined) {
-      process.stderr.write(
-        `the patch of "${name}" is out of date: what it changes does not stand once in ${patch.file}\n`,
-      )
-      return 2
+    for (const patch of rule.patches) {
+      const patched = applyPatch(await readFile(join(folder, patch.file), 'utf8'), patch)
+      if (patched === undefined) {
+        process.stderr.write(
+          `the patch of "${name}" is out of date: what it changes does not stand once in ${patch.file}\n`,
+        )
+        return 2
+      }
+      await writeFile(join(folder, patch.file), patched)
     }
-    await writeFile(join(folder, patch.file), patched)
-    return tell(name, await simulateIn(folder, range))
+    return tell(name, rule, await simulateIn(folder, rule, range))
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
@@ -46,14 +50,15 @@ export function applyPatch(source: string, { find, replace }: Patch): string | u
   return before === undefined || after === undefined || more.length > 0 ? undefined : before + replace + after
 }
 
-async function simulateIn(folder: string, { from, seeds }: { readonly from: number; readonly seeds: number }) {
-  const args = [join(folder, 'test/simulate/main.ts'), '--json', '--from', String(from), '--seeds', String(seeds)]
+async function simulateIn(folder: string, { invariant }: Rule, { from, seeds }: SeedRange) {
+  const until = invariant === undefined ? [] : ['--until', invariant]
+  const args = ['test/simulate/main.ts', '--json', '--from', String(from), '--seeds', String(seeds), ...until]
   const child = spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] })
   return childReport.parse(JSON.parse(await text(child.stdout)))
 }
 
-function tell(name: string, { seeds, breaches }: z.infer<typeof childReport>): 0 | 3 {
-  const [first] = breaches
+function tell(name: string, { invariant }: Rule, { seeds, breaches }: z.infer<typeof childReport>): 0 | 3 {
+  const first = breaches.find((breach) => invariant === undefined || breach.invariant === invariant)
   if (first === undefined) {
     process.stdout.write(`✗ "${name}" is broken, and ${seeds} histories do not show it\n`)
     return 0

@@ -40,11 +40,11 @@ export function startCluster(installation: Installation, size: number): Cluster 
 
   function start(): void {
     started += 1
-    const process = createProcess(`worker-${started}`)
+    const skewMs = random.chance(0.3) ? random.whole(-MAX_SKEW_MS, MAX_SKEW_MS) : 0
+    const process = createProcess(`worker-${started}`, skewMs)
     processes.set(process.name, process)
     const wire = createWire(installation, process, die)
-    const skewMs = random.chance(0.3) ? random.whole(-MAX_SKEW_MS, MAX_SKEW_MS) : 0
-    const worker = world.as(process, () => composeSimWorker(installation, process, wire, skewMs))
+    const worker = world.as(process, () => composeSimWorker(installation, process, wire))
     const instance: Instance = { process, worker, open: new Set() }
     instances.add(instance)
     world.note(process.name, `starts, its clock off by ${skewMs} ms`)
@@ -79,17 +79,16 @@ export function startCluster(installation: Installation, size: number): Cluster 
     return ready.length === 0 ? undefined : random.pick(ready)
   }
 
-  async function handle({ worker }: Instance, topic: string, push: Push): Promise<boolean> {
+  async function handle({ worker, process }: Instance, topic: string, push: Push): Promise<boolean> {
     const { id: messageId, data, attributes, attempt: deliveryAttempt, publishedAt } = push
     const arrivedAt = worker.now()
     const lookedAt = world.now()
     const delivery = { messageId, data, attributes, deliveryAttempt, publishedAt, traceparent: undefined, arrivedAt }
     const read = { ok: true, delivery } as const
     const carried = carryWork()
-    const outcome =
-      topic === TOPICS.jobs
-        ? await worker.receiver.receive(read, carried.waitUntil, ROOM)
-        : await recordDeadLetter(worker.recording, read)
+    const answered = topic === TOPICS.jobs ? monitor.delivering(push, process) : () => undefined
+    const receive = () => worker.receiver.receive(read, carried.waitUntil, ROOM).finally(answered)
+    const outcome = topic === TOPICS.jobs ? await receive() : await recordDeadLetter(worker.recording, read)
     tally(outcome, lookedAt)
     await carried.done(worker.drain.begun)
     return outcome.done

@@ -24,6 +24,8 @@ export interface Document {
 export type OnWrite = (after: Document, before: Document | undefined) => void
 
 export interface FakeFirestore {
+  /** The name below which all documents lie. */
+  readonly root: string
   /** One connection; what is written over one is read over all. */
   connect(): Database
   /** All documents below a collection of the root, by their names. */
@@ -148,6 +150,7 @@ export function createFakeFirestore(now: () => number, onWrite: OnWrite = () => 
   }
 
   return {
+    root: ROOT,
     connect,
     documents: below,
     get: (name) => documents.get(name),

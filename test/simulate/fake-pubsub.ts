@@ -1,6 +1,7 @@
 import type { Message } from '../../shared/queue/job-queue.ts'
 import { count } from './exercised.ts'
 import { ratesAt } from './faults.ts'
+import { ACK_DEADLINE_MS } from './settings.ts'
 import type { WireParts } from './wire.ts'
 
 /** One push of a message. */
@@ -36,9 +37,10 @@ interface Held extends Message {
   isDone: boolean
 }
 
-export const ACK_DEADLINE_MS = 120_000
 const MIN_BACKOFF_MS = 10_000
 const MAX_BACKOFF_MS = 300_000
+/** Now and then it takes its time. */
+const MAX_LATE_MS = 180_000
 /** So that messages overtake each other. */
 const MAX_TRAVEL_MS = 3_000
 
@@ -121,7 +123,8 @@ export function createPubSub(
       return
     }
     const backoffMs = Math.min(MAX_BACKOFF_MS, MIN_BACKOFF_MS * 2 ** (held.deliveries - 1))
-    deliverIn(backoffMs + random.whole(0, MIN_BACKOFF_MS), held, subscription)
+    const moreMs = random.chance(0.15) ? MAX_LATE_MS : MIN_BACKOFF_MS
+    deliverIn(backoffMs + random.whole(0, moreMs), held, subscription)
   }
 
   return {

@@ -1,4 +1,5 @@
 import type { Random } from '../support/seeded-random.ts'
+import { drawModelWindows, type ModelWindow, type WindowKind } from './model-windows.ts'
 
 /** How likely each fault is at a port call, 0 to 1. */
 export interface FaultRates {
@@ -12,6 +13,8 @@ export interface FaultRates {
   readonly late: number
   /** A message is delivered once more, at the same time or after its acknowledgement. */
   readonly duplicate: number
+  /** The caller's clock is set minutes forward or back. */
+  readonly jump: number
   /** What the model does other than answer. */
   readonly model: number
 }
@@ -31,9 +34,13 @@ export interface Faults {
   /** From here on everything works: what was broken must mend by itself. Epoch milliseconds. */
   readonly calmAt: number
   isAway(port: Port, now: number): boolean
+  /** What the model does with every request now; undefined where it does as the rates have it. */
+  modelWindow(now: number): WindowKind | undefined
+  /** From here on nothing fails that a job could wait for. Epoch milliseconds. */
+  readonly overAt: number
 }
 
-const CALM: FaultRates = { crash: 0, freeze: 0, refuse: 0, lose: 0, late: 0, duplicate: 0, model: 0 }
+const CALM: FaultRates = { crash: 0, freeze: 0, refuse: 0, lose: 0, late: 0, duplicate: 0, jump: 0, model: 0 }
 const MINUTE_MS = 60_000
 
 /** How likely faults may be in one history: in some there are none, in others hardly anything works. */
@@ -44,6 +51,7 @@ const LIKELIHOODS: Readonly<Record<keyof FaultRates, readonly number[]>> = {
   lose: [0, 0.02, 0.1, 0.2],
   late: [0, 0.01, 0.05],
   duplicate: [0, 0.1, 0.3],
+  jump: [0, 0, 0.02],
   model: [0, 0.2, 0.6],
 }
 
@@ -53,14 +61,21 @@ export function drawFaults(random: Random, start: number): Faults {
   const draw = (fault: keyof FaultRates) => random.pick(LIKELIHOODS[fault])
   const rates: FaultRates = {
     ...{ crash: draw('crash'), freeze: draw('freeze'), refuse: draw('refuse'), lose: draw('lose') },
-    ...{ late: draw('late'), duplicate: draw('duplicate'), model: draw('model') },
+    ...{ late: draw('late'), duplicate: draw('duplicate'), jump: draw('jump'), model: draw('model') },
   }
   const outages = ports.flatMap((port) => (random.chance(0.15) ? [drawOutage(random, port, start)] : []))
+  const windows: readonly ModelWindow[] = drawModelWindows(random, start)
   return {
     rates,
     calmAt,
-    isAway: (port, now) => outages.some((outage) => outage.port === port && now >= outage.from && now < outage.to),
+    isAway: (port, now) => outages.some((outage) => outage.port === port && isWithin(outage, now)),
+    modelWindow: (now) => windows.find((window) => isWithin(window, now))?.kind,
+    overAt: Math.max(calmAt, ...[...outages, ...windows].map(({ to }) => to)),
   }
+}
+
+function isWithin({ from, to }: Pick<Outage, 'from' | 'to'>, now: number): boolean {
+  return now >= from && now < to
 }
 
 function drawOutage(random: Random, port: Port, start: number): Outage {

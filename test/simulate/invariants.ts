@@ -1,3 +1,5 @@
+import { ENDS_WITHIN_MS } from './liveness.ts'
+
 /** What must hold whatever happens, each under the name by which a breach is told. docs/reliability.md has them, too. */
 export const invariants = {
   'ack-after-record': 'a message is acknowledged only when its job’s end, or its dead letter, is durable',
@@ -16,8 +18,15 @@ export const invariants = {
   'one-write-at-a-time': 'two writes to one document are never under way together in one process',
   'lost-reply-is-free': 'one lost reply of the store costs a job no attempt: whoever claimed it goes on',
   'attempts-bounded': 'a run has at most MAX_ATTEMPTS attempts that count',
+  'timeouts-bounded': 'a run has at most two attempts that our own time limit ended',
+  'outage-kills-none': 'no job runs out of attempts by a provider that answers that it is unavailable',
+  waits: 'no attempt begins before the wait is over that its record has',
+  'no-start-after-deadline': 'no job is sent after its deadline',
+  'whole-model-time': 'the model is asked only while the push leaves it the whole of its time',
+  'paid-answer-kept': 'an answer in hand is written where nobody has begun another attempt',
   'batch-completes': 'a batch of which every job is settled is told to be complete',
   'no-fault-of-our-own': 'no delivery and no sweep ends in an error that nobody expected',
+  'ends-in-time': `once nothing fails any more, a job ends within ${ENDS_WITHIN_MS / 60_000} minutes`,
   'comes-to-rest': 'once nothing fails any more, all of it ends: nothing goes on for ever',
 } as const
 export type Invariant = keyof typeof invariants

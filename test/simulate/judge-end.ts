@@ -1,7 +1,7 @@
 import { count, type Exercised } from './exercised.ts'
 import type { FakeFirestore } from './fake-database.ts'
-import { covers, type Monitor } from './monitor.ts'
-import { isOver, readLetter, readRecord, type SeenRecord, unknownsIn } from './records.ts'
+import type { Monitor } from './monitor.ts'
+import { covers, isOver, readLetter, readRecord, type SeenRecord, unknownsIn } from './records.ts'
 import { plainFields } from './stored-values.ts'
 
 /** Looks at what is left when nothing happens any more. */

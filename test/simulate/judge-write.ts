@@ -1,28 +1,29 @@
 import { count, type Exercised } from './exercised.ts'
+import type { ModelCall } from './fake-model.ts'
 import type { Invariant } from './invariants.ts'
 import { isOver, type SeenRecord, unknownsIn } from './records.ts'
+import { MAX_ATTEMPTS, MAX_TIMEOUTS, SWEEP_GRACE_MS } from './settings.ts'
 import type { Process } from './world.ts'
-
-/** As the documents have it. */
-const SWEEP_GRACE_MS = 60_000
-/** No attempt that counts is beyond. */
-export const MAX_ATTEMPTS = 3
 
 /** A claim begins no sooner than so long before it is written. */
 const MAX_CLAIM_MS = 5_000
 
 type Tell = (invariant: Invariant, what: string) => void
 
+/** One write of a record. */
+interface RecordWrite {
+  readonly now: SeenRecord
+  readonly was: SeenRecord | undefined
+  readonly processes: ReadonlyMap<string, Process>
+  /** What the model did with the sends until now. */
+  readonly calls: readonly ModelCall[]
+}
+
 /** Looks at one write of a record: what it may change, and what never. */
-export function judgeWrite(
-  now: SeenRecord,
-  was: SeenRecord | undefined,
-  tell: Tell,
-  exercised: Exercised,
-  processes: ReadonlyMap<string, Process>,
-): void {
+export function judgeWrite(write: RecordWrite, tell: Tell, exercised: Exercised): void {
+  const { now, was, processes } = write
   const what = `${now.key}: ${was === undefined ? 'nothing' : told(was)} becomes ${told(now)}`
-  if (now.attempts.filter(({ run }) => run === now.run).length > MAX_ATTEMPTS) tell('attempts-bounded', what)
+  judgeAttempts(write, (invariant) => tell(invariant, what))
   if (was === undefined) return
   if (isOver(was)) {
     const isNextRun = now.run === was.run + 1 && now.status === 'running' && was.status !== 'succeeded'
@@ -30,10 +31,31 @@ export function judgeWrite(
   } else if (now.run !== was.run) tell('runs-in-order', what)
   if (was.status === 'running' && now.owner !== was.owner) {
     judgeTakeover(now, was, () => tell('live-lease', what))
-    const holder = processes.get(was.owner.split(':')[0] ?? '')
+    const holder = holderOf(was.owner, processes)
     if (holder !== undefined && !hadTrouble(holder, was.writtenAt)) tell('lost-reply-is-free', what)
   }
+  const waitedMs = now.writtenAt - was.writtenAt
+  if (was.status === 'waiting' && now.status === 'running' && waitedMs < (was.waitMs ?? 0)) tell('waits', what)
   tally(now, was, exercised)
+}
+
+/** What may limit a run: never that the provider was unavailable. */
+function judgeAttempts({ now, processes, calls }: RecordWrite, tell: (invariant: Invariant) => void): void {
+  const ofRun = now.attempts.filter(({ run }) => run === now.run)
+  if (ofRun.length > MAX_ATTEMPTS) tell('attempts-bounded')
+  if (ofRun.filter(({ cause }) => cause === 'timeout').length > MAX_TIMEOUTS) tell('timeouts-bounded')
+  if (now.status !== 'dead_lettered' || now.error?.kind !== 'max_attempts') return
+  const isOutage = ofRun.every(({ n, owner }) => {
+    const holder = holderOf(owner, processes)
+    const isCut = holder === undefined || holder.isDead || holder.troubledAt > 0
+    return !isCut && calls.some((call) => call.requestId === `${now.key}.${now.run}.${n}` && isUnavailable(call))
+  })
+  if (isOutage) tell('outage-kills-none')
+}
+
+/** A 500 may be the job's own fault. */
+function isUnavailable({ reply }: ModelCall): boolean {
+  return reply?.ok === false && reply.failure.kind === 'unavailable' && reply.failure.httpStatus !== 500
 }
 
 function judgeTakeover(now: SeenRecord, { leaseMs = 0, writtenAt }: SeenRecord, tell: () => void): void {
@@ -41,6 +63,10 @@ function judgeTakeover(now: SeenRecord, { leaseMs = 0, writtenAt }: SeenRecord, 
   const isSweep = now.owner === 'sweep' && !['expired', 'max_age'].includes(now.error?.kind ?? '')
   const graceMs = isSweep ? SWEEP_GRACE_MS : 0
   if (now.writtenAt - writtenAt < leaseMs + graceMs) tell()
+}
+
+function holderOf(owner: string, processes: ReadonlyMap<string, Process>): Process | undefined {
+  return processes.get(owner.split(':')[0] ?? '')
 }
 
 /** Whether a process had enough to bear to leave an attempt that was written at this time. */
@@ -52,10 +78,19 @@ function hadTrouble({ isDead, troubledAt, lostRepliesAt }: Process, writtenAt: n
 function tally(now: SeenRecord, was: SeenRecord, exercised: Exercised): void {
   if (was.status === 'running' && now.status === 'running' && now.owner !== was.owner) count(exercised, 'takeover')
   count(exercised, 'unknown attempt', Math.max(0, unknownsIn(now, now.run) - unknownsIn(was, now.run)))
+  const folded = (record: SeenRecord) => record.folded?.find(({ run }) => run === now.run)?.n ?? 0
+  if (folded(now) > folded(was)) count(exercised, 'folded attempt')
+  if (folded(now) >= MAX_ATTEMPTS && now.status === 'succeeded') count(exercised, 'outage survived')
   if (now.owner === 'sweep')
     count(exercised, now.status === 'waiting' ? 'job released by a sweep' : 'job ended by a sweep')
+  if (isOverSwept(now, was)) count(exercised, 'answer written over a swept record')
   if (now.error?.kind === 'max_attempts') count(exercised, 'attempts used up')
+  if (now.error?.code === 'timeout') count(exercised, 'ended by its timeouts')
   if (now.error?.kind === 'budget') count(exercised, 'token limit reached')
+}
+
+function isOverSwept(now: SeenRecord, was: SeenRecord): boolean {
+  return now.status === 'succeeded' && was.status === 'waiting' && was.attempts.at(-1)?.owner === now.owner
 }
 
 function told({ status, run, owner, attempts }: SeenRecord): string {

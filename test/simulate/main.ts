@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os'
 import { parseArgs } from 'node:util'
 import { breakRule } from './break-rule.ts'
-import { neverMet } from './exercised.ts'
+import { belowFloor } from './exercised.ts'
 import { jsonSummary, printHistory, printSummary } from './report.ts'
 import { rules } from './rules.ts'
 import { runSeed } from './run-seed.ts'
@@ -10,9 +10,9 @@ import { runSeeds } from './run-seeds.ts'
 const USAGE = `usage: npm run simulate -- [--seeds N] [--from S]   N histories from seed S on (10000 from 1)
        npm run simulate -- --seed S                 one history, with all that happened in it
        npm run simulate -- --break RULE             histories with one rule broken, until one shows it
-       --json prints one document, and stops at the first history that fails
+       --json prints one document, and stops at the first history that fails; --until INVARIANT: at that breach of it
 
-exit codes: 0 every invariant holds · 1 one is breached, or a situation was never met · 2 misuse
+exit codes: 0 every invariant holds · 1 one is breached, or a situation was met too rarely · 2 misuse
 with --break: 3 the simulation caught it · 0 it survived · 2 there is no such rule, or its patch is out of date
 rules: ${Object.keys(rules).join(', ')}
 `
@@ -22,17 +22,19 @@ const options = {
   from: { type: 'string', default: '1' },
   seed: { type: 'string' },
   break: { type: 'string' },
+  until: { type: 'string' },
   json: { type: 'boolean', default: false },
   help: { type: 'boolean', default: false },
 } as const
 
-/** Fewer histories may well miss a situation. */
+/** Fewer histories may well meet a situation less often than its floor. */
 const ENOUGH_SEEDS = 500
 
 interface Asked {
   readonly seeds: number
   readonly from: number
   readonly json: boolean
+  readonly until: string | undefined
 }
 
 async function main(args: readonly string[]): Promise<0 | 1 | 2 | 3> {
@@ -48,15 +50,16 @@ async function main(args: readonly string[]): Promise<0 | 1 | 2 | 3> {
   return asked.seed === undefined ? runMany(asked) : runOne(asked.seed)
 }
 
-async function runMany({ seeds, from, json }: Asked): Promise<0 | 1> {
+async function runMany({ seeds, from, json, until }: Asked): Promise<0 | 1> {
   const began = performance.now()
   const summary = await runSeeds({
-    ...{ seeds, from, untilFirst: json, threads: availableParallelism() },
+    ...{ seeds, from, threads: availableParallelism() },
+    isEnough: (breaches) => json && breaches.some(({ invariant }) => until === undefined || invariant === until),
     onProgress: (done) => tellProgress(done, seeds),
   })
-  const missing = seeds < ENOUGH_SEEDS ? [] : neverMet(summary.exercised)
-  process.stdout.write(json ? jsonSummary(summary, missing) : printSummary(summary, missing, performance.now() - began))
-  return summary.failures.length > 0 || missing.length > 0 ? 1 : 0
+  const rare = seeds < ENOUGH_SEEDS ? [] : belowFloor(summary.exercised, seeds)
+  process.stdout.write(json ? jsonSummary(summary, rare) : printSummary(summary, rare, performance.now() - began))
+  return summary.failures.length > 0 || rare.length > 0 ? 1 : 0
 }
 
 async function runOne(seed: number): Promise<0 | 1> {
@@ -68,11 +71,11 @@ async function runOne(seed: number): Promise<0 | 1> {
 function readArguments(args: readonly string[]) {
   try {
     const { values } = parseArgs({ args: [...args], options })
-    const { break: rule, json, help } = values
+    const { break: rule, json, until, help } = values
     const [seeds = 0, from = 0, seed = 0] = [values.seeds, values.from, values.seed ?? '1'].map(Number)
     const isRight = [seeds, from, seed].every((number) => Number.isSafeInteger(number) && number > 0)
     if (!isRight) return 'a seed, and how many there are, is 1 or more'
-    return { seeds, from, seed: values.seed === undefined ? undefined : seed, rule, json, help }
+    return { seeds, from, seed: values.seed === undefined ? undefined : seed, rule, json, until, help }
   } catch (error) {
     return error instanceof Error ? error.message : 'the arguments cannot be read'
   }

@@ -2,10 +2,14 @@ import { createHash } from 'node:crypto'
 import type { Message } from '../../shared/queue/job-queue.ts'
 import { count, type Exercised } from './exercised.ts'
 import type { Document, FakeFirestore } from './fake-database.ts'
-import type { ModelCall } from './fake-model.ts'
+import { isDoubtful, type ModelCall } from './fake-model.ts'
+import type { Faults } from './faults.ts'
 import type { Breach, Invariant } from './invariants.ts'
+import { judgeSend } from './judge-send.ts'
 import { judgeWrite } from './judge-write.ts'
-import { isOver, readLetter, readRecord, type SeenRecord } from './records.ts'
+import { createLiveness } from './liveness.ts'
+import { covers, isOver, readLetter, readRecord, type SeenRecord } from './records.ts'
+import { ACK_DEADLINE_MS, MAX_ATTEMPTS, USABLE_SHARE } from './settings.ts'
 import type { Process, World } from './world.ts'
 
 /** A message on the jobs topic, as its publisher meant it. */
@@ -24,10 +28,14 @@ export interface Monitor {
   readonly ends: ReadonlyMap<string, number>
   readonly events: ReadonlySet<string>
   readonly published: readonly Published[]
+  /** The longest that a job took to end when nothing failed any more, in milliseconds. */
+  longestEndMs(): number
   breach(invariant: Invariant, what: string): void
   wrote(after: Document, before: Document | undefined): void
   publishedTo(topic: string, message: Message): void
   acknowledged(message: Message): void
+  /** A process works on a push from now on; what it gives is to be called when it has answered. */
+  delivering(message: Message, process: Process): () => void
   sending(requestId: string, process: Process): void
   taken(call: ModelCall): void
   /** A process has read that a batch is cancelled. */
@@ -44,9 +52,10 @@ interface MonitorParts {
   readonly store: () => FakeFirestore
   readonly nameOf: NameMessage
   readonly processes: ReadonlyMap<string, Process>
+  readonly faults: Faults
 }
 
-export function createMonitor({ world, exercised, store, nameOf, processes }: MonitorParts): Monitor {
+export function createMonitor({ world, exercised, store, nameOf, processes, faults }: MonitorParts): Monitor {
   const breaches: Breach[] = []
   const calls: ModelCall[] = []
   const ends = new Map<string, number>()
@@ -54,11 +63,14 @@ export function createMonitor({ world, exercised, store, nameOf, processes }: Mo
   const published: Published[] = []
   const cancelsHeard = new Set<string>()
   const deadLettered = new Set<string>()
+  /** When the pushes end that a process works on, by process, key and run. */
+  const deliveries = new Map<string, Set<number>>()
 
   function breach(invariant: Invariant, what: string): void {
     world.note('BREACH', `${invariant}: ${what}`)
     breaches.push({ invariant, what })
   }
+  const liveness = createLiveness(world.now, faults.overAt, (what) => breach('ends-in-time', what))
 
   const recordOf = (key: string): SeenRecord | undefined => {
     const found = store()
@@ -72,6 +84,14 @@ export function createMonitor({ world, exercised, store, nameOf, processes }: Mo
       .documents('deadLetters')
       .map(readLetter)
       .some((letter) => letter.data.sha256 === hash && letter.run === run)
+
+  /** Each send of which nobody knows whether it was billed is an attempt that counts, or has cost one by its sender's death. */
+  function judgeDoubts(requestId: string): void {
+    const run = requestId.slice(0, requestId.lastIndexOf('.') + 1)
+    const doubts = calls.filter((call) => isDoubtful(call) && call.requestId.startsWith(run)).length
+    if (doubts > MAX_ATTEMPTS)
+      breach('attempts-bounded', `${requestId} is send ${doubts} of its run that may have been billed`)
+  }
 
   /** A settled record never names parts that are not there. */
   function judgeParts(name: string, { key, result }: SeenRecord): void {
@@ -97,18 +117,24 @@ export function createMonitor({ world, exercised, store, nameOf, processes }: Mo
   }
 
   return {
-    ...{ breaches, calls, ends, events, published, breach },
+    ...{ breaches, calls, ends, events, published, breach, longestEndMs: liveness.longestMs },
     wrote(after, before) {
+      if (after.name.includes('/deadLetters/') && !after.name.includes('/parts/')) liveness.lettered(readLetter(after))
       if (!after.name.includes('/promptJobs/') || after.name.includes('/parts/')) return
       const [now, was] = [readRecord(after), before && readRecord(before)]
-      judgeWrite(now, was, breach, exercised, processes)
+      judgeWrite({ now, was, processes, calls }, breach, exercised)
       judgeParts(after.name, now)
       const end = `${now.key}/${now.run}/${now.status}`
-      if (isOver(now) && !ends.has(end)) ends.set(end, world.now())
+      if (!isOver(now)) return
+      if (!ends.has(end)) ends.set(end, world.now())
+      liveness.settled(now)
     },
     publishedTo(topic, message) {
       world.note('pubsub', `${topic} takes ${describe(message)}`)
-      if (topic === 'jobs') published.push(nameOf(message))
+      if (topic === 'jobs') {
+        published.push(nameOf(message))
+        liveness.published(nameOf(message))
+      }
       if (topic === 'dead' && message.attributes['pb-reason'] !== undefined) {
         const { hash, run } = nameOf(message)
         deadLettered.add(`${hash} ${run}`)
@@ -122,22 +148,26 @@ export function createMonitor({ world, exercised, store, nameOf, processes }: Mo
       if (record !== undefined && record.run > named.run) return
       if (!hasLetter(named)) breach('ack-after-record', `${describe(message)} of ${named.key ?? 'no job'}`)
     },
-    sending(requestId, process) {
-      const [key = '', run, attempt] = requestId.split('.')
-      const record = recordOf(key)
-      const last = record?.attempts.at(-1)
-      const isHeld =
-        record?.status === 'running' &&
-        record.run === Number(run) &&
-        last?.n === Number(attempt) &&
-        last.owner.startsWith(`${process.name}:`)
-      const ageMs = world.now() - (record?.writtenAt ?? 0)
-      if (!isHeld || ageMs >= (record.leaseMs ?? 0)) breach('asked-under-lease', `${process.name} asks ${requestId}`)
-      if (record !== undefined && cancelsHeard.has(`${process.name} ${record.batch}`)) {
-        breach('cancel-heeded', `${process.name} asks ${requestId} of batch ${record.batch}`)
-      }
+    delivering(message, process) {
+      const { key, run } = nameOf(message)
+      const name = `${process.name} ${key} ${run}`
+      const endsAt = world.now() + USABLE_SHARE * ACK_DEADLINE_MS
+      const ends = deliveries.get(name) ?? new Set()
+      deliveries.set(name, ends.add(endsAt))
+      return () => void ends.delete(endsAt)
     },
-    taken: (call) => void calls.push(call),
+    sending(requestId, process) {
+      const [key = '', run] = requestId.split('.')
+      const record = recordOf(key)
+      const isCancelled = record !== undefined && cancelsHeard.has(`${process.name} ${record.batch}`)
+      const ends = [...(deliveries.get(`${process.name} ${key} ${run}`) ?? [])]
+      const pushEndsAt = ends.length > 0 ? Math.max(...ends) : undefined
+      judgeSend({ requestId, process, record, pushEndsAt, isCancelled, now: world.now() }, breach)
+    },
+    taken(call) {
+      calls.push(call)
+      judgeDoubts(call.requestId)
+    },
     heardOfCancel: (process, batch) => void cancelsHeard.add(`${process.name} ${batch}`),
     rescued(key, run, lookedAt) {
       count(exercised, 'rescue')
@@ -166,13 +196,6 @@ export function createMonitor({ world, exercised, store, nameOf, processes }: Mo
 
 /** Tells what a message is by its data and attributes. */
 export type NameMessage = (message: Message) => Published
-
-/** Whether a record says how this message's job ended. */
-export function covers(record: SeenRecord, { run, hash }: Published): boolean {
-  if (!isOver(record)) return false
-  if (record.run > run || (record.status === 'succeeded' && record.run < run)) return true
-  return record.run === run && (record.payloadHash ?? hash) === hash
-}
 
 export function hashOf(data: Uint8Array): string {
   return createHash('sha256').update(data).digest('hex')

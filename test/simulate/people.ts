@@ -8,7 +8,7 @@ import { createFirestoreBatches } from '../../shared/store/firestore/firestore-b
 import { createFirestoreDeadLetters } from '../../shared/store/firestore/firestore-dead-letters.ts'
 import { createFirestoreDocuments } from '../../shared/store/firestore/firestore-documents.ts'
 import { count } from './exercised.ts'
-import { ANSWER_AT_LENGTH, REJECT } from './fake-model.ts'
+import { ANSWER_AT_LENGTH, REJECT } from './model-replies.ts'
 import { hashOf, type NameMessage } from './monitor.ts'
 import { type Installation, queueOver, TOPICS } from './sim-worker.ts'
 import { createWire, overWire } from './wire.ts'
@@ -69,8 +69,8 @@ export function planPeople(installation: Installation): People {
   function planJob(id: string): boolean {
     const isOfBatch = random.chance(0.5)
     const batch = isOfBatch ? { batch: BATCH } : {}
-    const deadlineAt = world.now() + random.whole(1, 30) * MINUTE_MS
-    const deadline = random.chance(0.2) ? { deadline: new Date(deadlineAt).toISOString() } : {}
+    const deadlineAt = world.now() + random.whole(MINUTE_MS, random.pick([5, 30]) * MINUTE_MS)
+    const deadline = random.chance(0.25) ? { deadline: new Date(deadlineAt).toISOString() } : {}
     const job = { id, ...batch, ...deadline, prompt: drawPrompt(id) }
     const text = JSON.stringify(job)
     plan(0, 3, () => publish(text))

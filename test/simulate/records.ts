@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Document } from './fake-database.ts'
+import type { Published } from './monitor.ts'
 import { plainFields } from './stored-values.ts'
 
 /** A record as the invariants look at it: read by code of their own. */
@@ -11,12 +12,17 @@ const seenRecord = z.looseObject({
   owner: z.string(),
   payloadHash: z.string().optional(),
   leaseMs: z.number().optional(),
+  waitMs: z.number().optional(),
+  deadline: z.number().optional(),
   attempts: z.array(
-    z.looseObject({ run: z.number(), n: z.number(), owner: z.string(), outcome: z.string().optional() }),
+    z.looseObject({
+      ...{ run: z.number(), n: z.number(), owner: z.string() },
+      ...{ outcome: z.string().optional(), cause: z.string().optional() },
+    }),
   ),
   uncounted: z.record(z.string(), z.number()).optional(),
   folded: z.array(z.looseObject({ run: z.number(), n: z.number() })).optional(),
-  error: z.looseObject({ kind: z.string() }).optional(),
+  error: z.looseObject({ kind: z.string(), code: z.string().optional() }).optional(),
   result: z.looseObject({ in: z.string(), owner: z.string().optional(), count: z.number().optional() }).optional(),
 })
 export type SeenRecord = z.infer<typeof seenRecord> & {
@@ -51,4 +57,11 @@ export type SeenLetter = z.infer<typeof seenLetter>
 
 export function readLetter({ fields }: Document): SeenLetter {
   return seenLetter.parse(plainFields(fields))
+}
+
+/** Whether a record says how this message's job ended. */
+export function covers(record: SeenRecord, { run, hash }: Pick<Published, 'run' | 'hash'>): boolean {
+  if (!isOver(record)) return false
+  if (record.run > run || (record.status === 'succeeded' && record.run < run)) return true
+  return record.run === run && (record.payloadHash ?? hash) === hash
 }

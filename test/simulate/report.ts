@@ -1,4 +1,4 @@
-import { type Exercised, situations } from './exercised.ts'
+import { type Exercised, type Shortfall, situations } from './exercised.ts'
 import { type Breach, invariantNames, invariants } from './invariants.ts'
 import type { Failure, Summary } from './run-seeds.ts'
 import type { Happening } from './world.ts'
@@ -8,14 +8,16 @@ const MAX_LINES = 2_000
 const MAX_TOLD = 10
 
 /** What many histories showed, for people. */
-export function printSummary({ seeds, exercised, failures }: Summary, missing: readonly string[], ms: number): string {
+export function printSummary(summary: Summary, rare: readonly Shortfall[], ms: number): string {
+  const { seeds, exercised, failures, longestEndMs } = summary
   const [first] = failures
-  const held = first === undefined && missing.length === 0 ? [`✓ ${invariantNames.length} invariants hold`] : []
+  const held = first === undefined && rare.length === 0 ? [`✓ ${invariantNames.length} invariants hold`] : []
   const lines = [
     `${seeds} histories in ${(ms / 1_000).toFixed(0)} s`,
     ...printExercised(exercised),
+    `when nothing failed any more, every job ended within ${(longestEndMs / 60_000).toFixed(1)} minutes`,
     ...(first === undefined ? [] : printFailures(first, failures)),
-    ...missing.map((situation) => `✗ never met: ${situation}`),
+    ...rare.map(({ situation, met, floor }) => `✗ met too rarely: ${situation}, ${met} times; at least ${floor}`),
     ...held,
   ]
   return `${lines.join('\n')}\n`
@@ -45,7 +47,9 @@ function printFailures({ seed, history, breaches }: Failure, failures: readonly 
 }
 
 /** The same for programs. */
-export function jsonSummary({ seeds, exercised, failures }: Summary, missing: readonly string[]): string {
+export function jsonSummary(summary: Summary, rare: readonly Shortfall[]): string {
+  const { seeds, exercised, failures, longestEndMs } = summary
   const breaches = failures.flatMap(({ seed, breaches }) => breaches.map((breach) => ({ seed, ...breach })))
-  return `${JSON.stringify({ seeds, breaches, neverMet: missing, exercised: Object.fromEntries(exercised) })}\n`
+  const met = Object.fromEntries(exercised)
+  return `${JSON.stringify({ seeds, breaches, belowFloor: rare, exercised: met, longestEndMs })}\n`
 }

@@ -1,8 +1,19 @@
+import type { Invariant } from './invariants.ts'
+import { outageRules } from './outage-rules.ts'
+
 /** One change of one file: `find` stands there exactly once. */
 export interface Patch {
   readonly file: string
   readonly find: string
   readonly replace: string
+}
+
+/** A rule that can be taken out. */
+export interface Rule {
+  /** A rule that is kept in two places is taken out of both. */
+  readonly patches: readonly Patch[]
+  /** What shows that it is gone; undefined: anything. */
+  readonly invariant?: Invariant
 }
 
 const CLAIM = 'shared/job/claim.ts'
@@ -11,8 +22,7 @@ const JOB_STORE = 'shared/store/claiming-job-store.ts'
 const DOCUMENTS = 'shared/store/firestore/firestore-documents.ts'
 const PROCESS_JOB = 'worker/process-job.ts'
 
-/** The rules that `--break` knows, each with the change that breaks it. docs/reliability.md says what each is for. */
-export const rules: Readonly<Record<string, Patch>> = {
+const patches: Readonly<Record<string, Patch>> = {
   fence: {
     file: DOCUMENTS,
     find: 'const precondition = { updateTime: fromRevision(revision) }',
@@ -144,4 +154,10 @@ export const rules: Readonly<Record<string, Patch>> = {
     find: '  const announced = await course.attempt(',
     replace: '  await batches.end(name, ending)\n  const announced = await course.attempt(',
   },
+}
+
+/** The rules that `--break` knows, each with the changes that break it. docs/reliability.md says what each is for. */
+export const rules: Readonly<Record<string, Rule>> = {
+  ...Object.fromEntries(Object.entries(patches).map(([name, patch]) => [name, { patches: [patch] }])),
+  ...outageRules,
 }

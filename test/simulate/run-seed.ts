@@ -18,6 +18,8 @@ export interface SeedResult {
   readonly breaches: readonly Breach[]
   readonly exercised: Exercised
   readonly history: readonly Happening[]
+  /** The longest that a job took to end when nothing failed any more, in milliseconds. */
+  readonly longestEndMs: number
 }
 
 const START = Date.UTC(2026, 10, 24, 6)
@@ -37,7 +39,7 @@ export async function runSeed(seed: number): Promise<SeedResult> {
   const parts = { world, faults, exercised }
   const firestore = createFakeFirestore(world.now, (after, before) => monitor.wrote(after, before))
   const processes = new Map<string, Process>()
-  const monitor = createMonitor({ world, exercised, store: () => firestore, nameOf: nameMessage, processes })
+  const monitor = createMonitor({ world, exercised, store: () => firestore, nameOf: nameMessage, processes, faults })
   const pubsub = createPubSub(parts, monitor.publishedTo)
   const onUnknown = random.chance(0.8) ? 'retry' : 'dead-letter'
   const installation: Installation = { ...parts, firestore, pubsub, monitor, processes, onUnknown }
@@ -57,7 +59,8 @@ export async function runSeed(seed: number): Promise<SeedResult> {
     monitor.breach('comes-to-rest', `after ${steps} steps and ${(world.now() - START) / MINUTE_MS} minutes it goes on`)
   }
   if (monitor.breaches.length === 0) judgeEnd(monitor, firestore, exercised)
-  return { seed, breaches: monitor.breaches, exercised, history: world.history }
+  const { breaches, longestEndMs } = monitor
+  return { seed, breaches, exercised, history: world.history, longestEndMs: longestEndMs() }
 
   /** As Cloud Scheduler does, though not every minute, until there is nothing that a sweep could do. */
   function sweepUntil(isOver: () => boolean): void {

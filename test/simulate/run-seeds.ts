@@ -14,6 +14,8 @@ export interface Summary {
   /** How many histories were run to their end. */
   readonly seeds: number
   readonly exercised: Exercised
+  /** The longest that a job took to end when nothing failed any more, in milliseconds. */
+  readonly longestEndMs: number
   /** Least seed first. */
   readonly failures: readonly Failure[]
 }
@@ -22,8 +24,8 @@ export interface SeedRange {
   readonly from: number
   readonly seeds: number
   readonly threads: number
-  /** Whether nobody wants to know of more than one. */
-  readonly untilFirst: boolean
+  /** Whether this is enough, and no further history is wanted. */
+  readonly isEnough: (breaches: readonly Breach[]) => boolean
   /** Hears how many are done. */
   readonly onProgress: (done: number) => void
 }
@@ -33,32 +35,35 @@ const seedResult = z.object({
   breaches: z.array(z.object({ invariant: z.enum(invariantNames), what: z.string() })),
   exercised: z.map(z.enum(situations), z.number()),
   history: z.array(z.object({ at: z.number(), who: z.string(), what: z.string() })),
+  longestEndMs: z.number(),
 })
 
 /** Runs a range of seeds on several threads. Rejects where one of them breaks off. */
-export async function runSeeds({ from, seeds, threads, untilFirst, onProgress }: SeedRange): Promise<Summary> {
+export async function runSeeds({ from, seeds, threads, isEnough, onProgress }: SeedRange): Promise<Summary> {
   const exercised: Exercised = new Map()
   const failures: Failure[] = []
-  let done = 0
+  let [done, longestEndMs] = [0, 0]
   const workers = Array.from({ length: Math.min(threads, seeds) }, (_, n) => {
     const workerData = { first: from + n, step: threads, end: from + seeds }
     return new Worker(new URL('./seed-thread.ts', import.meta.url), { workerData })
   })
   const stopAll = () => Promise.all(workers.map((worker) => worker.terminate()))
   const take = (message: unknown) => {
-    const { seed, breaches, history, exercised: more } = seedResult.parse(message)
+    const result = seedResult.parse(message)
+    const { seed, breaches, history } = result
     done += 1
-    addTo(exercised, more)
+    addTo(exercised, result.exercised)
+    longestEndMs = Math.max(longestEndMs, result.longestEndMs)
     if (breaches.length > 0) failures.push({ seed, breaches, history })
     onProgress(done)
-    if (untilFirst && failures.length > 0) void stopAll()
+    if (isEnough(breaches)) void stopAll()
   }
   try {
     await Promise.all(workers.map((worker) => untilEnd(worker, take)))
   } finally {
     await stopAll()
   }
-  return { seeds: done, exercised, failures: failures.sort((a, b) => a.seed - b.seed) }
+  return { seeds: done, exercised, longestEndMs, failures: failures.sort((a, b) => a.seed - b.seed) }
 }
 
 function untilEnd(worker: Worker, take: (message: unknown) => void): Promise<void> {

@@ -4,7 +4,6 @@ import type { RetryPolicy } from '../../shared/job/failures.ts'
 import { createLog } from '../../shared/log.ts'
 import { type Message, QueueError } from '../../shared/queue/job-queue.ts'
 import type { BatchStore } from '../../shared/store/batch-store.ts'
-import { createJobStore } from '../../shared/store/claiming-job-store.ts'
 import { createFirestoreBatches } from '../../shared/store/firestore/firestore-batches.ts'
 import { createFirestoreDailyTokens } from '../../shared/store/firestore/firestore-daily-tokens.ts'
 import { createFirestoreDeadLetters } from '../../shared/store/firestore/firestore-dead-letters.ts'
@@ -22,14 +21,14 @@ import { createReceiver } from '../../worker/receive-push.ts'
 import { createSweep } from '../../worker/sweep.ts'
 import type { FakeFirestore } from './fake-database.ts'
 import { createModel } from './fake-model.ts'
-import { ACK_DEADLINE_MS, type PubSub } from './fake-pubsub.ts'
-import { MAX_ATTEMPTS } from './judge-write.ts'
+import type { PubSub } from './fake-pubsub.ts'
 import type { Monitor } from './monitor.ts'
+import { createObservedStore } from './observe-store.ts'
+import { ACK_DEADLINE_MS, MAX_ATTEMPTS, MAX_JOB_AGE_MS, MODEL_TIMEOUT_MS } from './settings.ts'
 import { overWire, type Wire, type WireParts } from './wire.ts'
 import type { Process } from './world.ts'
 
 export const TOPICS = { jobs: 'jobs', dead: 'dead', events: 'events' } as const
-export const MAX_JOB_AGE_MS = 60 * 60_000
 /** Nobody reads it: the history tells what happened. */
 const log = createLog('silent', { write: () => undefined })
 const TTL_MS = 30 * 24 * 60 * 60_000
@@ -48,11 +47,11 @@ export interface Installation extends WireParts {
 
 /**
  * Composes a worker as `worker/compose.ts` does, of the same parts; under it lie the simulation's Firestore, Pub/Sub, Entra
- * and model. `skewMs`: how far its clock is off.
+ * and model.
  */
-export function composeSimWorker(installation: Installation, process: Process, wire: Wire, skewMs: number) {
+export function composeSimWorker(installation: Installation, process: Process, wire: Wire) {
   const { world, firestore, pubsub, monitor, onUnknown } = installation
-  const now = () => world.now() + skewMs
+  const now = () => world.now() + process.skewMs
   const { next: random } = world.random
   const drain = createDrain()
   const database = overWire(firestore.connect(), wire, monitor.flushed(process))
@@ -69,7 +68,7 @@ export function composeSimWorker(installation: Installation, process: Process, w
   const processing: JobProcessing = {
     controls: createBatchControls({ read: heedingReader(batches, process, monitor), later, now, log }),
     daily: createDailyBudget({ limit: undefined, read: createFirestoreDailyTokens(database).read, now, log }),
-    store: createJobStore(documents, TTL_MS),
+    store: createObservedStore(documents, TTL_MS, installation),
     deadLetter: createDeadLettering({ ...keeping, queue, topic: TOPICS.dead, log }),
     announce: createAnnouncer(announcing),
     tokens,
@@ -80,7 +79,7 @@ export function composeSimWorker(installation: Installation, process: Process, w
       taken: monitor.taken,
     }),
     deployments: [DEPLOYMENT],
-    ...{ maxOutputTokens: 1_000, rolloutMs: 0, modelTimeoutMs: 30_000, retry, maxJobAgeMs: MAX_JOB_AGE_MS },
+    ...{ maxOutputTokens: 1_000, rolloutMs: 0, modelTimeoutMs: MODEL_TIMEOUT_MS, retry, maxJobAgeMs: MAX_JOB_AGE_MS },
     newOwner: () => `${process.name}:${++owners}`,
     random,
     elapsed: world.now,

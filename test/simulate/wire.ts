@@ -22,6 +22,8 @@ export interface Wire {
   turnsAway(): boolean
   /** A caller's death or standstill at a call. True: it is dead, and the call was not sent. */
   fateOfCaller(label: string): boolean
+  /** The same for one that has just had an answer of the model. True: it is dead. */
+  fateWithAnswer(label: string): boolean
 }
 
 interface Call<T> {
@@ -35,7 +37,14 @@ const MAX_LATENCY_MS = 150
 /** As long as our adapters wait. */
 const TIMEOUT_MS = 5_000
 const MAX_LATE_MS = 90_000
-const MAX_FREEZE_MS = 240_000
+/** How long a process stands still. */
+const MOMENT = { fromMs: 1_000, toMs: 60_000 }
+const MOST_OF_A_PUSH = { fromMs: 60_000, toMs: 120_000 }
+/** A sweep sets the jobs back that it holds. */
+const UNTIL_SWEPT = { fromMs: 110_000, toMs: 200_000 }
+/** A standstill with an answer in hand shows the most. */
+const MORE_OFTEN_WITH_ANSWER = 5
+const MAX_JUMP_MS = 10 * 60_000
 
 /** `die`: ends the process. Nothing that it has begun goes on, but what it has sent arrives. */
 export function createWire(parts: WireParts, process: Process, die: (why: string) => void): Wire {
@@ -45,7 +54,8 @@ export function createWire(parts: WireParts, process: Process, die: (why: string
   const note = (what: string) => world.note(process.name, what)
 
   function fateOfCaller(label: string): boolean {
-    const { crash, freeze } = ratesAt(faults, world.now())
+    const { crash, freeze, jump } = ratesAt(faults, world.now())
+    if (random.chance(jump)) world.after(random.whole(0, 2 * MAX_LATENCY_MS), process, setClock)
     if (random.chance(crash)) {
       if (random.chance(0.5)) {
         count(exercised, 'crash before a call')
@@ -56,13 +66,26 @@ export function createWire(parts: WireParts, process: Process, die: (why: string
       // In the middle of what the call leads to.
       world.after(random.whole(0, 2 * MAX_LATENCY_MS), process, () => die(`dies after ${label}`))
     } else if (random.chance(freeze)) {
-      count(exercised, 'freeze')
-      const forMs = random.whole(1_000, MAX_FREEZE_MS)
-      process.frozenUntil = world.now() + forMs
-      process.troubledAt = process.frozenUntil
-      note(`stands still for ${forMs} ms at ${label}`)
+      standStill(random.pick([MOMENT, MOST_OF_A_PUSH, UNTIL_SWEPT]), label)
     }
     return false
+  }
+
+  function standStill({ fromMs, toMs }: typeof MOMENT, label: string): void {
+    count(exercised, 'freeze')
+    const forMs = random.whole(fromMs, toMs)
+    process.frozenUntil = world.now() + forMs
+    trouble('store', forMs)
+    note(`stands still for ${forMs} ms at ${label}`)
+  }
+
+  function setClock(): void {
+    count(exercised, 'clock set')
+    const byMs = random.whole(-MAX_JUMP_MS, MAX_JUMP_MS)
+    process.skewMs += byMs
+    if (byMs < 0) process.setBackAt = world.now()
+    process.troubledAt = Math.max(process.troubledAt, world.now())
+    note(`its clock is set by ${byMs} ms`)
   }
 
   function trouble(port: Port, untilMs: number): void {
@@ -71,6 +94,11 @@ export function createWire(parts: WireParts, process: Process, die: (why: string
 
   return {
     fateOfCaller,
+    fateWithAnswer(label) {
+      if (!random.chance(MORE_OFTEN_WITH_ANSWER * ratesAt(faults, world.now()).freeze)) return fateOfCaller(label)
+      standStill(UNTIL_SWEPT, label)
+      return false
+    },
     turnsAway() {
       const isAway = random.chance(ratesAt(faults, world.now()).refuse)
       if (isAway) trouble('store', 0)

@@ -5,6 +5,10 @@ import { createEventHeap, type PlannedEvent } from './event-heap.ts'
 export interface Process {
   readonly name: string
   isDead: boolean
+  /** How far its clock is off, in milliseconds. */
+  skewMs: number
+  /** When its clock was set back last. Epoch milliseconds of the world's time. */
+  setBackAt: number
   /** Epoch milliseconds of the world's time. */
   frozenUntil: number
   /** When it last had worse to bear than a lost reply of the store, and of which replies it lost. Epoch milliseconds. */
@@ -12,8 +16,8 @@ export interface Process {
   readonly lostRepliesAt: number[]
 }
 
-export function createProcess(name: string): Process {
-  return { name, isDead: false, frozenUntil: 0, troubledAt: 0, lostRepliesAt: [] }
+export function createProcess(name: string, skewMs = 0): Process {
+  return { name, isDead: false, skewMs, setBackAt: 0, frozenUntil: 0, troubledAt: 0, lostRepliesAt: [] }
 }
 
 /** One line of what happened. */
@@ -44,6 +48,8 @@ export interface World {
 const realSetImmediate = setImmediate
 /** Longer than this, nothing is remembered: a history is for people. */
 const MAX_HISTORY = 20_000
+/** More than any event leads to at once: what plans more goes round for ever. */
+const MAX_PLANNED_AT_ONCE = 10_000
 
 /**
  * A world with a time of its own: nothing sleeps, and what happens next hangs on the seed alone.
@@ -56,6 +62,7 @@ export function createWorld(random: Random, start: number): World {
   const history: Happening[] = []
   let running: Process | undefined
   let now = start
+  let plannedNow = 0
 
   return {
     random,
@@ -72,6 +79,8 @@ export function createWorld(random: Random, start: number): World {
       }
     },
     after(ms, process, happen) {
+      plannedNow += 1
+      if (plannedNow > MAX_PLANNED_AT_ONCE) throw new Error('what happens at one time does not come to an end')
       const event = { at: now + Math.max(0, Math.ceil(ms)), tie: random.next(), process, happen, isCancelled: false }
       events.push(event)
       return event
@@ -92,6 +101,7 @@ export function createWorld(random: Random, start: number): World {
         }
         now = event.at
         running = process
+        plannedNow = 0
         happen()
         // Of what our code waits for nothing is the machine's: one turn of its loop settles all.
         await new Promise<void>((resolve) => realSetImmediate(resolve))

@@ -9,7 +9,7 @@ import { createProcess, createWorld, type World } from '../simulate/world.ts'
 import { START } from '../support/job-builders.ts'
 import { createRandom } from '../support/seeded-random.ts'
 
-const NO_FAULTS: FaultRates = { crash: 0, freeze: 0, refuse: 0, lose: 0, late: 0, duplicate: 0, model: 0 }
+const NO_FAULTS: FaultRates = { crash: 0, freeze: 0, refuse: 0, lose: 0, late: 0, duplicate: 0, jump: 0, model: 0 }
 
 function aWorld(seed = 1): World {
   return createWorld(createRandom(seed), START)
@@ -82,7 +82,8 @@ describe('the time of the simulation', () => {
 function aTopic(answer: Subscription['push'], over: Partial<FaultRates> = {}) {
   const world = aWorld()
   const rates = { ...NO_FAULTS, ...over }
-  const faults = { rates, calmAt: Number.POSITIVE_INFINITY, isAway: () => false }
+  const never = Number.POSITIVE_INFINITY
+  const faults = { rates, calmAt: never, overAt: never, isAway: () => false, modelWindow: () => undefined }
   const pushes: (Push & { readonly at: number })[] = []
   const acked: string[] = []
   const taken: string[] = []

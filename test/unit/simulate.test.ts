@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { applyPatch } from '../simulate/break-rule.ts'
-import { addTo, type Exercised } from '../simulate/exercised.ts'
+import { addTo, belowFloor, type Exercised, situations } from '../simulate/exercised.ts'
 import { invariants } from '../simulate/invariants.ts'
+import { createLiveness, ENDS_WITHIN_MS } from '../simulate/liveness.ts'
 import { rules } from '../simulate/rules.ts'
 import { runSeed } from '../simulate/run-seed.ts'
 
@@ -49,10 +50,12 @@ describe('the simulation', () => {
 })
 
 describe('each rule that can be broken', () => {
-  for (const [name, patch] of Object.entries(rules)) {
+  for (const [name, { patches }] of Object.entries(rules)) {
     test(`"${name}" stands in the product exactly once`, () => {
-      const source = readFileSync(join(ROOT, patch.file), 'utf8')
-      assert.notEqual(applyPatch(source, patch) ?? source, source)
+      for (const patch of patches) {
+        const source = readFileSync(join(ROOT, patch.file), 'utf8')
+        assert.notEqual(applyPatch(source, patch) ?? source, source)
+      }
     })
   }
 
@@ -71,4 +74,64 @@ test('a patch that is out of date is no patch', () => {
 
 test('every invariant is told in docs/reliability.md, and no other', () => {
   assert.deepEqual(namesBelow('What must hold'), Object.keys(invariants))
+})
+
+describe('what a simulation has to meet', () => {
+  test('is below its floor when it was met less often in as many histories', () => {
+    const met: Exercised = new Map(situations.map((situation) => [situation, 1_000_000]))
+    assert.deepEqual(belowFloor(met, 1_000), [])
+    met.set('freeze', 10)
+    assert.deepEqual(
+      belowFloor(met, 100).map(({ situation, met }) => [situation, met]),
+      [['freeze', 10]],
+    )
+  })
+
+  test('has a floor of at least one in 1,000 histories', () => {
+    assert.deepEqual(
+      belowFloor(new Map(), 1_000).map(({ situation }) => situation),
+      situations,
+    )
+  })
+})
+
+describe('the time that a job takes to end', () => {
+  const message = { key: 'a', hash: 'h', run: 1 }
+  const letter = { run: 1, reason: 'max_age', data: { sha256: 'h' } }
+
+  function aLiveness(overAt: number) {
+    const clock = { now: 0 }
+    const late: string[] = []
+    return {
+      clock,
+      late,
+      liveness: createLiveness(
+        () => clock.now,
+        overAt,
+        (what) => late.push(what),
+      ),
+    }
+  }
+
+  test('begins when nothing fails any more, or with its publish', () => {
+    const { clock, liveness } = aLiveness(60_000)
+    liveness.published(message)
+    clock.now = 90_000
+    liveness.published({ ...message, run: 2 })
+    clock.now = 100_000
+    liveness.lettered(letter)
+    assert.equal(liveness.longestMs(), 40_000)
+    liveness.lettered({ ...letter, run: 2 })
+    assert.equal(liveness.longestMs(), 40_000)
+  })
+
+  test('is too long from the first millisecond after the bound on', () => {
+    for (const moreMs of [0, 1]) {
+      const { clock, late, liveness } = aLiveness(0)
+      liveness.published(message)
+      clock.now = ENDS_WITHIN_MS + moreMs
+      liveness.lettered(letter)
+      assert.equal(late.length, moreMs)
+    }
+  })
 })

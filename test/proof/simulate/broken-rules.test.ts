@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { breakRule } from '../../simulate/break-rule.ts'
+import { rules } from '../../simulate/rules.ts'
 
-for (const name of ['ack-after-settle', 'payload-hash']) {
-  test(`the rule "${name}" is missed when it is gone`, async () => {
-    assert.equal(await breakRule(name, { from: 1, seeds: 300 }), 3)
+for (const name of Object.keys(rules)) {
+  test(`simulation: the rule "${name}" is missed when it is gone`, async () => {
+    assert.equal(await breakRule(name, { from: 1, seeds: 10_000 }), 3)
   })
 }

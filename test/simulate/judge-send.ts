@@ -1,0 +1,44 @@
+import type { Invariant } from './invariants.ts'
+import type { SeenRecord } from './records.ts'
+import { MODEL_TIMEOUT_MS } from './settings.ts'
+import type { Process } from './world.ts'
+
+/** A clock that was set back makes its process wait for so long: by as much as it was set back, and a claim's time. */
+const MAX_DELAY_MS = 15 * 60_000
+
+export interface Send {
+  /** `key.run.attempt`, as its sender names it. */
+  readonly requestId: string
+  readonly process: Process
+  /** The job's record as it stands. */
+  readonly record: SeenRecord | undefined
+  /** When the last push of the job that this process works on ends; undefined where it has none. Epoch milliseconds. */
+  readonly pushEndsAt: number | undefined
+  /** Whether the process has read that the job's batch is cancelled. */
+  readonly isCancelled: boolean
+  /** Epoch milliseconds of the world's time. */
+  readonly now: number
+}
+
+/** Looks at one send of a job in the tick in which it leaves. */
+export function judgeSend(send: Send, tell: (invariant: Invariant, what: string) => void): void {
+  const { requestId, process, record, pushEndsAt = Number.NaN, isCancelled, now } = send
+  const what = `${process.name} asks ${requestId}`
+  // Times that a process takes from its own clock are longer than it knows when that is set back.
+  const isSetBack = process.setBackAt >= now - MAX_DELAY_MS
+  if (!isHeld(send) && !isSetBack) tell('asked-under-lease', what)
+  if (isCancelled) tell('cancel-heeded', `${what} of batch ${record?.batch}`)
+  if (now + process.skewMs > (record?.deadline ?? Infinity)) tell('no-start-after-deadline', what)
+  if (now + MODEL_TIMEOUT_MS > pushEndsAt && !isSetBack) tell('whole-model-time', what)
+}
+
+function isHeld({ requestId, process, record, now }: Send): boolean {
+  const [, run, attempt] = requestId.split('.')
+  const last = record?.attempts.at(-1)
+  const isOurs =
+    record?.status === 'running' &&
+    record.run === Number(run) &&
+    last?.n === Number(attempt) &&
+    last.owner.startsWith(`${process.name}:`)
+  return isOurs && now - record.writtenAt < (record.leaseMs ?? 0)
+}

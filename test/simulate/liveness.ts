@@ -1,0 +1,56 @@
+import type { Published } from './monitor.ts'
+import { covers, type SeenLetter, type SeenRecord } from './records.ts'
+
+/** Measures how long jobs take to end once nothing fails any more. */
+export interface Liveness {
+  published(message: Published): void
+  settled(record: SeenRecord): void
+  lettered(letter: SeenLetter): void
+  /** The longest that a job took, in milliseconds. */
+  longestMs(): number
+}
+
+/** Milliseconds after the last fault, or after its publish. */
+export const ENDS_WITHIN_MS = 20 * 60_000
+
+interface Open {
+  readonly message: Published
+  /** From when on nothing failed. Epoch milliseconds. */
+  readonly since: number
+}
+
+/** `overAt`: when the last fault is over. `late` hears of each job that takes too long. Times are epoch milliseconds. */
+export function createLiveness(now: () => number, overAt: number, late: (what: string) => void): Liveness {
+  /** Until their first end; false afterwards. By hash and run. */
+  const jobs = new Map<string, Open | false>()
+  let longestMs = 0
+
+  function end(name: string, { message, since }: Open): void {
+    jobs.set(name, false)
+    const tookMs = now() - since
+    longestMs = Math.max(longestMs, tookMs)
+    if (tookMs > ENDS_WITHIN_MS) late(`${message.key ?? 'no job'} run ${message.run}: ${tookMs / 60_000} minutes`)
+  }
+
+  return {
+    published(message) {
+      const name = nameOf(message)
+      if (!jobs.has(name)) jobs.set(name, { message, since: Math.max(now(), overAt) })
+    },
+    settled(record) {
+      for (const [name, job] of jobs) {
+        if (job && job.message.key === record.key && covers(record, job.message)) end(name, job)
+      }
+    },
+    lettered({ data: { sha256: hash }, run }) {
+      const name = nameOf({ hash, run })
+      const job = jobs.get(name)
+      if (job) end(name, job)
+    },
+    longestMs: () => longestMs,
+  }
+}
+
+function nameOf({ hash, run }: Pick<Published, 'hash' | 'run'>): string {
+  return `${hash} ${run}`
+}

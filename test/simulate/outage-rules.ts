@@ -1,0 +1,74 @@
+import type { Rule } from './rules.ts'
+
+const CLAIM = 'shared/job/claim.ts'
+const FAILURES = 'shared/job/failures.ts'
+const PROCESS_JOB = 'worker/process-job.ts'
+
+/** The rules about outages, waits and time limits that can be broken. */
+export const outageRules: Readonly<Record<string, Rule>> = {
+  'unavailable-is-folded': {
+    invariant: 'outage-kills-none',
+    patches: [
+      {
+        file: FAILURES,
+        find: "unavailable: { marks: 'folded', askAgain: false }",
+        replace: "unavailable: { marks: 'attempt', askAgain: false }",
+      },
+      {
+        file: FAILURES,
+        find: "return policy.onUnknown === 'dead-letter' && !NOT_WORKED_ON.includes(failure.httpStatus) ? 'unknown' : undefined",
+        replace: "return counted + 1 >= policy.maxAttempts ? 'max_attempts' : undefined",
+      },
+    ],
+  },
+  'wait-respected': {
+    invariant: 'waits',
+    patches: [
+      {
+        file: CLAIM,
+        find: "return retryInMs > 0 ? { kind: 'waits', waiting, retryInMs } : { kind: 'next_attempt', waiting }",
+        replace: "return retryInMs === -1 ? { kind: 'waits', waiting, retryInMs } : { kind: 'next_attempt', waiting }",
+      },
+    ],
+  },
+  'answer-over-swept-record': {
+    invariant: 'paid-answer-kept',
+    patches: [
+      {
+        file: CLAIM,
+        find: "if (found.status !== 'waiting' || !isLastAttempt) return 'not_ours'",
+        replace: "if (found.status !== 'running' || !isLastAttempt) return 'not_ours'",
+      },
+    ],
+  },
+  'whole-model-time': {
+    invariant: 'whole-model-time',
+    patches: [
+      {
+        file: PROCESS_JOB,
+        find: "const neededMs = plan.kind === 'ask' ? modelTimeoutMs : 1",
+        replace: 'const neededMs = 1',
+      },
+      {
+        file: PROCESS_JOB,
+        find: '    deadline - modelTimeoutMs,\n',
+        replace: '',
+      },
+    ],
+  },
+  'deadline-after-admission': {
+    invariant: 'no-start-after-deadline',
+    patches: [
+      { file: PROCESS_JOB, find: 'const still = await planNow()', replace: 'const still = plan' },
+      {
+        file: PROCESS_JOB,
+        find: '    job.deadline ?? Infinity,\n',
+        replace: '',
+      },
+    ],
+  },
+  'timeout-twice': {
+    invariant: 'timeouts-bounded',
+    patches: [{ file: FAILURES, find: 'const MAX_TIMEOUTS = 2', replace: 'const MAX_TIMEOUTS = 100' }],
+  },
+}

@@ -1,0 +1,15 @@
+/** How the simulated workers are set up. Times are milliseconds. */
+
+export const MAX_ATTEMPTS = 3
+export const MODEL_TIMEOUT_MS = 30_000
+export const MAX_JOB_AGE_MS = 60 * 60_000
+/** Of the jobs subscription: a push's timeout as well. */
+export const ACK_DEADLINE_MS = 120_000
+/** The share of it in which a worker does its work. */
+export const USABLE_SHARE = 0.95
+/** A sweep leaves a lease that is over alone for so long. */
+export const SWEEP_GRACE_MS = 60_000
+/** A deployment that is missing ends its jobs after so long. */
+export const MISSING_ENDS_AFTER_MS = 600_000
+/** Attempts of one run that our own time limit ends. */
+export const MAX_TIMEOUTS = 2
