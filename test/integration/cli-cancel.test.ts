@@ -5,7 +5,8 @@ import type { JobRecord } from '../../shared/job/record.ts'
 import { openSqliteBatches } from '../../shared/store/sqlite/sqlite-batches.ts'
 import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
 import { aJob, aRunningRecord, aSucceededRecord, aWaitingRecord, DAY_MS } from '../support/job-builders.ts'
-import { newFolder, runCommand } from './cli-harness.ts'
+import { runHosted } from '../support/run-hosted.ts'
+import { newFolder } from './cli-harness.ts'
 
 /** A store that holds these records, and gives its path. */
 async function storeOf(t: TestContext, ...records: readonly JobRecord[]): Promise<string> {
@@ -23,15 +24,15 @@ async function recordIn(path: string): Promise<JobRecord | undefined> {
   return stored?.record
 }
 
-function cancel(t: TestContext, path: string, ...more: string[]) {
-  return runCommand(t, ['cancel', 'doc-7', '--batch', 'nightly', '--store', `sqlite:${path}`, ...more])
+function cancel(path: string, ...more: string[]) {
+  return runHosted(['cancel', 'doc-7', '--batch', 'nightly', '--store', `sqlite:${path}`, ...more])
 }
 
 test('a job that was not started is cancelled, however often, for as long as records are kept', async (t) => {
   const path = await storeOf(t)
   const line = 'doc-7  cancelled  it was not started, and will not be\n'
   for (const _ of ['first', 'again']) {
-    assert.deepEqual(await cancel(t, path), { code: 0, stdout: line, stderr: '' })
+    assert.deepEqual(await cancel(path), { code: 0, stdout: line, stderr: '' })
   }
   const record = await recordIn(path)
   assert.ok(record?.status === 'cancelled')
@@ -39,13 +40,13 @@ test('a job that was not started is cancelled, however often, for as long as rec
 })
 
 test('a job that waits is cancelled, and its attempts are told', async (t) => {
-  const { code, stdout } = await cancel(t, await storeOf(t, aWaitingRecord()))
+  const { code, stdout } = await cancel(await storeOf(t, aWaitingRecord()))
   assert.deepEqual([code, stdout], [0, 'doc-7  cancelled  attempts before: 1, of unknown outcome: 1\n'])
 })
 
 test('a job that is being run is left alone, and that is a failure', async (t) => {
   const path = await storeOf(t, aRunningRecord())
-  const { code, stdout } = await cancel(t, path)
+  const { code, stdout } = await cancel(path)
   assert.equal(code, 1)
   assert.match(stdout, /^doc-7 {2}running {2}being run now, and left alone: .* ends in \d+ s\n$/)
   assert.equal((await recordIn(path))?.status, 'running')
@@ -53,30 +54,30 @@ test('a job that is being run is left alone, and that is a failure', async (t) =
 
 test('a job that is settled is left alone, and that is a failure', async (t) => {
   const path = await storeOf(t, { ...aSucceededRecord, expireAt: Date.now() + DAY_MS })
-  const { code, stdout } = await cancel(t, path)
+  const { code, stdout } = await cancel(path)
   assert.deepEqual([code, stdout], [1, 'doc-7  succeeded  settled already, and left as it is\n'])
 })
 
 test('--json prints the job’s name and its status', async (t) => {
-  const { code, stdout } = await cancel(t, await storeOf(t), '--json')
+  const { code, stdout } = await cancel(await storeOf(t), '--json')
   const { key } = aJob()
   assert.deepEqual([code, JSON.parse(stdout)], [0, { key, id: 'doc-7', batch: 'nightly', status: 'cancelled' }])
 })
 
 test('a name that no job can have fails, and leaves no record', async (t) => {
   const path = await storeOf(t)
-  const long = await runCommand(t, ['cancel', 'x'.repeat(257), '--store', `sqlite:${path}`])
+  const long = await runHosted(['cancel', 'x'.repeat(257), '--store', `sqlite:${path}`])
   assert.equal(long.code, 1)
   assert.match(long.stderr, /^promptbridge: no job has this name: id: /)
 })
 
 test('a store that is not there fails', async (t) => {
-  const { code, stdout } = await cancel(t, join(await newFolder(t), 'nowhere.db'))
+  const { code, stdout } = await cancel(join(await newFolder(t), 'nowhere.db'))
   assert.deepEqual([code, stdout], [1, ''])
 })
 
-function cancelBatch(t: TestContext, path: string, ...more: string[]) {
-  return runCommand(t, ['cancel', '--batch', 'nightly', '--store', `sqlite:${path}`, ...more])
+function cancelBatch(path: string, ...more: string[]) {
+  return runHosted(['cancel', '--batch', 'nightly', '--store', `sqlite:${path}`, ...more])
 }
 
 test('a batch is cancelled, and how many jobs are left is told', async (t) => {
@@ -84,7 +85,7 @@ test('a batch is cancelled, and how many jobs are left is told', async (t) => {
   const batches = await openSqliteBatches(path)
   await batches.open('nightly', 1)
   await batches.seal('nightly', 5, 1)
-  const { code, stdout, stderr } = await cancelBatch(t, path)
+  const { code, stdout, stderr } = await cancelBatch(path)
   assert.equal(
     stdout,
     'nightly  cancelled  1 of 5 jobs settled, 4 left, to be settled as cancelled when they come; 1 under way are broken off\n',
@@ -92,13 +93,13 @@ test('a batch is cancelled, and how many jobs are left is told', async (t) => {
   assert.deepEqual([code, stderr], [0, ''])
   const batch = await batches.read('nightly')
   assert.ok(batch?.cancelledAt !== undefined)
-  await cancelBatch(t, path)
+  await cancelBatch(path)
   assert.deepEqual(await batches.read('nightly'), batch)
   batches.close()
 })
 
 test('a batch that nobody sealed is cancelled, and --json says what is known', async (t) => {
-  const { code, stdout } = await cancelBatch(t, await storeOf(t, aSucceededUntilLater()), '--json')
+  const { code, stdout } = await cancelBatch(await storeOf(t, aSucceededUntilLater()), '--json')
   const told = { batch: 'nightly', cancelled: true, settled: 1, counts: { succeeded: 1 } }
   assert.deepEqual([code, JSON.parse(stdout)], [0, told])
 })
@@ -106,7 +107,7 @@ test('a batch that nobody sealed is cancelled, and --json says what is known', a
 test('neither an id nor a batch is misuse', async (t) => {
   const path = await storeOf(t)
   for (const args of [[], ['--batch', '']]) {
-    const { code, stderr } = await runCommand(t, ['cancel', '--store', `sqlite:${path}`, ...args])
+    const { code, stderr } = await runHosted(['cancel', '--store', `sqlite:${path}`, ...args])
     assert.deepEqual([code, stderr], [2, 'error: which job? Give an id, or --batch for a whole batch\n'])
   }
 })

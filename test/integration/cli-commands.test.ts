@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { runCommand } from './cli-harness.ts'
+import { openStores } from '../../shared/open-stores.ts'
+import { runHosted } from '../support/run-hosted.ts'
+import { newFolder, runCommand } from './cli-harness.ts'
 
 const HELP = [
   [['--help'], /Usage: promptbridge \[options\] \[command\]/],
@@ -36,20 +39,46 @@ const MISUSES = [
   [['token', 'failures', '--limit', '0'], /argument '0' is invalid. It must be a whole number, 1 or more\./],
 ] as const
 
-describe('the command line', { concurrency: 3 }, () => {
+const NO_EMULATORS = { firestore: undefined, pubsub: undefined }
+
+describe('the command line', () => {
   for (const [args, expected] of HELP) {
-    test(`"promptbridge ${args.join(' ')}" prints help and succeeds`, async (t) => {
-      const { code, stdout, stderr } = await runCommand(t, args)
+    test(`"promptbridge ${args.join(' ')}" prints help and succeeds`, async () => {
+      const { code, stdout, stderr } = await runHosted(args)
       assert.match(stdout, expected)
       assert.partialDeepStrictEqual({ code, stderr }, { code: 0, stderr: '' })
     })
   }
 
   for (const [args, expected] of MISUSES) {
-    test(`"promptbridge ${args.join(' ')}" is misuse: it says why and exits with 2`, async (t) => {
-      const { code, stdout, stderr } = await runCommand(t, args)
+    test(`"promptbridge ${args.join(' ')}" is misuse: it says why and exits with 2`, async () => {
+      const { code, stdout, stderr } = await runHosted(args)
       assert.match(stderr, expected)
       assert.partialDeepStrictEqual({ code, stdout }, { code: 2, stdout: '' })
+    })
+  }
+})
+
+/** Each has tests of its own, which share a process. */
+const ALONE = [
+  [['--help'], 0],
+  [['bogus'], 2],
+  [['show', 'doc-7'], 1],
+  [['results', 'nightly'], 1],
+  [['dead-letters', 'list'], 0],
+  [['cancel', 'doc-7'], 0],
+  [['token', 'failures'], 0],
+] as const
+
+describe('a command in a process of its own ends with it', () => {
+  for (const [args, expected] of ALONE) {
+    test(args.join(' '), async (t) => {
+      const path = join(await newFolder(t), 'state.db')
+      const stores = await openStores({ kind: 'sqlite', path }, { now: Date.now, emulators: NO_EMULATORS })
+      await stores.close()
+      const store = expected === 2 || args[0] === '--help' ? [] : ['--store', `sqlite:${path}`]
+      const { code, stderr } = await runCommand(t, [...args, ...store])
+      assert.equal(code, expected, stderr)
     })
   }
 })

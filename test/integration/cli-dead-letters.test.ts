@@ -7,7 +7,8 @@ import { openQueueReport } from '../../shared/queue/sqlite/queue-report.ts'
 import type { NewDeadLetter } from '../../shared/store/dead-letter-store.ts'
 import { aNewDeadLetter } from '../support/dead-letter-builders.ts'
 import { DAY_MS, sha256 } from '../support/job-builders.ts'
-import { newFolder, runCommand } from './cli-harness.ts'
+import { runHosted } from '../support/run-hosted.ts'
+import { newFolder } from './cli-harness.ts'
 
 const BATCH = 'nightly'
 const TOPIC = 'promptbridge-jobs'
@@ -34,7 +35,7 @@ async function storeOf(t: TestContext, ...letters: readonly (readonly [NewDeadLe
       await close()
       return batch
     },
-    run: (...args: string[]) => runCommand(t, ['dead-letters', ...args, '--store', `sqlite:${path}`]),
+    run: (...args: string[]) => runHosted(['dead-letters', ...args, '--store', `sqlite:${path}`]),
     async published() {
       const report = await openQueueReport(path)
       const messages = await report.list(TOPIC, { limit: 100 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, afterEach, describe, type TestContext, test } from 'node:test'
+import { after, afterEach, describe, test } from 'node:test'
 import { z } from 'zod'
 import { OUR_CREDENTIAL } from '../../local/entra.ts'
 import { AZURE, ENTRA, GOOGLE } from '../../local/identities.ts'
@@ -10,6 +10,7 @@ import { fetchMetadataIdToken } from '../../shared/identity/metadata-id-token.ts
 import { openTokenFetcher } from '../../shared/identity/token-fetcher.ts'
 import { clearFaults, placeFault, startCloud } from '../stand-ins.ts'
 import { examine } from '../support/doctor-run.ts'
+import { runHosted } from '../support/run-hosted.ts'
 import { newFolder, runCommand } from './cli-harness.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'doctor-'))
@@ -23,8 +24,8 @@ afterEach(async () => {
 })
 
 const env = { ...cloud.env, HOST: '127.0.0.1', PUSH_AUTH: 'off', STORE: 'sqlite:state.db' }
-const doctor = (t: TestContext, args: readonly string[] = [], more = {}) =>
-  runCommand(t, ['doctor', ...args], { env: { ...env, ...more }, cwd: folder })
+const doctor = (args: readonly string[] = [], more = {}) =>
+  runHosted(['doctor', ...args], { env: { ...env, ...more }, cwd: folder })
 
 const told = z.strictObject({
   steps: z.array(
@@ -39,7 +40,7 @@ const told = z.strictObject({
 })
 
 test('a healthy way ends with 0, a line for each step, and no colour off a terminal', async (t) => {
-  const { code, stdout, stderr } = await doctor(t)
+  const { code, stdout, stderr } = await runCommand(t, ['doctor'], { env, cwd: folder })
   assert.deepEqual([code, stderr], [0, ''])
   const lines = stdout.split('\n').filter((line) => /^[✓✗–] /.test(line))
   assert.equal(lines.length, 9)
@@ -47,9 +48,9 @@ test('a healthy way ends with 0, a line for each step, and no colour off a termi
   assert.ok(!stdout.includes('\x1b'))
 })
 
-test('a step that fails ends it with 1, and its mend stands below it', async (t) => {
+test('a step that fails ends it with 1, and its mend stands below it', async () => {
   await placeFault(cloud.azure, { kind: 'status', error: 'permission_denied' })
-  const { code, stdout } = await doctor(t)
+  const { code, stdout } = await doctor()
   assert.equal(code, 1)
   assert.match(
     stdout,
@@ -58,9 +59,9 @@ test('a step that fails ends it with 1, and its mend stands below it', async (t)
   assert.match(stdout, /\nTo be mended: Azure OpenAI gpt-4o-mini\.\n$/)
 })
 
-test('--json is one document of the same steps', async (t) => {
+test('--json is one document of the same steps', async () => {
   await placeFault(cloud.entra, { kind: 'status', error: 'wrong_subject', match: '/token' })
-  const { code, stdout } = await doctor(t, ['--json'])
+  const { code, stdout } = await doctor(['--json'])
   const { steps } = told.parse(JSON.parse(stdout))
   assert.deepEqual([code, steps.length], [1, 9])
   const failed = steps.filter(({ ok }) => ok === false)
@@ -70,8 +71,8 @@ test('--json is one document of the same steps', async (t) => {
   )
 })
 
-test('settings that are missing are a step that fails, not misuse', async (t) => {
-  const { code, stdout } = await runCommand(t, ['doctor'], { cwd: folder })
+test('settings that are missing are a step that fails, not misuse', async () => {
+  const { code, stdout } = await runHosted(['doctor'], { cwd: folder })
   assert.equal(code, 1)
   assert.match(stdout, /^✗ settings {2}/)
   assert.match(stdout, /AZURE_TENANT_ID is missing\n/)
@@ -80,7 +81,7 @@ test('settings that are missing are a step that fails, not misuse', async (t) =>
 test('what the settings file has wrong fails the first step, and the rest of the way is looked at all the same', async (t) => {
   const cwd = await newFolder(t)
   await writeFile(join(cwd, 'promptbridge.env'), 'JOB_TOPIC=jobs\nHTTPS_PROXY=http://127.0.0.1:9\n')
-  const { code, stdout } = await runCommand(t, ['doctor', '--json'], { env, cwd })
+  const { code, stdout } = await runHosted(['doctor', '--json'], { env, cwd })
   const { steps } = told.parse(JSON.parse(stdout))
   assert.deepEqual([code, steps.filter(({ ok }) => ok === false).map(({ step }) => step)], [1, ['settings']])
   assert.deepEqual(steps[0]?.mend?.split('\n').toSorted(), [
@@ -97,7 +98,7 @@ test('every other command refuses such a settings file as misuse', async (t) => 
     ['show', 'doc-7'],
     ['token', 'inspect'],
   ]) {
-    const { code, stderr } = await runCommand(t, args, { env, cwd })
+    const { code, stderr } = await runHosted(args, { env, cwd })
     assert.deepEqual([code, /JOB_TOPIC is unknown .* JOBS_TOPIC\?$/m.test(stderr)], [2, true], stderr)
   }
 })
@@ -108,8 +109,8 @@ for (const args of [
   ['--service-account', 'me@example.com'],
   ['--nonsense'],
 ]) {
-  test(`doctor ${args.join(' ')} is misuse`, async (t) => {
-    const { code, stdout } = await doctor(t, args)
+  test(`doctor ${args.join(' ')} is misuse`, async () => {
+    const { code, stdout } = await doctor(args)
     assert.deepEqual([code, stdout], [2, ''])
   })
 }
@@ -133,16 +134,16 @@ describe('no token is printed', () => {
     assert.ok(!isSecret(`sub ${GOOGLE.subject}, iss ${OUR_CREDENTIAL.issuer}`))
   })
 
-  async function isKeptFrom(t: TestContext, ...commands: readonly (readonly string[])[]) {
+  async function isKeptFrom(...commands: readonly (readonly string[])[]) {
     for (const args of commands) {
-      const { stdout, stderr } = await runCommand(t, args, { env, cwd: folder })
+      const { stdout, stderr } = await runHosted(args, { env, cwd: folder })
       assert.ok(stdout.length > 0 || stderr.length > 0)
       assert.ok(!isSecret(stdout + stderr), stdout + stderr)
     }
   }
 
-  test('where all is well', async (t) => {
-    await isKeptFrom(t, ['doctor'], ['doctor', '--json'], ['token', 'inspect'], ['token', 'inspect', '--json'])
+  test('where all is well', async () => {
+    await isKeptFrom(['doctor'], ['doctor', '--json'], ['token', 'inspect'], ['token', 'inspect', '--json'])
   })
 
   const faults = {
@@ -152,21 +153,21 @@ describe('no token is printed', () => {
     'where Google talks nonsense': () => placeFault(cloud.metadata, { kind: 'garbage' }),
   }
   for (const [when, prepare] of Object.entries(faults)) {
-    test(when, async (t) => {
+    test(when, async () => {
       await prepare()
       const steps = JSON.stringify(await examine(cloud, { STORE: `sqlite:${join(folder, 'state.db')}` }))
       assert.ok(!isSecret(steps), steps)
-      await isKeptFrom(t, ['token', 'inspect'])
+      await isKeptFrom(['token', 'inspect'])
     })
   }
 })
 
-test("what Google's token says cannot steer the terminal", async (t) => {
+test("what Google's token says cannot steer the terminal", async () => {
   await using evil = await startCloud({
     metadata: { subject: '1045\x1b[2J\u202e' },
     entra: { caPath: join(folder, 'evil.pem') },
   })
-  const { stdout } = await runCommand(t, ['doctor'], { env: { ...env, ...evil.env }, cwd: folder })
+  const { stdout } = await runHosted(['doctor'], { env: { ...env, ...evil.env }, cwd: folder })
   assert.match(stdout, /sub 1045 \[2J ,/)
   assert.ok(!stdout.includes('\x1b') && !stdout.includes('\u202e'))
 })

@@ -10,6 +10,7 @@ import { openSqliteBatches } from '../../shared/store/sqlite/sqlite-batches.ts'
 import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
 import { startCloud } from '../stand-ins.ts'
 import { aSucceededRecord } from '../support/job-builders.ts'
+import { runHosted } from '../support/run-hosted.ts'
 import { startWorker } from '../worker.ts'
 import { newFolder, runCommand, until } from './cli-harness.ts'
 
@@ -58,7 +59,7 @@ test('lines of a Batch file are submitted, run by the worker, and come back as B
 
 test('a batch is sealed with the number of jobs it has: an id that is repeated is one', async (t) => {
   const { jobs, file, store } = await openFolder(t, [batchLine('a', 'x'), batchLine('b', 'x'), batchLine('a', 'x')])
-  const { stdout } = await runCommand(t, ['submit', jobs, '--batch', 'nightly', ...store, '--json'])
+  const { stdout } = await runHosted(['submit', jobs, '--batch', 'nightly', ...store, '--json'])
   assert.deepEqual(JSON.parse(stdout), { batch: 'nightly', published: 3, repeated: 1, refused: 0 })
   const batches = await openSqliteBatches(file)
   const latest = await batches.latest()
@@ -73,7 +74,7 @@ test('a line that is no job is told by its number, the others are published, and
     batchLine('b', 'x'),
     'no',
   ])
-  const { code, stdout, stderr } = await runCommand(t, ['submit', jobs, ...store])
+  const { code, stdout, stderr } = await runHosted(['submit', jobs, ...store])
   assert.deepEqual([code, stdout], [1, '2 jobs published, 2 lines refused\n'])
   assert.match(stderr, /^line 2: custom_id: .*\nline 4: the data is not JSON\n$/)
   const report = await openQueueReport(file)
@@ -88,7 +89,7 @@ for (const [what, name, problem] of [
 ] as const) {
   test(`submit of a file ${what} leaves nothing behind, not even a store`, async (t) => {
     const { folder, file, store } = await openFolder(t, [])
-    const { code, stderr } = await runCommand(t, ['submit', join(folder, name), '--batch', 'nightly', ...store])
+    const { code, stderr } = await runHosted(['submit', join(folder, name), '--batch', 'nightly', ...store])
     assert.equal(code, 1)
     assert.match(stderr, problem)
     assert.equal(existsSync(file), false)
@@ -110,7 +111,7 @@ test('submit of standard input publishes its bytes, and refuses what is not UTF-
 
 test('a file of which every line is refused leaves no batch: corrected, it is submitted as if for the first time', async (t) => {
   const { jobs, file, store } = await openFolder(t, [batchLine('a', 'x')])
-  const submit = () => runCommand(t, ['submit', jobs, '--batch', 'nightly', '--token-limit', '5', ...store])
+  const submit = () => runHosted(['submit', jobs, '--batch', 'nightly', '--token-limit', '5', ...store])
   await writeFile(jobs, Buffer.from(`\ufeff${batchLine('a', 'x')}\r\n`, 'utf16le'))
   const problem = 'promptbridge: the input is UTF-16 text: save the file as UTF-8\n'
   assert.deepEqual(await submit(), { code: 1, stdout: '', stderr: problem })
@@ -135,7 +136,7 @@ test('results are read from a file that is kept locked, and a record that cannot
   t.after(() => other.close())
   other.exec(`UPDATE promptJobs SET record = '{' WHERE key = 'b'`)
   other.exec('BEGIN IMMEDIATE')
-  const { code, stdout, stderr } = await runCommand(t, ['results', 'nightly', ...store])
+  const { code, stdout, stderr } = await runHosted(['results', 'nightly', ...store])
   assert.deepEqual([code, stderr], [1, 'promptbridge: 1 records cannot be read and have no line: b\n'])
   assert.deepEqual(
     stdout
@@ -148,8 +149,8 @@ test('results are read from a file that is kept locked, and a record that cannot
 
 test('results of a batch that nobody submitted say so', async (t) => {
   const { jobs, store } = await openFolder(t, [batchLine('a', 'x')])
-  await runCommand(t, ['submit', jobs, '--batch', 'nightly', ...store])
-  const { code, stderr } = await runCommand(t, ['results', 'weekly', ...store])
+  await runHosted(['submit', jobs, '--batch', 'nightly', ...store])
+  const { code, stderr } = await runHosted(['results', 'weekly', ...store])
   assert.deepEqual([code, stderr], [1, 'promptbridge: no job of batch "weekly" has a record\n'])
 })
 
@@ -159,7 +160,7 @@ test('submit to a batch that was submitted whole is refused; --again takes it', 
   t.after(() => batches.close())
   await batches.open('nightly', 1)
   await batches.seal('nightly', 1, 1)
-  const submit = (...more: string[]) => runCommand(t, ['submit', jobs, '--batch', 'nightly', ...store, ...more])
+  const submit = (...more: string[]) => runHosted(['submit', jobs, '--batch', 'nightly', ...store, ...more])
   const { code, stdout, stderr } = await submit()
   assert.deepEqual([code, stdout], [1, ''])
   assert.match(stderr, /^promptbridge: batch "nightly" was submitted before, with 1 jobs: one batch is one file\. /)
@@ -170,7 +171,7 @@ test('submit to a batch that was submitted whole is refused; --again takes it', 
 for (const option of [['--token-limit', '5'], ['--again']]) {
   test(`submit ${option[0]} without a batch is misuse`, async (t) => {
     const { jobs, store } = await openFolder(t, [batchLine('a', 'x')])
-    const { code, stderr } = await runCommand(t, ['submit', jobs, ...store, ...option])
+    const { code, stderr } = await runHosted(['submit', jobs, ...store, ...option])
     assert.deepEqual([code, stderr], [2, `error: ${option[0]} is about a batch: name it with --batch\n`])
   })
 }

@@ -15,7 +15,8 @@ import {
   aSucceededRecord,
   DAY_MS,
 } from '../support/job-builders.ts'
-import { newFolder, runCommand } from './cli-harness.ts'
+import { runHosted } from '../support/run-hosted.ts'
+import { newFolder } from './cli-harness.ts'
 
 /** Makes a store that holds these records, and gives its path. */
 async function storeOf(t: TestContext, ...records: readonly JobRecord[]): Promise<string> {
@@ -42,12 +43,12 @@ function lasting<T>(record: T): T & { expireAt: number } {
   return { ...record, expireAt: Date.now() + DAY_MS }
 }
 
-function show(t: TestContext, path: string, ...more: string[]) {
-  return runCommand(t, ['show', 'doc-7', '--batch', 'nightly', '--store', `sqlite:${path}`, ...more])
+function show(path: string, ...more: string[]) {
+  return runHosted(['show', 'doc-7', '--batch', 'nightly', '--store', `sqlite:${path}`, ...more])
 }
 
 test('a succeeded job is shown with its attempt, its tokens and the answer', async (t) => {
-  const { code, stdout, stderr } = await show(t, await storeOf(t, aSucceededRecord))
+  const { code, stdout, stderr } = await show(await storeOf(t, aSucceededRecord))
   assert.deepEqual(stdout.split('\n'), [
     'doc-7  succeeded  (run 1)',
     'batch     nightly',
@@ -62,7 +63,7 @@ test('a succeeded job is shown with its attempt, its tokens and the answer', asy
 
 test('a failed job is shown with the reason and what to do', async (t) => {
   const error = { kind: 'rejected', code: 'content_filter', message: 'refused', hint: 'Change the prompt.' } as const
-  const { code, stdout } = await show(t, await storeOf(t, aDeadLetteredRecord({ error })))
+  const { code, stdout } = await show(await storeOf(t, aDeadLetteredRecord({ error })))
   assert.deepEqual(stdout.split('\n'), [
     'doc-7  dead_lettered  (run 1)',
     'batch     nightly',
@@ -76,18 +77,18 @@ test('a failed job is shown with the reason and what to do', async (t) => {
 
 test('no text of a record can steer the terminal or add a line', async (t) => {
   const error = { kind: 'rejected', message: '\x1b[2Jrefused\r\nforged', hint: '\u202eok' } as const
-  const { stdout } = await show(t, await storeOf(t, aDeadLetteredRecord({ error })))
+  const { stdout } = await show(await storeOf(t, aDeadLetteredRecord({ error })))
   assert.deepEqual(stdout.split('\n').slice(3), ['error     rejected:  [2Jrefused forged', 'to do      ok', ''])
 })
 
 test('a job that is being run is shown with its attempt under way', async (t) => {
-  const { stdout } = await show(t, await storeOf(t, aRunningRecord()))
+  const { stdout } = await show(await storeOf(t, aRunningRecord()))
   assert.equal(stdout, 'doc-7  running  (run 1)\nbatch     nightly\nattempt   1  under way\n')
 })
 
 test('--json prints the whole record, with the answer where the record keeps it', async (t) => {
   const path = await storeOf(t, aSucceededRecord)
-  const { stdout } = await show(t, path, '--json')
+  const { stdout } = await show(path, '--json')
   assert.equal(stdout.split('\n').length, 2)
   const { key, attempts } = aSucceededRecord
   assert.partialDeepStrictEqual(JSON.parse(stdout), { key, attempts, status: 'succeeded', result: {} })
@@ -96,16 +97,16 @@ test('--json prints the whole record, with the answer where the record keeps it'
 test('an answer keeps the digits of its numbers, for people and as JSON', async (t) => {
   const text = '{"seed":9007199254740993,\n"vector":[1.0,-0,1e-7]}'
   const path = await storeOfAnswer(t, text)
-  const { stdout } = await show(t, path)
+  const { stdout } = await show(path)
   const [, laidOut] = stdout.split('\n\n')
   assert.equal(laidOut, '{\n  "seed": 9007199254740993,\n  "vector": [\n    1.0,\n    -0,\n    1e-7\n  ]\n}\n')
-  const asJson = await show(t, path, '--json')
+  const asJson = await show(path, '--json')
   assert.match(asJson.stdout, /"result":\{"seed":9007199254740993,"vector":\[1\.0,-0,1e-7\]\}/)
   assert.equal(asJson.stdout.split('\n').length, 2)
 })
 
 test('--json prints a failed job without a result', async (t) => {
-  const { stdout } = await show(t, await storeOf(t, aDeadLetteredRecord()), '--json')
+  const { stdout } = await show(await storeOf(t, aDeadLetteredRecord()), '--json')
   const record: unknown = JSON.parse(stdout)
   assert.partialDeepStrictEqual(record, { status: 'dead_lettered', error: { code: 'content_filter' } })
   assert.equal(Object.hasOwn(Object(record), 'result'), false)
@@ -113,34 +114,34 @@ test('--json prints a failed job without a result', async (t) => {
 
 test('an answer that is kept in parts is shown whole', async (t) => {
   const long = 'x'.repeat(2 * MAX_RESULT_BYTES)
-  const { stdout } = await show(t, await storeOfAnswer(t, JSON.stringify({ long })), '--json')
+  const { stdout } = await show(await storeOfAnswer(t, JSON.stringify({ long })), '--json')
   assert.partialDeepStrictEqual(JSON.parse(stdout), { result: { long } })
 })
 
 test('a job without a batch is found without --batch', async (t) => {
   const job = aJob({ batch: '' })
   const path = await storeOf(t, aRunningRecord({ key: job.key, batch: '' }))
-  const { stdout } = await runCommand(t, ['show', 'doc-7', '--store', `sqlite:${path}`])
+  const { stdout } = await runHosted(['show', 'doc-7', '--store', `sqlite:${path}`])
   assert.equal(stdout, 'doc-7  running  (run 1)\nattempt   1  under way\n')
 })
 
 test('an id that nobody submitted fails, and says where it was looked for', async (t) => {
   const path = await storeOf(t, aSucceededRecord)
-  const other = await runCommand(t, ['show', 'doc-7', '--batch', 'daily', '--store', `sqlite:${path}`])
+  const other = await runHosted(['show', 'doc-7', '--batch', 'daily', '--store', `sqlite:${path}`])
   const hint = '--batch says which batch it was submitted in'
   assert.deepEqual(other, {
     code: 1,
     stdout: '',
     stderr: `promptbridge: there is no job "doc-7" in batch "daily"; ${hint}\n`,
   })
-  const nameless = await runCommand(t, ['show', 'doc-7', '--store', `sqlite:${path}`])
+  const nameless = await runHosted(['show', 'doc-7', '--store', `sqlite:${path}`])
   assert.equal(nameless.stderr, `promptbridge: there is no job "doc-7" in the batch that has no name; ${hint}\n`)
 })
 
 test('a file that is not there fails, and is not made', async (t) => {
   const path = join(await newFolder(t), 'nowhere.db')
   for (const _ of ['looked for', 'looked for again']) {
-    const { code, stderr } = await show(t, path)
+    const { code, stderr } = await show(path)
     assert.equal(stderr, `promptbridge: there is no file ${path}; --store names the one that holds the records\n`)
     assert.equal(code, 1)
   }
@@ -149,6 +150,6 @@ test('a file that is not there fails, and is not made', async (t) => {
 test('a file that is no database fails', async (t) => {
   const path = join(await newFolder(t), 'notes.txt')
   await writeFile(path, 'These are only notes, and far too many of them to be taken for a database. '.repeat(20))
-  const { code, stdout } = await show(t, path)
+  const { code, stdout } = await show(path)
   assert.deepEqual([code, stdout], [1, ''])
 })

@@ -6,8 +6,9 @@ import { describeFailure } from '../../cli/token/describe-failure.ts'
 import { openSqliteTelemetry } from '../../shared/store/sqlite/sqlite-telemetry.ts'
 import type { TokenFailure } from '../../shared/store/telemetry-store.ts'
 import { DAY_MS } from '../support/job-builders.ts'
+import { runHosted } from '../support/run-hosted.ts'
 import { aTokenFailure } from '../support/telemetry-builders.ts'
-import { newFolder, runCommand } from './cli-harness.ts'
+import { newFolder } from './cli-harness.ts'
 
 const HOUR_MS = 60 * 60 * 1_000
 
@@ -27,8 +28,8 @@ async function storeOf(t: TestContext, ...failures: readonly TokenFailure[]): Pr
   return path
 }
 
-function list(t: TestContext, path: string, ...more: string[]) {
-  return runCommand(t, ['token', 'failures', '--store', `sqlite:${path}`, ...more])
+function list(path: string, ...more: string[]) {
+  return runHosted(['token', 'failures', '--store', `sqlite:${path}`, ...more])
 }
 
 const idsOf = (stdout: string) =>
@@ -39,37 +40,37 @@ const idsOf = (stdout: string) =>
 
 test('the failures of the last day are listed, the latest first, with an empty line between them', async (t) => {
   const [older, newer] = [mended('older', 23 * HOUR_MS), mended('newer', HOUR_MS)]
-  const listed = await list(t, await storeOf(t, older, newer, mended('old', 25 * HOUR_MS)))
+  const listed = await list(await storeOf(t, older, newer, mended('old', 25 * HOUR_MS)))
   assert.deepEqual(listed, { code: 0, stdout: `${describeFailure(newer)}\n${describeFailure(older)}`, stderr: '' })
 })
 
 test('--json prints each failure as it is kept, on a line of its own', async (t) => {
   const failure = mended('one', HOUR_MS)
-  const { code, stdout, stderr } = await list(t, await storeOf(t, failure, mended('two', 2 * HOUR_MS)), '--json')
+  const { code, stdout, stderr } = await list(await storeOf(t, failure, mended('two', 2 * HOUR_MS)), '--json')
   assert.deepEqual([code, idsOf(stdout), stderr], [0, ['one', 'two'], ''])
   assert.deepEqual(JSON.parse(stdout.split('\n')[0] ?? ''), failure)
 })
 
 test('--since says how far to look back', async (t) => {
   const path = await storeOf(t, mended('1h ago', HOUR_MS), mended('25h ago', 25 * HOUR_MS))
-  assert.deepEqual(idsOf((await list(t, path, '--json', '--since', '2d')).stdout), ['1h ago', '25h ago'])
-  assert.deepEqual(idsOf((await list(t, path, '--json', '--since', '61m')).stdout), ['1h ago'])
-  assert.deepEqual(idsOf((await list(t, path, '--json', '--since', '99999d')).stdout), ['1h ago', '25h ago'])
+  assert.deepEqual(idsOf((await list(path, '--json', '--since', '2d')).stdout), ['1h ago', '25h ago'])
+  assert.deepEqual(idsOf((await list(path, '--json', '--since', '61m')).stdout), ['1h ago'])
+  assert.deepEqual(idsOf((await list(path, '--json', '--since', '99999d')).stdout), ['1h ago', '25h ago'])
 })
 
 test('--limit leaves the latest, and says that there may be more', async (t) => {
   const path = await storeOf(t, ...[3, 1, 2].map((hours) => mended(`${hours}h ago`, hours * HOUR_MS)))
-  const { code, stdout, stderr } = await list(t, path, '--json', '--limit', '2')
+  const { code, stdout, stderr } = await list(path, '--json', '--limit', '2')
   assert.deepEqual([code, idsOf(stdout)], [0, ['1h ago', '2h ago']])
   assert.equal(stderr, 'promptbridge: these are the latest 2; there may be more, --limit raises the number\n')
 })
 
 test('where there are none that is said, and it is no failure', async (t) => {
   const path = await storeOf(t, mended('old', 25 * HOUR_MS))
-  assert.deepEqual(await list(t, path), { code: 0, stdout: 'no token failures in the last 24h\n', stderr: '' })
-  const soon = await list(t, path, '--since', '30m')
+  assert.deepEqual(await list(path), { code: 0, stdout: 'no token failures in the last 24h\n', stderr: '' })
+  const soon = await list(path, '--since', '30m')
   assert.deepEqual(soon, { code: 0, stdout: 'no token failures in the last 30m\n', stderr: '' })
-  assert.deepEqual(await list(t, path, '--json'), { code: 0, stdout: '', stderr: '' })
+  assert.deepEqual(await list(path, '--json'), { code: 0, stdout: '', stderr: '' })
 })
 
 test('one that cannot be read is counted, and the others are listed', async (t) => {
@@ -79,18 +80,18 @@ test('one that cannot be read is counted, and the others are listed', async (t) 
   db.prepare('INSERT INTO tokenFailures VALUES (?, ?, ?, ?)').run('torn', Date.now(), failure.expireAt, '{')
   db.close()
   const stderr = 'promptbridge: 1 more in the store cannot be read\n'
-  assert.deepEqual(await list(t, path), { code: 0, stdout: describeFailure(failure), stderr })
+  assert.deepEqual(await list(path), { code: 0, stdout: describeFailure(failure), stderr })
 })
 
 test('a file that is not there fails', async (t) => {
   const path = join(await newFolder(t), 'nowhere.db')
-  const { code, stderr } = await list(t, path)
+  const { code, stderr } = await list(path)
   assert.equal(stderr, `promptbridge: there is no file ${path}; --store names the one that holds the records\n`)
   assert.equal(code, 1)
 })
 
-test('a Firestore that nobody reaches fails, and does not look like no failures', async (t) => {
+test('a Firestore that nobody reaches fails, and does not look like no failures', async () => {
   const env = { GOOGLE_CLOUD_PROJECT: 'p', FIRESTORE_EMULATOR_HOST: '127.0.0.1:9', PUBSUB_EMULATOR_HOST: '127.0.0.1:9' }
-  const listed = await runCommand(t, ['token', 'failures'], { env })
+  const listed = await runHosted(['token', 'failures'], { env })
   assert.deepEqual(listed, { code: 1, stdout: '', stderr: 'promptbridge: Firestore did not answer\n' })
 })

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, afterEach, type TestContext, test } from 'node:test'
+import { after, afterEach, test } from 'node:test'
 import { AZURE, ENTRA, GOOGLE } from '../../local/identities.ts'
 import { clearFaults, placeFault, startCloud } from '../stand-ins.ts'
+import { runHosted } from '../support/run-hosted.ts'
 import { runCommand } from './cli-harness.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'inspect-'))
@@ -19,11 +20,10 @@ afterEach(async () => {
 })
 
 const env = { ...cloud.env, HOST: '127.0.0.1', PUSH_AUTH: 'off', STORE: 'sqlite:none.db' }
-const inspect = (t: TestContext, ...args: string[]) =>
-  runCommand(t, ['token', 'inspect', ...args], { env, cwd: folder })
+const inspect = (...args: string[]) => runHosted(['token', 'inspect', ...args], { env, cwd: folder })
 
 test('prints the claims of both tokens', async (t) => {
-  const { code, stdout, stderr } = await inspect(t)
+  const { code, stdout, stderr } = await runCommand(t, ['token', 'inspect'], { env, cwd: folder })
   assert.deepEqual([code, stderr], [0, ''])
   const time = '\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ'
   const lines = [
@@ -45,17 +45,17 @@ test('prints the claims of both tokens', async (t) => {
   assert.match(stdout, new RegExp(`^${lines.join('\n')}\n$`))
 })
 
-test('--json prints them as one document, and times as numbers', async (t) => {
-  const { code, stdout } = await inspect(t, '--json')
+test('--json prints them as one document, and times as numbers', async () => {
+  const { code, stdout } = await inspect('--json')
   const { google, azure } = JSON.parse(stdout)
   assert.equal(code, 0)
   assert.deepEqual([google.sub, azure.oid], [GOOGLE.subject, ENTRA.objectId])
   assert.deepEqual([google.exp - google.iat, azure.exp - azure.iat], [3_600, 3_599])
 })
 
-test('where Entra refuses the ID token its claims are printed, and what mends it', async (t) => {
+test('where Entra refuses the ID token its claims are printed, and what mends it', async () => {
   await placeFault(cloud.entra, { kind: 'status', error: 'wrong_subject', match: '/token' })
-  const { code, stdout, stderr } = await inspect(t)
+  const { code, stdout, stderr } = await inspect()
   assert.equal(code, 1)
   assert.match(stdout, /^Google ID token\n/)
   assert.doesNotMatch(stdout, /Azure access token/)
@@ -65,16 +65,16 @@ test('where Entra refuses the ID token its claims are printed, and what mends it
   )
 })
 
-test('--json tells a failure in its document', async (t) => {
+test('--json tells a failure in its document', async () => {
   await placeFault(cloud.metadata, { kind: 'status', error: 'no_service_account' })
-  const { code, stdout } = await inspect(t, '--json')
+  const { code, stdout } = await inspect('--json')
   const told = JSON.parse(stdout)
   assert.deepEqual([code, Object.keys(told)], [1, ['failure']])
   assert.match(told.failure.hint, /attach one to the service/)
 })
 
-test('settings that are not whole are misuse', async (t) => {
-  const { code, stderr } = await runCommand(t, ['token', 'inspect'], { cwd: folder })
+test('settings that are not whole are misuse', async () => {
+  const { code, stderr } = await runHosted(['token', 'inspect'], { cwd: folder })
   assert.equal(code, 2)
   assert.match(stderr, /AZURE_TENANT_ID is missing/)
 })

@@ -6,7 +6,8 @@ import { openPubSubQueue } from '../../shared/queue/pubsub/pubsub-queue.ts'
 import { openDatabase } from '../../shared/store/firestore/database.ts'
 import { isStoreError } from '../contract/job-store-support.ts'
 import { placeFault, startCloud } from '../stand-ins.ts'
-import { newFolder, runCommand } from './cli-harness.ts'
+import { runHosted } from '../support/run-hosted.ts'
+import { newFolder } from './cli-harness.ts'
 
 const to = { project: 'a-project', emulator: undefined }
 
@@ -47,7 +48,7 @@ describe('a command without Google credentials', () => {
     test(`${args.join(' ')} says how to log in, in one line`, async (t) => {
       const home = await newFolder(t)
       const env = { HOME: home, GCE_METADATA_HOST: '127.0.0.1:9' }
-      const { code, stdout, stderr } = await runCommand(t, [...args, '--project', 'a-project'], { env })
+      const { code, stdout, stderr } = await runHosted([...args, '--project', 'a-project'], { env })
       assert.deepEqual([code, stdout], [1, ''])
       assert.equal(stderr, 'promptbridge: Google knows nobody here. Run gcloud auth application-default login.\n')
     })

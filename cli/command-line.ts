@@ -1,0 +1,47 @@
+import { Command, CommanderError } from 'commander'
+import { ConfigError } from '../shared/config.ts'
+import type { Environment } from '../shared/settings-problems.ts'
+import { cancelCommand } from './cancel.ts'
+import { deadLettersCommand } from './dead-letters/dead-letters-command.ts'
+import { demoCommand } from './demo/demo-command.ts'
+import { doctorCommand } from './doctor/doctor-command.ts'
+import { pauseCommand, resumeCommand } from './pause.ts'
+import { resultsCommand } from './results.ts'
+import { showCommand } from './show.ts'
+import { submitCommand } from './submit.ts'
+import { tokenCommand } from './token/token-command.ts'
+
+const MISUSE = 2
+
+/** Runs a command with these arguments. Sets the exit code of the process: 1 for what failed, 2 for misuse. */
+export async function runCommandLine(args: readonly string[], environment: Environment): Promise<void> {
+  try {
+    await createProgram(environment).parseAsync(args, { from: 'user' })
+  } catch (error) {
+    process.exitCode = exitCodeOf(error)
+  }
+}
+
+function createProgram(environment: Environment): Command {
+  return new Command('promptbridge')
+    .description('Runs large numbers of prompts on Azure OpenAI from Google Cloud, without an API key.')
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true })
+    .addCommand(demoCommand())
+    .addCommand(submitCommand(environment))
+    .addCommand(showCommand(environment))
+    .addCommand(resultsCommand(environment))
+    .addCommand(deadLettersCommand(environment))
+    .addCommand(pauseCommand(environment))
+    .addCommand(resumeCommand(environment))
+    .addCommand(cancelCommand(environment))
+    .addCommand(tokenCommand(environment))
+    .addCommand(doctorCommand(environment))
+}
+
+/** 0 for help that was asked for, 2 for misuse, 1 for everything that failed. */
+function exitCodeOf(error: unknown): number {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : MISUSE
+  process.stderr.write(`promptbridge: ${error instanceof Error ? error.message : String(error)}\n`)
+  return error instanceof ConfigError ? MISUSE : 1
+}
