@@ -116,7 +116,8 @@ async function claimAndRun(
   const sendBy = Math.min(
     startedAt + SEND_WITHIN_SHARE * modelTimeoutMs,
     deadline - modelTimeoutMs,
-    job.deadline ?? Infinity,
+    // The job may still start at the very millisecond of its deadline.
+    (job.deadline ?? Infinity) + 1,
   )
   const leftMs = countDown(processing, sendBy - startedAt)
   const leaseMs = leaseFor(Math.max(0, sendBy - startedAt) + modelTimeoutMs)

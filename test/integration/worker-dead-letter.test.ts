@@ -173,7 +173,7 @@ describe('a job that Pub/Sub gave up on', () => {
       await using worker = await startWorker(cloud, { surroundings: { now } })
       const first = { ...job, ...over }
       await placeFault(cloud.azure, { kind: 'status', status: 500, times: 1 })
-      assert.deepEqual(await worker.push(first), { status: 503, reason: 'ambiguous' })
+      assert.deepEqual(await worker.push(first), { status: 503, reason: 'unavailable' })
       assert.equal((await worker.record('doc-7', 'nightly'))?.status, 'waiting')
 
       clock.aheadMs = 6.5 * DAY_MS

@@ -147,7 +147,7 @@ describe('a replay', () => {
   test('makes an earlier run history, which is acknowledged and costs nothing', async () => {
     await using worker = await startWithRejectedJob()
     await placeFault(cloud.azure, { kind: 'status', error: 'server_error', times: 1 })
-    assert.deepEqual(await worker.push(job, again(2)), { status: 503, reason: 'ambiguous' })
+    assert.deepEqual(await worker.push(job, again(2)), { status: 503, reason: 'unavailable' })
     assert.deepEqual(await worker.push(job), { status: 204 })
     assert.equal((await worker.modelCalls()).length, 2)
     assert.match(worker.logText(), /"outcome":"superseded"/)
@@ -168,7 +168,7 @@ describe('a deadline', () => {
     // The stand-ins have the real clock: a token of theirs must be good at this one.
     const deadline = Date.now()
     const clock = { now: deadline }
-    await using worker = await startWorker(cloud, { surroundings: { now: () => clock.now } })
+    await using worker = await startWorker(cloud, { surroundings: { now: () => clock.now, elapsed: () => clock.now } })
     const due = { ...job, deadline: new Date(deadline).toISOString() }
     assert.deepEqual(await worker.push(due), { status: 204 })
     clock.now += 1

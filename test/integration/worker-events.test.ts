@@ -128,7 +128,7 @@ describe('a message that settles nothing', () => {
     assert.deepEqual(await worker.push({ ...job, metadata: {} }), done)
     await placeFault(cloud.azure, { kind: 'status', error: 'server_error', times: 1 })
     const again = { attributes: { 'pb-run': '2' } }
-    assert.deepEqual(await worker.push(job, again), { status: 503, reason: 'ambiguous' })
+    assert.deepEqual(await worker.push(job, again), { status: 503, reason: 'unavailable' })
     assert.deepEqual(await worker.push(job), done)
     assert.match(worker.logText(), /"outcome":"superseded"/)
     assert.deepEqual(await typesOf(worker), ['promptbridge.job.dead_lettered'])
@@ -147,7 +147,7 @@ describe('a redelivery', () => {
 
   test('of a job that was dead-lettered repeats both', async () => {
     await using worker = await start()
-    await placeFault(cloud.azure, { kind: 'status', error: 'deployment_not_found', times: 1 })
+    await rejectOnce()
     assert.deepEqual([await worker.push(job), await worker.push(job)], [done, done])
     const events = await eventsOf(worker)
     assert.deepEqual(events[1]?.data, events[0]?.data)
@@ -190,7 +190,7 @@ describe('a message that Pub/Sub gave up on', () => {
     await using worker = await start({}, { now })
     const late = { ...job, deadline: new Date(Date.now() + HOUR_MS).toISOString() }
     await placeFault(cloud.azure, { kind: 'status', error: 'server_error', times: 1 })
-    assert.deepEqual(await worker.push(late), { status: 503, reason: 'ambiguous' })
+    assert.deepEqual(await worker.push(late), { status: 503, reason: 'unavailable' })
     clock.aheadMs += HOUR_MS
     assert.deepEqual(await worker.forward(late), done)
     assert.equal((await worker.record('doc-7', 'nightly'))?.status, 'expired')
