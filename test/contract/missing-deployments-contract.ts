@@ -38,7 +38,7 @@ export function missingDeploymentsContract(name: string, open: () => Promise<Mis
       assert.ok((await missing.found(large)) >= lasted + 20)
     })
 
-    fact('ends when any instance had an answer, and the next begins anew', async ({ missing, another, pass }) => {
+    fact('ends when any instance had an answer, and the next begins at zero', async ({ missing, another, pass }) => {
       await missing.found(large)
       await pass(20)
       await another.end(large)
@@ -55,7 +55,7 @@ export function missingDeploymentsContract(name: string, open: () => Promise<Mis
       assert.ok((await missing.found(large)) >= 20)
     })
 
-    fact('that nobody began can be ended', async ({ missing }) => {
+    fact('that was never begun can be ended', async ({ missing }) => {
       await missing.end(large)
       assert.equal(await missing.found(large), 0)
     })

@@ -48,7 +48,7 @@ test('a healthy way ends with 0, a line for each step, and no colour off a termi
   assert.ok(!stdout.includes('\x1b'))
 })
 
-test('a step that fails ends it with 1, and its mend stands below it', async () => {
+test('a step that fails ends it with 1, and how to fix it stands below', async () => {
   await placeFault(cloud.azure, { kind: 'status', error: 'permission_denied' })
   const { code, stdout } = await doctor()
   assert.equal(code, 1)

@@ -53,7 +53,7 @@ test('--json prints them as one document, and times as numbers', async () => {
   assert.deepEqual([google.exp - google.iat, azure.exp - azure.iat], [3_600, 3_599])
 })
 
-test('where Entra refuses the ID token its claims are printed, and what mends it', async () => {
+test('where Entra refuses the ID token its claims are printed, and how to fix it', async () => {
   await placeFault(cloud.entra, { kind: 'status', error: 'wrong_subject', match: '/token' })
   const { code, stdout, stderr } = await inspect()
   assert.equal(code, 1)

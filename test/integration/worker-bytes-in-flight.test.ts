@@ -142,7 +142,7 @@ test('a push that has more than its length says is read to that length, and what
   for (const { data } of await worker.deadLetters()) assert.ok([3, CAP].includes(data.byteLength))
 })
 
-test('callers of whom nobody knows yet who they are take no room', async () => {
+test('callers whose token is not checked yet take no room', async () => {
   const silent = createServer().listen(0, '127.0.0.1')
   await once(silent, 'listening')
   const { port } = z.object({ port: z.number() }).parse(silent.address())

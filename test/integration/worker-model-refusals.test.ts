@@ -84,7 +84,7 @@ describe('an answer that says that Azure cannot serve now keeps the job waiting,
   }
 })
 
-describe('what is at fault in a request is told in its dead letter', () => {
+describe('a dead letter names what is wrong with its request', () => {
   for (const [error, code, hint] of [
     ['unsupported_parameter', 'unsupported_parameter: max_tokens', /max_completion_tokens/],
     ['previous_response_not_found', 'previous_response_not_found', /previous_response_id/],

@@ -155,7 +155,7 @@ describe('an outage of Entra', () => {
     ['in seconds', { 'retry-after': '100' }],
     ['as a date', { 'retry-after': httpDate(START + 100_000), date: httpDate(START) }],
   ] as const) {
-    test(`that asks for patience ${form} gets it, and a fifth more: nobody asks before`, async () => {
+    test(`that asks to wait ${form} is not asked before that, and up to a fifth later`, async () => {
       await using worker = await startOnClock()
       worker.clock.stop()
       await placeFault(cloud.entra, { kind: 'status', error: 'throttled', headers, times: 1, match: '/token' })

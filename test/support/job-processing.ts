@@ -77,7 +77,7 @@ export function tokensOf(get: AccessTokenSource['get'], over: Partial<AccessToke
   }
 }
 
-/** Gates without jitter, unless told another, of which nobody hears. */
+/** Circuits without an observer, and without jitter unless another is given. */
 export function gatesOf(now: () => number, jitter = 0) {
   return createDeploymentGates(now, () => jitter, { closed: async () => undefined, opened: async () => undefined })
 }

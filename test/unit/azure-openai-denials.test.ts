@@ -114,7 +114,7 @@ describe('a redirect', () => {
     }
   })
 
-  test('within the host is told as that', async () => {
+  test('within the host is named as another path of it', async () => {
     assert.match((await redirected('/login')).hint ?? '', /another path of the same host/)
   })
 

@@ -413,7 +413,7 @@ describe('RECORD_TTL_DAYS', () => {
     }
   })
 
-  test('that cannot be read is told once', () => {
+  test('that cannot be read is reported once', () => {
     const [problem, ...others] = problems({ RECORD_TTL_DAYS: 'a week' })
     assert.match(problem ?? '', /^RECORD_TTL_DAYS: /)
     assert.deepEqual(others, [])

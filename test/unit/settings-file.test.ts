@@ -84,7 +84,7 @@ describe('an unknown name in the settings file', () => {
     })
   }
 
-  test('that is not written as names are is told by its line: it may be a secret', (t) => {
+  test('that is not written as names are is reported by its line: it may be a secret', (t) => {
     const told = problemsOf(t, '# first\nPORT=1\nc2stY2FuYXJ5==\nexport jobs_topic=a\n\uFEFFHOST=::1\n')
     assert.deepEqual(told, [
       'the name on line 3 is unknown in promptbridge.env. Remove it; what other programs read belongs in the environment of the process.',
@@ -120,14 +120,14 @@ describe('what has no effect in the settings file', () => {
     'METADATA_SERVER_DETECTION',
     'AZURE_CONFIG_DIR',
   ]) {
-    test(`${name} is refused there, and told where it belongs`, (t) => {
+    test(`${name} is refused there, and the error says where it belongs`, (t) => {
       assert.deepEqual(problemsOf(t, `${name}=/a/file`), [
         `${name} has no effect in promptbridge.env: it is read from the environment of the process. Set it there, before the process starts.`,
       ])
     })
   }
 
-  test('a line that is not NAME=value is refused, and its number is told', (t) => {
+  test('a line that is not NAME=value is refused by its number', (t) => {
     const text = 'JOBS_TOPIC: canary\n\n  # a comment\nPORT=1\r\nexport HOST=::1\n=canary\nRECORD_TTL_DAYS 9\n'
     assert.deepEqual(
       problemsOf(t, text),
@@ -154,7 +154,7 @@ describe('problems of the settings file', () => {
     return []
   }
 
-  test('are told together with all others, for the worker and for every command', (t) => {
+  test('are reported together with all others, for the worker and for every command', (t) => {
     const path = aFile(t, 'JOB_TOPIC=x\nOPENAI_API_KEY=sk-canary\nSTORE=sqlite:state.db\nMAX_ATTEMPTS=0\n')
     const { environment, fileProblems } = withSettingsFile({}, path)
     const forWorker = told(() => readConfig(environment, fileProblems)).map((line) => line.split(/[: ]/)[0])

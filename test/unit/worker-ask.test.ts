@@ -158,7 +158,7 @@ const hanging = (signal: AbortSignal) =>
   new Promise<ModelReply>((resolve) => signal.addEventListener('abort', () => resolve(failed('ambiguous'))))
 
 describe('a model that takes too long', () => {
-  test('is told as a timeout of ours, with the setting that limits it', async () => {
+  test('is a timeout of ours, and names the setting that limits it', async () => {
     const { run, asked } = scripted([hanging])
     const reply = await run(60_000, 1)
     assert.equal(kindOf(reply), 'timeout')
@@ -166,7 +166,7 @@ describe('a model that takes too long', () => {
     assert.equal(asked.length, 1)
   })
 
-  test('is not told as a timeout where the instance ended or the batch was cancelled', async () => {
+  test('is no timeout where the instance ended or the batch was cancelled', async () => {
     const { run, cancel } = scripted([hanging])
     const reply = run()
     setImmediate(() => cancel.abort())

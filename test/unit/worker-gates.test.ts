@@ -191,7 +191,7 @@ describe('the gate of a deployment that answers that it cannot serve requests no
     assert.deepEqual([gate.closedUntil, gate.closings, gate.failure?.kind], [START + 10_000, 1, 'unavailable'])
   })
 
-  test('closes again when its probe is told to wait again', () => {
+  test('is closed once more when the answer to its probe asks to wait', () => {
     const gate = fail(unavailable(6_000), { ...fail(unavailable(2_000)), isProbed: true }, START + 2_000)
     assert.deepEqual([gate.closedUntil, gate.closings, gate.isProbed], [START + 8_000, 2, false])
   })

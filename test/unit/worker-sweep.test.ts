@@ -300,7 +300,7 @@ describe('a sweep', () => {
   })
 
   test('that cannot sum tokens for want of an index completes batches all the same, and logs it once', async () => {
-    const faultAt: Story['faultAt'] = (action) => (action === 'sum' ? new StoreError('no_index', 'mend it') : undefined)
+    const faultAt: Story['faultAt'] = (action) => (action === 'sum' ? new StoreError('no_index', 'fix it') : undefined)
     const { sweep, noted, logText } = sweeping({ batches: ['a', 'b', 'c'].map(sealed), faultAt })
     assert.equal((await sweep()).batches.completed, 3)
     assert.deepEqual(noted[2], { counts: { succeeded: 1 }, sweptAt: START, activeAt: START })
@@ -308,7 +308,7 @@ describe('a sweep', () => {
       .split('\n')
       .filter((line) => line.includes('"part":"tokens"'))
     assert.equal(told.length, 1)
-    assert.match(told[0] ?? '', /mend it/)
+    assert.match(told[0] ?? '', /fix it/)
   })
 
   test('that meets an internal error does the rest, then rejects, and does not stand in the way of the next', async () => {

@@ -83,12 +83,12 @@ test('a healthy project has a ✓ at each step', async () => {
   assert.deepEqual(marksOf(steps), [...names.map((name) => `✓ ${name}`), '– sweep'], JSON.stringify(failuresIn(steps)))
 })
 
-describe('whether anybody sweeps is told by a batch under way', () => {
+describe('the step for the sweep looks at a batch under way', () => {
   const NOW = Date.UTC(2026, 0, 31, 12)
   for (const [what, sweptMinutesAgo, ok, seen] of [
-    ['counted 4 minutes ago: somebody does', 4, true, 'batch nightly was counted 4 min ago'],
-    ['last counted 5 minutes ago: nobody does', 5, false, 'batch nightly was last counted 5 min ago'],
-    ['never counted since 5 minutes: nobody does', undefined, false, 'batch nightly was never counted'],
+    ['counted 4 minutes ago: the sweep runs', 4, true, 'batch nightly was counted 4 min ago'],
+    ['last counted 5 minutes ago: nothing sweeps', 5, false, 'batch nightly was last counted 5 min ago'],
+    ['not counted in its 5 minutes: nothing sweeps', undefined, false, 'batch nightly was never counted'],
   ] as const) {
     test(what, async () => {
       const project = await newProject(right)
@@ -110,7 +110,7 @@ describe('whether anybody sweeps is told by a batch under way', () => {
     })
   }
 
-  test('of which the batch could not be counted a minute ago: somebody does', async () => {
+  test('could not be counted a minute ago: the sweep runs', async () => {
     const project = await newProject(right)
     const database = openDatabase({ project, emulator: firestore.address })
     const batches = createFirestoreBatches(database)
@@ -131,7 +131,7 @@ test('looking at Firestore leaves nothing behind', async () => {
   await database.close()
 })
 
-test('a Firestore without an index is told which, and the line that makes it', async () => {
+test('of a Firestore that lacks an index, the doctor prints which and the command that makes it', async () => {
   const project = await newProject(right)
   const lacks = (request: Buffer) =>
     request.includes('toSweep') || (request.includes('usage.') && !request.includes('day'))
@@ -154,7 +154,7 @@ test('a Firestore without an index is told which, and the line that makes it', a
   assert.match(more.join(), /takes minutes.*deploy\/firestore\.indexes\.json/)
 })
 
-test('a Firestore that answers no query is told with its status', async () => {
+test('of a Firestore that answers no query, the doctor prints the status', async () => {
   const project = await newProject(right)
   const judge = (method: string) => (method === 'RunQuery' ? DATASTORE_MODE : undefined)
   await using proxy = await openFirestoreProxy(firestore.address, judge)
@@ -162,7 +162,7 @@ test('a Firestore that answers no query is told with its status', async () => {
   assert.match(failed?.seen ?? '', /FAILED_PRECONDITION to a query$/)
 })
 
-describe('a subscription that is set wrong is told the line that mends it', () => {
+describe('of a wrong subscription, the doctor prints the command that fixes it', () => {
   const line = 'gcloud pubsub subscriptions update worker --project=PROJECT'
   const push = `--push-endpoint=${AUDIENCE} --push-auth-service-account=${PUSHER} --push-auth-token-audience=${AUDIENCE}`
   const pushAs = (over: object) => ({
@@ -223,7 +223,7 @@ describe('a subscription that is set wrong is told the line that mends it', () =
   }
 })
 
-test('topics that are not there are told how they are made, and so is the subscription', async () => {
+test('of topics and a subscription that do not exist, the doctor prints the commands that make them', async () => {
   const project = `p-${randomUUID()}`
   const failed = failuresIn(await onGoogle(project))
   assert.deepEqual(
@@ -242,7 +242,7 @@ test('topics that are not there are told how they are made, and so is the subscr
   assert.doesNotMatch(letters, /--dead-letter-topic/)
 })
 
-test('dead letters that would be dead-lettered in their turn are told the line that stops it', async () => {
+test('of a dead-letter policy on dead letters, the doctor prints the command that removes it', async () => {
   const policy = (project: string) => ({ deadLetterTopic: `projects/${project}/topics/jobs`, maxDeliveryAttempts: 5 })
   const project = await newProject(right)
   const admin = createPubSub({ project, emulator: pubsub.address })
@@ -268,7 +268,7 @@ test('a topic that is only pulled from has no push subscription', async () => {
   )
 })
 
-test('a Google that nobody reaches fails at each of its steps, and the rest is looked at', async () => {
+test('while Google cannot be reached each of its steps fails, and the other steps run', async () => {
   const nowhere = { FIRESTORE_EMULATOR_HOST: '127.0.0.1:9', PUBSUB_EMULATOR_HOST: '127.0.0.1:9' }
   const steps = await examine(cloud, { ...settings, ...nowhere, GOOGLE_CLOUD_PROJECT: 'p' })
   assert.deepEqual(

@@ -99,7 +99,7 @@ test('all that push to a worker are paused, or the one that is named; others are
   assert.deepEqual(await deliveries.pause(TOPIC, 'nobody'), [])
 })
 
-test('a subscription that pushes to nobody, and was not paused here, is told how to push', async (t) => {
+test('resume of a subscription without an endpoint that was not paused here prints how to set one', async (t) => {
   const { topic, nameOf, env } = await newProject(t)
   await topic.createSubscription('worker')
   const { code, stderr, stdout } = await runCommand(t, ['resume'], {

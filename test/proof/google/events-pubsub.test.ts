@@ -37,7 +37,7 @@ test('an event comes out of Pub/Sub as it was made', async (t) => {
   assert.equal(Buffer.from(message.data).toString(), Buffer.from(made.data).toString())
 })
 
-test('a topic that is not there makes the job come again', async (t) => {
+test('the job is redelivered while the events topic does not exist', async (t) => {
   const { queue, announce } = open()
   t.after(() => queue.close())
   await assert.rejects(announce(record), { name: 'QueueError', code: 'unavailable' })

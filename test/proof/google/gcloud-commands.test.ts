@@ -62,7 +62,7 @@ for (const path of ['docs/set-up.md', 'docs/federation.md']) {
   })
 }
 
-test('gcloud knows the commands that the doctor tells', async () => {
+test('gcloud knows the commands that the doctor prints', async () => {
   const push = { audience: 'https://a', serviceAccount: 'push@p.iam.gserviceaccount.com' }
   const wanted = { project: 'p', push, ackDeadlineSeconds: 600 }
   const grants = [

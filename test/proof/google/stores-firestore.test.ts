@@ -87,7 +87,7 @@ for (const [what, spoil] of Object.entries({
     updateMask: { fieldPaths: ['bytes'] },
   }),
 })) {
-  test(`Firestore: a dead letter of which a part ${what} has no data, and nobody else's`, async () => {
+  test(`Firestore: a dead letter of which a part ${what} has no data, and none of another letter`, async () => {
     const { database, letters, close } = openLetters()
     const letter = await letters.put(aNewDeadLetter(), randomBytes(2_000_000))
     const name = `${database.root}/deadLetters/${letter.id}/parts/${letter.data.sha256}-1`
@@ -157,7 +157,7 @@ function withoutNulls(document: object): Parameters<typeof toFields>[0] {
   return Object.fromEntries(Object.entries(document).filter(([, value]) => value !== null))
 }
 
-test('Firestore: telemetry of a server that nobody reaches is an error', async (t) => {
+test('Firestore: telemetry is an error while the server cannot be reached', async (t) => {
   const database = openDatabase({ project: 'nowhere', emulator: DISCARD_PORT })
   t.after(() => database.close())
   const telemetry = createFirestoreTelemetry(database)

@@ -54,7 +54,7 @@ async function sweepWithout(lacking: readonly string[]) {
   return { swept, after, lines: lines.join(''), aggregations }
 }
 
-test('a batch is completed although its tokens cannot be summed for want of an index, and the mend is told', async () => {
+test('a batch is completed without its tokens where their index is missing, and the log says how to fix it', async () => {
   const { swept, after, lines } = await sweepWithout(['usage.'])
   assert.deepEqual(swept.batches, { counted: 1, completed: 1, incomplete: 0, leftOut: 0, deferred: 0, refused: 0 })
   assert.partialDeepStrictEqual(after, { status: 'completed', counts: { succeeded: 1 } })

@@ -57,7 +57,7 @@ describe('a dead letter over Firestore', () => {
     assert.ok(letter && data.equals(await worker.letters.readData(letter)))
   })
 
-  test('is put off while Firestore is away, and recorded when it is back', async () => {
+  test('is deferred while Firestore is away, and recorded when it is back', async () => {
     await using worker = await start()
     worker.network.cut()
     assert.deepEqual(await worker.forward(job, { attributes }), again)

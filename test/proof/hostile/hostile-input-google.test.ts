@@ -18,7 +18,7 @@ import { DEAD_LETTERS, JOBS } from '../../worker.ts'
 const AT_ONCE = 40
 const BATCHES = 25
 const EVENTS = 'events'
-/** Room is given back at once; Firestore and Pub/Sub are there, and a second try is for a slow machine. */
+/** Room is released at once; Firestore and Pub/Sub are there, and a second try is for a slow machine. */
 const MAX_DELIVERIES = { busy: 100, other: 2 }
 const PAUSE_MS = 50
 
@@ -32,7 +32,7 @@ const cloud = await startCloud({ azure: { deployments } })
 after(() => cloud.close())
 
 describe('hostile input over Firestore and Pub/Sub', () => {
-  test(`${AT_ONCE * BATCHES} requests: nothing comes again for ever, and no prompt is told`, async () => {
+  test(`${AT_ONCE * BATCHES} requests: no message is redelivered for ever, and no prompt is logged`, async () => {
     const project = `p-${randomUUID()}`
     const admin = createPubSub({ project, emulator: pubsub.address })
     for (const topic of [JOBS, DEAD_LETTERS, EVENTS]) await admin.createTopic(topic)

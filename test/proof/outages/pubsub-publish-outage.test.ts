@@ -20,7 +20,7 @@ describe('a fault that lasts', { concurrency: true }, () => {
     ['a quota that is used up', status.RESOURCE_EXHAUSTED],
     ['a server that never answers', 'never'],
   ] as const) {
-    test(`is told after ten seconds: ${name}`, async () => {
+    test(`is reported after ten seconds: ${name}`, async () => {
       await using on = await startQueue(() => answer)
       const waitedMs = await timed(assert.rejects(on.queue.publish('jobs', message('a')), unavailable))
       assert.ok(waitedMs > 7_000 && waitedMs < LIBRARY_GIVES_UP_MS, `${waitedMs} ms`)
