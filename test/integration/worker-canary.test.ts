@@ -63,7 +63,7 @@ async function eventsOf({ file }: TestWorker) {
 
 describe('no prompt, answer or token is told', () => {
   const quoting = { error: { code: 'invalid_prompt', message: prompt, innererror: { code: 'x', detail: prompt } } }
-  const retried = { settings: { ON_UNKNOWN: 'dead-letter', MODEL_TIMEOUT_SECONDS: '1' } }
+  const retried = { settings: { ON_UNKNOWN: 'dead-letter', MODEL_TIMEOUT_SECONDS: '4' } }
   const cases: readonly (readonly [string, object | string, () => Promise<void>, WorkerOverrides?])[] = [
     ['of a success', aJob(prompt), async () => undefined],
     ['where the filter strikes', aJob(prompt + CONTENT_FILTER_MARKER), async () => undefined],

@@ -232,7 +232,7 @@ describe('a response that came with 200 and failed', () => {
   const job = { id: 'doc-7', url: '/v1/responses', body: { input: 'Bridges.' } }
   const start = async (code: string) => {
     const model = await startRecordingModel(failed(code))
-    const settings = { AZURE_OPENAI_ENDPOINT: model.url, MODEL_TIMEOUT_SECONDS: '1' }
+    const settings = { AZURE_OPENAI_ENDPOINT: model.url, MODEL_TIMEOUT_SECONDS: '4' }
     return { model, worker: await startWorker(cloud, { settings }) }
   }
 

@@ -161,7 +161,7 @@ describe('a reply of Firestore is lost', () => {
   })
 
   test('those of both tries of a claim: the job waits for the lease, and one attempt is unknown', async () => {
-    await using worker = await start({ MODEL_TIMEOUT_SECONDS: '1' })
+    await using worker = await start({ MODEL_TIMEOUT_SECONDS: '4' })
     worker.network.loseReplies()
     assert.deepEqual(await worker.push(job), again)
     assert.deepEqual(await worker.modelCalls(), [])
