@@ -1,5 +1,5 @@
 import type { Random } from '../support/seeded-random.ts'
-import { drawModelWindows, type ModelWindow, type WindowKind } from './model-windows.ts'
+import { drawModelWindows, type WindowKind } from './model-windows.ts'
 
 /** How likely each fault is at a port call, 0 to 1. */
 export interface FaultRates {
@@ -34,10 +34,10 @@ export interface Faults {
   /** From here on everything works: what was broken must mend by itself. Epoch milliseconds. */
   readonly calmAt: number
   isAway(port: Port, now: number): boolean
-  /** What the model does with every request now; undefined where it does as the rates have it. */
-  modelWindow(now: number): WindowKind | undefined
-  /** From here on nothing fails that a job could wait for. Epoch milliseconds. */
-  readonly overAt: number
+  /** What a deployment does with every request now; undefined where it does as the rates have it. */
+  modelWindow(deployment: string, now: number): WindowKind | undefined
+  /** From here on nothing fails that a job of this deployment could wait for. Epoch milliseconds; Infinity: never. */
+  overAt(deployment: string): number
 }
 
 const CALM: FaultRates = { crash: 0, freeze: 0, refuse: 0, lose: 0, late: 0, duplicate: 0, jump: 0, model: 0 }
@@ -64,13 +64,13 @@ export function drawFaults(random: Random, start: number): Faults {
     ...{ late: draw('late'), duplicate: draw('duplicate'), jump: draw('jump'), model: draw('model') },
   }
   const outages = ports.flatMap((port) => (random.chance(0.15) ? [drawOutage(random, port, start)] : []))
-  const windows: readonly ModelWindow[] = drawModelWindows(random, start)
+  const windows = drawModelWindows(random, start)
   return {
     rates,
     calmAt,
     isAway: (port, now) => outages.some((outage) => outage.port === port && isWithin(outage, now)),
-    modelWindow: (now) => windows.find((window) => isWithin(window, now))?.kind,
-    overAt: Math.max(calmAt, ...[...outages, ...windows].map(({ to }) => to)),
+    modelWindow: (name, now) => windows.get(name)?.find((window) => isWithin(window, now))?.kind,
+    overAt: (name) => Math.max(calmAt, ...[...outages, ...(windows.get(name) ?? [])].map(({ to }) => to)),
   }
 }
 

@@ -1,8 +1,9 @@
 import { count, type Exercised } from './exercised.ts'
 import type { ModelCall } from './fake-model.ts'
 import type { Invariant } from './invariants.ts'
+import { nameOf } from './model-windows.ts'
 import { isOver, type SeenRecord, unknownsIn } from './records.ts'
-import { MAX_ATTEMPTS, MAX_TIMEOUTS, SWEEP_GRACE_MS } from './settings.ts'
+import { GOOD, MAX_ATTEMPTS, MAX_TIMEOUTS, MISSING_ENDS_AFTER_MS, OTHER, SPARE, SWEEP_GRACE_MS } from './settings.ts'
 import type { Process } from './world.ts'
 
 /** A claim begins no sooner than so long before it is written. */
@@ -17,6 +18,8 @@ interface RecordWrite {
   readonly processes: ReadonlyMap<string, Process>
   /** What the model did with the sends until now. */
   readonly calls: readonly ModelCall[]
+  /** When each deployment was found missing first, in epoch milliseconds. */
+  readonly missingSince: ReadonlyMap<string, number>
 }
 
 /** Looks at one write of a record: what it may change, and what never. */
@@ -24,6 +27,7 @@ export function judgeWrite(write: RecordWrite, tell: Tell, exercised: Exercised)
   const { now, was, processes } = write
   const what = `${now.key}: ${was === undefined ? 'nothing' : told(was)} becomes ${told(now)}`
   judgeAttempts(write, (invariant) => tell(invariant, what))
+  if (now.error?.kind === 'no_deployment' && !isMissing(write)) tell('missing-waits', what)
   if (was === undefined) return
   if (isOver(was)) {
     const isNextRun = now.run === was.run + 1 && now.status === 'running' && was.status !== 'succeeded'
@@ -51,6 +55,12 @@ function judgeAttempts({ now, processes, calls }: RecordWrite, tell: (invariant:
     return !isCut && calls.some((call) => call.requestId === `${now.key}.${now.run}.${n}` && isUnavailable(call))
   })
   if (isOutage) tell('outage-kills-none')
+}
+
+/** Whether a deployment of the job's model has been missing for so long that jobs end. */
+function isMissing({ now, missingSince }: RecordWrite): boolean {
+  const serving = now.model === OTHER.model ? [OTHER] : [GOOD, SPARE]
+  return serving.some((each) => now.writtenAt - (missingSince.get(nameOf(each)) ?? Infinity) >= MISSING_ENDS_AFTER_MS)
 }
 
 /** A 500 may be the job's own fault. */
@@ -85,6 +95,12 @@ function tally(now: SeenRecord, was: SeenRecord, exercised: Exercised): void {
     count(exercised, now.status === 'waiting' ? 'job released by a sweep' : 'job ended by a sweep')
   if (isOverSwept(now, was)) count(exercised, 'answer written over a swept record')
   if (now.error?.kind === 'max_attempts') count(exercised, 'attempts used up')
+  if (now.error?.kind === 'no_deployment') count(exercised, 'ended by a missing deployment')
+  const last = now.attempts.at(-1)
+  if (now.status === 'succeeded' && last?.deployment === SPARE.deployment)
+    count(exercised, 'served by the spare deployment')
+  if (now.status !== 'running' && last?.httpStatus === 500 && last.outcome === 'unknown')
+    count(exercised, "a server error of the job's own")
   if (now.error?.code === 'timeout') count(exercised, 'ended by its timeouts')
   if (now.error?.kind === 'budget') count(exercised, 'token limit reached')
 }

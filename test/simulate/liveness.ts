@@ -1,5 +1,7 @@
+import { nameOf as nameOfDeployment } from './model-windows.ts'
 import type { Published } from './monitor.ts'
 import { covers, type SeenLetter, type SeenRecord } from './records.ts'
+import { GOOD, MAX_JOB_AGE_MS, OTHER } from './settings.ts'
 
 /** Measures how long jobs take to end once nothing fails any more. */
 export interface Liveness {
@@ -19,11 +21,23 @@ interface Open {
   readonly since: number
 }
 
-/** `overAt`: when the last fault is over. `late` hears of each job that takes too long. Times are epoch milliseconds. */
-export function createLiveness(now: () => number, overAt: number, late: (what: string) => void): Liveness {
+/**
+ * `overAt`: when the last fault of a deployment is over; Infinity: never, and its jobs end by their age. `late` hears of each
+ * job that takes too long. Times are epoch milliseconds.
+ */
+export function createLiveness(
+  now: () => number,
+  overAt: (deployment: string) => number,
+  late: (what: string) => void,
+): Liveness {
   /** Until their first end; false afterwards. By hash and run. */
   const jobs = new Map<string, Open | false>()
   let longestMs = 0
+
+  function waitsUntil({ model }: Published): number {
+    const at = overAt(nameOfDeployment(model === OTHER.model ? OTHER : GOOD))
+    return Number.isFinite(at) ? at : now() + MAX_JOB_AGE_MS
+  }
 
   function end(name: string, { message, since }: Open): void {
     jobs.set(name, false)
@@ -35,7 +49,7 @@ export function createLiveness(now: () => number, overAt: number, late: (what: s
   return {
     published(message) {
       const name = nameOf(message)
-      if (!jobs.has(name)) jobs.set(name, { message, since: Math.max(now(), overAt) })
+      if (!jobs.has(name)) jobs.set(name, { message, since: Math.max(now(), waitsUntil(message)) })
     },
     settled(record) {
       for (const [name, job] of jobs) {

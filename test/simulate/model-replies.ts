@@ -12,7 +12,6 @@ export type Behaviour =
   | 'answer without usage'
   | 'answer nothing'
   | 'filter'
-  | 'refuse token'
   | 'fail unbilled'
   | 'fail billed'
   | 'unreachable'

@@ -18,6 +18,8 @@ export interface Published {
   readonly run: number
   /** Absent for what is no job. */
   readonly key: string | undefined
+  /** Absent for what names none. */
+  readonly model: string | undefined
 }
 
 /** Looks at all that is durable, and says when it is not as it must be. */
@@ -63,6 +65,8 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
   const published: Published[] = []
   const cancelsHeard = new Set<string>()
   const deadLettered = new Set<string>()
+  /** When a deployment was found missing first. */
+  const missingSince = new Map<string, number>()
   /** When the pushes end that a process works on, by process, key and run. */
   const deliveries = new Map<string, Set<number>>()
 
@@ -73,9 +77,7 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
   const liveness = createLiveness(world.now, faults.overAt, (what) => breach('ends-in-time', what))
 
   const recordOf = (key: string): SeenRecord | undefined => {
-    const found = store()
-      .documents('promptJobs')
-      .find(({ name }) => name.endsWith(`/${key}`))
+    const found = store().get(`${store().root}/promptJobs/${key}`)
     return found && readRecord(found)
   }
   const hasLetter = ({ hash, run }: Published) =>
@@ -122,7 +124,7 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
       if (after.name.includes('/deadLetters/') && !after.name.includes('/parts/')) liveness.lettered(readLetter(after))
       if (!after.name.includes('/promptJobs/') || after.name.includes('/parts/')) return
       const [now, was] = [readRecord(after), before && readRecord(before)]
-      judgeWrite({ now, was, processes, calls }, breach, exercised)
+      judgeWrite({ now, was, processes, calls, missingSince }, breach, exercised)
       judgeParts(after.name, now)
       const end = `${now.key}/${now.run}/${now.status}`
       if (!isOver(now)) return
@@ -167,6 +169,8 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
     taken(call) {
       calls.push(call)
       judgeDoubts(call.requestId)
+      const { deployment, behaviour } = call
+      if (behaviour === 'missing' && !missingSince.has(deployment)) missingSince.set(deployment, world.now())
     },
     heardOfCancel: (process, batch) => void cancelsHeard.add(`${process.name} ${batch}`),
     rescued(key, run, lookedAt) {

@@ -62,13 +62,33 @@ export const outageRules: Readonly<Record<string, Rule>> = {
       { file: PROCESS_JOB, find: 'const still = await planNow()', replace: 'const still = plan' },
       {
         file: PROCESS_JOB,
-        find: '    job.deadline ?? Infinity,\n',
-        replace: '',
+        find: '(job.deadline ?? Infinity)',
+        replace: 'Infinity',
       },
     ],
   },
   'timeout-twice': {
     invariant: 'timeouts-bounded',
     patches: [{ file: FAILURES, find: 'const MAX_TIMEOUTS = 2', replace: 'const MAX_TIMEOUTS = 100' }],
+  },
+  'one-bad-resource': {
+    invariant: 'good-resource-flows',
+    patches: [
+      {
+        file: 'shared/identity/renewal.ts',
+        find: 'return isAccepted || refusals >= REFUSALS_IN_A_ROW ? { ...state, verdicts } : { ...rest, verdicts }',
+        replace: 'return isAccepted && refusals < 0 ? { ...state, verdicts } : { ...rest, verdicts }',
+      },
+    ],
+  },
+  'missing-after-ten-minutes': {
+    invariant: 'missing-waits',
+    patches: [
+      {
+        file: FAILURES,
+        find: 'const MISSING_ENDS_AFTER_MS = 600_000',
+        replace: 'const MISSING_ENDS_AFTER_MS = 0',
+      },
+    ],
   },
 }

@@ -10,6 +10,7 @@ import { createFirestoreDocuments } from '../../shared/store/firestore/firestore
 import { count } from './exercised.ts'
 import { ANSWER_AT_LENGTH, REJECT } from './model-replies.ts'
 import { hashOf, type NameMessage } from './monitor.ts'
+import { OTHER } from './settings.ts'
 import { type Installation, queueOver, TOPICS } from './sim-worker.ts'
 import { createWire, overWire } from './wire.ts'
 import { createProcess } from './world.ts'
@@ -28,13 +29,25 @@ const FORGED_RUN = 7
 const TOKEN_LIMIT = 150
 const RAISED_TOKEN_LIMIT = 1_000_000
 const TTL_MS = 30 * 24 * 60 * MINUTE_MS
-const RETRY_MS = 20_000
+const RETRY_MS = 45_000
+
+type Parsed = ReturnType<typeof parseJob>
+const parsedJobs = new WeakMap<Uint8Array, Parsed>()
+
+/** A message is looked at many times, and its data tells all that is of interest. */
+function parseOnce(data: Uint8Array): Parsed {
+  const parsed = parsedJobs.get(data) ?? parseJob(data, {}, sha256)
+  parsedJobs.set(data, parsed)
+  return parsed
+}
+
+const NO_JOB = { key: undefined, model: undefined }
 
 /** What a message is to the monitor, read by the publishers' own rule. */
 export const nameMessage: NameMessage = ({ data, attributes }) => {
-  const parsed = parseJob(data, attributes, sha256)
+  const parsed = parseOnce(data)
   const run = Number(attributes['pb-run'] ?? 1)
-  return { hash: hashOf(data), run, key: parsed.ok ? parsed.job.key : undefined }
+  return { hash: hashOf(data), run, ...(parsed.ok ? { key: parsed.job.key, model: parsed.job.model } : NO_JOB) }
 }
 
 /** Plans all that people do in one history. */
@@ -71,7 +84,8 @@ export function planPeople(installation: Installation): People {
     const batch = isOfBatch ? { batch: BATCH } : {}
     const deadlineAt = world.now() + random.whole(MINUTE_MS, random.pick([5, 30]) * MINUTE_MS)
     const deadline = random.chance(0.25) ? { deadline: new Date(deadlineAt).toISOString() } : {}
-    const job = { id, ...batch, ...deadline, prompt: drawPrompt(id) }
+    const model = random.chance(0.25) ? { model: OTHER.model } : {}
+    const job = { id, ...batch, ...deadline, ...model, prompt: drawPrompt(id) }
     const text = JSON.stringify(job)
     plan(0, 3, () => publish(text))
     if (random.chance(0.2)) plan(0, 10, () => publish(text))

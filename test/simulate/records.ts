@@ -7,6 +7,7 @@ import { plainFields } from './stored-values.ts'
 const seenRecord = z.looseObject({
   key: z.string(),
   batch: z.string(),
+  model: z.string().optional(),
   run: z.number(),
   status: z.enum(['running', 'waiting', 'succeeded', 'dead_lettered', 'cancelled', 'expired']),
   owner: z.string(),
@@ -18,6 +19,7 @@ const seenRecord = z.looseObject({
     z.looseObject({
       ...{ run: z.number(), n: z.number(), owner: z.string() },
       ...{ outcome: z.string().optional(), cause: z.string().optional() },
+      ...{ deployment: z.string().optional(), httpStatus: z.number().optional() },
     }),
   ),
   uncounted: z.record(z.string(), z.number()).optional(),
@@ -30,8 +32,20 @@ export type SeenRecord = z.infer<typeof seenRecord> & {
   readonly writtenAt: number
 }
 
-export function readRecord({ fields, updateTime: { seconds, nanos } }: Document): SeenRecord {
+export const readRecord = onceEach(({ fields, updateTime: { seconds, nanos } }: Document): SeenRecord => {
   return { ...seenRecord.parse(plainFields(fields)), writtenAt: seconds * 1_000 + nanos / 1_000_000 }
+})
+
+/** Documents never change, and are looked at many times. */
+function onceEach<T>(read: (document: Document) => T): (document: Document) => T {
+  const known = new WeakMap<Document, T>()
+  return (document) => {
+    const found = known.get(document)
+    if (found !== undefined) return found
+    const fresh = read(document)
+    known.set(document, fresh)
+    return fresh
+  }
 }
 
 export function isOver({ status }: SeenRecord): boolean {
@@ -55,9 +69,7 @@ const seenLetter = z.looseObject({
 })
 export type SeenLetter = z.infer<typeof seenLetter>
 
-export function readLetter({ fields }: Document): SeenLetter {
-  return seenLetter.parse(plainFields(fields))
-}
+export const readLetter = onceEach(({ fields }: Document): SeenLetter => seenLetter.parse(plainFields(fields)))
 
 /** Whether a record says how this message's job ended. */
 export function covers(record: SeenRecord, { run, hash }: Pick<Published, 'run' | 'hash'>): boolean {

@@ -13,3 +13,10 @@ export const SWEEP_GRACE_MS = 60_000
 export const MISSING_ENDS_AFTER_MS = 600_000
 /** Attempts of one run that our own time limit ends. */
 export const MAX_TIMEOUTS = 2
+
+/** Serves the jobs that name no model, at a resource of its own. */
+export const GOOD = { model: 'm', endpoint: 'https://good.example', deployment: 'd', priority: 1 } as const
+/** Serves the jobs that name its model, at another resource. */
+export const OTHER = { model: 'n', endpoint: 'https://other.example', deployment: 'd', priority: 1 } as const
+/** In some installations: serves the jobs of the first one while that is missing, at the other resource. */
+export const SPARE = { ...OTHER, model: 'm', deployment: 'spare', priority: 2 } as const

@@ -1,6 +1,6 @@
 import { createAccessTokenSource } from '../../shared/identity/access-token-source.ts'
 import { TokenError } from '../../shared/identity/token-error.ts'
-import type { RetryPolicy } from '../../shared/job/failures.ts'
+import type { Failure, RetryPolicy } from '../../shared/job/failures.ts'
 import { createLog } from '../../shared/log.ts'
 import { type Message, QueueError } from '../../shared/queue/job-queue.ts'
 import type { BatchStore } from '../../shared/store/batch-store.ts'
@@ -14,17 +14,19 @@ import { createDailyBudget } from '../../worker/daily-budget.ts'
 import { createDrain } from '../../worker/drain.ts'
 import { createAnnouncer, createBatchAnnouncer } from '../../worker/events/announce.ts'
 import { createDeadLettering } from '../../worker/keep-dead-letter.ts'
-import { createDeploymentGates } from '../../worker/model/deployment-gates.ts'
+import { createDeploymentGates, type GateWatch } from '../../worker/model/deployment-gates.ts'
 import { createMissingEpisodes } from '../../worker/model/missing-episodes.ts'
 import type { JobProcessing } from '../../worker/process-job.ts'
 import { createReceiver } from '../../worker/receive-push.ts'
 import { createSweep } from '../../worker/sweep.ts'
+import { count, type Exercised } from './exercised.ts'
 import type { FakeFirestore } from './fake-database.ts'
 import { createModel } from './fake-model.ts'
 import type { PubSub } from './fake-pubsub.ts'
 import type { Monitor } from './monitor.ts'
 import { createObservedStore } from './observe-store.ts'
-import { ACK_DEADLINE_MS, MAX_ATTEMPTS, MAX_JOB_AGE_MS, MODEL_TIMEOUT_MS } from './settings.ts'
+import { ACK_DEADLINE_MS, GOOD, MAX_ATTEMPTS, MAX_JOB_AGE_MS, MODEL_TIMEOUT_MS, OTHER, SPARE } from './settings.ts'
+import { createTokenLedger, type TokenLedger } from './token-ledger.ts'
 import { overWire, type Wire, type WireParts } from './wire.ts'
 import type { Process } from './world.ts'
 
@@ -33,7 +35,6 @@ export const TOPICS = { jobs: 'jobs', dead: 'dead', events: 'events' } as const
 const log = createLog('silent', { write: () => undefined })
 const TTL_MS = 30 * 24 * 60 * 60_000
 const TOKEN_LIFE_MS = 15 * 60_000
-const DEPLOYMENT = { model: 'm', endpoint: 'http://127.0.0.1', deployment: 'd', priority: 1 }
 
 /** What all workers of a history share. */
 export interface Installation extends WireParts {
@@ -43,6 +44,8 @@ export interface Installation extends WireParts {
   /** All that were ever started, by their names. */
   readonly processes: Map<string, Process>
   readonly onUnknown: RetryPolicy['onUnknown']
+  /** Whether a second deployment serves the first one's model. */
+  readonly hasSpare: boolean
 }
 
 /**
@@ -50,7 +53,7 @@ export interface Installation extends WireParts {
  * and model.
  */
 export function composeSimWorker(installation: Installation, process: Process, wire: Wire) {
-  const { world, firestore, pubsub, monitor, onUnknown } = installation
+  const { world, firestore, pubsub, monitor, exercised, onUnknown, hasSpare } = installation
   const now = () => world.now() + process.skewMs
   const { next: random } = world.random
   const drain = createDrain()
@@ -61,8 +64,14 @@ export function composeSimWorker(installation: Installation, process: Process, w
   const queue = queueOver(pubsub, wire)
   const retry = { maxAttempts: MAX_ATTEMPTS, onUnknown }
   const announcing = { queue, topic: TOPICS.events, project: undefined, log }
+  const ledger = createTokenLedger((what) => monitor.breach('good-resource-flows', `${process.name}: ${what}`))
   const tokens = createAccessTokenSource({
-    ...{ fetchToken: tokenFetcher(wire, now), diagnose: () => ({ nature: 'passing', hint: '' }) as const, now, random },
+    ...{
+      fetchToken: tokenFetcher(wire, ledger, now),
+      diagnose: () => ({ nature: 'passing', hint: '' }) as const,
+      now,
+      random,
+    },
   })
   let owners = 0
   const processing: JobProcessing = {
@@ -72,13 +81,14 @@ export function composeSimWorker(installation: Installation, process: Process, w
     deadLetter: createDeadLettering({ ...keeping, queue, topic: TOPICS.dead, log }),
     announce: createAnnouncer(announcing),
     tokens,
-    gates: createDeploymentGates(now, random, { closed: async () => undefined, opened: async () => undefined }),
+    gates: createDeploymentGates(now, random, circuitWatch(exercised)),
     missing: createMissingEpisodes({ store: createFirestoreMissingDeployments(database, now), now, log }),
     provider: createModel(installation, process, wire, {
       sending: (requestId) => monitor.sending(requestId, process),
       taken: monitor.taken,
+      replied: ledger.replied,
     }),
-    deployments: [DEPLOYMENT],
+    deployments: hasSpare ? [GOOD, SPARE, OTHER] : [GOOD, OTHER],
     ...{ maxOutputTokens: 1_000, rolloutMs: 0, modelTimeoutMs: MODEL_TIMEOUT_MS, retry, maxJobAgeMs: MAX_JOB_AGE_MS },
     newOwner: () => `${process.name}:${++owners}`,
     random,
@@ -116,17 +126,39 @@ export function queueOver(pubsub: PubSub, wire: Wire) {
   }
 }
 
-function tokenFetcher(wire: Wire, now: () => number) {
-  let fetched = 0
-  return () =>
-    wire.call({
-      ...{ port: 'token', label: 'fetch a token' },
-      apply: async () => {
-        fetched += 1
-        return { value: `token-${fetched}`, fetchedAt: now(), expiresAt: now() + TOKEN_LIFE_MS }
-      },
-      away: (why) => new TokenError('entra_exchange', why),
-    })
+function tokenFetcher(wire: Wire, ledger: TokenLedger, now: () => number) {
+  let made = 0
+  const make = async () => {
+    made += 1
+    return { value: `token-${made}`, fetchedAt: now(), expiresAt: now() + TOKEN_LIFE_MS }
+  }
+  return async () => {
+    ledger.exchanging(now())
+    const away = (why: string) => new TokenError('entra_exchange', why)
+    const token = await wire.call({ port: 'token', label: 'fetch a token', apply: make, away })
+    ledger.fetched(token)
+    return token
+  }
+}
+
+function circuitWatch(exercised: Exercised): GateWatch {
+  return {
+    closed: async (_, failure) => count(exercised, `circuit opened: ${openedBy(failure)}`),
+    opened: async () => count(exercised, 'circuit closed'),
+  }
+}
+
+function openedBy({ kind, retryAfterMs }: Failure) {
+  switch (kind) {
+    case 'unavailable':
+      return retryAfterMs ? 'time to wait' : 'faults'
+    case 'forbidden':
+    case 'no_deployment':
+    case 'unauthorized':
+      return kind
+    default:
+      return 'faults'
+  }
 }
 
 function heedingReader(batches: Pick<BatchStore, 'read'>, process: Process, monitor: Monitor): BatchStore['read'] {
