@@ -1,4 +1,4 @@
-/** Longer ones are nobody's typing mistake, and would take time to compare. */
+/** Longer ones are no typing mistakes, and would take time to compare. */
 const MAX_LENGTH = 64
 
 /** Finds the name that was probably meant: the one with the fewest edits, where these are a quarter of the longer at most. */

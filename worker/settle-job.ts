@@ -51,13 +51,14 @@ export function release(settling: Settling, delivered: DeliveredJob, held: Held,
 }
 
 /** An answer that the store can never take ends its job all the same: asked again, it would be paid for again. */
-function withoutAnswer({ report, usage }: Extract<Ending, { status: 'succeeded' }>): Ending {
+function withoutAnswer({ report, usage, usageKnown }: Extract<Ending, { status: 'succeeded' }>): Ending {
   const error: EndError = {
     kind: 'store',
     message: 'the model answered, and the store refuses the answer for good',
     hint: 'Ask for a shorter answer, then replay the job.',
   }
-  return { status: 'dead_lettered', error, attempt: { outcome: 'succeeded', report: { ...report, usage } } }
+  const used = { usage, ...(usageKnown === false && { usageKnown }) }
+  return { status: 'dead_lettered', error, attempt: { outcome: 'succeeded', report: { ...report, ...used } } }
 }
 
 function isRefused(error: unknown): boolean {

@@ -33,7 +33,7 @@ export interface BreakOptions {
 /**
  * Runs the worker with one thing set wrong, and the doctor after it.
  *
- * Resolves with the exit code: 0 only when no job is lost, and the doctor names what is wrong and what mends it.
+ * Resolves with the exit code: 0 only when no job is lost, and the doctor names what is wrong and how to fix it.
  */
 export async function runBreakDemo(name: string, broken: Break, options: BreakOptions): Promise<number> {
   using interrupt = listenForInterrupt()

@@ -30,7 +30,7 @@ ${verdict}
 `
 }
 
-const VERDICT = 'No job is lost, none is dead-lettered, and the doctor names what is wrong and what mends it.'
+const VERDICT = 'No job is lost, none is dead-lettered, and the doctor names what is wrong and how to fix it.'
 
 function whyNone({ isRefusedAtStart }: Break): string {
   return isRefusedAtStart ? 'the worker refuses to start, so it asked for no token' : 'no token failed'

@@ -35,7 +35,7 @@ export class NotSentError extends Error {
 
 /** From the look-up of the name until the connection is secured. */
 const CONNECT_TIMEOUT_MS = 10_000
-/** A server that closes idle connections earlier says so in its answers, which the agents heed. */
+/** A server that closes idle connections earlier says so in its answers, which the agents obey. */
 const MAX_IDLE_MS = 4_000
 /** Gateways add headers of their own; an answer must not be lost for them. */
 const MAX_HEADER_BYTES = 64 * 1024

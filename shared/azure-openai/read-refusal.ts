@@ -147,7 +147,7 @@ function isAboutAddress({ code }: AzureError): boolean {
   return code === undefined || code === '404'
 }
 
-/** A version that is too old for the request, or does not go with it, is told in words. */
+/** A version that is too old for the request, or does not go with it, is named in words only. */
 function isAboutVersion({ code, message }: AzureError): boolean {
   return code === 'BadRequest' && /\bapi[- ]versions?\b/i.test(message)
 }

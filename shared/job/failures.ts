@@ -199,8 +199,17 @@ function endReason(failure: Failure, { counted, timeouts }: RunSoFar, policy: Re
       const isTimeout = kind === 'timeout' && timeouts + 1 >= MAX_TIMEOUTS
       return isTimeout || counted + 1 >= policy.maxAttempts ? 'max_attempts' : undefined
     }
-    default:
+    case 'token':
+    case 'unauthorized':
+    case 'forbidden':
+    case 'throttled':
+    case 'unreachable':
+    case 'store':
+    case 'busy':
+    case 'draining':
       return undefined
+    default:
+      return kind satisfies never
   }
 }
 

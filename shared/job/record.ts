@@ -97,7 +97,7 @@ const lasting = {
   attempts: z.array(attempt).readonly(),
   /** Attempts that the provider could not serve, an entry for each run that had some; absent in older records. */
   folded: lenient(z.array(folded).readonly()),
-  /** How often the job was put off by failures that count as no attempt, by their kinds. */
+  /** How often the job was deferred by failures that count as no attempt, by their kinds. */
   uncounted: z.record(text, count).readonly().catch({}),
   createdAt: time.catch(0),
   /** Of the claim that wrote the record last: a reply that was lost is told by it. */

@@ -20,7 +20,7 @@ export interface StoredEpisode {
   readonly isOver: boolean
 }
 
-/** A deployment that nobody found missing for so long may have been there meanwhile. */
+/** A deployment that was not found missing for so long may have been there meanwhile. */
 const FORGOTTEN_AFTER_MS = 30 * 60_000
 
 /** The episode with one more sighting. `ageMs`: since `before` was written, by the store's clock. */

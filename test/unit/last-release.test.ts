@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { decideClaim } from '../../shared/job/claim.ts'
-import { jobRecord, type RunningRecord, unknownAttempts } from '../../shared/job/record.ts'
+import { afterFailure, failureKinds } from '../../shared/job/failures.ts'
+import { jobRecord, type RunningRecord, runSoFar, unknownAttempts } from '../../shared/job/record.ts'
 import { storedBatch } from '../../shared/store/batch-store.ts'
 import { fields, toFields } from '../../shared/store/firestore/values.ts'
 import type { Release } from '../../shared/store/job-store.ts'
@@ -9,6 +10,7 @@ import { readStoredLetter, toStoredLetter } from '../../shared/store/letter-docu
 import { ended, nextAttempt, released, succeeded, sweptBack } from '../../shared/store/record-changes.ts'
 import { tokenFailureKind, workerInstanceKind } from '../../shared/store/telemetry-documents.ts'
 import { tokenFailure, workerInstance } from '../../shared/store/telemetry-store.ts'
+import { outcomeOf, recordError, releaseAs, reportOf } from '../../worker/from-reply.ts'
 import { aDeadLetterOf } from '../support/dead-letter-builders.ts'
 import {
   aCancel,
@@ -65,6 +67,35 @@ describe('the last release reads a record of this version', () => {
       assert.partialDeepStrictEqual(lastRelease.jobRecord.parse(onDisk(record)), known)
       const stored = lastRelease.fields.parse(toFields({ ...record }))
       assert.partialDeepStrictEqual(lastRelease.jobRecord.parse(stored), known)
+    })
+  }
+})
+
+describe('the last release reads what any failure leaves in the record', () => {
+  const deployment = { model: 'm', endpoint: 'https://contoso.openai.azure.com', deployment: 'd', priority: 1 }
+  const cases = failureKinds.flatMap((kind) =>
+    (['retry', 'dead-letter'] as const).flatMap((onUnknown) =>
+      [1, 5].map((maxAttempts) => ({ kind, onUnknown, maxAttempts })),
+    ),
+  )
+  for (const { kind, ...policy } of cases) {
+    test(`${kind}, ON_UNKNOWN=${policy.onUnknown}, MAX_ATTEMPTS=${policy.maxAttempts}`, () => {
+      const usage = { promptTokens: 1, completionTokens: 2 }
+      const failure = { kind, message: 'm', code: 'c', hint: 'h', httpStatus: 500, requestId: 'r', usage }
+      const before = again({ marks: 'folded', waitMs: 10_000 })
+      const after = afterFailure(failure, runSoFar(before), policy, 0)
+      const report = reportOf(failure, deployment)
+      const attempt = after.marks === 'none' ? {} : { attempt: { outcome: outcomeOf(failure), report } }
+      const record =
+        after.next === 'again'
+          ? released(before, { waitMs: after.waitMs, ...releaseAs(after.marks, failure, report) }, START)
+          : ended(before, { status: 'dead_lettered', error: recordError(failure, after.reason), ...attempt }, at)
+      const read = { status: record.status, attempts: record.attempts.map(({ n, outcome }) => ({ n, outcome })) }
+      assert.partialDeepStrictEqual(lastRelease.jobRecord.parse(onDisk(record)), onDisk(read))
+      assert.partialDeepStrictEqual(
+        lastRelease.jobRecord.parse(lastRelease.fields.parse(toFields({ ...record }))),
+        onDisk(read),
+      )
     })
   }
 })

@@ -60,6 +60,24 @@ test('an answer that the store refuses for good ends the job, and is not paid fo
   documents.close()
 })
 
+test('an answer that the store refuses, and that does not tell its usage, leaves an estimate that says so', async () => {
+  const documents = await openSqliteDocuments(':memory:', Date.now)
+  const answer = {
+    ok: true,
+    text: '{}',
+    usage: undefined,
+    finishReason: 'stop',
+    httpStatus: 200,
+    requestId: 'r',
+  } as const
+  const provider = { ask: async () => answer }
+  const processing = processingOver(refusingAnswers(documents), [], async () => undefined)
+  await processJob({ ...processing, provider }, delivered())
+  const found = await documents.read(job.key)
+  assert.partialDeepStrictEqual(found?.record.attempts, [{ outcome: 'succeeded', usageKnown: false }])
+  documents.close()
+})
+
 /** The first tries to give a job back fail. */
 function failingReleases(documents: RecordDocuments, failures: number): RecordDocuments {
   let left = failures

@@ -45,7 +45,7 @@ export function decidePassage({ closedUntil, failure, closings, isProbed }: Gate
 
 /**
  * Why a deployment counts as missing now: from the request that found it so until a probe is due, and while that is under
- * way. How long it has been missing is told only until then.
+ * way. How long it has been missing is known only until then.
  */
 export function missingNow({ failure, closedUntil, isProbed }: Gate, now: number): Failure | undefined {
   if (failure?.kind !== 'no_deployment') return undefined
