@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { type CloudOverrides, placeFault } from '../stand-ins.ts'
+import type { CloudOverrides } from '../stand-ins.ts'
 import { startSurroundings } from '../support/process-surroundings.ts'
-import { holdAnswers, postTo, untilModelCalled, wrap } from '../worker.ts'
+import { holdAnswers, postTo, wrap } from '../worker.ts'
 
 const job = {
   id: 'doc-7',
@@ -46,19 +46,5 @@ describe('a worker process', { concurrency: 3 }, () => {
     assert.deepEqual(await answer, { status: 204 })
     assert.equal((await on.worker.ended).code, 0)
     assert.equal((await on.record('doc-7'))?.status, 'succeeded')
-  })
-
-  test('a job that only waits for quota at SIGTERM is given back at once, as no attempt', async () => {
-    await using on = await startProcess()
-    await placeFault(on.cloud.azure, { kind: 'status', error: 'call_rate_limit', headers: { 'retry-after': '30' } })
-    const answer = on.push()
-    await untilModelCalled(on, answer)
-    on.worker.kill('SIGTERM')
-    assert.deepEqual(await answer, { status: 503, reason: 'draining' })
-    const { code, stdout } = await on.worker.ended
-    assert.equal(code, 0)
-    assert.doesNotMatch(stdout, ENDED_BY_FORCE)
-    const record = await on.record('doc-7')
-    assert.deepEqual([record?.status, record?.attempts, record?.uncounted], ['waiting', [], { draining: 1 }])
   })
 })

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { describe, test } from 'node:test'
-import type { CloudOverrides } from '../../stand-ins.ts'
+import { type CloudOverrides, placeFault } from '../../stand-ins.ts'
 import { startSurroundings } from '../../support/process-surroundings.ts'
-import { holdAnswers, postTo, wrap } from '../../worker.ts'
+import { holdAnswers, postTo, untilModelCalled, wrap } from '../../worker.ts'
 
 const job = {
   id: 'doc-7',
@@ -52,6 +52,20 @@ describe('a worker process', { concurrency: 3 }, () => {
     const record = await on.record('doc-7')
     assert.deepEqual([record?.status, record?.attempts.map(({ outcome }) => outcome)], ['waiting', ['unknown']])
     letGo()
+  })
+
+  test('a job that only waits for quota at SIGTERM is given back at once, as no attempt', async () => {
+    await using on = await startProcess()
+    await placeFault(on.cloud.azure, { kind: 'status', error: 'call_rate_limit', headers: { 'retry-after': '30' } })
+    const answer = on.push()
+    await untilModelCalled(on, answer)
+    on.worker.kill('SIGTERM')
+    assert.deepEqual(await answer, { status: 503, reason: 'draining' })
+    const { code, stdout } = await on.worker.ended
+    assert.equal(code, 0)
+    assert.doesNotMatch(stdout, ENDED_BY_FORCE)
+    const record = await on.record('doc-7')
+    assert.deepEqual([record?.status, record?.attempts, record?.uncounted], ['waiting', [], { draining: 1 }])
   })
 
   for (const [what, head, body, answered] of [
