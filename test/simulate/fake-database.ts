@@ -31,6 +31,8 @@ export interface FakeFirestore {
   /** All documents below a collection of the root, by their names. */
   documents(collection: string): readonly Document[]
   get(name: string): Document | undefined
+  /** Changes a document by hand: `onWrite` does not hear of it. */
+  edit(document: Document, fields: Fields): Document
 }
 
 const ROOT = 'projects/simulated/databases/(default)/documents'
@@ -154,6 +156,11 @@ export function createFakeFirestore(now: () => number, onWrite: OnWrite = () => 
     connect,
     documents: below,
     get: (name) => documents.get(name),
+    edit({ name }, fields) {
+      const edited = { name, fields, updateTime: writeTime() }
+      documents.set(name, edited)
+      return edited
+    },
   }
 }
 

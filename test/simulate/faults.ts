@@ -1,5 +1,6 @@
 import type { Random } from '../support/seeded-random.ts'
 import { drawModelWindows, type WindowKind } from './model-windows.ts'
+import { LARGE_BATCH } from './settings.ts'
 
 /** How likely each fault is at a port call, 0 to 1. */
 export interface FaultRates {
@@ -19,11 +20,15 @@ export interface FaultRates {
   readonly model: number
 }
 
-/** A port that nobody reaches for a while; epoch milliseconds. */
-interface Outage {
-  readonly port: Port
+/** Epoch milliseconds. */
+interface Period {
   readonly from: number
   readonly to: number
+}
+
+/** A port that nobody reaches for a while. */
+interface Outage extends Period {
+  readonly port: Port
 }
 
 export const ports = ['store', 'queue', 'model', 'token'] as const
@@ -36,6 +41,10 @@ export interface Faults {
   isAway(port: Port, now: number): boolean
   /** What a deployment does with every request now; undefined where it does as the rates have it. */
   modelWindow(deployment: string, now: number): WindowKind | undefined
+  /** Whether a count or a sum over this batch takes longer than it may now. */
+  isSlow(batch: string | undefined, now: number): boolean
+  /** From here on every port can be reached, and no call fails. Epoch milliseconds. */
+  readonly reachableAt: number
   /** From here on nothing fails that a job of this deployment could wait for. Epoch milliseconds; Infinity: never. */
   overAt(deployment: string): number
 }
@@ -65,22 +74,32 @@ export function drawFaults(random: Random, start: number): Faults {
   }
   const outages = ports.flatMap((port) => (random.chance(0.15) ? [drawOutage(random, port, start)] : []))
   const windows = drawModelWindows(random, start)
+  const slow = random.chance(0.3) ? [drawSlowness(random, start)] : []
+  const reachableAt = Math.max(calmAt, ...outages.map(({ to }) => to))
   return {
     rates,
     calmAt,
     isAway: (port, now) => outages.some((outage) => outage.port === port && isWithin(outage, now)),
     modelWindow: (name, now) => windows.get(name)?.find((window) => isWithin(window, now))?.kind,
-    overAt: (name) => Math.max(calmAt, ...[...outages, ...(windows.get(name) ?? [])].map(({ to }) => to)),
+    isSlow: (batch, now) => batch === LARGE_BATCH && slow.some((each) => isWithin(each, now)),
+    reachableAt,
+    overAt: (name) => Math.max(reachableAt, ...(windows.get(name) ?? []).map(({ to }) => to)),
   }
 }
 
-function isWithin({ from, to }: Pick<Outage, 'from' | 'to'>, now: number): boolean {
+function isWithin({ from, to }: Period, now: number): boolean {
   return now >= from && now < to
 }
 
 function drawOutage(random: Random, port: Port, start: number): Outage {
   const from = start + random.whole(0, 5 * MINUTE_MS)
   return { port, from, to: from + random.whole(MINUTE_MS, 60 * MINUTE_MS) }
+}
+
+/** Long enough for another batch to end meanwhile. */
+function drawSlowness(random: Random, start: number): Period {
+  const from = start + random.whole(0, 5 * MINUTE_MS)
+  return { from, to: from + random.whole(30, 120) * MINUTE_MS }
 }
 
 /** The rates that hold now. */

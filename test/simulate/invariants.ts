@@ -26,7 +26,10 @@ export const invariants = {
   'no-start-after-deadline': 'no job is sent after its deadline',
   'whole-model-time': 'the model is asked only while the push leaves it the whole of its time',
   'paid-answer-kept': 'an answer in hand is written where nobody has begun another attempt',
-  'batch-completes': 'a batch of which every job is settled is told to be complete',
+  'unreadable-ends-by-age': 'a job whose record cannot be read ends by its age, and by nothing else',
+  'slow-batch-stops-none': 'a batch ends within 20 minutes although another one takes too long to be counted',
+  'batch-completes':
+    'a batch of which every job is settled is told to be complete; one that lacks a job, to be incomplete',
   'no-fault-of-our-own': 'no delivery and no sweep ends in an error that nobody expected',
   'ends-in-time': `once nothing fails any more, a job ends within ${ENDS_WITHIN_MS / 60_000} minutes`,
   'comes-to-rest': 'once nothing fails any more, all of it ends: nothing goes on for ever',

@@ -8,6 +8,8 @@ export interface Liveness {
   published(message: Published): void
   settled(record: SeenRecord): void
   lettered(letter: SeenLetter): void
+  /** Somebody edited the record of a job by hand: it may take until its age ends it. */
+  edited(key: string): void
   /** The longest that a job took, in milliseconds. */
   longestMs(): number
 }
@@ -32,9 +34,11 @@ export function createLiveness(
 ): Liveness {
   /** Until their first end; false afterwards. By hash and run. */
   const jobs = new Map<string, Open | false>()
+  const editedJobs = new Set<string | undefined>()
   let longestMs = 0
 
-  function waitsUntil({ model }: Published): number {
+  function waitsUntil({ key, model }: Published): number {
+    if (editedJobs.has(key)) return now() + MAX_JOB_AGE_MS
     const at = overAt(nameOfDeployment(model === OTHER.model ? OTHER : GOOD))
     return Number.isFinite(at) ? at : now() + MAX_JOB_AGE_MS
   }
@@ -60,6 +64,13 @@ export function createLiveness(
       const name = nameOf({ hash, run })
       const job = jobs.get(name)
       if (job) end(name, job)
+    },
+    edited(key) {
+      editedJobs.add(key)
+      const since = now() + MAX_JOB_AGE_MS
+      for (const [name, job] of jobs) {
+        if (job && job.message.key === key) jobs.set(name, { ...job, since: Math.max(job.since, since) })
+      }
     },
     longestMs: () => longestMs,
   }

@@ -8,9 +8,17 @@ import type { Breach, Invariant } from './invariants.ts'
 import { judgeSend } from './judge-send.ts'
 import { judgeWrite } from './judge-write.ts'
 import { createLiveness } from './liveness.ts'
-import { covers, isOver, readLetter, readRecord, type SeenRecord } from './records.ts'
-import { ACK_DEADLINE_MS, MAX_ATTEMPTS, USABLE_SHARE } from './settings.ts'
+import { covers, isOver, readLetter, readRecord, type SeenLetter, type SeenRecord } from './records.ts'
+import { ACK_DEADLINE_MS, MAX_ATTEMPTS, MAX_JOB_AGE_MS, USABLE_SHARE } from './settings.ts'
 import type { Process, World } from './world.ts'
+
+/** By so much a clock may be wrong: it starts wrong, and is set. */
+const MAX_CLOCK_ERROR_MS = 25 * 60_000
+/** What holds for jobs whose records somebody edited by hand, too. */
+const HOLDS_FOR_EDITED: readonly Invariant[] = [
+  ...(['every-message-ends', 'ends-in-time', 'unreadable-ends-by-age', 'no-fault-of-our-own'] as const),
+  'one-write-at-a-time',
+]
 
 /** A message on the jobs topic, as its publisher meant it. */
 export interface Published {
@@ -40,6 +48,12 @@ export interface Monitor {
   delivering(message: Message, process: Process): () => void
   sending(requestId: string, process: Process): void
   taken(call: ModelCall): void
+  /** `hash run` of the messages that were acknowledged while a record said how their jobs ended. */
+  readonly answered: ReadonlySet<string>
+  /** Somebody edited a record by hand. */
+  edited(after: Document): void
+  /** The jobs whose records were. */
+  readonly editedJobs: ReadonlySet<string>
   /** A process has read that a batch is cancelled. */
   heardOfCancel(process: Process, batch: string): void
   /** A process published again what Pub/Sub gave up; it began to look at it at this time. */
@@ -62,15 +76,21 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
   const calls: ModelCall[] = []
   const ends = new Map<string, number>()
   const events = new Set<string>()
-  const published: Published[] = []
+  const published: (Published & { readonly at: number })[] = []
   const cancelsHeard = new Set<string>()
   const deadLettered = new Set<string>()
+  const answered = new Set<string>()
   /** When a deployment was found missing first. */
   const missingSince = new Map<string, number>()
   /** When the pushes end that a process works on, by process, key and run. */
   const deliveries = new Map<string, Set<number>>()
 
+  /** The jobs whose records somebody edited by hand. */
+  const edited = new Set<string>()
+
   function breach(invariant: Invariant, what: string): void {
+    // Of such a job less can be promised; every breach names its job.
+    if (!HOLDS_FOR_EDITED.includes(invariant) && [...edited].some((key) => what.includes(key))) return
     world.note('BREACH', `${invariant}: ${what}`)
     breaches.push({ invariant, what })
   }
@@ -93,6 +113,21 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
     const doubts = calls.filter((call) => isDoubtful(call) && call.requestId.startsWith(run)).length
     if (doubts > MAX_ATTEMPTS)
       breach('attempts-bounded', `${requestId} is send ${doubts} of its run that may have been billed`)
+  }
+
+  /** Nothing of an unreadable record says that its job is not healthy: only its age ends it. */
+  function judgeLetter({ key, run, reason, data: { sha256: hash } }: SeenLetter): void {
+    // What a worker dead-lettered was decided before its letter came here.
+    if (key === undefined || deadLettered.has(`${hash} ${run}`)) return
+    const isUnreadable = recordOf(key)?.status === 'unreadable'
+    const isTime = reason === 'max_age' || reason === 'expired'
+    if (isUnreadable && isTime) count(exercised, 'unreadable record ended by its age')
+    const first = published.find((message) => message.hash === hash && message.run === run)
+    const ageMs = world.now() - (first?.at ?? 0)
+    const isTooSoon = reason === 'max_age' && ageMs < MAX_JOB_AGE_MS - MAX_CLOCK_ERROR_MS
+    if (reason === 'store' || (isUnreadable && (!isTime || isTooSoon))) {
+      breach('unreadable-ends-by-age', `${key} run ${run}: ${reason} after ${ageMs / 60_000} minutes`)
+    }
   }
 
   /** A settled record never names parts that are not there. */
@@ -121,7 +156,10 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
   return {
     ...{ breaches, calls, ends, events, published, breach, longestEndMs: liveness.longestMs },
     wrote(after, before) {
-      if (after.name.includes('/deadLetters/') && !after.name.includes('/parts/')) liveness.lettered(readLetter(after))
+      if (after.name.includes('/deadLetters/') && !after.name.includes('/parts/')) {
+        judgeLetter(readLetter(after))
+        liveness.lettered(readLetter(after))
+      }
       if (!after.name.includes('/promptJobs/') || after.name.includes('/parts/')) return
       const [now, was] = [readRecord(after), before && readRecord(before)]
       judgeWrite({ now, was, processes, calls, missingSince }, breach, exercised)
@@ -134,7 +172,7 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
     publishedTo(topic, message) {
       world.note('pubsub', `${topic} takes ${describe(message)}`)
       if (topic === 'jobs') {
-        published.push(nameOf(message))
+        published.push({ ...nameOf(message), at: world.now() })
         liveness.published(nameOf(message))
       }
       if (topic === 'dead' && message.attributes['pb-reason'] !== undefined) {
@@ -146,8 +184,10 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
     acknowledged(message) {
       const named = nameOf(message)
       const record = named.key === undefined ? undefined : recordOf(named.key)
-      if (record !== undefined && covers(record, named)) return
-      if (record !== undefined && record.run > named.run) return
+      if (record !== undefined && (covers(record, named) || record.run > named.run)) {
+        answered.add(`${named.hash} ${named.run}`)
+        return
+      }
       if (!hasLetter(named)) breach('ack-after-record', `${describe(message)} of ${named.key ?? 'no job'}`)
     },
     delivering(message, process) {
@@ -171,6 +211,12 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
       judgeDoubts(call.requestId)
       const { deployment, behaviour } = call
       if (behaviour === 'missing' && !missingSince.has(deployment)) missingSince.set(deployment, world.now())
+    },
+    ...{ editedJobs: edited, answered },
+    edited(after) {
+      const { key } = readRecord(after)
+      edited.add(key)
+      liveness.edited(key)
     },
     heardOfCancel: (process, batch) => void cancelsHeard.add(`${process.name} ${batch}`),
     rescued(key, run, lookedAt) {

@@ -91,4 +91,31 @@ export const outageRules: Readonly<Record<string, Rule>> = {
       },
     ],
   },
+  'one-slow-batch': {
+    invariant: 'slow-batch-stops-none',
+    patches: [
+      {
+        file: 'worker/sweep-batches.ts',
+        find: 'const BATCHES_AT_ONCE = 8',
+        replace: 'const BATCHES_AT_ONCE = 1',
+      },
+      {
+        file: 'worker/sweep-batches.ts',
+        find: '  const deferred = await course.attempt(about, () => batches.defer(batch.name, now()))',
+        replace:
+          "  if (swept.kind === 'deferred') throw swept.error\n  const deferred = await course.attempt(about, () => batches.defer(batch.name, now()))",
+      },
+    ],
+  },
+  'unreadable-is-healthy': {
+    invariant: 'unreadable-ends-by-age',
+    patches: [
+      {
+        file: 'worker/record-dead-letter.ts',
+        find: "const found = stored === 'unreadable' ? undefined : stored",
+        replace:
+          "if (stored === 'unreadable') return recordAs(recording, delivery, { kind: 'store', message: '' })\n  const found = stored",
+      },
+    ],
+  },
 }

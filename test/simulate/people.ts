@@ -7,10 +7,11 @@ import type { DeadLetter } from '../../shared/store/dead-letter-store.ts'
 import { createFirestoreBatches } from '../../shared/store/firestore/firestore-batches.ts'
 import { createFirestoreDeadLetters } from '../../shared/store/firestore/firestore-dead-letters.ts'
 import { createFirestoreDocuments } from '../../shared/store/firestore/firestore-documents.ts'
+import { isUnavailable, StoreError } from '../../shared/store/job-store.ts'
 import { count } from './exercised.ts'
 import { ANSWER_AT_LENGTH, REJECT } from './model-replies.ts'
 import { hashOf, type NameMessage } from './monitor.ts'
-import { OTHER } from './settings.ts'
+import { BATCH, LARGE_BATCH, OTHER } from './settings.ts'
 import { type Installation, queueOver, TOPICS } from './sim-worker.ts'
 import { createWire, overWire } from './wire.ts'
 import { createProcess } from './world.ts'
@@ -22,7 +23,6 @@ export interface People {
 }
 
 const MINUTE_MS = 60_000
-const BATCH = 'nightly'
 /** No replay of ours reaches it. */
 const FORGED_RUN = 7
 /** The model's answers take 150 each. */
@@ -71,7 +71,11 @@ export function planPeople(installation: Installation): People {
     const done = () => {
       pending -= 1
     }
-    const again = () => world.after(RETRY_MS, process, attempt)
+    const again = (error: unknown) => {
+      // What cannot be read now cannot be read later.
+      if (error instanceof StoreError && !isUnavailable(error)) done()
+      else world.after(RETRY_MS, process, attempt)
+    }
     const attempt = () => void work().then(done, again)
     world.after(random.whole(fromMinute * MINUTE_MS, toMinute * MINUTE_MS), process, attempt)
   }
@@ -79,9 +83,10 @@ export function planPeople(installation: Installation): People {
   const publish = (text: string, attributes: Message['attributes'] = {}) =>
     queue.publish(TOPICS.jobs, { data: Buffer.from(text), attributes })
 
-  function planJob(id: string): boolean {
-    const isOfBatch = random.chance(0.5)
-    const batch = isOfBatch ? { batch: BATCH } : {}
+  /** Gives the name of the job's batch, if it has one. */
+  function planJob(id: string): string | undefined {
+    const name = random.chance(0.5) ? BATCH : random.chance(0.3) ? LARGE_BATCH : undefined
+    const batch = name === undefined ? {} : { batch: name }
     const deadlineAt = world.now() + random.whole(MINUTE_MS, random.pick([5, 30]) * MINUTE_MS)
     const deadline = random.chance(0.25) ? { deadline: new Date(deadlineAt).toISOString() } : {}
     const model = random.chance(0.25) ? { model: OTHER.model } : {}
@@ -92,7 +97,7 @@ export function planPeople(installation: Installation): People {
     if (random.chance(0.15)) plan(0, 10, () => publish(JSON.stringify({ ...job, prompt: 'something else' })))
     if (random.chance(0.2)) plan(0, 30, () => publish(text, { 'pb-run': String(FORGED_RUN) }))
     if (random.chance(0.1)) plan(0, 20, () => cancel(text))
-    return isOfBatch
+    return name
   }
 
   function drawPrompt(id: string): string {
@@ -108,13 +113,16 @@ export function planPeople(installation: Installation): People {
     if (kind === 'cancelled') count(exercised, 'cancelled job')
   }
 
-  function planBatch(total: number): void {
+  function planBatch(name: string, total: number): void {
     if (total === 0) return
-    plan(0, 0, () => batches.open(BATCH, world.now()))
+    // A job whose message is lost for good.
+    const submitted = total + (random.chance(0.03) ? 1 : 0)
+    plan(0, 0, () => batches.open(name, world.now()))
     plan(3, 8, async () => {
-      await batches.open(BATCH, world.now())
-      await batches.seal(BATCH, total, world.now())
+      await batches.open(name, world.now())
+      await batches.seal(name, submitted, world.now())
     })
+    if (name !== BATCH) return
     if (isLimited) plan(0, 0, () => batches.limitTokens(BATCH, TOKEN_LIMIT, world.now()))
     if (!random.chance(0.25)) return
     plan(0, 15, async () => {
@@ -141,7 +149,8 @@ export function planPeople(installation: Installation): People {
   }
 
   const ids = Array.from({ length: random.whole(1, 6) }, (_, n) => `doc-${n + 1}`)
-  planBatch(ids.filter(planJob).length)
+  const names = ids.map(planJob)
+  for (const name of [BATCH, LARGE_BATCH]) planBatch(name, names.filter((each) => each === name).length)
   if (random.chance(0.1)) plan(0, 5, () => publish('no job at all'))
   for (let rounds = random.whole(0, 3); rounds > 0; rounds -= 1) plan(5, 60, replaySome)
   return { pending: () => pending }

@@ -1,7 +1,10 @@
 import { z } from 'zod'
+import { isReadable } from './edit-record.ts'
 import type { Document } from './fake-database.ts'
 import type { Published } from './monitor.ts'
 import { plainFields } from './stored-values.ts'
+
+const statuses = ['running', 'waiting', 'succeeded', 'dead_lettered', 'cancelled', 'expired'] as const
 
 /** A record as the invariants look at it: read by code of their own. */
 const seenRecord = z.looseObject({
@@ -9,7 +12,8 @@ const seenRecord = z.looseObject({
   batch: z.string(),
   model: z.string().optional(),
   run: z.number(),
-  status: z.enum(['running', 'waiting', 'succeeded', 'dead_lettered', 'cancelled', 'expired']),
+  /** Of one that somebody edited by hand, it may tell too little to act on. */
+  status: z.enum([...statuses, 'unreadable']),
   owner: z.string(),
   payloadHash: z.string().optional(),
   leaseMs: z.number().optional(),
@@ -27,13 +31,36 @@ const seenRecord = z.looseObject({
   error: z.looseObject({ kind: z.string(), code: z.string().optional() }).optional(),
   result: z.looseObject({ in: z.string(), owner: z.string().optional(), count: z.number().optional() }).optional(),
 })
+
+/** One that somebody edited by hand: a field that is lost is as if the record were new. */
+const editedRecord = z
+  .object({
+    ...{ batch: z.string().catch(''), run: z.number().catch(1), status: z.string().catch('') },
+    ...{ owner: z.string().catch(''), payloadHash: z.string().optional().catch(undefined) },
+  })
+  .transform((record) => ({ ...record, attempts: [] }))
+
 export type SeenRecord = z.infer<typeof seenRecord> & {
   /** When it was written, by the store's clock. Epoch milliseconds. */
   readonly writtenAt: number
 }
 
-export const readRecord = onceEach(({ fields, updateTime: { seconds, nanos } }: Document): SeenRecord => {
-  return { ...seenRecord.parse(plainFields(fields)), writtenAt: seconds * 1_000 + nanos / 1_000_000 }
+const edited = new WeakSet<Document>()
+
+/** From now on less is expected of this document. */
+export function markEdited(document: Document): void {
+  edited.add(document)
+}
+
+export const readRecord = onceEach((document: Document): SeenRecord => {
+  const { seconds, nanos } = document.updateTime
+  const writtenAt = seconds * 1_000 + nanos / 1_000_000
+  const plain = plainFields(document.fields)
+  if (!edited.has(document)) return { ...seenRecord.parse(plain), writtenAt }
+  const status = statuses.find((known) => known === plain['status'])
+  const key = document.name.slice(document.name.lastIndexOf('/') + 1)
+  const isLost = status === undefined || !isReadable(document.fields)
+  return { ...editedRecord.parse(plain), key, status: isLost ? 'unreadable' : status, writtenAt }
 })
 
 /** Documents never change, and are looked at many times. */
@@ -48,8 +75,13 @@ function onceEach<T>(read: (document: Document) => T): (document: Document) => T
   }
 }
 
-export function isOver({ status }: SeenRecord): boolean {
-  return status !== 'running' && status !== 'waiting'
+/** Whether its job waits or runs; of one that cannot be read nobody knows. */
+export function isUnderWay({ status }: SeenRecord): boolean {
+  return status === 'running' || status === 'waiting'
+}
+
+export function isOver(record: SeenRecord): boolean {
+  return !isUnderWay(record) && record.status !== 'unreadable'
 }
 
 export function unknownsIn(record: SeenRecord, run: number): number {

@@ -1,14 +1,16 @@
 import { createRandom } from '../support/seeded-random.ts'
 import { say, startCluster } from './cluster.ts'
+import { planEdits } from './editor.ts'
 import type { Exercised } from './exercised.ts'
 import { createFakeFirestore } from './fake-database.ts'
 import { createPubSub } from './fake-pubsub.ts'
 import { drawFaults } from './faults.ts'
 import type { Breach } from './invariants.ts'
+import { createBatchJudge } from './judge-batches.ts'
 import { judgeEnd } from './judge-end.ts'
 import { createMonitor } from './monitor.ts'
 import { nameMessage, planPeople } from './people.ts'
-import { isOver, readRecord } from './records.ts'
+import { isUnderWay, readRecord } from './records.ts'
 import { type Installation, TOPICS } from './sim-worker.ts'
 import { installVirtualTime } from './virtual-timers.ts'
 import { createWorld, type Happening, type Process } from './world.ts'
@@ -26,7 +28,9 @@ const START = Date.UTC(2026, 10, 24, 6)
 const MINUTE_MS = 60_000
 /** A history that has not come to rest by then never will. */
 const MAX_STEPS = 50_000
-const MAX_HOURS = 24
+const MAX_HOURS = 30
+/** A batch that cannot be completed ends a day later than a job can be old. */
+const BATCHES_END_AFTER_MS = 28 * 60 * MINUTE_MS
 const MAX_DELIVERIES = 6
 
 /** Runs one history: the same seed is the same history, to the last line. */
@@ -52,8 +56,14 @@ export async function runSeed(seed: number): Promise<SeedResult> {
   })
   pubsub.subscribe(TOPICS.dead, { push: (push) => cluster.push(TOPICS.dead, push), acknowledged: () => undefined })
   const people = planPeople(installation)
+  planEdits(installation)
+  const batches = createBatchJudge(installation)
   using __ = listenForRejections((error) => monitor.breach('no-fault-of-our-own', `nobody caught ${say(error)}`))
-  sweepUntil(() => people.pending() === 0 && pubsub.outstanding() === 0 && isSettled(installation))
+  sweepWhile(() => {
+    if (people.pending() > 0 || pubsub.outstanding() > 0 || !isSettled(installation)) return 'often'
+    if (batches.areEnded() || world.now() > START + BATCHES_END_AFTER_MS) return 'no more'
+    return batches.areHopeless() ? 'seldom' : 'often'
+  })
 
   for (let steps = 0; monitor.breaches.length === 0 && (await world.step()); steps += 1) {
     if (steps < MAX_STEPS && world.now() < START + MAX_HOURS * 60 * MINUTE_MS) continue
@@ -64,11 +74,13 @@ export async function runSeed(seed: number): Promise<SeedResult> {
   return { seed, breaches, exercised, history: world.history, longestEndMs: longestEndMs() }
 
   /** As Cloud Scheduler does, though not every minute, until there is nothing that a sweep could do. */
-  function sweepUntil(isOver: () => boolean): void {
-    world.after(random.whole(1, 5) * MINUTE_MS, undefined, () => {
-      if (isOver()) return
+  function sweepWhile(howOften: () => 'often' | 'seldom' | 'no more'): void {
+    const [from, to] = howOften() === 'seldom' ? [30, 90] : [1, 5]
+    world.after(random.whole(from, to) * MINUTE_MS, undefined, () => {
+      if (howOften() === 'no more') return
+      batches.judge()
       cluster.sweep()
-      sweepUntil(isOver)
+      sweepWhile(howOften)
     })
   }
 }
@@ -79,10 +91,6 @@ function listenForRejections(heard: (error: unknown) => void): Disposable {
   return { [Symbol.dispose]: () => void process.off('unhandledRejection', heard) }
 }
 
-/** Whether every record is settled, and every batch that was submitted whole is complete. */
 function isSettled({ firestore }: Installation): boolean {
-  return (
-    firestore.documents('promptJobs').map(readRecord).every(isOver) &&
-    firestore.documents('promptBatches').every(({ fields: { total, completedAt } }) => !total || completedAt)
-  )
+  return !firestore.documents('promptJobs').map(readRecord).some(isUnderWay)
 }

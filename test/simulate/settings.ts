@@ -20,3 +20,7 @@ export const GOOD = { model: 'm', endpoint: 'https://good.example', deployment: 
 export const OTHER = { model: 'n', endpoint: 'https://other.example', deployment: 'd', priority: 1 } as const
 /** In some installations: serves the jobs of the first one while that is missing, at the other resource. */
 export const SPARE = { ...OTHER, model: 'm', deployment: 'spare', priority: 2 } as const
+
+export const BATCH = 'nightly'
+/** Counting it may take longer than a count may take. */
+export const LARGE_BATCH = 'yearly'

@@ -9,6 +9,7 @@ export function toPlain(value: Value | null | undefined): unknown {
   if (value.arrayValue) return (value.arrayValue.values ?? []).map(toPlain)
   if (value.timestampValue) return toEpochMs(timestamp.parse(value.timestampValue))
   if (value.integerValue !== undefined && value.integerValue !== null) return Number(value.integerValue)
+  if (value.doubleValue !== undefined && value.doubleValue !== null) return Number(value.doubleValue)
   return value.stringValue ?? value.booleanValue ?? value.bytesValue ?? undefined
 }
 

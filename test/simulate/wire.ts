@@ -20,6 +20,8 @@ export interface Wire {
   call<T>(what: Call<T>): Promise<T>
   /** Whether one part of a call is turned away, and the others are not. */
   turnsAway(): boolean
+  /** Whether a count or a sum over this batch takes longer than it may. */
+  isSlow(batch: string | undefined): boolean
   /** A caller's death or standstill at a call. True: it is dead, and the call was not sent. */
   fateOfCaller(label: string): boolean
   /** The same for one that has just had an answer of the model. True: it is dead. */
@@ -31,11 +33,15 @@ interface Call<T> {
   readonly label: string
   readonly apply: () => Promise<T>
   readonly away: (why: string) => Error
+  /** For so many milliseconds the caller waits in vain, and it is never answered. */
+  readonly endless?: number | undefined
 }
 
 const MAX_LATENCY_MS = 150
 /** As long as our adapters wait. */
 const TIMEOUT_MS = 5_000
+/** As long as they wait for a count or a sum. */
+const AGGREGATION_MS = 25_000
 const MAX_LATE_MS = 90_000
 /** How long a process stands still. */
 const MOMENT = { fromMs: 1_000, toMs: 60_000 }
@@ -99,12 +105,13 @@ export function createWire(parts: WireParts, process: Process, die: (why: string
       standStill(UNTIL_SWEPT, label)
       return false
     },
+    isSlow: (batch) => faults.isSlow(batch, world.now()),
     turnsAway() {
       const isAway = random.chance(ratesAt(faults, world.now()).refuse)
       if (isAway) trouble('store', 0)
       return isAway
     },
-    call({ port, label, apply, away }) {
+    call({ port, label, apply, away, endless }) {
       const { promise, resolve, reject } = Promise.withResolvers<Awaited<ReturnType<typeof apply>>>()
       if (process.isDead || fateOfCaller(label)) return promise
       const { refuse, lose, late } = ratesAt(faults, world.now())
@@ -114,6 +121,12 @@ export function createWire(parts: WireParts, process: Process, die: (why: string
         note(`${label}: turned away`)
         trouble(port, 0)
         fail('turned away', latency())
+        return promise
+      }
+      if (endless !== undefined) {
+        count(exercised, 'count that takes too long')
+        note(`${label}: takes too long`)
+        fail('no answer in time', endless)
         return promise
       }
       const isLate = random.chance(late)
@@ -170,6 +183,11 @@ async function writeSome(database: Database, writes: Parameters<Database['batchW
 export function overWire(database: Database, wire: Wire, flushed: (names: readonly string[]) => () => void): Database {
   const away = (why: string) => new StoreError('unavailable', why)
   const call = <T>(label: string, apply: () => Promise<T>) => wire.call({ port: 'store', label, apply, away })
+  const aggregate = <T>(label: string, equal: Readonly<Record<string, string>>, apply: () => Promise<T>) => {
+    const { batch } = equal
+    const endless = wire.isSlow(batch) ? AGGREGATION_MS : undefined
+    return wire.call({ port: 'store', label: `${label} of ${batch}`, apply, away, endless })
+  }
   const short = (name: string) => name.slice(database.root.length + 1)
   return {
     root: database.root,
@@ -188,9 +206,9 @@ export function overWire(database: Database, wire: Wire, flushed: (names: readon
     since: (...asked) => call('since', () => database.since(...asked)),
     page: (...asked) => call('page', () => database.page(...asked)),
     range: (...asked) => call('range', () => database.range(...asked)),
-    sum: (...asked) => call('sum', () => database.sum(...asked)),
-    count: (...asked) => call('count', () => database.count(...asked)),
-    sumAndCount: (...asked) => call('sum and count', () => database.sumAndCount(...asked)),
+    sum: (...asked) => aggregate('sum', asked[1], () => database.sum(...asked)),
+    count: (...asked) => aggregate('count', asked[1], () => database.count(...asked)),
+    sumAndCount: (...asked) => aggregate('sum and count', asked[1], () => database.sumAndCount(...asked)),
     close: () => database.close(),
   }
 }

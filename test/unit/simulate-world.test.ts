@@ -83,7 +83,15 @@ function aTopic(answer: Subscription['push'], over: Partial<FaultRates> = {}) {
   const world = aWorld()
   const rates = { ...NO_FAULTS, ...over }
   const never = Number.POSITIVE_INFINITY
-  const faults = { rates, calmAt: never, overAt: () => never, isAway: () => false, modelWindow: () => undefined }
+  const faults = {
+    rates,
+    calmAt: never,
+    overAt: () => never,
+    isAway: () => false,
+    modelWindow: () => undefined,
+    isSlow: () => false,
+    reachableAt: never,
+  }
   const pushes: (Push & { readonly at: number })[] = []
   const acked: string[] = []
   const taken: string[] = []
