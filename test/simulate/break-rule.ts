@@ -8,7 +8,15 @@ import { type Patch, type Rule, rules } from './rules.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 /** What the simulation is made of. */
-const ROOMS = ['worker', 'shared', 'cli', 'test/simulate', 'test/support/seeded-random.ts', 'package.json']
+const ROOMS = [
+  'worker',
+  'shared',
+  'cli',
+  'test/simulate',
+  'test/support/seeded-random.ts',
+  'test/fixtures',
+  'package.json',
+]
 
 const childReport = z.object({
   seeds: z.number(),

@@ -1,7 +1,5 @@
 import { carryWork } from '../../worker/carried-work.ts'
 import type { Outcome } from '../../worker/outcome.ts'
-import { recordDeadLetter } from '../../worker/record-dead-letter.ts'
-import { storeFailure } from '../../worker/store-failure.ts'
 import { count } from './exercised.ts'
 import type { Push } from './fake-pubsub.ts'
 import { composeSimWorker, type Installation, type SimWorker, TOPICS } from './sim-worker.ts'
@@ -41,13 +39,18 @@ export function startCluster(installation: Installation, size: number): Cluster 
   function start(): void {
     started += 1
     const skewMs = random.chance(0.3) ? random.whole(-MAX_SKEW_MS, MAX_SKEW_MS) : 0
-    const process = createProcess(`worker-${started}`, skewMs)
+    const release = world.now() < faults.upgradedAt && random.chance(0.5) ? 'last' : 'this'
+    const process = createProcess(`worker-${started}`, skewMs, release)
     processes.set(process.name, process)
     const wire = createWire(installation, process, die)
     const worker = world.as(process, () => composeSimWorker(installation, process, wire))
     const instance: Instance = { process, worker, open: new Set() }
     instances.add(instance)
-    world.note(process.name, `starts, its clock off by ${skewMs} ms`)
+    world.note(process.name, `starts, its clock off by ${skewMs} ms${release === 'last' ? ', the last release' : ''}`)
+    if (release === 'last') {
+      count(exercised, 'worker of the last release')
+      world.after(faults.upgradedAt - world.now(), process, () => drain(instance, die))
+    }
 
     function die(why: string): void {
       if (process.isDead) return
@@ -88,7 +91,7 @@ export function startCluster(installation: Installation, size: number): Cluster 
     const carried = carryWork()
     const answered = topic === TOPICS.jobs ? monitor.delivering(push, process) : () => undefined
     const receive = () => worker.receiver.receive(read, carried.waitUntil, ROOM).finally(answered)
-    const outcome = topic === TOPICS.jobs ? await receive() : await recordDeadLetter(worker.recording, read)
+    const outcome = topic === TOPICS.jobs ? await receive() : await worker.recordDeadLetter(read)
     tally(outcome, lookedAt)
     await carried.done(worker.drain.begun)
     return outcome.done
@@ -116,7 +119,7 @@ export function startCluster(installation: Installation, size: number): Cluster 
       world.after(random.whole(1, 100), instance.process, () => {
         handle(instance, topic, push)
           .catch((error: unknown) => {
-            monitor.breach('no-fault-of-our-own', `a push of ${topic} ends in ${say(error)}`)
+            monitor.breachBy(instance.process)('no-fault-of-our-own', `a push of ${topic} ends in ${say(error)}`)
             return false
           })
           .then(resolve, resolve)
@@ -128,9 +131,11 @@ export function startCluster(installation: Installation, size: number): Cluster 
       const instance = anyInstance()
       if (instance === undefined) return
       world.after(0, instance.process, () => {
-        world.note(instance.process.name, 'sweeps')
-        instance.worker.sweep().catch((error: unknown) => {
-          if (storeFailure(error) === undefined) monitor.breach('no-fault-of-our-own', `a sweep ends in ${say(error)}`)
+        const { process, worker } = instance
+        const breach = monitor.breachBy(process)
+        world.note(process.name, 'sweeps')
+        worker.sweep().catch((error: unknown) => {
+          if (!worker.isStoreFailure(error)) breach('no-fault-of-our-own', `a sweep ends in ${say(error)}`)
         })
       })
     },

@@ -11,6 +11,7 @@ import { sizeOf } from '../../shared/store/firestore/stored-bytes.ts'
 import { fields as fieldsSchema } from '../../shared/store/firestore/values.ts'
 import { StoreError } from '../../shared/store/job-store.ts'
 import { hasNumberAt, isEqual, numberAt, textOf, timeOf } from './stored-values.ts'
+import type { Process } from './world.ts'
 
 export type Fields = Readonly<Record<string, Value>>
 
@@ -20,14 +21,14 @@ export interface Document {
   readonly updateTime: Timestamp
 }
 
-/** Hears of every write that was applied. */
-export type OnWrite = (after: Document, before: Document | undefined) => void
+/** Hears of every write that was applied; `writer`: whose connection it came over. */
+export type OnWrite = (after: Document, before: Document | undefined, writer: Process | undefined) => void
 
 export interface FakeFirestore {
   /** The name below which all documents lie. */
   readonly root: string
   /** One connection; what is written over one is read over all. */
-  connect(): Database
+  connect(writer?: Process): Database
   /** All documents below a collection of the root, by their names. */
   documents(collection: string): readonly Document[]
   get(name: string): Document | undefined
@@ -54,7 +55,7 @@ export function createFakeFirestore(now: () => number, onWrite: OnWrite = () => 
     return fromMicroseconds(lastWriteUs)
   }
 
-  function write({ update, currentDocument, updateMask }: DocumentWrite): WriteAnswer {
+  function write({ update, currentDocument, updateMask }: DocumentWrite, writer: Process | undefined): WriteAnswer {
     const name = update?.name ?? ''
     const before = documents.get(name)
     const { exists } = currentDocument ?? {}
@@ -65,7 +66,7 @@ export function createFakeFirestore(now: () => number, onWrite: OnWrite = () => 
     const fields = masked(update?.fields ?? {}, before?.fields ?? {}, updateMask?.fieldPaths ?? undefined)
     const after = { name, fields, updateTime: writeTime() }
     documents.set(name, after)
-    onWrite(after, before)
+    onWrite(after, before, writer)
     return { kind: 'written', revision: toRevision(after.updateTime) }
   }
 
@@ -74,7 +75,7 @@ export function createFakeFirestore(now: () => number, onWrite: OnWrite = () => 
     return [...documents.values()].filter(({ name }) => name.startsWith(prefix) && !name.includes('/', prefix.length))
   }
 
-  function connect(): Database {
+  function connect(writer?: Process): Database {
     let isClosed = false
     const find = (collection: string) => {
       if (isClosed) throw new StoreError('unavailable', 'the database is closed')
@@ -93,7 +94,7 @@ export function createFakeFirestore(now: () => number, onWrite: OnWrite = () => 
         if (isClosed) throw new StoreError('unavailable', 'the database is closed')
         const names = writes.map(({ update }) => update?.name ?? '')
         const isWrong = names.length > MAX_WRITES || new Set(names).size < names.length || names.some(isReserved)
-        return isWrong ? 'impossible' : writes.map(write)
+        return isWrong ? 'impossible' : writes.map((each) => write(each, writer))
       },
       async get(name, mask) {
         if (isClosed) throw new StoreError('unavailable', 'the database is closed')

@@ -23,6 +23,8 @@ interface ModelListener {
   readonly sending: (requestId: string) => void
   readonly taken: (call: ModelCall) => void
   readonly replied: (request: ModelRequest, reply: ModelReply) => void
+  /** What the sender reads of a reply. */
+  readonly reads: (reply: ModelReply) => ModelReply
 }
 
 const MAX_THINKING_MS = 20_000
@@ -64,7 +66,7 @@ export function createModel(parts: WireParts, process: Process, wire: Wire, hear
         world.after(random.whole(1, reply.ok ? MAX_THINKING_MS : 1_000), process, () => {
           if (wire.fateWithAnswer(`the answer to ${requestId}`)) return
           if (!signal.aborted) heard.replied(request, reply)
-          resolve(reply)
+          resolve(heard.reads(reply))
         })
       })
       return promise.finally(() => signal.removeEventListener('abort', giveUp))

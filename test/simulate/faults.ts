@@ -43,6 +43,8 @@ export interface Faults {
   modelWindow(deployment: string, now: number): WindowKind | undefined
   /** Whether a count or a sum over this batch takes longer than it may now. */
   isSlow(batch: string | undefined, now: number): boolean
+  /** Until then workers of the last release are started, too. Epoch milliseconds. */
+  readonly upgradedAt: number
   /** From here on every port can be reached, and no call fails. Epoch milliseconds. */
   readonly reachableAt: number
   /** From here on nothing fails that a job of this deployment could wait for. Epoch milliseconds; Infinity: never. */
@@ -75,14 +77,15 @@ export function drawFaults(random: Random, start: number): Faults {
   const outages = ports.flatMap((port) => (random.chance(0.15) ? [drawOutage(random, port, start)] : []))
   const windows = drawModelWindows(random, start)
   const slow = random.chance(0.3) ? [drawSlowness(random, start)] : []
-  const reachableAt = Math.max(calmAt, ...outages.map(({ to }) => to))
+  const upgradedAt = random.chance(0.25) ? start + random.whole(5, 40) * MINUTE_MS : start
+  const reachableAt = Math.max(calmAt, upgradedAt, ...outages.map(({ to }) => to))
   return {
     rates,
     calmAt,
     isAway: (port, now) => outages.some((outage) => outage.port === port && isWithin(outage, now)),
     modelWindow: (name, now) => windows.get(name)?.find((window) => isWithin(window, now))?.kind,
     isSlow: (batch, now) => batch === LARGE_BATCH && slow.some((each) => isWithin(each, now)),
-    reachableAt,
+    ...{ upgradedAt, reachableAt },
     overAt: (name) => Math.max(reachableAt, ...(windows.get(name) ?? []).map(({ to }) => to)),
   }
 }

@@ -8,6 +8,8 @@ export interface Liveness {
   published(message: Published): void
   settled(record: SeenRecord): void
   lettered(letter: SeenLetter): void
+  /** Its message was acknowledged: a later run may have taken its place. */
+  answered(message: Pick<Published, 'hash' | 'run'>): void
   /** Somebody edited the record of a job by hand: it may take until its age ends it. */
   edited(key: string): void
   /** The longest that a job took, in milliseconds. */
@@ -50,6 +52,11 @@ export function createLiveness(
     if (tookMs > ENDS_WITHIN_MS) late(`${message.key ?? 'no job'} run ${message.run}: ${tookMs / 60_000} minutes`)
   }
 
+  function endIfOpen(name: string): void {
+    const job = jobs.get(name)
+    if (job) end(name, job)
+  }
+
   return {
     published(message) {
       const name = nameOf(message)
@@ -60,11 +67,8 @@ export function createLiveness(
         if (job && job.message.key === record.key && covers(record, job.message)) end(name, job)
       }
     },
-    lettered({ data: { sha256: hash }, run }) {
-      const name = nameOf({ hash, run })
-      const job = jobs.get(name)
-      if (job) end(name, job)
-    },
+    lettered: ({ data: { sha256: hash }, run }) => endIfOpen(nameOf({ hash, run })),
+    answered: (message) => endIfOpen(nameOf(message)),
     edited(key) {
       editedJobs.add(key)
       const since = now() + MAX_JOB_AGE_MS

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import type { Message } from '../../shared/queue/job-queue.ts'
 import { count, type Exercised } from './exercised.ts'
-import type { Document, FakeFirestore } from './fake-database.ts'
+import type { Document, FakeFirestore, OnWrite } from './fake-database.ts'
 import { isDoubtful, type ModelCall } from './fake-model.ts'
 import type { Faults } from './faults.ts'
 import type { Breach, Invariant } from './invariants.ts'
@@ -18,6 +18,13 @@ const MAX_CLOCK_ERROR_MS = 25 * 60_000
 const HOLDS_FOR_EDITED: readonly Invariant[] = [
   ...(['every-message-ends', 'ends-in-time', 'unreadable-ends-by-age', 'no-fault-of-our-own'] as const),
   'one-write-at-a-time',
+]
+
+/** What the last release did not promise. */
+const NOT_YET_PROMISED: readonly Invariant[] = [
+  ...(['outage-kills-none', 'waits', 'timeouts-bounded', 'missing-waits', 'no-start-after-deadline'] as const),
+  ...(['whole-model-time', 'asked-under-lease', 'paid-answer-kept', 'good-resource-flows'] as const),
+  'unreadable-ends-by-age',
 ]
 
 /** A message on the jobs topic, as its publisher meant it. */
@@ -41,7 +48,9 @@ export interface Monitor {
   /** The longest that a job took to end when nothing failed any more, in milliseconds. */
   longestEndMs(): number
   breach(invariant: Invariant, what: string): void
-  wrote(after: Document, before: Document | undefined): void
+  /** The same for what this process did: the last release broke some promises of this version. */
+  breachBy(process: Process | undefined): Monitor['breach']
+  wrote: OnWrite
   publishedTo(topic: string, message: Message): void
   acknowledged(message: Message): void
   /** A process works on a push from now on; what it gives is to be called when it has answered. */
@@ -52,6 +61,8 @@ export interface Monitor {
   readonly answered: ReadonlySet<string>
   /** Somebody edited a record by hand. */
   edited(after: Document): void
+  /** The jobs whose records the last release wrote, too. */
+  readonly mixedJobs: ReadonlySet<string>
   /** The jobs whose records were. */
   readonly editedJobs: ReadonlySet<string>
   /** A process has read that a batch is cancelled. */
@@ -80,6 +91,7 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
   const cancelsHeard = new Set<string>()
   const deadLettered = new Set<string>()
   const answered = new Set<string>()
+  const mixed = new Set<string>()
   /** When a deployment was found missing first. */
   const missingSince = new Map<string, number>()
   /** When the pushes end that a process works on, by process, key and run. */
@@ -94,6 +106,17 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
     world.note('BREACH', `${invariant}: ${what}`)
     breaches.push({ invariant, what })
   }
+
+  function breachBy(process: Process | undefined): Monitor['breach'] {
+    if (process?.release !== 'last') return breach
+    return (invariant, what) => {
+      const isNew = NOT_YET_PROMISED.includes(invariant)
+      // Records that somebody edited were more than it could read.
+      const isOfEdit = invariant === 'no-fault-of-our-own' && edited.size > 0
+      if (!isNew && !isOfEdit) breach(invariant, what)
+    }
+  }
+
   const liveness = createLiveness(world.now, faults.overAt, (what) => breach('ends-in-time', what))
 
   const recordOf = (key: string): SeenRecord | undefined => {
@@ -116,7 +139,7 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
   }
 
   /** Nothing of an unreadable record says that its job is not healthy: only its age ends it. */
-  function judgeLetter({ key, run, reason, data: { sha256: hash } }: SeenLetter): void {
+  function judgeLetter({ key, run, reason, data: { sha256: hash } }: SeenLetter, tell: Monitor['breach']): void {
     // What a worker dead-lettered was decided before its letter came here.
     if (key === undefined || deadLettered.has(`${hash} ${run}`)) return
     const isUnreadable = recordOf(key)?.status === 'unreadable'
@@ -126,7 +149,7 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
     const ageMs = world.now() - (first?.at ?? 0)
     const isTooSoon = reason === 'max_age' && ageMs < MAX_JOB_AGE_MS - MAX_CLOCK_ERROR_MS
     if (reason === 'store' || (isUnreadable && (!isTime || isTooSoon))) {
-      breach('unreadable-ends-by-age', `${key} run ${run}: ${reason} after ${ageMs / 60_000} minutes`)
+      tell('unreadable-ends-by-age', `${key} run ${run}: ${reason} after ${ageMs / 60_000} minutes`)
     }
   }
 
@@ -154,15 +177,17 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
   }
 
   return {
-    ...{ breaches, calls, ends, events, published, breach, longestEndMs: liveness.longestMs },
-    wrote(after, before) {
+    ...{ breaches, calls, ends, events, published, breach, breachBy, longestEndMs: liveness.longestMs },
+    wrote(after, before, writer) {
       if (after.name.includes('/deadLetters/') && !after.name.includes('/parts/')) {
-        judgeLetter(readLetter(after))
+        // People only mark what they replayed.
+        if (writer !== undefined) judgeLetter(readLetter(after), breachBy(writer))
         liveness.lettered(readLetter(after))
       }
       if (!after.name.includes('/promptJobs/') || after.name.includes('/parts/')) return
       const [now, was] = [readRecord(after), before && readRecord(before)]
-      judgeWrite({ now, was, processes, calls, missingSince }, breach, exercised)
+      judgeWrite({ now, was, processes, calls, missingSince }, breachBy(writer), exercised)
+      if (writer?.release === 'last') mixed.add(now.key)
       judgeParts(after.name, now)
       const end = `${now.key}/${now.run}/${now.status}`
       if (!isOver(now)) return
@@ -186,6 +211,7 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
       const record = named.key === undefined ? undefined : recordOf(named.key)
       if (record !== undefined && (covers(record, named) || record.run > named.run)) {
         answered.add(`${named.hash} ${named.run}`)
+        liveness.answered(named)
         return
       }
       if (!hasLetter(named)) breach('ack-after-record', `${describe(message)} of ${named.key ?? 'no job'}`)
@@ -204,7 +230,7 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
       const isCancelled = record !== undefined && cancelsHeard.has(`${process.name} ${record.batch}`)
       const ends = [...(deliveries.get(`${process.name} ${key} ${run}`) ?? [])]
       const pushEndsAt = ends.length > 0 ? Math.max(...ends) : undefined
-      judgeSend({ requestId, process, record, pushEndsAt, isCancelled, now: world.now() }, breach)
+      judgeSend({ requestId, process, record, pushEndsAt, isCancelled, now: world.now() }, breachBy(process))
     },
     taken(call) {
       calls.push(call)
@@ -212,7 +238,7 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
       const { deployment, behaviour } = call
       if (behaviour === 'missing' && !missingSince.has(deployment)) missingSince.set(deployment, world.now())
     },
-    ...{ editedJobs: edited, answered },
+    ...{ editedJobs: edited, mixedJobs: mixed, answered },
     edited(after) {
       const { key } = readRecord(after)
       edited.add(key)

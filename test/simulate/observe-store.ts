@@ -1,5 +1,5 @@
 import type { JobRecord } from '../../shared/job/record.ts'
-import { createJobStore } from '../../shared/store/claiming-job-store.ts'
+import type { createJobStore } from '../../shared/store/claiming-job-store.ts'
 import type { ClaimRequest, ClaimResult, Held, JobStore } from '../../shared/store/job-store.ts'
 import type { RecordDocuments } from '../../shared/store/record-documents.ts'
 import { count, type Exercised, type Situation } from './exercised.ts'
@@ -9,15 +9,16 @@ import { readRecord, type SeenRecord } from './records.ts'
 
 interface Observing {
   readonly firestore: FakeFirestore
-  readonly monitor: Monitor
   readonly exercised: Exercised
+  readonly breach: Monitor['breach']
+  readonly createJobStore: typeof createJobStore
 }
 
 /** A worker's way to the records, looked at from outside: what its claims find, and whether a paid answer is dropped. */
 export function createObservedStore(
   documents: RecordDocuments,
   ttlMs: number,
-  { firestore, monitor, exercised }: Observing,
+  { firestore, exercised, breach, createJobStore }: Observing,
 ): JobStore {
   const lastRead = new Map<string, JobRecord>()
   const store = createJobStore({ ...documents, read: readAndRemember }, ttlMs)
@@ -49,7 +50,7 @@ export function createObservedStore(
     async settle(held, ending, now) {
       const result = await store.settle(held, ending, now)
       if (result.kind === 'dropped' && ending.status === 'succeeded' && isLastAttempt(held)) {
-        monitor.breach('paid-answer-kept', `${held.record.key}: an answer is dropped, and no other attempt has begun`)
+        breach('paid-answer-kept', `${held.record.key}: an answer is dropped, and no other attempt has begun`)
       }
       return result
     },

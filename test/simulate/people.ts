@@ -1,6 +1,6 @@
 import { makeReplay } from '../../cli/dead-letters/replay-message.ts'
 import { parseJob } from '../../shared/job/parse-job.ts'
-import type { Message } from '../../shared/queue/job-queue.ts'
+import { type Message, QueueError } from '../../shared/queue/job-queue.ts'
 import { sha256 } from '../../shared/sha256.ts'
 import { cancelJob } from '../../shared/store/cancel-job.ts'
 import type { DeadLetter } from '../../shared/store/dead-letter-store.ts'
@@ -61,7 +61,7 @@ export function planPeople(installation: Installation): People {
   const documents = createFirestoreDocuments(database)
   const batches = createFirestoreBatches(database)
   const letters = createFirestoreDeadLetters(database)
-  const queue = queueOver(pubsub, wire)
+  const queue = queueOver(pubsub, wire, { QueueError })
   const isLimited = random.chance(0.3)
   let pending = 0
 

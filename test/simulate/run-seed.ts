@@ -41,7 +41,7 @@ export async function runSeed(seed: number): Promise<SeedResult> {
   const exercised: Exercised = new Map()
   const faults = drawFaults(random, START)
   const parts = { world, faults, exercised }
-  const firestore = createFakeFirestore(world.now, (after, before) => monitor.wrote(after, before))
+  const firestore = createFakeFirestore(world.now, (...written) => monitor.wrote(...written))
   const processes = new Map<string, Process>()
   const monitor = createMonitor({ world, exercised, store: () => firestore, nameOf: nameMessage, processes, faults })
   const pubsub = createPubSub(parts, monitor.publishedTo)

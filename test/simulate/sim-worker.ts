@@ -1,30 +1,19 @@
-import { createAccessTokenSource } from '../../shared/identity/access-token-source.ts'
-import { TokenError } from '../../shared/identity/token-error.ts'
 import type { Failure, RetryPolicy } from '../../shared/job/failures.ts'
 import { createLog } from '../../shared/log.ts'
-import { type Message, QueueError } from '../../shared/queue/job-queue.ts'
+import type { Message } from '../../shared/queue/job-queue.ts'
 import type { BatchStore } from '../../shared/store/batch-store.ts'
-import { createFirestoreBatches } from '../../shared/store/firestore/firestore-batches.ts'
-import { createFirestoreDailyTokens } from '../../shared/store/firestore/firestore-daily-tokens.ts'
-import { createFirestoreDeadLetters } from '../../shared/store/firestore/firestore-dead-letters.ts'
-import { createFirestoreDocuments } from '../../shared/store/firestore/firestore-documents.ts'
 import { createFirestoreMissingDeployments } from '../../shared/store/firestore/firestore-missing-deployments.ts'
-import { createBatchControls } from '../../worker/batch-controls.ts'
-import { createDailyBudget } from '../../worker/daily-budget.ts'
-import { createDrain } from '../../worker/drain.ts'
-import { createAnnouncer, createBatchAnnouncer } from '../../worker/events/announce.ts'
-import { createDeadLettering } from '../../worker/keep-dead-letter.ts'
-import { createDeploymentGates, type GateWatch } from '../../worker/model/deployment-gates.ts'
+import type { GateWatch } from '../../worker/model/deployment-gates.ts'
 import { createMissingEpisodes } from '../../worker/model/missing-episodes.ts'
 import type { JobProcessing } from '../../worker/process-job.ts'
-import { createReceiver } from '../../worker/receive-push.ts'
-import { createSweep } from '../../worker/sweep.ts'
+import type { ReadDelivery } from '../../worker/receive/read-delivery.ts'
 import { count, type Exercised } from './exercised.ts'
 import type { FakeFirestore } from './fake-database.ts'
 import { createModel } from './fake-model.ts'
 import type { PubSub } from './fake-pubsub.ts'
 import type { Monitor } from './monitor.ts'
 import { createObservedStore } from './observe-store.ts'
+import { type Release, releases } from './releases.ts'
 import { ACK_DEADLINE_MS, GOOD, MAX_ATTEMPTS, MAX_JOB_AGE_MS, MODEL_TIMEOUT_MS, OTHER, SPARE } from './settings.ts'
 import { createTokenLedger, type TokenLedger } from './token-ledger.ts'
 import { overWire, type Wire, type WireParts } from './wire.ts'
@@ -54,39 +43,47 @@ export interface Installation extends WireParts {
  */
 export function composeSimWorker(installation: Installation, process: Process, wire: Wire) {
   const { world, firestore, pubsub, monitor, exercised, onUnknown, hasSpare } = installation
+  const release = releases[process.release]
+  const { parts } = release
   const now = () => world.now() + process.skewMs
   const { next: random } = world.random
-  const drain = createDrain()
-  const database = overWire(firestore.connect(), wire, monitor.flushed(process))
-  const documents = createFirestoreDocuments(database)
-  const batches = createFirestoreBatches(database)
-  const keeping = { letters: createFirestoreDeadLetters(database), ttlMs: TTL_MS, now }
-  const queue = queueOver(pubsub, wire)
+  const drain = parts.createDrain()
+  const breach = monitor.breachBy(process)
+  const whenAway = (why: string) => new parts.StoreError('unavailable', why)
+  const database = overWire(firestore.connect(process), wire, monitor.flushed(process), whenAway)
+  const asked = release.asked(database)
+  const documents = parts.createFirestoreDocuments(asked)
+  const batches = parts.createFirestoreBatches(asked)
+  const keeping = { letters: parts.createFirestoreDeadLetters(asked), ttlMs: TTL_MS, now }
+  const queue = queueOver(pubsub, wire, parts)
   const retry = { maxAttempts: MAX_ATTEMPTS, onUnknown }
   const announcing = { queue, topic: TOPICS.events, project: undefined, log }
-  const ledger = createTokenLedger((what) => monitor.breach('good-resource-flows', `${process.name}: ${what}`))
-  const tokens = createAccessTokenSource({
-    ...{
-      fetchToken: tokenFetcher(wire, ledger, now),
-      diagnose: () => ({ nature: 'passing', hint: '' }) as const,
-      now,
-      random,
-    },
+  const ledger = createTokenLedger((what) => breach('good-resource-flows', `${process.name}: ${what}`))
+  const tokens = parts.createAccessTokenSource({
+    fetchToken: tokenFetcher(wire, ledger, now, parts),
+    diagnose: () => ({ nature: 'passing', hint: '' }),
+    ...{ now, random },
   })
   let owners = 0
   const processing: JobProcessing = {
-    controls: createBatchControls({ read: heedingReader(batches, process, monitor), later, now, log }),
-    daily: createDailyBudget({ limit: undefined, read: createFirestoreDailyTokens(database).read, now, log }),
-    store: createObservedStore(documents, TTL_MS, installation),
-    deadLetter: createDeadLettering({ ...keeping, queue, topic: TOPICS.dead, log }),
-    announce: createAnnouncer(announcing),
+    controls: parts.createBatchControls({ read: heedingReader(batches, process, monitor), later, now, log }),
+    daily: parts.createDailyBudget({ limit: undefined, read: parts.createFirestoreDailyTokens(asked).read, now, log }),
+    store: createObservedStore(documents, TTL_MS, {
+      firestore,
+      exercised,
+      breach,
+      createJobStore: parts.createJobStore,
+    }),
+    deadLetter: parts.createDeadLettering({ ...keeping, queue, topic: TOPICS.dead, log }),
+    announce: parts.createAnnouncer(announcing),
     tokens,
-    gates: createDeploymentGates(now, random, circuitWatch(exercised)),
+    gates: parts.createDeploymentGates(now, random, circuitWatch(exercised)),
     missing: createMissingEpisodes({ store: createFirestoreMissingDeployments(database, now), now, log }),
     provider: createModel(installation, process, wire, {
       sending: (requestId) => monitor.sending(requestId, process),
       taken: monitor.taken,
       replied: ledger.replied,
+      reads: release.reads,
     }),
     deployments: hasSpare ? [GOOD, SPARE, OTHER] : [GOOD, OTHER],
     ...{ maxOutputTokens: 1_000, rolloutMs: 0, modelTimeoutMs: MODEL_TIMEOUT_MS, retry, maxJobAgeMs: MAX_JOB_AGE_MS },
@@ -95,27 +92,29 @@ export function composeSimWorker(installation: Installation, process: Process, w
     elapsed: world.now,
     ...{ drain, now, log },
   }
+  const recording = {
+    ...keeping,
+    records: documents,
+    publishJob: (message: Message) => queue.publish(TOPICS.jobs, message),
+    ...{ announce: processing.announce, maxJobAgeMs: MAX_JOB_AGE_MS, retry },
+  }
   return {
     now,
     drain,
-    receiver: createReceiver({ processing, ackDeadlineMs: ACK_DEADLINE_MS, maxInFlight: 100 }),
-    recording: {
-      ...keeping,
-      records: documents,
-      publishJob: (message: Message) => queue.publish(TOPICS.jobs, message),
-      ...{ announce: processing.announce, maxJobAgeMs: MAX_JOB_AGE_MS, retry },
-    },
-    sweep: createSweep({
-      ...{ documents, batches, announce: createBatchAnnouncer(announcing), dailyTokens: undefined },
+    receiver: parts.createReceiver({ processing, ackDeadlineMs: ACK_DEADLINE_MS, maxInFlight: 100 }),
+    recordDeadLetter: (read: ReadDelivery) => parts.recordDeadLetter(recording, read),
+    sweep: parts.createSweep({
+      ...{ documents, batches, announce: parts.createBatchAnnouncer(announcing), dailyTokens: undefined },
       ...{ retry, resultTtlMs: TTL_MS, maxJobAgeMs: MAX_JOB_AGE_MS, drain, now, log },
     }),
+    isStoreFailure: (error: unknown) => parts.storeFailure(error) !== undefined,
   }
 }
 
 export type SimWorker = ReturnType<typeof composeSimWorker>
 
 /** The topics as one process reaches them. */
-export function queueOver(pubsub: PubSub, wire: Wire) {
+export function queueOver(pubsub: PubSub, wire: Wire, { QueueError }: Pick<Release['parts'], 'QueueError'>) {
   return {
     publish: (topic: string, message: Message) =>
       wire.call({
@@ -126,7 +125,7 @@ export function queueOver(pubsub: PubSub, wire: Wire) {
   }
 }
 
-function tokenFetcher(wire: Wire, ledger: TokenLedger, now: () => number) {
+function tokenFetcher(wire: Wire, ledger: TokenLedger, now: () => number, { TokenError }: Release['parts']) {
   let made = 0
   const make = async () => {
     made += 1

@@ -49,7 +49,7 @@ const MOST_OF_A_PUSH = { fromMs: 60_000, toMs: 120_000 }
 /** A sweep sets the jobs back that it holds. */
 const UNTIL_SWEPT = { fromMs: 110_000, toMs: 200_000 }
 /** A standstill with an answer in hand shows the most. */
-const MORE_OFTEN_WITH_ANSWER = 5
+const MORE_OFTEN_WITH_ANSWER = 10
 const MAX_JUMP_MS = 10 * 60_000
 
 /** `die`: ends the process. Nothing that it has begun goes on, but what it has sent arrives. */
@@ -179,9 +179,16 @@ async function writeSome(database: Database, writes: Parameters<Database['batchW
   return writes.map((_, n) => (isAway[n] ? away : (left.shift() ?? away)))
 }
 
-/** Firestore as one process reaches it. `flushed` hears which documents each call carries, and when it is over. */
-export function overWire(database: Database, wire: Wire, flushed: (names: readonly string[]) => () => void): Database {
-  const away = (why: string) => new StoreError('unavailable', why)
+/**
+ * Firestore as one process reaches it. `flushed` hears which documents each call carries, and when it is over. `away`: makes
+ * what a call that fails rejects with.
+ */
+export function overWire(
+  database: Database,
+  wire: Wire,
+  flushed: (names: readonly string[]) => () => void,
+  away: (why: string) => Error = (why) => new StoreError('unavailable', why),
+): Database {
   const call = <T>(label: string, apply: () => Promise<T>) => wire.call({ port: 'store', label, apply, away })
   const aggregate = <T>(label: string, equal: Readonly<Record<string, string>>, apply: () => Promise<T>) => {
     const { batch } = equal

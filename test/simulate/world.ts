@@ -4,6 +4,8 @@ import { createEventHeap, type PlannedEvent } from './event-heap.ts'
 /** A process of the simulation. What it waits for never comes once it is dead, and comes late while it is frozen. */
 export interface Process {
   readonly name: string
+  /** Which version it runs. */
+  readonly release: 'this' | 'last'
   isDead: boolean
   /** How far its clock is off, in milliseconds. */
   skewMs: number
@@ -16,8 +18,8 @@ export interface Process {
   readonly lostRepliesAt: number[]
 }
 
-export function createProcess(name: string, skewMs = 0): Process {
-  return { name, isDead: false, skewMs, setBackAt: 0, frozenUntil: 0, troubledAt: 0, lostRepliesAt: [] }
+export function createProcess(name: string, skewMs = 0, release: Process['release'] = 'this'): Process {
+  return { name, release, isDead: false, skewMs, setBackAt: 0, frozenUntil: 0, troubledAt: 0, lostRepliesAt: [] }
 }
 
 /** One line of what happened. */

@@ -90,6 +90,7 @@ function aTopic(answer: Subscription['push'], over: Partial<FaultRates> = {}) {
     isAway: () => false,
     modelWindow: () => undefined,
     isSlow: () => false,
+    upgradedAt: 0,
     reachableAt: never,
   }
   const pushes: (Push & { readonly at: number })[] = []

@@ -1,0 +1,74 @@
+import type { ModelReply } from '../../shared/azure-openai/model-provider.ts'
+import { createAccessTokenSource } from '../../shared/identity/access-token-source.ts'
+import { TokenError } from '../../shared/identity/token-error.ts'
+import { QueueError } from '../../shared/queue/job-queue.ts'
+import { createJobStore } from '../../shared/store/claiming-job-store.ts'
+import type { Database } from '../../shared/store/firestore/database.ts'
+import { createFirestoreBatches } from '../../shared/store/firestore/firestore-batches.ts'
+import { createFirestoreDailyTokens } from '../../shared/store/firestore/firestore-daily-tokens.ts'
+import { createFirestoreDeadLetters } from '../../shared/store/firestore/firestore-dead-letters.ts'
+import { createFirestoreDocuments } from '../../shared/store/firestore/firestore-documents.ts'
+import { StoreError } from '../../shared/store/job-store.ts'
+import { createBatchControls } from '../../worker/batch-controls.ts'
+import { createDailyBudget } from '../../worker/daily-budget.ts'
+import { createDrain } from '../../worker/drain.ts'
+import { createAnnouncer, createBatchAnnouncer } from '../../worker/events/announce.ts'
+import { createDeadLettering } from '../../worker/keep-dead-letter.ts'
+import { createDeploymentGates } from '../../worker/model/deployment-gates.ts'
+import { createReceiver } from '../../worker/receive-push.ts'
+import { recordDeadLetter } from '../../worker/record-dead-letter.ts'
+import { storeFailure } from '../../worker/store-failure.ts'
+import { createSweep } from '../../worker/sweep.ts'
+
+const thisVersion = {
+  ...{ createAccessTokenSource, TokenError, QueueError, StoreError, createJobStore, createFirestoreBatches },
+  ...{ createFirestoreDailyTokens, createFirestoreDeadLetters, createFirestoreDocuments, createBatchControls },
+  ...{ createDailyBudget, createDrain, createAnnouncer, createBatchAnnouncer, createDeadLettering },
+  ...{ createDeploymentGates, createReceiver, recordDeadLetter, storeFailure, createSweep },
+}
+
+/** What a worker is composed of. */
+export interface Release {
+  readonly parts: typeof thisVersion
+  /** A database as its adapters ask it. */
+  readonly asked: (database: Database) => Database
+  /** What it reads of a model's reply. */
+  readonly reads: (reply: ModelReply) => ModelReply
+}
+
+/** Bundled from its source, so that it stays as it was. It takes what this version takes, and leaves out what it does not know. */
+const lastParts: typeof thisVersion = await import(new URL('../fixtures/last-release-parts.mjs', import.meta.url).href)
+
+export const releases: Readonly<Record<'this' | 'last', Release>> = {
+  this: { parts: thisVersion, asked: (database) => database, reads: (reply) => reply },
+  last: { parts: lastParts, asked: asLastReleaseAsks, reads: asLastReleaseReads },
+}
+
+/** The last release took the fields alone of what it found by time, and gave no range but its beginning. */
+function asLastReleaseAsks(database: Database): Database {
+  const since = async (collection: string, field: string, from: unknown, limit: unknown, direction: unknown) => {
+    const found = await database.since(collection, field, {
+      since: Number(from),
+      limit: typeof limit === 'number' ? limit : undefined,
+      direction: direction === 'ASCENDING' ? 'ASCENDING' : 'DESCENDING',
+    })
+    return found.map(({ fields }) => fields)
+  }
+  return Object.assign({ ...database }, { since })
+}
+
+/** As its adapter for Azure said it: every server error may have been billed, and an answer has to tell its usage. */
+function asLastReleaseReads(reply: ModelReply): ModelReply {
+  if (reply.ok) return reply.usage === undefined ? lost(reply.httpStatus) : reply
+  const { kind, httpStatus = 0, message } = reply.failure
+  if (kind === 'unavailable') return httpStatus >= 500 ? lost(httpStatus) : failed('rejected', httpStatus, message)
+  return kind === 'forbidden' && httpStatus < 400 ? failed('unreachable', httpStatus, message) : reply
+}
+
+function lost(httpStatus: number): ModelReply {
+  return failed('ambiguous', httpStatus, 'no whole answer came')
+}
+
+function failed(kind: 'ambiguous' | 'rejected' | 'unreachable', httpStatus: number, message: string): ModelReply {
+  return { ok: false, failure: { kind, httpStatus, message } }
+}
