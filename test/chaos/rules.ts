@@ -38,7 +38,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
     return [...ends].flatMap(([run, told]) => {
       const ways = new Set(told.map(({ status }) => status))
       if (ways.size > 1) return [`${run} ended as ${[...ways].join(' and as ')}`]
-      const [first, ...others] = told.map(({ data }): unknown => JSON.parse(data))
+      const [first, ...others] = told.map(({ data }): unknown => JSON.parse(data, dropUnreadable))
       return others.every((other) => isDeepStrictEqual(other, first)) ? [] : [`${run} was told with different answers`]
     })
   },
@@ -91,16 +91,14 @@ export const RULES: Readonly<Record<string, Rule>> = {
     })
   },
 
-  // The last release does not count attempts that were answered with an error of the server, and numbers the next one alike.
-  'an attempt is sent once': ({ asks }) =>
-    [
-      ...Map.groupBy(
-        asks.filter((call) => mayBeBilled(call) && !isServerError(call)),
-        ({ detail }) => String(detail['clientRequestId']),
-      ),
-    ]
-      .filter(([, sends]) => sends.length > 1)
-      .map(([attempt, sends]) => `${attempt} was sent ${sends.length} times`),
+  // The last release drops what our records fold, and gives the next attempt a number that is already used.
+  'an attempt is sent once': ({ asks }) => {
+    const folded = Map.groupBy(asks.filter(isServerError), ({ detail }) => runOf(detail))
+    const others = asks.filter((call) => mayBeBilled(call) && !isServerError(call))
+    return [...Map.groupBy(others, ({ detail }) => String(detail['clientRequestId']))]
+      .filter(([, [first, ...again]]) => first && again.length > (folded.get(runOf(first.detail))?.length ?? 0))
+      .map(([attempt, sends]) => `${attempt} was sent ${sends.length} times`)
+  },
 
   'an attempt is not taken over while the model works on it': ({ records, asks }) => {
     const answered = asks.filter(({ status, detail }) => status === 200 && detail['fault'] === undefined)
@@ -180,6 +178,11 @@ function miscounted(name: string, own: readonly JobRecord[], counts: Readonly<Pa
   return [...Map.groupBy(own, ({ status }) => status)]
     .filter(([status, these]) => these.length !== (counts[status] ?? 0))
     .map(([status, these]) => `${name} has ${these.length} jobs ${status}, and counts ${counts[status] ?? 0}`)
+}
+
+/** A reviver for JSON.parse: the last release does not read this field, and leaves it out where it repeats an event. */
+function dropUnreadable(field: string, value: unknown): unknown {
+  return field === 'usageKnown' ? undefined : value
 }
 
 const JOB_EVENT = /^(?<run>(?<key>[\w-]+)\/(?<n>\d+))\/(?<status>\w+)$/

@@ -220,6 +220,23 @@ describe('what a chaos run is judged by', () => {
     assert.deepEqual(judge(healthy), [])
   })
 
+  test('accepts an event that the last release repeats without the field that it does not read', () => {
+    const repeated = anEvent(answered, `{"id":"doc-7","usageKnown":false,"result":${answer}}`)
+    assert.deepEqual(judge({ ...healthy, events: [...healthy.events, repeated] }), [])
+  })
+
+  test('accepts an attempt number that is used again after the last release dropped a folded answer', () => {
+    const asks = [anAsk('answered.1.1', { billed: false }, null), anAsk('answered.1.1')]
+    const unavailable = anAsk('answered.1.1', { billed: false }, 503)
+    const evidence = { ...healthy, records: [withUnknown(withUnknown(answered)), failed] }
+    const found = (own: readonly Call[]) => judge({ ...evidence, asks: [...own, ...healthy.asks.slice(1)] })
+    assert.deepEqual(found([unavailable, ...asks]), [])
+    assert.deepEqual(
+      found(asks).map(({ rule }) => rule),
+      ['an attempt is sent once'],
+    )
+  })
+
   for (const [rule, what, over] of planted) {
     test(`finds ${what}: ${rule}`, () => {
       const found = judge({ ...healthy, ...over }).map((breach) => breach.rule)
