@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { PRIVATE_FILE } from '../shared/private-files.ts'
 
 /** A process of ours, from its start to its end. */
 export interface Child {
@@ -36,7 +37,7 @@ export interface ChildOptions {
 /** Starts a file with this Node. It learns of the end of this process by the end of their channel. */
 export function startChild({ name, file, args, folder, environment, log, isHeard }: ChildOptions): Child {
   const logPath = join(folder, log)
-  const output = openSync(logPath, 'a')
+  const output = openSync(logPath, 'a', PRIVATE_FILE)
   const child = spawn(process.execPath, [file, ...args], {
     cwd: folder,
     env: { ...environment },

@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import type { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { isSettled, type SettledRecord } from '../shared/job/record.ts'
+import { PRIVATE_FILE, PRIVATE_FOLDER } from '../shared/private-files.ts'
 import { type JobReader, StoreError } from '../shared/store/job-store.ts'
 import type { ListedRecord } from '../shared/store/record-documents.ts'
 import { batchOutputLine, errorLine } from './batch-output.ts'
@@ -24,10 +25,14 @@ export interface WrittenResults {
 
 const MAX_KEYS = 20
 
-/** Writes the settled jobs of a listing as an OpenAI Batch output file; its folder is made if need be. */
+/**
+ * Writes the settled jobs of a listing as an OpenAI Batch output file. Its folder is created if it does not exist.
+ *
+ * Only the owner may read what is created. A file that exists, a pipe or a device keeps its mode.
+ */
 export async function writeResultsFile(path: string, reader: Reader, listing: Listing): Promise<WrittenResults> {
-  mkdirSync(dirname(path), { recursive: true })
-  return writeResults(createWriteStream(path), reader, listing)
+  mkdirSync(dirname(path), { recursive: true, mode: PRIVATE_FOLDER })
+  return writeResults(createWriteStream(path, { mode: PRIVATE_FILE }), reader, listing)
 }
 
 /**

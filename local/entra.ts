@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import type { Hono } from 'hono'
 import { createRemoteJWKSet, type JWTVerifyGetKey } from 'jose'
+import { PRIVATE_FILE } from '../shared/private-files.ts'
 import { type Certificate, makeCertificate } from './certificate.ts'
 import { entraHeaders, refuse } from './entra/answers.ts'
 import { accessTokenClaims, openIdConfiguration } from './entra/documents.ts'
@@ -51,7 +52,7 @@ export async function startEntra(options: EntraOptions): Promise<Entra> {
     options.key ?? createSigningKey(),
     options.certificate ?? makeCertificate(),
   ])
-  if (options.caPath !== undefined) await writeFile(options.caPath, certificate.certPem)
+  if (options.caPath !== undefined) await writeFile(options.caPath, certificate.certPem, { mode: PRIVATE_FILE })
   const realm: Realm = {
     directory: {
       ...ENTRA,

@@ -1,5 +1,7 @@
+import { closeSync, openSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import pRetry from 'p-retry'
+import { PRIVATE_FILE } from './private-files.ts'
 
 const SQLITE_BUSY = 5
 const BUSY_TIMEOUT_MS = 2
@@ -12,10 +14,11 @@ export type Durability = 'FULL' | 'NORMAL'
 /**
  * Opens a database file that several processes share.
  *
- * FULL: a commit survives a power cut. NORMAL: it survives the end of the process, not a power cut. Blocks while
+ * A new file is readable by its owner alone; an existing one keeps its mode. FULL: a commit survives a power cut. NORMAL: it survives the end of the process, not a power cut. Blocks while
  * another process makes the file; throws SQLite's own error after 5 s of it.
  */
 export function openSqlite(path: string, durability: Durability, pause = blockBriefly): DatabaseSync {
+  createPrivately(path)
   const db = new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS })
   try {
     useWriteAheadLog(db, pause)
@@ -34,6 +37,21 @@ export function openSqlite(path: string, durability: Durability, pause = blockBr
  */
 export function openSqliteReadOnly(path: string): DatabaseSync {
   return new DatabaseSync(path, { readOnly: true, timeout: BUSY_TIMEOUT_MS })
+}
+
+/**
+ * Creates the file before SQLite does, which would leave its mode to the umask. The log and its index get the mode of
+ * the file.
+ *
+ * `wx` never opens an existing file: to close one again would release the locks that this process holds on it.
+ */
+function createPrivately(path: string): void {
+  if (path === ':memory:' || path.startsWith('file:')) return
+  try {
+    closeSync(openSync(path, 'wx', PRIVATE_FILE))
+  } catch {
+    // The file exists, or SQLite reports what is wrong with the path.
+  }
 }
 
 /** While another process makes the same fresh file, SQLite refuses this at once, whatever the timeout. */

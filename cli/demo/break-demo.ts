@@ -2,6 +2,7 @@ import { mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { openStores, type Stores } from '../../shared/open-stores.ts'
+import { PRIVATE_FOLDER } from '../../shared/private-files.ts'
 import { startChild } from '../child-process.ts'
 import { freePort } from '../free-port.ts'
 import { packagesFolder, programFile } from '../installation.ts'
@@ -83,7 +84,7 @@ const IN_FILE = { now: Date.now, emulators: { firestore: undefined, pubsub: unde
 /** A folder beside the other demo's state, which this one leaves alone. What an earlier one left is removed. */
 function openFolder(path: string, opened: AsyncDisposableStack): { folder: string; file: string } {
   const folder = resolve(path, 'broken')
-  mkdirSync(folder, { recursive: true })
+  mkdirSync(folder, { recursive: true, mode: PRIVATE_FOLDER })
   opened.use(lockFolder(folder))
   const file = join(folder, 'broken.db')
   for (const left of [file, `${file}-wal`, `${file}-shm`, join(folder, 'worker.log'), join(folder, DOCTOR_LOG)]) {

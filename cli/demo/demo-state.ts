@@ -1,5 +1,6 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { PRIVATE_FOLDER } from '../../shared/private-files.ts'
 import type { Batch, BatchStore } from '../../shared/store/batch-store.ts'
 import { openSqliteBatches } from '../../shared/store/sqlite/sqlite-batches.ts'
 import { lockFolder } from './lock-folder.ts'
@@ -22,7 +23,7 @@ export interface DemoState extends Disposable {
  */
 export async function openDemoState(path: string, now: number, mayGoOn = true): Promise<DemoState> {
   const folder = resolve(path)
-  mkdirSync(folder, { recursive: true })
+  mkdirSync(folder, { recursive: true, mode: PRIVATE_FOLDER })
   using opened = new DisposableStack()
   opened.use(lockFolder(folder))
   const file = resolve(folder, 'demo.db')

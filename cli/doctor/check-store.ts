@@ -1,5 +1,5 @@
 import { constants, existsSync } from 'node:fs'
-import { access } from 'node:fs/promises'
+import { access, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { StoreConfig } from '../../shared/config.ts'
 import { quote } from '../../shared/quote.ts'
@@ -81,10 +81,18 @@ async function checkFile(path: string): Promise<Finding> {
     } finally {
       db.close()
     }
-    return { ok: true, seen: `${path} can be read and written`, value: undefined }
+    return { ok: true, seen: `${path} can be read and written${await readableByOthers(path)}`, value: undefined }
   } catch {
     return failed(`${path} is not a database, or is kept locked`, 'Name another file in STORE, or end what holds it.')
   }
+}
+
+/** No failure: users of one group may share a file. Windows has no such modes. */
+async function readableByOthers(path: string): Promise<string> {
+  const mode = (await stat(path)).mode & 0o777
+  if (process.platform === 'win32' || (mode & 0o077) === 0) return ''
+  const others = `its mode is ${mode.toString(8)}, so other users of this machine may reach the prompts and answers in it`
+  return `; ${others} (chmod 600 ${quote(path)}* leaves it to its owner)`
 }
 
 async function mayWrite(path: string): Promise<boolean> {

@@ -1,3 +1,4 @@
+import { chownSync } from 'node:fs'
 import { join } from 'node:path'
 import { jobKey } from '../../shared/job/job.ts'
 import { openStores } from '../../shared/open-stores.ts'
@@ -22,7 +23,10 @@ export async function checkOnGoogle(image: Image, state: string): Promise<string
   const firestore = started.adopt(await startWarmEmulator('firestore'), (emulator) => emulator.close())
   const pubsub = started.adopt(await startWarmEmulator('pubsub'), (emulator) => emulator.close())
   await fetch(`http://${pubsub.address}/v1/projects/${PROJECT}/topics/${DEAD_LETTERS}`, { method: 'PUT' })
-  await using cloud = await startCloud({ entra: { caPath: join(state, 'ca.pem') } })
+  const caPath = join(state, 'ca.pem')
+  await using cloud = await startCloud({ entra: { caPath } })
+  // The stand-in wrote it as root, for itself alone.
+  chownSync(caPath, image.uid, image.gid)
   const emulators = { FIRESTORE_EMULATOR_HOST: firestore.address, PUBSUB_EMULATOR_HOST: pubsub.address }
   const settings = {
     HOST: '127.0.0.1',

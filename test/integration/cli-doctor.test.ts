@@ -6,6 +6,7 @@ import { after, afterEach, describe, test } from 'node:test'
 import { freePort } from '../../cli/free-port.ts'
 import { OUR_CREDENTIAL } from '../../local/entra.ts'
 import { AZURE, ENTRA, GOOGLE } from '../../local/identities.ts'
+import { openSqlite } from '../../shared/sqlite.ts'
 import { type CloudOverrides, callsOf, clearFaults, placeFault, startCloud } from '../stand-ins.ts'
 import { examine, failuresIn, marksOf } from '../support/doctor-run.ts'
 import { startRecordingModel } from '../support/recording-model.ts'
@@ -305,5 +306,18 @@ describe('the store in a file', () => {
     await chmod(path, 0o600)
     const [failed] = failuresIn(await examine(cloud, { STORE: `sqlite:${path}` }))
     assert.deepEqual([failed?.step, failed?.seen], ['store', `${path} is not a database, or is kept locked`])
+  })
+
+  test('that other users may read passes, with the command that closes it', async () => {
+    const path = join(folder, 'open.db')
+    openSqlite(path, 'FULL').close()
+    await chmod(path, 0o644)
+    const steps = await examine(cloud, { STORE: `sqlite:${path}` })
+    const store = steps.find(({ step }) => step === 'store')
+    assert.equal(store?.ok, true)
+    assert.match(
+      store.seen,
+      /; its mode is 644, so other users .* \(chmod 600 '?\S+open\.db'?\* leaves it to its owner\)$/,
+    )
   })
 })

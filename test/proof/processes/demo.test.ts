@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
-import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises'
+import { cp, glob, mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, type TestContext, test } from 'node:test'
@@ -56,6 +56,15 @@ async function startedDemo(t: TestContext, folder: string): Promise<{ command: C
   const command = startCommand(t, demo(folder, DOCUMENTS))
   await command.printed(new RegExp(`[1-9]\\d*/${JOBS} settled`))
   return { command, batch: batchOf(folder) }
+}
+
+/** What other users of this machine may reach of a folder. */
+async function openToOthers(folder: string): Promise<string[]> {
+  const open = []
+  for await (const path of glob('**/*', { cwd: folder })) {
+    if (((await stat(join(folder, path))).mode & 0o077) !== 0) open.push(path)
+  }
+  return open
 }
 
 function batchOf(folder: string): string {
@@ -153,6 +162,7 @@ describe('a demo', { concurrency: 3 }, () => {
     assert.ok(accounts.modelCalls >= accounts.paidCalls + accounts.throttledCalls)
     assert.ok(accounts.pushes - accounts.putOff >= accounts.jobs)
     assert.ok(accounts.tokenExchanges >= 1)
+    assert.deepEqual(await openToOthers(folder), [])
 
     const next = await runCommand(t, demo(folder, 4))
     assert.equal(next.code, 0)
