@@ -1,30 +1,17 @@
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Metafile } from 'esbuild'
-import { z } from 'zod'
+import type { BundledPackage } from './packages.ts'
 
-const manifest = z.object({ name: z.string(), version: z.string(), license: z.string().default('see below') })
-
-/**
- * Puts together the licences of the packages that went into bundles: theirs ask to stand wherever their code does.
- *
- * `root`: the folder that the paths in the metafile start from.
- */
-export function licencesOf(root: string, { inputs }: Metafile): string {
-  const folders = new Set(
-    Object.keys(inputs).flatMap((path) => /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(path)?.[1] ?? []),
-  )
-  return [...folders]
-    .toSorted()
-    .map((folder) => licenceOf(join(root, folder)))
-    .join(`\n${'-'.repeat(80)}\n\n`)
+/** Puts together the licences of bundled packages, which must be where their code is. `root`: where the folders start. */
+export function licencesOf(root: string, packages: readonly BundledPackage[]): string {
+  return packages.map((bundled) => licenceOf(root, bundled)).join(`\n${'-'.repeat(80)}\n\n`)
 }
 
-function licenceOf(folder: string): string {
-  const { name, version, license } = manifest.parse(JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')))
-  const texts = globSync('{LICEN[CS]E,licen[cs]e,NOTICE,ThirdPartyNotices}*', { cwd: folder })
+function licenceOf(root: string, { folder, name, version, license = 'see below' }: BundledPackage): string {
+  const cwd = join(root, folder)
+  const texts = globSync('{LICEN[CS]E,licen[cs]e,NOTICE,ThirdPartyNotices}*', { cwd })
   return [
     `${name} ${version}: ${license}\n`,
-    ...texts.toSorted().map((file) => readFileSync(join(folder, file), 'utf8')),
+    ...texts.toSorted().map((file) => readFileSync(join(cwd, file), 'utf8')),
   ].join('\n')
 }

@@ -1,0 +1,66 @@
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { build, type Metafile } from 'esbuild'
+import { licencesOf } from './licences.ts'
+import { packagesOf } from './packages.ts'
+import { sbomOf } from './sbom.ts'
+
+const ROOT = join(import.meta.dirname, '..')
+
+const PROGRAMS = { worker: 'worker/main.ts', cli: 'cli/main.ts', local: 'local/main.ts', client: 'shared/client.ts' }
+
+/** Google's packages are CommonJS: they ask for Node's own modules at run time, and for where they lie. */
+const COMMONJS = `import { createRequire } from 'node:module'
+const require = createRequire(import.meta.url)
+const __filename = import.meta.filename
+const __dirname = import.meta.dirname`
+
+interface Bundled {
+  /** What the bundler reports. */
+  readonly metafile: Metafile
+  /** How many packages each list names. */
+  readonly components: Readonly<Record<string, number>>
+}
+
+/**
+ * Bundles each program with all its packages into one file, which needs nothing but Node beside it, and writes the
+ * licences and the lists of these packages (SBOM).
+ *
+ * The bytes depend on the sources and the lock file alone: not on the time, nor on either folder.
+ */
+export async function bundleInto(folder: string): Promise<Bundled> {
+  const { metafile } = await build({
+    absWorkingDir: ROOT,
+    entryPoints: PROGRAMS,
+    outdir: folder,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node24',
+    banner: { js: COMMONJS },
+    // Names stay as they are: a stack trace from the cloud is to be read.
+    minifySyntax: true,
+    minifyWhitespace: true,
+    legalComments: 'none',
+    metafile: true,
+    logLevel: 'warning',
+  })
+  const cli = join(folder, 'cli.mjs')
+  writeFileSync(cli, `#!/usr/bin/env node\n${readFileSync(cli, 'utf8')}`, { mode: 0o755 })
+  writeFileSync(join(folder, 'LICENSES.txt'), licencesOf(ROOT, packagesOf(ROOT, Object.keys(metafile.inputs))))
+  const components = {
+    // The image holds the worker alone.
+    'worker.cdx.json': writeSbom('worker.cdx.json', ['worker']),
+    'sbom.cdx.json': writeSbom('sbom.cdx.json', ['worker', 'cli', 'local', 'client']),
+  }
+  return { metafile, components }
+
+  function writeSbom(name: string, programs: readonly (keyof typeof PROGRAMS)[]): number {
+    const entries = programs.map((program) => PROGRAMS[program])
+    const files = programs.map((program) => join(folder, `${program}.mjs`))
+    const sbom = sbomOf({ root: ROOT, metafile, entries, files })
+    writeFileSync(join(folder, name), `${JSON.stringify(sbom, undefined, 2)}\n`)
+    return sbom.components.length
+  }
+}
