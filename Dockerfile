@@ -3,14 +3,16 @@
 # It holds one JavaScript file and what Node compiled of it, runs as nobody in particular and writes nowhere, so its file
 # system may be read-only. Only STORE=sqlite:PATH needs a place to write: a volume that user 65532 may write to.
 
-# Both are named here so that a build can pin them by digest.
-ARG BUILD_IMAGE=node:24-slim
+# Both are arguments so that a build can pin them by digest; the README says how. The Node that builds is that of
+# package.json. Distroless has no tag for a version of Node.
+ARG BUILD_IMAGE=node:24.21.0-slim
 ARG RUN_IMAGE=gcr.io/distroless/nodejs24-debian12:nonroot
 
 FROM ${BUILD_IMAGE} AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci
+# Install scripts download what the lock file does not hold: no package needs them here.
+RUN npm ci --ignore-scripts
 COPY . .
 RUN npm run build
 
@@ -27,8 +29,10 @@ RUN ["/nodejs/bin/node", "deploy/warm-compile-cache.mts", "dist/worker.mjs", "/t
 FROM ${RUN_IMAGE}
 WORKDIR /app
 COPY LICENSE ./
-COPY --from=build /app/dist/worker.mjs /app/dist/LICENSES.txt dist/
+COPY --from=build /app/dist/worker.mjs /app/dist/worker.cdx.json /app/dist/LICENSES.txt dist/
 COPY --from=warm /tmp/compile-cache compile-cache/
+# The packages in worker.mjs, as CycloneDX.
+LABEL promptbridge.sbom=/app/dist/worker.cdx.json
 ENV NODE_ENV=production NODE_COMPILE_CACHE=/app/compile-cache
 USER 65532:65532
 EXPOSE 8080

@@ -7,8 +7,9 @@ export type Base = 'host' | 'bare'
 
 /** Throws for an image that nothing stands in for. */
 export function standInFor(image: string): Base {
-  if (/^node:24(-|$)/.test(image)) return 'host'
-  if (/^gcr\.io\/distroless\/nodejs24-debian\d+:nonroot$/.test(image)) return 'bare'
+  const [name = ''] = image.split(/@sha256:[0-9a-f]{64}$/)
+  if (/^node:24(\.\d+\.\d+)?(-[\w.-]+)?$/.test(name)) return 'host'
+  if (/^gcr\.io\/distroless\/nodejs24-debian\d+:nonroot$/.test(name)) return 'bare'
   throw new Error(`nothing stands in for the base image ${image}`)
 }
 

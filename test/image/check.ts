@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { checkCompiledCode, measureBoot } from './check-boot.ts'
 import { checkOnGoogle } from './check-google.ts'
+import { checkReproducibility } from './check-reproducibility.ts'
 import { checkOnStandIns } from './check-stand-ins.ts'
 import { checkWriteProtection } from './check-write-protection.ts'
 import { parseDockerfile } from './dockerfile.ts'
@@ -25,8 +26,9 @@ async function check(): Promise<void> {
   mkdirSync(context)
   copyContext(ROOT, context)
   const stages = parseDockerfile(readFileSync(join(ROOT, 'Dockerfile'), 'utf8'))
-  const image = await performStages(stages, { folder, context, tell })
+  const { image, stages: built } = await performStages(stages, { folder, context, tell })
   tell(`the app: ${sizes(join(image.root, image.workdir))}`)
+  tell(await checkReproducibility(built.get('build'), image, mkdtempSync(join(folder, 'again-'))))
   // Where an engine would mount a volume.
   mkdirSync(join(image.root, 'state'))
 

@@ -13,7 +13,7 @@ export type Instruction =
     }
   | { readonly kind: 'RUN'; readonly command: Command }
   | { readonly kind: 'USER'; readonly uid: number; readonly gid: number }
-  | { readonly kind: 'ENV'; readonly variables: Readonly<Record<string, string>> }
+  | { readonly kind: 'ENV' | 'LABEL'; readonly pairs: Readonly<Record<string, string>> }
   | { readonly kind: 'ENTRYPOINT' | 'CMD'; readonly words: readonly string[] }
   | { readonly kind: 'EXPOSE' }
 
@@ -66,10 +66,11 @@ function readInstruction(kind: string, rest: string, line: string): Instruction 
       return { kind, uid: Number(uid), gid: Number(gid) }
     }
     case 'ENV':
+    case 'LABEL':
       return {
         kind,
-        variables: Object.fromEntries(
-          rest.split(/\s+/).map((pair) => matched(/^(\w+)=([^"'$]+)$/, pair, line).slice(1)),
+        pairs: Object.fromEntries(
+          rest.split(/\s+/).map((pair) => matched(/^([\w.]+)=([^"'$]+)$/, pair, line).slice(1)),
         ),
       }
     case 'ENTRYPOINT':

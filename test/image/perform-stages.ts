@@ -14,6 +14,7 @@ export interface Image {
   uid: number
   gid: number
   env: Record<string, string>
+  labels: Record<string, string>
   entrypoint: readonly string[]
   command: readonly string[]
 }
@@ -26,8 +27,15 @@ interface Site {
   readonly tell: (line: string) => void
 }
 
-/** Performs all stages and resolves with what the last one makes. Rejects at the first step that fails. */
-export async function performStages(stages: readonly Stage[], site: Site): Promise<Image> {
+export interface PerformedStages {
+  /** What the last stage makes. */
+  readonly image: Image
+  /** What each stage makes, by its name or its number. */
+  readonly stages: ReadonlyMap<string, Image>
+}
+
+/** Performs all stages. Rejects at the first step that fails. */
+export async function performStages(stages: readonly Stage[], site: Site): Promise<PerformedStages> {
   const images = new Map<string, Image>()
   let last: Image | undefined
   for (const [index, stage] of stages.entries()) {
@@ -35,7 +43,7 @@ export async function performStages(stages: readonly Stage[], site: Site): Promi
     images.set(stage.name ?? String(index), last)
   }
   if (last === undefined) throw new Error('the Dockerfile has no stage')
-  return last
+  return { image: last, stages: images }
 }
 
 async function performStage(stage: Stage, images: ReadonlyMap<string, Image>, site: Site): Promise<Image> {
@@ -44,7 +52,7 @@ async function performStage(stage: Stage, images: ReadonlyMap<string, Image>, si
   const base = standInFor(stage.base)
   site.tell(`FROM ${stage.base} (stood in for by ${base === 'host' ? 'this machine' : 'Node alone'})`)
   if (base === 'bare') layOutBareRoot(root)
-  const image = { root, workdir: '/', uid: 0, gid: 0, env: {}, entrypoint: [], command: [] }
+  const image = { root, workdir: '/', uid: 0, gid: 0, env: {}, labels: {}, entrypoint: [], command: [] }
   for (const instruction of stage.instructions) await perform(instruction, image, { base, images, site })
   return image
 }
@@ -75,7 +83,10 @@ async function perform(step: Instruction, image: Image, surroundings: Surroundin
       Object.assign(image, { uid: step.uid, gid: step.gid })
       return
     case 'ENV':
-      Object.assign(image.env, step.variables)
+      Object.assign(image.env, step.pairs)
+      return
+    case 'LABEL':
+      Object.assign(image.labels, step.pairs)
       return
     case 'ENTRYPOINT':
       image.entrypoint = step.words

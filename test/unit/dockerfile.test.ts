@@ -67,7 +67,9 @@ describe('our own', () => {
       stages.map(({ base }) => standInFor(base)),
       ['host', 'bare', 'bare'],
     )
+    assert.equal(standInFor(`node:24.21.0-slim@sha256:${'0'.repeat(64)}`), 'host')
     assert.throws(() => standInFor('alpine:3'))
+    assert.throws(() => standInFor('node:24.21.0-slim@sha256:0'))
   })
 
   test('runs as user 65532, and takes nothing of a stage but what is named', () => {
@@ -76,7 +78,25 @@ describe('our own', () => {
       [{ kind: 'USER', uid: 65_532, gid: 65_532 }],
     )
     const taken = steps.flatMap((step) => (step.kind === 'COPY' ? step.sources : []))
-    assert.deepEqual(taken, ['LICENSE', '/app/dist/worker.mjs', '/app/dist/LICENSES.txt', '/tmp/compile-cache'])
+    const built = ['worker.mjs', 'worker.cdx.json', 'LICENSES.txt'].map((file) => `/app/dist/${file}`)
+    assert.deepEqual(taken, ['LICENSE', ...built, '/tmp/compile-cache'])
+  })
+
+  test('installs what the lock file holds, without any install script, and runs nothing else that npm brings', () => {
+    const lines = stages.flatMap(({ instructions }) =>
+      instructions.flatMap((step) => (step.kind === 'RUN' && step.command.form === 'shell' ? step.command.line : [])),
+    )
+    assert.deepEqual(lines, ['npm ci --ignore-scripts', 'npm run build'])
+  })
+
+  test('builds with the very version of Node that the tests run on', () => {
+    const { devDependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+    assert.equal(stages[0]?.base, `node:${devDependencies.node}-slim`)
+  })
+
+  test('says by a label where the list of its packages is', () => {
+    const labels = steps.filter(({ kind }) => kind === 'LABEL')
+    assert.deepEqual(labels, [{ kind: 'LABEL', pairs: { 'promptbridge.sbom': '/app/dist/worker.cdx.json' } }])
   })
 
   test('compiles the worker as the user, and at the place, that it runs as and at', () => {

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { z } from 'zod'
+import { bundleInto } from '../../../deploy/bundle.ts'
 import { AZURE } from '../../../local/identities.ts'
 import { openQueueReport } from '../../../shared/queue/sqlite/queue-report.ts'
 import { startCloud } from '../../stand-ins.ts'
@@ -65,11 +67,34 @@ async function install(): Promise<void> {
   await succeed('npm', ['install', '--offline', '--no-audit', '--no-fund', `./${filename}`])
 }
 
+const hashed = z.object({ name: z.string(), hashes: z.array(z.object({ alg: z.string(), content: z.string() })) })
+const sbom = z.object({
+  metadata: z.object({ component: z.object({ components: z.array(hashed) }) }),
+  components: z.array(z.object({ name: z.string(), version: z.string() })),
+})
+
+/** The packages of files, as name@version, sorted. */
+async function packagesIn(paths: readonly string[]): Promise<string[]> {
+  const manifests = new Set<string>()
+  for (const path of paths.filter((path) => path.includes('node_modules/'))) {
+    const start = path.lastIndexOf('node_modules/') + 'node_modules/'.length
+    const depth = path.startsWith('@', start) ? 2 : 1
+    const name = path.slice(start).split('/').slice(0, depth).join('/')
+    manifests.add(join(ROOT, path.slice(0, start), name, 'package.json'))
+  }
+  const found = [...manifests].map(async (file) => {
+    const { name, version } = JSON.parse(await readFile(file, 'utf8'))
+    return `${name}@${version}`
+  })
+  return [...new Set(await Promise.all(found))].toSorted()
+}
+
 const installed = (...path: string[]) => join(folder, 'node_modules', ...path)
 
 describe('the package', () => {
   test('holds what was built, and brings no other package along', async () => {
-    const built = ['LICENSES.txt', 'cli.mjs', 'client.d.ts', 'client.mjs', 'local.mjs', 'worker.mjs']
+    const programs = ['cli.mjs', 'client.d.ts', 'client.mjs', 'local.mjs']
+    const built = ['LICENSES.txt', ...programs, 'sbom.cdx.json', 'worker.cdx.json', 'worker.mjs']
     assert.deepEqual(files, ['LICENSE', 'README.md', ...built.map((file) => `dist/${file}`), 'package.json'])
     const others = (await readdir(installed())).filter((name) => !name.startsWith('.'))
     assert.deepEqual(others, ['promptbridge'])
@@ -79,6 +104,37 @@ describe('the package', () => {
     const licences = await readFile(installed('promptbridge/dist/LICENSES.txt'), 'utf8')
     for (const name of ['@google-cloud/pubsub', '@azure/identity', 'openai', 'zod']) {
       assert.match(licences, new RegExp(`^${name} \\d+\\.\\d+\\.\\d+: (Apache-2\\.0|MIT)\\n\\n.*licen[cs]e`, 'ims'))
+    }
+  })
+
+  test('lists every package that the bundler reports, and nothing else', async () => {
+    const { metafile } = await bundleInto(join(folder, 'bundled'))
+    const outputs = Object.values(metafile.outputs)
+    for (const [file, bundles] of [
+      ['sbom.cdx.json', outputs],
+      ['worker.cdx.json', outputs.filter(({ entryPoint }) => entryPoint === 'worker/main.ts')],
+    ] as const) {
+      const reported = await packagesIn(
+        bundles.flatMap(({ inputs }) => Object.keys(inputs).filter((path) => inputs[path]?.bytesInOutput !== 0)),
+      )
+      const { components } = sbom.parse(JSON.parse(await readFile(installed('promptbridge/dist', file), 'utf8')))
+      const listed = components.map(({ name, version }) => `${name}@${version}`)
+      assert.deepEqual(listed.toSorted(), reported, file)
+      assert.ok(listed.length > 100)
+    }
+  })
+
+  test('has lists with the hashes of the bundles that they are of', async () => {
+    for (const [file, names] of [
+      ['sbom.cdx.json', ['worker.mjs', 'cli.mjs', 'local.mjs', 'client.mjs']],
+      ['worker.cdx.json', ['worker.mjs']],
+    ] as const) {
+      const { metadata } = sbom.parse(JSON.parse(await readFile(installed('promptbridge/dist', file), 'utf8')))
+      const expected = names.map(async (name) => {
+        const content = createHash('sha256').update(await readFile(installed('promptbridge/dist', name)))
+        return { name, hashes: [{ alg: 'SHA-256', content: content.digest('hex') }] }
+      })
+      assert.deepEqual(metadata.component.components, await Promise.all(expected))
     }
   })
 
