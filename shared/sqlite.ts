@@ -1,4 +1,5 @@
-import { closeSync, openSync } from 'node:fs'
+import { closeSync, lstatSync, openSync, readlinkSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import pRetry from 'p-retry'
 import { PRIVATE_FILE } from './private-files.ts'
@@ -43,12 +44,15 @@ export function openSqliteReadOnly(path: string): DatabaseSync {
  * Creates the file before SQLite does, which would leave its mode to the umask. The log and its index get the mode of
  * the file.
  *
- * `wx` never opens an existing file: to close one again would release the locks that this process holds on it.
+ * `wx` never opens an existing file: to close one again would release the locks that this process holds on it. It
+ * follows no link either, so the target is named.
  */
 function createPrivately(path: string): void {
   if (path === ':memory:' || path.startsWith('file:')) return
   try {
-    closeSync(openSync(path, 'wx', PRIVATE_FILE))
+    const isLink = lstatSync(path, { throwIfNoEntry: false })?.isSymbolicLink()
+    const target = isLink ? resolve(dirname(path), readlinkSync(path)) : path
+    closeSync(openSync(target, 'wx', PRIVATE_FILE))
   } catch {
     // The file exists, or SQLite reports what is wrong with the path.
   }

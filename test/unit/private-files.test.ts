@@ -54,6 +54,13 @@ test('database: an existing file keeps its mode and its content, and its log has
   assert.deepEqual([await modeOf(path), await modeOf(`${path}-wal`)], ['660', '660'])
 })
 
+test('database: a link to a file that does not exist creates it 0600', async (t) => {
+  const path = await aTemporaryFile(t, 'linked.db')
+  await symlink('linked.db', `${path}.link`)
+  openSqlite(`${path}.link`, 'FULL').close()
+  assert.equal(await modeOf(path), '600')
+})
+
 test('database: in a folder that does not exist, the error is SQLite’s own', () => {
   assert.throws(() => openSqlite('/nowhere/state.db', 'FULL'), { code: 'ERR_SQLITE_ERROR' })
 })
