@@ -8,8 +8,8 @@ import { QueueError } from './queue/job-queue.ts'
 import { sha256 } from './sha256.ts'
 import { createJobReader } from './store/job-reader.ts'
 
-/** Where jobs and results are: Pub/Sub and Firestore of a project, or one SQLite file. */
-export type Place = { readonly project: string } | { readonly store: `sqlite:${string}` }
+/** Where jobs and results are: Pub/Sub and Firestore of a project, or one SQLite file. `database`: as FIRESTORE_DATABASE. */
+export type Place = { readonly project: string; readonly database?: string } | { readonly store: `sqlite:${string}` }
 
 interface JobFields {
   /** Names the job within its batch, 1–256 characters. Absent: the job's hash, so the same job twice is one job. */
@@ -213,8 +213,9 @@ function readJob(job: JobInput): { readonly key: string; readonly data: Uint8Arr
 }
 
 function storeOf(place: Place): StoreConfig {
-  if ('project' in place) return { kind: 'firestore', project: place.project }
-  return { kind: 'sqlite', path: place.store.slice('sqlite:'.length) }
+  if (!('project' in place)) return { kind: 'sqlite', path: place.store.slice('sqlite:'.length) }
+  const { project, database } = place
+  return { kind: 'firestore', project, ...(database !== undefined && { database }) }
 }
 
 function surroundings() {

@@ -19,7 +19,7 @@ export type PushAuth =
 /** Where records are kept, and with them the queue. */
 export type StoreConfig =
   | { readonly kind: 'sqlite'; readonly path: string }
-  | { readonly kind: 'firestore'; readonly project: string }
+  | { readonly kind: 'firestore'; readonly project: string; readonly database?: string }
 
 /** What the worker runs with. Times are milliseconds. */
 export interface Config {
@@ -96,6 +96,7 @@ export interface StoresConfig {
 
 const storeSettings = settings.pick({
   STORE: true,
+  FIRESTORE_DATABASE: true,
   GOOGLE_CLOUD_PROJECT: true,
   JOBS_TOPIC: true,
   RECORD_TTL_DAYS: true,
@@ -166,6 +167,7 @@ function pushAuthOf({ PUSH_AUTH, PUSH_AUDIENCE = '', PUSH_SERVICE_ACCOUNT = '' }
   return { mode: PUSH_AUTH, audience: PUSH_AUDIENCE, serviceAccount: PUSH_SERVICE_ACCOUNT }
 }
 
-function storeOf({ STORE, GOOGLE_CLOUD_PROJECT = '' }: z.infer<typeof storeSettings>): StoreConfig {
-  return STORE.kind === 'sqlite' ? STORE : { kind: STORE.kind, project: GOOGLE_CLOUD_PROJECT }
+function storeOf(given: z.infer<typeof storeSettings>): StoreConfig {
+  const { STORE, GOOGLE_CLOUD_PROJECT: project = '', FIRESTORE_DATABASE: database } = given
+  return STORE.kind === 'sqlite' ? STORE : { kind: STORE.kind, project, database }
 }

@@ -12,7 +12,7 @@ export async function openDeliveries(store: StoreConfig, emulators: Emulators): 
   const { openDatabase } = await import('./store/firestore/database.ts')
   const { createFirestoreSavedPushes } = await import('./store/firestore/firestore-saved-pushes.ts')
   const { project } = store
-  const database = openDatabase({ project, emulator: emulators.firestore })
+  const database = openDatabase({ ...store, emulator: emulators.firestore })
   const deliveries = openPubSubDeliveries({ project, emulator: emulators.pubsub }, createFirestoreSavedPushes(database))
   return {
     ...deliveries,

@@ -52,7 +52,7 @@ export function emulatorsIn(environment: Readonly<Record<string, string | undefi
  */
 export function openStores(store: StoreConfig, surroundings: StoreSurroundings): Promise<Stores> {
   if (store.kind === 'sqlite') return openSqlite(store.path, surroundings, 'tables')
-  return openGoogle(store.project, surroundings)
+  return openGoogle(store, surroundings)
 }
 
 /**
@@ -76,7 +76,7 @@ export async function openStoreReaders(store: StoreConfig, surroundings: StoreSu
     const { close, ...readers } = await openSqliteReaders(store.path, surroundings.now)
     return { ...readers, close: async () => close() }
   }
-  const { database, ...stores } = await openFirestore(store.project, surroundings)
+  const { database, ...stores } = await openFirestore(store, surroundings)
   return { ...stores, close: () => database.close() }
 }
 
@@ -111,10 +111,12 @@ async function openSqlite(path: string, surroundings: StoreSurroundings, extent:
   return { ...stores, close: () => cleanups.disposeAsync() }
 }
 
-async function openGoogle(project: string, surroundings: StoreSurroundings): Promise<Stores> {
+type FirestoreConfig = Extract<StoreConfig, { kind: 'firestore' }>
+
+async function openGoogle(store: FirestoreConfig, surroundings: StoreSurroundings): Promise<Stores> {
   const { createFirestoreMissingDeployments } = await import('./store/firestore/firestore-missing-deployments.ts')
-  const { database, ...stores } = await openFirestore(project, surroundings)
-  const queue = await openQueue({ kind: 'firestore', project }, surroundings)
+  const { database, ...stores } = await openFirestore(store, surroundings)
+  const queue = await openQueue(store, surroundings)
   return {
     ...stores,
     missingDeployments: createFirestoreMissingDeployments(database, surroundings.now),
@@ -125,14 +127,14 @@ async function openGoogle(project: string, surroundings: StoreSurroundings): Pro
   }
 }
 
-async function openFirestore(project: string, { emulators }: StoreSurroundings) {
+async function openFirestore(store: FirestoreConfig, { emulators }: StoreSurroundings) {
   const { openDatabase } = await import('./store/firestore/database.ts')
   const { createFirestoreDocuments } = await import('./store/firestore/firestore-documents.ts')
   const { createFirestoreBatches } = await import('./store/firestore/firestore-batches.ts')
   const { createFirestoreDailyTokens } = await import('./store/firestore/firestore-daily-tokens.ts')
   const { createFirestoreDeadLetters } = await import('./store/firestore/firestore-dead-letters.ts')
   const { createFirestoreTelemetry } = await import('./store/firestore/firestore-telemetry.ts')
-  const database = openDatabase({ project, emulator: emulators.firestore })
+  const database = openDatabase({ ...store, emulator: emulators.firestore })
   return {
     database,
     documents: createFirestoreDocuments(database),

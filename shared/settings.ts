@@ -61,6 +61,12 @@ const deployments = z.string().transform((json, context) => {
   }
 })
 
+/** https://cloud.google.com/firestore/docs/manage-databases#database_id */
+const firestoreDatabase = text.regex(
+  /^(\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9])$/,
+  'must be (default), or 4 to 63 lower-case letters, digits and hyphens that begin with a letter',
+)
+
 /** Where records are kept; the queue follows it. */
 const store = z
   .string()
@@ -111,6 +117,7 @@ export const settings = z.object({
   DEAD_LETTER_TOPIC: text.default('promptbridge-dead-letter'),
   EVENTS_TOPIC: text.optional(),
   STORE: store.prefault('firestore'),
+  FIRESTORE_DATABASE: firestoreDatabase.default('(default)'),
   ACK_DEADLINE_SECONDS: whole(10, 600).default(600),
   MODEL_TIMEOUT_SECONDS: whole(1, 290).default(120),
   MAX_ATTEMPTS: whole(1, 100).default(5),

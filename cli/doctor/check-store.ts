@@ -5,59 +5,65 @@ import type { StoreConfig } from '../../shared/config.ts'
 import { quote } from '../../shared/quote.ts'
 import { openSqliteReadOnly, whenFree } from '../../shared/sqlite.ts'
 import type { Database } from '../../shared/store/firestore/database.ts'
+import { databaseFlag, type FirestorePlace, placeOf, sayPlace } from './firestore-place.ts'
 import { type Asker, mendStatus, sayStatus, statusOf } from './google-answers.ts'
 import { mendIndexes, sayIndex } from './mend-indexes.ts'
 import type { Finding } from './step.ts'
 
 /** Looks whether records can be read and written, and writes none. `emulator`: HOST:PORT of Firestore's. */
 export function checkStore(store: StoreConfig, asker: Asker, emulator: string | undefined): Promise<Finding> {
-  return store.kind === 'sqlite' ? checkFile(store.path) : checkFirestore(asker, emulator)
+  return store.kind === 'sqlite' ? checkFile(store.path) : checkFirestore(placeOf(store), asker, emulator)
 }
 
+const PERMISSION_DENIED = 7
+const WORKER_WRITES = 'whether the worker may (roles/datastore.user) was not looked at.'
+
 /** Google's libraries are loaded only where they are needed. */
-async function checkFirestore(asker: Asker, emulator: string | undefined): Promise<Finding> {
+async function checkFirestore(place: FirestorePlace, asker: Asker, emulator: string | undefined): Promise<Finding> {
   const { openDatabase } = await import('../../shared/store/firestore/database.ts')
   const { checkAccess } = await import('../../shared/store/firestore/check-access.ts')
-  const { project } = asker
-  const database = openDatabase({ project, emulator })
+  const database = openDatabase({ ...place, emulator })
   try {
     const found = await checkAccess(database)
-    const where = `Firestore of ${project}${emulator === undefined ? '' : ' (the emulator)'}`
-    if (found.kind === 'granted') return await checkIndexes(database, where, asker)
-    return refused(`${where}: ${sayStatus(found.status)} to a ${found.kind}`, found.status, asker)
+    const where = `Firestore of ${sayPlace(place)}${emulator === undefined ? '' : ' (the emulator)'}`
+    if (found.kind === 'granted') return await checkIndexes(database, where, place, asker)
+    if (found.kind === 'write' && found.status === PERMISSION_DENIED && !asker.isWorker)
+      return { ok: null, seen: `${where} can be read. This login may not write: ${WORKER_WRITES}` }
+    return refused(`${where}: ${sayStatus(found.status)} to a ${found.kind}`, found.status, place, asker)
   } finally {
     // What it still has to say is no news.
     await database.close().catch(() => undefined)
   }
 }
 
-function refused(seen: string, status: unknown, asker: Asker): Finding {
+function refused(seen: string, status: unknown, place: FirestorePlace, asker: Asker): Finding {
+  const { project, database } = place
   const mends = {
     role: 'roles/datastore.user',
-    notFound: `gcloud firestore databases create --project=${quote(asker.project)} --location=REGION`,
+    notFound: `gcloud firestore databases create --project=${quote(project)}${databaseFlag(place)} --location=REGION`,
   }
   return {
     ok: false,
     seen,
-    expected: 'a (default) database in which the worker may read and write (roles/datastore.user)',
+    expected: `a ${database} database in which the worker may read and write (roles/datastore.user); FIRESTORE_DATABASE names it`,
     mend: mendStatus(status, 'firestore.googleapis.com', asker, mends),
   }
 }
 
 /** Whoever lacks an index learns it at the query that needs it: in the middle of the night, in a sweep. */
-async function checkIndexes(database: Database, where: string, asker: Asker): Promise<Finding> {
+async function checkIndexes(database: Database, where: string, place: FirestorePlace, asker: Asker): Promise<Finding> {
   const { findMissingIndexes } = await import('../../shared/store/firestore/check-indexes.ts')
   const missing = await findMissingIndexes(database).catch((error: unknown) => ({ error }))
   if ('error' in missing) {
     const status = statusOf(missing.error instanceof Error ? missing.error.cause : undefined)
-    return refused(`${where}: ${sayStatus(status)} to a query`, status, asker)
+    return refused(`${where}: ${sayStatus(status)} to a query`, status, place, asker)
   }
   if (missing.length === 0) return { ok: true, seen: `${where} can be read and written`, value: undefined }
   return {
     ok: false,
     seen: `${where} can be read and written, and lacks an index of ${missing.map(sayIndex).join(' and of ')}`,
     expected: 'the indexes that deploy/firestore.indexes.json declares, built',
-    mend: mendIndexes(missing, asker.project),
+    mend: mendIndexes(missing, place),
   }
 }
 

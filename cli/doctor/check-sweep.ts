@@ -15,13 +15,13 @@ const LATE_MS = 300_000
 
 /** Tells by a batch under way whether anybody calls the sweep: the one that was swept longest ago. */
 export async function checkSweep(
-  project: string,
+  place: { readonly project: string; readonly database?: string },
   pushAuth: PushAuth | undefined,
   { now, emulator }: SweepSurroundings,
 ): Promise<Finding> {
   const { openDatabase } = await import('../../shared/store/firestore/database.ts')
   const { createFirestoreBatches } = await import('../../shared/store/firestore/firestore-batches.ts')
-  const database = openDatabase({ project, emulator })
+  const database = openDatabase({ ...place, emulator })
   try {
     const batch = await firstOf(createFirestoreBatches(database).unfinished(1))
     if (batch === undefined) return { ok: null, seen: 'no batch is under way by which it could be told' }
@@ -36,7 +36,7 @@ export async function checkSweep(
       seen:
         sweptAt === undefined ? `batch ${name} was never counted` : `batch ${name} was last counted ${minutes} min ago`,
       expected: 'POST /sweep, every minute',
-      mend: createLine(project, pushAuth),
+      mend: createLine(place.project, pushAuth),
     }
   } catch (error) {
     if (error instanceof StoreError) return { ok: null, seen: 'the store has to answer first' }

@@ -1,12 +1,13 @@
 import { quote } from '../../shared/quote.ts'
 import type { Index } from '../../shared/store/firestore/check-indexes.ts'
+import { databaseFlag, type FirestorePlace } from './firestore-place.ts'
 
 const FIELD = '--field-config=order=ascending,field-path'
 
 /** The commands that make indexes, a line each. */
-export function mendIndexes(missing: readonly Index[], project: string): string {
+export function mendIndexes(missing: readonly Index[], place: FirestorePlace): string {
   const lines = missing.map(({ collection, fields: [first = '', ...more] }) => {
-    const where = `--project=${quote(project)} --collection-group=${collection}`
+    const where = `--project=${quote(place.project)}${databaseFlag(place)} --collection-group=${collection}`
     return more.length === 0
       ? `gcloud firestore indexes fields update ${first} ${where} --clear-exemption`
       : `gcloud firestore indexes composite create ${where} ${[first, ...more].map((field) => `${FIELD}=${field}`).join(' ')}`

@@ -117,5 +117,5 @@ async function walkToGoogle(
   if (store.kind === 'sqlite') return skip(QUEUE_STEPS, 'the embedded queue needs none')
   const readPolicy = createPolicyReader(policyEndpoint)
   await checkQueue(walk, { jobsTopic, config, emulator: pubsub, readPolicy }, asker)
-  await walk.take(SWEEP, () => checkSweep(asker.project, config?.pushAuth, { now, emulator: firestore }))
+  await walk.take(SWEEP, () => checkSweep(store, config?.pushAuth, { now, emulator: firestore }))
 }

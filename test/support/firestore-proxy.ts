@@ -29,20 +29,22 @@ const PATH = '/google.firestore.v1.Firestore'
 const STREAMED = ['BatchGetDocuments', 'RunQuery', 'RunAggregationQuery'] as const
 const bytes = { serialize: (data: Buffer) => data, deserialize: (data: Buffer) => data }
 
+export const DENIED: Refusal = { code: grpc.status.PERMISSION_DENIED, details: 'Missing or insufficient permissions.' }
+
 /**
- * Stands before a Firestore at HOST:PORT, and passes calls on as they are unless `judge` refuses them. It sees a call's name
- * and its bytes, in which names of fields can be read.
+ * Stands before a Firestore at HOST:PORT, and passes calls on as they are unless `judge` refuses them. It sees a call's name,
+ * its bytes, in which names of fields can be read, and its headers.
  */
 export async function openFirestoreProxy(
   target: string,
-  judge: (method: string, request: Buffer) => Refusal | undefined,
+  judge: (method: string, request: Buffer, headers: grpc.Metadata) => Refusal | undefined,
 ): Promise<FirestoreProxy> {
   const upstream = new grpc.Client(target, grpc.credentials.createInsecure())
   const server = new grpc.Server({ 'grpc.max_receive_message_length': -1 })
   const { serialize, deserialize } = bytes
 
   const stream = (method: string) => (call: grpc.ServerWritableStream<Buffer, Buffer>) => {
-    const refusal = judge(method, call.request)
+    const refusal = judge(method, call.request, call.metadata)
     if (refusal !== undefined) return call.emit('error', refusal)
     const answers = upstream.makeServerStreamRequest(
       `${PATH}/${method}`,
@@ -56,8 +58,12 @@ export async function openFirestoreProxy(
     answers.on('error', (error) => call.emit('error', error))
     return call.on('cancelled', () => answers.cancel())
   }
-  const write = (call: grpc.ServerUnaryCall<Buffer, Buffer>, answer: grpc.sendUnaryData<Buffer>) =>
-    upstream.makeUnaryRequest(`${PATH}/BatchWrite`, serialize, deserialize, call.request, call.metadata, answer)
+  const write = (call: grpc.ServerUnaryCall<Buffer, Buffer>, answer: grpc.sendUnaryData<Buffer>) => {
+    const refusal = judge('BatchWrite', call.request, call.metadata)
+    if (refusal !== undefined) return answer(refusal)
+    const { request, metadata } = call
+    return upstream.makeUnaryRequest(`${PATH}/BatchWrite`, serialize, deserialize, request, metadata, answer)
+  }
 
   const streamed = STREAMED.map((method) => [method, definition(method, true)] as const)
   server.addService(Object.fromEntries([...streamed, ['BatchWrite', definition('BatchWrite', false)]]), {

@@ -18,7 +18,7 @@ import {
 
 const SUBMITTER = 'serviceAccount:pipeline@example.iam.gserviceaccount.com'
 const OPERATOR = 'user:me@example.com'
-const RECORDS = `project ${PROJECT} if resource.name == "projects/${PROJECT}/databases/(default)"`
+const RECORDS = `project ${PROJECT} if resource.name == "projects/${PROJECT}/databases/promptbridge-records"`
 const DOCTOR = `projects/${PROJECT}/roles/promptbridge_doctor`
 const PAUSE = `projects/${PROJECT}/roles/promptbridge_pause`
 

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { z } from 'zod'
-import { googleVariables, type Made, make, PROJECT, setUpFolder, valueAt, written } from './set-up.ts'
+import { find, googleVariables, type Made, make, PROJECT, setUpFolder, tryPlan, valueAt, written } from './set-up.ts'
 
 const made = await make('modules/google', {
   least: googleVariables,
@@ -31,12 +31,12 @@ const declared = z
   })
   .parse(JSON.parse(readFileSync(join(setUpFolder, '../firestore.indexes.json'), 'utf8')))
 
-const DATABASE = '(default)'
+const DATABASE = 'promptbridge-records'
 
 if (made !== undefined) {
   const { least, most } = made
 
-  test('the database is the one that the worker opens, and is not destroyed by accident', () => {
+  test('the database of a new installation is its own, and is not destroyed by accident', () => {
     assert.deepEqual(written(least, 'google_firestore_database.default[0]'), {
       project: PROJECT,
       name: DATABASE,
@@ -45,6 +45,19 @@ if (made !== undefined) {
       delete_protection_state: 'DELETE_PROTECTION_ENABLED',
       deletion_policy: 'ABANDON',
     })
+  })
+
+  test('point-in-time recovery is switched on by its variable, and a new database has the name that is given', async () => {
+    const variables = { ...googleVariables, point_in_time_recovery: true, firestore_database: 'my-records' }
+    const { resources } = await tryPlan('modules/google', variables)
+    const { values } = find(resources, 'google_firestore_database.default[0]')
+    assert.equal(values['point_in_time_recovery_enablement'], 'POINT_IN_TIME_RECOVERY_ENABLED')
+    assert.equal(values['name'], 'my-records')
+  })
+
+  test('refused: the name of a database that Firestore does not take', async () => {
+    const variables = { ...googleVariables, firestore_database: 'My_Records' }
+    await assert.rejects(tryPlan('modules/google', variables), /firestore_database is \(default\), or 4 to 63/)
   })
 
   test('a database that is there already is used as it is', () => {

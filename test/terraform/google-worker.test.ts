@@ -26,6 +26,7 @@ const SERVICE = 'google_cloud_run_v2_service.worker'
 const FIXED = [
   ...['GOOGLE_CLOUD_PROJECT', 'AZURE_TENANT_ID', 'AZURE_CLIENT_ID', 'TOKEN_SOURCE', 'AZURE_CLOUD', 'DEPLOYMENTS'],
   ...['PUSH_AUTH', 'PUSH_AUDIENCE', 'PUSH_SERVICE_ACCOUNT', 'JOBS_TOPIC', 'DEAD_LETTER_TOPIC', 'EVENTS_TOPIC', 'STORE'],
+  'FIRESTORE_DATABASE',
   ...['ACK_DEADLINE_SECONDS', 'MAX_IN_FLIGHT', 'MAX_IN_FLIGHT_BYTES', 'MAX_JOB_AGE_DAYS'],
 ]
 const FREE = {
@@ -152,7 +153,7 @@ if (made !== undefined) {
       audience: `https://promptbridge-worker.${PROJECT}.internal`,
       serviceAccount: INVOKER,
     })
-    assert.deepEqual(config.store, { kind: 'firestore', project: PROJECT })
+    assert.deepEqual(config.store, { kind: 'firestore', project: PROJECT, database: 'promptbridge-records' })
     assert.deepEqual(config.deployments, [{ ...googleVariables.deployments[0], priority: 1 }])
     const { jobsTopic, deadLetterTopic, eventsTopic } = config
     assert.deepEqual(
@@ -211,6 +212,8 @@ if (made !== undefined) {
     ['more jobs at once than Cloud Run takes requests', { max_in_flight: 901 }, /900/],
     ['more bytes than one processor has memory for', { max_in_flight_bytes: 332_000_001 }, /332,000,000/],
     ['a job that may become older than Pub/Sub keeps it', { max_job_age_days: 31 }, /31 days/],
+    ['messages that are dropped before their jobs are too old', { message_retention_days: 7 }, /would drop a job/],
+    ['a message that is kept longer than Pub/Sub can', { message_retention_days: 32 }, /31 days/],
     ['no deployment', { deployments: [] }, /At least one/],
     ['the address of a region', { deployments: [{ ...two[0], endpoint: REGION }] }, /custom subdomain/],
     ['one model and deployment twice', { deployments: [two[0], { ...two[0], priority: 2 }] }, /stands there twice/],

@@ -22,6 +22,8 @@ export interface PlannedResource extends Resource {
 }
 
 export interface Plan {
+  /** What is done to each managed resource, by its address: create, update, no-op; delete and create where it is replaced. */
+  readonly actions: Readonly<Record<string, readonly string[]>>
   /** What would be made, and what was read. */
   readonly resources: readonly PlannedResource[]
   /** The outputs that are known before apply. */
@@ -70,7 +72,15 @@ const configuredModule: z.ZodType<ConfiguredModule> = z.lazy(() =>
 const plan = z.object({
   planned_values: state,
   prior_state: z.object({ values: state }).optional(),
-  resource_changes: z.array(z.object({ address: z.string(), change: z.object({ after_unknown: values }) })).default([]),
+  resource_changes: z
+    .array(
+      z.object({
+        address: z.string(),
+        mode: z.enum(['managed', 'data']),
+        change: z.object({ actions: z.array(z.string()), after_unknown: values }),
+      }),
+    )
+    .default([]),
   configuration: z.object({ root_module: configuredModule }),
 })
 
@@ -79,8 +89,10 @@ export function readPlan(json: string): Plan {
   const { planned_values, prior_state, resource_changes, configuration } = plan.parse(JSON.parse(json))
   const unknown = new Map(resource_changes.map(({ address, change }) => [address, change.after_unknown]))
   const read = resourcesOf(prior_state?.values.root_module ?? { resources: [], child_modules: [] })
-  const resources = [...read, ...resourcesOf(planned_values.root_module)]
+  const resources = [...read.filter(({ mode }) => mode === 'data'), ...resourcesOf(planned_values.root_module)]
+  const managed = resource_changes.filter(({ mode }) => mode === 'managed')
   return {
+    actions: Object.fromEntries(managed.map(({ address, change }) => [address, change.actions])),
     resources: resources.map((one) => ({ ...one, unknown: unknown.get(one.address) ?? {} })),
     outputs: outputsOf(planned_values),
     references: Object.fromEntries(referencesOf(configuration.root_module, '')),

@@ -19,7 +19,7 @@ export const CLIENT_ID = '9b1c0000-0000-4000-8000-000000000000'
 export const TENANT_ID = '72f90000-0000-4000-8000-000000000000'
 
 /** What the clouds compute, in their own form. */
-const computed: Computed = {
+export const computed: Computed = {
   'data google_project': () => ({ number: '123456789012' }),
   google_service_account({ account_id: id }) {
     const email = `${id}@${PROJECT}.iam.gserviceaccount.com`
@@ -78,10 +78,10 @@ async function makeAll<Name extends string>(
   return Object.fromEntries(made) as Record<Name, Made>
 }
 
-/** Rejects with what Terraform says against these variables. */
-export async function tryPlan(path: string, variables: Variables): Promise<void> {
+/** Plans it once. Rejects with what Terraform says against these variables. */
+export async function tryPlan(path: string, variables: Variables): Promise<Plan> {
   await using terraform = await openConfiguration(join(setUpFolder, path), { within, computed })
-  await terraform.plan(variables)
+  return await terraform.plan(variables)
 }
 
 export function find<R extends Resource>(resources: readonly R[], address: string): R {

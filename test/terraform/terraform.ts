@@ -24,6 +24,8 @@ export interface Configuration extends AsyncDisposable {
   validate(): Promise<readonly Diagnostic[]>
   /** What would be made where nothing is yet. Rejects with all that Terraform says, if it fails. */
   plan(variables?: Variables): Promise<Plan>
+  /** What would become of the installation that this state file describes. Rejects as `plan` does. */
+  planFrom(state: string, variables?: Variables): Promise<Plan>
   /** What there is after it was made: all is known, and what a cloud computes is made up. Rejects as `plan` does. */
   apply(variables?: Variables): Promise<Applied>
 }
@@ -51,6 +53,11 @@ export async function openConfiguration(folder: string, options: OpenOptions = {
   return {
     validate: () => validate(terraform, init),
     plan: (variables = {}) => plan(terraform, init, home, variables),
+    planFrom: async (state, variables = {}) => {
+      const own = join(home, 'found')
+      await cp(state, own)
+      return plan(terraform, init, home, variables, [`-state=${own}`])
+    },
     apply: (variables = {}) => apply(terraform, init, home, variables),
     [Symbol.asyncDispose]: () => cleanups.disposeAsync(),
   }
@@ -63,8 +70,16 @@ async function validate(terraform: Terraform, init: Ended): Promise<readonly Dia
   return found
 }
 
-async function plan(terraform: Terraform, init: Ended, home: string, variables: Variables): Promise<Plan> {
-  return readPlan((await terraform('show', '-json', await writePlan(terraform, init, home, variables))).stdout)
+type Args = readonly string[]
+
+async function plan(
+  terraform: Terraform,
+  init: Ended,
+  home: string,
+  values: Variables,
+  more: Args = [],
+): Promise<Plan> {
+  return readPlan((await terraform('show', '-json', await writePlan(terraform, init, home, values, more))).stdout)
 }
 
 async function apply(terraform: Terraform, init: Ended, home: string, variables: Variables): Promise<Applied> {
@@ -76,12 +91,19 @@ async function apply(terraform: Terraform, init: Ended, home: string, variables:
   return readApplied(stdout)
 }
 
-async function writePlan(terraform: Terraform, init: Ended, home: string, variables: Variables): Promise<string> {
+async function writePlan(
+  terraform: Terraform,
+  init: Ended,
+  home: string,
+  variables: Variables,
+  more: Args = [],
+): Promise<string> {
   throwIfFailed(init)
   const file = join(home, 'plan')
   const given = join(home, 'variables.tfvars.json')
   await writeFile(given, JSON.stringify(variables))
-  throwIfFailed(await terraform('plan', '-json', '-input=false', '-lock=false', `-out=${file}`, `-var-file=${given}`))
+  const args = ['-json', '-input=false', '-lock=false', `-out=${file}`, `-var-file=${given}`, ...more]
+  throwIfFailed(await terraform('plan', ...args))
   return file
 }
 

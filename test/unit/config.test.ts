@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { azureClouds, isMicrosoft } from '../../shared/azure-clouds.ts'
-import { ConfigError, readConfig } from '../../shared/config.ts'
+import { ConfigError, readConfig, readStoresConfig } from '../../shared/config.ts'
 import { settings } from '../../shared/settings.ts'
 
 type Given = Readonly<Record<string, string | undefined>>
@@ -125,6 +125,28 @@ describe('TOKEN_SOURCE', () => {
     assert.deepEqual(problems({ AZURE_CLIENT_ID }), ['AZURE_CLIENT_ID is missing'])
     assert.deepEqual(read({ AZURE_CLIENT_ID, TOKEN_SOURCE: 'azure-cli' }).tokenSource, { kind: 'azure-cli' })
   })
+})
+
+describe('FIRESTORE_DATABASE', () => {
+  const firestore = { STORE: 'firestore', GOOGLE_CLOUD_PROJECT: 'p' }
+
+  test('is the default database where none is given, as it was before the setting', () => {
+    assert.deepEqual(read(firestore).store, { kind: 'firestore', project: 'p', database: '(default)' })
+  })
+
+  test('names another database, to the worker and to the commands', () => {
+    const given = { ...firestore, FIRESTORE_DATABASE: 'promptbridge-records' }
+    const expected = { kind: 'firestore', project: 'p', database: 'promptbridge-records' }
+    assert.deepEqual(read(given).store, expected)
+    assert.deepEqual(readStoresConfig(given).store, expected)
+  })
+
+  for (const wrong of ['abc', 'Records', 'a/b/../c', '1abc', 'records-', 'x'.repeat(64)]) {
+    test(`is refused as ${wrong}`, () => {
+      const [problem] = problems({ ...firestore, FIRESTORE_DATABASE: wrong })
+      assert.match(problem ?? '', /^FIRESTORE_DATABASE: must be \(default\), or 4 to 63 /)
+    })
+  }
 })
 
 describe('the API version', () => {

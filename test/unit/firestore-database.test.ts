@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { openDatabase } from '../../shared/store/firestore/database.ts'
 import { isStoreError } from '../contract/job-store-support.ts'
-import { DATASTORE_MODE, NO_INDEX, openFirestoreProxy } from '../support/firestore-proxy.ts'
+import { DATASTORE_MODE, DENIED, NO_INDEX, openFirestoreProxy } from '../support/firestore-proxy.ts'
 
 const DISCARD_PORT = '127.0.0.1:9'
 
@@ -24,6 +24,35 @@ test('a database that is closed rejects every call at once', async () => {
     await assert.rejects(Promise.race([call(), late]), isStoreError('unavailable'), name)
   }
 })
+
+for (const [what, option, id] of [
+  ['the default database, where none is named', {}, '(default)'],
+  ['the database that is named', { database: 'promptbridge-records' }, 'promptbridge-records'],
+] as const) {
+  test(`every call goes to ${what}`, async () => {
+    const calls: { method: string; isOfIt: boolean; prefix: unknown }[] = []
+    const path = `projects/p/databases/${id}`
+    await using proxy = await openFirestoreProxy(DISCARD_PORT, (method, request, headers) => {
+      const [prefix] = headers.get('google-cloud-resource-prefix')
+      calls.push({ method, isOfIt: request.includes(path), prefix })
+      return DENIED
+    })
+    const database = openDatabase({ project: 'p', ...option, emulator: proxy.address })
+    assert.equal(database.root, `${path}/documents`)
+    await Promise.allSettled([
+      database.batchWrite([{ delete: `${database.root}/promptJobs/a` }]),
+      database.get(`${database.root}/promptJobs/a`),
+      database.newest('promptBatches', 'createdAt'),
+      database.count('promptJobs', {}),
+    ])
+    await database.close()
+    const expected = ['BatchGetDocuments', 'BatchWrite', 'RunAggregationQuery', 'RunQuery']
+    assert.deepEqual(
+      calls.toSorted((a, b) => a.method.localeCompare(b.method)),
+      expected.map((method) => ({ method, isOfIt: true, prefix: path })),
+    )
+  })
+}
 
 test('a query without its index is told as that, with its mend; nothing else that has its status is', async () => {
   let refusal = NO_INDEX

@@ -80,24 +80,28 @@ export interface DocumentPage {
 
 export interface DatabaseOptions {
   readonly project: string
+  /** The database's id; the project's `(default)` one, when absent. */
+  readonly database?: string
   /** HOST:PORT of an emulator, which wants no credentials. */
   readonly emulator: string | undefined
   readonly limits?: CallLimits
 }
 
-export function openDatabase({ project, emulator, limits = LIMITS }: DatabaseOptions): Database {
+export function openDatabase(given: DatabaseOptions): Database {
+  const { project, database: id = '(default)', emulator, limits = LIMITS } = given
   const where = emulator === undefined ? { auth: credentialsByCall(project) } : emulated(project, emulator)
   const client = new FirestoreClient({ projectId: project, ...CHANNEL_OPTIONS, ...where })
-  const headers = emulator === undefined ? {} : { otherArgs: { headers: { authorization: 'Bearer owner' } } }
-  const options = { ...ONCE, ...headers }
-  const database = `projects/${project}/databases/(default)`
+  const database = `projects/${project}/databases/${id}`
+  const authorization = emulator === undefined ? {} : { authorization: 'Bearer owner' }
   const root = `${database}/documents`
   let isClosed = false
 
   /** The client would let calls after its end wait for their timeout. */
   function call(timeout: number) {
     if (isClosed) throw new StoreError('unavailable', 'the database is closed')
-    return { ...options, timeout }
+    // Firestore finds a named database by this header. A new object for each call: the client adds headers of its own.
+    const headers = { 'google-cloud-resource-prefix': database, ...authorization }
+    return { ...ONCE, otherArgs: { headers }, timeout }
   }
 
   /** The answers to a query end when no document has come for some time, or when they are enough. */

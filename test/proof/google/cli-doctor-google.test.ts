@@ -9,7 +9,7 @@ import { createFirestoreBatches } from '../../../shared/store/firestore/firestor
 import { startCloud } from '../../stand-ins.ts'
 import { examine, failuresIn, marksOf } from '../../support/doctor-run.ts'
 import { startWarmEmulator } from '../../support/emulators.ts'
-import { DATASTORE_MODE, NO_INDEX, openFirestoreProxy } from '../../support/firestore-proxy.ts'
+import { DATASTORE_MODE, DENIED, NO_INDEX, openFirestoreProxy } from '../../support/firestore-proxy.ts'
 
 const cloud = await startCloud()
 after(() => cloud.close())
@@ -102,7 +102,7 @@ describe('the step for the sweep looks at a batch under way', () => {
       }
       await database.close()
       const pushAuth = { mode: 'verify', audience: AUDIENCE, serviceAccount: PUSHER } as const
-      const told = await checkSweep(project, pushAuth, { now: () => NOW, emulator: firestore.address })
+      const told = await checkSweep({ project }, pushAuth, { now: () => NOW, emulator: firestore.address })
       assert.deepEqual([told.ok, told.seen], [ok, seen])
       const mend = told.ok === false ? told.mend : ''
       assert.equal(ok, mend === '')
@@ -118,7 +118,7 @@ describe('the step for the sweep looks at a batch under way', () => {
     await batches.seal('nightly', 1, NOW - 60 * 60_000)
     await batches.defer('nightly', NOW - 60_000)
     await database.close()
-    const found = await checkSweep(project, { mode: 'off' }, { now: () => NOW, emulator: firestore.address })
+    const found = await checkSweep({ project }, { mode: 'off' }, { now: () => NOW, emulator: firestore.address })
     assert.deepEqual([found.ok, found.seen], [true, 'batch nightly could not be counted 1 min ago'])
   })
 })
@@ -152,6 +152,18 @@ test('of a Firestore that lacks an index, the doctor prints which and the comman
   assert.equal(composite, `gcloud firestore indexes composite create ${of('promptJobs')} ${fields}`)
   assert.equal(single, `gcloud firestore indexes fields update toSweep ${of('promptBatches')} --clear-exemption`)
   assert.match(more.join(), /takes minutes.*deploy\/firestore\.indexes\.json/)
+})
+
+test('where this login may only read, the doctor says so and fails no step', async () => {
+  const project = await newProject(right)
+  const judge = (method: string) => (method === 'BatchWrite' ? DENIED : undefined)
+  await using proxy = await openFirestoreProxy(firestore.address, judge)
+  const emulators = { FIRESTORE_EMULATOR_HOST: proxy.address, PUBSUB_EMULATOR_HOST: pubsub.address }
+  const TOKEN_SOURCE = 'impersonate:worker@a-project.iam.gserviceaccount.com'
+  const steps = await examine(cloud, { ...settings, ...emulators, GOOGLE_CLOUD_PROJECT: project, TOKEN_SOURCE })
+  const store = steps.find(({ step }) => step === 'store')
+  assert.equal(store?.ok, null)
+  assert.match(store?.seen ?? '', /can be read\. This login may not write/)
 })
 
 test('of a Firestore that answers no query, the doctor prints the status', async () => {

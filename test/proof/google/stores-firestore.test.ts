@@ -52,6 +52,17 @@ jobStoreContract('Firestore', async () => {
   }
 })
 
+test('two databases of a project do not see each other', async () => {
+  const project = `p-${randomUUID()}`
+  const [one, other] = ['(default)', 'promptbridge-records'].map((database) =>
+    openDatabase({ project, database, emulator: emulator.address }),
+  )
+  assert.ok(one && other)
+  await one.batchWrite([{ update: { name: `${one.root}/promptJobs/a`, fields: toFields({ batch: 'nightly' }) } }])
+  assert.deepEqual([await one.count('promptJobs', {}), await other.count('promptJobs', {})], [1, 0])
+  await Promise.all([one.close(), other.close()])
+})
+
 batchStoreContract('Firestore', async () => {
   const database = openDatabase({ project: `p-${randomUUID()}`, emulator: emulator.address })
   return { batches: createFirestoreBatches(database), close: () => database.close() }

@@ -28,6 +28,7 @@ export const wanted: Readonly<Record<string, Wanted>> = {
       'google_monitoring_alert_policy',
       'google_monitoring_dashboard',
       'google_monitoring_notification_channel',
+      'google_project_iam_audit_config',
       'google_project_iam_custom_role',
       'google_project_iam_member',
       'google_project_service',
@@ -38,7 +39,7 @@ export const wanted: Readonly<Record<string, Wanted>> = {
       'google_service_account',
       'google_service_account_iam_member',
     ],
-    dataSources: ['google_client_config', 'google_project'],
+    dataSources: ['google_client_config', 'google_cloud_run_v2_service_iam_policy', 'google_project'],
   },
   azurerm: {
     package: '@cdktf/provider-azurerm',

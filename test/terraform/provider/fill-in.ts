@@ -12,8 +12,8 @@ export function fillIn(block: Block, values: Values, fill: Fill): Values {
     const found = values[name] ?? null
     return [name, computed === true ? fill(found, type, name) : found] as const
   })
-  const blocks = Object.entries(block.block_types ?? {}).map(([name, { block: inner }]) => {
-    return [name, fillBlocks(inner, values[name] ?? null, fill)] as const
+  const blocks = Object.entries(block.block_types ?? {}).map(([name, { block: inner, nesting_mode: mode }]) => {
+    return [name, fillBlocks(inner, values[name] ?? (mode === 'single' ? null : []), fill)] as const
   })
   return Object.fromEntries([...attributes, ...blocks])
 }

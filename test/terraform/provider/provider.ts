@@ -1,3 +1,5 @@
+import { isDeepStrictEqual } from 'node:util'
+import { z } from 'zod'
 import { encodeProviderSchema } from './encode-schema.ts'
 import { type Fill, fillIn, isValues, type Values } from './fill-in.ts'
 import { type GrpcServer, serveGrpc } from './grpc-server.ts'
@@ -13,6 +15,17 @@ const nothing = () => message()
 
 /** What a cloud would compute is not known before apply. */
 const notKnownYet: Fill = (found) => found ?? UNKNOWN
+/** What is there already has all that it will ever have. */
+const asFound: Fill = (found) => found
+
+/** Arguments that a cloud changes by making another resource in the place of the one that is there. */
+const FIXED: Readonly<Record<string, readonly string[]>> = {
+  google_firestore_database: ['project', 'name', 'location_id', 'type'],
+  google_firestore_field: ['project', 'database', 'collection', 'field'],
+  google_firestore_index: ['project', 'database', 'collection', 'query_scope', 'fields'],
+  google_project_iam_member: ['project', 'role', 'member', 'condition'],
+  google_pubsub_subscription: ['project', 'name', 'topic', 'filter'],
+}
 
 /**
  * Serves a provider that knows the schema and no cloud, as Terraform's plugin protocol 5 has it: it plans what it is
@@ -29,7 +42,12 @@ export function serveProvider(schema: ProviderSchema, computed: Computed): Promi
     ValidateDataSourceConfig: ({ text, values }) => refusals(dataSource(text(1)), values(2)),
     Configure: nothing,
     ReadResource: ({ bytes }) => message(bytesField(1, bytes(2))),
-    PlanResourceChange: ({ text, values }) => state(resource(text(1)), values(3), notKnownYet),
+    UpgradeResourceState: ({ text, bytes }) => upgraded(resource(text(1)), bytes(3)),
+    PlanResourceChange({ text, values }) {
+      const [type, prior, proposed] = [text(1), values(2), values(3)]
+      const planned = state(resource(type), proposed, prior === undefined ? notKnownYet : asFound)
+      return message(planned, ...replacing(type, prior, proposed))
+    },
     ApplyResourceChange({ text, values }) {
       const planned = values(3)
       return state(resource(text(1)), planned, makeUp(text(1), planned ?? {}, computed))
@@ -73,6 +91,19 @@ function readRequest(data: Buffer): Request {
 function state({ block }: Schema, values: Values | undefined, fill: Fill): Buffer {
   const whole = values === undefined ? null : fillIn(block, values, fill)
   return message(bytesField(1, message(bytesField(1, encode(whole)))))
+}
+
+/** A state file's values, in JSON, as the schema of today has them: each is of the version that is known here. */
+function upgraded(schema: Schema, rawState: Buffer): Buffer {
+  const json = readFields(rawState).get(1) ?? Buffer.from('{}')
+  return state(schema, z.record(z.string(), z.json()).parse(JSON.parse(json.toString())), asFound)
+}
+
+/** The arguments for which another resource is made, as the paths that Terraform reads. */
+function replacing(type: string, prior: Values | undefined, proposed: Values | undefined): readonly Buffer[] {
+  if (prior === undefined || proposed === undefined) return []
+  const changed = (FIXED[type] ?? []).filter((name) => !isDeepStrictEqual(prior[name], proposed[name]))
+  return changed.map((name) => bytesField(2, message(bytesField(1, message(bytesField(1, name))))))
 }
 
 /** The number of Diagnostic.Severity. */

@@ -10,8 +10,8 @@ locals {
     normal = "NOT attributes.\"pb-priority\" = \"high\" AND NOT attributes.\"pb-priority\" = \"low\""
   }
 
-  # The most that Pub/Sub keeps a message for: 31 days, which is longer than any MAX_JOB_AGE_DAYS that can be set here.
-  retention = "${31 * 86400}s"
+  # How long Pub/Sub keeps a message that nothing acknowledges.
+  retention = "${var.message_retention_days * 86400}s"
 }
 
 resource "google_pubsub_topic" "jobs" {
@@ -69,6 +69,13 @@ resource "google_pubsub_subscription" "jobs" {
   # Never. Otherwise it is deleted after 31 idle days.
   expiration_policy {
     ttl = ""
+  }
+
+  lifecycle {
+    precondition {
+      condition     = var.message_retention_days > var.max_job_age_days
+      error_message = "message_retention_days is not more than max_job_age_days: Pub/Sub would drop a job that may still run, and nothing would record it."
+    }
   }
 }
 

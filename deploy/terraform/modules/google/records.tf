@@ -4,20 +4,35 @@ locals {
   # The one place that says so; the Firebase CLI reads it as well.
   firestore = jsondecode(file(coalesce(var.firestore_indexes_file, "${path.module}/../../../firestore.indexes.json")))
 
-  # A database that is there already has its own place in the state of whoever made it.
-  database = var.create_database ? google_firestore_database.default[0].name : "(default)"
+  # A database that is there already has its own place in the state of whoever made it. That was always the default one
+  # before it had a variable.
+  database = var.create_database ? google_firestore_database.default[0].name : coalesce(var.firestore_database, "(default)")
 }
 
+# An installation keeps the database that it has, because the records in it say which jobs were paid for: `name` counts when
+# the database is made, and never again. So an installation that was made with (default) stays there.
 resource "google_firestore_database" "default" {
   count = var.create_database ? 1 : 0
 
   project     = var.project
-  name        = "(default)"
+  name        = coalesce(var.firestore_database, "${var.name}-records")
   location_id = coalesce(var.firestore_location, var.region)
   type        = "FIRESTORE_NATIVE"
 
   delete_protection_state = var.deletion_protection ? "DELETE_PROTECTION_ENABLED" : "DELETE_PROTECTION_DISABLED"
   deletion_policy         = var.deletion_protection ? "ABANDON" : "DELETE"
+
+  # Null is Google's own default, without it.
+  point_in_time_recovery_enablement = var.point_in_time_recovery ? "POINT_IN_TIME_RECOVERY_ENABLED" : null
+
+  lifecycle {
+    ignore_changes = [name]
+
+    postcondition {
+      condition     = var.firestore_database == null || self.name == var.firestore_database
+      error_message = "This installation keeps its records in the database ${self.name}. In another database it would find none of them, and would pay for every job again that is delivered once more. Leave firestore_database out, or set it to ${self.name}."
+    }
+  }
 
   depends_on = [google_project_service.needed]
 }

@@ -213,7 +213,24 @@ variable "log_level" {
 variable "create_database" {
   type        = bool
   default     = true
-  description = "Whether to make the project's (default) Firestore database; false where there is one in native mode."
+  description = "Whether to make the Firestore database; false where there is one in native mode."
+}
+
+variable "firestore_database" {
+  type        = string
+  default     = null
+  description = "Id of the Firestore database. Null: NAME-records where it is made, (default) where it is there already. An installation keeps the database that it was made with: another id is refused."
+
+  validation {
+    condition     = var.firestore_database == null || can(regex("^([(]default[)]|[a-z][a-z0-9-]{2,61}[a-z0-9])$", var.firestore_database))
+    error_message = "firestore_database is (default), or 4 to 63 lower-case letters, digits and hyphens that begin with a letter."
+  }
+}
+
+variable "point_in_time_recovery" {
+  type        = bool
+  default     = false
+  description = "Whether Firestore keeps every version of a record for seven days, to read or to copy back, instead of for an hour. It is charged as storage."
 }
 
 variable "firestore_location" {
@@ -242,6 +259,17 @@ variable "events_table" {
   })
   default     = null
   description = "A BigQuery dataset and table to make and to write all events to; null: none. Location null: the region."
+}
+
+variable "message_retention_days" {
+  type        = number
+  default     = 31
+  description = "How long Pub/Sub keeps a job, a dead letter or an event that nothing takes; prompts are in them. More than max_job_age_days."
+
+  validation {
+    condition     = var.message_retention_days >= 2 && var.message_retention_days <= 31
+    error_message = "message_retention_days is 2 to 31: Pub/Sub keeps a message for 31 days at most."
+  }
 }
 
 variable "deletion_protection" {

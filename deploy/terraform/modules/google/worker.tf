@@ -44,6 +44,7 @@ locals {
     DEAD_LETTER_TOPIC    = google_pubsub_topic.dead_letter.name
     EVENTS_TOPIC         = google_pubsub_topic.events.name
     STORE                = "firestore"
+    FIRESTORE_DATABASE   = local.database
     ACK_DEADLINE_SECONDS = local.ack_deadline_seconds
     MAX_IN_FLIGHT        = var.max_in_flight
     MAX_IN_FLIGHT_BYTES  = var.max_in_flight_bytes

@@ -1,0 +1,24 @@
+import type { StoreConfig } from '../../shared/config.ts'
+import { quote } from '../../shared/quote.ts'
+
+/** A Firestore database by its project and its id. */
+export interface FirestorePlace {
+  readonly project: string
+  readonly database: string
+}
+
+const DEFAULT = '(default)'
+
+export function placeOf({ project, database = DEFAULT }: Extract<StoreConfig, { kind: 'firestore' }>): FirestorePlace {
+  return { project, database }
+}
+
+/** The place in words. */
+export function sayPlace({ project, database }: FirestorePlace): string {
+  return database === DEFAULT ? project : `${project}, database ${database}`
+}
+
+/** The flag by which gcloud finds a database that is not the default one. */
+export function databaseFlag({ database }: FirestorePlace): string {
+  return database === DEFAULT ? '' : ` --database=${quote(database)}`
+}
