@@ -21,7 +21,8 @@ export async function checkGrants(walk: Walk, grants: readonly Grant[], read: Re
   for (const grant of grants) await walk.take(grant.step, (signal) => checkGrant(grant, read, signal))
 }
 
-async function checkGrant(grant: Grant, read: ReadPolicy, signal: AbortSignal): Promise<Finding> {
+/** Looks for one grant, on the resource and on its project. */
+export async function checkGrant(grant: Grant, read: ReadPolicy, signal: AbortSignal): Promise<Finding> {
   const { on, roles, member, command } = grant
   const [role] = roles
   const granted = (where: string): Finding => ({
@@ -73,29 +74,42 @@ export function forwardingGrants(
       flag: `"serviceAccount:service-${number}@gcp-sa-pubsub.iam.gserviceaccount.com"`,
     },
   }
-  const full = (kind: string, name: string) => (name.includes('/') ? name : `projects/${project}/${kind}/${name}`)
-  const command = (kind: string, name: string) => {
-    const [, owner = project, , short = name] = name.split('/')
-    return `gcloud pubsub ${kind} add-iam-policy-binding ${quote(short)} --project=${quote(owner)}`
-  }
   return [
     {
       step: `grant: Pub/Sub may publish to ${deadLetterTopic}`,
-      on: { api: 'pubsub', name: full('topics', deadLetterTopic) },
+      ...onPubSub(project, 'topics', deadLetterTopic),
       roles: ['roles/pubsub.publisher', ...WIDE],
       ...agent,
-      command: command('topics', full('topics', deadLetterTopic)),
     },
     ...subscriptions.map(
       (name): Grant => ({
         step: `grant: Pub/Sub may take from ${name.split('/').at(-1)}`,
-        on: { api: 'pubsub', name: full('subscriptions', name) },
+        ...onPubSub(project, 'subscriptions', name),
         roles: ['roles/pubsub.subscriber', ...WIDE],
         ...agent,
-        command: command('subscriptions', full('subscriptions', name)),
       }),
     ),
   ]
+}
+
+/** What the worker needs on a topic, for a login that is not the worker's. */
+export function publishGrant(project: string, topic: string, account: string): Grant {
+  const member = `serviceAccount:${account}`
+  return {
+    step: `grant: the worker may publish to ${topic}`,
+    ...onPubSub(project, 'topics', topic),
+    roles: ['roles/pubsub.publisher', ...WIDE],
+    isMember: (found) => found === member,
+    member: { said: account, flag: quote(member) },
+  }
+}
+
+/** A topic or subscription, by its name alone or in full, and the command that grants something on it. */
+function onPubSub(project: string, kind: 'topics' | 'subscriptions', given: string): Pick<Grant, 'on' | 'command'> {
+  const name = given.includes('/') ? given : `projects/${project}/${kind}/${given}`
+  const [, owner = project, , short = name] = name.split('/')
+  const command = `gcloud pubsub ${kind} add-iam-policy-binding ${quote(short)} --project=${quote(owner)}`
+  return { on: { api: 'pubsub', name }, command }
 }
 
 /** What whoever pushes needs, or Cloud Run refuses the push before the worker hears of it. */

@@ -1,4 +1,5 @@
 import { diagnose } from '../../shared/identity/diagnosis.ts'
+import { TOKEN_CREATOR } from '../../shared/identity/explain-legs.ts'
 import type { GoogleIdToken } from '../../shared/identity/google-id-token.ts'
 import type { AccessToken } from '../../shared/identity/renewal.ts'
 import { TokenError } from '../../shared/identity/token-error.ts'
@@ -22,8 +23,13 @@ const GOOGLE = 'Google ID token'
 const CLAIMS = 'ID token claims'
 const ENTRA = 'Entra'
 
+export interface IdentitySettings extends TokenSettings {
+  /** Whether the worker gets its tokens without this login, which only speaks for it. */
+  readonly isElsewhere: boolean
+}
+
 /** Gets both tokens, as the worker does, and looks at what they say. `now`: epoch milliseconds. */
-export async function checkIdentity(walk: Walk, settings: TokenSettings, now: () => number): Promise<Identity> {
+export async function checkIdentity(walk: Walk, settings: IdentitySettings, now: () => number): Promise<Identity> {
   const legs = openTokenLegs(settings, now)
   if (legs.kind === 'azure-cli') {
     const why = "TOKEN_SOURCE is azure-cli: a developer's own login, in which Google plays no part"
@@ -36,7 +42,8 @@ export async function checkIdentity(walk: Walk, settings: TokenSettings, now: ()
   if (idToken === undefined) {
     walk.tell(CLAIMS, { ok: null, seen: 'there is no ID token' })
     walk.tell(ENTRA, { ok: null, seen: 'there is no ID token to exchange' })
-    return { token: undefined, account: undefined }
+    const { tokenSource: source } = settings
+    return { token: undefined, account: source.kind === 'impersonate' ? source.serviceAccount : undefined }
   }
   const claims = readClaims(idToken.value) ?? {}
   walk.tell(CLAIMS, judgeClaims(claims, settings, now()))
@@ -51,9 +58,9 @@ export function skipIdentity(walk: Walk, seen: string): void {
 
 async function getIdToken(
   fetch: () => Promise<GoogleIdToken>,
-  settings: TokenSettings,
+  settings: IdentitySettings,
 ): Promise<Finding<GoogleIdToken>> {
-  const { tokenSource } = settings
+  const { tokenSource, isElsewhere } = settings
   const by =
     tokenSource.kind === 'impersonate'
       ? `of ${tokenSource.serviceAccount}, by impersonation`
@@ -61,6 +68,9 @@ async function getIdToken(
   try {
     return { ok: true, seen: `given: ${by}`, value: await fetch() }
   } catch (error) {
+    // Who operates a worker need not be able to be it. Of the worker itself this says nothing.
+    if (isElsewhere && error instanceof TokenError && error.details.httpStatus === 403)
+      return { ok: null, seen: `not given ${by}: this login lacks ${TOKEN_CREATOR}. The worker needs no such role` }
     return explain(error, settings, `an ID token ${by}`)
   }
 }

@@ -2,7 +2,7 @@ import type { PubSub } from '@google-cloud/pubsub'
 import type { Config } from '../../shared/config.ts'
 import { isOfWorker, subscriptionsOf } from '../../shared/queue/pubsub/push-subscriptions.ts'
 import { invocation } from '../installation.ts'
-import { checkGrants, forwardingGrants } from './check-grants.ts'
+import { checkGrant, checkGrants, forwardingGrants } from './check-grants.ts'
 import { askMayPublish, checkTopic } from './check-topics.ts'
 import { type Asker, mendStatus, sayStatus, statusOf } from './google-answers.ts'
 import {
@@ -45,7 +45,9 @@ export async function checkQueue(
     const topics = [jobsTopic, config?.deadLetterTopic, config?.eventsTopic].filter((topic) => topic !== undefined)
     for (const topic of topics) {
       const askMay = () => askMayPublish(client, topic, isEmulator)
-      await walk.take(`topic ${topic}`, () => checkTopic(topic, askMay, asker))
+      await walk.take(`topic ${topic}`, (signal) =>
+        checkTopic(topic, askMay, asker, (grant) => checkGrant(grant, readPolicy, signal)),
+      )
     }
     if (config === undefined) {
       for (const step of [SUBSCRIPTION, LETTERS]) {

@@ -1,5 +1,6 @@
 import type { PubSub } from '@google-cloud/pubsub'
 import { quote } from '../../shared/quote.ts'
+import { type Grant, publishGrant } from './check-grants.ts'
 import { type Asker, mendStatus, sayStatus, statusOf } from './google-answers.ts'
 import type { Finding } from './step.ts'
 
@@ -24,14 +25,21 @@ export async function askMayPublish(client: PubSub, name: string, isEmulator: bo
   return allowed[PUBLISH] === true
 }
 
-/** Judges a topic by the answer to whether it may be published to; nothing is published. */
+/**
+ * Judges a topic by the answer to whether it may be published to; nothing is published.
+ *
+ * A login that is not the worker's need not have that right: then `look` looks for the worker's own grant.
+ */
 export async function checkTopic(
   name: string,
   askMay: () => Promise<boolean | undefined>,
   asker: Asker,
+  look: (grant: Grant) => Promise<Finding>,
 ): Promise<Finding> {
   try {
     const mayPublish = await askMay()
+    if (mayPublish === false && !asker.isWorker && asker.account !== undefined)
+      return await look(publishGrant(asker.project, name, asker.account))
     if (mayPublish === false) return failed('it is there, and may not be published to', grantLine(name, asker))
     const seen = mayPublish ? 'and may be published to' : 'the emulator knows no permissions'
     return { ok: true, seen: `it is there, ${seen}`, value: undefined }

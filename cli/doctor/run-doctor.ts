@@ -42,7 +42,7 @@ export async function runDoctor(options: DoctorOptions, surroundings: DoctorSurr
   const found = await findSettings(walk, options, surroundings)
   if (found === undefined) return walk.steps
   const usable = (await walk.take('settings', async () => checkSettings(found))) ?? {}
-  const identity = await walkToAzure(walk, usable.config, surroundings)
+  const identity = await walkToAzure(walk, usable.config, found.isElsewhere, surroundings)
   await walkToGoogle(walk, usable, identity, surroundings)
   const pushAuth = usable.config?.pushAuth
   if (options.live !== undefined && pushAuth !== undefined && pushAuth.mode !== 'off') {
@@ -57,11 +57,12 @@ async function findSettings(
   walk: Walk,
   { live, serviceAccount }: DoctorOptions,
   { environment, fileProblems = [], runEndpoint }: DoctorSurroundings,
-): Promise<FoundSettings | undefined> {
+): Promise<(FoundSettings & { readonly isElsewhere: boolean }) | undefined> {
   const impersonating = (account: string) => ({ TOKEN_SOURCE: `impersonate:${account}` })
   if (live === undefined) {
     const own = serviceAccount === undefined ? {} : impersonating(serviceAccount)
-    return { environment: { ...environment, ...own }, fileProblems, from: 'environment and settings file' }
+    const from = 'environment and settings file'
+    return { environment: { ...environment, ...own }, fileProblems, from, isElsewhere: false }
   }
   const read = await walk.take('live service', (signal) => readLiveSettings(live, signal, runEndpoint))
   if (read === undefined) {
@@ -70,12 +71,14 @@ async function findSettings(
   }
   const account = serviceAccount ?? read.serviceAccount
   const theirs = { ...read.environment, ...impersonating(account) }
-  return { environment: theirs, fileProblems: [], from: `Cloud Run service ${live.name}` }
+  const isElsewhere = !read.environment['TOKEN_SOURCE']?.startsWith('impersonate:')
+  return { environment: theirs, fileProblems: [], from: `Cloud Run service ${live.name}`, isElsewhere }
 }
 
 async function walkToAzure(
   walk: Walk,
   config: Config | undefined,
+  isElsewhere: boolean,
   { now, newId, iamEndpoint }: DoctorSurroundings,
 ): Promise<Identity> {
   if (config === undefined) {
@@ -83,7 +86,7 @@ async function walkToAzure(
     walk.tell('Azure OpenAI', { ok: null, seen: 'not asked: the settings have to be whole first' })
     return { token: undefined, account: undefined }
   }
-  const settings = { ...config, ...(iamEndpoint !== undefined && { iamEndpoint }) }
+  const settings = { ...config, isElsewhere, ...(iamEndpoint !== undefined && { iamEndpoint }) }
   const identity = await checkIdentity(walk, settings, now)
   await checkDeployments(walk, config, identity.token, { now, newId })
   return identity

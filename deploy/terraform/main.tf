@@ -40,9 +40,12 @@ module "google" {
   azure_client_id = module.azure.client_id
   deployments     = concat(var.deployments, module.azure.deployments)
 
-  submitters            = var.submitters
-  operators             = var.operators
-  notification_channels = var.notification_channels
+  submitters             = var.submitters
+  operators              = var.operators
+  pause_operators        = var.pause_operators
+  worker_token_operators = var.worker_token_operators
+  doctor_users           = var.doctor_users
+  notification_channels  = var.notification_channels
 }
 
 module "azure" {

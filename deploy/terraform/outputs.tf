@@ -18,6 +18,11 @@ output "worker_unique_id" {
   value       = module.google.worker_unique_id
 }
 
+output "doctor_service_account" {
+  description = "E-mail of the service account that doctor_users run the doctor as; null where there is none."
+  value       = module.google.doctor_service_account
+}
+
 output "client_id" {
   description = "The app registration's application (client) id."
   value       = module.azure.client_id

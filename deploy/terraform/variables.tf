@@ -81,7 +81,25 @@ variable "submitters" {
 variable "operators" {
   type        = set(string)
   default     = []
-  description = "IAM members that may use all of the promptbridge command."
+  description = "IAM members that may use the promptbridge command: submit, show, results, cancel, dead-letters, and doctor without the worker's identity."
+}
+
+variable "pause_operators" {
+  type        = set(string)
+  default     = []
+  description = "Those of operators that may also pause and resume. Each of them can redirect all messages, and the tokens that Pub/Sub makes as the invoker."
+}
+
+variable "worker_token_operators" {
+  type        = set(string)
+  default     = []
+  description = "Those of operators that may also have the worker's ID token made, for doctor and token inspect. Each of them can be the worker to Azure."
+}
+
+variable "doctor_users" {
+  type        = set(string)
+  default     = []
+  description = "IAM members that may run the doctor as a service account of its own, which reads and changes nothing."
 }
 
 variable "notification_channels" {

@@ -8,8 +8,9 @@ import type { TokenErrorDetails } from './token-error.ts'
 const configuration = (hint: string): Diagnosis => ({ nature: 'configuration', hint })
 const passing = (hint: string): Diagnosis => ({ nature: 'passing', hint })
 
-const TOKEN_CREATOR =
-  'roles/iam.serviceAccountOpenIdTokenCreator (roles/iam.serviceAccountTokenCreator contains it) on the service account'
+/** The role by which somebody speaks for the worker. */
+export const TOKEN_CREATOR =
+  'roles/iam.serviceAccountOpenIdTokenCreator (roles/iam.serviceAccountTokenCreator contains it) on the service account; the Terraform module gives it to worker_token_operators'
 
 /** Explains why there is no Google ID token: of the metadata server, or of impersonation. */
 export function explainGoogle(details: TokenErrorDetails, us: FederationSettings): Diagnosis {
@@ -33,7 +34,7 @@ export function explainGoogle(details: TokenErrorDetails, us: FederationSettings
   }
   if (httpStatus === 403) {
     return configuration(
-      `Whoever runs this may not act as the service account. Give them the role ${TOKEN_CREATOR}, and enable iamcredentials.googleapis.com in its project. If you just did, allow 10 minutes.`,
+      `Whoever runs this may not act as the service account. Give them the role ${TOKEN_CREATOR}. Also enable iamcredentials.googleapis.com in its project. If you just did, allow 10 minutes.`,
     )
   }
   return configuration(

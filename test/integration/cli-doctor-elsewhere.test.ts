@@ -61,7 +61,10 @@ describe("the worker's identity, from elsewhere", () => {
     await iam.close()
     assert.equal(failed?.step, 'Google ID token')
     assert.equal(failed?.seen, 'Google answered 403 PERMISSION_DENIED for the service account')
-    assert.match(failed?.mend ?? '', /roles\/iam\.serviceAccountOpenIdTokenCreator .* on the service account/)
+    assert.match(
+      failed?.mend ?? '',
+      /roles\/iam\.serviceAccountOpenIdTokenCreator .* on the service account; .*worker_token_operators/,
+    )
   })
 
   test('shows a clock that is 6 minutes fast, for its ID token is always fresh', async () => {
@@ -82,11 +85,11 @@ describe('a live service', () => {
   const plain: readonly Variable[] = Object.entries(settings).map(([name, value]) => ({ name, value }))
 
   /** What the doctor says of a service on Cloud Run; its own settings would lead nowhere. */
-  async function examineLive(options: Partial<CloudRunOptions> = {}, of = live) {
+  async function examineLive(options: Partial<CloudRunOptions> = {}, of = live, tokenCreators?: readonly string[]) {
     const run = await startCloudRun({ service: 'worker', variables: plain, ...options })
     const name = `projects/${live.project}/locations/${live.region}/services/${live.name}`
     const google = await startGooglePolicies({ policies: { [name]: { 'roles/run.invoker': ['serviceAccount:b'] } } })
-    const iam = await startIamCredentials({ key })
+    const iam = await startIamCredentials({ key, ...(tokenCreators && { tokenCreators }) })
     const nowhere = { AZURE_TENANT_ID: 'nowhere', STORE: 'nowhere' }
     try {
       const endpoints = { iamEndpoint: iam.url, runEndpoint: run.url, policyEndpoint: google.url }
@@ -113,6 +116,24 @@ describe('a live service', () => {
     )
     assert.match(steps[2]?.seen ?? '', /by impersonation$/)
     assert.equal(marksOf(steps).at(-1), '✓ grant: pushes may call the service')
+  })
+
+  test('is looked at by a login that cannot be the worker: what it cannot see is said, and no step fails', async () => {
+    const steps = await examineLive({}, live, [])
+    assert.deepEqual(failuresIn(steps), [])
+    const marks = ['– Google ID token', '– ID token claims', '– Entra', `– Azure OpenAI ${AZURE.deployment}`]
+    assert.deepEqual(marksOf(steps).slice(2, 6), marks)
+    assert.match(
+      steps[2]?.seen ?? '',
+      /this login lacks roles\/iam\.serviceAccountOpenIdTokenCreator.*worker_token_operators/,
+    )
+    assert.equal(marksOf(steps).at(-1), '✓ grant: pushes may call the service')
+  })
+
+  test('that gets its tokens by impersonation itself needs the role: without it the step fails', async () => {
+    const variables = [...plain, { name: 'TOKEN_SOURCE', value: `impersonate:${serviceAccount}` }]
+    const [failed] = failuresIn(await examineLive({ variables }, live, []))
+    assert.equal(failed?.step, 'Google ID token')
   })
 
   test('whose setting is a secret is told so, and what is missing without it', async () => {

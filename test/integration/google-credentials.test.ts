@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
-import { credentialsByCall } from '../../shared/google-credentials.ts'
+import { Impersonated } from 'google-auth-library'
+import { credentialsByCall, findCredentials } from '../../shared/google-credentials.ts'
 import { QueueError } from '../../shared/queue/job-queue.ts'
 import { openPubSubQueue } from '../../shared/queue/pubsub/pubsub-queue.ts'
 import { openDatabase } from '../../shared/store/firestore/database.ts'
@@ -37,6 +40,24 @@ test('credentials that could not be had for one call are had for the next', asyn
   await assert.rejects(client.getRequestHeaders())
   assert.match((await client.getRequestHeaders()).get('authorization') ?? '', /^Bearer /)
   delete process.env['K_SERVICE']
+})
+
+test('a login that impersonates a service account is that account, as the doctor needs to run as one of its own', async (t) => {
+  const file = join(await newFolder(t), 'application_default_credentials.json')
+  const doctor = 'promptbridge-doctor@a-project.iam.gserviceaccount.com'
+  // As gcloud auth application-default login --impersonate-service-account writes it.
+  const login = {
+    type: 'impersonated_service_account',
+    delegates: [],
+    service_account_impersonation_url: `https://iamcredentials.googleapis.com/v1/projects/-/serviceAccounts/${doctor}:generateAccessToken`,
+    source_credentials: { type: 'authorized_user', client_id: 'c', client_secret: 's', refresh_token: 'r' },
+  }
+  await writeFile(file, JSON.stringify(login))
+  process.env['GOOGLE_APPLICATION_CREDENTIALS'] = file
+  t.after(() => delete process.env['GOOGLE_APPLICATION_CREDENTIALS'])
+  const client = await findCredentials()
+  assert.ok(client instanceof Impersonated)
+  assert.equal(client.getTargetPrincipal(), doctor)
 })
 
 describe('a command without Google credentials', () => {

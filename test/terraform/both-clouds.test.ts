@@ -132,8 +132,10 @@ test('no variable and no output takes or gives a secret', () => {
   for (const path of files) assert.doesNotMatch(read(path), /sensitive\s*=|api[-_]?key|client_secret/i, path)
 })
 
-test('nobody is let in without being asked who they are', () => {
-  for (const path of files) assert.doesNotMatch(read(path), /allUsers|allAuthenticatedUsers|invoker_iam_disabled/, path)
+test('no file grants anything to everyone, or switches the check of who calls off', () => {
+  for (const path of files) {
+    assert.doesNotMatch(read(path), /member\s*=\s*"all|invoker_iam_disabled\s*=(?!\s*false)/, path)
+  }
 })
 
 const readme = () => read('README.md')

@@ -5,6 +5,8 @@ import { test } from 'node:test'
 import { forwardingGrants, invokerGrant } from '../../cli/doctor/check-grants.ts'
 import type { Resource } from './read-plan.ts'
 import {
+  callersPolicy,
+  computed,
   find,
   googleVariables,
   INVOKER,
@@ -13,11 +15,16 @@ import {
   PROJECT,
   PUBSUB_AGENT,
   setUpFolder,
+  tryPlan,
   WORKER,
 } from './set-up.ts'
+import { openConfiguration } from './terraform.ts'
 
 const SUBMITTER = 'serviceAccount:pipeline@example.iam.gserviceaccount.com'
 const OPERATOR = 'user:me@example.com'
+const LEAD = 'user:lead@example.com'
+const CI = 'serviceAccount:ci@example.iam.gserviceaccount.com'
+const DOCTOR_ACCOUNT = `promptbridge-doctor@${PROJECT}.iam.gserviceaccount.com`
 const RECORDS = `project ${PROJECT} if resource.name == "projects/${PROJECT}/databases/promptbridge-records"`
 const DOCTOR = `projects/${PROJECT}/roles/promptbridge_doctor`
 const PAUSE = `projects/${PROJECT}/roles/promptbridge_pause`
@@ -27,7 +34,10 @@ const made = await make('modules/google', {
   most: {
     ...googleVariables,
     submitters: [SUBMITTER],
-    operators: [OPERATOR],
+    operators: [OPERATOR, LEAD],
+    pause_operators: [LEAD],
+    worker_token_operators: [LEAD],
+    doctor_users: [CI],
     grant_token_creator: true,
     events_table: { dataset: 'promptbridge' },
   },
@@ -76,21 +86,97 @@ if (made !== undefined) {
     assert.deepEqual(grantsTo(SUBMITTER, most), ['roles/pubsub.publisher on topic promptbridge-jobs'])
   })
 
-  test('an operator may do what the command does, and no more', () => {
-    assert.deepEqual(grantsTo(OPERATOR, most), [
-      `${DOCTOR} on project ${PROJECT}`,
+  const operating = [
+    `${DOCTOR} on project ${PROJECT}`,
+    `roles/datastore.user on ${RECORDS}`,
+    'roles/pubsub.publisher on topic promptbridge-jobs',
+    `roles/pubsub.viewer on project ${PROJECT}`,
+    'roles/run.viewer on service promptbridge-worker in europe-west1',
+  ]
+
+  test('an operator can neither be the worker to Azure nor redirect messages, unless that is asked for', () => {
+    assert.deepEqual(grantsTo(OPERATOR, most), operating)
+  })
+
+  test('an operator who is named for it may pause, and have the ID token of the worker made', () => {
+    const more = [
       `${PAUSE} on subscription promptbridge-jobs-high`,
       `${PAUSE} on subscription promptbridge-jobs-low`,
       `${PAUSE} on subscription promptbridge-jobs-normal`,
-      `roles/datastore.user on ${RECORDS}`,
       `roles/iam.serviceAccountOpenIdTokenCreator on ${WORKER}`,
       `roles/iam.serviceAccountUser on ${INVOKER}`,
-      'roles/pubsub.publisher on topic promptbridge-dead-letter',
-      'roles/pubsub.publisher on topic promptbridge-events',
-      'roles/pubsub.publisher on topic promptbridge-jobs',
+    ]
+    assert.deepEqual(grantsTo(LEAD, most), [...operating, ...more].toSorted())
+  })
+
+  test('the doctor has an account of its own that reads and changes nothing, and its users may be that account alone', () => {
+    assert.deepEqual(grantsTo(CI, most), [`roles/iam.serviceAccountTokenCreator on ${DOCTOR_ACCOUNT}`])
+    assert.deepEqual(grantsTo(`serviceAccount:${DOCTOR_ACCOUNT}`, most), [
+      `${DOCTOR} on project ${PROJECT}`,
+      `roles/datastore.viewer on ${RECORDS}`,
       `roles/pubsub.viewer on project ${PROJECT}`,
       'roles/run.viewer on service promptbridge-worker in europe-west1',
     ])
+    assert.equal(most.applied.outputs['doctor_service_account'], DOCTOR_ACCOUNT)
+    assert.ok(!least.applied.resources.some(({ address }) => address.startsWith('google_service_account.doctor')))
+  })
+
+  test('the doctor may have the ID token of the worker made where it is named for it', async () => {
+    const worker_token_operators = [`serviceAccount:${DOCTOR_ACCOUNT}`]
+    const { resources } = await tryPlan('modules/google', {
+      ...googleVariables,
+      doctor_users: [CI],
+      worker_token_operators,
+    })
+    const address = `google_service_account_iam_member.operators_doctor["serviceAccount:${DOCTOR_ACCOUNT}"]`
+    assert.equal(find(resources, address).values['role'], 'roles/iam.serviceAccountOpenIdTokenCreator')
+  })
+
+  for (const name of ['submitters', 'operators', 'pause_operators', 'worker_token_operators', 'doctor_users']) {
+    for (const everyone of ['allUsers', 'allAuthenticatedUsers', 'ALLUSERS', 'principalSet://goog/public:all']) {
+      test(`refused: ${everyone} among ${name}`, async () => {
+        const variables = { ...googleVariables, [name]: [OPERATOR, everyone] }
+        const problem = new RegExp(`${name} names everyone: .* refused\\. Name accounts or groups`)
+        await assert.rejects(tryPlan('modules/google', variables), problem)
+      })
+    }
+  }
+
+  for (const name of ['pause_operators', 'worker_token_operators']) {
+    test(`refused: a member of ${name} that is no operator`, async () => {
+      const variables = { ...googleVariables, operators: [OPERATOR], [name]: [LEAD] }
+      await assert.rejects(
+        tryPlan('modules/google', variables),
+        new RegExp(`${name} names ${LEAD}, which operators does not`),
+      )
+    })
+  }
+
+  test('the check of who calls cannot be switched off: an apply switches it on again', () => {
+    assert.equal(find(least.plan.resources, 'google_cloud_run_v2_service.worker').values['invoker_iam_disabled'], false)
+  })
+
+  /** What an apply says of a service whose policy names these members beside the invoker. */
+  async function applyBeside(...others: readonly string[]) {
+    const live = () => ({ policy_data: callersPolicy(...others) })
+    const policies = { ...computed, 'data google_cloud_run_v2_service_iam_policy': live }
+    const options = { within: join(setUpFolder, '..'), computed: policies }
+    await using terraform = await openConfiguration(join(setUpFolder, 'modules/google'), options)
+    return await terraform.apply(googleVariables)
+  }
+
+  for (const everyone of ['allUsers', 'allAuthenticatedUsers']) {
+    test(`refused: a service that ${everyone} may call`, async () => {
+      await assert.rejects(
+        applyBeside(everyone),
+        /Everyone may call the service promptbridge-worker: .*remove-iam-policy-binding/,
+      )
+    })
+  }
+
+  test('another caller than the invoker is warned of, and the invoker alone is not', async () => {
+    assert.equal((await applyBeside(OPERATOR)).checks['check.only_the_invoker_calls'], 'fail')
+    assert.equal(least.applied.checks['check.only_the_invoker_calls'], 'pass')
   })
 
   test('to pause is not to delete a subscription or take its messages, and to see grants is not to change them', () => {
@@ -121,7 +207,10 @@ if (made !== undefined) {
   test('nobody else is granted anything, least of all everybody', () => {
     const known = [`serviceAccount:${INVOKER}`, `serviceAccount:${WORKER}`, `serviceAccount:${PUBSUB_AGENT}`]
     assert.deepEqual(new Set(membersOf(least)), new Set(known))
-    assert.deepEqual(new Set(membersOf(most)), new Set([...known, SUBMITTER, OPERATOR]))
+    assert.deepEqual(
+      new Set(membersOf(most)),
+      new Set([...known, `serviceAccount:${DOCTOR_ACCOUNT}`, SUBMITTER, OPERATOR, LEAD, CI]),
+    )
   })
 
   test('everything is made in the project that is named, whichever the provider takes otherwise', () => {
@@ -133,7 +222,9 @@ if (made !== undefined) {
   })
 
   test('every grant adds one member: none of them replaces what others have granted', () => {
-    for (const { type } of most.applied.resources) assert.doesNotMatch(type, /_iam_(binding|policy)$/)
+    for (const { type, mode } of most.applied.resources) {
+      if (mode === 'managed') assert.doesNotMatch(type, /_iam_(binding|policy)$/)
+    }
   })
 }
 

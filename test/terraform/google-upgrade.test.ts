@@ -42,6 +42,30 @@ test('an upgrade keeps every grant on the records', () => {
   ])
 })
 
+test('an upgrade takes from operators what they have to be named for, and nothing that operating needs', () => {
+  const taken = Object.entries(upgraded.actions).filter(([, actions]) => actions.join() === 'delete')
+  const addresses = taken.map(([address]) => address.replace(/^google_\w+?\.(\w+).*?(?:"([^" ]+).*)?$/, '$1 $2').trim())
+  assert.deepEqual(addresses, [
+    'pause',
+    'operators_pause high',
+    'operators_pause low',
+    'operators_pause normal',
+    'operators_publish dead_letter',
+    'operators_publish events',
+    `operators_doctor ${OPERATOR}`,
+    `operators_resume ${OPERATOR}`,
+  ])
+})
+
+test('an upgrade takes nothing from an operator who is named for it', async () => {
+  const plan = await upgrade({ pause_operators: [OPERATOR], worker_token_operators: [OPERATOR] })
+  const taken = Object.entries(plan.actions).filter(([, actions]) => actions.includes('delete'))
+  assert.deepEqual(
+    taken.map(([address]) => address.split('"')[1]),
+    [`dead_letter ${OPERATOR}`, `events ${OPERATOR}`],
+  )
+})
+
 test('an upgrade makes nothing in the place of what holds messages', () => {
   const held = Object.entries(upgraded.actions).filter(([address]) =>
     /^google_pubsub_(topic|subscription)\./.test(address),

@@ -84,6 +84,7 @@ if (made !== undefined) {
       name: 'promptbridge-worker',
       deletion_protection: true,
       ingress: 'INGRESS_TRAFFIC_INTERNAL_ONLY',
+      invoker_iam_disabled: false,
       custom_audiences: [`https://promptbridge-worker.${PROJECT}.internal`],
     })
     const { containers, ...rest } = first(template)

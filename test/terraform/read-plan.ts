@@ -26,6 +26,8 @@ export interface Plan {
   readonly actions: Readonly<Record<string, readonly string[]>>
   /** What would be made, and what was read. */
   readonly resources: readonly PlannedResource[]
+  /** By the name of each check of the configuration: pass, fail, or unknown before apply. */
+  readonly checks: Readonly<Record<string, string>>
   /** The outputs that are known before apply. */
   readonly outputs: Values
   /** By the address of a resource or a module's call, without keys: all that its arguments refer to, in its module. */
@@ -34,6 +36,8 @@ export interface Plan {
 
 export interface Applied {
   readonly resources: readonly Resource[]
+  /** By the name of each check of the configuration: pass or fail. */
+  readonly checks: Readonly<Record<string, string>>
   readonly outputs: Values
 }
 
@@ -69,6 +73,11 @@ const configuredModule: z.ZodType<ConfiguredModule> = z.lazy(() =>
   }),
 )
 
+const checks = z
+  .array(z.object({ address: z.object({ to_display: z.string() }), status: z.string() }))
+  .default([])
+  .transform((all) => Object.fromEntries(all.map(({ address, status }) => [address.to_display, status])))
+
 const plan = z.object({
   planned_values: state,
   prior_state: z.object({ values: state }).optional(),
@@ -81,12 +90,13 @@ const plan = z.object({
       }),
     )
     .default([]),
+  checks,
   configuration: z.object({ root_module: configuredModule }),
 })
 
 /** Reads what `terraform show -json` tells of a plan. */
 export function readPlan(json: string): Plan {
-  const { planned_values, prior_state, resource_changes, configuration } = plan.parse(JSON.parse(json))
+  const { planned_values, prior_state, resource_changes, checks: found, configuration } = plan.parse(JSON.parse(json))
   const unknown = new Map(resource_changes.map(({ address, change }) => [address, change.after_unknown]))
   const read = resourcesOf(prior_state?.values.root_module ?? { resources: [], child_modules: [] })
   const resources = [...read.filter(({ mode }) => mode === 'data'), ...resourcesOf(planned_values.root_module)]
@@ -94,6 +104,7 @@ export function readPlan(json: string): Plan {
   return {
     actions: Object.fromEntries(managed.map(({ address, change }) => [address, change.actions])),
     resources: resources.map((one) => ({ ...one, unknown: unknown.get(one.address) ?? {} })),
+    checks: found,
     outputs: outputsOf(planned_values),
     references: Object.fromEntries(referencesOf(configuration.root_module, '')),
   }
@@ -101,8 +112,8 @@ export function readPlan(json: string): Plan {
 
 /** Reads what `terraform show -json` tells of a state. */
 export function readApplied(json: string): Applied {
-  const { values } = z.object({ values: state }).parse(JSON.parse(json))
-  return { resources: resourcesOf(values.root_module), outputs: outputsOf(values) }
+  const { values, checks: found } = z.object({ values: state, checks }).parse(JSON.parse(json))
+  return { resources: resourcesOf(values.root_module), checks: found, outputs: outputsOf(values) }
 }
 
 function outputsOf({ outputs }: z.infer<typeof state>): Values {

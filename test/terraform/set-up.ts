@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import type { Computed } from './provider/make-up.ts'
 import type { Applied, Plan, Resource } from './read-plan.ts'
-import { openConfiguration, type Variables } from './terraform.ts'
+import { type Configuration, openConfiguration, type Variables } from './terraform.ts'
 
 /** Of deploy/terraform, and of all that its modules read. */
 export const setUpFolder = join(import.meta.dirname, '../../deploy/terraform')
@@ -18,6 +18,12 @@ export const WORKER_URI = 'https://promptbridge-worker-x.run.app'
 export const CLIENT_ID = '9b1c0000-0000-4000-8000-000000000000'
 export const TENANT_ID = '72f90000-0000-4000-8000-000000000000'
 
+/** The policy of the service, with these members beside the invoker. */
+export function callersPolicy(...others: readonly string[]): string {
+  const members = [`serviceAccount:${INVOKER}`, ...others]
+  return JSON.stringify({ bindings: [{ role: 'roles/run.invoker', members }] })
+}
+
 /** What the clouds compute, in their own form. */
 export const computed: Computed = {
   'data google_project': () => ({ number: '123456789012' }),
@@ -26,6 +32,7 @@ export const computed: Computed = {
     return { email, name: `projects/${PROJECT}/serviceAccounts/${email}`, unique_id: UNIQUE_ID }
   },
   google_cloud_run_v2_service: () => ({ uri: WORKER_URI }),
+  'data google_cloud_run_v2_service_iam_policy': () => ({ policy_data: callersPolicy() }),
   google_pubsub_topic: ({ name }) => ({ id: `projects/${PROJECT}/topics/${name}` }),
   google_project_iam_custom_role: ({ role_id: id }) => ({ name: `projects/${PROJECT}/roles/${id}` }),
   azuread_application: () => ({ id: '/applications/0', client_id: CLIENT_ID }),
@@ -78,10 +85,16 @@ async function makeAll<Name extends string>(
   return Object.fromEntries(made) as Record<Name, Made>
 }
 
-/** Plans it once. Rejects with what Terraform says against these variables. */
+const opened = new Map<string, Promise<Configuration>>()
+after(async () => {
+  for (const configuration of opened.values()) await (await configuration)[Symbol.asyncDispose]()
+})
+
+/** Plans it from nothing. Rejects with what Terraform says against these variables. */
 export async function tryPlan(path: string, variables: Variables): Promise<Plan> {
-  await using terraform = await openConfiguration(join(setUpFolder, path), { within, computed })
-  return await terraform.plan(variables)
+  const configuration = opened.get(path) ?? openConfiguration(join(setUpFolder, path), { within, computed })
+  opened.set(path, configuration)
+  return (await configuration).plan(variables)
 }
 
 export function find<R extends Resource>(resources: readonly R[], address: string): R {

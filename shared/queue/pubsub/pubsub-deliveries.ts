@@ -80,10 +80,12 @@ async function askGoogle<T>(work: () => Promise<T>, topic: string): Promise<T> {
   }
 }
 
+const DENIED =
+  'this login may not pause and resume: it needs roles/pubsub.viewer on the project, pubsub.subscriptions.update on the subscription, and roles/iam.serviceAccountUser on the account that it pushes as; the Terraform module gives them to pause_operators'
+
 function describe(error: unknown, topic: string): string {
   const status = error instanceof Error && 'code' in error ? error.code : undefined
   if (status === STATUS.notFound) return `there is no topic ${topic} in this project; JOBS_TOPIC names it`
-  if (status === STATUS.permissionDenied)
-    return 'this login may not change the subscription: it needs roles/pubsub.editor'
+  if (status === STATUS.permissionDenied) return DENIED
   return 'Pub/Sub did not answer; without a login, run gcloud auth application-default login'
 }

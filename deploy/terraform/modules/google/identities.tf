@@ -41,6 +41,38 @@ resource "google_cloud_run_v2_service_iam_member" "invoker" {
   member   = local.invoker_member
 }
 
+# Who may call the service as Cloud Run has it now, whichever way it was granted. What a whole project grants is not in it.
+data "google_cloud_run_v2_service_iam_policy" "live" {
+  project  = var.project
+  location = google_cloud_run_v2_service.worker.location
+  name     = google_cloud_run_v2_service.worker.name
+
+  lifecycle {
+    postcondition {
+      condition     = !anytrue([for each in flatten(try(jsondecode(self.policy_data).bindings, [])[*].members) : contains(["allUsers", "allAuthenticatedUsers"], each)])
+      error_message = "Everyone may call the service ${self.name}: its policy names allUsers or allAuthenticatedUsers. Remove it: gcloud run services remove-iam-policy-binding ${self.name} --project=${var.project} --region=${var.region} --role=roles/run.invoker --member=allUsers (or --member=allAuthenticatedUsers)."
+    }
+  }
+
+  # A service that is still to be made has no policy to look at.
+  depends_on = [google_cloud_run_v2_service.worker, google_cloud_run_v2_service_iam_member.invoker]
+}
+
+locals {
+  other_callers = setsubtract(flatten([
+    for each in try(jsondecode(data.google_cloud_run_v2_service_iam_policy.live.policy_data).bindings, []) : each.members
+    if contains(["roles/run.invoker", "roles/run.servicesInvoker"], each.role)
+  ]), [local.invoker_member])
+}
+
+# A warning, which fails neither plan nor apply. The worker rejects their calls unless they hold a token of the invoker.
+check "only_the_invoker_calls" {
+  assert {
+    condition     = length(local.other_callers) == 0
+    error_message = "Besides the invoker, the service ${google_cloud_run_v2_service.worker.name} may be called by ${join(", ", local.other_callers)}. Nothing here needs that: remove roles/run.invoker from them, unless you know why they have it."
+  }
+}
+
 # --- The worker
 
 # It publishes dead letters, events, and the jobs that it rescues from the dead letters.
@@ -119,17 +151,14 @@ resource "google_pubsub_topic_iam_member" "submitters_publish" {
 
 # --- Those who operate it, by the promptbridge command
 
-# submit and replay publish jobs. To the other topics they publish nothing, but doctor asks whether one may, and can ask
-# that as its caller alone.
+# submit and replay publish jobs.
 resource "google_pubsub_topic_iam_member" "operators_publish" {
-  for_each = {
-    for pair in setproduct(keys(local.topics), var.operators) : join(" ", pair) => { topic = pair[0], member = pair[1] }
-  }
+  for_each = { for member in var.operators : "jobs ${member}" => member }
 
   project = var.project
-  topic   = local.topics[each.value.topic]
+  topic   = local.topics["jobs"]
   role    = "roles/pubsub.publisher"
-  member  = each.value.member
+  member  = each.value
 }
 
 # show, results, dead-letters, cancel and submit read and write records; pause notes where a subscription pushed to.
@@ -156,9 +185,9 @@ resource "google_project_iam_member" "operators_look" {
   member  = each.key
 }
 
-# doctor looks whether Pub/Sub has the grants by which it forwards dead letters.
+# doctor looks whether the worker and Pub/Sub have the grants that they need.
 resource "google_project_iam_custom_role" "doctor" {
-  count = length(var.operators) > 0 ? 1 : 0
+  count = length(var.operators) + length(var.doctor_users) > 0 ? 1 : 0
 
   project     = var.project
   role_id     = "${replace(var.name, "-", "_")}_doctor"
@@ -178,10 +207,24 @@ resource "google_project_iam_member" "operators_see_grants" {
   member  = each.key
 }
 
-# pause and resume change where a subscription pushes to. Any role of Google's that lets them would let them delete it, and
-# take its messages, too.
+# doctor --service reads the live settings, and who may call the service.
+resource "google_cloud_run_v2_service_iam_member" "operators_look" {
+  for_each = var.operators
+
+  project  = var.project
+  location = google_cloud_run_v2_service.worker.location
+  name     = google_cloud_run_v2_service.worker.name
+  role     = "roles/run.viewer"
+  member   = each.key
+}
+
+# --- Those of them that may pause
+
+# pause and resume change where a subscription pushes to. Any role of Google's that allows this also allows to delete the
+# subscription and to take its messages. This one allows neither, but a member can point the push at a server of their own:
+# it receives all jobs from then on, and the tokens that Pub/Sub makes as the invoker.
 resource "google_project_iam_custom_role" "pause" {
-  count = length(var.operators) > 0 ? 1 : 0
+  count = length(var.pause_operators) > 0 ? 1 : 0
 
   project     = var.project
   role_id     = "${replace(var.name, "-", "_")}_pause"
@@ -192,10 +235,10 @@ resource "google_project_iam_custom_role" "pause" {
   depends_on = [google_project_service.needed]
 }
 
-# To be paused is for jobs alone.
+# Only subscriptions of jobs are paused.
 resource "google_pubsub_subscription_iam_member" "operators_pause" {
   for_each = {
-    for pair in setproduct(keys(local.filters), var.operators) : join(" ", pair) => { class = pair[0], member = pair[1] }
+    for pair in setproduct(keys(local.filters), var.pause_operators) : join(" ", pair) => { class = pair[0], member = pair[1] }
   }
 
   project      = var.project
@@ -204,31 +247,113 @@ resource "google_pubsub_subscription_iam_member" "operators_pause" {
   member       = each.value.member
 }
 
-# resume lets a subscription push as the invoker again: whoever sets that has to be allowed to act as it.
+# resume lets a subscription push as the invoker again, which takes the right to act as it. So a member can also let a
+# subscription of their own push as the invoker.
 resource "google_service_account_iam_member" "operators_resume" {
-  for_each = var.operators
+  for_each = var.pause_operators
 
   service_account_id = google_service_account.invoker.name
   role               = "roles/iam.serviceAccountUser"
   member             = each.key
+
+  lifecycle {
+    precondition {
+      condition     = contains(var.operators, each.key)
+      error_message = "pause_operators names ${each.key}, which operators does not: pause also needs what an operator may do. Add it to operators."
+    }
+  }
 }
 
-# doctor and token inspect ask for the worker's ID token, and for nothing else in its name.
+# --- Those of them that may have the worker's ID token
+
+# doctor and token inspect have the worker's ID token made. It is what Azure trusts: a member can exchange it for an access
+# token, and ask the model as the worker does. Nothing records such a request, or counts it.
 resource "google_service_account_iam_member" "operators_doctor" {
-  for_each = var.operators
+  for_each = var.worker_token_operators
 
   service_account_id = google_service_account.worker.name
   role               = "roles/iam.serviceAccountOpenIdTokenCreator"
   member             = each.key
+
+  lifecycle {
+    precondition {
+      condition     = contains(var.operators, each.key) || each.key == local.doctor_member
+      error_message = "worker_token_operators names ${each.key}, which operators does not. Add it to operators. Besides operators, it may name the account of the doctor alone: ${local.doctor_member}, with doctor_users."
+    }
+  }
+
+  depends_on = [google_service_account.doctor]
 }
 
-# doctor --service reads the live settings, and who may call the service.
-resource "google_cloud_run_v2_service_iam_member" "operators_look" {
-  for_each = var.operators
+# --- The doctor, as an account of its own
+
+locals {
+  doctor_id = "${var.name}-doctor"
+
+  # Written out, because its address alone says whether it is named in a variable.
+  doctor_member = "serviceAccount:${local.doctor_id}@${var.project}.iam.gserviceaccount.com"
+
+  doctor = length(var.doctor_users) > 0 ? { this = local.doctor_member } : {}
+}
+
+resource "google_service_account" "doctor" {
+  for_each = local.doctor
+
+  project      = var.project
+  account_id   = local.doctor_id
+  display_name = "Promptbridge: the doctor, which reads and changes nothing"
+
+  depends_on = [google_project_service.needed]
+}
+
+# They run the doctor as that account, by impersonation.
+resource "google_service_account_iam_member" "doctor_users" {
+  for_each = var.doctor_users
+
+  service_account_id = google_service_account.doctor["this"].name
+  role               = "roles/iam.serviceAccountTokenCreator"
+  member             = each.key
+}
+
+# It looks at topics and subscriptions, which shows no message,
+resource "google_project_iam_member" "doctor_looks" {
+  for_each = google_service_account.doctor
+
+  project = var.project
+  role    = "roles/pubsub.viewer"
+  member  = "serviceAccount:${each.value.email}"
+}
+
+# at their grants,
+resource "google_project_iam_member" "doctor_sees_grants" {
+  for_each = google_service_account.doctor
+
+  project = var.project
+  role    = google_project_iam_custom_role.doctor[0].name
+  member  = "serviceAccount:${each.value.email}"
+}
+
+# at the live settings, and at who may call the service,
+resource "google_cloud_run_v2_service_iam_member" "doctor_looks" {
+  for_each = google_service_account.doctor
 
   project  = var.project
   location = google_cloud_run_v2_service.worker.location
   name     = google_cloud_run_v2_service.worker.name
   role     = "roles/run.viewer"
-  member   = each.key
+  member   = "serviceAccount:${each.value.email}"
+}
+
+# and at whether records can be read, their indexes are built, and the sweep runs.
+resource "google_project_iam_member" "doctor_reads" {
+  for_each = google_service_account.doctor
+
+  project = var.project
+  role    = "roles/datastore.viewer"
+  member  = "serviceAccount:${each.value.email}"
+
+  condition {
+    title      = "promptbridge records"
+    expression = local.records_condition
+  }
 }

@@ -16,6 +16,11 @@ output "worker_unique_id" {
   value       = google_service_account.worker.unique_id
 }
 
+output "doctor_service_account" {
+  description = "E-mail of the service account that doctor_users run the doctor as; null where there is none."
+  value       = try(google_service_account.doctor["this"].email, null)
+}
+
 output "service" {
   description = "Name of the Cloud Run service."
   value       = google_cloud_run_v2_service.worker.name

@@ -92,12 +92,57 @@ variable "submitters" {
   type        = set(string)
   default     = []
   description = "IAM members that may publish jobs, such as serviceAccount:EMAIL or group:EMAIL."
+
+  validation {
+    condition     = alltrue([for member in var.submitters : !can(regex("(?i)^\\s*all(authenticated)?users\\s*$|goog/public:", member))])
+    error_message = "submitters names everyone: allUsers and allAuthenticatedUsers are refused. Name accounts or groups, such as serviceAccount:EMAIL, user:EMAIL or group:EMAIL."
+  }
 }
 
 variable "operators" {
   type        = set(string)
   default     = []
-  description = "IAM members that may use all of the promptbridge command: submit, results, replay, pause, doctor."
+  description = "IAM members that may use the promptbridge command: submit, show, results, cancel, dead-letters, and doctor without the worker's identity. They read and write records, with prompts and answers. The next two sets allow more."
+
+  validation {
+    condition     = alltrue([for member in var.operators : !can(regex("(?i)^\\s*all(authenticated)?users\\s*$|goog/public:", member))])
+    error_message = "operators names everyone: allUsers and allAuthenticatedUsers are refused. Name accounts or groups, such as serviceAccount:EMAIL, user:EMAIL or group:EMAIL."
+  }
+}
+
+# Rights by which more can be done than operating: only those who are named here have them.
+
+variable "pause_operators" {
+  type        = set(string)
+  default     = []
+  description = "Those of operators that may also pause and resume. Each of them can change where jobs are pushed to, and as whom: that is enough to redirect all messages, and with them the tokens that Pub/Sub makes as the invoker."
+
+  validation {
+    condition     = alltrue([for member in var.pause_operators : !can(regex("(?i)^\\s*all(authenticated)?users\\s*$|goog/public:", member))])
+    error_message = "pause_operators names everyone: allUsers and allAuthenticatedUsers are refused. Name accounts or groups, such as serviceAccount:EMAIL, user:EMAIL or group:EMAIL."
+  }
+}
+
+variable "worker_token_operators" {
+  type        = set(string)
+  default     = []
+  description = "Those of operators that may also have the worker's ID token made, for doctor and token inspect. Each of them can be the worker to Azure, and to all else that trusts this token."
+
+  validation {
+    condition     = alltrue([for member in var.worker_token_operators : !can(regex("(?i)^\\s*all(authenticated)?users\\s*$|goog/public:", member))])
+    error_message = "worker_token_operators names everyone: allUsers and allAuthenticatedUsers are refused. Name accounts or groups, such as serviceAccount:EMAIL, user:EMAIL or group:EMAIL."
+  }
+}
+
+variable "doctor_users" {
+  type        = set(string)
+  default     = []
+  description = "IAM members that may run the doctor as a service account of its own, NAME-doctor, which is made for them. It reads settings, grants, subscriptions and records, with prompts and answers, and changes nothing."
+
+  validation {
+    condition     = alltrue([for member in var.doctor_users : !can(regex("(?i)^\\s*all(authenticated)?users\\s*$|goog/public:", member))])
+    error_message = "doctor_users names everyone: allUsers and allAuthenticatedUsers are refused. Name accounts or groups, such as serviceAccount:EMAIL, user:EMAIL or group:EMAIL."
+  }
 }
 
 variable "grant_token_creator" {

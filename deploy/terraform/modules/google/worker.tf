@@ -75,7 +75,11 @@ resource "google_cloud_run_v2_service" "worker" {
   # Pub/Sub and Cloud Scheduler of this project count as internal; nobody else gets as far as the check of who calls.
   ingress = "INGRESS_TRAFFIC_INTERNAL_ONLY"
 
-  # Who calls is checked by Cloud Run: it takes tokens for this name beside those for its address.
+  # Cloud Run checks who calls, and lets nothing through unchecked. The worker relies on it (PUSH_AUTH): the signature that
+  # it could check itself is removed on the way.
+  invoker_iam_disabled = false
+
+  # It takes tokens for this name beside those for its address.
   custom_audiences = [local.audience]
 
   template {
