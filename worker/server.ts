@@ -63,7 +63,7 @@ export function createServer(parts: ServerParts): Hono {
   })
 
   const checkPush: MiddlewareHandler = async (context, next) => {
-    const check = await authenticate(context.req.header('authorization'))
+    const check = await authenticate(context.req.raw.headers)
     if (check.ok) return next()
     const { status, problem, expected, seen } = check
     heartbeat.refusedPush()

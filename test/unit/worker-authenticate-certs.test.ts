@@ -21,7 +21,7 @@ function anAuthenticator(t: TestContext, certsUrl: string) {
   const pushAuth = { mode: 'verify', audience: 'worker', serviceAccount: EMAIL } as const
   const authenticate = createPushAuthenticator({ pushAuth, certsUrl, onCloudRun: false, now: Date.now })
   return async (token: string) => {
-    const check = await authenticate(`Bearer ${token}`)
+    const check = await authenticate(new Headers({ authorization: `Bearer ${token}` }))
     return check.ok ? 200 : check.status
   }
 }
@@ -41,7 +41,7 @@ describe("Google's certificates", () => {
   test('are fetched once for a hundred pushes that arrive cold', async (t) => {
     const server = await aServer(t)
     const statusOf = anAuthenticator(t, server.url)
-    const tokens = await Promise.all(Array.from({ length: 100 }, (_, n) => sign((n + 1) * MINUTE_MS)))
+    const tokens = await Promise.all(Array.from({ length: 100 }, (_, n) => sign(((n + 1) * MINUTE_MS) / 2)))
     assert.deepEqual(new Set(await Promise.all(tokens.map(statusOf))), new Set([200]))
     assert.equal(server.requests(), 1)
   })

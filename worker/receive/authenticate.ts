@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto'
 import { createRemoteJWKSet, decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose'
 import { z } from 'zod'
 import type { PushAuth } from '../../shared/config.ts'
+import { claimsProblem, EXPIRED_TOLERANCE_S, unexpected } from './check-claims.ts'
+import { presentedToken } from './presented-token.ts'
 
 type PushCheck = { readonly ok: true } | Refused
 
@@ -20,8 +22,8 @@ interface SeenClaims {
   readonly email?: string
 }
 
-/** Checks a push's Authorization header. */
-export type PushAuthenticator = (authorization: string | undefined) => Promise<PushCheck>
+/** Checks by a request's headers who sends it. */
+export type PushAuthenticator = (headers: Headers) => Promise<PushCheck>
 
 export interface AuthenticatorOptions {
   readonly pushAuth: PushAuth
@@ -33,16 +35,15 @@ export interface AuthenticatorOptions {
   readonly now: () => number
 }
 
-const ISSUERS = ['https://accounts.google.com', 'accounts.google.com']
 const STRIPPED_SIGNATURE = 'SIGNATURE_REMOVED_BY_GOOGLE'
 const CERTS_TIMEOUT_MS = 3_000
-const CLOCK_TOLERANCE_S = 30
 const REMEMBERED_TOKENS = 1_000
 
 const pushClaims = z.object({ email: z.string(), email_verified: z.literal(true), exp: z.number() })
 
 /**
- * Makes the check that a push comes from our own subscription: Google's signature, the audience, the service account.
+ * Makes the check that a push comes from our own subscription: Google's signature, the audience, the times, the service
+ * account. Behind Cloud Run the signature is checked there, and the claims here.
  *
  * Pub/Sub sends the same token for an hour, so one that was verified is known again by its hash until it expires.
  */
@@ -65,26 +66,23 @@ export function createPushAuthenticator({
   })
 
   async function claimsOf(token: string): Promise<JWTPayload> {
-    if (mode === 'cloud-run-iam' && onCloudRun && token.endsWith(`.${STRIPPED_SIGNATURE}`)) {
-      return checkStripped(decodeJwt(token), audience, now())
-    }
-    const { payload } = await jwtVerify(token, keys, {
-      algorithms: ['RS256'],
-      issuer: ISSUERS,
-      audience,
-      clockTolerance: CLOCK_TOLERANCE_S,
-      currentDate: new Date(now()),
-    })
+    if (mode === 'cloud-run-iam' && onCloudRun && token.endsWith(`.${STRIPPED_SIGNATURE}`)) return decodeJwt(token)
+    const currentDate = new Date(now())
+    const options = { algorithms: ['RS256'], clockTolerance: EXPIRED_TOLERANCE_S, currentDate }
+    const { payload } = await jwtVerify(token, keys, options)
     return payload
   }
 
-  return async (authorization) => {
-    const token = /^Bearer ([\w.~+/-]+=*)$/i.exec(authorization ?? '')?.[1]
-    if (token === undefined) return refuse(401, 'the push carries no bearer token', {})
+  return async (headers) => {
+    const presented = presentedToken(headers, mode)
+    if (typeof presented === 'string') return refuse(401, NOT_ONE_TOKEN[presented], {})
+    const { token } = presented
     const hash = createHash('sha256').update(token).digest('base64')
     if ((verified.get(hash) ?? 0) > now()) return { ok: true }
     try {
       const claims = await claimsOf(token)
+      const problem = claimsProblem(claims, audience, now())
+      if (problem !== undefined) return refuse(401, problem, seenClaims(token))
       const known = pushClaims.safeParse(claims)
       if (!known.success || known.data.email !== serviceAccount) {
         return refuse(403, 'the token is not of the expected service account', seenClaims(token))
@@ -98,13 +96,10 @@ export function createPushAuthenticator({
   }
 }
 
-/** Cloud Run has checked the signature; the claims are ours to check. */
-function checkStripped(claims: JWTPayload, audience: string, now: number): JWTPayload {
-  if (!ISSUERS.includes(claims.iss ?? '')) throw new errors.JWTClaimValidationFailed('issuer', claims, 'iss')
-  if (![claims.aud].flat().includes(audience)) throw new errors.JWTClaimValidationFailed('audience', claims, 'aud')
-  if ((claims.exp ?? 0) * 1_000 <= now) throw new errors.JWTExpired('expired', claims, 'exp')
-  return claims
-}
+const NOT_ONE_TOKEN = {
+  none: 'the push carries no bearer token',
+  malformed: 'an authorization header of the push is empty, is repeated or carries no bearer token',
+} as const
 
 function remember(verified: Map<string, number>, hash: string, expiresAt: number): void {
   const [oldest] = verified.keys()
@@ -115,7 +110,7 @@ function remember(verified: Map<string, number>, hash: string, expiresAt: number
 /** Our own words: a library's message may quote the token. */
 function describe(error: unknown): string {
   if (error instanceof errors.JWTExpired) return 'the token has expired'
-  if (error instanceof errors.JWTClaimValidationFailed) return `the token's ${error.claim} is not the expected one`
+  if (error instanceof errors.JWTClaimValidationFailed) return unexpected(error.claim)
   if (error instanceof errors.JWSSignatureVerificationFailed) return "the token's signature is not Google's"
   if (error instanceof errors.JWKSNoMatchingKey) return "the token is not signed with one of Google's keys"
   return 'the token cannot be read'

@@ -20,6 +20,9 @@ const STRIPPED = 'SIGNATURE_REMOVED_BY_GOOGLE'
 const EVERYWHERE = modes
 const ONLY_OPEN = ['off'] as const
 const BEHIND_CLOUD_RUN = ['off', 'cloud-run-iam on Cloud Run'] as const
+/** Where X-Serverless-Authorization comes before Authorization, and where it says nothing. */
+const BY_EITHER_HEADER = ['off', 'cloud-run-iam', 'cloud-run-iam on Cloud Run'] as const
+const BY_AUTHORIZATION_ALONE = ['off', 'verify'] as const
 
 export interface PushIdentity {
   readonly audience: string
@@ -58,6 +61,9 @@ export async function makeTokens(google: SigningKey, stranger: SigningKey, ident
     'of another issuer': { ...claims, iss: 'https://accounts.google.com.example' },
     'of no issuer': without('iss'),
     'of no end': without('exp'),
+    'of an end in the year 9999': { ...claims, exp: 253_402_300_799 },
+    'of a beginning tomorrow': { ...claims, iat: at + 24 * HOUR_S },
+    'of no beginning': without('iat'),
   }
   const signed = await google.sign(claims)
   const [head = '', body = '', signature = ''] = signed.split('.')
@@ -86,6 +92,8 @@ export async function makeTokens(google: SigningKey, stranger: SigningKey, ident
     bad[`stripped, ${kind}`] = strip(bad[kind])
   }
   const bearer = (token: string) => [`authorization: Bearer ${token}`]
+  const serverless = (token: string) => [`x-serverless-authorization: Bearer ${token}`]
+  const strangers = await google.sign({ ...claims, email: 'stranger@contoso.iam.gserviceaccount.com' })
   return {
     good: { authorization: bearer(signed), goodIn: EVERYWHERE },
     ...{ 'in small letters': { authorization: [`authorization: bearer ${signed}`], goodIn: EVERYWHERE } },
@@ -93,7 +101,30 @@ export async function makeTokens(google: SigningKey, stranger: SigningKey, ident
     none: { authorization: [], goodIn: ONLY_OPEN },
     'of another scheme': { authorization: [`authorization: Basic ${signed}`], goodIn: ONLY_OPEN },
     'after a bad one': { authorization: [...bearer('garbage'), ...bearer(signed)], goodIn: ONLY_OPEN },
-    'in another header': { authorization: [`x-serverless-authorization: Bearer ${signed}`], goodIn: ONLY_OPEN },
+    'in the other header': { authorization: serverless(signed), goodIn: BY_EITHER_HEADER },
+    'stripped, in the other header': { authorization: serverless(strip(signed)), goodIn: BEHIND_CLOUD_RUN },
+    'stripped, beside the one of another that was checked': {
+      authorization: [...bearer(strip(signed)), ...serverless(strip(strangers))],
+      goodIn: ONLY_OPEN,
+    },
+    'beside the one of another that was checked': {
+      authorization: [...bearer(signed), ...serverless(strip(strangers))],
+      goodIn: BY_AUTHORIZATION_ALONE,
+    },
+    'that was checked, beside the one of another': {
+      authorization: [...bearer(strangers), ...serverless(strip(signed))],
+      goodIn: BEHIND_CLOUD_RUN,
+    },
+    'beside an empty other header': {
+      authorization: [...bearer(signed), 'x-serverless-authorization:'],
+      goodIn: BY_AUTHORIZATION_ALONE,
+    },
+    'beside the other header twice': {
+      authorization: [...bearer(signed), ...serverless(signed), ...serverless(signed)],
+      goodIn: BY_AUTHORIZATION_ALONE,
+    },
+    'twice in one header': { authorization: [`authorization: Bearer ${signed}, Bearer ${signed}`], goodIn: ONLY_OPEN },
+    'before an empty one': { authorization: [...bearer(signed), 'authorization:'], goodIn: ONLY_OPEN },
     ...Object.fromEntries(
       Object.entries(bad).map(([kind, token]) => [kind, { authorization: bearer(token), goodIn: ONLY_OPEN }]),
     ),

@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict'
+import { after, describe, test } from 'node:test'
+import { base64url, type JWTPayload } from 'jose'
+import { startCloudRunFront } from '../../local/cloud-run-front.ts'
+import { createSigningKey } from '../../local/signing-key.ts'
+import { callsOf, startCloud } from '../stand-ins.ts'
+import { serveCerts } from '../support/certs-server.ts'
+import { sendRaw } from '../support/hostile/send-raw.ts'
+import { startWorker, wrap } from '../worker.ts'
+
+const AUDIENCE = 'https://promptbridge-worker.contoso.internal'
+const PUSHER = 'push@contoso.iam.gserviceaccount.com'
+const STRANGER = 'stranger@contoso.iam.gserviceaccount.com'
+const url = '/v1/chat/completions'
+const job = { id: 'doc-7', url, body: { messages: [{ role: 'user', content: 'Bridges carry people over water.' }] } }
+
+const cloud = await startCloud()
+const google = await createSigningKey()
+const certs = await serveCerts(google.jwks)
+after(async () => {
+  await certs.close()
+  await cloud.close()
+})
+
+function claims(email: string): JWTPayload {
+  const iat = Math.floor(Date.now() / 1_000)
+  return { iss: 'https://accounts.google.com', aud: AUDIENCE, email, email_verified: true, iat, exp: iat + 3_600 }
+}
+
+/** What anybody can write: the claims of a token, with no signature at all. */
+function written(email: string, over: JWTPayload = {}): string {
+  const part = (value: object) => base64url.encode(JSON.stringify(value))
+  return `${part({ alg: 'RS256', kid: google.keyId })}.${part({ ...claims(email), ...over })}.SIGNATURE_REMOVED_BY_GOOGLE`
+}
+
+const signed = (email: string) => google.sign(claims(email))
+
+/** A worker as it runs on Cloud Run, and what stands before it. `invokers`: who may call the service. */
+async function startBehindCloudRun(invokers: readonly string[]) {
+  await using started = new AsyncDisposableStack()
+  const identity = { PUSH_AUDIENCE: AUDIENCE, PUSH_SERVICE_ACCOUNT: PUSHER, PUSH_CERTS_URL: certs.url }
+  const settings = { ...identity, PUSH_AUTH: 'cloud-run-iam' }
+  const worker = started.use(await startWorker(cloud, { settings, surroundings: { onCloudRun: true } }))
+  const options = { container: worker.url, key: google, audiences: [AUDIENCE], invokers }
+  const front = started.adopt(await startCloudRunFront(options), (own) => own.close())
+  const cleanups = started.move()
+  return { worker, front, [Symbol.asyncDispose]: () => cleanups.disposeAsync() }
+}
+
+/** Sends the job byte by byte: no client library sends a header twice or empty. */
+async function send(to: string, lines: readonly string[], path = '/push') {
+  const body = path === '/sweep' ? '' : JSON.stringify(wrap(job))
+  const head = [
+    `POST ${path} HTTP/1.1`,
+    'host: worker',
+    'connection: close',
+    `content-length: ${body.length}`,
+    ...lines,
+  ]
+  return (await sendRaw(to, Buffer.from(`${head.join('\r\n')}\r\n\r\n${body}`))).status
+}
+
+const SERVERLESS = 'X-Serverless-Authorization: Bearer'
+const AUTHORIZATION = 'Authorization: Bearer'
+
+describe('behind Cloud Run', () => {
+  test('a push of our subscription is taken: its signature is checked there and its claims here', async () => {
+    await using on = await startBehindCloudRun([PUSHER])
+    assert.equal(await send(on.front.url, [`${AUTHORIZATION} ${await signed(PUSHER)}`]), 204)
+    assert.equal((await on.worker.record('doc-7'))?.status, 'succeeded')
+  })
+
+  test('and so is a sweep, and a push with the token in the other header', async () => {
+    await using on = await startBehindCloudRun([PUSHER])
+    assert.equal(await send(on.front.url, [`${AUTHORIZATION} ${await signed(PUSHER)}`], '/sweep'), 200)
+    assert.equal(await send(on.front.url, [`${SERVERLESS} ${await signed(PUSHER)}`]), 204)
+  })
+
+  test('nobody without the invoker role reaches the worker, whatever is written into Authorization', async () => {
+    await using on = await startBehindCloudRun([PUSHER])
+    assert.equal(await send(on.front.url, []), 403)
+    assert.equal(await send(on.front.url, [`${AUTHORIZATION} ${written(PUSHER)}`]), 401)
+    assert.equal(await send(on.front.url, [`${SERVERLESS} ${await signed(STRANGER)}`]), 403)
+    assert.doesNotMatch(on.worker.logText(), /refused_push/)
+  })
+
+  test('another account that may call the service cannot write the token of ours: 403 on every route, and nothing is paid', async () => {
+    await using on = await startBehindCloudRun([PUSHER, STRANGER])
+    const attack = [`${AUTHORIZATION} ${written(PUSHER)}`, `${SERVERLESS} ${await signed(STRANGER)}`]
+    for (const path of ['/push', '/dead-letter', '/sweep']) {
+      assert.equal(await send(on.front.url, attack, path), 403, path)
+      assert.equal(await send(on.front.url, attack.toReversed(), path), 403, path)
+    }
+    // It has passed Cloud Run: the worker itself refused it.
+    assert.equal((await callsOf(on.front)).length, 6)
+    assert.equal(on.worker.logText().match(/"outcome":"refused_push"/g)?.length, 6)
+    assert.deepEqual([await on.worker.modelCalls(), await on.worker.recorded()], [[], []])
+    assert.equal(await on.worker.record('doc-7'), undefined)
+  })
+
+  test('that account gains nothing by sending headers twice, empty, or of another scheme: 401, and nothing is paid', async () => {
+    await using on = await startBehindCloudRun([PUSHER, STRANGER])
+    const own = `${SERVERLESS} ${await signed(STRANGER)}`
+    const ours = written(PUSHER)
+    const attacks = [
+      [own, `${SERVERLESS} ${ours}`],
+      [own, `${AUTHORIZATION} ${ours}`, `${AUTHORIZATION} ${ours}`],
+      [own, 'Authorization:', `${AUTHORIZATION} ${ours}`],
+      [own, `Authorization: Basic ${ours}`],
+      [own, `x-serverless-authorization: ${ours}`],
+      [`${AUTHORIZATION} ${await signed(STRANGER)}`, `${AUTHORIZATION} ${ours}`],
+      [`${AUTHORIZATION} ${await signed(STRANGER)}`, 'authorization:'],
+    ]
+    for (const lines of attacks) assert.equal(await send(on.front.url, lines), 401, JSON.stringify(lines))
+    assert.deepEqual(await on.worker.modelCalls(), [])
+    assert.equal(await on.worker.record('doc-7'), undefined)
+  })
+
+  test('an empty header before the worker is 401, however a front would read it', async () => {
+    await using on = await startBehindCloudRun([PUSHER])
+    const ours = `${AUTHORIZATION} ${written(PUSHER)}`
+    for (const empty of [
+      'X-Serverless-Authorization:',
+      'X-Serverless-Authorization:  ',
+      'x-serverless-authorization: Bearer',
+    ]) {
+      assert.equal(await send(on.worker.url, [ours, empty]), 401, empty)
+      assert.equal(await send(on.worker.url, [empty, ours]), 401, empty)
+    }
+    assert.equal(await send(on.worker.url, [ours, ours]), 401)
+    assert.deepEqual(await on.worker.modelCalls(), [])
+  })
+
+  test('a service that lets everybody in cannot tell who calls, which is why doctor and Terraform refuse that', async () => {
+    await using on = await startBehindCloudRun(['allUsers'])
+    assert.equal(await send(on.front.url, [`${AUTHORIZATION} ${written(PUSHER)}`]), 204)
+    const eternal = written(PUSHER, { exp: 253_402_300_799 })
+    assert.equal(await send(on.front.url, [`${AUTHORIZATION} ${eternal}`]), 401)
+  })
+})
