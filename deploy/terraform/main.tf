@@ -45,7 +45,11 @@ module "google" {
   pause_operators        = var.pause_operators
   worker_token_operators = var.worker_token_operators
   doctor_users           = var.doctor_users
-  notification_channels  = var.notification_channels
+
+  audit_logs                = var.audit_logs
+  alert_on_delivery_changes = var.alert_on_delivery_changes
+  point_in_time_recovery    = var.point_in_time_recovery
+  notification_channels     = var.notification_channels
 }
 
 module "azure" {

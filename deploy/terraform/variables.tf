@@ -102,6 +102,24 @@ variable "doctor_users" {
   description = "IAM members that may run the doctor as a service account of its own, which reads and changes nothing."
 }
 
+variable "audit_logs" {
+  type        = bool
+  default     = false
+  description = "Whether Google logs who reads and changes records, and who looks at topics and subscriptions. It replaces what the project has set for these logs of Pub/Sub and Firestore."
+}
+
+variable "alert_on_delivery_changes" {
+  type        = bool
+  default     = false
+  description = "Whether to make an alert on every change of a subscription and of its push endpoint."
+}
+
+variable "point_in_time_recovery" {
+  type        = bool
+  default     = false
+  description = "Whether Firestore keeps every version of a record for seven days."
+}
+
 variable "notification_channels" {
   type        = list(string)
   default     = []

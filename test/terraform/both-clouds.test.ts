@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseEnv } from 'node:util'
 import { readConfig } from '../../shared/config.ts'
+import { readProviders } from './provider/schema.ts'
 import { CLIENT_ID, googleVariables, make, setUpFolder, TENANT_ID, UNIQUE_ID, valueAt, WORKER } from './set-up.ts'
 import { misformatted, openConfiguration } from './terraform.ts'
 
@@ -122,6 +123,12 @@ if (made !== undefined) {
     for (const text of modules) assert.doesNotMatch(text, /depends_on/)
   })
 }
+
+test('each provider is pinned to the one version whose schema is known', () => {
+  const pinned = [...read('versions.tf').matchAll(/source\s+= "(.+)"\n\s+version = "(.+)"/g)]
+  const known = readProviders().map(({ address, version }) => [address.replace('registry.terraform.io/', ''), version])
+  assert.deepEqual(pinned.map(([, source, version]) => [source, version]).toSorted(), known.toSorted())
+})
 
 test('no variable and no output takes or gives a secret', () => {
   const names = files.flatMap((path) =>

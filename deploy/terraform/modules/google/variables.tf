@@ -337,6 +337,18 @@ variable "alerts" {
   description = "Whether to make the alert policies and the dashboard."
 }
 
+variable "audit_logs" {
+  type        = bool
+  default     = false
+  description = "Whether Google logs who reads and changes records, and who looks at topics and subscriptions; not the worker's own reads and writes. It replaces what the project has set for these logs of Pub/Sub and Firestore, and is charged as logs."
+}
+
+variable "alert_on_delivery_changes" {
+  type        = bool
+  default     = false
+  description = "Whether to make an alert on every change of a subscription and of its push endpoint, and on every new subscription of a topic here. Pause, resume and an apply raise it as well."
+}
+
 variable "dead_letters_per_hour" {
   type        = number
   default     = 10
