@@ -40,6 +40,7 @@ function refused(seen: string, status: unknown, place: FirestorePlace, asker: As
   const { project, database } = place
   const mends = {
     role: 'roles/datastore.user',
+    condition: `expression=resource.name=="projects/${project}/databases/${database}",title=promptbridge records`,
     notFound: `gcloud firestore databases create --project=${quote(project)}${databaseFlag(place)} --location=REGION`,
   }
   return {

@@ -26,8 +26,9 @@ export interface Asker {
 
 /** What mends each kind of trouble with one of Google's services. */
 export interface Mends {
-  /** The role that the worker needs on the project. */
+  /** The role that the worker needs on the project, and what limits it there. */
   readonly role: string
+  readonly condition?: string
   readonly notFound: string
 }
 
@@ -37,14 +38,19 @@ export function sayStatus(status: unknown): string {
 }
 
 /** What to do about a status. `service`: as in `firestore.googleapis.com`. */
-export function mendStatus(status: unknown, service: string, asker: Asker, { role, notFound }: Mends): string {
+export function mendStatus(
+  status: unknown,
+  service: string,
+  asker: Asker,
+  { role, condition, notFound }: Mends,
+): string {
   const { project } = asker
   if (status === STATUS.notFound) return notFound
   if (status === STATUS.unauthenticated) {
     return 'Google does not know who runs this, or the login is over. Run gcloud auth application-default login.'
   }
   if (status === STATUS.permissionDenied) {
-    const grant = `gcloud projects add-iam-policy-binding ${quote(project)} --member=${memberOf(asker)} --role=${role}`
+    const grant = `gcloud projects add-iam-policy-binding ${quote(project)} --member=${memberOf(asker)} --role=${role}${condition === undefined ? '' : ` --condition=${quote(condition)}`}`
     const enable = `If the service is not enabled: gcloud services enable ${service} --project=${quote(project)}`
     return asker.isWorker
       ? `${grant}\n${enable}`

@@ -31,6 +31,11 @@ const bytes = { serialize: (data: Buffer) => data, deserialize: (data: Buffer) =
 
 export const DENIED: Refusal = { code: grpc.status.PERMISSION_DENIED, details: 'Missing or insufficient permissions.' }
 
+export const NO_DATABASE: Refusal = {
+  code: grpc.status.NOT_FOUND,
+  details: 'The database (default) does not exist for project p',
+}
+
 /**
  * Stands before a Firestore at HOST:PORT, and passes calls on as they are unless `judge` refuses them. It sees a call's name,
  * its bytes, in which names of fields can be read, and its headers.

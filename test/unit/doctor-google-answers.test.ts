@@ -19,6 +19,12 @@ describe("the mend of Google's answers", () => {
     ])
   })
 
+  test('to one who is denied is the role with what limits it, where something does', () => {
+    const condition = 'expression=resource.name=="projects/p/databases/d",title=records'
+    const [first = ''] = mendStatus(7, 'firestore.googleapis.com', worker, { ...mends, condition }).split('\n')
+    assert.equal(first, `${GRANT} --condition='${condition}'`)
+  })
+
   test('to a developer who is denied says whose role it is', () => {
     const [first = ''] = mend(7, { ...worker, isWorker: false }).split('\n')
     assert.ok(first.startsWith('This was asked with your own login') && first.endsWith(GRANT), first)

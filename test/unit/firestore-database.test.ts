@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { openDatabase } from '../../shared/store/firestore/database.ts'
 import { isStoreError } from '../contract/job-store-support.ts'
-import { DATASTORE_MODE, DENIED, NO_INDEX, openFirestoreProxy } from '../support/firestore-proxy.ts'
+import { DATASTORE_MODE, DENIED, NO_DATABASE, NO_INDEX, openFirestoreProxy } from '../support/firestore-proxy.ts'
 
 const DISCARD_PORT = '127.0.0.1:9'
 
@@ -53,6 +53,20 @@ for (const [what, option, id] of [
     )
   })
 }
+
+test('a database that is not there, or is closed to this login, is told by the settings that name it', async () => {
+  let refusal = DENIED
+  await using proxy = await openFirestoreProxy(DISCARD_PORT, () => refusal)
+  const database = openDatabase({ project: 'p', emulator: proxy.address })
+  const get = () => database.get(`${database.root}/promptJobs/a`)
+  await assert.rejects(get, {
+    code: 'unavailable',
+    message: /denies this login the database that .*FIRESTORE_DATABASE/,
+  })
+  refusal = NO_DATABASE
+  await assert.rejects(get, { code: 'unavailable', message: /no such database: .*FIRESTORE_DATABASE/ })
+  await database.close()
+})
 
 test('a query without its index is told as that, with its mend; nothing else that has its status is', async () => {
   let refusal = NO_INDEX

@@ -41,10 +41,19 @@ export async function collect(
     return answers
   } catch (error) {
     if (lacksIndex(error)) throw new StoreError('no_index', NO_INDEX, error)
-    throw new StoreError('unavailable', 'Firestore did not answer', error)
+    throw new StoreError('unavailable', sayRefusal(codeOf(error)), error)
   } finally {
     clearTimeout(timer)
   }
+}
+
+/** Of a document that is not there Firestore says so in its answer: this status is about the database. */
+function sayRefusal(status: unknown): string {
+  if (status === STATUS.notFound)
+    return 'Firestore has no such database: GOOGLE_CLOUD_PROJECT and FIRESTORE_DATABASE name it'
+  if (status === STATUS.permissionDenied)
+    return 'Firestore denies this login the database that GOOGLE_CLOUD_PROJECT and FIRESTORE_DATABASE name'
+  return 'Firestore did not answer'
 }
 
 const NO_INDEX =

@@ -10,7 +10,14 @@ export type Value = NonNullable<NonNullable<NonNullable<DocumentWrite['update']>
 export const FirestoreClient = firestore.v1.FirestoreClient
 
 /** gRPC's status codes, as far as they tell us something. https://grpc.io/docs/guides/status-codes */
-export const STATUS = { ok: 0, invalidArgument: 3, notFound: 5, alreadyExists: 6, failedPrecondition: 9 } as const
+export const STATUS = {
+  ok: 0,
+  invalidArgument: 3,
+  notFound: 5,
+  alreadyExists: 6,
+  permissionDenied: 7,
+  failedPrecondition: 9,
+} as const
 
 const wholeNumber = z.coerce.number().int()
 
