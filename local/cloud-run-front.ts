@@ -14,7 +14,7 @@ export interface CloudRunFrontOptions extends StandInOptions {
   readonly key: SigningKey
   /** The service's address and its custom audiences. */
   readonly audiences: readonly string[]
-  /** E-mails that have the invoker role; `allUsers` for everybody. */
+  /** E-mails that have the invoker role; `allUsers` for everyone. */
   readonly invokers: readonly string[]
 }
 

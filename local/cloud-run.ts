@@ -17,6 +17,8 @@ export interface CloudRunOptions extends StandInOptions {
   readonly variables: readonly Variable[]
   /** What it runs as; the worker's account, when absent. */
   readonly serviceAccount?: string
+  /** Whether the check of callers (Invoker IAM check) is switched off; it is on, when absent. */
+  readonly invokerIamDisabled?: boolean
   /** Whether callers may look at services; they may, when absent. */
   readonly isOpen?: boolean
 }
@@ -36,7 +38,8 @@ function describe(options: CloudRunOptions): ServiceDescription {
   }
 }
 
-function addRoute(app: Hono<StandInEnv>, { service, variables, serviceAccount, isOpen }: CloudRunOptions): void {
+function addRoute(app: Hono<StandInEnv>, options: CloudRunOptions): void {
+  const { service, variables, serviceAccount, invokerIamDisabled, isOpen } = options
   const name = `projects/${GOOGLE.projectId}/locations/${GOOGLE.region}/services/${service}`
   app.get('/v2/*', (c) => {
     const isKnown = c.req.header('authorization')?.startsWith(`Bearer ${ACCESS_TOKEN_PREFIX}`) === true
@@ -48,7 +51,9 @@ function addRoute(app: Hono<StandInEnv>, { service, variables, serviceAccount, i
       serviceAccount: serviceAccount ?? GOOGLE.serviceAccountEmail,
       containers: [{ image: 'worker', env: variables.map(asEnv) }],
     }
-    return c.json({ name, template, latestReadyRevision: `${name}/revisions/${service}-00007-abc` })
+    const revision = `${name}/revisions/${service}-00007-abc`
+    // What is false is left out.
+    return c.json({ name, ...(invokerIamDisabled && { invokerIamDisabled }), template, latestReadyRevision: revision })
   })
 }
 

@@ -50,7 +50,8 @@ function isIn(policy: Policy, { roles, isMember }: Grant): boolean {
   return policy.some(({ role, members }) => roles.includes(role) && members.some(isMember))
 }
 
-function projectOf({ name }: PolicyOf): PolicyOf {
+/** The project that a resource is in, by the resource's name. */
+export function projectOf({ name }: PolicyOf): PolicyOf {
   return { api: 'cloudresourcemanager', name: name.split('/').slice(0, 2).join('/') }
 }
 
@@ -113,15 +114,21 @@ function onPubSub(project: string, kind: 'topics' | 'subscriptions', given: stri
 }
 
 /** What whoever pushes needs, or Cloud Run refuses the push before the worker hears of it. */
-export function invokerGrant({ project, region, name }: LiveService, pusher: string): Grant {
+export function invokerGrant(service: LiveService, pusher: string): Grant {
+  const { project, region, name } = service
   const where = `--project=${quote(project)} --region=${quote(region)}`
   const member = `serviceAccount:${pusher}`
   return {
     step: 'grant: pushes may call the service',
-    on: { api: 'run', name: `projects/${project}/locations/${region}/services/${name}` },
+    on: serviceOf(service),
     roles: ['roles/run.invoker', 'roles/run.admin', 'roles/editor', 'roles/owner'],
     isMember: (found) => found === member || found === 'allUsers',
     member: { said: pusher, flag: quote(member) },
     command: `gcloud run services add-iam-policy-binding ${quote(name)} ${where}`,
   }
+}
+
+/** A Cloud Run service by its full name. */
+export function serviceOf({ project, region, name }: LiveService): PolicyOf {
+  return { api: 'run', name: `projects/${project}/locations/${region}/services/${name}` }
 }

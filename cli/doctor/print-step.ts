@@ -4,7 +4,7 @@ import type { Step } from './step.ts'
 
 /** One line for a step, and below it what mends it. Coloured on a terminal alone. */
 export function printStep({ step, ok, seen, expected, mend }: Step): string {
-  const lines = [`${markOf(ok)} ${styleText('bold', plainText(step))}  ${plainText(seen)}\n`]
+  const lines = [`${markOf({ ok, mend })} ${styleText('bold', plainText(step))}  ${plainText(seen)}\n`]
   if (expected !== null) lines.push(`    expected  ${plainText(expected)}\n`)
   const [first, ...others] = mend?.split('\n') ?? []
   if (first !== undefined) lines.push(`    to do     ${plainText(first)}\n`)
@@ -12,14 +12,19 @@ export function printStep({ step, ok, seen, expected, mend }: Step): string {
   return lines.join('')
 }
 
-function markOf(ok: Step['ok']): string {
-  if (ok === null) return '–'
+function markOf({ ok, mend }: Pick<Step, 'ok' | 'mend'>): string {
+  if (ok === null) return mend === null ? '–' : styleText('yellow', '!')
   return ok ? styleText('green', '✓') : styleText('red', '✗')
 }
 
-/** The last line. */
+/** The last line, and before it what is no failure and should be looked at. */
 export function printVerdict(steps: readonly Step[]): string {
-  const failed = steps.filter(({ ok }) => ok === false).map(({ step }) => plainText(step))
-  if (failed.length === 0) return `\n${styleText('green', 'Everything that was looked at is as it should be.')}\n`
-  return `\n${styleText('red', `To be mended: ${failed.join(', ')}.`)}\n`
+  const named = (found: readonly Step[]) => found.map(({ step }) => plainText(step)).join(', ')
+  const warnings = steps.filter(({ ok, mend }) => ok === null && mend !== null)
+  const failed = steps.filter(({ ok }) => ok === false)
+  const warning = warnings.length === 0 ? '' : `\n${styleText('yellow', `Check: ${named(warnings)}.`)}\n`
+  if (failed.length > 0) return `${warning}\n${styleText('red', `To be mended: ${named(failed)}.`)}\n`
+  if (warnings.length > 0)
+    return `${warning}\n${styleText('green', 'All else that was looked at is as it should be.')}\n`
+  return `\n${styleText('green', 'Everything that was looked at is as it should be.')}\n`
 }

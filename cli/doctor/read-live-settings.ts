@@ -17,6 +17,8 @@ export interface LiveSettings {
   readonly environment: Environment
   /** E-mail of the account that it runs as. */
   readonly serviceAccount: string
+  /** Whether Cloud Run lets every caller in, whatever role it has. */
+  readonly invokerCheckDisabled: boolean
 }
 
 const CLOUD_RUN = 'https://run.googleapis.com'
@@ -24,6 +26,8 @@ const CLOUD_RUN = 'https://run.googleapis.com'
 /** https://cloud.google.com/run/docs/reference/rest/v2/projects.locations.services */
 const serviceSchema = z.object({
   latestReadyRevision: z.string().optional(),
+  // Left out where it is false.
+  invokerIamDisabled: z.boolean().default(false),
   template: z.object({
     serviceAccount: z.string().optional(),
     containers: z
@@ -65,7 +69,7 @@ export async function readLiveSettings(
 }
 
 function readService(
-  { latestReadyRevision, template }: z.infer<typeof serviceSchema>,
+  { latestReadyRevision, invokerIamDisabled, template }: z.infer<typeof serviceSchema>,
   { project, region, name }: LiveService,
   expected: string,
 ): Finding<LiveSettings> {
@@ -78,7 +82,8 @@ function readService(
   const hidden = secret.length === 0 ? '' : `; not read, because they come from Secret Manager: ${secret.join(', ')}`
   const seen = `${name} (${revision}) runs as ${serviceAccount ?? 'the default service account'}, with ${plain.length} plain settings${hidden}`
   if (serviceAccount !== undefined) {
-    return { ok: true, seen, value: { environment: Object.fromEntries(plain), serviceAccount } }
+    const environment = Object.fromEntries(plain)
+    return { ok: true, seen, value: { environment, serviceAccount, invokerCheckDisabled: invokerIamDisabled } }
   }
   const where = `--project=${quote(project)} --region=${quote(region)}`
   return {

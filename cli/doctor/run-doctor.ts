@@ -4,6 +4,7 @@ import type { Environment } from '../../shared/settings-problems.ts'
 import { checkDeployments } from './check-azure-openai.ts'
 import { checkGrants, invokerGrant } from './check-grants.ts'
 import { checkIdentity, type Identity, skipIdentity } from './check-identity.ts'
+import { checkInvokers, type ServiceAccess } from './check-invokers.ts'
 import { checkLogin } from './check-login.ts'
 import { checkQueue, QUEUE_STEPS } from './check-queue.ts'
 import { checkSettings, type FoundSettings, type Usable } from './check-settings.ts'
@@ -11,7 +12,7 @@ import { checkStore } from './check-store.ts'
 import { checkSweep } from './check-sweep.ts'
 import type { Asker } from './google-answers.ts'
 import { type LiveService, readLiveSettings } from './read-live-settings.ts'
-import { createPolicyReader } from './read-policy.ts'
+import { createPolicyReader, type ReadPolicy } from './read-policy.ts'
 import { type Step, startWalk, type Walk } from './step.ts'
 
 export interface DoctorOptions {
@@ -46,10 +47,22 @@ export async function runDoctor(options: DoctorOptions, surroundings: DoctorSurr
   await walkToGoogle(walk, usable, identity, surroundings)
   const pushAuth = usable.config?.pushAuth
   if (options.live !== undefined && pushAuth !== undefined && pushAuth.mode !== 'off') {
-    const grant = invokerGrant(options.live, pushAuth.serviceAccount)
-    await checkGrants(walk, [grant], createPolicyReader(surroundings.policyEndpoint))
+    const access = { service: options.live, pushAuth, invokerCheckDisabled: found.invokerCheckDisabled }
+    await checkCallers(walk, access, createPolicyReader(surroundings.policyEndpoint))
   }
   return walk.steps
+}
+
+/** Checks that pushes may call the service, and that no other caller may. */
+async function checkCallers(walk: Walk, access: ServiceAccess, read: ReadPolicy): Promise<void> {
+  await checkGrants(walk, [invokerGrant(access.service, access.pushAuth.serviceAccount)], read)
+  await walk.take('grant: only pushes may call the service', (signal) => checkInvokers(access, read, signal))
+}
+
+interface SettingsOf extends FoundSettings {
+  /** Whether this process looks at settings of a process that runs as another account. */
+  readonly isElsewhere: boolean
+  readonly invokerCheckDisabled: boolean
 }
 
 /** The settings to look at, and where they are from. */
@@ -57,12 +70,13 @@ async function findSettings(
   walk: Walk,
   { live, serviceAccount }: DoctorOptions,
   { environment, fileProblems = [], runEndpoint }: DoctorSurroundings,
-): Promise<(FoundSettings & { readonly isElsewhere: boolean }) | undefined> {
+): Promise<SettingsOf | undefined> {
   const impersonating = (account: string) => ({ TOKEN_SOURCE: `impersonate:${account}` })
   if (live === undefined) {
     const own = serviceAccount === undefined ? {} : impersonating(serviceAccount)
     const from = 'environment and settings file'
-    return { environment: { ...environment, ...own }, fileProblems, from, isElsewhere: false }
+    const here = { isElsewhere: false, invokerCheckDisabled: false }
+    return { environment: { ...environment, ...own }, fileProblems, from, ...here }
   }
   const read = await walk.take('live service', (signal) => readLiveSettings(live, signal, runEndpoint))
   if (read === undefined) {
@@ -72,7 +86,14 @@ async function findSettings(
   const account = serviceAccount ?? read.serviceAccount
   const theirs = { ...read.environment, ...impersonating(account) }
   const isElsewhere = !read.environment['TOKEN_SOURCE']?.startsWith('impersonate:')
-  return { environment: theirs, fileProblems: [], from: `Cloud Run service ${live.name}`, isElsewhere }
+  const { invokerCheckDisabled } = read
+  return {
+    environment: theirs,
+    fileProblems: [],
+    from: `Cloud Run service ${live.name}`,
+    isElsewhere,
+    invokerCheckDisabled,
+  }
 }
 
 async function walkToAzure(

@@ -1,6 +1,6 @@
 import { withDeadline } from '../../shared/identity/with-deadline.ts'
 
-/** What one step of the way found. `ok`: null where it does not apply, or could not be taken. */
+/** What one step of the way found. `ok`: null where it does not apply, or could not be taken; with `mend`: a warning. */
 export interface Step {
   readonly step: string
   readonly ok: boolean | null
@@ -14,7 +14,7 @@ export interface Step {
 export type Finding<T = undefined> =
   | { readonly ok: true; readonly seen: string; readonly expected?: string; readonly value: T }
   | { readonly ok: false; readonly seen: string; readonly expected: string; readonly mend: string; readonly value?: T }
-  | { readonly ok: null; readonly seen: string; readonly value?: T }
+  | { readonly ok: null; readonly seen: string; readonly expected?: string; readonly mend?: string; readonly value?: T }
 
 /** Takes the steps one after the other, and tells each as soon as it is known. */
 export interface Walk {
@@ -33,7 +33,8 @@ export function startWalk(onStep: (step: Step) => void, timeoutMs = STEP_TIMEOUT
   function tell(step: string, finding: Finding<unknown>): void {
     const { ok, seen } = finding
     const expected = 'expected' in finding ? (finding.expected ?? null) : null
-    const told = { step, ok, seen, expected, mend: ok === false ? finding.mend : null }
+    const mend = 'mend' in finding ? (finding.mend ?? null) : null
+    const told = { step, ok, seen, expected, mend }
     steps.push(told)
     onStep(told)
   }

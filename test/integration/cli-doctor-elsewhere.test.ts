@@ -39,6 +39,7 @@ afterEach(() => {
 })
 
 const serviceAccount = GOOGLE.serviceAccountEmail
+const CALLERS = ['✓ grant: pushes may call the service', '✓ grant: only pushes may call the service']
 
 describe("the worker's identity, from elsewhere", () => {
   test('is spoken for, and shows its own claims', async () => {
@@ -115,7 +116,7 @@ describe('a live service', () => {
       new RegExp(`^worker \\(worker-00007-abc\\) runs as ${serviceAccount}, with \\d+ plain`),
     )
     assert.match(steps[2]?.seen ?? '', /by impersonation$/)
-    assert.equal(marksOf(steps).at(-1), '✓ grant: pushes may call the service')
+    assert.deepEqual(marksOf(steps).slice(-2), CALLERS)
   })
 
   test('is looked at by a login that cannot be the worker: what it cannot see is said, and no step fails', async () => {
@@ -127,13 +128,22 @@ describe('a live service', () => {
       steps[2]?.seen ?? '',
       /this login lacks roles\/iam\.serviceAccountOpenIdTokenCreator.*worker_token_operators/,
     )
-    assert.equal(marksOf(steps).at(-1), '✓ grant: pushes may call the service')
+    assert.deepEqual(marksOf(steps).slice(-2), CALLERS)
   })
 
   test('that gets its tokens by impersonation itself needs the role: without it the step fails', async () => {
     const variables = [...plain, { name: 'TOKEN_SOURCE', value: `impersonate:${serviceAccount}` }]
     const [failed] = failuresIn(await examineLive({ variables }, live, []))
     assert.equal(failed?.step, 'Google ID token')
+  })
+
+  test('of which the check of callers is switched off lets everybody write the token of ours: the step fails', async () => {
+    const variables = plain.map((variable) =>
+      variable.name === 'PUSH_AUTH' ? { name: variable.name, value: 'cloud-run-iam' } : variable,
+    )
+    const [failed, ...others] = failuresIn(await examineLive({ variables, invokerIamDisabled: true }))
+    assert.deepEqual([failed?.step, others], ['grant: only pushes may call the service', []])
+    assert.match(failed?.mend ?? '', /^gcloud run services update worker .* --invoker-iam-check$/)
   })
 
   test('whose setting is a secret is told so, and what is missing without it', async () => {

@@ -27,7 +27,7 @@ function claims(email: string): JWTPayload {
   return { iss: 'https://accounts.google.com', aud: AUDIENCE, email, email_verified: true, iat, exp: iat + 3_600 }
 }
 
-/** What anybody can write: the claims of a token, with no signature at all. */
+/** What every caller can write: the claims of a token, with no signature at all. */
 function written(email: string, over: JWTPayload = {}): string {
   const part = (value: object) => base64url.encode(JSON.stringify(value))
   return `${part({ alg: 'RS256', kid: google.keyId })}.${part({ ...claims(email), ...over })}.SIGNATURE_REMOVED_BY_GOOGLE`
@@ -76,7 +76,7 @@ describe('behind Cloud Run', () => {
     assert.equal(await send(on.front.url, [`${SERVERLESS} ${await signed(PUSHER)}`]), 204)
   })
 
-  test('nobody without the invoker role reaches the worker, whatever is written into Authorization', async () => {
+  test('a caller without the invoker role does not reach the worker, whatever is written into Authorization', async () => {
     await using on = await startBehindCloudRun([PUSHER])
     assert.equal(await send(on.front.url, []), 403)
     assert.equal(await send(on.front.url, [`${AUTHORIZATION} ${written(PUSHER)}`]), 401)
@@ -131,7 +131,7 @@ describe('behind Cloud Run', () => {
     assert.deepEqual(await on.worker.modelCalls(), [])
   })
 
-  test('a service that lets everybody in cannot tell who calls, which is why doctor and Terraform refuse that', async () => {
+  test('a service that lets everyone in cannot tell who calls, which is why doctor and Terraform refuse that', async () => {
     await using on = await startBehindCloudRun(['allUsers'])
     assert.equal(await send(on.front.url, [`${AUTHORIZATION} ${written(PUSHER)}`]), 204)
     const eternal = written(PUSHER, { exp: 253_402_300_799 })

@@ -48,6 +48,17 @@ test('what others wrote cannot steer the terminal or forge a line', () => {
 })
 
 test('the last line names what failed', () => {
-  assert.match(printVerdict([failed, { ...failed, step: 'store', ok: null }]), /^\nTo be mended: Entra\.\n$/)
+  const skipped = { ...failed, step: 'store', ok: null, mend: null }
+  assert.match(printVerdict([failed, skipped]), /^\nTo be mended: Entra\.\n$/)
   assert.match(printVerdict([{ ...failed, ok: true }]), /as it should be/)
+})
+
+test('a warning has a mark and its fix, and is named before the last line', () => {
+  const warning: Step = { ...failed, step: 'callers', ok: null }
+  assert.equal(
+    printStep(warning),
+    '! callers  refused\n    expected  a token\n    to do     Set Subject.\n              Then wait.\n',
+  )
+  assert.equal(printVerdict([warning]), '\nCheck: callers.\n\nAll else that was looked at is as it should be.\n')
+  assert.equal(printVerdict([failed, warning]), '\nCheck: callers.\n\nTo be mended: Entra.\n')
 })

@@ -2,7 +2,7 @@ import type { PushAuth } from '../../shared/config.ts'
 
 /**
  * Where both are sent, Cloud Run checks the first, replaces that token's signature, and passes the second on as it came:
- * anybody who may call the service can write anything there.
+ * a caller with the invoker role can write anything there.
  *
  * https://cloud.google.com/run/docs/authenticating/service-to-service
  */

@@ -7,7 +7,9 @@ import { after, test } from 'node:test'
 import { promisify } from 'node:util'
 import { z } from 'zod'
 import { forwardingGrants, invokerGrant } from '../../../cli/doctor/check-grants.ts'
+import { checkInvokers } from '../../../cli/doctor/check-invokers.ts'
 import { createLine } from '../../../cli/doctor/judge-subscription.ts'
+import type { ReadPolicy } from '../../../cli/doctor/read-policy.ts'
 import { gcloudCommands, literals, shellBlocks } from '../../support/shell-blocks.ts'
 
 const page = (path: string) => readFileSync(join(import.meta.dirname, '../../..', path), 'utf8')
@@ -73,7 +75,23 @@ test('gcloud knows the commands that the doctor prints', async () => {
     createLine('jobs', { ...wanted, path: '/push', deadLetterTopic: 'dead-letter' }),
     createLine('dead-letter', { ...wanted, path: '/dead-letter', deadLetterTopic: undefined }),
     ...grants.map(({ command, member, roles: [role] }) => `${command} --member=${member.flag} --role=${role}`),
+    ...(await linesThatCloseTheService(push)),
   ].flatMap((line) => gcloudCommands(line))
-  assert.equal(told.length, 7)
+  assert.equal(told.length, 10)
   assert.deepEqual(await refused(told), [])
 })
+
+/** What the doctor prints for a service that everyone may call, in each of the ways. */
+async function linesThatCloseTheService(push: { readonly audience: string; readonly serviceAccount: string }) {
+  const service = { project: 'p', region: 'r', name: 'worker' }
+  const pushAuth = { mode: 'cloud-run-iam', ...push } as const
+  const policies = {
+    run: [{ role: 'roles/run.invoker', members: ['allUsers'] }],
+    cloudresourcemanager: [{ role: 'roles/run.invoker_withcond_0a1b', members: ['user:a@example.com'] }],
+    pubsub: [],
+  }
+  const read: ReadPolicy = async ({ api }) => policies[api]
+  const access = { service, pushAuth, invokerCheckDisabled: true }
+  const finding = await checkInvokers(access, read, new AbortController().signal)
+  return finding.ok === false ? finding.mend.split('\n') : []
+}
