@@ -9,8 +9,8 @@ import {
   type StoreReaders,
   type Stores,
 } from '../shared/open-stores.ts'
-import { SETTINGS_FILE, withSettingsFile } from '../shared/settings-file.ts'
 import type { Environment } from '../shared/settings-problems.ts'
+import { readSettings } from './read-settings.ts'
 
 export interface StoreOptions {
   readonly store?: string
@@ -67,10 +67,10 @@ interface Located extends StoresConfig {
 
 /** Finds out which stores are meant, and that somebody may ask them. */
 export async function locateStores(use: Use, options: StoreOptions, environment: Environment): Promise<Located> {
-  const { environment: settings, fileProblems } = withSettingsFile(environment, SETTINGS_FILE)
+  const { environment: settings, fileProblems } = readSettings(environment)
   const { STORE, GOOGLE_CLOUD_PROJECT } = settings
   const { store = STORE, project = GOOGLE_CLOUD_PROJECT } = options
-  const config = readStoresConfig({ ...settings, STORE: store, GOOGLE_CLOUD_PROJECT: project }, fileProblems)
+  const config = readStoresConfig({ ...settings, STORE: store, GOOGLE_CLOUD_PROJECT: project }, { fileProblems })
   if (use === 'change' && config.store.kind === 'sqlite' && !existsSync(config.store.path)) {
     throw new Error(`there is no file ${config.store.path}; --store names the one that holds the records`)
   }

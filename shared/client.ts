@@ -130,7 +130,7 @@ export interface AzureCredential {
  * Throws where a part of the identity cannot be one. Nothing is sent before the first token is asked for.
  */
 export function createAzureCredential(identity: AzureIdentity): AzureCredential {
-  const settings = readIdentity(identity, process.env['GCE_METADATA_HOST'])
+  const settings = readIdentity(identity, process.env)
   // Microsoft's and Google's libraries are loaded for those who ask for a token, and for nobody else.
   const open = async () => {
     const { openAzureTokens } = await import('./identity/azure-tokens.ts')

@@ -73,15 +73,23 @@ export class ConfigError extends Error {
   }
 }
 
-/** Reads the settings. `fileProblems`: of the file that some of them are from. Throws ConfigError. */
-export function readConfig(environment: Environment, fileProblems: readonly string[] = []): Config {
+/** What is known of the settings file that some of the settings are from. */
+export interface FileOrigin {
+  /** What is wrong with it, a line for each problem. */
+  readonly fileProblems?: readonly string[]
+  /** The settings that are from it. */
+  readonly fromFile?: readonly string[]
+}
+
+/** Reads the settings. Throws ConfigError. */
+export function readConfig(environment: Environment, { fileProblems = [], fromFile = [] }: FileOrigin = {}): Config {
   const given = withoutBlanks(environment)
   const parsed = settings.safeParse(given)
   const problems = [
     ...fileProblems,
     ...secretProblems(given),
     ...(parsed.error?.issues ?? []).map((issue) => sayIssue(issue, given)),
-    ...relationProblems(given),
+    ...relationProblems(given, fromFile),
   ]
   if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
   return toConfig(parsed.data, given['GCE_METADATA_HOST'])
@@ -103,7 +111,7 @@ const storeSettings = settings.pick({
 })
 
 /** Reads where the stores are, and no more; otherwise as `readConfig`. */
-export function readStoresConfig(environment: Environment, fileProblems: readonly string[] = []): StoresConfig {
+export function readStoresConfig(environment: Environment, { fileProblems = [] }: FileOrigin = {}): StoresConfig {
   const given = withoutBlanks(environment)
   const parsed = storeSettings.safeParse(given)
   const issues = (parsed.error?.issues ?? []).map((issue) => sayIssue(issue, given))

@@ -7,26 +7,37 @@ import { type Environment, isSecret, withoutBlanks } from './settings-problems.t
 /** Read from the working directory when it is there; the environment wins over it. */
 export const SETTINGS_FILE = 'promptbridge.env'
 
-/** Settings, and what is wrong with the file that some of them are from: a line for each problem, without a value. */
+/** Settings, and what is known of the file that some of them are from. */
 export interface GivenSettings {
   readonly environment: Environment
+  /** What is wrong with the file: a line for each problem, without a value. */
   readonly fileProblems: readonly string[]
+  /** The settings that are from the file. */
+  readonly fromFile: readonly string[]
+  /** Whether there is a file. */
+  readonly isFileRead: boolean
 }
 
-/** Beside the settings, what is read from wherever they are given: in the file, these have an effect too. */
-const ALSO_READ = ['GCE_METADATA_HOST', 'FIRESTORE_EMULATOR_HOST', 'PUBSUB_EMULATOR_HOST', 'K_SERVICE', 'K_REVISION']
-const KNOWN = [...Object.keys(settings.shape), ...ALSO_READ]
+/**
+ * What decides who gets tokens and whose signature counts, or how the process sees itself. The folder that a command runs
+ * in may be a copy of somebody else's, and its file may decide none of this.
+ */
+const OF_THE_ENVIRONMENT = [
+  /^(ALLOW_CUSTOM_HOSTS|PUSH_CERTS_URL|GCE_METADATA_(HOST|IP)|K_SERVICE|K_REVISION)$/,
+  /^[A-Z0-9_]+_EMULATOR_HOST$/,
+]
+const KNOWN = Object.keys(settings.shape).filter((name) => !isOfTheEnvironment(name))
 
 /** What Node, its libraries and the programs they start read from the process alone, most of it before any file is read. */
 const OF_THE_PROCESS = [
   /^(NODE|SSL_CERT|OPENSSL|UV|GRPC|CLOUDSDK)_[A-Z0-9_]+$/,
   /^(HTTPS?|NO|ALL|GRPC)_PROXY$/i,
   /^(TZ|PATH|HOME|APPDATA|TMPDIR|LANG|DEBUG)$/,
-  /^(GOOGLE_APPLICATION_CREDENTIALS|GOOGLE_CLOUD_QUOTA_PROJECT|GOOGLE_SDK_NODE_LOGGING|GCLOUD_PROJECT)$/,
-  /^(GCE_METADATA_IP|METADATA_SERVER_DETECTION|DETECT_GCP_RETRIES|AZURE_CONFIG_DIR|AZURE_LOG_LEVEL)$/,
+  /^(GOOGLE_(APPLICATION|SDK|API|EXTERNAL_ACCOUNT)_[A-Z0-9_]+|GOOGLE_CLOUD_(QUOTA_PROJECT|UNIVERSE_DOMAIN)|GCLOUD_PROJECT)$/,
+  /^(METADATA_SERVER_DETECTION|DETECT_GCP_RETRIES|AZURE_CONFIG_DIR|AZURE_LOG_LEVEL|AZURE_REGIONAL_AUTHORITY_NAME)$/,
 ]
 
-/** Adds the settings file, where there is one, to an environment. */
+/** Adds the settings file, where there is one, to an environment. What is refused in it is left out. */
 export function withSettingsFile(environment: Environment, path: string): GivenSettings {
   let text: string
   try {
@@ -34,30 +45,43 @@ export function withSettingsFile(environment: Environment, path: string): GivenS
     text = readFileSync(path, 'utf8').replace(/^\uFEFF/, '')
   } catch (error) {
     const isAbsent = error instanceof Error && 'code' in error && error.code === 'ENOENT'
-    return { environment, fileProblems: isAbsent ? [] : [`${path} cannot be read`] }
+    const fileProblems = isAbsent ? [] : [`${path} cannot be read`]
+    return { environment, fileProblems, fromFile: [], isFileRead: false }
   }
-  const given = parseEnv(text)
-  const names = Object.keys(withoutBlanks(given))
+  const own = withoutBlanks(environment)
+  const given = Object.entries(withoutBlanks(parseEnv(text)))
+  const taken = given.filter(([name]) => isTaken(name))
+  const refused = given.flatMap(([name]) => (isTaken(name) ? [] : [nameProblem(name, text, path)]))
   return {
-    environment: { ...given, ...withoutBlanks(environment) },
-    fileProblems: [...names.flatMap((name) => nameProblem(name, text, path)), ...lineProblems(text, path)],
+    environment: { ...Object.fromEntries(taken), ...own },
+    fileProblems: [...refused, ...lineProblems(text, path)],
+    fromFile: taken.map(([name]) => name).filter((name) => own[name] === undefined),
+    isFileRead: true,
   }
 }
 
 /** A secret is refused wherever it is, and not here. */
-function nameProblem(name: string, text: string, path: string): string[] {
-  if (KNOWN.includes(name) || isSecret(name)) return []
+function isTaken(name: string): boolean {
+  return KNOWN.includes(name) || isSecret(name)
+}
+
+function isOfTheEnvironment(name: string): boolean {
+  return OF_THE_ENVIRONMENT.some((known) => known.test(name))
+}
+
+function nameProblem(name: string, text: string, path: string): string {
+  if (isOfTheEnvironment(name)) {
+    return `${name} is refused in ${path}: a file must not decide where tokens go, or what is trusted. Set it in the environment of the process.`
+  }
   if (OF_THE_PROCESS.some((known) => known.test(name))) {
-    return [
-      `${name} has no effect in ${path}: it is read from the environment of the process. Set it there, before the process starts.`,
-    ]
+    return `${name} has no effect in ${path}: it is read from the environment of the process. Set it there, before the process starts.`
   }
   const meant = closestName(name, KNOWN)
   const advice =
     meant === undefined
       ? '. Remove it; what other programs read belongs in the environment of the process.'
       : `; did you mean ${meant}?`
-  return [`${sayName(name, text)} is unknown in ${path}${advice}`]
+  return `${sayName(name, text)} is unknown in ${path}${advice}`
 }
 
 /** What is not written as names are may be a secret that was pasted there. */

@@ -1,6 +1,8 @@
+import type { TokenReceiver } from './azure-clouds.ts'
 import { longestSendMs } from './job/push-time.ts'
 import { fullTopicName } from './queue/topic-name.ts'
-import { type Deployment, isLoopback, settings } from './settings.ts'
+import { type Deployment, settings } from './settings.ts'
+import { hostProblem, isLoopback, type TokenAddress } from './token-hosts.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 
@@ -19,9 +21,10 @@ const SECRETS = [
   'AZURE_PASSWORD',
 ]
 
-/** What no single setting can tell of itself. Holds no value. */
-export function relationProblems(given: Environment): string[] {
+/** What no single setting can tell of itself. `fromFile`: the settings that the settings file holds. Holds no value. */
+export function relationProblems(given: Environment, fromFile: readonly string[]): string[] {
   return [
+    ...hostProblems(given, fromFile),
     ...clientProblems(given),
     ...pushProblems(given),
     ...deploymentProblems(given),
@@ -57,6 +60,29 @@ export function isSecret(name: string): boolean {
 /** A setting that is empty counts as absent: so templates and compose files leave one out. */
 export function withoutBlanks(environment: Environment): Environment {
   return Object.fromEntries(Object.entries(environment).filter(([, value = '']) => value.trim() !== ''))
+}
+
+/** A token can be used by anyone who receives it. An address that is malformed is reported on its own. */
+function hostProblems(given: Environment, fromFile: readonly string[]): string[] {
+  const cloud = settings.shape.AZURE_CLOUD.safeParse(given['AZURE_CLOUD']).data
+  if (cloud === undefined || given['ALLOW_CUSTOM_HOSTS'] === 'true') return []
+  return tokenAddresses(given, fromFile).flatMap((address) => hostProblem(address, cloud) ?? [])
+}
+
+function tokenAddresses(given: Environment, fromFile: readonly string[]): TokenAddress[] {
+  const { AZURE_AUTHORITY_HOST, AZURE_OPENAI_ENDPOINT, DEPLOYMENTS } = settings.shape
+  const authority = AZURE_AUTHORITY_HOST.safeParse(given['AZURE_AUTHORITY_HOST']).data
+  const endpoint = AZURE_OPENAI_ENDPOINT.safeParse(given['AZURE_OPENAI_ENDPOINT']).data
+  const several = DEPLOYMENTS.safeParse(given['DEPLOYMENTS']).data ?? []
+  const addressOf = (receiver: TokenReceiver, setting: string, url: string | undefined, place = ''): TokenAddress[] =>
+    url === undefined
+      ? []
+      : [{ name: setting + place, receiver, url: new URL(url), isFromFile: fromFile.includes(setting) }]
+  return [
+    ...addressOf('authority', 'AZURE_AUTHORITY_HOST', authority),
+    ...addressOf('resource', 'AZURE_OPENAI_ENDPOINT', endpoint),
+    ...several.flatMap((one, at) => addressOf('resource', 'DEPLOYMENTS', one.endpoint, `: [${at}].endpoint`)),
+  ]
 }
 
 function pushProblems(given: Environment): string[] {

@@ -1,18 +1,23 @@
 import { z } from 'zod'
 import { azureCloudNames } from './azure-clouds.ts'
 import { closestName } from './did-you-mean.ts'
-
-const LOOPBACK = ['127.0.0.1', '::1', 'localhost']
+import { isLoopback } from './token-hosts.ts'
 
 const text = z.string().trim().min(1)
 const whole = (min: number, max: number) => z.coerce.number().int().min(min).max(max)
 const withoutSlash = (url: string) => url.replace(/\/+$/, '')
-const httpsUrl = z.url({ protocol: /^https$/, error: 'must be an https URL' }).transform(withoutSlash)
+/** Written as it is parsed here, so that no other parser reads another host in it. */
+const urlOf = (protocol: RegExp, error: string) =>
+  z
+    .url({ protocol, error, normalize: true })
+    .refine((url) => !URL.parse(url)?.username && !URL.parse(url)?.password, 'must hold no user name and no password')
+    .transform(withoutSlash)
+const httpsUrl = urlOf(/^https$/, 'must be an https URL')
 /** https, or plain http on this machine. */
-const webUrl = z
-  .url({ protocol: /^https?$/, error: 'must be a URL' })
-  .refine((url) => !URL.canParse(url) || url.startsWith('https:') || isLoopback(new URL(url).hostname), 'must be https')
-  .transform(withoutSlash)
+const webUrl = urlOf(/^https?$/, 'must be a URL').refine(
+  (url) => url.startsWith('https:') || isLoopback(URL.parse(url)?.hostname ?? ''),
+  'must be https',
+)
 
 /** Azure's own spelling of a version: its date, and whether it is a preview. */
 const apiVersion = text.regex(
@@ -109,6 +114,7 @@ export const settings = z.object({
   AZURE_OPENAI_DEPLOYMENT: text.optional(),
   OPENAI_API_VERSION: apiVersion.optional(),
   DEPLOYMENTS: deployments.optional(),
+  ALLOW_CUSTOM_HOSTS: z.enum(['true', 'false']).default('false'),
   PUSH_AUTH: z.enum(['verify', 'cloud-run-iam', 'off']).default('verify'),
   PUSH_AUDIENCE: text.optional(),
   PUSH_SERVICE_ACCOUNT: text.optional(),
@@ -130,8 +136,3 @@ export const settings = z.object({
   RECORD_TTL_DAYS: whole(1, 3_650).default(30),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 })
-
-/** Whether only this machine can reach a server that listens there. */
-export function isLoopback(host: string): boolean {
-  return LOOPBACK.includes(host.replace(/^\[|\]$/g, ''))
-}

@@ -15,8 +15,8 @@ const GRACE_MS = 6_000
 const EXIT_WITHIN_MS = 8_500
 
 async function start(): Promise<void> {
-  const { environment, fileProblems } = withSettingsFile(process.env, SETTINGS_FILE)
-  const config = readConfig(environment, fileProblems)
+  const { environment, ...file } = withSettingsFile(process.env, SETTINGS_FILE)
+  const config = readConfig(environment, file)
   const log = createLog(config.logLevel)
   const instance = instanceIn(environment)
   const worker = await composeWorker(config, {
@@ -32,7 +32,10 @@ async function start(): Promise<void> {
   const server = await listen(worker, config)
   // Heard from here on: whoever reads the line may answer it with a signal.
   const told = toldToEnd()
-  log.info({ address: server.address(), instance }, 'the worker listens for pushes')
+  log.info(
+    { address: server.address(), instance, ...(file.isFileRead && { settings: SETTINGS_FILE }) },
+    'the worker listens for pushes',
+  )
   const cause = await told
   log.info({ cause }, 'the worker ends: nothing new is admitted, running jobs are finished or given back')
   await stop(server, worker, log)

@@ -1,5 +1,11 @@
-import { type Config, ConfigError, readConfig, readStoresConfig, type StoresConfig } from '../../shared/config.ts'
-import type { GivenSettings } from '../../shared/settings-file.ts'
+import {
+  type Config,
+  ConfigError,
+  type FileOrigin,
+  readConfig,
+  readStoresConfig,
+  type StoresConfig,
+} from '../../shared/config.ts'
 import { type Environment, secretProblems, withoutSecrets } from '../../shared/settings-problems.ts'
 import type { Finding } from './step.ts'
 
@@ -10,34 +16,36 @@ export interface Usable {
 }
 
 /** Settings to look at, and where they are from. */
-export interface FoundSettings extends GivenSettings {
+export interface FoundSettings {
+  readonly environment: Environment
+  readonly file: FileOrigin
   readonly from: string
 }
 
 /** Reads the settings as the worker does, and lists every problem. */
-export function checkSettings({ environment, fileProblems, from }: FoundSettings): Finding<Usable> {
+export function checkSettings({ environment, file, from }: FoundSettings): Finding<Usable> {
   try {
-    const config = readConfig(environment, fileProblems)
+    const config = readConfig(environment, file)
     const stores = readStoresConfig(environment)
     return { ok: true, seen: `${from}: nothing is missing, and nothing contradicts`, value: { config, stores } }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     const { problems } = error
-    const [harmless, all] = [fileProblems.length + secretProblems(environment).length, problems.length]
+    const [harmless, all] = [(file.fileProblems ?? []).length + secretProblems(environment).length, problems.length]
     return {
       ok: false,
       seen: `${from}: the worker would not start, ${all} ${all === 1 ? 'setting needs' : 'settings need'} attention`,
       expected: 'settings by which the worker starts; the README has a table of all of them',
       mend: problems.join('\n'),
-      value: usable(withoutSecrets(environment), harmless === all),
+      value: usable(withoutSecrets(environment), file, harmless === all),
     }
   }
 }
 
 /** Without its secrets, and what has no effect, the environment may be whole; else the stores at least may be known. */
-function usable(environment: Environment, isWhole: boolean): Usable {
+function usable(environment: Environment, { fromFile = [] }: FileOrigin, isWhole: boolean): Usable {
   const stores = readOr(() => readStoresConfig(environment))
-  const config = isWhole ? readOr(() => readConfig(environment)) : undefined
+  const config = isWhole ? readOr(() => readConfig(environment, { fromFile })) : undefined
   return { ...(stores !== undefined && { stores }), ...(config !== undefined && { config }) }
 }
 

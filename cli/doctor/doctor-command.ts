@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { Command } from 'commander'
-import { type GivenSettings, SETTINGS_FILE, withSettingsFile } from '../../shared/settings-file.ts'
+import type { GivenSettings } from '../../shared/settings-file.ts'
 import type { Environment } from '../../shared/settings-problems.ts'
+import { readSettings } from '../read-settings.ts'
 import { printStep, printVerdict } from './print-step.ts'
 import type { LiveService } from './read-live-settings.ts'
 import type { DoctorOptions } from './run-doctor.ts'
@@ -28,7 +29,7 @@ export function doctorCommand(environment: Environment): Command {
     .action(async (given: Given) => {
       const problem = misuse(given)
       if (problem !== undefined) command.error(`error: ${problem}`)
-      process.exitCode = await run(given, withSettingsFile(environment, SETTINGS_FILE), command)
+      process.exitCode = await run(given, readSettings(environment), command)
     })
 }
 
@@ -41,7 +42,7 @@ function misuse({ service, region, serviceAccount }: Given): string | undefined 
 }
 
 /** Resolves with the exit code. The libraries are loaded only now: other commands start faster without them. */
-async function run(given: Given, { environment: own, fileProblems }: GivenSettings, command: Command): Promise<number> {
+async function run(given: Given, { environment: own, ...file }: GivenSettings, command: Command): Promise<number> {
   const { project = own['GOOGLE_CLOUD_PROJECT'], json } = given
   const live = liveService(given, project)
   if (given.service !== undefined && live === undefined) {
@@ -54,7 +55,7 @@ async function run(given: Given, { environment: own, fileProblems }: GivenSettin
   const { runDoctor } = await import('./run-doctor.ts')
   const steps = await runDoctor(options, {
     environment: { ...own, ...(project !== undefined && { GOOGLE_CLOUD_PROJECT: project }) },
-    fileProblems,
+    file,
     now: Date.now,
     newId: randomUUID,
     onStep: (step) => json || process.stdout.write(printStep(step)),

@@ -1,4 +1,4 @@
-import type { Config } from '../../shared/config.ts'
+import type { Config, FileOrigin } from '../../shared/config.ts'
 import { emulatorsIn } from '../../shared/open-stores.ts'
 import type { Environment } from '../../shared/settings-problems.ts'
 import { checkDeployments } from './check-azure-openai.ts'
@@ -23,9 +23,9 @@ export interface DoctorOptions {
 }
 
 export interface DoctorSurroundings {
-  /** Our own settings, and what is wrong with the file that some of them are from. */
+  /** Our own settings, and what is known of the file that some of them are from. */
   readonly environment: Environment
-  readonly fileProblems?: readonly string[]
+  readonly file?: FileOrigin
   /** Epoch milliseconds. */
   readonly now: () => number
   readonly newId: () => string
@@ -69,14 +69,14 @@ interface SettingsOf extends FoundSettings {
 async function findSettings(
   walk: Walk,
   { live, serviceAccount }: DoctorOptions,
-  { environment, fileProblems = [], runEndpoint }: DoctorSurroundings,
+  { environment, file = {}, runEndpoint }: DoctorSurroundings,
 ): Promise<SettingsOf | undefined> {
   const impersonating = (account: string) => ({ TOKEN_SOURCE: `impersonate:${account}` })
   if (live === undefined) {
     const own = serviceAccount === undefined ? {} : impersonating(serviceAccount)
     const from = 'environment and settings file'
     const here = { isElsewhere: false, invokerCheckDisabled: false }
-    return { environment: { ...environment, ...own }, fileProblems, from, ...here }
+    return { environment: { ...environment, ...own }, file, from, ...here }
   }
   const read = await walk.take('live service', (signal) => readLiveSettings(live, signal, runEndpoint))
   if (read === undefined) {
@@ -89,7 +89,7 @@ async function findSettings(
   const { invokerCheckDisabled } = read
   return {
     environment: theirs,
-    fileProblems: [],
+    file: {},
     from: `Cloud Run service ${live.name}`,
     isElsewhere,
     invokerCheckDisabled,

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { readConfig } from '../../shared/config.ts'
-import { SETTINGS_FILE, withSettingsFile } from '../../shared/settings-file.ts'
 import type { Environment } from '../../shared/settings-problems.ts'
+import { readSettings } from '../read-settings.ts'
 
 /** `promptbridge token inspect`: what the worker's two tokens say, and never the tokens. */
 export function inspectCommand(environment: Environment): Command {
@@ -10,8 +10,8 @@ export function inspectCommand(environment: Environment): Command {
     .option('--json', 'print the claims as JSON; times are seconds since 1970')
     .exitOverride()
     .action(async ({ json }: { json?: true }) => {
-      const given = withSettingsFile(environment, SETTINGS_FILE)
-      const config = readConfig(given.environment, given.fileProblems)
+      const given = readSettings(environment)
+      const config = readConfig(given.environment, given)
       // Loaded only now: other commands start faster without Google's and Microsoft's libraries.
       const { inspect } = await import('./run-inspect.ts')
       process.exitCode = await inspect(config, json === true)

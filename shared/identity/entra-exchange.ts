@@ -1,6 +1,6 @@
 import { ClientAssertionCredential, type ClientAssertionCredentialOptions } from '@azure/identity'
 import { z } from 'zod'
-import { isMicrosoft } from '../azure-clouds.ts'
+import { cloudOf } from '../azure-clouds.ts'
 import { readRetryAfter } from '../retry-after.ts'
 import { readEntraRefusal } from './entra-refusal.ts'
 import type { EntraSettings } from './federation-settings.ts'
@@ -42,7 +42,7 @@ export async function exchangeAtEntra(
   const getToken = (signal: AbortSignal) =>
     new ClientAssertionCredential(entra.tenantId, entra.clientId, async () => idToken, {
       authorityHost: entra.authorityHost,
-      disableInstanceDiscovery: !isMicrosoft(entra.authorityHost),
+      disableInstanceDiscovery: cloudOf('authority', new URL(entra.authorityHost)) === undefined,
       retryOptions: { maxRetries: 0 },
       additionalPolicies: [{ policy: watch(seen, signal, now), position: 'perRetry' }],
     }).getToken(entra.scope)

@@ -1,6 +1,8 @@
 import { z } from 'zod'
 import { azureClouds } from '../azure-clouds.ts'
 import { settings } from '../settings.ts'
+import type { Environment } from '../settings-problems.ts'
+import { hostProblem } from '../token-hosts.ts'
 import type { TokenSettings } from './token-fetcher.ts'
 
 const { AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLOUD, AZURE_AUTHORITY_HOST, AZURE_FEDERATED_AUDIENCE, TOKEN_SOURCE } =
@@ -21,12 +23,20 @@ const identity = z
     error: 'is missing',
   })
 
-/** Reads what a caller says of itself. Throws an Error that names what is wrong. */
-export function readIdentity(given: object, metadataHost: string | undefined): TokenSettings {
+/**
+ * Reads what a caller says of itself, and from the environment where the metadata server is, and whether other hosts than
+ * Microsoft's may be trusted. Throws an Error that names what is wrong.
+ */
+export function readIdentity(given: object, environment: Environment): TokenSettings {
   const parsed = identity.safeParse(given)
   if (!parsed.success) throw new Error(`This is no identity:\n${z.prettifyError(parsed.error)}`)
   const { tenantId, clientId = '', cloud, tokenSource, ...own } = parsed.data
   const { authorityHost, federatedAudience, openAIScope } = azureClouds[cloud]
+  if (own.authorityHost !== undefined && environment['ALLOW_CUSTOM_HOSTS'] !== 'true') {
+    const address = { name: 'authorityHost', receiver: 'authority', url: new URL(own.authorityHost) } as const
+    const problem = hostProblem({ ...address, isFromFile: false }, cloud)
+    if (problem !== undefined) throw new Error(`This is no identity:\n${problem}`)
+  }
   return {
     federation: {
       tenantId,
@@ -36,6 +46,6 @@ export function readIdentity(given: object, metadataHost: string | undefined): T
       scope: openAIScope,
     },
     tokenSource,
-    metadataHost,
+    metadataHost: environment['GCE_METADATA_HOST'],
   }
 }

@@ -10,7 +10,7 @@ export const IDLE = {
   STORE: 'sqlite:/state/state.db',
   AZURE_TENANT_ID: 'nowhere',
   AZURE_CLIENT_ID: '00000000-0000-4000-8000-000000000000',
-  AZURE_OPENAI_ENDPOINT: 'https://nowhere.invalid',
+  AZURE_OPENAI_ENDPOINT: 'http://127.0.0.1:9',
   AZURE_OPENAI_DEPLOYMENT: 'nothing',
 }
 

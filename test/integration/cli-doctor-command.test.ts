@@ -8,7 +8,7 @@ import { OUR_CREDENTIAL } from '../../local/entra.ts'
 import { AZURE, ENTRA, GOOGLE } from '../../local/identities.ts'
 import { fetchMetadataIdToken } from '../../shared/identity/metadata-id-token.ts'
 import { openTokenFetcher } from '../../shared/identity/token-fetcher.ts'
-import { clearFaults, placeFault, startCloud } from '../stand-ins.ts'
+import { callsOf, clearFaults, placeFault, startCloud } from '../stand-ins.ts'
 import { examine } from '../support/doctor-run.ts'
 import { runHosted } from '../support/run-hosted.ts'
 import { newFolder, runCommand } from './cli-harness.ts'
@@ -100,7 +100,42 @@ test('every other command refuses such a settings file as misuse', async (t) => 
   ]) {
     const { code, stderr } = await runHosted(args, { env, cwd })
     assert.deepEqual([code, /JOB_TOPIC is unknown .* JOBS_TOPIC\?$/m.test(stderr)], [2, true], stderr)
+    assert.match(stderr, /^settings: promptbridge\.env\n/)
   }
+})
+
+test('a settings file cannot send tokens elsewhere: each command refuses it, and no stand-in is asked', async (t) => {
+  const cwd = await newFolder(t)
+  const moved = ['AZURE_OPENAI_ENDPOINT', 'AZURE_AUTHORITY_HOST', 'GCE_METADATA_HOST']
+  const lines = Object.entries({ ...env, ALLOW_CUSTOM_HOSTS: 'true' })
+    .filter(([name]) => [...moved, 'ALLOW_CUSTOM_HOSTS'].includes(name))
+    .map(([name, value]) => `${name}=${value}\n`)
+  const own = Object.fromEntries(Object.entries(env).filter(([name]) => !moved.includes(name)))
+  await writeFile(join(cwd, 'promptbridge.env'), lines.join(''))
+  const calls = () => Promise.all([cloud.metadata, cloud.entra, cloud.azure].map((standIn) => callsOf(standIn)))
+  const before = await calls()
+  const { code, stdout, stderr } = await runHosted(['doctor', '--json'], { env: own, cwd })
+  const { steps } = told.parse(JSON.parse(stdout))
+  assert.deepEqual([code, stderr], [1, 'settings: promptbridge.env\n'])
+  assert.deepEqual(
+    steps[0]?.mend
+      ?.split('\n')
+      .map((line) => line.split(' ').slice(0, 3).join(' '))
+      .toSorted(),
+    [
+      'ALLOW_CUSTOM_HOSTS is refused',
+      'AZURE_AUTHORITY_HOST is an',
+      'AZURE_OPENAI_ENDPOINT is an',
+      'GCE_METADATA_HOST is refused',
+    ],
+  )
+  assert.deepEqual(
+    steps.filter(({ step }) => /Entra|Azure|Google ID/.test(step)).map(({ ok }) => ok),
+    [null, null, null],
+  )
+  const inspected = await runHosted(['token', 'inspect'], { env: own, cwd })
+  assert.deepEqual([inspected.code, inspected.stdout], [2, ''])
+  assert.deepEqual(await calls(), before)
 })
 
 for (const args of [

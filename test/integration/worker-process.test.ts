@@ -43,7 +43,9 @@ describe('a worker that cannot start', () => {
 
   test('lists what its settings file has wrong beside what is missing', async () => {
     const folder = dirname(await storeFile(folders))
-    await writeFile(join(folder, 'promptbridge.env'), 'MAX_ATEMPTS=3\nNODE_EXTRA_CA_CERTS=/ca.pem\nRECORD_TTL_DAYS=1\n')
+    const elsewhere = 'AZURE_OPENAI_ENDPOINT=https://x.openai.azure.com.evil.example\nALLOW_CUSTOM_HOSTS=true\n'
+    const wrong = 'MAX_ATEMPTS=3\nNODE_EXTRA_CA_CERTS=/ca.pem\nRECORD_TTL_DAYS=1\n'
+    await writeFile(join(folder, 'promptbridge.env'), elsewhere + wrong)
     await using worker = startWorkerProcess(folder, {})
     const { code, stderr } = await worker.ended
     assert.equal(code, 1)
@@ -54,6 +56,8 @@ describe('a worker that cannot start', () => {
     )
     assert.match(stderr, /^ {2}- RECORD_TTL_DAYS is shorter than MAX_JOB_AGE_DAYS/m)
     assert.match(stderr, /^ {2}- AZURE_TENANT_ID is missing$/m)
+    assert.match(stderr, /^ {2}- ALLOW_CUSTOM_HOSTS is refused in promptbridge\.env: /m)
+    assert.match(stderr, /^ {2}- AZURE_OPENAI_ENDPOINT is no known host of AZURE_CLOUD=public /m)
   })
 })
 

@@ -31,6 +31,7 @@ const FIXED = [
 ]
 const FREE = {
   OPENAI_API_VERSION: '2025-03-01-preview',
+  ALLOW_CUSTOM_HOSTS: true,
   MODEL_TIMEOUT_SECONDS: 99,
   MAX_ATTEMPTS: 3,
   ON_UNKNOWN: 'dead-letter',
@@ -179,7 +180,8 @@ if (made !== undefined) {
     for (const one of [least, most]) {
       const { env } = one.applied.outputs
       assert.ok(typeof env === 'string')
-      assert.deepEqual({ ...parseEnv(env) }, { ...environmentOf(one), TOKEN_SOURCE: `impersonate:${WORKER}` })
+      const { ALLOW_CUSTOM_HOSTS: _, ...allowedInFile } = environmentOf(one)
+      assert.deepEqual({ ...parseEnv(env) }, { ...allowedInFile, TOKEN_SOURCE: `impersonate:${WORKER}` })
     }
   })
 

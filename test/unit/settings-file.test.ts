@@ -44,17 +44,21 @@ describe('the settings file', () => {
 
   test('need not be there', () => {
     const given = withSettingsFile({ PORT: '1' }, '/no/such/promptbridge.env')
-    assert.deepEqual(given, { environment: { PORT: '1' }, fileProblems: [] })
+    assert.deepEqual(given, { environment: { PORT: '1' }, fileProblems: [], fromFile: [], isFileRead: false })
   })
 
   test('that cannot be read is a problem', () => {
     assert.deepEqual(withSettingsFile({}, tmpdir()).fileProblems, [`${tmpdir()} cannot be read`])
   })
 
-  test('may hold every setting, and what is read beside them', (t) => {
-    const also = ['GCE_METADATA_HOST', 'FIRESTORE_EMULATOR_HOST', 'PUBSUB_EMULATOR_HOST', 'K_SERVICE', 'K_REVISION']
-    const lines = [...Object.keys(settings.shape), ...also].map((name) => `${name}=x`)
-    assert.deepEqual(problemsOf(t, lines.join('\n')), [])
+  test('may hold every setting but those that decide where tokens go and what is trusted', (t) => {
+    const names = Object.keys(settings.shape).filter((name) => !['ALLOW_CUSTOM_HOSTS', 'PUSH_CERTS_URL'].includes(name))
+    assert.deepEqual(problemsOf(t, names.map((name) => `${name}=x`).join('\n')), [])
+  })
+
+  test('says which settings are from it: those that the environment does not have', (t) => {
+    const given = withSettingsFile({ PORT: '1', HOST: '' }, aFile(t, 'PORT=2\nHOST=::1\nSTORE=\n'))
+    assert.deepEqual([given.fromFile, given.isFileRead], [['HOST'], true])
   })
 })
 
@@ -66,7 +70,6 @@ describe('an unknown name in the settings file', () => {
     ['GOOGLE_CLOUD_PROJEKT', 'GOOGLE_CLOUD_PROJECT'],
     ['AZURE_OPENAI_DEPLOYMENT_NAME', 'AZURE_OPENAI_DEPLOYMENT'],
     ['AZURE_OPENAI_API_VERSION', 'OPENAI_API_VERSION'],
-    ['PUBSUB_EMULATOR_HOSTS', 'PUBSUB_EMULATOR_HOST'],
     ['PORTS', 'PORT'],
   ]) {
     test(`${given} is refused: did you mean ${meant}?`, (t) => {
@@ -100,7 +103,52 @@ describe('an unknown name in the settings file', () => {
   test('in the environment is none of ours', (t) => {
     const path = aFile(t, '')
     const environment = { JOB_TOPIC: 'x', NODE_EXTRA_CA_CERTS: '/ca.pem' }
-    assert.deepEqual(withSettingsFile(environment, path), { environment, fileProblems: [] })
+    assert.partialDeepStrictEqual(withSettingsFile(environment, path), { environment, fileProblems: [] })
+  })
+})
+
+describe('what the settings file must not decide', () => {
+  for (const name of [
+    'ALLOW_CUSTOM_HOSTS',
+    'PUSH_CERTS_URL',
+    'GCE_METADATA_HOST',
+    'GCE_METADATA_IP',
+    'FIRESTORE_EMULATOR_HOST',
+    'PUBSUB_EMULATOR_HOST',
+    'STORAGE_EMULATOR_HOST',
+    'K_SERVICE',
+    'K_REVISION',
+  ]) {
+    test(`${name} is refused there by its name, with the reason, and does not take effect`, (t) => {
+      assert.deepEqual(problemsOf(t, `${name}=true\n`), [
+        `${name} is refused in promptbridge.env: a file must not decide where tokens go, or what is trusted. Set it in the environment of the process.`,
+      ])
+      const path = aFile(t, `${name}=true\n`)
+      assert.deepEqual(withSettingsFile({}, path).environment, {})
+      assert.deepEqual(withSettingsFile({ [name]: 'own' }, path).environment, { [name]: 'own' })
+      assert.deepEqual(withSettingsFile({ [name]: '' }, path).environment, {})
+    })
+  }
+
+  for (const given of ['allow_custom_hosts', 'ALLOW_CUSTOM_HOST', 'export ALLOW_CUSTOM_HOSTS', 'ALLOW_CUSTOM_HOSTS ']) {
+    test(`${JSON.stringify(given)} does not take effect either`, (t) => {
+      const path = aFile(t, `AZURE_OPENAI_ENDPOINT=https://evil.example\n${given}=true\n`)
+      const { environment, ...file } = withSettingsFile({}, path)
+      assert.deepEqual([Object.keys(environment), file.fileProblems.length], [['AZURE_OPENAI_ENDPOINT'], 1])
+      assert.throws(
+        () => readConfig(environment, { ...file, fileProblems: [] }),
+        /AZURE_OPENAI_ENDPOINT is no known host of AZURE_CLOUD=public/,
+      )
+    })
+  }
+
+  test('is an address of this machine for tokens, which the environment may name', (t) => {
+    const { environment, ...file } = withSettingsFile({}, aFile(t, 'AZURE_AUTHORITY_HOST=https://127.0.0.1:8443\n'))
+    assert.throws(() => readConfig(environment, file), /AZURE_AUTHORITY_HOST is an address of this machine/)
+    assert.throws(
+      () => readConfig(environment),
+      (error) => error instanceof ConfigError && !error.message.includes('AZURE_AUTHORITY_HOST'),
+    )
   })
 })
 
@@ -117,7 +165,11 @@ describe('what has no effect in the settings file', () => {
     'TZ',
     'GOOGLE_APPLICATION_CREDENTIALS',
     'CLOUDSDK_CONFIG',
+    'GOOGLE_CLOUD_UNIVERSE_DOMAIN',
+    'GOOGLE_API_USE_MTLS_ENDPOINT',
+    'GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES',
     'METADATA_SERVER_DETECTION',
+    'AZURE_REGIONAL_AUTHORITY_NAME',
     'AZURE_CONFIG_DIR',
   ]) {
     test(`${name} is refused there, and the error says where it belongs`, (t) => {
@@ -156,16 +208,16 @@ describe('problems of the settings file', () => {
 
   test('are reported together with all others, for the worker and for every command', (t) => {
     const path = aFile(t, 'JOB_TOPIC=x\nOPENAI_API_KEY=sk-canary\nSTORE=sqlite:state.db\nMAX_ATTEMPTS=0\n')
-    const { environment, fileProblems } = withSettingsFile({}, path)
-    const forWorker = told(() => readConfig(environment, fileProblems)).map((line) => line.split(/[: ]/)[0])
+    const { environment, ...file } = withSettingsFile({}, path)
+    const forWorker = told(() => readConfig(environment, file)).map((line) => line.split(/[: ]/)[0])
     for (const name of ['JOB_TOPIC', 'OPENAI_API_KEY', 'MAX_ATTEMPTS', 'AZURE_TENANT_ID']) {
       assert.ok(forWorker.includes(name), name)
     }
     // A command needs no key either, and what it does not use does not stop it.
     assert.deepEqual(
-      told(() => readStoresConfig(environment, fileProblems)),
-      fileProblems,
+      told(() => readStoresConfig(environment, file)),
+      file.fileProblems,
     )
-    assert.equal(fileProblems.length, 1)
+    assert.equal(file.fileProblems.length, 1)
   })
 })

@@ -1,8 +1,8 @@
 output "env" {
-  description = "promptbridge.env for whoever operates it: the worker's settings, and the worker's identity by impersonation."
+  description = "promptbridge.env for whoever operates it: the worker's settings, and the worker's identity by impersonation. ALLOW_CUSTOM_HOSTS is left out: a file must not set it."
   value = join("", [
     for name, value in merge(local.settings, { TOKEN_SOURCE = "impersonate:${google_service_account.worker.email}" }) :
-    "${name}='${value}'\n"
+    "${name}='${value}'\n" if name != "ALLOW_CUSTOM_HOSTS"
   ])
 }
 

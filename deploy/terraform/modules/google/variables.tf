@@ -86,6 +86,12 @@ variable "openai_api_version" {
   description = "A dated version of Azure OpenAI's API; null: the v1 API."
 }
 
+variable "allow_custom_hosts" {
+  type        = bool
+  default     = false
+  description = "Whether tokens may be sent to endpoints that are no hosts of the Azure cloud, such as API Management: they can read the tokens."
+}
+
 # Who may do what.
 
 variable "submitters" {

@@ -54,6 +54,7 @@ locals {
   # What is null is left to the worker.
   free_settings = {
     OPENAI_API_VERSION    = var.openai_api_version
+    ALLOW_CUSTOM_HOSTS    = var.allow_custom_hosts ? "true" : null
     MODEL_TIMEOUT_SECONDS = var.model_timeout_seconds
     MAX_ATTEMPTS          = var.max_attempts
     ON_UNKNOWN            = var.on_unknown
