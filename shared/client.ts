@@ -103,7 +103,7 @@ export interface AzureIdentity {
   readonly cloud?: 'public' | 'us-government' | 'china'
   /** As the setting TOKEN_SOURCE: `metadata-server`, when absent. */
   readonly tokenSource?: 'metadata-server' | `impersonate:${string}` | 'azure-cli'
-  /** Entra's address, where it is not the cloud's. */
+  /** Entra's address, where it is another of the cloud's, or ALLOW_CUSTOM_HOSTS=true is set in the environment. */
   readonly authorityHost?: string
   /** The audience that the federated credential expects, where it is not the cloud's. */
   readonly audience?: string

@@ -46,6 +46,7 @@ module "google" {
   worker_token_operators = var.worker_token_operators
   doctor_users           = var.doctor_users
 
+  allow_custom_hosts        = var.allow_custom_hosts
   audit_logs                = var.audit_logs
   alert_on_delivery_changes = var.alert_on_delivery_changes
   point_in_time_recovery    = var.point_in_time_recovery

@@ -48,6 +48,12 @@ variable "deployments" {
   description = "Their deployments."
 }
 
+variable "allow_custom_hosts" {
+  type        = bool
+  default     = false
+  description = "Whether tokens may be sent to endpoints that are no hosts of the Azure cloud, such as API Management: they can read the tokens."
+}
+
 variable "new_account" {
   type = object({
     name                          = string

@@ -21,7 +21,7 @@ const made = await make('.', {
     subscription_id: '00000000-0000-0000-0000-000000000000',
     azure_cloud: 'us-government',
     azure_openai_ids: ['/accounts/there'],
-    deployments: [{ ...googleVariables.deployments[0], rpm: 600 }],
+    deployments: [{ ...googleVariables.deployments[0], endpoint: 'https://my-resource.openai.azure.us', rpm: 600 }],
     new_account: { name: 'fresh', resource_group_name: 'my-group', location: 'usgovvirginia' },
     new_deployments: { small: { model: 'gpt-4o-mini', version: '2024-07-18', capacity: 50, rpm: 500 } },
     submitters: [SUBMITTER],

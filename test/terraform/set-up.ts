@@ -37,7 +37,10 @@ export const computed: Computed = {
   google_project_iam_custom_role: ({ role_id: id }) => ({ name: `projects/${PROJECT}/roles/${id}` }),
   azuread_application: () => ({ id: '/applications/0', client_id: CLIENT_ID }),
   azuread_service_principal: () => ({ object_id: 'the-principal', application_tenant_id: TENANT_ID }),
-  azurerm_cognitive_account: ({ name }) => ({ id: `/accounts/${name}`, endpoint: `https://${name}.openai.azure.com/` }),
+  azurerm_cognitive_account: ({ name, location }) => ({
+    id: `/accounts/${name}`,
+    endpoint: `https://${name}.openai.azure.${String(location).startsWith('usgov') ? 'us' : 'com'}/`,
+  }),
 }
 
 /** The least that the google module wants. */
