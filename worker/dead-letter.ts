@@ -1,5 +1,5 @@
 import type { Message } from '../shared/queue/job-queue.ts'
-import { carriedAttributes, cut, MAX_VALUE_BYTES } from './message-attributes.ts'
+import { carriedAttributes, cut, isForwardingMark, MAX_VALUE_BYTES } from './message-attributes.ts'
 
 /** Why a message went to the dead-letter topic. */
 export interface DeadLetterCause {
@@ -9,20 +9,31 @@ export interface DeadLetterCause {
   readonly hint?: string | undefined
   /** Names the job's record, where it has one. */
   readonly key?: string
+  /**
+   * Whether a worker found this by the message's data and its job's record. Absent where the message's attributes say it:
+   * any sender can write those.
+   */
+  readonly verified?: true
 }
 
-/** The message as it came, with attributes that say why it failed; those of an earlier failure go. */
+/** The message as it came, with attributes that say why it failed; those of an earlier failure, or of a forwarding, go. */
 export function deadLetterMessage({ data, attributes }: Message, cause: DeadLetterCause): Message {
   const { reason, message, code, hint, key } = cause
   const causes = { 'pb-reason': reason, 'pb-error': message, 'pb-code': code, 'pb-hint': hint, 'pb-key': key }
   const told = Object.entries(causes).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, cut(value, MAX_VALUE_BYTES)] as const],
   )
-  return { data, attributes: carriedAttributes(attributes, (name) => Object.hasOwn(causes, name), told) }
+  const isDropped = (name: string) => Object.hasOwn(causes, name) || isForwardingMark(name)
+  return { data, attributes: carriedAttributes(attributes, isDropped, told) }
 }
 
-/** What a dead letter says of itself; undefined for a message that nobody made one. */
-export function causeIn(attributes: Message['attributes']): DeadLetterCause | undefined {
-  const { 'pb-reason': reason, 'pb-error': message = '', 'pb-code': code, 'pb-hint': hint } = attributes
-  return reason === undefined ? undefined : { reason, message, code, hint }
+/**
+ * What a message of the dead-letter topic says of its failure; undefined where it says nothing, or where Pub/Sub forwarded
+ * it. Pub/Sub forwards a job with the attributes that its sender wrote, and no worker has found it to fail.
+ */
+export function claimedCause(attributes: Message['attributes']): DeadLetterCause | undefined {
+  const { 'pb-reason': reason, 'pb-error': message = '', 'pb-code': code } = attributes
+  if (reason === undefined || Object.keys(attributes).some(isForwardingMark)) return undefined
+  // Its hint stays among its attributes: how to fix a failure is for a worker to say.
+  return { reason, message, code }
 }

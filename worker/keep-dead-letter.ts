@@ -37,13 +37,14 @@ function describe(message: Message, cause: DeadLetterCause, at: number, expireAt
   const { data, attributes } = message
   const parsed = parseJob(data, attributes, sha256)
   const text = (value: string) => cut(value, MAX_VALUE_BYTES)
-  const { code, hint } = cause
+  const { code, hint, verified } = cause
   return {
     ...(parsed.ok ? nameOf(parsed.job) : { batch: text(attributes['batch'] ?? ''), run: runIn(attributes) }),
     reason: text(cause.reason),
     ...(code === undefined ? {} : { code: text(code) }),
     message: text(cause.message),
     ...(hint === undefined ? {} : { hint: text(hint) }),
+    ...(verified && { verified }),
     attributes: Object.fromEntries(
       Object.entries(attributes)
         .slice(0, MAX_ATTRIBUTES)
@@ -79,7 +80,7 @@ export function createDeadLettering(dead: DeadLettering): (message: Message, cau
       await queue.publish(topic, deadLetterMessage(message, cause))
     } catch (error) {
       if (!(error instanceof QueueError) || error.code !== 'refused') throw error
-      const { id }: DeadLetter = await keepDeadLetter(dead, message, cause)
+      const { id }: DeadLetter = await keepDeadLetter(dead, message, { ...cause, verified: true })
       log.warn({ error, letter: id, reason: cause.reason }, 'the dead-letter topic refuses a message: it is recorded')
     }
   }

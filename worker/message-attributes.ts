@@ -8,6 +8,14 @@ export const MAX_VALUE_BYTES = 1_024
 /** When a job was published first, as ISO 8601: each rescue is another message, with a publish time of its own. */
 export const FIRST_PUBLISHED = 'pb-first-published'
 
+/** What a dead letter says of its failure. Any sender can write these, too. */
+export const CAUSES = ['pb-reason', 'pb-error', 'pb-code', 'pb-hint', 'pb-key'] as const
+
+/** Whether Pub/Sub adds this to a message that it forwards. https://cloud.google.com/pubsub/docs/handling-failures */
+export function isForwardingMark(name: string): boolean {
+  return name.startsWith('CloudPubSubDeadLetter')
+}
+
 /** What a job is known and judged by. Where not all fit, these come first. */
 const OURS = ['pb-run', 'batch', FIRST_PUBLISHED, 'pb-priority', 'traceparent']
 /** Those of Google's client libraries come last. */

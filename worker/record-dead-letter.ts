@@ -1,5 +1,5 @@
 import { endReasons } from '../shared/job/failures.ts'
-import { decideForwarded, type ForwardedFate } from '../shared/job/forwarded.ts'
+import { decideForwarded, type ForwardedFate, findFailure } from '../shared/job/forwarded.ts'
 import type { Job } from '../shared/job/job.ts'
 import { parseJob } from '../shared/job/parse-job.ts'
 import type { RecordError, SettledRecord } from '../shared/job/record.ts'
@@ -8,7 +8,7 @@ import { sha256 } from '../shared/sha256.ts'
 import { isUnavailable, StoreError } from '../shared/store/job-store.ts'
 import { timeOver, timeOverUnseen } from '../shared/store/record-changes.ts'
 import type { RecordDocuments, StoredRecord } from '../shared/store/record-documents.ts'
-import { causeIn, type DeadLetterCause } from './dead-letter.ts'
+import { claimedCause, type DeadLetterCause } from './dead-letter.ts'
 import type { Announce } from './events/announce.ts'
 import { keepDeadLetter, type LetterKeeping } from './keep-dead-letter.ts'
 import type { Facts, Outcome } from './outcome.ts'
@@ -38,8 +38,8 @@ const CHANGED = { kind: 'busy', message: "the job's record changed meanwhile" } 
  */
 export async function recordDeadLetter(recording: DeadLetterRecording, read: ReadDelivery): Promise<Outcome> {
   try {
-    const cause = causeIn(read.delivery.attributes)
-    return await (cause === undefined ? takeForwarded(recording, read) : record(recording, read.delivery, cause))
+    const claimed = claimedCause(read.delivery.attributes)
+    return await (claimed === undefined ? takeForwarded(recording, read) : recordClaimed(recording, read, claimed))
   } catch (error) {
     const failure = awayFailure(error)
     if (failure === undefined) throw error
@@ -57,6 +57,24 @@ async function record(recording: DeadLetterRecording, { data, attributes }: Deli
   return { done: true, as: 'dead_letter_recorded', why: sayReason(cause.reason), facts } as const
 }
 
+/**
+ * Records a message that says itself why it failed. A worker settles a job before it publishes its letter, so the record
+ * says why, and without a record the data does; what the message says counts only where neither does. It is never rescued.
+ */
+async function recordClaimed(recording: DeadLetterRecording, read: ReadDelivery, claimed: DeadLetterCause) {
+  const parsed = parse(read)
+  if (!parsed.ok) return recordAs(recording, read.delivery, { kind: 'invalid', message: parsed.problem })
+  const found = await readRecord(recording, parsed.job)
+  const isKnown = found !== undefined && found !== 'unreadable'
+  const error = isKnown ? findFailure(parsed.job, found, recording.retry) : undefined
+  return error === undefined ? record(recording, read.delivery, claimed) : recordAs(recording, read.delivery, error)
+}
+
+function parse(read: ReadDelivery) {
+  const { data, attributes } = read.delivery
+  return read.ok ? parseJob(data, attributes, sha256) : read
+}
+
 /** Anyone may publish to the topic, so a reason that is none of ours may be any text: it is not for the log. */
 function sayReason(reason: string): string {
   return endReasons.find((ours) => ours === reason) ?? 'not one of ours'
@@ -64,8 +82,8 @@ function sayReason(reason: string): string {
 
 async function takeForwarded(recording: DeadLetterRecording, read: ReadDelivery): Promise<Outcome> {
   const { delivery } = read
-  const parsed = read.ok ? parseJob(delivery.data, delivery.attributes, sha256) : read
-  if (!parsed.ok) return record(recording, delivery, { reason: 'invalid', message: parsed.problem })
+  const parsed = parse(read)
+  if (!parsed.ok) return recordAs(recording, delivery, { kind: 'invalid', message: parsed.problem })
   const { job } = parsed
   const stored = await readRecord(recording, job)
   const found = stored === 'unreadable' ? undefined : stored
@@ -90,8 +108,9 @@ async function takeForwarded(recording: DeadLetterRecording, read: ReadDelivery)
     : { done: true, as: 'already_settled', facts }
 }
 
+/** Records a message with a failure that this worker has found. */
 function recordAs(recording: DeadLetterRecording, delivery: Delivery, { kind, ...told }: RecordError) {
-  return record(recording, delivery, { reason: kind, ...told })
+  return record(recording, delivery, { reason: kind, ...told, verified: true })
 }
 
 /**

@@ -1,10 +1,11 @@
 import type { Message } from '../shared/queue/job-queue.ts'
-import { carriedAttributes, FIRST_PUBLISHED } from './message-attributes.ts'
+import { CAUSES, carriedAttributes, FIRST_PUBLISHED, isForwardingMark } from './message-attributes.ts'
 import type { Delivery } from './receive/delivery.ts'
 
-/** What Pub/Sub says of a message that it forwards. https://cloud.google.com/pubsub/docs/handling-failures */
-const FORWARDED = 'CloudPubSubDeadLetter'
-const SOURCE_PUBLISHED = `${FORWARDED}SourceTopicPublishTime`
+/** When the message was published that Pub/Sub forwards. */
+const SOURCE_PUBLISHED = 'CloudPubSubDeadLetterSourceTopicPublishTime'
+/** What the next message must not say: it has not failed. */
+const DROPPED: readonly string[] = [FIRST_PUBLISHED, ...CAUSES]
 
 /**
  * When a job was published first, in epoch milliseconds: the earliest of all that tell it, so that nobody who claims a
@@ -18,7 +19,7 @@ export function firstPublishedAt({ attributes, publishedAt, arrivedAt }: Deliver
 
 /** The message as it was before Pub/Sub gave it up, to be published again. */
 export function rescuedMessage({ data, attributes }: Message, firstPublished: number): Message {
-  const isDropped = (name: string) => name === FIRST_PUBLISHED || name.startsWith(FORWARDED)
+  const isDropped = (name: string) => DROPPED.includes(name) || isForwardingMark(name)
   const told = [[FIRST_PUBLISHED, new Date(firstPublished).toISOString()]] as const
   return { data, attributes: carriedAttributes(attributes, isDropped, told) }
 }

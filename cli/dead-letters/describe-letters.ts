@@ -5,31 +5,32 @@ import { instant } from '../instant.ts'
 import { plainText } from '../plain-text.ts'
 
 /** How many letters failed for one reason, and what mends the latest of them. */
-interface ReasonCount {
-  readonly reason: string
-  readonly code: string | undefined
+interface ReasonCount extends Pick<Counted, 'reason' | 'code' | 'verified'> {
   readonly count: number
   readonly hint: string | undefined
 }
 
 /** What of a letter is counted. */
-export type Counted = Pick<DeadLetter, 'reason' | 'code' | 'hint'>
+export type Counted = Pick<DeadLetter, 'reason' | 'code' | 'hint' | 'verified'>
 
 /** Counts letters by reason and code, the most frequent first: what mends them hangs on both. */
 export function countReasons(letters: readonly Counted[]): readonly ReasonCount[] {
   const counts = new Map<string, ReasonCount>()
-  for (const { reason, code, hint } of letters) {
-    const name = nameReason(reason, code)
+  for (const letter of letters) {
+    const { reason, code, verified } = letter
+    const name = nameReason(letter)
     const before = counts.get(name)
-    counts.set(name, { reason, code, count: (before?.count ?? 0) + 1, hint: hint ?? before?.hint })
+    const hint = hintOf(letter) ?? before?.hint
+    counts.set(name, { reason, code, verified, count: (before?.count ?? 0) + 1, hint })
   }
   return [...counts.values()].toSorted((a, b) => b.count - a.count)
 }
 
 /** A table by reason for people: count, what mends it, and the command that replays these. */
 export function describeReasons(counts: readonly ReasonCount[], chosenBy: readonly string[]): string {
-  const lines = counts.flatMap(({ reason, code, count, hint }) => [
-    `${String(count).padStart(6)}  ${nameReason(reason, code)}`,
+  const lines = counts.flatMap(({ reason, code, verified, count, hint }) => [
+    `${String(count).padStart(6)}  ${nameReason({ reason, code, verified })}`,
+    ...(verified ? [] : [`        ${UNVERIFIED}`]),
     ...(hint === undefined ? [] : [`        ${hint}`]),
     `        ${invocation()} dead-letters replay ${replayOptions(reason, chosenBy).map(quote).join(' ')}`,
   ])
@@ -44,14 +45,16 @@ function replayOptions(reason: string, chosenBy: readonly string[]): readonly st
 }
 
 /** One letter on one line. */
-export function describeLine({ id, jobId, run, reason, code, message, replays }: DeadLetter): string {
+export function describeLine(letter: DeadLetter): string {
+  const { id, jobId, run, message, replays } = letter
   const replayed = replays.n === 0 ? '' : `, replayed ${replays.n} ×`
-  return `${plainLine(`${id}  ${jobId ?? '-'}  run ${run}${replayed}  ${nameReason(reason, code)}: ${message}`)}\n`
+  return `${plainLine(`${id}  ${jobId ?? '-'}  run ${run}${replayed}  ${nameReason(letter)}: ${message}`)}\n`
 }
 
 /** Everything that is known of one letter, but for its data. */
 export function describeLetter(letter: DeadLetter): string {
-  const { id, jobId, batch, run, model, reason, code, message, hint, data, times, replays } = letter
+  const { id, jobId, batch, run, model, message, data, times, replays } = letter
+  const hint = hintOf(letter)
   const came =
     times === 1 ? instant(letter.firstAt) : `${instant(letter.firstAt)} to ${instant(letter.lastAt)}, ${times} ×`
   const lines = [
@@ -59,18 +62,28 @@ export function describeLetter(letter: DeadLetter): string {
     `letter    ${id}`,
     ...(batch === '' ? [] : [`batch     ${batch}`]),
     ...(model === undefined ? [] : [`model     ${model}`]),
-    `reason    ${nameReason(reason, code)}: ${message}`,
+    `reason    ${nameReason(letter)}: ${message}`,
+    ...(letter.verified ? [] : [`          ${UNVERIFIED}`]),
     ...(hint === undefined ? [] : [`to do     ${hint}`]),
     `came      ${came}`,
     ...(replays.lastAt === undefined ? [] : [`replayed  ${replays.n} ×, last ${instant(replays.lastAt)}`]),
     `data      ${data.bytes} bytes; --data writes them to standard output`,
+    'attributes of the message:',
     ...Object.entries(letter.attributes).map(([name, value]) => `  ${name} = ${value}`),
   ]
   return lines.map((line) => `${plainLine(line)}\n`).join('')
 }
 
-function nameReason(reason: string, code: string | undefined): string {
-  return code === undefined ? reason : `${reason} (${code})`
+const UNVERIFIED = 'no worker has checked this reason: the message itself says it, so its sender may have written it'
+
+function nameReason({ reason, code, verified }: Pick<DeadLetter, 'reason' | 'code' | 'verified'>): string {
+  const name = code === undefined ? reason : `${reason} (${code})`
+  return verified ? name : `${name} [unverified]`
+}
+
+/** How to fix it, where a worker says that. */
+function hintOf({ hint, verified }: Counted): string | undefined {
+  return verified ? hint : undefined
 }
 
 function plainLine(line: string): string {

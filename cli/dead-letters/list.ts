@@ -34,8 +34,8 @@ async function list(options: ListOptions, environment: Environment): Promise<voi
     }
     for await (const letter of readLetters(deadLetters, filterOf(options, Date.now()), onUnreadable)) {
       // Of the others only what is counted is kept: there may be a hundred thousand.
-      const { reason, code, hint } = letter
-      seen.push({ reason, ...(code !== undefined && { code }), ...(hint !== undefined && { hint }) })
+      const { reason, code, hint, verified } = letter
+      seen.push({ reason, code, hint, verified })
       if (listed.length < limit) listed.push(letter)
       if (json && listed.length === limit) break
     }

@@ -1,4 +1,4 @@
-import { decideClaim, type Found, giveUpTime } from './claim.ts'
+import { type ClaimDecision, decideClaim, type Found, giveUpTime } from './claim.ts'
 import type { RetryPolicy } from './failures.ts'
 import type { Job } from './job.ts'
 import type { EndError, RecordError, RunningRecord, SettledRecord, WaitingRecord } from './record.ts'
@@ -44,24 +44,15 @@ const NOTHING: ForwardedFate = { kind: 'nothing' }
  */
 export function decideForwarded(job: Job, found: Found | undefined, rules: ForwardingRules): ForwardedFate {
   if (found === undefined) return decideHealthy(job, rules)
-  // It claims nothing, so no record is its own.
-  const wanted = { run: job.run, payloadHash: job.payloadHash, owner: '' }
-  const decision = decideClaim(found, wanted, rules.policy)
+  const decision = judge(job, found, rules.policy)
+  const failed = shownFailure(job, decision)
+  // The letter may have been lost between the settle and its publish.
+  if (failed !== undefined) return failed
   switch (decision.kind) {
-    case 'settled': {
-      const { record: ended } = decision
-      if (ended.run !== job.run || ended.status === 'succeeded' || ended.status === 'cancelled') {
-        return { kind: 'nothing', ended }
-      }
-      // The letter may have been lost between the settle and its publish.
-      return { kind: 'record', error: ended.error, ended }
-    }
+    case 'settled':
+      return { kind: 'nothing', ended: decision.record }
     case 'superseded':
       return NOTHING
-    case 'conflict':
-      return recorded('conflict', 'another payload took this id and run')
-    case 'impossible_run':
-      return recorded('invalid', 'pb-run names a run that no replay can have reached')
     case 'waits':
     case 'next_attempt':
       return decideHealthy(job, rules, decision.waiting)
@@ -74,6 +65,32 @@ export function decideForwarded(job: Job, found: Found | undefined, rules: Forwa
     }
     default:
       return decideHealthy(job, rules)
+  }
+}
+
+/** Why a job failed, as far as its record shows it; undefined where the record does not. */
+export function findFailure(job: Job, found: Found, policy: RetryPolicy): RecordError | undefined {
+  return shownFailure(job, judge(job, found, policy))?.error
+}
+
+/** It claims nothing, so no record is its own. */
+function judge({ run, payloadHash }: Job, found: Found, policy: RetryPolicy): ClaimDecision {
+  return decideClaim(found, { run, payloadHash, owner: '' }, policy)
+}
+
+function shownFailure(job: Job, decision: ClaimDecision): Extract<ForwardedFate, { kind: 'record' }> | undefined {
+  switch (decision.kind) {
+    case 'settled': {
+      const { record: ended } = decision
+      const hasFailed = ended.status === 'dead_lettered' || ended.status === 'expired'
+      return hasFailed && ended.run === job.run ? { kind: 'record', error: ended.error, ended } : undefined
+    }
+    case 'conflict':
+      return recorded('conflict', 'another payload took this id and run')
+    case 'impossible_run':
+      return recorded('invalid', 'pb-run names a run that no replay can have reached')
+    default:
+      return undefined
   }
 }
 

@@ -16,11 +16,15 @@ export const deadLetter = z.object({
   batch: z.string(),
   run: whole,
   model: z.string().optional(),
-  /** As the attribute pb-reason tells; whoever may publish to the topic may tell anything. */
   reason: z.string(),
   code: z.string().optional(),
   message: z.string(),
   hint: z.string().optional(),
+  /**
+   * Whether a worker found reason, code, message and hint by the message's data and its job's record. Otherwise the message's
+   * attributes say them, which any sender can write; so it is with letters of earlier versions.
+   */
+  verified: z.boolean().optional(),
   attributes: z.record(z.string(), z.string()),
   data: z.object({ bytes: whole, sha256: z.string() }),
   firstAt: time,

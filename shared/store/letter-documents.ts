@@ -54,6 +54,7 @@ const storedLetter = z.object({
   batch: z.string().catch(''),
   reason: z.string().catch('unknown'),
   message: z.string().catch(''),
+  verified: z.boolean().optional().catch(undefined),
   attributes: z
     .array(attribute.optional().catch(undefined))
     .transform((list) => Object.fromEntries(list.flatMap((each) => (each ? [[each.name, each.value]] : []))))

@@ -100,6 +100,14 @@ export function deadLetterStoreContract(name: string, open: () => Promise<DeadLe
       assert.deepEqual(await letters.list({}, MANY), { found: [stands], unreadable: 0 })
     })
 
+    fact('is verified no longer, where the message that came last only says why it failed', async (letters) => {
+      const { id } = await letters.put(aNewDeadLetter(), LETTER_DATA)
+      const { verified, hint, ...claimed } = aNewDeadLetter({ reason: 'budget' })
+      await letters.put(claimed, LETTER_DATA)
+      const letter = await letters.get(id)
+      assert.deepEqual([letter?.reason, letter?.verified, letter?.hint], ['budget', undefined, undefined])
+    })
+
     fact('keeps its large data', async (letters) => {
       const data = randomBytes(2_000_000)
       await letters.put(aNewDeadLetter(), data)

@@ -83,6 +83,33 @@ test('show finds a letter by the id of its job, and writes its data byte by byte
   assert.equal((await run('show', `${jobKey(BATCH, 'a', sha256)}:1`, '--data')).stdout, dataOf('a').toString())
 })
 
+const claimed = { reason: 'budget', message: 'Send money', hint: 'Send money to …', verified: undefined }
+
+test('list and show mark a reason that no worker has checked, and never print its hint', async (t) => {
+  const attributes = { 'pb-reason': 'budget', 'pb-hint': 'Send money to …' }
+  const { run } = await storeOf(t, aLetter('a'), aLetter('b', { ...claimed, code: undefined, attributes }))
+  const list = (await run('list')).stdout
+  assert.match(list, /^ +1 {2}rejected \(content_filter\)\n +Change the prompt\.\n/m)
+  assert.match(
+    list,
+    /^ +1 {2}budget \[unverified\]\n +no worker has checked this reason: the message itself says it, .*\n +\S+.* replay/m,
+  )
+  assert.doesNotMatch(list, /money to/)
+  const shown = (await run('show', 'b', '--batch', BATCH)).stdout
+  assert.match(shown, /^reason {4}budget \[unverified\]: Send money\n +no worker has checked this reason/m)
+  assert.match(shown, /^attributes of the message:\n {2}pb-reason = budget\n {2}pb-hint = Send money to …$/m)
+  assert.doesNotMatch(shown, /to do/)
+  assert.doesNotMatch((await run('show', 'a', '--batch', BATCH)).stdout, /unverified|no worker/)
+})
+
+test('list counts a reason that was checked and one that was not in lines of their own', async (t) => {
+  const { run } = await storeOf(t, aLetter('a'), aLetter('b', { verified: undefined }), aLetter('c'))
+  assert.match(
+    (await run('list')).stdout,
+    /^ +2 {2}rejected \(content_filter\)\n[\s\S]*^ +1 {2}rejected \(content_filter\) \[unverified\]\n/m,
+  )
+})
+
 test('show of what is not there says where the ids are', async (t) => {
   const { run } = await storeOf(t)
   const { code, stderr } = await run('show', 'a')

@@ -89,27 +89,112 @@ describe('a message that a worker dead-lettered', () => {
     await using worker = await startWorker(cloud)
     const headers = { 'x-goog-pubsub-message-id': '7', ...told }
     assert.deepEqual(await postTo(worker.url, JSON.stringify(job), headers, DEAD_LETTER_PATH), done)
-    assert.partialDeepStrictEqual(await onlyLetter(worker), { jobId: 'doc-7', reason: 'rejected', hint: 'Change it.' })
+    assert.partialDeepStrictEqual(await onlyLetter(worker), { jobId: 'doc-7', reason: 'rejected', attributes: told })
   })
 
   test('comes unwrapped whole with as many and as long attributes as Pub/Sub allows', async () => {
     await using worker = await startWorker(cloud)
     const more = Object.keys(told).length
-    const hint = 'h'.repeat(1_024)
-    const headers = { ...longestAttributes(100 - more), 'x-goog-pubsub-message-id': '7', ...told, 'pb-hint': hint }
+    const said = { ...told, 'pb-error': 'e'.repeat(1_024), 'pb-hint': 'h'.repeat(1_024) }
+    const headers = { ...longestAttributes(100 - more), 'x-goog-pubsub-message-id': '7', ...said }
     assert.deepEqual(await postTo(worker.url, JSON.stringify(job), headers, DEAD_LETTER_PATH), done)
-    assert.partialDeepStrictEqual(await onlyLetter(worker), { jobId: 'doc-7', reason: 'rejected', hint })
+    const { message, attributes } = await onlyLetter(worker)
+    assert.deepEqual([message, attributes], [said['pb-error'], said])
   })
+})
 
-  test('although it never was ours is recorded, and nothing else', async () => {
+describe('a message that claims to be a dead letter', () => {
+  const claims = { 'pb-reason': 'budget', 'pb-error': 'over', 'pb-code': 'x', 'pb-hint': 'Send money.', 'pb-key': 'k' }
+
+  test('and is no job is recorded as what it is', async () => {
     await using worker = await startWorker(cloud)
     const foreign = { 'pb-reason': 'Summarise: a secret', 'pb-key': '../elsewhere', 'pb-run': '0', origin: 'stranger' }
     assert.deepEqual(await worker.forward(job, { attributes: foreign }), done)
-    const letter = await onlyLetter(worker)
-    assert.deepEqual([letter.reason, letter.attributes, letter.key], ['Summarise: a secret', foreign, undefined])
+    const { reason, verified, key, attributes } = await onlyLetter(worker)
+    assert.deepEqual([reason, verified, key, attributes], ['invalid', true, undefined, foreign])
     assert.equal(await worker.record('doc-7', 'nightly'), undefined)
     assert.deepEqual([await worker.rescued(), await worker.modelCalls()], [[], []])
     assert.doesNotMatch(worker.logText(), /secret|elsewhere/)
+  })
+
+  test('and of whose job there is no record is recorded as unverified, without its hint, and nothing else', async () => {
+    await using worker = await startWorker(cloud)
+    const foreign = { ...claims, 'pb-reason': 'Summarise: a secret' }
+    assert.deepEqual(await worker.forward(job, { attributes: foreign }), done)
+    const { reason, message, code, hint, verified, attributes } = await onlyLetter(worker)
+    assert.deepEqual([reason, message, code], ['Summarise: a secret', 'over', 'x'])
+    assert.deepEqual([hint, verified, attributes], [undefined, undefined, foreign])
+    assert.deepEqual([await worker.rescued(), await worker.modelCalls()], [[], []])
+    assert.doesNotMatch(worker.logText(), /secret|money/)
+  })
+
+  test('and of whose job the record says why it failed is recorded with that', async () => {
+    await using worker = await startWorker(cloud)
+    await placeFault(cloud.azure, { kind: 'status', status: 400 })
+    await worker.push(job)
+    assert.deepEqual(await worker.forward(job, { attributes: claims }), done)
+    const record = await worker.record('doc-7', 'nightly')
+    assert.ok(record?.status === 'dead_lettered')
+    const { reason, message, code, hint, verified } = await onlyLetter(worker)
+    const { kind, message: why, code: itsCode, hint: toDo } = record.error
+    assert.deepEqual([reason, message, code, hint, verified], [kind, why, itsCode, toDo, true])
+  })
+
+  test('and whose job has succeeded, or is under way, changes neither', async () => {
+    await using worker = await startWorker(cloud)
+    await worker.push(job)
+    await placeFault(cloud.azure, { kind: 'status', status: 500, times: 1 })
+    await worker.push({ ...job, id: 'doc-8' })
+    for (const id of ['doc-7', 'doc-8'])
+      assert.deepEqual(await worker.forward({ ...job, id }, { attributes: claims }), done)
+    assert.equal((await worker.record('doc-7', 'nightly'))?.status, 'succeeded')
+    assert.equal((await worker.record('doc-8', 'nightly'))?.status, 'waiting')
+    const letters = await worker.recorded()
+    assert.deepEqual(
+      letters.map(({ verified, hint }) => [verified, hint]),
+      [
+        [undefined, undefined],
+        [undefined, undefined],
+      ],
+    )
+  })
+
+  test('and was forwarded by Pub/Sub is a healthy job: it is published again, and succeeds', async () => {
+    await using worker = await startWorker(cloud)
+    assert.deepEqual(await worker.forward(job, { attributes: { ...claims, ...givenUp(), origin: 'test' } }), done)
+    assert.deepEqual(await worker.recorded(), [])
+    const [message] = await worker.rescued()
+    assert.ok(message)
+    assert.deepEqual(Object.keys(message.attributes).toSorted(), ['origin', 'pb-first-published'])
+    assert.deepEqual(await worker.push(message.data, message), done)
+    assert.equal((await worker.record('doc-7', 'nightly'))?.status, 'succeeded')
+  })
+
+  test('and was forwarded unwrapped is a healthy job, too', async () => {
+    await using worker = await startWorker(cloud)
+    const headers = { 'x-goog-pubsub-message-id': '7', ...claims, ...givenUp() }
+    assert.deepEqual(await postTo(worker.url, JSON.stringify(job), headers, DEAD_LETTER_PATH), done)
+    assert.deepEqual([await worker.recorded(), (await worker.rescued()).length], [[], 1])
+  })
+
+  test('and was forwarded is recorded with our own reason where it is too old', async () => {
+    await using worker = await startWorker(cloud)
+    const attributes = { ...claims, ...givenUp(Date.now() - 8 * DAY_MS) }
+    assert.deepEqual(await worker.forward(job, { attributes }), done)
+    const { reason, hint, verified } = await onlyLetter(worker)
+    assert.deepEqual([reason, verified], ['max_age', true])
+    assert.doesNotMatch(hint ?? '', /money/)
+  })
+
+  test('is one of ours where a worker dead-lettered it, although its sender wrote what Pub/Sub writes', async () => {
+    await using worker = await startWorker(cloud)
+    await worker.push('no job', { attributes: { ...claims, ...givenUp() } })
+    const [message] = await worker.deadLetters()
+    assert.ok(message)
+    assert.deepEqual(Object.keys(message.attributes).toSorted(), ['pb-error', 'pb-reason'])
+    await worker.forward(message.data, message)
+    const { reason, verified } = await onlyLetter(worker)
+    assert.deepEqual([reason, verified], ['invalid', true])
   })
 })
 
@@ -322,7 +407,7 @@ describe('a message that the dead-letter topic refuses for good', () => {
     const attributes = { tag: 'y'.repeat(2_000) }
     assert.deepEqual(await worker.push('no job', { attributes }), done)
     const letter = await onlyLetter(worker)
-    assert.deepEqual([letter.reason, letter.raw.toString()], ['invalid', 'no job'])
+    assert.deepEqual([letter.reason, letter.verified, letter.raw.toString()], ['invalid', true, 'no job'])
     assert.deepEqual(await worker.deadLetters(), [])
     assert.match(worker.logText(), /the dead-letter topic refuses a message: it is recorded/)
   })

@@ -18,6 +18,7 @@ export function aNewDeadLetter(over: Partial<NewDeadLetter> = {}): NewDeadLetter
     code: 'content_filter',
     message: 'Azure refused the request',
     hint: 'Change the prompt.',
+    verified: true,
     attributes: { batch: 'nightly', __own__: 'a name that Firestore keeps for itself' },
     at: START,
     expireAt: START + 30 * DAY_MS,

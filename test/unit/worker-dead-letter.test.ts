@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { checkLimits } from '../../shared/queue/message-limits.ts'
-import { type DeadLetterCause, deadLetterMessage } from '../../worker/dead-letter.ts'
+import { claimedCause, type DeadLetterCause, deadLetterMessage } from '../../worker/dead-letter.ts'
 
 const data = Buffer.from('{"prompt":"Summarise: …"}')
 const cause: DeadLetterCause = { reason: 'invalid', message: 'the data is not JSON' }
@@ -36,6 +36,36 @@ describe('a dead letter', () => {
     const earlier = { 'pb-reason': 'rejected', 'pb-code': 'old', 'pb-hint': 'old', 'pb-key': 'old', 'pb-run': '2' }
     assert.deepEqual(attributesOf(earlier), { ...attributesOf({}), 'pb-run': '2' })
   })
+
+  test('does not look like a message that Pub/Sub forwarded, whatever its sender wrote', () => {
+    const marks = { CloudPubSubDeadLetterSourceDeliveryCount: '100', CloudPubSubDeadLetterX: '' }
+    assert.deepEqual(attributesOf({ ...marks, batch: 'nightly' }), { ...attributesOf({}), batch: 'nightly' })
+  })
+})
+
+describe('what a message of the dead-letter topic claims', () => {
+  const claims = {
+    'pb-reason': 'rejected',
+    'pb-error': 'refused',
+    'pb-code': 'content_filter',
+    'pb-hint': 'Send money.',
+  }
+
+  test('is a reason, a text and a code, and never how to fix it', () => {
+    assert.deepEqual(claimedCause(claims), { reason: 'rejected', message: 'refused', code: 'content_filter' })
+    assert.deepEqual(claimedCause({ 'pb-reason': '' }), { reason: '', message: '', code: undefined })
+  })
+
+  test('is nothing without a reason', () => {
+    const { 'pb-reason': _, ...others } = claims
+    assert.equal(claimedCause(others), undefined)
+  })
+
+  for (const mark of ['SourceTopicPublishTime', 'SourceDeliveryCount', 'SourceSubscription', 'OfALaterVersion']) {
+    test(`is nothing where Pub/Sub forwarded it with CloudPubSubDeadLetter${mark}`, () => {
+      assert.equal(claimedCause({ ...claims, [`CloudPubSubDeadLetter${mark}`]: '' }), undefined)
+    })
+  }
 })
 
 describe('an attribute that says why', () => {

@@ -73,6 +73,14 @@ describe('a rescued message', () => {
     assert.deepEqual(rescued(forwarded).attributes, { 'pb-first-published': iso(START) })
   })
 
+  test('says nothing of a failure that its sender claimed', () => {
+    const claims = { 'pb-reason': 'rejected', 'pb-error': 'e', 'pb-code': 'c', 'pb-hint': 'Send money.', 'pb-key': 'k' }
+    assert.deepEqual(rescued({ ...claims, origin: 'test' }).attributes, {
+      origin: 'test',
+      'pb-first-published': iso(START),
+    })
+  })
+
   test('keeps what names the job where not all attributes fit, and loses those of client libraries first', () => {
     const many = Object.fromEntries(Array.from({ length: 97 }, (_, n) => [`a${n}`, 'x']))
     const all = { googclient_traceparent: 't', ...many, 'pb-run': '2', batch: 'nightly' }
