@@ -85,10 +85,13 @@ async function plan(
 async function apply(terraform: Terraform, init: Ended, home: string, variables: Variables): Promise<Applied> {
   const file = await writePlan(terraform, init, home, variables)
   const state = join(home, 'state')
-  throwIfFailed(await terraform('apply', '-json', '-lock=false', `-state=${state}`, file))
-  const { stdout } = await terraform('show', '-json', state)
-  await rm(state)
-  return readApplied(stdout)
+  try {
+    throwIfFailed(await terraform('apply', '-json', '-lock=false', `-state=${state}`, file))
+    return readApplied((await terraform('show', '-json', state)).stdout)
+  } finally {
+    // The next one starts with nothing, even where this one failed half-way.
+    await rm(state, { force: true })
+  }
 }
 
 async function writePlan(

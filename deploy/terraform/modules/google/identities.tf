@@ -61,7 +61,7 @@ data "google_cloud_run_v2_service_iam_policy" "live" {
 locals {
   other_callers = setsubtract(flatten([
     for each in try(jsondecode(data.google_cloud_run_v2_service_iam_policy.live.policy_data).bindings, []) : each.members
-    if contains(["roles/run.invoker", "roles/run.servicesInvoker"], each.role)
+    if contains(["roles/run.invoker", "roles/run.servicesInvoker", "roles/run.admin"], each.role)
   ]), [local.invoker_member])
 }
 
@@ -69,7 +69,7 @@ locals {
 check "only_the_invoker_calls" {
   assert {
     condition     = length(local.other_callers) == 0
-    error_message = "Besides the invoker, the service ${google_cloud_run_v2_service.worker.name} may be called by ${join(", ", local.other_callers)}. Nothing here needs that: remove roles/run.invoker from them, unless you know why they have it."
+    error_message = "Besides the invoker, the service ${google_cloud_run_v2_service.worker.name} may be called by ${join(", ", local.other_callers)}. Nothing here needs that: take the role from them, unless you know why they have it."
   }
 }
 
