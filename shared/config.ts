@@ -11,6 +11,8 @@ import {
 } from './settings-problems.ts'
 
 const DAY_MS = 86_400_000
+/** A job may ask for so many output tokens where nothing else is set. */
+const DEFAULT_OUTPUT_TOKENS = 32_768
 
 export type PushAuth =
   | { readonly mode: 'off' }
@@ -37,7 +39,7 @@ export interface Config {
   readonly tokenSource: TokenSource
   /** GCE_METADATA_HOST, where it is set. */
   readonly metadataHost: string | undefined
-  /** The first to be asked stands first. */
+  /** The first to be asked stands first. Each has the limit that was set for it, MAX_OUTPUT_TOKENS included. */
   readonly deployments: readonly Deployment[]
   /** Of all deployments; undefined: Azure's v1 API. */
   readonly apiVersion: string | undefined
@@ -54,6 +56,8 @@ export interface Config {
   readonly maxInFlight: number
   readonly maxInFlightBytes: number
   readonly maxOutputTokens: number
+  /** Names of body fields, as bodyFieldNames has them. */
+  readonly allowedBodyFields: readonly string[]
   /** Undefined: a day's jobs may take any number. */
   readonly dailyTokenLimit: number | undefined
   /** How old a job may become that is put off again and again. */
@@ -141,7 +145,7 @@ function toConfig(given: z.infer<typeof settings>, metadataHost: string | undefi
     },
     tokenSource: given.TOKEN_SOURCE,
     metadataHost,
-    deployments: deploymentsOf(given),
+    deployments: deploymentsOf(given).map((deployment) => withLimit(deployment, given.MAX_OUTPUT_TOKENS)),
     apiVersion: given.OPENAI_API_VERSION,
     pushAuth: pushAuthOf(given),
     pushCertsUrl: given.PUSH_CERTS_URL,
@@ -154,7 +158,8 @@ function toConfig(given: z.infer<typeof settings>, metadataHost: string | undefi
     retry: { maxAttempts: given.MAX_ATTEMPTS, onUnknown: given.ON_UNKNOWN },
     maxInFlight: given.MAX_IN_FLIGHT,
     maxInFlightBytes: given.MAX_IN_FLIGHT_BYTES,
-    maxOutputTokens: given.MAX_OUTPUT_TOKENS,
+    maxOutputTokens: given.MAX_OUTPUT_TOKENS ?? DEFAULT_OUTPUT_TOKENS,
+    allowedBodyFields: given.ALLOW_BODY_FIELDS ?? [],
     dailyTokenLimit: given.DAILY_TOKEN_LIMIT,
     maxJobAgeMs: given.MAX_JOB_AGE_DAYS * DAY_MS,
     resultTtlMs: given.RECORD_TTL_DAYS * DAY_MS,
@@ -168,6 +173,10 @@ function deploymentsOf({ DEPLOYMENTS, AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_DEPLOY
   if (AZURE_OPENAI_ENDPOINT === undefined || AZURE_OPENAI_DEPLOYMENT === undefined) return []
   const name = AZURE_OPENAI_DEPLOYMENT
   return [{ model: name, endpoint: AZURE_OPENAI_ENDPOINT, deployment: name, priority: 1 }]
+}
+
+function withLimit(deployment: Deployment, limit: number | undefined): Deployment {
+  return limit === undefined ? deployment : { maxOutputTokens: limit, ...deployment }
 }
 
 function pushAuthOf({ PUSH_AUTH, PUSH_AUDIENCE = '', PUSH_SERVICE_ACCOUNT = '' }: z.infer<typeof settings>): PushAuth {

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { azureCloudNames } from './azure-clouds.ts'
+import { bodyFieldNames } from './azure-openai/body-fields.ts'
 import { closestName } from './did-you-mean.ts'
 import { isLoopback } from './token-hosts.ts'
 
@@ -35,6 +36,8 @@ const azureEndpoint = webUrl
   .transform((url) => url.replace(/\/openai(\/v1)?$/, ''))
   .refine((url) => !REGIONAL.test(URL.parse(url)?.hostname ?? ''), NOT_REGIONAL)
 
+const MOST_OUTPUT_TOKENS = 10_000_000
+
 const deploymentFields = {
   model: text,
   endpoint: azureEndpoint,
@@ -42,6 +45,7 @@ const deploymentFields = {
   priority: z.number().int().default(1),
   rpm: z.number().positive().optional(),
   tpm: z.number().positive().optional(),
+  maxOutputTokens: z.number().int().min(1).max(MOST_OUTPUT_TOKENS).optional(),
 }
 const deployment = z.strictObject(deploymentFields, {
   error: (issue) => (issue.code === 'unrecognized_keys' ? issue.keys.map(sayUnknownField).join(', ') : undefined),
@@ -49,10 +53,12 @@ const deployment = z.strictObject(deploymentFields, {
 /** An Azure OpenAI deployment and the model name that jobs know it by. Lower priorities are asked first. */
 export type Deployment = z.infer<typeof deployment>
 
+const sayUnknownField = (name: string) => sayUnknownName(name, Object.keys(deploymentFields))
+
 /** What is not written as a name may be a secret that was pasted there. */
-function sayUnknownField(name: string): string {
-  const meant = closestName(name, Object.keys(deploymentFields))
-  const said = /^\w{1,40}$/.test(name) ? `unknown field "${name}"` : 'a field that is unknown'
+function sayUnknownName(name: string, known: readonly string[]): string {
+  const meant = closestName(name, known)
+  const said = /^[\w.]{1,40}$/.test(name) ? `unknown field "${name}"` : 'a field that is unknown'
   return meant === undefined ? said : `${said}; did you mean "${meant}"?`
 }
 
@@ -64,6 +70,19 @@ const deployments = z.string().transform((json, context) => {
     context.addIssue({ code: 'custom', message })
     return z.NEVER
   }
+})
+
+const OTHER_FIELD = '. A field that this version does not know is named other.NAME'
+
+/** Names of what bodies may ask for, separated by commas. */
+const bodyFields = z.string().transform((list, context) => {
+  const names = list
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+  const unknown = names.filter((name) => !bodyFieldNames.includes(name) && !/^other\.[\w.-]{1,64}$/.test(name))
+  for (const name of unknown) context.addIssue(`${sayUnknownName(name, bodyFieldNames)}${OTHER_FIELD}`)
+  return unknown.length === 0 ? names : z.NEVER
 })
 
 /** https://cloud.google.com/firestore/docs/manage-databases#database_id */
@@ -130,7 +149,8 @@ export const settings = z.object({
   ON_UNKNOWN: z.enum(['retry', 'dead-letter']).default('retry'),
   MAX_IN_FLIGHT: whole(1, 10_000).default(100),
   MAX_IN_FLIGHT_BYTES: whole(1_000_000, 100_000_000_000).default(32_000_000),
-  MAX_OUTPUT_TOKENS: whole(1, 10_000_000).default(32_768),
+  MAX_OUTPUT_TOKENS: whole(1, MOST_OUTPUT_TOKENS).optional(),
+  ALLOW_BODY_FIELDS: bodyFields.optional(),
   DAILY_TOKEN_LIMIT: whole(1, Number.MAX_SAFE_INTEGER).optional(),
   MAX_JOB_AGE_DAYS: whole(1, 3_650).default(7),
   RECORD_TTL_DAYS: whole(1, 3_650).default(30),

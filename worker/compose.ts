@@ -100,6 +100,7 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
     provider: explainDenials(createAzureOpenAI(config.apiVersion, now), config.federation),
     deployments: config.deployments,
     maxOutputTokens: config.maxOutputTokens,
+    allowedBodyFields: config.allowedBodyFields,
     rolloutMs: instance.revision === undefined ? 0 : ROLLOUT_MS,
     modelTimeoutMs: config.modelTimeoutMs,
     retry: config.retry,

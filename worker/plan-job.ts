@@ -1,5 +1,7 @@
+import { findForbidden } from '../shared/azure-openai/body-fields.ts'
 import { type Failure, isMissingForGood } from '../shared/job/failures.ts'
-import { type Job, outputTokenCap } from '../shared/job/job.ts'
+import type { Job } from '../shared/job/job.ts'
+import { choicesOf, outputTokenCap } from '../shared/job/output-cap.ts'
 import type { EndError } from '../shared/job/record.ts'
 import { quote } from '../shared/quote.ts'
 import type { Deployment } from '../shared/settings.ts'
@@ -11,7 +13,10 @@ import type { DeploymentGates } from './model/deployment-gates.ts'
 export interface Planning {
   readonly deployments: readonly Deployment[]
   readonly gates: DeploymentGates
+  /** The most output tokens a job may ask for, where its deployment has no limit of its own. */
   readonly maxOutputTokens: number
+  /** What bodies may ask for beyond an answer, as ALLOW_BODY_FIELDS names it. */
+  readonly allowedBodyFields: readonly string[]
   /**
    * How old a message becomes before a model that no deployment serves ends its job, in milliseconds: while a rollout runs,
    * another revision may serve it. 0: it ends the job at once.
@@ -22,10 +27,17 @@ export interface Planning {
 }
 
 export type Plan =
-  | { readonly kind: 'ask'; readonly deployment: Deployment }
+  | AskPlan
   /** It cannot be run here, and may be elsewhere: its message is to be redelivered. */
   | { readonly kind: 'defer'; readonly failure: Failure }
   | EndPlan
+
+export interface AskPlan {
+  readonly kind: 'ask'
+  readonly deployment: Deployment
+  /** The cap that its body lacks: of each answer, in tokens. */
+  readonly outputCap: number | undefined
+}
 
 /** It needs no model to say how this job ends. */
 export interface EndPlan {
@@ -40,7 +52,7 @@ const NOT_SERVED_YET = {
 
 /** Decides what a job needs before anything is spent on it. `publishedAt`: of its message, in epoch milliseconds. */
 export function planJob(planning: Planning, job: Job, publishedAt: number): Plan {
-  const { deployments, gates, maxOutputTokens, rolloutMs, now } = planning
+  const { deployments, gates, rolloutMs, now } = planning
   if (job.deadline !== undefined && now() > job.deadline) {
     const error: EndError = { kind: 'expired', message: 'its deadline passed before it was started' }
     return { kind: 'end', ending: { status: 'expired', error } }
@@ -53,12 +65,46 @@ export function planJob(planning: Planning, job: Job, publishedAt: number): Plan
       ? { kind: 'defer', failure: { ...NOT_SERVED_YET, hint } }
       : invalid('no deployment serves the model it names', hint)
   }
-  const tokens = outputTokenCap(job.body) ?? 0
-  if (tokens > maxOutputTokens) {
-    return invalid(`it asks for up to ${tokens} output tokens; MAX_OUTPUT_TOKENS is ${maxOutputTokens}`)
-  }
+  const problem = findBodyProblem(planning, job, deployment)
+  if (problem !== undefined) return problem
   const missing = gates.missing(deployment)
-  return missing && isMissingForGood(missing) ? missingForGood(missing) : { kind: 'ask', deployment }
+  return missing && isMissingForGood(missing) ? missingForGood(missing) : askPlan(job, deployment)
+}
+
+/** What a job asks for that the operator has not allowed. */
+function findBodyProblem(planning: Planning, job: Job, deployment: Deployment): EndPlan | undefined {
+  const { maxOutputTokens, allowedBodyFields } = planning
+  const limit = deployment.maxOutputTokens ?? maxOutputTokens
+  const setting = limit === maxOutputTokens ? 'MAX_OUTPUT_TOKENS' : 'maxOutputTokens of its deployment'
+  // Each choice takes a token at least.
+  const tokens = (outputTokenCap(job.body) ?? 1) * choicesOf(job.body)
+  if (tokens > limit) return invalid(`it asks for up to ${tokens} output tokens; ${setting} is ${limit}`)
+  const forbidden = findForbidden(job, allowedBodyFields)
+  if (forbidden.length === 0) return undefined
+  return invalid(
+    `its body asks for what is not allowed here: ${sayNames(forbidden)}`,
+    'Remove it from the job, or name it in ALLOW_BODY_FIELDS and replay the job.',
+  )
+}
+
+const MAX_NAMES = 5
+const MAX_NAME_LENGTH = 60
+
+/** Some names are from the job. */
+function sayNames(names: readonly string[]): string {
+  const said = names.slice(0, MAX_NAMES).map((name) => name.slice(0, MAX_NAME_LENGTH).replaceAll(/[^\w.-]/g, '\ufffd'))
+  return names.length > MAX_NAMES ? `${said.join(', ')} and ${names.length - MAX_NAMES} more` : said.join(', ')
+}
+
+/** Only a limit that the operator has set is set in a body: the default is more than some models take. */
+function askPlan({ body }: Job, deployment: Deployment): AskPlan {
+  const { maxOutputTokens } = deployment
+  const isLeftToModel = maxOutputTokens === undefined || outputTokenCap(body) !== undefined
+  return {
+    kind: 'ask',
+    deployment,
+    outputCap: isLeftToModel ? undefined : Math.floor(maxOutputTokens / choicesOf(body)),
+  }
 }
 
 /** A probe has just found it missing: the jobs that come until the next one need not be asked to know that. */

@@ -17,7 +17,7 @@ import type { DeliveredJob } from './delivered-job.ts'
 import { outcomeOf, recordError, releaseAs, replyFields, reportOf, succeededWith, usedBy } from './from-reply.ts'
 import { areOthersMissing } from './model/choose-deployment.ts'
 import type { Facts, Outcome } from './outcome.ts'
-import { CANCELLED, heedBatch, type Plan, type Planning, planJob } from './plan-job.ts'
+import { type AskPlan, CANCELLED, heedBatch, type Plan, type Planning, planJob } from './plan-job.ts'
 import { deadLetterOnly, followUp, release, type Settling, settle } from './settle-job.ts'
 import { storeFailure } from './store-failure.ts'
 
@@ -134,7 +134,7 @@ async function claimAndRun(
         processing.daily.spend(usage)
       }
       const limits = { leftMs, modelTimeoutMs, waitUntil, cancelled, spend }
-      return askAndSettle(processing, delivered, claim.held, plan.deployment, limits, attempt)
+      return askAndSettle(processing, delivered, claim.held, plan, limits, attempt)
     }
     case 'settled':
       return followUp(processing, delivered, claim.record, facts, 'repeated')
@@ -180,13 +180,13 @@ async function askAndSettle(
   processing: JobProcessing,
   delivered: DeliveredJob,
   held: Held,
-  deployment: Deployment,
+  { deployment, outputCap }: AskPlan,
   limits: SpendLimits,
   facts: Facts,
 ): Promise<Outcome> {
   const { job } = delivered
   const clientRequestId = `${job.key}.${job.run}.${attemptNumber(held)}`
-  const reply = await ask(processing, { job, deployment, clientRequestId }, limits)
+  const reply = await ask(processing, { job, deployment, outputCap, clientRequestId }, limits)
   const told = { ...facts, ...replyFields(reply, deployment) }
   if (reply.ok) {
     const used = usedBy(reply, job)

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { Job } from '../../shared/job/job.ts'
+import { capFields } from '../../shared/job/output-cap.ts'
 import { parseJob } from '../../shared/job/parse-job.ts'
 import { isSettled, type JobRecord } from '../../shared/job/record.ts'
 import type { Message } from '../../shared/queue/job-queue.ts'
@@ -74,14 +75,15 @@ function applyChanges(data: Uint8Array, job: Job, { model, maxOutputTokens }: Re
     if (maxOutputTokens !== undefined) return 'a bare prompt has no limit to change'
     return toData({ ...named, prompt, ...modelled })
   }
-  const limited = maxOutputTokens === undefined ? {} : { [limitOf(url, job.body)]: maxOutputTokens }
+  const limited = maxOutputTokens === undefined ? {} : limitsOf(url, job.body, maxOutputTokens)
   return toData({ ...named, url, body: { ...job.body, ...modelled, ...limited } })
 }
 
-/** The field by which a request limits its answer; the one it uses already comes first. */
-function limitOf(url: string, body: object): string {
-  const used = ['max_completion_tokens', 'max_tokens', 'max_output_tokens'].find((name) => name in body)
-  return used ?? (url.endsWith('/responses') ? 'max_output_tokens' : 'max_completion_tokens')
+/** The limit in every field by which the request limits its answer already, or in the one that it could use. */
+function limitsOf(url: string, body: object, limit: number): Readonly<Record<string, number>> {
+  const used = capFields.filter((name) => name in body)
+  const usual = url.endsWith('/responses') ? 'max_output_tokens' : 'max_completion_tokens'
+  return Object.fromEntries((used.length === 0 ? [usual] : used).map((name) => [name, limit]))
 }
 
 function toData(value: object): Uint8Array {

@@ -37,12 +37,13 @@ variable "azure_openai_ids" {
 
 variable "deployments" {
   type = list(object({
-    model      = string
-    endpoint   = string
-    deployment = string
-    priority   = optional(number, 1)
-    rpm        = optional(number)
-    tpm        = optional(number)
+    model             = string
+    endpoint          = string
+    deployment        = string
+    priority          = optional(number, 1)
+    rpm               = optional(number)
+    tpm               = optional(number)
+    max_output_tokens = optional(number)
   }))
   default     = []
   description = "Their deployments."

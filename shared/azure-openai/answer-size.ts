@@ -1,5 +1,6 @@
 import { numberOf } from '../job/exact-numbers.ts'
-import { type Job, outputTokenCap } from '../job/job.ts'
+import type { Job } from '../job/job.ts'
+import { outputTokenCap } from '../job/output-cap.ts'
 
 /**
  * The longest answer that is read, in bytes. An instance of 512 MiB was measured to bring one to its store; 2,048

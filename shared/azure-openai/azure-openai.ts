@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { APIError } from 'openai'
 import type { Failure } from '../job/failures.ts'
-import type { JobUrl } from '../job/job.ts'
+import type { Job, JobUrl } from '../job/job.ts'
 import { MAX_ANSWER_BYTES } from './answer-size.ts'
 import { codeOf, NotSentError, openConnections } from './connections.ts'
 import { addressOf, endpoints } from './endpoints.ts'
@@ -30,13 +30,24 @@ export function createAzureOpenAI(apiVersion: string | undefined, now: () => num
   }
 }
 
-function postOf({ job, deployment, token, clientRequestId }: ModelRequest, apiVersion: string | undefined): ModelPost {
+function postOf(request: ModelRequest, apiVersion: string | undefined): ModelPost {
+  const { job, deployment, token, clientRequestId } = request
   return {
     endpoint: deployment.endpoint,
     address: addressOf(job.url, deployment.deployment, apiVersion),
-    body: { ...job.body, model: deployment.deployment },
+    body: bodyOf(request, apiVersion),
     headers: { authorization: `Bearer ${token}`, 'x-ms-client-request-id': clientRequestId },
   }
+}
+
+/** The job's body as it was submitted, but for the deployment and, where it lacks one, the cap of its answers. */
+export function bodyOf(
+  { job, outputCap, deployment }: Pick<ModelRequest, 'job' | 'outputCap' | 'deployment'>,
+  apiVersion: string | undefined,
+): Job['body'] {
+  const field = endpoints[job.url].capField(apiVersion)
+  const cap = field === undefined || outputCap === undefined ? {} : { [field]: outputCap }
+  return { ...job.body, ...cap, model: deployment.deployment }
 }
 
 function readAnswer(url: JobUrl, text: string, answer: IncomingMessage): ModelReply {

@@ -17,9 +17,19 @@ const said = z.object({
   choices: z.tuple([z.object({ message: z.union([z.string(), z.object({ content: z.string() })]) })], z.unknown()),
 })
 
+/**
+ * Versions that do not know `max_completion_tokens`, which newer models take in place of `max_tokens`: 2024-10-21 and older
+ * ones. https://github.com/Azure/azure-rest-api-specs, AzureOpenAI/inference
+ */
+const LAST_OF_MAX_TOKENS = '2024-10-21'
+
 /** Of several choices the first one's finish reason and text are reported. */
 export const chatCompletions: Endpoint = {
   isUnderDeployment: true,
+  capField(apiVersion) {
+    const isOld = apiVersion !== undefined && apiVersion.slice(0, LAST_OF_MAX_TOKENS.length) <= LAST_OF_MAX_TOKENS
+    return isOld ? 'max_tokens' : 'max_completion_tokens'
+  },
   read(answer) {
     const { data } = chatCompletion.safeParse(answer)
     if (data === undefined) return undefined

@@ -22,6 +22,7 @@ const embeddingList = z.object({
 
 export const embeddings: Endpoint = {
   isUnderDeployment: true,
+  capField: () => undefined,
   read(answer) {
     const { data } = embeddingList.safeParse(answer)
     if (data === undefined) return undefined

@@ -21,6 +21,8 @@ export const UNTOLD = 'unknown'
 export interface Endpoint {
   /** Whether a dated API version names the deployment in the address; the body names it everywhere. */
   readonly isUnderDeployment: boolean
+  /** The field that caps an answer on this API version, or on the v1 API; undefined where an answer has no such tokens. */
+  capField(apiVersion: string | undefined): string | undefined
   /** Undefined where there is no answer to this request in it. */
   read(answer: unknown): Reading | undefined
   /** How many bytes the answer to such a body may have, before it is asked for: an estimate, rather too high. */

@@ -7,6 +7,8 @@ import type { Deployment } from '../settings.ts'
 export interface ModelRequest {
   readonly job: Pick<Job, 'url' | 'body'>
   readonly deployment: Deployment
+  /** Set in the body as the cap of each answer, in tokens; absent: the body is sent as it is, but for `model`. */
+  readonly outputCap?: number | undefined
   /** The bearer token. */
   readonly token: string
   /** Names this send to Azure's support and in its logs. */

@@ -24,6 +24,7 @@ const toolCall = z.object({ type: z.string().regex(/_call$/) })
 
 export const responses: Endpoint = {
   isUnderDeployment: false,
+  capField: () => 'max_output_tokens',
   read(answer) {
     const { data } = response.safeParse(answer)
     if (data === undefined) return undefined

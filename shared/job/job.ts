@@ -1,4 +1,4 @@
-import { numberOf } from './exact-numbers.ts'
+import { choicesOf, outputTokenCap } from './output-cap.ts'
 import type { Usage } from './record.ts'
 
 /** The requests a job may ask for, named as the OpenAI Batch format names them. */
@@ -49,12 +49,13 @@ const CHARACTERS_PER_TOKEN = 4
 
 /**
  * Estimates the tokens of an answer that does not tell its usage: a quarter of the prompt's characters, and the job's output
- * cap, or a quarter of the answer's characters where the job sets none.
+ * cap for each of its choices, or a quarter of the answer's characters where the job sets none.
  */
 export function estimateUsage(body: Job['body'], answerCharacters: number): Usage {
+  const cap = outputTokenCap(body)
   return {
     promptTokens: Math.ceil(countCharacters(body) / CHARACTERS_PER_TOKEN),
-    completionTokens: outputTokenCap(body) ?? Math.ceil(answerCharacters / CHARACTERS_PER_TOKEN),
+    completionTokens: cap === undefined ? Math.ceil(answerCharacters / CHARACTERS_PER_TOKEN) : cap * choicesOf(body),
   }
 }
 
@@ -62,12 +63,4 @@ function countCharacters(value: unknown): number {
   if (typeof value === 'string') return value.length
   if (typeof value !== 'object' || value === null) return 0
   return Object.values(value).reduce((sum: number, inner) => sum + countCharacters(inner), 0)
-}
-
-/** The most tokens one answer may have, or undefined where the job leaves it to the model. */
-export function outputTokenCap(body: Job['body']): number | undefined {
-  const fields = [body['max_completion_tokens'], body['max_tokens'], body['max_output_tokens']]
-  const caps = fields.map(numberOf).filter((cap) => cap !== undefined)
-  const possible = caps.filter((cap) => cap >= 0)
-  return possible.length === 0 ? undefined : Math.max(...possible)
 }

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { MAX_RAW_NUMBERS, restoreDigits } from './exact-numbers.ts'
 import { type Job, jobKey, jobUrls, type Sha256 } from './job.ts'
+import { findCapProblem } from './output-cap.ts'
 
 /** The longest job data that is read: room for a million-token prompt, and little enough to hold many at once. */
 export const MAX_JOB_BYTES = 4 * 1024 * 1024
@@ -61,8 +62,8 @@ const requestJob = z.strictObject({
     z
       .looseObject({
         model: modelName.optional(),
-        stream: notTrue('nobody reads a stream here: the whole answer goes into the record').optional(),
-        background: notTrue('the answer must come with the response that was paid for').optional(),
+        stream: off('nobody reads a stream here: the whole answer goes into the record'),
+        background: off('the answer must come with the response that was paid for'),
       })
       // The end of it: what looks at a body after this may recurse into it.
       .refine((body) => !isDeeperThan(body, MAX_BODY_DEPTH), {
@@ -111,6 +112,8 @@ export function parseJob(data: Uint8Array, attributes: Readonly<Record<string, s
   if (exactBody === undefined) {
     return refuse(`body: holds more than ${MAX_RAW_NUMBERS} numbers that a double would spell differently`)
   }
+  const capProblem = findCapProblem(exactBody)
+  if (capProblem !== undefined) return refuse(`body.${capProblem}`)
 
   const payloadHash = toHex(sha256(data))
   const name = id ?? custom_id ?? payloadHash
@@ -161,8 +164,9 @@ function refuse(problem: string): { ok: false; problem: string } {
   return { ok: false, problem }
 }
 
-function notTrue(why: string) {
-  return z.unknown().refine((value) => value !== true, `cannot be true: ${why}`)
+/** A service may take another value, such as "true" or 1, for true. */
+function off(why: string) {
+  return z.literal(false, { error: `can only be false: ${why}` }).nullish()
 }
 
 /** zod would leave a field of this name out without a word. */

@@ -14,7 +14,7 @@ test('the numbers of a body reach Azure digit for digit', async () => {
   await using model = await startRecordingModel('{}')
   await using worker = await startWorker(cloud, { settings: { AZURE_OPENAI_ENDPOINT: model.url } })
   const schema = '{"type":"integer","maximum":9223372036854775807,"multipleOf":0.1000}'
-  const members = `"seed":6150769120280496265,"tools":[{"function":{"parameters":${schema}}}],"x":[1e400,-0,1E5]`
+  const members = `"seed":6150769120280496265,"tools":[{"function":{"parameters":${schema}}}],"logit_bias":{"7":[1e400,-0,1E5]}`
   await worker.push(jobText(`{${members}}`))
   assert.deepEqual(
     model.requests.map(({ body }) => body),

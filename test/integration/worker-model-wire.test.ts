@@ -52,7 +52,7 @@ describe('what a worker sends to Azure', () => {
   for (const [url, apiVersion, address] of table) {
     test(`for ${url} on ${apiVersion ?? 'the v1 API'} is the body, one token and nothing of the environment`, async () => {
       await using model = await startRecordingModel('{}')
-      const settings = { AZURE_OPENAI_ENDPOINT: model.url, OPENAI_API_VERSION: apiVersion }
+      const settings = { AZURE_OPENAI_ENDPOINT: model.url, OPENAI_API_VERSION: apiVersion, ALLOW_BODY_FIELDS: 'other' }
       await using worker = await startWorker(cloud, { settings })
       const body = { input: 'Bridges.', unknown: [null, 1e300], 'max-tokens': 7 }
       await worker.push({ id: 'doc-7', url, body })

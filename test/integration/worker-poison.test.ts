@@ -19,7 +19,7 @@ describe('poison', () => {
     ['lacks its body', { url: '/v1/chat/completions' }, /^body: /],
     ['has a field that nobody knows', { ...job, priority: 1 }, /^the job: unknown field "priority"$/],
     ['asks what cannot be asked here', { ...job, url: '/v1/files' }, /^url: cannot be asked here/],
-    ['wants a stream', { ...job, body: { messages, stream: true } }, /^body.stream: cannot be true/],
+    ['wants a stream', { ...job, body: { messages, stream: true } }, /^body.stream: can only be false/],
     ['has 10 MB of data', Buffer.alloc(10_000_000, 'x'), /^the job is 10000000 bytes long; at most 4194304 are read$/],
   ] as const) {
     test(`that ${why} is acknowledged and lies in the dead-letter topic as it came`, async () => {

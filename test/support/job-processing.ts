@@ -40,6 +40,7 @@ export function processingOver(
     maxJobAgeMs: 7 * 86_400_000,
     modelTimeoutMs: 10_000,
     maxOutputTokens: 1_000,
+    allowedBodyFields: [],
     rolloutMs: 0,
     newOwner: () => 'owner',
     random: () => 0,

@@ -36,6 +36,7 @@ const FREE = {
   MAX_ATTEMPTS: 3,
   ON_UNKNOWN: 'dead-letter',
   MAX_OUTPUT_TOKENS: 1_000,
+  ALLOW_BODY_FIELDS: 'store,tools.mcp',
   DAILY_TOKEN_LIMIT: 1_000_000,
   RECORD_TTL_DAYS: 10,
   LOG_LEVEL: 'debug',
@@ -54,8 +55,15 @@ const LEFT = [
 
 const two = [
   { model: 'gpt-4o', endpoint: 'https://a.openai.azure.com', deployment: 'one', rpm: 600, tpm: 100_000 },
-  { model: 'gpt-4o', endpoint: 'https://b.openai.azure.com', deployment: 'two', rpm: 1_200, priority: 2 },
-]
+  {
+    model: 'gpt-4o',
+    endpoint: 'https://b.openai.azure.com',
+    deployment: 'two',
+    rpm: 1_200,
+    priority: 2,
+    max_output_tokens: 500,
+  },
+] as const
 const REGION = 'https://WestEurope.api.cognitive.microsoft.com/'
 const lowerCased = Object.entries(FREE).map(([name, value]) => [name.toLowerCase(), value] as const)
 
@@ -170,7 +178,11 @@ if (made !== undefined) {
 
   test('the worker starts with every setting there is a variable for, too', () => {
     const config = readConfig(environmentOf(most))
-    assert.deepEqual(config.deployments, [{ ...two[0], priority: 1 }, two[1]])
+    const [first, { max_output_tokens: maxOutputTokens, ...second }] = two
+    assert.deepEqual(config.deployments, [
+      { ...first, priority: 1, maxOutputTokens: FREE.MAX_OUTPUT_TOKENS },
+      { ...second, maxOutputTokens },
+    ])
     assert.equal(config.federation.authorityHost, 'https://login.microsoftonline.us')
     assert.equal(config.maxInFlight, 20)
     assert.equal(config.maxInFlightBytes, 132_000_000)

@@ -61,17 +61,19 @@ describe('a replay', () => {
     assert.deepEqual(message.attributes, { batch: 'nightly', traceparent: 't', 'pb-run': '3' })
   })
 
-  test('may ask another model, and for fewer tokens by the field that the job uses', () => {
+  test('may ask another model, and for fewer tokens by every field that the job uses', () => {
     const limited = (body: object, url = CHAT.url) =>
       messageOf({ data: toData({ ...CHAT, url, body }), changes: { model: 'gpt-5', maxOutputTokens: 9 } }).job.body
     assert.deepEqual(limited({ messages: [] }), { messages: [], model: 'gpt-5', max_completion_tokens: 9 })
     assert.deepEqual(limited({ messages: [], max_tokens: 5 }), { messages: [], model: 'gpt-5', max_tokens: 9 })
+    const both = { messages: [], max_completion_tokens: 5, max_tokens: 5 }
+    assert.deepEqual(limited(both), { ...both, model: 'gpt-5', max_completion_tokens: 9, max_tokens: 9 })
     assert.deepEqual(limited({ input: 'x' }, '/v1/responses'), { input: 'x', model: 'gpt-5', max_output_tokens: 9 })
   })
 
   test('with changes keeps every digit of the rest', () => {
     const rest = '"seed":6150769120280496265,"tools":[{"maximum":9223372036854775807,"multipleOf":0.1000}]'
-    const data = Buffer.from(`{"id":"doc-7","url":"/v1/chat/completions","body":{${rest},"max_tokens":1E5}}`)
+    const data = Buffer.from(`{"id":"doc-7","url":"/v1/chat/completions","body":{${rest},"max_tokens":99999}}`)
     const replayed = Buffer.from(messageOf({ data, changes: { model: 'gpt-5', maxOutputTokens: 9 } }).data).toString()
     assert.ok(replayed.includes(`"body":{${rest},"max_tokens":9,"model":"gpt-5"}`), replayed)
   })

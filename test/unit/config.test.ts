@@ -271,6 +271,34 @@ describe('PUSH_AUTH=off', () => {
   })
 })
 
+describe('ALLOW_BODY_FIELDS', () => {
+  const allowed = (ALLOW_BODY_FIELDS: string) => read({ ALLOW_BODY_FIELDS }).allowedBodyFields
+
+  test('are names separated by commas, none by default', () => {
+    assert.deepEqual(read().allowedBodyFields, [])
+    assert.deepEqual(allowed('data_sources, tools.mcp,,store '), ['data_sources', 'tools.mcp', 'store'])
+    assert.deepEqual(allowed('other.top_k,other,tools'), ['other.top_k', 'other', 'tools'])
+  })
+
+  test('that are unknown are refused, with the name that was probably meant', () => {
+    for (const [name, meant] of [
+      ['data_source', 'data_sources'],
+      ['Store', 'store'],
+      ['tools.mpc', 'tools.mcp'],
+      ['image_urls', 'image_url'],
+    ] as const) {
+      assert.deepEqual(problems({ ALLOW_BODY_FIELDS: `store,${name}` }), [
+        `ALLOW_BODY_FIELDS: unknown field "${name}"; did you mean "${meant}"?. A field that this version does not know is named other.NAME`,
+      ])
+    }
+    assert.equal(problems({ ALLOW_BODY_FIELDS: 'temperature,*' }).length, 2)
+  })
+
+  test('tell no name that may be a secret', () => {
+    assert.doesNotMatch(problems({ ALLOW_BODY_FIELDS: 'sk-canary-7f3a' }).join(), /canary/)
+  })
+})
+
 describe('DEPLOYMENTS', () => {
   const several = { AZURE_OPENAI_ENDPOINT: undefined, AZURE_OPENAI_DEPLOYMENT: undefined }
   const one = { model: 'gpt-4o', endpoint: 'https://eu.openai.azure.com', deployment: 'gpt-4o-eu' }
@@ -284,6 +312,18 @@ describe('DEPLOYMENTS', () => {
 
   test('have priority 1 when they name none', () => {
     assert.deepEqual(read(given(one)).deployments, [{ ...one, priority: 1 }])
+  })
+
+  test('have the limit that is theirs, or MAX_OUTPUT_TOKENS where that is set, and none by default', () => {
+    const list = given({ ...one, maxOutputTokens: 7 }, { ...one, deployment: 'other' })
+    const limits = (over: Given) => read(over).deployments.map(({ maxOutputTokens }) => maxOutputTokens)
+    assert.deepEqual(limits(list), [7, undefined])
+    assert.deepEqual(limits({ ...list, MAX_OUTPUT_TOKENS: '5' }), [7, 5])
+    assert.deepEqual(limits({ MAX_OUTPUT_TOKENS: '5' }), [5])
+    assert.deepEqual([read(list).maxOutputTokens, read({ MAX_OUTPUT_TOKENS: '5' }).maxOutputTokens], [32_768, 5])
+    for (const maxOutputTokens of [0, 1.5, '5']) {
+      assert.match(problems(given({ ...one, maxOutputTokens })).join(), /^DEPLOYMENTS: .*\[0\]\.maxOutputTokens/)
+    }
   })
 
   for (const [field, meant] of [

@@ -120,11 +120,13 @@ describe('the body', () => {
   })
 
   for (const name of ['stream', 'background']) {
-    test(`with ${name}: true is refused, and the answer says why`, () => {
-      assert.match(
-        problemOf({ ...request, body: { messages, [name]: true } }),
-        RegExp(`^body.${name}: cannot be true: `),
-      )
+    test(`with ${name}: true, or what may be taken for it, is refused, and the answer says why`, () => {
+      for (const value of [true, 'true', 1, 'yes', {}]) {
+        assert.match(
+          problemOf({ ...request, body: { messages, [name]: value } }),
+          RegExp(`^body.${name}: can only be false: `),
+        )
+      }
     })
 
     test(`with ${name}: false is a job, and keeps it`, () => {
@@ -300,11 +302,11 @@ describe('what is wrong with a field is told in words', () => {
     [{ ...request, url: '/v1/files' }, `url: cannot be asked here; it must be one of ${urls}`],
     [
       { ...request, body: { stream: true } },
-      'body.stream: cannot be true: nobody reads a stream here: the whole answer goes into the record',
+      'body.stream: can only be false: nobody reads a stream here: the whole answer goes into the record',
     ],
     [
       { ...request, body: { background: true } },
-      'body.background: cannot be true: the answer must come with the response that was paid for',
+      'body.background: can only be false: the answer must come with the response that was paid for',
     ],
   ] as const) {
     test(problem.slice(0, 60), () => assert.equal(problemOf(value), problem))

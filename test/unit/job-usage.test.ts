@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { estimateUsage, outputTokenCap } from '../../shared/job/job.ts'
+import { estimateUsage } from '../../shared/job/job.ts'
 
 const body = { messages: [{ role: 'user', content: 'Twelve chars' }], max_completion_tokens: 50 }
 
@@ -13,8 +13,6 @@ test('an estimated usage without an output cap is a quarter of the characters of
   assert.deepEqual(estimateUsage({ input: '' }, 9), { promptTokens: 0, completionTokens: 3 })
 })
 
-test('the output cap is the largest that the body names, and none where it names none that can be one', () => {
-  assert.equal(outputTokenCap({ max_tokens: 5, max_completion_tokens: 7, max_output_tokens: 6 }), 7)
-  assert.equal(outputTokenCap({ max_tokens: -1, max_output_tokens: 'many' }), undefined)
-  assert.equal(outputTokenCap({}), undefined)
+test('an estimated usage of several choices has the output cap of each', () => {
+  assert.deepEqual(estimateUsage({ ...body, n: 3 }, 4_000), { promptTokens: 4, completionTokens: 150 })
 })

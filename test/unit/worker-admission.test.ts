@@ -66,6 +66,7 @@ async function processing(
     },
     deployments: [deployment],
     maxOutputTokens: 1_000,
+    allowedBodyFields: [],
     rolloutMs: 0,
     modelTimeoutMs: 120_000,
     retry: { maxAttempts: 5, onUnknown: 'retry' } as const,

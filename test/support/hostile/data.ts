@@ -22,6 +22,7 @@ const anyField = fc.constantFrom(
 const anyBodyField = fc.constantFrom(
   ...['model', 'messages', 'stream', 'background', 'max_tokens', 'max_completion_tokens', 'max_output_tokens', 'n'],
   ...['temperature', 'logprobs', 'top_logprobs', 'tools', 'response_format', 'input', 'dimensions', 'metadata', 'stop'],
+  ...['store', 'service_tier', 'data_sources', 'best_of', 'instructions'],
 )
 const anyDeadline = fc.oneof(
   fc.constantFrom('0000-01-01T00:00:00Z', '9999-12-31T23:59:59.999+14:00', '2026-02-30T00:00:00Z', '+275760-09-13'),

@@ -55,12 +55,13 @@ variable "azure_cloud" {
 
 variable "deployments" {
   type = list(object({
-    model      = string
-    endpoint   = string
-    deployment = string
-    priority   = optional(number, 1)
-    rpm        = optional(number)
-    tpm        = optional(number)
+    model             = string
+    endpoint          = string
+    deployment        = string
+    priority          = optional(number, 1)
+    rpm               = optional(number)
+    tpm               = optional(number)
+    max_output_tokens = optional(number)
   }))
   description = "The Azure OpenAI deployments. With rpm, their requests a minute, the number of instances follows the quota."
 
@@ -239,6 +240,12 @@ variable "max_output_tokens" {
   type        = number
   default     = null
   description = "MAX_OUTPUT_TOKENS: the most output tokens a job may ask for."
+}
+
+variable "allow_body_fields" {
+  type        = string
+  default     = null
+  description = "ALLOW_BODY_FIELDS: what bodies may ask for beyond an answer, by name, separated by commas."
 }
 
 variable "daily_token_limit" {

@@ -27,6 +27,7 @@ locals {
     { model = each.model, endpoint = each.endpoint, deployment = each.deployment, priority = each.priority },
     each.rpm == null ? {} : { rpm = each.rpm },
     each.tpm == null ? {} : { tpm = each.tpm },
+    each.max_output_tokens == null ? {} : { maxOutputTokens = each.max_output_tokens },
   )]
 
   # What the rest of this module hangs on, or Azure.
@@ -59,6 +60,7 @@ locals {
     MAX_ATTEMPTS          = var.max_attempts
     ON_UNKNOWN            = var.on_unknown
     MAX_OUTPUT_TOKENS     = var.max_output_tokens
+    ALLOW_BODY_FIELDS     = var.allow_body_fields
     DAILY_TOKEN_LIMIT     = var.daily_token_limit
     RECORD_TTL_DAYS       = var.record_ttl_days
     LOG_LEVEL             = var.log_level
