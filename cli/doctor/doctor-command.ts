@@ -55,13 +55,18 @@ async function run(given: Given, { environment: own, ...file }: GivenSettings, c
   const { runDoctor } = await import('./run-doctor.ts')
   const steps = await runDoctor(options, {
     environment: { ...own, ...(project !== undefined && { GOOGLE_CLOUD_PROJECT: project }) },
-    file,
+    file: given.project === undefined ? file : { ...file, fromFile: file.fromFile.filter(isNotProject) },
     now: Date.now,
     newId: randomUUID,
     onStep: (step) => json || process.stdout.write(printStep(step)),
   })
   process.stdout.write(json ? `${JSON.stringify({ steps }, null, 2)}\n` : printVerdict(steps))
   return steps.some(({ ok }) => ok === false) ? 1 : 0
+}
+
+/** The option says which it is, whatever the file says. */
+function isNotProject(name: string): boolean {
+  return name !== 'GOOGLE_CLOUD_PROJECT'
 }
 
 function liveService({ service, region }: Given, project: string | undefined): LiveService | undefined {

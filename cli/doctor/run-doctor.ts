@@ -84,16 +84,29 @@ async function findSettings(
     return undefined
   }
   const account = serviceAccount ?? read.serviceAccount
-  const theirs = { ...read.environment, ...impersonating(account) }
+  const { environment: theirs, file: origin } = trustIn(read.environment, environment, file)
   const isElsewhere = !read.environment['TOKEN_SOURCE']?.startsWith('impersonate:')
   const { invokerCheckDisabled } = read
   return {
-    environment: theirs,
-    file: {},
+    environment: { ...theirs, ...impersonating(account) },
+    file: origin,
     from: `Cloud Run service ${live.name}`,
     isElsewhere,
     invokerCheckDisabled,
   }
+}
+
+/**
+ * A service of a project that the settings file names may be anyone's, and the hosts that it allows would get tokens. Its
+ * settings count as those of the file.
+ */
+function trustIn(
+  theirs: Environment,
+  { ALLOW_CUSTOM_HOSTS }: Environment,
+  { fromFile = [] }: FileOrigin,
+): Pick<FoundSettings, 'environment' | 'file'> {
+  if (!fromFile.includes('GOOGLE_CLOUD_PROJECT')) return { environment: theirs, file: {} }
+  return { environment: { ...theirs, ALLOW_CUSTOM_HOSTS }, file: { fromFile: Object.keys(theirs) } }
 }
 
 async function walkToAzure(

@@ -9,6 +9,7 @@ import { startGooglePolicies } from '../../local/google-policies.ts'
 import { startIamCredentials } from '../../local/iam-credentials.ts'
 import { AZURE, ENTRA, GOOGLE } from '../../local/identities.ts'
 import { createSigningKey } from '../../local/signing-key.ts'
+import type { FileOrigin } from '../../shared/config.ts'
 import { callsOf, clearFaults, placeFault, startCloud } from '../stand-ins.ts'
 import { examine, failuresIn, marksOf } from '../support/doctor-run.ts'
 
@@ -86,14 +87,19 @@ describe('a live service', () => {
   const plain: readonly Variable[] = Object.entries(settings).map(([name, value]) => ({ name, value }))
 
   /** What the doctor says of a service on Cloud Run; its own settings would lead nowhere. */
-  async function examineLive(options: Partial<CloudRunOptions> = {}, of = live, tokenCreators?: readonly string[]) {
+  async function examineLive(
+    options: Partial<CloudRunOptions> = {},
+    of = live,
+    tokenCreators?: readonly string[],
+    file: FileOrigin = {},
+  ) {
     const run = await startCloudRun({ service: 'worker', variables: plain, ...options })
     const name = `projects/${live.project}/locations/${live.region}/services/${live.name}`
     const google = await startGooglePolicies({ policies: { [name]: { 'roles/run.invoker': ['serviceAccount:b'] } } })
     const iam = await startIamCredentials({ key, ...(tokenCreators && { tokenCreators }) })
     const nowhere = { AZURE_TENANT_ID: 'nowhere', STORE: 'nowhere' }
     try {
-      const endpoints = { iamEndpoint: iam.url, runEndpoint: run.url, policyEndpoint: google.url }
+      const endpoints = { iamEndpoint: iam.url, runEndpoint: run.url, policyEndpoint: google.url, file }
       return await examine(cloud, nowhere, { live: of }, endpoints)
     } finally {
       await google.close()
@@ -101,6 +107,19 @@ describe('a live service', () => {
       await run.close()
     }
   }
+
+  test('of a project that the settings file names may be anyone’s: it sends no token to a host that it allows', async () => {
+    const variables = [...plain, { name: 'ALLOW_CUSTOM_HOSTS', value: 'true' }]
+    const calls = () => Promise.all([cloud.entra, cloud.azure].map((standIn) => callsOf(standIn)))
+    const before = await calls()
+    const [failed, ...others] = failuresIn(
+      await examineLive({ variables }, live, undefined, { fromFile: ['GOOGLE_CLOUD_PROJECT'] }),
+    )
+    assert.deepEqual([failed?.step, others, await calls()], ['settings', [], before])
+    assert.match(failed?.mend ?? '', /AZURE_AUTHORITY_HOST is .*\n.*AZURE_OPENAI_ENDPOINT is /)
+    const named = await examineLive({ variables })
+    assert.deepEqual(failuresIn(named), [])
+  })
 
   test('is looked at with its own settings, as its own account', async () => {
     const steps = await examineLive()
