@@ -6,20 +6,20 @@ import type { Job, JobUrl } from '../job/job.ts'
  */
 
 /** Fields that only shape the answer. The others have to be allowed, unless they are null. */
-const shaping: Readonly<Record<JobUrl, readonly string[]>> = {
-  '/v1/chat/completions': [
+const shaping: Readonly<Record<JobUrl, ReadonlySet<string>>> = {
+  '/v1/chat/completions': new Set([
     ...['model', 'messages', 'tools', 'tool_choice', 'parallel_tool_calls', 'functions', 'function_call'],
     ...['max_completion_tokens', 'max_tokens', 'n', 'stop', 'temperature', 'top_p', 'seed', 'reasoning_effort'],
     ...['frequency_penalty', 'presence_penalty', 'logit_bias', 'logprobs', 'top_logprobs', 'response_format'],
     ...['verbosity', 'modalities', 'audio', 'prediction', 'moderation', 'metadata', 'user', 'safety_identifier'],
     ...['prompt_cache_key', 'stream_options', 'user_security_context'],
-  ],
-  '/v1/responses': [
+  ]),
+  '/v1/responses': new Set([
     ...['model', 'input', 'instructions', 'tools', 'tool_choice', 'parallel_tool_calls', 'max_tool_calls'],
     ...['max_output_tokens', 'temperature', 'top_p', 'top_logprobs', 'reasoning', 'text', 'include', 'truncation'],
     ...['image', 'moderation', 'metadata', 'user', 'safety_identifier', 'prompt_cache_key', 'stream_options'],
-  ],
-  '/v1/embeddings': ['model', 'input', 'dimensions', 'encoding_format', 'user'],
+  ]),
+  '/v1/embeddings': new Set(['model', 'input', 'dimensions', 'encoding_format', 'user']),
 }
 
 /** Values that ask for nothing, of fields that have to be allowed. */
@@ -66,6 +66,8 @@ export const bodyFieldNames: readonly string[] = [
   'other',
 ]
 
+const known: ReadonlySet<string> = new Set(bodyFieldNames)
+
 /** Names what a body asks for that is not allowed, each once, as the setting would allow it. */
 export function findForbidden({ url, body }: Pick<Job, 'url' | 'body'>, allowed: readonly string[]): readonly string[] {
   const found = new Set<string>()
@@ -87,17 +89,20 @@ function nameOfField(name: string, value: unknown): string {
 
 /** The name by which the setting allows something. */
 function nameInSetting(name: string): string {
-  return bodyFieldNames.includes(name) || name.startsWith('other.') ? name : `other.${name}`
+  return known.has(name) || name.startsWith('other.') ? name : `other.${name}`
 }
 
 function isAllowed(name: string, allowed: readonly string[]): boolean {
-  return [name, nameInSetting(name)].some((known) =>
-    allowed.some((each) => known === each || known.startsWith(`${each}.`)),
-  )
+  const inSetting = nameInSetting(name)
+  return allowed.some((each) => isUnder(name, each) || isUnder(inSetting, each))
+}
+
+function isUnder(name: string, group: string): boolean {
+  return name.startsWith(group) && (name.length === group.length || name[group.length] === '.')
 }
 
 function isShaping(url: JobUrl, name: string, value: unknown): boolean {
-  if (value === null || value === undefined || shaping[url].includes(name)) return true
+  if (value === null || value === undefined || shaping[url].has(name)) return true
   return Object.hasOwn(IDLE, name) && (IDLE[name] ?? []).includes(value)
 }
 
@@ -120,6 +125,10 @@ function addItems(items: unknown, found: Set<string>): void {
 /** At any depth of messages and items. */
 function addParts(value: unknown, found: Set<string>): void {
   if (typeof value !== 'object' || value === null) return
+  if (Array.isArray(value)) {
+    for (const inner of value) addParts(inner, found)
+    return
+  }
   for (const [name, inner] of Object.entries(value)) {
     if (inner === null) continue
     if (name.endsWith('_url') && !isInline(inner) && !isInline(fieldOf(inner, 'url'))) found.add(name)
