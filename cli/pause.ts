@@ -62,8 +62,9 @@ const SAID: Readonly<Record<Handled['state'], string>> = {
   no_endpoint: 'pushes to nobody',
 }
 
-function describe({ subscription, state }: Handled): string {
-  return `${plainText(subscription)}  ${SAID[state]}\n`
+function describe({ subscription, state, endpoint }: Handled): string {
+  const to = endpoint === undefined ? '' : ` to ${plainText(endpoint)}`
+  return `${plainText(subscription)}  ${SAID[state]}${to}\n`
 }
 
 function nothingToPause({ subscription }: DeliveryOptions): Error {

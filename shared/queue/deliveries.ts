@@ -7,6 +7,11 @@ export interface Handled {
    * was not paused here.
    */
   readonly state: 'paused' | 'was_paused' | 'resumed' | 'was_delivered' | 'no_endpoint'
+  /**
+   * Where a resumed subscription pushes to. It was saved among the records, which every operator may change, so it is shown
+   * to the one who resumes. Absent where the queue has no endpoints.
+   */
+  readonly endpoint?: string
 }
 
 export interface Deliveries {

@@ -45,7 +45,8 @@ export function openPubSubDeliveries(options: PubSubOptions, saved: SavedPushes)
         if (found === undefined || !found.isPaused) return { subscription, state: 'no_endpoint' }
         await askGoogle(() => modify(found.push), topic)
         await saved.put({ ...found, isPaused: false })
-        return { subscription, state: 'resumed' }
+        const { pushEndpoint: endpoint } = found.push
+        return { subscription, state: 'resumed', ...(endpoint !== null && { endpoint }) }
       }),
     close: () => client.close(),
   }

@@ -3,6 +3,8 @@ import { randomUUID } from 'node:crypto'
 import { after, type TestContext, test } from 'node:test'
 import { openDeliveries } from '../../../shared/open-deliveries.ts'
 import { createPubSub } from '../../../shared/queue/pubsub/pubsub-queue.ts'
+import { openDatabase } from '../../../shared/store/firestore/database.ts'
+import { createFirestoreSavedPushes } from '../../../shared/store/firestore/firestore-saved-pushes.ts'
 import { openEndpoint, readEnvelope } from '../../contract/queue-endpoint.ts'
 import { runCommand } from '../../integration/cli-harness.ts'
 import { startWarmEmulator } from '../../support/emulators.ts'
@@ -47,7 +49,8 @@ test('nothing is delivered while a subscription is paused, and all is when it is
   const witnessed = await seen.next()
   witnessed.answer(204)
   isResumed = true
-  assert.deepEqual(await deliveries.resume(TOPIC, undefined), [{ subscription: nameOf('worker'), state: 'resumed' }])
+  const resumed = { subscription: nameOf('worker'), state: 'resumed', endpoint: endpoint.url }
+  assert.deepEqual(await deliveries.resume(TOPIC, undefined), [resumed])
   const first = await arrived
   assert.deepEqual([readEnvelope(first.push).data.toString(), first.isResumed], ['a job', true])
   first.push.answer(204)
@@ -94,7 +97,8 @@ test('all that push to a worker are paused, or the one that is named; others are
     ],
   )
   assert.equal((await pushOf('audit'))?.pushEndpoint, 'http://127.0.0.1:9/audit')
-  assert.deepEqual(await deliveries.resume(TOPIC, subscription), [{ subscription, state: 'resumed' }])
+  const endpoint = 'http://127.0.0.1:9/push'
+  assert.deepEqual(await deliveries.resume(TOPIC, subscription), [{ subscription, state: 'resumed', endpoint }])
   assert.equal((await pushOf('high'))?.pushEndpoint || 'none', 'none')
   assert.deepEqual(await deliveries.pause(TOPIC, 'nobody'), [])
 })
@@ -120,7 +124,23 @@ test('the commands say what they did', async (t) => {
   const stdout = `${subscription}  paused\nThose under way go on. To deliver again: promptbridge resume --subscription worker\n`
   assert.deepEqual(paused, { code: 0, stdout, stderr: '' })
   const resumed = await runCommand(t, ['resume', '--json'], { env })
-  assert.deepEqual([resumed.code, JSON.parse(resumed.stdout)], [0, [{ subscription, state: 'resumed' }]])
+  const endpoint = 'http://127.0.0.1:9/push'
+  assert.deepEqual([resumed.code, JSON.parse(resumed.stdout)], [0, [{ subscription, state: 'resumed', endpoint }]])
+})
+
+test('resume shows the endpoint that it sets, which somebody may have changed among the records meanwhile', async (t) => {
+  const { topic, nameOf, env } = await newProject(t)
+  await topic.createSubscription('worker', { pushEndpoint: 'http://127.0.0.1:9/push' })
+  await runCommand(t, ['pause'], { env })
+  const database = openDatabase({ project: env.GOOGLE_CLOUD_PROJECT, emulator: firestore.address })
+  t.after(() => database.close())
+  const push = { pushEndpoint: 'http://127.0.0.1:9/of-somebody-else/push' }
+  const saved = createFirestoreSavedPushes(database)
+  const found = await saved.find(nameOf('worker'))
+  assert.ok(found)
+  await saved.put({ ...found, push: { ...found.push, ...push } })
+  const { code, stdout } = await runCommand(t, ['resume'], { env })
+  assert.deepEqual([code, stdout], [0, `${nameOf('worker')}  delivered again to ${push.pushEndpoint}\n`])
 })
 
 test('a topic that is not there has nothing to pause', async (t) => {
