@@ -59,7 +59,7 @@ const sayUnknownField = (name: string) => sayUnknownName(name, Object.keys(deplo
 function sayUnknownName(name: string, known: readonly string[]): string {
   const meant = closestName(name, known)
   const said = /^[\w.]{1,40}$/.test(name) ? `unknown field "${name}"` : 'a field that is unknown'
-  return meant === undefined ? `${said}.` : `${said}; did you mean "${meant}"?`
+  return meant === undefined ? said : `${said}; did you mean "${meant}"?`
 }
 
 const deployments = z.string().transform((json, context) => {
@@ -72,7 +72,7 @@ const deployments = z.string().transform((json, context) => {
   }
 })
 
-const OTHER_FIELD = 'A field that this version does not know is named other.NAME.'
+const OTHER_FIELD = 'a field that this version does not know is named other.NAME'
 
 /** Names of what bodies may ask for, separated by commas. */
 const bodyFields = z.string().transform((list, context) => {
@@ -81,7 +81,7 @@ const bodyFields = z.string().transform((list, context) => {
     .map((name) => name.trim())
     .filter((name) => name !== '')
   const unknown = names.filter((name) => !bodyFieldNames.includes(name) && !/^other\.[\w.-]{1,64}$/.test(name))
-  for (const name of unknown) context.addIssue(`${sayUnknownName(name, bodyFieldNames)} ${OTHER_FIELD}`)
+  for (const name of unknown) context.addIssue(`${sayUnknownName(name, bodyFieldNames)} (${OTHER_FIELD})`)
   return unknown.length === 0 ? names : z.NEVER
 })
 

@@ -288,7 +288,7 @@ describe('ALLOW_BODY_FIELDS', () => {
       ['image_urls', 'image_url'],
     ] as const) {
       assert.deepEqual(problems({ ALLOW_BODY_FIELDS: `store,${name}` }), [
-        `ALLOW_BODY_FIELDS: unknown field "${name}"; did you mean "${meant}"? A field that this version does not know is named other.NAME.`,
+        `ALLOW_BODY_FIELDS: unknown field "${name}"; did you mean "${meant}"? (a field that this version does not know is named other.NAME)`,
       ])
     }
     assert.equal(problems({ ALLOW_BODY_FIELDS: 'temperature,*' }).length, 2)
