@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { parseEnv } from 'node:util'
 import { readConfig } from '../../shared/config.ts'
 import { readProviders } from './provider/schema.ts'
-import { CLIENT_ID, googleVariables, make, setUpFolder, TENANT_ID, UNIQUE_ID, valueAt, WORKER } from './set-up.ts'
+import { CLIENT_ID, find, googleVariables, make, setUpFolder, TENANT_ID, UNIQUE_ID, valueAt, WORKER } from './set-up.ts'
 import { misformatted, openConfiguration } from './terraform.ts'
 
 const CHANNEL = 'projects/my-project/notificationChannels/1'
@@ -26,6 +26,12 @@ const made = await make('.', {
     new_deployments: { small: { model: 'gpt-4o-mini', version: '2024-07-18', capacity: 50, rpm: 500 } },
     submitters: [SUBMITTER],
     operators: [OPERATOR],
+    pause_operators: [OPERATOR],
+    worker_token_operators: [OPERATOR],
+    doctor_users: [OPERATOR],
+    audit_logs: true,
+    alert_on_delivery_changes: true,
+    point_in_time_recovery: true,
     notification_channels: [CHANNEL],
   },
 })
@@ -86,6 +92,24 @@ if (made !== undefined) {
     for (const { values } of alerts) assert.deepEqual(values['notification_channels'], [CHANNEL])
   })
 
+  test('what an operator may have beyond operating, audit logs and recovery is passed on', () => {
+    for (const address of [
+      `google_service_account_iam_member.operators_resume["${OPERATOR}"]`,
+      `google_service_account_iam_member.operators_doctor["${OPERATOR}"]`,
+      `google_service_account_iam_member.doctor_users["${OPERATOR}"]`,
+      'google_project_iam_audit_config.data_access["datastore.googleapis.com"]',
+      'google_monitoring_alert_policy.delivery_changed[0]',
+    ]) {
+      find(resources, `module.google.${address}`)
+    }
+    const enabled = valueAt(
+      both,
+      'module.google.google_firestore_database.default[0]',
+      'point_in_time_recovery_enablement',
+    )
+    assert.equal(enabled, 'POINT_IN_TIME_RECOVERY_ENABLED')
+  })
+
   test('the role is given for what is there and for what is made', () => {
     const roles = resources.filter(({ type }) => type === 'azurerm_role_assignment')
     assert.deepEqual(roles.map(({ values }) => values['scope']).toSorted(), ['/accounts/fresh', '/accounts/there'])
@@ -95,6 +119,7 @@ if (made !== undefined) {
     const { env: _, ...rest } = outputs
     assert.deepEqual(rest, {
       client_id: CLIENT_ID,
+      doctor_service_account: `promptbridge-doctor@${googleVariables.project}.iam.gserviceaccount.com`,
       uri: 'https://promptbridge-worker-x.run.app',
       worker_service_account: WORKER,
       worker_unique_id: UNIQUE_ID,

@@ -192,7 +192,7 @@ describe('the leg', () => {
       'impersonation forbidden',
       { leg: 'google_id_token', details: { httpStatus: 403, code: 'PERMISSION_DENIED' } },
       'configuration',
-      /roles\/iam\.serviceAccountOpenIdTokenCreator.*on the service account/,
+      /roles\/iam\.serviceAccountOpenIdTokenCreator.*on the service account; .* worker_token_operators\. Also enable/,
     ],
     [
       'a login that is over',
