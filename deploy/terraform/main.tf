@@ -50,6 +50,7 @@ module "google" {
   audit_logs                = var.audit_logs
   alert_on_delivery_changes = var.alert_on_delivery_changes
   point_in_time_recovery    = var.point_in_time_recovery
+  deletion_protection       = var.deletion_protection
   notification_channels     = var.notification_channels
 }
 

@@ -127,6 +127,12 @@ variable "point_in_time_recovery" {
   description = "Whether Firestore keeps every version of a record for seven days."
 }
 
+variable "deletion_protection" {
+  type        = bool
+  default     = true
+  description = "Whether the service and the database are kept from being destroyed."
+}
+
 variable "notification_channels" {
   type        = list(string)
   default     = []

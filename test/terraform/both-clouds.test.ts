@@ -32,6 +32,7 @@ const made = await make('.', {
     audit_logs: true,
     alert_on_delivery_changes: true,
     point_in_time_recovery: true,
+    deletion_protection: false,
     notification_channels: [CHANNEL],
   },
 })
@@ -92,7 +93,7 @@ if (made !== undefined) {
     for (const { values } of alerts) assert.deepEqual(values['notification_channels'], [CHANNEL])
   })
 
-  test('what an operator may have beyond operating, audit logs and recovery is passed on', () => {
+  test('what an operator may have beyond operating, audit logs, recovery and protection are passed on', () => {
     for (const address of [
       `google_service_account_iam_member.operators_resume["${OPERATOR}"]`,
       `google_service_account_iam_member.operators_doctor["${OPERATOR}"]`,
@@ -108,6 +109,7 @@ if (made !== undefined) {
       'point_in_time_recovery_enablement',
     )
     assert.equal(enabled, 'POINT_IN_TIME_RECOVERY_ENABLED')
+    assert.equal(valueAt(both, SERVICE, 'deletion_protection'), false)
   })
 
   test('the role is given for what is there and for what is made', () => {
