@@ -1,8 +1,6 @@
 import type { Job } from '../shared/job/job.ts'
-import { parseJob } from '../shared/job/parse-job.ts'
 import type { Log } from '../shared/log.ts'
 import { type JobQueue, type Message, QueueError } from '../shared/queue/job-queue.ts'
-import { sha256 } from '../shared/sha256.ts'
 import type { DeadLetter, DeadLetterStore, NewDeadLetter } from '../shared/store/dead-letter-store.ts'
 import { StoreError } from '../shared/store/job-store.ts'
 import { type DeadLetterCause, deadLetterMessage } from './dead-letter.ts'
@@ -16,11 +14,16 @@ export interface LetterKeeping {
   readonly now: () => number
 }
 
-/** Keeps a message as a dead letter. Rejects with StoreError. */
-export async function keepDeadLetter(keeping: LetterKeeping, message: Message, cause: DeadLetterCause) {
+/** Keeps a message as a dead letter. `job`: what it was read as, if it is one. Rejects with StoreError. */
+export async function keepDeadLetter(
+  keeping: LetterKeeping,
+  message: Message,
+  cause: DeadLetterCause,
+  job?: Job,
+): Promise<DeadLetter> {
   const { letters, ttlMs, now } = keeping
   const at = now()
-  const letter = describe(message, cause, at, at + ttlMs)
+  const letter = { ...describe(message.attributes, cause, job), at, expireAt: at + ttlMs }
   try {
     return await letters.put(letter, message.data)
   } catch (error) {
@@ -33,13 +36,15 @@ export async function keepDeadLetter(keeping: LetterKeeping, message: Message, c
 }
 
 /** All of it was sent by others, and is kept to what Pub/Sub allows, which stores can take. */
-function describe(message: Message, cause: DeadLetterCause, at: number, expireAt: number): NewDeadLetter {
-  const { data, attributes } = message
-  const parsed = parseJob(data, attributes, sha256)
+function describe(
+  attributes: Message['attributes'],
+  cause: DeadLetterCause,
+  job: Job | undefined,
+): Omit<NewDeadLetter, 'at' | 'expireAt'> {
   const text = (value: string) => cut(value, MAX_VALUE_BYTES)
   const { code, hint, verified } = cause
   return {
-    ...(parsed.ok ? nameOf(parsed.job) : { batch: text(attributes['batch'] ?? ''), run: runIn(attributes) }),
+    ...(job === undefined ? { batch: text(attributes['batch'] ?? ''), run: runIn(attributes) } : nameOf(job)),
     reason: text(cause.reason),
     ...(code === undefined ? {} : { code: text(code) }),
     message: text(cause.message),
@@ -50,8 +55,6 @@ function describe(message: Message, cause: DeadLetterCause, at: number, expireAt
         .slice(0, MAX_ATTRIBUTES)
         .map(([name, value]) => [cut(name, MAX_NAME_BYTES), text(value)]),
     ),
-    at,
-    expireAt,
   }
 }
 
@@ -69,18 +72,21 @@ export interface DeadLettering extends LetterKeeping {
   readonly log: Log
 }
 
+/** `job`: what the message was read as, if it is one. */
+export type PublishDeadLetter = (message: Message, cause: DeadLetterCause, job?: Job) => Promise<void>
+
 /**
  * Makes the function that dead-letters a message: through the topic, where others can hear of it, or, where that can
  * never take it, straight into the store. It rejects with QueueError or StoreError while both may work later.
  */
-export function createDeadLettering(dead: DeadLettering): (message: Message, cause: DeadLetterCause) => Promise<void> {
+export function createDeadLettering(dead: DeadLettering): PublishDeadLetter {
   const { queue, topic, log } = dead
-  return async (message, cause) => {
+  return async (message, cause, job) => {
     try {
       await queue.publish(topic, deadLetterMessage(message, cause))
     } catch (error) {
       if (!(error instanceof QueueError) || error.code !== 'refused') throw error
-      const { id }: DeadLetter = await keepDeadLetter(dead, message, { ...cause, verified: true })
+      const { id }: DeadLetter = await keepDeadLetter(dead, message, { ...cause, verified: true }, job)
       log.warn({ error, letter: id, reason: cause.reason }, 'the dead-letter topic refuses a message: it is recorded')
     }
   }

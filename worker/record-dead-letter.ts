@@ -47,8 +47,13 @@ export async function recordDeadLetter(recording: DeadLetterRecording, read: Rea
   }
 }
 
-async function record(recording: DeadLetterRecording, { data, attributes }: Delivery, cause: DeadLetterCause) {
-  const letter = await keepDeadLetter(recording, { data, attributes }, cause)
+async function record(
+  recording: DeadLetterRecording,
+  { data, attributes }: Delivery,
+  cause: DeadLetterCause,
+  job?: Job,
+) {
+  const letter = await keepDeadLetter(recording, { data, attributes }, cause, job)
   const facts: Facts = {
     ...(letter.key === undefined ? {} : { jobKey: letter.key }),
     ...(letter.jobId === undefined ? {} : { jobId: letter.jobId, batch: letter.batch }),
@@ -63,11 +68,13 @@ async function record(recording: DeadLetterRecording, { data, attributes }: Deli
  */
 async function recordClaimed(recording: DeadLetterRecording, read: ReadDelivery, claimed: DeadLetterCause) {
   const parsed = parse(read)
-  if (!parsed.ok) return recordAs(recording, read.delivery, { kind: 'invalid', message: parsed.problem })
-  const found = await readRecord(recording, parsed.job)
+  if (!parsed.ok) return recordPoison(recording, read.delivery, parsed.problem)
+  const { job } = parsed
+  const found = await readRecord(recording, job)
   const isKnown = found !== undefined && found !== 'unreadable'
-  const error = isKnown ? findFailure(parsed.job, found, recording.retry) : undefined
-  return error === undefined ? record(recording, read.delivery, claimed) : recordAs(recording, read.delivery, error)
+  const error = isKnown ? findFailure(job, found, recording.retry) : undefined
+  if (error === undefined) return record(recording, read.delivery, claimed, job)
+  return recordAs(recording, read.delivery, error, job)
 }
 
 function parse(read: ReadDelivery) {
@@ -83,7 +90,7 @@ function sayReason(reason: string): string {
 async function takeForwarded(recording: DeadLetterRecording, read: ReadDelivery): Promise<Outcome> {
   const { delivery } = read
   const parsed = parse(read)
-  if (!parsed.ok) return recordAs(recording, delivery, { kind: 'invalid', message: parsed.problem })
+  if (!parsed.ok) return recordPoison(recording, delivery, parsed.problem)
   const { job } = parsed
   const stored = await readRecord(recording, job)
   const found = stored === 'unreadable' ? undefined : stored
@@ -94,7 +101,7 @@ async function takeForwarded(recording: DeadLetterRecording, read: ReadDelivery)
   if (fate.kind === 'wait') return { done: false, failure: HELD, facts }
   if (fate.kind === 'rescue') {
     const isTaken = await publishAgain(recording, rescuedMessage(delivery, first))
-    return isTaken ? { done: true, as: 'rescued', facts } : recordAs(recording, delivery, REFUSED)
+    return isTaken ? { done: true, as: 'rescued', facts } : recordAs(recording, delivery, REFUSED, job)
   }
   // A record that cannot be read stands as it is: a newer version may have written it, and may read it again.
   const canSettle = stored !== 'unreadable'
@@ -104,13 +111,18 @@ async function takeForwarded(recording: DeadLetterRecording, read: ReadDelivery)
   // Whoever settled it may have died before it could tell. First: once its letter is kept, a replay may take its place.
   if (ended !== undefined) await recording.announce(ended)
   return fate.kind === 'record'
-    ? recordAs(recording, delivery, fate.error)
+    ? recordAs(recording, delivery, fate.error, job)
     : { done: true, as: 'already_settled', facts }
 }
 
 /** Records a message with a failure that this worker has found. */
-function recordAs(recording: DeadLetterRecording, delivery: Delivery, { kind, ...told }: RecordError) {
-  return record(recording, delivery, { reason: kind, ...told, verified: true })
+function recordAs(recording: DeadLetterRecording, delivery: Delivery, { kind, ...told }: RecordError, job?: Job) {
+  return record(recording, delivery, { reason: kind, ...told, verified: true }, job)
+}
+
+/** Records a message that is no job. */
+function recordPoison(recording: DeadLetterRecording, delivery: Delivery, message: string) {
+  return recordAs(recording, delivery, { kind: 'invalid', message })
 }
 
 /**

@@ -1,7 +1,6 @@
 import pRetry from 'p-retry'
 import type { EndError, SettledRecord } from '../shared/job/record.ts'
 import type { Log } from '../shared/log.ts'
-import type { Message } from '../shared/queue/job-queue.ts'
 import {
   type Ending,
   type Held,
@@ -10,15 +9,15 @@ import {
   type Release,
   StoreError,
 } from '../shared/store/job-store.ts'
-import type { DeadLetterCause } from './dead-letter.ts'
 import type { DeliveredJob } from './delivered-job.ts'
 import type { Announce } from './events/announce.ts'
+import type { PublishDeadLetter } from './keep-dead-letter.ts'
 import type { Facts, Outcome } from './outcome.ts'
 
 export interface Settling {
   readonly store: JobStore
   /** Resolves when the dead letter is durable. Rejects with QueueError or StoreError. */
-  readonly deadLetter: (message: Message, cause: DeadLetterCause) => Promise<void>
+  readonly deadLetter: PublishDeadLetter
   readonly announce: Announce
   /** Epoch milliseconds. */
   readonly now: () => number
@@ -90,7 +89,7 @@ export async function followUp(
   await settling.announce(record)
   if (record.status !== 'dead_lettered') return { done: true, as, facts }
   const { kind, message, code, hint } = record.error
-  await settling.deadLetter(delivered.message, { reason: kind, message, code, hint, key: record.key })
+  await settling.deadLetter(delivered.message, { reason: kind, message, code, hint, key: record.key }, delivered.job)
   return { done: true, as, why: code ?? kind, facts }
 }
 
@@ -102,6 +101,6 @@ export async function deadLetterOnly(
   reason: 'conflict' | 'invalid',
   message: string,
 ): Promise<Outcome> {
-  await settling.deadLetter(delivered.message, { reason, message, key: delivered.job.key })
+  await settling.deadLetter(delivered.message, { reason, message, key: delivered.job.key }, delivered.job)
   return { done: true, as: reason === 'conflict' ? 'conflict' : 'poison', why: reason, facts }
 }

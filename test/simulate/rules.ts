@@ -123,14 +123,14 @@ const patches: Readonly<Record<string, Patch>> = {
     find: `  await settling.announce(record)
   if (record.status !== 'dead_lettered') return { done: true, as, facts }
   const { kind, message, code, hint } = record.error
-  await settling.deadLetter(delivered.message, { reason: kind, message, code, hint, key: record.key })
+  await settling.deadLetter(delivered.message, { reason: kind, message, code, hint, key: record.key }, delivered.job)
 `,
     replace: `  if (record.status !== 'dead_lettered') {
     await settling.announce(record)
     return { done: true, as, facts }
   }
   const { kind, message, code, hint } = record.error
-  await settling.deadLetter(delivered.message, { reason: kind, message, code, hint, key: record.key })
+  await settling.deadLetter(delivered.message, { reason: kind, message, code, hint, key: record.key }, delivered.job)
   await settling.announce(record)
 `,
   },

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { parseJob } from '../../shared/job/parse-job.ts'
 import type { Message } from '../../shared/queue/job-queue.ts'
+import { sha256 } from '../../shared/sha256.ts'
 import { StoreError } from '../../shared/store/job-store.ts'
 import { openSqliteDeadLetters } from '../../shared/store/sqlite/sqlite-dead-letters.ts'
 import { keepDeadLetter, type LetterKeeping } from '../../worker/keep-dead-letter.ts'
@@ -12,7 +14,9 @@ const cause = { reason: 'rejected', message: 'refused', code: 'content_filter', 
 async function kept(message: Message, told = cause) {
   const letters = await openSqliteDeadLetters(':memory:')
   try {
-    return await keepDeadLetter({ letters, ttlMs: DAY_MS, now: () => START }, message, told)
+    const parsed = parseJob(message.data, message.attributes, sha256)
+    const known = parsed.ok ? [parsed.job] : []
+    return await keepDeadLetter({ letters, ttlMs: DAY_MS, now: () => START }, message, told, ...known)
   } finally {
     letters.close()
   }

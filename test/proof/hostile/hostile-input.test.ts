@@ -230,7 +230,8 @@ describe('hostile input', () => {
     const tooLong = Buffer.alloc(14_500_001, ' ')
     assert.ok(refused.includes(await statusOf('off', sized(tooLong))))
     assert.ok(refused.includes(await statusOf('off', chunked(tooLong))))
-    const news = kept.news().filter(({ hash }) => !seen.has(hash))
+    // A push of ours whose sender went away without an answer may be kept later than the answers come.
+    const news = kept.news().filter(({ hash }) => !seen.has(hash) && !ours.has(hash))
     assert.deepEqual(new Set(news.map(({ hash }) => hash)), new Set([long, packed].map(hashOf)))
   })
 
