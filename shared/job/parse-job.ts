@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { MAX_RAW_NUMBERS, restoreDigits } from './exact-numbers.ts'
+import { parseExact } from './exact-numbers.ts'
 import { type Job, jobKey, jobUrls, type Sha256 } from './job.ts'
+import { findExcess, type JsonLimits } from './json-limits.ts'
 import { findCapProblem } from './output-cap.ts'
 
 /** The longest job data that is read: room for a million-token prompt, and little enough to hold many at once. */
@@ -11,10 +12,12 @@ export type ParsedJob =
   /** `problem` names the field and what is wrong with it; it never quotes a value. */
   | { readonly ok: false; readonly problem: string }
 
-/** How deep a body may be nested. JSON.parse reads any depth; JSON.stringify, which sends it, runs out of stack. */
-const MAX_BODY_DEPTH = 100
-/** An empty object takes twenty times its text: this many lists and objects fit beside many other jobs. */
-const MAX_BODY_PARTS = 100_000
+/**
+ * What a job may be made of: none stops a worker, and many fit beside each other. JSON.parse reads any depth, but
+ * JSON.stringify, which sends the body, runs out of stack.
+ */
+const JOB_LIMITS: JsonLimits = { maxValues: 100_000, maxDepth: 101 }
+const MAX_METADATA = 16
 
 const isWellFormed = (text: string) => text.isWellFormed()
 const HALF_A_PAIR = 'holds half a surrogate pair'
@@ -46,10 +49,17 @@ const common = {
   custom_id: jobId.optional(),
   batch: batchName.optional(),
   deadline: z.iso.datetime({ offset: true }).optional(),
-  metadata: withoutProto(
-    z.record(metadataKey, metadataValue).refine((map) => Object.keys(map).length <= 16, 'has more than 16 entries'),
-  ).optional(),
+  metadata: metadata().optional(),
 }
+
+/** A schema of the whole body would copy it. */
+const bodyFields = withoutProto(
+  z.object({
+    model: modelName.optional(),
+    stream: off('nobody reads a stream here: the whole answer goes into the record'),
+    background: off('the answer must come with the response that was paid for'),
+  }),
+)
 
 const requestJob = z.strictObject({
   ...common,
@@ -58,20 +68,10 @@ const requestJob = z.strictObject({
     .string()
     .transform((url) => (url.startsWith('/v1/') ? url : `/v1${url}`))
     .pipe(z.enum(jobUrls, { error: () => `cannot be asked here; it must be one of ${jobUrls.join(', ')}` })),
-  body: withoutProto(
-    z
-      .looseObject({
-        model: modelName.optional(),
-        stream: off('nobody reads a stream here: the whole answer goes into the record'),
-        background: off('the answer must come with the response that was paid for'),
-      })
-      // The end of it: what looks at a body after this may recurse into it.
-      .refine((body) => !isDeeperThan(body, MAX_BODY_DEPTH), {
-        error: `is nested more than ${MAX_BODY_DEPTH} levels deep`,
-        abort: true,
-      })
-      .refine((body) => countParts(body) <= MAX_BODY_PARTS, `holds more than ${MAX_BODY_PARTS} lists and objects`),
-  ),
+  body: z.custom<Readonly<Record<string, unknown>>>(isObject, 'is not a JSON object').superRefine((body, context) => {
+    const { issues = [] } = bodyFields.safeParse(body).error ?? {}
+    for (const { path, message } of issues) context.addIssue({ code: 'custom', path, message })
+  }),
 })
 
 const promptJob = z
@@ -82,7 +82,7 @@ const promptJob = z
     body: { model, messages: [{ role: 'user', content: prompt }] },
   }))
 
-const jobAttributes = z.looseObject({
+const jobAttributes = z.object({
   'pb-run': z
     .string()
     .regex(/^[1-9]\d{0,5}$/, 'is not a whole number from 1 to 999999')
@@ -98,7 +98,8 @@ const jobAttributes = z.looseObject({
  * id the data's hash is the id, so the same prompt published twice is one job.
  */
 export function parseJob(data: Uint8Array, attributes: Readonly<Record<string, string>>, sha256: Sha256): ParsedJob {
-  const value = readObject(data)
+  const payloadHash = toHex(sha256(data))
+  const value = readObject(data, payloadHash)
   if (!value.ok) return value
   const fields = ('prompt' in value.object ? promptJob : requestJob).safeParse(value.object)
   if (!fields.success) return refuse(describe(fields.error))
@@ -108,14 +109,9 @@ export function parseJob(data: Uint8Array, attributes: Readonly<Record<string, s
   if (id !== undefined && custom_id !== undefined && id !== custom_id) {
     return refuse('id and custom_id name two jobs; give one of them')
   }
-  const exactBody = restoreDigits(body, value.text, 'body')
-  if (exactBody === undefined) {
-    return refuse(`body: holds more than ${MAX_RAW_NUMBERS} numbers that a double would spell differently`)
-  }
-  const capProblem = findCapProblem(exactBody)
+  const capProblem = findCapProblem(body)
   if (capProblem !== undefined) return refuse(`body.${capProblem}`)
 
-  const payloadHash = toHex(sha256(data))
   const name = id ?? custom_id ?? payloadHash
   const job: Job = {
     key: jobKey(batch, name, sha256),
@@ -123,8 +119,8 @@ export function parseJob(data: Uint8Array, attributes: Readonly<Record<string, s
     batch,
     run: carried.data['pb-run'],
     url,
-    model: body.model,
-    body: exactBody,
+    model: typeof body['model'] === 'string' ? body['model'] : undefined,
+    body,
     metadata,
     deadline: deadline === undefined ? undefined : withinStoredTime(Date.parse(deadline)),
     payloadHash,
@@ -137,22 +133,24 @@ function withinStoredTime(time: number): number {
   return Math.min(Math.max(time, 0), Date.UTC(9999, 11, 31))
 }
 
-function readObject(data: Uint8Array): { ok: true; object: object; text: string } | { ok: false; problem: string } {
-  if (data.byteLength > MAX_JOB_BYTES) {
-    return refuse(tooLong(data.byteLength))
-  }
+function readObject(data: Uint8Array, hash: string): { ok: true; object: object } | { ok: false; problem: string } {
+  if (data.byteLength > MAX_JOB_BYTES) return refuse(tooLong(data.byteLength))
   let value: unknown
-  let text: string
   try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(data)
-    value = JSON.parse(text)
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(data)
+    const excess = findExcess(text, JOB_LIMITS)
+    if (excess !== undefined) return refuse(sayExcess(excess))
+    value = parseExact(text, 'body', hash)
   } catch (error) {
     // The parser's own message quotes the text, which may be a prompt.
     return refuse(error instanceof SyntaxError ? 'the data is not JSON' : 'the data is not UTF-8 text')
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value))
-    return refuse('the data is not a JSON object')
-  return { ok: true, object: value, text }
+  return isObject(value) ? { ok: true, object: value } : refuse('the data is not a JSON object')
+}
+
+function sayExcess(excess: keyof JsonLimits): string {
+  if (excess === 'maxDepth') return `the job is nested more than ${JOB_LIMITS.maxDepth} levels deep`
+  return `the job holds more than ${JOB_LIMITS.maxValues} values and names; split it into several jobs`
 }
 
 /** What is wrong with data of more than MAX_JOB_BYTES. */
@@ -169,6 +167,23 @@ function off(why: string) {
   return z.literal(false, { error: `can only be false: ${why}` }).nullish()
 }
 
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !JSON.isRawJSON(value)
+}
+
+/** The entries are counted first: a record of zod copies them. */
+function metadata() {
+  return withoutProto(
+    z
+      .unknown()
+      .refine((map) => !isObject(map) || Object.keys(map).length <= MAX_METADATA, {
+        error: `has more than ${MAX_METADATA} entries`,
+        abort: true,
+      })
+      .pipe(z.record(metadataKey, metadataValue)),
+  )
+}
+
 /** zod would leave a field of this name out without a word. */
 function withoutProto<T extends z.ZodType>(schema: T) {
   return z.preprocess((value, context) => {
@@ -177,17 +192,6 @@ function withoutProto<T extends z.ZodType>(schema: T) {
     }
     return value
   }, schema)
-}
-
-function isDeeperThan(value: unknown, levels: number): boolean {
-  if (typeof value !== 'object' || value === null) return false
-  return levels === 0 || Object.values(value).some((inner) => isDeeperThan(inner, levels - 1))
-}
-
-/** How many lists and objects a value is made of. */
-function countParts(value: unknown): number {
-  if (typeof value !== 'object' || value === null) return 0
-  return Object.values(value).reduce((sum: number, inner) => sum + countParts(inner), 1)
 }
 
 const MAX_ISSUES = 5

@@ -256,21 +256,6 @@ describe('names that are special to JavaScript or to a store', () => {
     assert.match(refusal('"body":{"__proto__":{"model":"x"}}'), /^body: .*__proto__/)
   })
 
-  test('the body is at most 100,000 lists and objects: empty ones take twenty times their text', () => {
-    const ofParts = (parts: number) => line(`"body":{"input":[${'{},'.repeat(parts - 3)}{}]}`)
-    assert.equal(parseText(ofParts(100_000)).ok, true)
-    assert.equal(
-      refusal(`"body":{"input":[${'{},'.repeat(99_998)}{}]}`),
-      'body: holds more than 100000 lists and objects',
-    )
-  })
-
-  test('a body that is far too deep is refused for that alone', () => {
-    const depth = 100_000
-    const body = `{"input":${'['.repeat(depth)}${']'.repeat(depth)}}`
-    assert.equal(refusal(`"body":${body}`), 'body: is nested more than 100 levels deep')
-  })
-
   test('__proto__ deep in the body is data', () => {
     const parsed = parseText(line('"body":{"tools":[{"__proto__":1}]}'))
     assert.equal(parsed.ok && JSON.stringify(parsed.job.body), '{"tools":[{"__proto__":1}]}')
@@ -287,6 +272,50 @@ describe('names that are special to JavaScript or to a store', () => {
   test('nothing is ever written to a prototype', () => {
     parseText(line('"body":{"__proto__":{"polluted":1}},"metadata":{"__proto__":"x"},"__proto__":{"polluted":1}'))
     assert.equal(Reflect.get({}, 'polluted'), undefined)
+  })
+})
+
+describe('what a job is made of is counted before it is parsed', () => {
+  const line = (input: string) => `{"url":"/v1/embeddings","body":{"input":[${input}]}}`
+  const refusal = (text: string) => {
+    const parsed = parseText(text)
+    return parsed.ok ? 'accepted' : parsed.problem
+  }
+  const TOO_MANY = 'the job holds more than 100000 values and names; split it into several jobs'
+
+  test('100,000 values and names are a job, as a list of token ids for an embedding, and one more is not', () => {
+    // Three names, their values and the job itself.
+    const around = 7
+    assert.equal(refusal(line(`${'7,'.repeat(99_999 - around)}7`)), 'accepted')
+    assert.equal(refusal(line(`${'7,'.repeat(100_000 - around)}7`)), TOO_MANY)
+  })
+
+  const many = Array.from({ length: 450_000 }, (_, n) => `"${n.toString(36)}":0`).join()
+  for (const [what, text] of [
+    ['450,000 entries in metadata', `{"prompt":"x","metadata":{${many}}}`],
+    ['450,000 fields in a body', `{"url":"/v1/responses","body":{${many}}}`],
+    ['450,000 fields of its own', `{"prompt":"x",${many}}`],
+    ['four megabytes of empty lists', line('[],'.repeat(1_300_000).slice(0, -1))],
+  ] as const) {
+    test(`${what} are refused`, () => {
+      assert.equal(refusal(text), TOO_MANY)
+    })
+  }
+
+  test('100 levels in a body are a job, and one more is not', () => {
+    const nested = (levels: number) => line('['.repeat(levels) + ']'.repeat(levels))
+    assert.equal(refusal(nested(98)), 'accepted')
+    assert.equal(refusal(nested(99)), 'the job is nested more than 101 levels deep')
+    assert.equal(refusal(nested(99_000)), 'the job is nested more than 101 levels deep')
+  })
+
+  test('structural characters in a prompt count nothing', () => {
+    assert.equal(refusal(JSON.stringify({ prompt: '{[,:"\\'.repeat(200_000) })), 'accepted')
+  })
+
+  test('more than 16 entries of metadata are refused before any of them is looked at', () => {
+    const metadata = Object.fromEntries(Array.from({ length: 17 }, (_, n) => [`k${n}`, n]))
+    assert.equal(refusal(JSON.stringify({ prompt: 'x', metadata })), 'metadata: has more than 16 entries')
   })
 })
 
