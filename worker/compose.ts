@@ -21,6 +21,7 @@ import { createDeploymentGates } from './model/deployment-gates.ts'
 import { isSetUpFault } from './model/gate.ts'
 import { createMissingEpisodes } from './model/missing-episodes.ts'
 import type { JobProcessing } from './process-job.ts'
+import { createReadyCheck } from './ready-check.ts'
 import { createPushAuthenticator } from './receive/authenticate.ts'
 import { createBytesInFlight } from './receive/bytes-in-flight.ts'
 import { createReceiver } from './receive-push.ts'
@@ -139,7 +140,7 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
     dailyTokens: dailyTokenLimit === undefined ? undefined : dailyTokens,
     ...{ retry: config.retry, resultTtlMs: config.resultTtlMs, maxJobAgeMs: config.maxJobAgeMs, drain, now, log },
   })
-  const checkStore = () => documents.read('any')
+  const checkStore = createReadyCheck(() => documents.read('any'), now)
   const bytes = createBytesInFlight(config.maxInFlightBytes)
   const parts = { authenticate, receiver, recording, bytes, sweep, drain, heartbeat, checkStore, project, log, now }
   const { fetch } = createServer(parts)

@@ -12,10 +12,15 @@ export interface ReadLimits {
   readonly readWithinMs: number
   /** How often that is looked at. */
   readonly lookEveryMs: number
+  /** How many connections there may be. */
+  readonly maxConnections: number
 }
 
-/** A push that stalls holds room that others wait for. The largest has time enough at half a megabyte a second. */
-const READ_LIMITS: ReadLimits = { readWithinMs: 30_000, lookEveryMs: 5_000 }
+/**
+ * A push that stalls holds room that others wait for; the largest has time enough at half a megabyte a second. Cloud Run
+ * sends an instance a thousand requests at once at the most, each on a connection of its own.
+ */
+const READ_LIMITS: ReadLimits = { readWithinMs: 30_000, lookEveryMs: 5_000, maxConnections: 2_000 }
 
 /** What stands around a name and its value: a colon, a blank, and the end of the line. */
 const HEADER_FRAME_BYTES = 4
@@ -32,7 +37,7 @@ const MAX_HEADER_BYTES =
 export async function listen(
   { fetch }: Worker,
   address: { host: string; port: number },
-  { readWithinMs, lookEveryMs } = READ_LIMITS,
+  { readWithinMs, lookEveryMs, maxConnections }: ReadLimits = READ_LIMITS,
 ): Promise<Server> {
   const listener = getRequestListener(fetch, { overrideGlobalObjects: false })
   const limits = {
@@ -42,6 +47,9 @@ export async function listen(
     connectionsCheckingInterval: lookEveryMs,
   }
   const server = createServer(limits, listener)
+  server.maxConnections = maxConnections
+  // One too many is dropped, and makes room for the next: connections that only wait for a request are closed.
+  server.on('drop', () => server.closeIdleConnections())
   server.listen(address)
   await once(server, 'listening')
   return server

@@ -19,13 +19,27 @@ const cloud = await startCloud()
 after(() => cloud.close())
 
 /** Begins a push and leaves it there. Resolves when the worker has its headers. */
-async function stall({ url }: TestWorker, headers: string, body = 'half of it'): Promise<Socket> {
+async function stall({ url }: TestWorker, headers: string, body = ''): Promise<Socket> {
   const { hostname, port } = new URL(url)
   const caller = connect(Number(port), hostname)
   caller.write(`POST /push HTTP/1.1\r\nhost: worker\r\nexpect: 100-continue\r\n${headers}\r\n\r\n`)
   await once(caller, 'data')
   caller.write(body)
   return caller
+}
+
+/** All that there is room for, of a push that wants one byte more. */
+const ALL = 'x'.repeat(CAP)
+
+/** Begins a push that takes all the room, and leaves it there. Resolves when the worker has read so much. */
+async function stallWithAll(worker: TestWorker, headers = `content-length: ${CAP + 1}`, body = ALL): Promise<Socket> {
+  const caller = await stall(worker, headers, body)
+  for (;;) {
+    const answer = await worker.post(push(1))
+    if (answer.status === 204) continue
+    assert.deepEqual(answer, { status: 503, reason: 'busy' })
+    return caller
+  }
 }
 
 /** Pushes until it is not put off for want of room. */
@@ -39,8 +53,7 @@ async function pushedAtLast(worker: TestWorker, bytes: number): Promise<number> 
 describe('a push that does not fit', () => {
   test('is busy at once, and fits when its forerunner has gone away in the middle of its body', async () => {
     await using worker = await startWorker(cloud, { settings })
-    const caller = await stall(worker, `content-length: ${CAP}`)
-    assert.deepEqual(await worker.post(push(1)), { status: 503, reason: 'busy' })
+    const caller = await stallWithAll(worker)
     caller.destroy()
     assert.equal(await pushedAtLast(worker, CAP), 204)
     assert.match(worker.logText(), /"reason":"busy","problem":"this instance holds MAX_IN_FLIGHT_BYTES of pushes"/)
@@ -49,7 +62,7 @@ describe('a push that does not fit', () => {
   test('leaves its connection as good as before, though nobody read what it carried', async () => {
     await using worker = await startWorker(cloud, { settings })
     const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-    const caller = await stall(worker, `content-length: ${CAP}`)
+    const caller = await stallWithAll(worker)
     const first = await postThrough(agent, worker, push(300_000))
     caller.destroy()
     assert.equal(await pushedAtLast(worker, 1), 204)
@@ -60,7 +73,7 @@ describe('a push that does not fit', () => {
 
   test('and of which no more comes is answered all the same, and its connection is closed', async () => {
     await using worker = await startWorker(cloud, { settings })
-    const first = await stall(worker, `content-length: ${CAP}`)
+    const first = await stallWithAll(worker)
     const { hostname, port } = new URL(worker.url)
     const caller = connect(Number(port), hostname)
     caller.write('POST /push HTTP/1.1\r\nhost: worker\r\ncontent-length: 500000\r\n\r\nhalf of it')
@@ -71,10 +84,10 @@ describe('a push that does not fit', () => {
     first.destroy()
   })
 
-  test('because another does not tell its length fits when that one has gone', async () => {
+  test('because another has come in chunks fits when that one has gone', async () => {
     await using worker = await startWorker(cloud, { settings })
-    const caller = await stall(worker, 'transfer-encoding: chunked', '4\r\nhalf\r\n')
-    assert.deepEqual(await worker.post(push(1)), { status: 503, reason: 'busy' })
+    const chunk = `${CAP.toString(16)}\r\n${ALL}\r\n`
+    const caller = await stallWithAll(worker, 'transfer-encoding: chunked', chunk)
     caller.destroy()
     assert.equal(await pushedAtLast(worker, 1), 204)
   })
@@ -120,8 +133,19 @@ test('a push that is larger than all there is passes when it is alone', async ()
   assert.equal((await worker.post(push(3 * CAP))).status, 204)
 })
 
+test('pushes that stall hold no more than what came of them: a third of any length is read meanwhile', async () => {
+  await using worker = await startWorker(cloud, { settings })
+  const chunked = 'transfer-encoding: chunked'
+  const stalled = [await stall(worker, `content-length: ${CAP}`), await stall(worker, chunked, '4\r\nhalf\r\n')]
+  assert.equal((await worker.post(push(CAP - 4))).status, 204)
+  for (const caller of stalled) caller.destroy()
+})
+
 test('a push that stalls is given up, and its room with it', async () => {
-  await using worker = await startWorker(cloud, { settings, readLimits: { readWithinMs: 50, lookEveryMs: 10 } })
+  await using worker = await startWorker(cloud, {
+    settings,
+    readLimits: { readWithinMs: 50, lookEveryMs: 10, maxConnections: 100 },
+  })
   const caller = await stall(worker, `content-length: ${CAP}`)
   let told = ''
   for await (const chunk of caller) told += chunk

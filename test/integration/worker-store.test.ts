@@ -63,13 +63,18 @@ describe('a store that is away', () => {
     ])
   })
 
-  test('is told by /readyz, and /healthz is not', async () => {
-    await using worker = await startWorker(cloud)
+  test('is told by /readyz a second later, and /healthz is not', async () => {
+    const { clock, now } = watchClock()
+    clock.stop()
+    await using worker = await startWorker(cloud, { surroundings: { now } })
     const statusOf = async (path: string) => (await fetch(worker.url + path)).status
     assert.deepEqual([await statusOf('/readyz'), await statusOf('/healthz')], [200, 200])
     const bringBack = worker.takeAway('promptJobs')
+    assert.equal(await statusOf('/readyz'), 200)
+    clock.aheadMs += 1_000
     assert.deepEqual([await statusOf('/readyz'), await statusOf('/healthz')], [503, 200])
     bringBack()
+    clock.aheadMs += 1_000
     assert.equal(await statusOf('/readyz'), 200)
   })
 })

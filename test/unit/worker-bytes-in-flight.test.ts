@@ -1,60 +1,61 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { createBytesInFlight, type Reservation } from '../../worker/receive/bytes-in-flight.ts'
+import { type BytesInFlight, createBytesInFlight, type Reservation } from '../../worker/receive/bytes-in-flight.ts'
+
+/** A push that has arrived whole; undefined where there is no room for it. */
+function arrive(bytes: BytesInFlight, size: number): Reservation | undefined {
+  const room = bytes.admit(size)
+  if (room?.grow(size) === false) assert.fail('what was admitted does not fit')
+  return room
+}
 
 test('room is given to the very last byte, and to none beyond it', () => {
   const bytes = createBytesInFlight(100)
-  assert.ok(bytes.reserve(60))
-  assert.equal(bytes.reserve(41), undefined)
-  assert.ok(bytes.reserve(40))
-  assert.equal(bytes.reserve(1), undefined)
+  const room = arrive(bytes, 60)
+  assert.equal(arrive(bytes, 41), undefined)
+  assert.ok(arrive(bytes, 39))
+  assert.equal(room?.grow(2), false)
+  assert.equal(room?.grow(1), true)
+  assert.equal(bytes.admit(1), undefined)
   assert.equal(bytes.reserved(), 100)
 })
 
-test('what does not fit takes nothing', () => {
+test('a push that is admitted takes nothing until it arrives', () => {
   const bytes = createBytesInFlight(100)
-  bytes.reserve(60)
-  bytes.reserve(41)
+  const [one, other] = [bytes.admit(100), bytes.admit(100)]
+  assert.equal(bytes.reserved(), 0)
+  assert.equal(one?.grow(60), true)
+  assert.equal(other?.grow(41), false)
   assert.equal(bytes.reserved(), 60)
 })
 
 test('a push that is longer than all there is fits alone, and nothing beside it', () => {
   const bytes = createBytesInFlight(100)
-  const room = bytes.reserve(500)
-  assert.equal(bytes.reserve(1), undefined)
+  const room = arrive(bytes, 500)
+  assert.equal(room?.grow(1), true)
+  assert.equal(bytes.admit(1), undefined)
   room?.release()
-  const small = bytes.reserve(1)
-  assert.equal(bytes.reserve(500), undefined)
+  const small = arrive(bytes, 1)
+  assert.equal(bytes.admit(500), undefined)
   small?.release()
-  assert.ok(bytes.reserve(500))
+  assert.ok(arrive(bytes, 500))
 })
 
 test('room is given back once, however often it is released', () => {
   const bytes = createBytesInFlight(100)
-  const room = bytes.reserve(60)
-  bytes.reserve(40)
+  const room = arrive(bytes, 60)
+  arrive(bytes, 40)
   room?.release()
   room?.release()
   assert.equal(bytes.reserved(), 40)
 })
 
-test('room shrinks to what was needed, and never grows', () => {
-  const bytes = createBytesInFlight(100)
-  const room = bytes.reserve(60)
-  room?.shrinkTo(10)
-  assert.equal(bytes.reserved(), 10)
-  room?.shrinkTo(60)
-  assert.equal(bytes.reserved(), 10)
-  room?.release()
-  assert.equal(bytes.reserved(), 0)
-})
-
 test('an answer takes its room beside the push, and both are given back together', () => {
   const bytes = createBytesInFlight(100)
-  const room = bytes.reserve(10)
+  const room = arrive(bytes, 10)
   assert.equal(room?.takeAnswer(40), true)
-  const other = bytes.reserve(10)
+  const other = arrive(bytes, 10)
   assert.equal(other?.takeAnswer(41), false)
   assert.equal(other?.takeAnswer(40), true)
   assert.equal(bytes.reserved(), 100)
@@ -64,11 +65,11 @@ test('an answer takes its room beside the push, and both are given back together
 
 test('an answer that is longer than all there is fits while no other is awaited, whatever pushes are being read', () => {
   const bytes = createBytesInFlight(100)
-  const [first, second, third] = [bytes.reserve(10), bytes.reserve(10), bytes.reserve(10)]
+  const [first, second, third] = [arrive(bytes, 10), arrive(bytes, 10), arrive(bytes, 10)]
   assert.equal(first?.takeAnswer(500), true)
   assert.equal(second?.takeAnswer(500), false)
   assert.equal(third?.takeAnswer(0), false)
-  assert.equal(bytes.reserve(1), undefined)
+  assert.equal(arrive(bytes, 1), undefined)
   first?.release()
   assert.equal(third?.takeAnswer(0), true)
   assert.equal(second?.takeAnswer(500), false)
@@ -78,7 +79,7 @@ test('an answer that is longer than all there is fits while no other is awaited,
 
 test('a push of no bytes at all is let in while there is room, and gives back nothing', () => {
   const bytes = createBytesInFlight(100)
-  const room = bytes.reserve(0)
+  const room = arrive(bytes, 0)
   assert.equal(bytes.reserved(), 0)
   room?.release()
   assert.equal(bytes.reserved(), 0)
@@ -88,8 +89,8 @@ test('whatever comes and goes, no more is held than there is, but by one alone, 
   const size = fc.nat({ max: 150 })
   const which = fc.nat({ max: 9 })
   const step = fc.oneof(
-    fc.record({ act: fc.constant('reserve' as const), size }),
-    fc.record({ act: fc.constant('shrink' as const), size, which }),
+    fc.record({ act: fc.constant('admit' as const), size }),
+    fc.record({ act: fc.constant('grow' as const), size, which }),
     fc.record({ act: fc.constant('release' as const), which }),
   )
   fc.assert(
@@ -97,15 +98,14 @@ test('whatever comes and goes, no more is held than there is, but by one alone, 
       const bytes = createBytesInFlight(100)
       const held: { readonly room: Reservation; size: number }[] = []
       for (const done of steps) {
-        if (done.act === 'reserve') {
-          const room = bytes.reserve(done.size)
-          if (room !== undefined) held.push({ room, size: done.size })
+        if (done.act === 'admit') {
+          const room = bytes.admit(done.size)
+          if (room !== undefined) held.push({ room, size: 0 })
         } else if (done.act === 'release') {
           held.splice(done.which, 1)[0]?.room.release()
         } else {
           const one = held[done.which]
-          one?.room.shrinkTo(done.size)
-          if (one !== undefined) one.size = Math.min(one.size, done.size)
+          if (one?.room.grow(done.size)) one.size += done.size
         }
         const sizes = held.map(({ size }) => size)
         const total = sizes.reduce((sum, one) => sum + one, 0)

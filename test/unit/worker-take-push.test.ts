@@ -38,7 +38,7 @@ describe('room for a push', () => {
 
   test('that is not there keeps the body from being read', async () => {
     const bytes = createBytesInFlight(1_000)
-    bytes.reserve(800)
+    bytes.admit(800)?.grow(800)
     const request = whole('x'.repeat(201))
     assert.equal(await takePush(request, { bytes, now }, neverCalled), 'busy')
     assert.equal(request.bodyUsed, false)
@@ -54,30 +54,54 @@ describe('room for a push', () => {
   })
 })
 
-describe('a push that does not tell its length', () => {
-  test('takes the most that a push may have, until it is whole', async () => {
-    const bytes = createBytesInFlight(MAX_PUSH_BYTES + 1_000)
-    const first = Promise.withResolvers<void>()
+describe('a push that arrives slowly', () => {
+  /** A push of 20,000 bytes and one more, which comes when it is let. */
+  function stalling(headers: Readonly<Record<string, string>>) {
+    const more = Promise.withResolvers<void>()
     async function* body() {
-      yield Buffer.alloc(100, 'x')
-      await first.promise
-      yield Buffer.alloc(200, 'x')
+      yield Buffer.alloc(20_000, 'x')
+      await more.promise
+      yield Buffer.alloc(1, 'x')
     }
-    const done = Promise.withResolvers<void>()
-    const whole = Promise.withResolvers<number>()
-    const taken = takePush(chunked(ReadableStream.from(body())), { bytes, now }, async ({ delivery }) => {
-      whole.resolve(delivery.data.byteLength)
-      await done.promise
-    })
-    assert.equal(bytes.reserved(), MAX_PUSH_BYTES)
-    first.resolve()
-    assert.equal(await whole.promise, 300)
-    assert.equal(bytes.reserved(), 300)
-    done.resolve()
-    await taken
-    assert.equal(bytes.reserved(), 0)
-  })
+    const request = new Request(url, { method: 'POST', body: ReadableStream.from(body()), duplex: 'half', headers })
+    return { request, goOn: more.resolve }
+  }
 
+  for (const [what, headers] of [
+    ['says that it is long', { 'content-length': '14500000' }],
+    ['does not tell its length', {}],
+  ] as const) {
+    test(`and ${what} holds no more than what came of it, so that others are read meanwhile`, async () => {
+      const bytes = createBytesInFlight(15_000_000)
+      const stalled = [stalling(headers), stalling(headers)]
+      const taken = stalled.map(({ request }) => takePush(request, { bytes, now }, async () => bytes.reserved()))
+      while (bytes.reserved() < 40_000) await new Promise(setImmediate)
+      const length = await takePush(
+        whole('x'.repeat(300_000)),
+        { bytes, now },
+        async ({ delivery }) => delivery.data.length,
+      )
+      assert.deepEqual([length, bytes.reserved()], [300_000, 40_000])
+      for (const { goOn } of stalled) goOn()
+      await Promise.all(taken)
+      assert.equal(bytes.reserved(), 0)
+    })
+  }
+
+  test('is busy when others have taken the room that the rest of it needs, and gives back what it held', async () => {
+    const bytes = createBytesInFlight(30_000)
+    const { request, goOn } = stalling({})
+    const taken = takePush(request, { bytes, now }, neverCalled)
+    while (bytes.reserved() < 20_000) await new Promise(setImmediate)
+    const other = bytes.admit(10_000)
+    assert.equal(other?.grow(10_000), true)
+    goOn()
+    assert.equal(await taken, 'busy')
+    assert.equal(bytes.reserved(), 10_000)
+  })
+})
+
+describe('a push that does not tell its length', () => {
   test('may have the very most, and no byte more', async () => {
     const bytes = createBytesInFlight(1_000)
     const length = async (...sizes: readonly number[]) =>

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { findExcess } from '../../shared/job/json-limits.ts'
 import type { Delivery } from './delivery.ts'
 
 export type ReadDelivery =
@@ -12,15 +13,14 @@ const ATTRIBUTE_HEADERS = [
   ...['pb-reason', 'pb-error', 'pb-code', 'pb-hint', 'pb-key', 'CloudPubSubDeadLetterSourceTopicPublishTime'],
 ]
 
-/** A hundred times what Pub/Sub allows; each entry costs a multiple of its text. */
-const MAX_ATTRIBUTES_READ = 10_000
+/** A hundred times the attributes that Pub/Sub allows. What holds more is no push in JSON; it may be a job as it is. */
+const ENVELOPE_LIMITS = { maxValues: 20_000, maxDepth: 101 }
 
 const idText = z.union([z.string(), z.number()]).transform(String).optional().catch(undefined)
 const timeText = z.string().optional().catch(undefined)
 /** null is as good as absent, and what cannot be read as text is left out: neither is a reason to lose a job. */
 const attributeTexts = z
   .unknown()
-  .refine((value) => Object.keys(objectIn(value)).length <= MAX_ATTRIBUTES_READ)
   .transform((value) => Object.fromEntries(Object.entries(objectIn(value)).flatMap(attributeText)))
 
 const wrappedPush = z.object({
@@ -92,9 +92,11 @@ const utf8 = new TextDecoder()
 
 /** A wrapped push is a JSON object with a `message` in it, which no job has; a byte order mark before it is skipped. */
 function parseEnvelope(body: Uint8Array): object | undefined {
+  const text = utf8.decode(body)
+  if (findExcess(text, ENVELOPE_LIMITS) !== undefined) return undefined
   let value: unknown
   try {
-    value = JSON.parse(utf8.decode(body))
+    value = JSON.parse(text)
   } catch {
     return undefined
   }
