@@ -7,15 +7,15 @@ import type { DailyBudget } from './daily-budget.ts'
 import type { DeliveredJob } from './delivered-job.ts'
 import type { Drain } from './drain.ts'
 import { endsWithin } from './ends-within.ts'
-import type { DeploymentGates } from './model/deployment-gates.ts'
-import { isSetUpFault } from './model/gate.ts'
+import { isSetUpFault } from './model/circuit.ts'
+import type { Circuits } from './model/circuits.ts'
 import { tokenFailure } from './token-failure.ts'
 
 export interface Admission {
   /** Epoch milliseconds. */
   readonly now: () => number
   readonly drain: Drain
-  readonly gates: DeploymentGates
+  readonly circuits: Circuits
   readonly tokens: AccessTokenSource
   readonly daily: DailyBudget
   readonly modelTimeoutMs: number
@@ -50,7 +50,7 @@ export async function admit(
   const until = Math.min(arrivedAt + MAX_HOLD_MS, deadline - modelTimeoutMs)
   try {
     await tokens.get(drain.begun, { until, waitUntil })
-    return await enterGate(admission, deployment, until)
+    return await enterCircuit(admission, deployment, until)
   } catch (error) {
     if (drain.begun.aborted) return refuse(DRAINING)
     if (error instanceof TokenError) return refuse(tokenFailure(error))
@@ -58,18 +58,22 @@ export async function admit(
   }
 }
 
-/** Last, so that whoever probes a deployment waits for nothing else meanwhile. */
-async function enterGate({ drain, gates, now }: Admission, deployment: Deployment, until: number): Promise<Admitted> {
+/** The last step, so that a job that probes a deployment waits for nothing else. */
+async function enterCircuit(
+  { drain, circuits, now }: Admission,
+  deployment: Deployment,
+  until: number,
+): Promise<Admitted> {
   for (;;) {
-    const entry = gates.enter(deployment)
-    if (entry.isOpen) return { ok: true, leave: entry.leave }
-    const { reopens, failure } = entry
+    const entry = circuits.enter(deployment)
+    if (entry.isAllowed) return { ok: true, leave: entry.leave }
+    const { waitFor, failure } = entry
     const leftMs = until - now()
     const brieflyMs = Math.min(MAX_BRIEF_HOLD_MS, leftMs)
-    if (typeof reopens === 'number') {
-      if (reopens > (isSetUpFault(failure.kind) ? brieflyMs : leftMs)) return refuse(failure)
-      await delay(reopens, undefined, { signal: drain.begun })
-    } else if (!(await endsWithin(reopens, brieflyMs, drain.begun))) {
+    if (typeof waitFor === 'number') {
+      if (waitFor > (isSetUpFault(failure.kind) ? brieflyMs : leftMs)) return refuse(failure)
+      await delay(waitFor, undefined, { signal: drain.begun })
+    } else if (!(await endsWithin(waitFor, brieflyMs, drain.begun))) {
       return refuse(drain.begun.aborted ? DRAINING : failure)
     }
   }

@@ -7,14 +7,14 @@ import { TokenError } from '../shared/identity/token-error.ts'
 import { type Failure, mayAskAgain } from '../shared/job/failures.ts'
 import type { Job } from '../shared/job/job.ts'
 import type { Drain } from './drain.ts'
-import { type DeploymentGates, resourceOf } from './model/deployment-gates.ts'
+import { type Circuits, resourceOf } from './model/circuits.ts'
 import type { MissingEpisodes } from './model/missing-episodes.ts'
 import { tokenEvidence, tokenFailure } from './token-failure.ts'
 
 export interface Asking {
   readonly provider: ModelProvider
   readonly tokens: AccessTokenSource
-  readonly gates: DeploymentGates
+  readonly circuits: Circuits
   readonly missing: MissingEpisodes
   readonly drain: Drain
   /** Epoch milliseconds. */
@@ -57,7 +57,7 @@ const RETRIES = { retries: 20, factor: 2, minTimeout: 200, maxTimeout: 5_000, ra
  * only for a fault of our own.
  */
 export async function ask(
-  { provider, tokens, gates, missing, drain, now }: Asking,
+  { provider, tokens, circuits, missing, drain, now }: Asking,
   request: JobRequest,
   { leftMs, modelTimeoutMs, waitUntil, cancelled }: AskLimits,
 ): Promise<ModelReply> {
@@ -73,8 +73,8 @@ export async function ask(
   })
 
   async function send(): Promise<ModelReply> {
-    const waitMs = gates.waitMs(deployment)
-    if (waitMs > 0 && waitMs >= leftMs()) return notSent(heldBack(waitMs))
+    const waitMs = circuits.waitMs(deployment)
+    if (waitMs > 0 && waitMs >= leftMs()) return notSent(circuitOpen(waitMs))
     if (waitMs > 0) await delay(waitMs, undefined, { signal: waiting })
     const token = await tokens.get(waiting, { until: now() + leftMs(), waitUntil })
     // In the same tick as the send: a process that was frozen since must not ask under a lease that is over.
@@ -84,11 +84,11 @@ export async function ask(
     )
     if (reply.ok) {
       tokens.accepted(token, resource)
-      gates.learn(deployment, undefined, waitUntil)
+      circuits.learn(deployment, undefined, waitUntil)
       missing.answered(deployment, waitUntil)
       return reply
     }
-    const judged = gates.judge(deployment, reply.failure, request.job.key)
+    const judged = circuits.judge(deployment, reply.failure, request.job.key)
     const failure = judged.kind === 'no_deployment' ? await missing.measure(deployment, judged) : judged
     // What is the job's own fault says nothing of the deployment.
     const isOwnFault = failure.kind !== reply.failure.kind
@@ -112,7 +112,7 @@ export async function ask(
     }
     // What we broke off ourselves says nothing of the deployment.
     const isBrokenOff = cancelled.aborted && (failure.kind === 'ambiguous' || failure.kind === 'unreachable')
-    if (!isBrokenOff) gates.learn(deployment, failure, waitUntil)
+    if (!isBrokenOff) circuits.learn(deployment, failure, waitUntil)
     return failure.kind !== 'unauthorized' && mayAskAgain(failure.kind)
   }
 
@@ -156,8 +156,8 @@ async function withTimeout(
   }
 }
 
-function heldBack(retryAfterMs: number): Failure {
-  const message = 'the deployment is held back for longer than this job can wait'
+function circuitOpen(retryAfterMs: number): Failure {
+  const message = 'the circuit of the deployment is open for longer than this job can wait'
   return { kind: 'throttled', message, retryAfterMs }
 }
 

@@ -17,8 +17,8 @@ import { createDrain, type Drain } from './drain.ts'
 import { createAnnouncer, createBatchAnnouncer } from './events/announce.ts'
 import { createHeartbeat } from './heartbeat.ts'
 import { createDeadLettering } from './keep-dead-letter.ts'
-import { createDeploymentGates } from './model/deployment-gates.ts'
-import { isSetUpFault } from './model/gate.ts'
+import { isSetUpFault } from './model/circuit.ts'
+import { createCircuits } from './model/circuits.ts'
 import { createMissingEpisodes } from './model/missing-episodes.ts'
 import type { JobProcessing } from './process-job.ts'
 import { createReadyCheck } from './ready-check.ts'
@@ -72,16 +72,16 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
     random,
     watch: telemetry,
   })
-  const gates = createDeploymentGates(now, random, {
-    async closed(deployment, failure, nextTryAt) {
+  const circuits = createCircuits(now, random, {
+    async opened(deployment, failure, nextTryAt) {
       const { kind: reason, message: problem, hint } = failure
-      const fields = { outcome: 'gate_closed', deployment, reason, problem, hint, nextTryAt }
-      log.warn(fields, `not asked for now: ${deployment}`)
+      const fields = { outcome: 'circuit_opened', deployment, reason, problem, hint, nextTryAt }
+      log.warn(fields, `circuit opened: ${deployment}`)
       if (!isSetUpFault(reason)) return
       await telemetry.denied(deployment, asTokenError(failure), nextTryAt, tokens.status().validForMs)
     },
-    async opened(deployment) {
-      log.info({ outcome: 'gate_opened', deployment }, `asked again: ${deployment}`)
+    async closed(deployment) {
+      log.info({ outcome: 'circuit_closed', deployment }, `circuit closed: ${deployment}`)
       await telemetry.letIn(deployment)
     },
   })
@@ -96,7 +96,7 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
     deadLetter: createDeadLettering({ ...keeping, queue, topic: config.deadLetterTopic, log }),
     announce: createAnnouncer(announcing),
     tokens,
-    gates,
+    circuits,
     missing: createMissingEpisodes({ store: stores.missingDeployments, now, log }),
     provider: explainDenials(createAzureOpenAI(config.apiVersion, now), config.federation),
     deployments: config.deployments,

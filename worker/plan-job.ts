@@ -8,11 +8,11 @@ import type { Deployment } from '../shared/settings.ts'
 import type { Ending } from '../shared/store/job-store.ts'
 import type { Watch } from './batch-controls.ts'
 import { chooseDeployment } from './model/choose-deployment.ts'
-import type { DeploymentGates } from './model/deployment-gates.ts'
+import type { Circuits } from './model/circuits.ts'
 
 export interface Planning {
   readonly deployments: readonly Deployment[]
-  readonly gates: DeploymentGates
+  readonly circuits: Circuits
   /** The most output tokens a job may ask for, where its deployment has no limit of its own. */
   readonly maxOutputTokens: number
   /** What bodies may ask for beyond an answer, as ALLOW_BODY_FIELDS names it. */
@@ -52,12 +52,12 @@ const NOT_SERVED_YET = {
 
 /** Decides what a job needs before anything is spent on it. `publishedAt`: of its message, in epoch milliseconds. */
 export function planJob(planning: Planning, job: Job, publishedAt: number): Plan {
-  const { deployments, gates, rolloutMs, now } = planning
+  const { deployments, circuits, rolloutMs, now } = planning
   if (job.deadline !== undefined && now() > job.deadline) {
     const error: EndError = { kind: 'expired', message: 'its deadline passed before it was started' }
     return { kind: 'end', ending: { status: 'expired', error } }
   }
-  const deployment = chooseDeployment(deployments, job.model, gates.missing)
+  const deployment = chooseDeployment(deployments, job.model, circuits.missing)
   if (deployment === undefined) {
     const served = [...new Set(deployments.map(({ model }) => model))].join(', ')
     const hint = `Served here: ${served}. Add a deployment, or change the job.`
@@ -67,7 +67,7 @@ export function planJob(planning: Planning, job: Job, publishedAt: number): Plan
   }
   const problem = findBodyProblem(planning, job, deployment)
   if (problem !== undefined) return problem
-  const missing = gates.missing(deployment)
+  const missing = circuits.missing(deployment)
   return missing && isMissingForGood(missing) ? missingForGood(missing) : askPlan(job, deployment)
 }
 

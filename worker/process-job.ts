@@ -218,12 +218,12 @@ async function askAndSettle(
 
 /** While another deployment of its model may serve it, a job does not end because this one is missing. */
 function unlessServedElsewhere(
-  { deployments, gates }: JobProcessing,
+  { deployments, circuits }: JobProcessing,
   { model }: DeliveredJob['job'],
   deployment: Deployment,
   failure: Failure,
 ): Failure {
-  if (!isMissingForGood(failure) || areOthersMissing(deployments, model, deployment, gates.missing)) return failure
+  if (!isMissingForGood(failure) || areOthersMissing(deployments, model, deployment, circuits.missing)) return failure
   return { ...failure, missingForMs: 0 }
 }
 

@@ -98,7 +98,7 @@ const standInKinds: readonly FaultKind[] = [
   }),
   scripted('azure', 'answer lost after billing', 15_000, { kind: 'reset', billed: true, times: 2, ...CHAT }),
   scripted('azure', 'late answer', 30_000, { kind: 'hang', billed: true, times: 1, ...CHAT }),
-  // Two in a row would close the gate for minutes.
+  // Two in a row would open the circuit for minutes.
   scripted('azure', 'unauthorized', 40_000, { kind: 'status', error: 'unauthorized', times: 1, ...CHAT }),
   scripted('azure', 'no usage', 20_000, { kind: 'odd', without: ['usage', 'finish_reason'], times: 2, ...CHAT }),
   scripted('azure', 'no answer in it', 40_000, { kind: 'odd', without: ['choices'], times: 1, ...CHAT }),

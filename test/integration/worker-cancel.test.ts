@@ -98,7 +98,7 @@ describe('a batch that is cancelled', () => {
     assert.equal((await worker.record(job.id, 'daily'))?.status, 'succeeded')
   })
 
-  test('has what is in flight broken off: its attempt is unknown, and no gate closes for it', async () => {
+  test('has what is in flight broken off: its attempt is unknown, and no circuit opens for it', async () => {
     await using started = new AsyncDisposableStack()
     const { options, askedBy, letGo } = holdAnswersTo(6)
     const cloud = started.use(await startCloud({ azure: options }))
@@ -116,7 +116,7 @@ describe('a batch that is cancelled', () => {
     letGo()
     assert.deepEqual(await worker.push(job), { status: 204 })
     assert.equal((await worker.record(job.id))?.status, 'succeeded')
-    assert.doesNotMatch(worker.logText(), /gate_closed/)
+    assert.doesNotMatch(worker.logText(), /circuit_opened/)
   })
 
   test('stops no job while its controls cannot be read', async () => {

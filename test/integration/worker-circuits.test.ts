@@ -34,7 +34,7 @@ test('a deployment that Azure does not know: one request, jobs that wait, and th
     [`gpt-nowhere at ${new URL(cloud.azure.url).host}`, 'DeploymentNotFound', 'configuration', []],
   )
   assert.match(failure?.hint ?? '', /^Create the deployment/)
-  assert.match(worker.logText(), /"outcome":"gate_closed".*"reason":"no_deployment".*Create the deployment/)
+  assert.match(worker.logText(), /"outcome":"circuit_opened".*"reason":"no_deployment".*Create the deployment/)
 })
 
 test('a deployment that Azure has not known for ten minutes: its jobs are dead-lettered with the fix, by one more request', async () => {

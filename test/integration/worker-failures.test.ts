@@ -159,7 +159,7 @@ describe('a used-up quota', () => {
   })
 
   test('that comes back too late puts the job off, and the next ones before they are claimed', async () => {
-    // The longest jitter: with the shortest, the gate would open within the minute that a job may be held.
+    // The longest jitter: with the shortest, the circuit would close within the minute that a job may be held.
     await using worker = await startWorker(cloud, { surroundings: { random: () => 1 } })
     await placeFault(cloud.azure, { kind: 'status', error: 'token_rate_limit', headers: { 'retry-after': '61' } })
     assert.deepEqual(await worker.push(job), { status: 503, reason: 'throttled' })

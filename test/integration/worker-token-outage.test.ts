@@ -226,7 +226,7 @@ describe('Azure refuses', () => {
     assert.ok((await worker.tokenFailures())[0]?.resolvedAt !== undefined)
   })
 
-  test('the caller: jobs wait behind a gate without a write, with the mend in one document, and it heals', async () => {
+  test('the caller: jobs wait for its open circuit without a write, one document says how to fix it, and the circuit closes again', async () => {
     await using worker = await startOnClock()
     worker.clock.stop()
     await placeFault(cloud.azure, { kind: 'status', error: 'permission_denied' })

@@ -13,8 +13,8 @@ const testsOf: Readonly<Record<string, readonly string[]>> = {
   'shared/job/parse-job.ts': ['job-parse', 'job-output-cap'],
   'shared/job/record.ts': ['job-record'],
   'shared/identity/renewal.ts': ['identity-renewal'],
-  'worker/model/gate.ts': ['worker-gates'],
-  'worker/model/answers.ts': ['worker-gates'],
+  'worker/model/circuit.ts': ['worker-circuits'],
+  'worker/model/answers.ts': ['worker-circuits'],
 }
 
 /** As Stryker names it to a command; none while it sees whether the tests pass at all. */

@@ -14,7 +14,7 @@ import { createDailyBudget } from '../../worker/daily-budget.ts'
 import { createDrain } from '../../worker/drain.ts'
 import { createAnnouncer, createBatchAnnouncer } from '../../worker/events/announce.ts'
 import { createDeadLettering } from '../../worker/keep-dead-letter.ts'
-import { createDeploymentGates } from '../../worker/model/deployment-gates.ts'
+import { type CircuitObserver, type Circuits, createCircuits } from '../../worker/model/circuits.ts'
 import { createReceiver } from '../../worker/receive-push.ts'
 import { recordDeadLetter } from '../../worker/record-dead-letter.ts'
 import { storeFailure } from '../../worker/store-failure.ts'
@@ -24,7 +24,7 @@ const thisVersion = {
   ...{ createAccessTokenSource, TokenError, QueueError, StoreError, createJobStore, createFirestoreBatches },
   ...{ createFirestoreDailyTokens, createFirestoreDeadLetters, createFirestoreDocuments, createBatchControls },
   ...{ createDailyBudget, createDrain, createAnnouncer, createBatchAnnouncer, createDeadLettering },
-  ...{ createDeploymentGates, createReceiver, recordDeadLetter, storeFailure, createSweep },
+  ...{ createCircuits, createReceiver, recordDeadLetter, storeFailure, createSweep },
 }
 
 /** What a worker is composed of. */
@@ -36,8 +36,25 @@ export interface Release {
   readonly reads: (reply: ModelReply) => ModelReply
 }
 
+/** The last release called a circuit a gate: its gate is closed while the circuit is open. */
+interface LastVersion extends Omit<typeof thisVersion, 'createCircuits'> {
+  createDeploymentGates(
+    now: () => number,
+    random: () => number,
+    watch: { readonly closed: CircuitObserver['opened']; readonly opened: CircuitObserver['closed'] },
+  ): Circuits
+}
+
 /** Bundled from its source, so that it stays as it was. It takes what this version takes, and leaves out what it does not know. */
-const lastParts: typeof thisVersion = await import(new URL('../fixtures/last-release-parts.mjs', import.meta.url).href)
+const lastVersion: LastVersion = await import(new URL('../fixtures/last-release-parts.mjs', import.meta.url).href)
+
+const lastParts: typeof thisVersion = {
+  ...lastVersion,
+  createCircuits: (now, random, { opened, closed }) =>
+    lastVersion.createDeploymentGates(now, random, { closed: opened, opened: closed }),
+  createReceiver: ({ processing, ...settings }) =>
+    lastVersion.createReceiver({ ...settings, processing: Object.assign({ gates: processing.circuits }, processing) }),
+}
 
 export const releases: Readonly<Record<'this' | 'last', Release>> = {
   this: { parts: thisVersion, asked: (database) => database, reads: (reply) => reply },

@@ -3,7 +3,7 @@ import { createLog } from '../../shared/log.ts'
 import type { Message } from '../../shared/queue/job-queue.ts'
 import type { BatchStore } from '../../shared/store/batch-store.ts'
 import { createFirestoreMissingDeployments } from '../../shared/store/firestore/firestore-missing-deployments.ts'
-import type { GateWatch } from '../../worker/model/deployment-gates.ts'
+import type { CircuitObserver } from '../../worker/model/circuits.ts'
 import { createMissingEpisodes } from '../../worker/model/missing-episodes.ts'
 import type { JobProcessing } from '../../worker/process-job.ts'
 import type { ReadDelivery } from '../../worker/receive/read-delivery.ts'
@@ -77,7 +77,7 @@ export function composeSimWorker(installation: Installation, process: Process, w
     deadLetter: parts.createDeadLettering({ ...keeping, queue, topic: TOPICS.dead, log }),
     announce: parts.createAnnouncer(announcing),
     tokens,
-    gates: parts.createDeploymentGates(now, random, circuitWatch(exercised)),
+    circuits: parts.createCircuits(now, random, circuitObserver(exercised)),
     missing: createMissingEpisodes({ store: createFirestoreMissingDeployments(database, now), now, log }),
     provider: createModel(installation, process, wire, {
       sending: (requestId) => monitor.sending(requestId, process),
@@ -147,10 +147,10 @@ function tokenFetcher(wire: Wire, ledger: TokenLedger, now: () => number, { Toke
   }
 }
 
-function circuitWatch(exercised: Exercised): GateWatch {
+function circuitObserver(exercised: Exercised): CircuitObserver {
   return {
-    closed: async (_, failure) => count(exercised, `circuit opened: ${openedBy(failure)}`),
-    opened: async () => count(exercised, 'circuit closed'),
+    opened: async (_, failure) => count(exercised, `circuit opened: ${openedBy(failure)}`),
+    closed: async () => count(exercised, 'circuit closed'),
   }
 }
 

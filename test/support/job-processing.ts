@@ -6,7 +6,7 @@ import type { RecordDocuments } from '../../shared/store/record-documents.ts'
 import type { BatchControls } from '../../worker/batch-controls.ts'
 import type { DailyBudget } from '../../worker/daily-budget.ts'
 import { createDrain } from '../../worker/drain.ts'
-import { createDeploymentGates } from '../../worker/model/deployment-gates.ts'
+import { createCircuits } from '../../worker/model/circuits.ts'
 import type { MissingEpisodes } from '../../worker/model/missing-episodes.ts'
 import type { JobProcessing } from '../../worker/process-job.ts'
 
@@ -27,7 +27,7 @@ export function processingOver(
     deadLetter,
     announce: async () => undefined,
     tokens: tokensOf(async () => token),
-    gates: gatesOf(Date.now),
+    circuits: circuitsOf(Date.now),
     missing: NEVER_MISSING,
     provider: {
       async ask({ clientRequestId }) {
@@ -79,6 +79,6 @@ export function tokensOf(get: AccessTokenSource['get'], over: Partial<AccessToke
 }
 
 /** Circuits without an observer, and without jitter unless another is given. */
-export function gatesOf(now: () => number, jitter = 0) {
-  return createDeploymentGates(now, () => jitter, { closed: async () => undefined, opened: async () => undefined })
+export function circuitsOf(now: () => number, jitter = 0) {
+  return createCircuits(now, () => jitter, { closed: async () => undefined, opened: async () => undefined })
 }

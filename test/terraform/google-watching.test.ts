@@ -33,7 +33,7 @@ const METRICS: Readonly<Record<string, readonly [string, Readonly<Record<string,
   dead_letters: [outcomes('dead_letter_recorded'), { reason: 'why' }],
   rescued: [outcomes('rescued'), {}],
   token_failures: [outcomes('token_failure'), { leg: 'leg', kind: 'kind' }],
-  gates_closed: [outcomes('gate_closed'), { deployment: 'deployment', reason: 'reason' }],
+  circuits_opened: [outcomes('circuit_opened'), { deployment: 'deployment', reason: 'reason' }],
   days_closed: [outcomes('day_closed'), {}],
   sweeps_refused: [outcomes('sweep_refused'), {}],
   refused_pushes: [outcomes('refused_push'), { status: 'httpStatus' }],
@@ -56,8 +56,8 @@ const ALERTS: Readonly<Record<string, readonly [string, string]>> = {
   token: [`sum(increase(${user('token_failures')}{${RUN},kind="configuration"}[10m])) > 0`, '0s'],
   dead_letters: [`sum(increase(${user('dead_letters')}{${RUN}}[1h])) > 3`, '0s'],
   backlog: [`max(${age}) > 60`, '300s'],
-  gates: [
-    `sum by (deployment) (increase(${user('gates_closed')}{${RUN}}[15m])) > 5 or sum by (deployment) (increase(${user('gates_closed')}{${RUN},reason="forbidden"}[15m])) > 0`,
+  circuits: [
+    `sum by (deployment) (increase(${user('circuits_opened')}{${RUN}}[15m])) > 5 or sum by (deployment) (increase(${user('circuits_opened')}{${RUN},reason="forbidden"}[15m])) > 0`,
     '0s',
   ],
   dead_letter_pushes: [
@@ -207,7 +207,7 @@ if (made !== undefined) {
       dashboardOf(told).gridLayout.widgets.map(({ title }) => title),
       [
         ...['Jobs by outcome', 'Put off, by reason', 'Dead letters by reason', 'Token failures'],
-        ...['Deployments not asked', 'Jobs that wait', 'Age of the oldest job that waits, s', 'Instances'],
+        ...['Circuits opened', 'Jobs that wait', 'Age of the oldest job that waits, s', 'Instances'],
       ],
     )
   })

@@ -4,10 +4,10 @@ import { createLog } from '../../shared/log.ts'
 import { createJobStore } from '../../shared/store/claiming-job-store.ts'
 import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
 import { createDrain } from '../../worker/drain.ts'
-import type { DeploymentGates } from '../../worker/model/deployment-gates.ts'
+import type { Circuits } from '../../worker/model/circuits.ts'
 import { type JobProcessing, processJob } from '../../worker/process-job.ts'
 import { aJob, DAY_MS, START } from '../support/job-builders.ts'
-import { gatesOf, NEVER_MISSING, NO_CONTROLS, NO_DAILY_LIMIT, tokensOf } from '../support/job-processing.ts'
+import { circuitsOf, NEVER_MISSING, NO_CONTROLS, NO_DAILY_LIMIT, tokensOf } from '../support/job-processing.ts'
 
 const deployment = {
   model: 'gpt-4o',
@@ -20,15 +20,15 @@ const ignore = () => undefined
 const job = aJob()
 const message = { data: Buffer.from('{}'), attributes: {} }
 
-/** While somebody waits for a gate, the clock goes on by as much. */
-function passingTime(gates: DeploymentGates, clock: { now: number }): DeploymentGates {
+/** While a job waits for a circuit to close, the clock moves by as much. */
+function passingTime(circuits: Circuits, clock: { now: number }): Circuits {
   let waitedMs = 0
   return {
-    ...gates,
+    ...circuits,
     enter(deployment) {
       clock.now += waitedMs
-      const entry = gates.enter(deployment)
-      waitedMs = entry.isOpen || typeof entry.reopens !== 'number' ? 0 : entry.reopens
+      const entry = circuits.enter(deployment)
+      waitedMs = entry.isAllowed || typeof entry.waitFor !== 'number' ? 0 : entry.waitFor
       return entry
     },
   }
@@ -52,7 +52,7 @@ async function processing(
     deadLetter: async () => undefined,
     announce: async () => undefined,
     drain: createDrain(),
-    gates: passingTime(gatesOf(now), clock),
+    circuits: passingTime(circuitsOf(now), clock),
     missing: NEVER_MISSING,
     tokens: tokensOf(async () => {
       onToken()
@@ -88,23 +88,23 @@ async function processing(
 
 describe('a job that must wait for quota', () => {
   test('longer than a minute is given back before it is claimed', async (t) => {
-    const { run, gates, clock, record } = await processing(t)
-    gates.learn(deployment, throttled(60_000), ignore)
-    // A minute is the most that a gate is closed for, but for its jitter.
+    const { run, circuits, clock, record } = await processing(t)
+    circuits.learn(deployment, throttled(60_000), ignore)
+    // A job is held for a minute at most.
     clock.now -= 1
     assert.deepEqual([await run(), await record()], ['throttled', undefined])
   })
 
   test('is deferred where too little of its push is left for the model, and waits where there is enough', async (t) => {
-    const { run, gates, record } = await processing(t)
-    gates.learn(deployment, throttled(200), ignore)
+    const { run, circuits, record } = await processing(t)
+    circuits.learn(deployment, throttled(200), ignore)
     assert.deepEqual([await run(START + 120_199), await record()], ['throttled', undefined])
     assert.equal(await run(START + 120_201), 'dead_lettered')
   })
 
   test('is given back at once, unclaimed, when the instance begins to end', async (t) => {
-    const { run, gates, drain, record } = await processing(t)
-    gates.learn(deployment, throttled(30_000), ignore)
+    const { run, circuits, drain, record } = await processing(t)
+    circuits.learn(deployment, throttled(30_000), ignore)
     const outcome = run()
     drain.begin(6_000)
     assert.deepEqual([await outcome, await record()], ['draining', undefined])
@@ -161,19 +161,19 @@ test('a job whose deadline passed while it waited for admission is expired and n
 describe('a job that comes while another probes the deployment', () => {
   const denied = { kind: 'forbidden', message: 'denied' } as const
 
-  /** The gate was closed, its time is over, and one job is in. */
+  /** The circuit is half-open, and one job probes the deployment. */
   async function probed(t: TestContext) {
     const on = await processing(t)
-    on.gates.learn(deployment, denied, ignore)
-    const probe = on.gates.enter(deployment)
-    assert.ok(probe.isOpen)
+    on.circuits.learn(deployment, denied, ignore)
+    const probe = on.circuits.enter(deployment)
+    assert.ok(probe.isAllowed)
     return { ...on, probe }
   }
 
   test('waits for what that finds out, and goes on', async (t) => {
-    const { run, gates, probe } = await probed(t)
+    const { run, circuits, probe } = await probed(t)
     const outcome = run()
-    gates.learn(deployment, undefined, ignore)
+    circuits.learn(deployment, undefined, ignore)
     probe.leave()
     assert.equal(await outcome, 'dead_lettered')
   })

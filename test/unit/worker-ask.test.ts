@@ -7,7 +7,7 @@ import type { Failure, FailureKind } from '../../shared/job/failures.ts'
 import { ask } from '../../worker/ask.ts'
 import { createDrain } from '../../worker/drain.ts'
 import { aJob, START } from '../support/job-builders.ts'
-import { gatesOf, NEVER_MISSING, tokensOf } from '../support/job-processing.ts'
+import { circuitsOf, NEVER_MISSING, tokensOf } from '../support/job-processing.ts'
 
 const deployment = {
   model: 'gpt-4o',
@@ -35,7 +35,7 @@ function scripted(script: Script, over: { now?: () => number; getToken?: () => P
   const asking = {
     drain,
     now,
-    gates: gatesOf(now),
+    circuits: circuitsOf(now),
     missing: NEVER_MISSING,
     tokens: tokensOf(over.getToken ?? token, { refused: ({ value }) => refused.push(value) > 1 }),
     provider: {
@@ -104,23 +104,23 @@ describe('an answered server error', () => {
   const serverError = () => failed('unavailable', { httpStatus: 500 })
 
   test('opens no circuit where it is the fault of the job, however often: the deployment answered another job', async () => {
-    const { run, gates } = scripted([() => answer, ...Array.from({ length: 9 }, () => serverError)])
+    const { run, circuits } = scripted([() => answer, ...Array.from({ length: 9 }, () => serverError)])
     await run()
     for (let n = 0; n < 9; n += 1) assert.equal(kindOf(await run()), 'ambiguous')
-    assert.equal(gates.enter(deployment).isOpen, true)
+    assert.equal(circuits.enter(deployment).isAllowed, true)
   })
 
   test('opens the circuit at the fifth in a row where the deployment answered no job', async () => {
-    const { run, gates } = scripted(Array.from({ length: 5 }, () => serverError))
+    const { run, circuits } = scripted(Array.from({ length: 5 }, () => serverError))
     for (let n = 0; n < 5; n += 1) assert.equal(kindOf(await run()), 'unavailable')
-    const [probe, next] = [gates.enter(deployment), gates.enter(deployment)]
-    assert.deepEqual([probe.isOpen, next.isOpen], [true, false])
+    const [probe, next] = [circuits.enter(deployment), circuits.enter(deployment)]
+    assert.deepEqual([probe.isAllowed, next.isAllowed], [true, false])
   })
 
   test('opens the circuit at once where it says for how long', async () => {
-    const { run, gates } = scripted([() => failed('unavailable', { httpStatus: 503, retryAfterMs: 60_000 })])
+    const { run, circuits } = scripted([() => failed('unavailable', { httpStatus: 503, retryAfterMs: 60_000 })])
     assert.equal(kindOf(await run()), 'unavailable')
-    assert.equal(gates.enter(deployment).isOpen, false)
+    assert.equal(circuits.enter(deployment).isAllowed, false)
   })
 })
 
@@ -146,8 +146,8 @@ describe('the time of an ask', () => {
   })
 
   test('that is shorter than the quota needs is not waited out', async () => {
-    const { run, gates, asked } = scripted([], { now: () => START })
-    gates.learn(deployment, { kind: 'throttled', message: 'quota', retryAfterMs: 30_000 }, () => undefined)
+    const { run, circuits, asked } = scripted([], { now: () => START })
+    circuits.learn(deployment, { kind: 'throttled', message: 'quota', retryAfterMs: 30_000 }, () => undefined)
     const reply = await run(30_000)
     assert.deepEqual([kindOf(reply), !reply.ok && reply.failure.retryAfterMs, asked], ['throttled', 30_000, []])
   })
@@ -233,9 +233,9 @@ describe('an instance that begins to end', () => {
 
 /** Asks of one deployment, each cancelled while it is being sent or answered. */
 function severalCutOff(kind: FailureKind) {
-  const { gates, tokens, drain, now } = scripted([])
+  const { circuits, tokens, drain, now } = scripted([])
   const asking = (cancel: AbortController) => ({
-    ...{ gates, tokens, drain, now, missing: NEVER_MISSING },
+    ...{ circuits, tokens, drain, now, missing: NEVER_MISSING },
     provider: {
       async ask() {
         cancel.abort()
@@ -243,7 +243,7 @@ function severalCutOff(kind: FailureKind) {
       },
     },
   })
-  return { asking, gates }
+  return { asking, circuits }
 }
 
 describe('an ask that nobody wants any more', () => {
@@ -264,16 +264,16 @@ describe('an ask that nobody wants any more', () => {
     ['ambiguous', 'once it was sent'],
     ['unreachable', 'while it connects'],
   ] as const) {
-    test(`is ${kind} ${when}, and tells the gate nothing, however many there are`, async () => {
-      const { asking, gates } = severalCutOff(kind)
+    test(`is ${kind} ${when}, and does not open the circuit, however many there are`, async () => {
+      const { asking, circuits } = severalCutOff(kind)
       for (let n = 0; n < 9; n += 1) {
         const cancel = new AbortController()
         const limits = { leftMs: () => 60_000, modelTimeoutMs: 60_000, waitUntil: () => undefined }
         const reply = await ask(asking(cancel), request, { ...limits, cancelled: cancel.signal })
         assert.equal(kindOf(reply), kind)
       }
-      const [one, another] = [gates.enter(deployment), gates.enter(deployment)]
-      assert.deepEqual([one.isOpen, another.isOpen], [true, true])
+      const [one, another] = [circuits.enter(deployment), circuits.enter(deployment)]
+      assert.deepEqual([one.isAllowed, another.isAllowed], [true, true])
     })
   }
 

@@ -6,7 +6,7 @@ import { createAccessTokenSource } from '../../shared/identity/access-token-sour
 import { admit } from '../../worker/admit.ts'
 import { ask } from '../../worker/ask.ts'
 import { createDrain } from '../../worker/drain.ts'
-import { createDeploymentGates } from '../../worker/model/deployment-gates.ts'
+import { createCircuits } from '../../worker/model/circuits.ts'
 import { aJob } from '../support/job-builders.ts'
 import { NEVER_MISSING, NO_DAILY_LIMIT } from '../support/job-processing.ts'
 
@@ -43,8 +43,8 @@ function aWorker(t: TestContext) {
     now,
     random: () => 0.5,
   })
-  const watch = { closed: async () => undefined, opened: async () => undefined }
-  const gates = createDeploymentGates(now, () => 0.5, watch)
+  const observer = { closed: async () => undefined, opened: async () => undefined }
+  const circuits = createCircuits(now, () => 0.5, observer)
   const provider = {
     async ask({ deployment }: { deployment: typeof good }) {
       if (deployment === good) return answer
@@ -53,7 +53,7 @@ function aWorker(t: TestContext) {
     },
   }
   const parts = {
-    ...{ tokens, gates, provider, now },
+    ...{ tokens, circuits, provider, now },
     daily: NO_DAILY_LIMIT,
     missing: NEVER_MISSING,
     drain: createDrain(),

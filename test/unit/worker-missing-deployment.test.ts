@@ -11,7 +11,7 @@ import { openSqliteMissingDeployments } from '../../shared/store/sqlite/sqlite-m
 import { createMissingEpisodes } from '../../worker/model/missing-episodes.ts'
 import { type JobProcessing, processJob } from '../../worker/process-job.ts'
 import { aJob, DAY_MS, START } from '../support/job-builders.ts'
-import { gatesOf, processingOver } from '../support/job-processing.ts'
+import { circuitsOf, processingOver } from '../support/job-processing.ts'
 
 const MINUTE_MS = 60_000
 const log = createLog('silent', { write: () => undefined })
@@ -130,7 +130,7 @@ async function workersWhere(t: TestContext, reply: (name: string) => ModelReply,
     const processing: JobProcessing = {
       ...processingOver(documents, [], async (_, { reason, hint }) => void letters.push(`${reason}: ${hint}`)),
       store: createJobStore(documents, 30 * DAY_MS),
-      gates: gatesOf(now, 1),
+      circuits: circuitsOf(now, 1),
       missing: createMissingEpisodes({ store, now, log }),
       provider: {
         async ask({ deployment: { deployment: name } }) {

@@ -6,7 +6,7 @@ import { jobUrls } from '../../shared/job/job.ts'
 import { parseJob } from '../../shared/job/parse-job.ts'
 import { CANCELLED, heedBatch, type Planning, planJob } from '../../worker/plan-job.ts'
 import { aJob, START, sha256 } from '../support/job-builders.ts'
-import { gatesOf } from '../support/job-processing.ts'
+import { circuitsOf } from '../support/job-processing.ts'
 
 const MINUTE_MS = 60_000
 const ROLLOUT_MS = 10 * MINUTE_MS
@@ -14,7 +14,7 @@ const deployment = { model: 'gpt-4o', endpoint: 'https://eu.openai.azure.com', d
 
 const planning = (over: Partial<Planning> = {}): Planning => ({
   deployments: [deployment],
-  gates: gatesOf(() => START),
+  circuits: circuitsOf(() => START),
   maxOutputTokens: 1_000,
   allowedBodyFields: [],
   rolloutMs: ROLLOUT_MS,

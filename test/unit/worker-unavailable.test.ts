@@ -8,7 +8,7 @@ import { createJobStore } from '../../shared/store/claiming-job-store.ts'
 import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
 import { type JobProcessing, processJob } from '../../worker/process-job.ts'
 import { aJob, DAY_MS, START } from '../support/job-builders.ts'
-import { gatesOf, processingOver } from '../support/job-processing.ts'
+import { circuitsOf, processingOver } from '../support/job-processing.ts'
 
 const MINUTE_MS = 60_000
 /** As Pub/Sub redelivers at its slowest backoff. */
@@ -47,7 +47,7 @@ async function workerWhere(
   // Each delivery finds another instance, whose circuits are closed: the record alone makes it wait.
   const deliver = () =>
     processJob(
-      { ...processing, gates: gatesOf(now) },
+      { ...processing, circuits: circuitsOf(now) },
       {
         ...{ job, message: { data: new Uint8Array(), attributes: {} }, publishedAt: START },
         ...{ deadline: clock.now + 570_000, waitUntil: () => undefined },

@@ -3,7 +3,7 @@ import type { Failure } from '../../shared/job/failures.ts'
 import type { Log } from '../../shared/log.ts'
 import type { Deployment } from '../../shared/settings.ts'
 import type { MissingDeployments } from '../../shared/store/missing-deployments.ts'
-import { nameOf } from './deployment-gates.ts'
+import { nameOf } from './circuits.ts'
 
 export interface MissingEpisodesDependencies {
   readonly store: MissingDeployments

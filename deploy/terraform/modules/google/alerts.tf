@@ -25,9 +25,9 @@ locals {
       lasts = "300s"
       mend  = "The dashboard says what jobs are put off for. `throttled`: the quota is used up. Also after `promptbridge pause`."
     }
-    gates = {
+    circuits = {
       title = "a deployment of Azure OpenAI keeps failing, or denies the worker"
-      query = "sum by (deployment) (increase(${local.series.gates_closed}{${local.run}}[15m])) > 5 or sum by (deployment) (increase(${local.series.gates_closed}{${local.run},reason=\"forbidden\"}[15m])) > 0"
+      query = "sum by (deployment) (increase(${local.series.circuits_opened}{${local.run}}[15m])) > 5 or sum by (deployment) (increase(${local.series.circuits_opened}{${local.run},reason=\"forbidden\"}[15m])) > 0"
       lasts = "0s"
       mend  = "`promptbridge doctor` asks each deployment as the worker does."
     }

@@ -6,7 +6,7 @@ locals {
     { title = "Put off, by reason", query = "sum by (reason) (increase(${local.series.put_off}{${local.run}}${local.rate}))" },
     { title = "Dead letters by reason", query = "sum by (reason) (increase(${local.series.dead_letters}{${local.run}}${local.rate}))" },
     { title = "Token failures", query = "sum by (leg, kind) (increase(${local.series.token_failures}{${local.run}}${local.rate}))" },
-    { title = "Deployments not asked", query = "sum by (deployment, reason) (increase(${local.series.gates_closed}{${local.run}}${local.rate}))" },
+    { title = "Circuits opened", query = "sum by (deployment, reason) (increase(${local.series.circuits_opened}{${local.run}}${local.rate}))" },
     { title = "Jobs that wait", query = "sum by (subscription_id) (pubsub_googleapis_com:subscription_num_undelivered_messages{monitored_resource=\"pubsub_subscription\",subscription_id=~\"${local.jobs_subscriptions}\"})" },
     { title = "Age of the oldest job that waits, s", query = "max by (subscription_id) (pubsub_googleapis_com:subscription_oldest_unacked_message_age{monitored_resource=\"pubsub_subscription\",subscription_id=~\"${local.jobs_subscriptions}\"})" },
     { title = "Instances", query = "sum by (state) (run_googleapis_com:container_instance_count{${local.run},service_name=\"${google_cloud_run_v2_service.worker.name}\"})" },

@@ -29,9 +29,9 @@ locals {
       filter      = "${local.of_worker} AND jsonPayload.outcome = \"token_failure\""
       labels      = { leg = "leg", kind = "kind" }
     }
-    gates_closed = {
-      description = "Deployments that were not asked for a while, by the reason."
-      filter      = "${local.of_worker} AND jsonPayload.outcome = \"gate_closed\""
+    circuits_opened = {
+      description = "Circuits of deployments that opened, by the reason."
+      filter      = "${local.of_worker} AND jsonPayload.outcome = \"circuit_opened\""
       labels      = { deployment = "deployment", reason = "reason" }
     }
     days_closed = {
