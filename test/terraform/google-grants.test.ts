@@ -189,7 +189,10 @@ if (made !== undefined) {
   test('to pause is not to delete a subscription or take its messages, and to see grants is not to change them', () => {
     const roles = most.applied.resources.filter(({ type }) => type === 'google_project_iam_custom_role')
     assert.deepEqual(Object.fromEntries(roles.map(({ values }) => [values['role_id'], values['permissions']])), {
-      promptbridge_doctor: ['pubsub.subscriptions.getIamPolicy', 'pubsub.topics.getIamPolicy'],
+      promptbridge_doctor: [
+        ...['pubsub.subscriptions.getIamPolicy', 'pubsub.topics.getIamPolicy'],
+        'resourcemanager.projects.getIamPolicy',
+      ],
       promptbridge_pause: ['pubsub.subscriptions.get', 'pubsub.subscriptions.update'],
     })
     assert.ok(!least.applied.resources.some(({ type }) => type === 'google_project_iam_custom_role'))

@@ -185,15 +185,16 @@ resource "google_project_iam_member" "operators_look" {
   member  = each.key
 }
 
-# doctor looks whether the worker and Pub/Sub have the grants that they need.
+# doctor looks whether the worker and Pub/Sub have the grants that they need, and who may call the service by a grant on the
+# project, allUsers among them.
 resource "google_project_iam_custom_role" "doctor" {
   count = length(var.operators) + length(var.doctor_users) > 0 ? 1 : 0
 
   project     = var.project
   role_id     = "${replace(var.name, "-", "_")}_doctor"
   title       = "Promptbridge: doctor"
-  description = "Sees who has which roles on topics and subscriptions."
-  permissions = ["pubsub.subscriptions.getIamPolicy", "pubsub.topics.getIamPolicy"]
+  description = "Sees who has which roles on the project, its topics and its subscriptions."
+  permissions = ["pubsub.subscriptions.getIamPolicy", "pubsub.topics.getIamPolicy", "resourcemanager.projects.getIamPolicy"]
 
   depends_on = [google_project_service.needed]
 }
