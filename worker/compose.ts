@@ -70,7 +70,7 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
     diagnose: (error) => diagnose(error, config.federation),
     now,
     random,
-    watch: telemetry,
+    observer: telemetry,
   })
   const circuits = createCircuits(now, random, {
     async opened(deployment, failure, nextTryAt) {
@@ -82,7 +82,7 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
     },
     async closed(deployment) {
       log.info({ outcome: 'circuit_closed', deployment }, `circuit closed: ${deployment}`)
-      await telemetry.letIn(deployment)
+      await telemetry.accessRestored(deployment)
     },
   })
   const controls = createBatchControls({ read: batches.read, later, now, log })

@@ -3,22 +3,22 @@ import type { Log } from '../shared/log.ts'
 import type { Instance, TelemetryStore } from '../shared/store/telemetry-store.ts'
 import type { Outcome } from './outcome.ts'
 
-export interface HeartbeatParts {
+export interface HeartbeatDependencies {
   readonly store: Pick<TelemetryStore, 'putInstance'>
   readonly instance: Instance
   readonly models: readonly string[]
   readonly tokens: Pick<AccessTokenSource, 'status'>
   readonly inFlight: () => number
-  /** What could not be written before. Never rejects. */
+  /** Writes what could not be written before. Never rejects. */
   readonly flush: () => Promise<void>
   /** Epoch milliseconds. */
   readonly now: () => number
   readonly log: Log
 }
 
-/** Tells once a minute at most, and only while pushes come, how an instance is. */
+/** Writes the state of an instance once a minute at most, and only while pushes arrive. */
 export interface Heartbeat {
-  /** A push came, which carries the sign of life if one is due. */
+  /** A push arrived. A heartbeat that is due is background work of it. */
   pushed(waitUntil: WaitUntil): void
   answered(outcome: Outcome): void
   refusedPush(): void
@@ -27,8 +27,8 @@ export interface Heartbeat {
 const EVERY_MS = 60_000
 const KEPT_MS = 86_400_000
 
-export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
-  const { store, instance, models, tokens, inFlight, flush, now, log } = parts
+export function createHeartbeat(dependencies: HeartbeatDependencies): Heartbeat {
+  const { store, instance, models, tokens, inFlight, flush, now, log } = dependencies
   const startedAt = now()
   let beatAt = Number.NEGATIVE_INFINITY
   let refusedPushes = 0
@@ -36,11 +36,11 @@ export function createHeartbeat(parts: HeartbeatParts): Heartbeat {
 
   async function beat(at: number): Promise<void> {
     const { state: token, validForMs: tokenValidForMs } = tokens.status()
-    const told = { token, tokenValidForMs, models: [...models], inFlight: inFlight(), refusedPushes }
+    const state = { token, tokenValidForMs, models: [...models], inFlight: inFlight(), refusedPushes }
     const lastMinute = Object.fromEntries(counts)
     counts = new Map()
     try {
-      await store.putInstance({ instance, startedAt, at, ...told, lastMinute, expireAt: at + KEPT_MS })
+      await store.putInstance({ instance, startedAt, at, ...state, lastMinute, expireAt: at + KEPT_MS })
     } catch (error) {
       log.warn({ error }, 'the heartbeat cannot be written now')
     }

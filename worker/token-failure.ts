@@ -1,7 +1,7 @@
 import { TokenError } from '../shared/identity/token-error.ts'
 import type { Failure, FailureKind } from '../shared/job/failures.ts'
 
-/** Says of a token that could not be had, or that Azure takes none of, what it means to the job. */
+/** Returns what a missing token, or a resource that refuses tokens, means to the job. */
 export function tokenFailure({ leg, message, details }: TokenError): Failure {
   const { code, httpStatus, correlationId, retryAfterMs, hint } = details
   return {
@@ -15,7 +15,7 @@ export function tokenFailure({ leg, message, details }: TokenError): Failure {
   }
 }
 
-/** Azure's refusal of this caller or of its token, as a failure on the way to a token that it accepts. */
+/** Converts Azure's refusal of this caller or of its token. */
 export function asTokenError({ message, code, hint, httpStatus, requestId }: Failure): TokenError {
   return new TokenError('azure_refused', message, {
     ...(code === undefined ? {} : { code }),
@@ -25,7 +25,7 @@ export function asTokenError({ message, code, hint, httpStatus, requestId }: Fai
   })
 }
 
-/** What a reply says of the token that it was asked with; `unknown`: the service itself may not have seen it. */
+/** What a reply shows about the token of its request; `unknown`: the service itself may not have seen it. */
 export type TokenEvidence = 'accepted' | 'refused' | 'unknown'
 
 const EVIDENCE: Readonly<Record<FailureKind, TokenEvidence | 'as served'>> = {
@@ -50,7 +50,7 @@ const EVIDENCE: Readonly<Record<FailureKind, TokenEvidence | 'as served'>> = {
   draining: 'unknown',
 }
 
-/** Only a 2xx, or a 400 or 429 of the service's own form, proves a token. `failure`: undefined for an answer. */
+/** Only a 2xx, or a 400 or 429 in the service's own form, proves a token. `failure`: undefined for an answer. */
 export function tokenEvidence(failure: Failure | undefined): TokenEvidence {
   if (failure === undefined || isSuccess(failure.httpStatus)) return 'accepted'
   const evidence = EVIDENCE[failure.kind]

@@ -17,11 +17,11 @@ import {
 } from './renewal.ts'
 import { TokenError } from './token-error.ts'
 
-/** Takes work that a request has to carry: without one, Cloud Run stops the processor. It never rejects. */
+/** Keeps a request open until background work has ended: Cloud Run stops the processor between requests. The work never rejects. */
 export type WaitUntil = (work: Promise<void>) => void
 
-interface TokenWish {
-  /** Who wants it will not be held beyond this, in epoch milliseconds; ten seconds from now, when absent. */
+interface GetOptions {
+  /** The caller is not held beyond this, in epoch milliseconds; ten seconds from now, when absent. */
   readonly until?: number
   readonly waitUntil?: WaitUntil
 }
@@ -29,45 +29,45 @@ interface TokenWish {
 /** The one token that every job of an instance shares. */
 export interface AccessTokenSource {
   /**
-   * A token that is valid for at least 30 s. While none is to be had a caller is held, if the next try is within ten
+   * Resolves with a token that is valid for at least 30 s. During an outage a caller is held if the next try is within ten
    * seconds. Rejects with TokenError, or with the signal's reason.
    */
-  get(signal: AbortSignal, wish?: TokenWish): Promise<AccessToken>
+  get(signal: AbortSignal, options?: GetOptions): Promise<AccessToken>
   /** Reports that a resource accepted this token. `resource`: the origin of its endpoint. */
   accepted(token: AccessToken, resource: string): void
   /**
-   * Reports that a resource refused this token. A newer token is left alone.
+   * Reports that a resource refused this token. A newer token is kept.
    *
    * Returns whether the resource is at fault: it refuses tokens for a reason that no other token changes.
    */
   refused(token: AccessToken, resource: string): boolean
-  /** How things stand, for reports. */
+  /** The state, for reports. */
   status(): TokenStatus
 }
 
 interface TokenStatus {
-  /** none: nobody asked yet. failing: the last try to get one failed, or every resource refuses it. */
+  /** none: no token was asked for yet. failing: the last try to get one failed, or every resource refuses it. */
   readonly state: 'none' | 'good' | 'failing'
   readonly validForMs: number
 }
 
-/** Hears of what goes wrong with the token, and of its mend. What it returns is carried by a request; it never rejects. */
-export interface TokenWatch {
-  failed(failure: SeenFailure): Promise<void>
-  /** A job waited, or was put off. */
+/** Is called when the token fails and when it recovers. The promises are background work and never reject. */
+export interface TokenObserver {
+  failed(failure: ObservedFailure): Promise<void>
+  /** A job waited, or was deferred. */
   held(): void
-  healed(): Promise<void>
+  recovered(): Promise<void>
 }
 
-export interface SeenFailure {
+export interface ObservedFailure {
   /** With the hint of its diagnosis. */
   readonly error: TokenError
   readonly outage: Outage
-  /** How long the token that is held is still good, in milliseconds. */
+  /** How long the current token is still valid, in milliseconds. */
   readonly tokenValidForMs: number
 }
 
-export interface TokenSourceParts {
+export interface TokenSourceDependencies {
   /** Rejects with TokenError. */
   readonly fetchToken: () => Promise<AccessToken>
   readonly diagnose: (error: TokenError) => Diagnosis
@@ -75,54 +75,58 @@ export interface TokenSourceParts {
   readonly now: () => number
   /** 0 to 1. */
   readonly random: () => number
-  readonly watch?: TokenWatch
+  readonly observer?: TokenObserver
 }
 
 /** A next try that is further off is not waited for. */
 const MAX_HOLD_MS = 10_000
 
-const DEAF: TokenWatch = { failed: async () => undefined, held: () => undefined, healed: async () => undefined }
+const NO_OBSERVER: TokenObserver = {
+  failed: async () => undefined,
+  held: () => undefined,
+  recovered: async () => undefined,
+}
 
 const SHORT_LIVED = 'Entra gave a token that is about to expire'
-const UNKNOWN = 'no token could be had, for a reason that is not known'
+const UNKNOWN = 'no token could be fetched, and the reason is unknown'
 
 /**
  * Shares one token among all callers and fetches it once, however many ask.
  *
- * From 80 % of its life on a caller's request carries the renewal while everyone uses the token that is still good;
- * there is no timer, for Cloud Run stops the processor between requests. No caller's signal ends the shared fetch. After
- * a failure all callers wait for one next try, or are turned away where that is too far off.
+ * From 80 % of the token's life on, the renewal is background work of one caller's request, and all callers use the token
+ * that is still valid. There is no timer: Cloud Run stops the processor between requests. No caller's signal ends the shared
+ * fetch. After a failure all callers wait for one next try, or are rejected where that is too far away.
  */
-export function createAccessTokenSource(parts: TokenSourceParts): AccessTokenSource {
-  const { fetchToken, diagnose, now, random, watch = DEAF } = parts
+export function createAccessTokenSource(dependencies: TokenSourceDependencies): AccessTokenSource {
+  const { fetchToken, diagnose, now, random, observer = NO_OBSERVER } = dependencies
   let state: TokenState = {}
   let flight = Promise.resolve()
   let lastError = new TokenError('entra_exchange', 'no token was asked for yet')
 
-  /** Resolves as soon as it has ended, well or not; what is told of it is only carried. */
+  /** Resolves as soon as the fetch has ended, with or without a token. What the observer does is background work. */
   function startFetch(waitUntil: WaitUntil | undefined): Promise<void> {
-    let telling: Promise<void> | undefined
+    let reporting: Promise<void> | undefined
     state = onFetchBegun(state, now())
     const mine: Promise<void> = fetchToken().then(
       (token) => {
-        telling = onToken(token)
+        reporting = onToken(token)
       },
       (error: unknown) => {
-        // One that was abandoned has nothing more to say.
-        if (flight === mine) telling = onFailure(error)
+        // The failure of an abandoned fetch changes nothing.
+        if (flight === mine) reporting = onFailure(error)
       },
     )
     flight = mine
-    waitUntil?.(mine.then(() => telling))
+    waitUntil?.(mine.then(() => reporting))
     return mine
   }
 
   function onToken(token: AccessToken): Promise<void> | undefined {
-    // Asked for again and again, such a one would be fetched without an end.
+    // A token that expires at once would be fetched again without end.
     if (!isUsable(token, now())) return onFailure(new TokenError('entra_exchange', SHORT_LIVED))
-    const isMended = state.outage !== undefined
+    const hadOutage = state.outage !== undefined
     state = onFetched(state, token)
-    return isMended ? watch.healed() : undefined
+    return hadOutage ? observer.recovered() : undefined
   }
 
   function onFailure(reason: unknown): Promise<void> {
@@ -131,7 +135,11 @@ export function createAccessTokenSource(parts: TokenSourceParts): AccessTokenSou
     const failed = onFetchFailed(state, { nature, retryAfterMs: error.details.retryAfterMs, jitter: random() }, now())
     state = failed
     lastError = new TokenError(error.leg, error.message, { ...error.details, hint }, error.cause)
-    return watch.failed({ error: lastError, outage: failed.outage, tokenValidForMs: validForMs(failed.token, now()) })
+    return observer.failed({
+      error: lastError,
+      outage: failed.outage,
+      tokenValidForMs: validForMs(failed.token, now()),
+    })
   }
 
   return {
@@ -144,7 +152,7 @@ export function createAccessTokenSource(parts: TokenSourceParts): AccessTokenSou
           case 'use':
             return decision.token
           case 'renew':
-            // It never rejects, and nobody waits for it but the answer of the request that carries it.
+            // It never rejects. Only the response of this request waits for it.
             void startFetch(waitUntil)
             return decision.token
           case 'fetch':
@@ -154,10 +162,10 @@ export function createAccessTokenSource(parts: TokenSourceParts): AccessTokenSou
             await untilAborted(flight, signal)
             break
           case 'wait':
-            if (!isHeld) watch.held()
+            if (!isHeld) observer.held()
             isHeld = true
             if (decision.forMs > MAX_HOLD_MS || at + decision.forMs > until) throw lastError
-            // An abort is told as the signal tells it.
+            // The signal's own reason is thrown above.
             await delay(decision.forMs, undefined, { signal }).catch(() => undefined)
         }
       }

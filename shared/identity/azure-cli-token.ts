@@ -34,7 +34,7 @@ export async function fetchAzureCliToken(
   }
 }
 
-/** The library tells what the command wrote, and nothing else: no status, no code. */
+/** The library reports what the command wrote, and nothing else: no status, no code. */
 function detailsOf(error: unknown): TokenErrorDetails {
   const said = error instanceof Error ? error.message : ''
   const aadsts = [...said.matchAll(/AADSTS(\d{4,8})/g)].slice(0, 10).map(([, number]) => Number(number))
@@ -46,6 +46,6 @@ function detailsOf(error: unknown): TokenErrorDetails {
 function describe(error: unknown, { code, aadsts = [] }: TokenErrorDetails, timeoutMs: number): string {
   if (error instanceof DOMException) return `the Azure CLI gave no token within ${timeoutMs} ms`
   if (code === 'not_installed') return 'the Azure CLI is not installed'
-  if (code === 'not_logged_in') return 'nobody is logged in to the Azure CLI'
+  if (code === 'not_logged_in') return 'no account is logged in to the Azure CLI'
   return `the Azure CLI gave no token${aadsts.map((number) => ` AADSTS${number}`).join('')}`
 }

@@ -9,7 +9,7 @@ export interface AzureTokens {
   get(scope: string, signal: AbortSignal): Promise<AccessToken>
 }
 
-export interface AzureTokenSurroundings {
+export interface AzureTokenDependencies {
   /** Epoch milliseconds. */
   readonly now: () => number
   /** 0 to 1. */
@@ -17,7 +17,7 @@ export interface AzureTokenSurroundings {
 }
 
 /** Opens a source for each scope that is asked for; they share the ID token. */
-export function openAzureTokens(settings: TokenSettings, { now, random }: AzureTokenSurroundings): AzureTokens {
+export function openAzureTokens(settings: TokenSettings, { now, random }: AzureTokenDependencies): AzureTokens {
   const fetchToken = openTokenFetcher(settings, now)
   const sources = new Map<string, AccessTokenSource>()
 

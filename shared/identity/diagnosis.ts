@@ -11,7 +11,7 @@ const EXPLAIN: Readonly<Record<TokenLeg, (details: TokenErrorDetails, us: Federa
   azure_cli: explainAzureCli,
 }
 
-/** Says what a failure on the way to a token means, and what mends it. */
+/** Says what a failure on the way to a token means, and how to fix it. */
 export function diagnose({ leg, details }: Pick<TokenError, 'leg' | 'details'>, us: FederationSettings): Diagnosis {
   return EXPLAIN[leg](details, us)
 }

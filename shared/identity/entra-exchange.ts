@@ -13,14 +13,13 @@ const EXCHANGE_TIMEOUT_MS = 5_000
 
 type Policy = NonNullable<ClientAssertionCredentialOptions['additionalPolicies']>[number]['policy']
 
-/** What the library does not tell of Entra's last answer. */
+/** What the library does not report of Entra's last answer. */
 interface Seen {
   refusal?: TokenErrorDetails
   lifeMs?: number
 }
 
-/** What an exchange takes from the world around it. */
-export interface ExchangeSurroundings {
+export interface ExchangeDependencies {
   readonly now: () => number
   /** Ends the exchange before its time. */
   readonly signal?: AbortSignal
@@ -36,7 +35,7 @@ export interface ExchangeSurroundings {
 export async function exchangeAtEntra(
   { value: idToken, presented }: Pick<GoogleIdToken, 'value' | 'presented'>,
   entra: EntraSettings,
-  { now, signal: within, timeoutMs = EXCHANGE_TIMEOUT_MS }: ExchangeSurroundings,
+  { now, signal: within, timeoutMs = EXCHANGE_TIMEOUT_MS }: ExchangeDependencies,
 ): Promise<AccessToken> {
   const seen: Seen = {}
   const getToken = (signal: AbortSignal) =>
@@ -44,7 +43,7 @@ export async function exchangeAtEntra(
       authorityHost: entra.authorityHost,
       disableInstanceDiscovery: cloudOf('authority', new URL(entra.authorityHost)) === undefined,
       retryOptions: { maxRetries: 0 },
-      additionalPolicies: [{ policy: watch(seen, signal, now), position: 'perRetry' }],
+      additionalPolicies: [{ policy: observe(seen, signal, now), position: 'perRetry' }],
     }).getToken(entra.scope)
   const fetchedAt = now()
   try {
@@ -59,9 +58,9 @@ export async function exchangeAtEntra(
 }
 
 /** The library's own errors have lost the status, the codes and Retry-After, and it passes no signal on. */
-function watch(seen: Seen, signal: AbortSignal, now: () => number): Policy {
+function observe(seen: Seen, signal: AbortSignal, now: () => number): Policy {
   return {
-    name: 'watch',
+    name: 'observe',
     async sendRequest(request, next) {
       request.abortSignal = signal
       const response = await next(request)

@@ -8,7 +8,7 @@ interface Explanation {
 
 const JUST_SET = 'If you just did, allow 10 minutes.'
 export const LASTS =
-  'It ends by itself, and jobs come again until then. If it lasts, see https://azure.status.microsoft, and give support the correlation id of the record.'
+  'It ends by itself, and jobs are retried until then. If it lasts, see https://azure.status.microsoft, and give support the correlation id of the record.'
 
 /** Google publishes its keys for all the world, so that there is nothing to set. */
 export const keysUnreadable = ({ issuer }: HintValues): string =>
@@ -20,7 +20,7 @@ const stale = (what: string): Explanation => ({
   hint: () =>
     `${what} The next try fetches a fresh one. If that is refused too, check the clock of the machine, and that nothing between the worker and Google or Entra keeps or changes tokens.`,
 })
-const toMend = (hint: Explanation['hint']): Explanation => ({ nature: 'configuration', hint })
+const toFix = (hint: Explanation['hint']): Explanation => ({ nature: 'configuration', hint })
 
 const wrongSubject = ({ client, subject }: HintValues) =>
   `Set Subject of the federated credential of application ${client} to ${subject} (the unique id of the service account, not its e-mail). ${JUST_SET}`
@@ -39,7 +39,7 @@ const anotherCloud = ({ tenant, authority }: HintValues) =>
 const ours = (what: string) => () =>
   `${what} Promptbridge always sends it, so look for a proxy on the way that changes requests, and report it with the correlation id of the record.`
 
-/** What Entra's numbers mean. Only what Microsoft documents or was seen is told; docs/federation.md has a row for each. */
+/** What Entra's numbers mean. Only what Microsoft documents or was seen is listed; docs/federation.md has a row for each. */
 export const AADSTS: ReadonlyMap<number, Explanation> = new Map([
   [50000, passing('Entra could not make the token (AADSTS50000).')],
   [50033, passing('Entra had a passing error (AADSTS50033).')],
@@ -76,83 +76,83 @@ export const AADSTS: ReadonlyMap<number, Explanation> = new Map([
 
   [
     700211,
-    toMend(
+    toFix(
       ({ client, issuer }) =>
         `Set Issuer of the federated credential of application ${client} to ${issuer}. ${JUST_SET}`,
     ),
   ],
   [
     700212,
-    toMend(
+    toFix(
       ({ client, audience }) =>
         `Set Audience of the federated credential of application ${client} to ${audience}, or AZURE_FEDERATED_AUDIENCE to what it has; each cloud has its own, which AZURE_CLOUD chooses. ${JUST_SET}`,
     ),
   ],
   [
     7002131,
-    toMend(
+    toFix(
       ({ client, subject }) =>
         `Neither a subject nor an expression of application ${client}'s federated credentials matches. Add one with the plain Subject ${subject} (the unique id of the service account, not its e-mail), without an expression: those are not for Google. ${JUST_SET}`,
     ),
   ],
   [
     7002138,
-    toMend(
+    toFix(
       (values) =>
         `A federated credential of application ${values.client} matches but for upper and lower case. Delete it, and add one with exactly ${allThree(values)}. ${JUST_SET}`,
     ),
   ],
   [
     700235,
-    toMend(
+    toFix(
       ({ client, subject }) =>
         `The federated credential of application ${client} matches by an expression, which Entra does not take there. Replace it by one with the plain Subject ${subject} (the unique id of the service account, not its e-mail). ${JUST_SET}`,
     ),
   ],
-  [70025, toMend(noCredential)],
-  [7000226, toMend(noCredential)],
-  [700016, toMend(unknownClient)],
+  [70025, toFix(noCredential)],
+  [7000226, toFix(noCredential)],
+  [700016, toFix(unknownClient)],
   [
     7000112,
-    toMend(
+    toFix(
       ({ client, tenant }) =>
         `Application ${client} is disabled in tenant ${tenant}. Enable its service principal: az ad sp update --id ${client} --set accountEnabled=true`,
     ),
   ],
   [
     7000218,
-    toMend(ours("Entra saw no assertion in the request (AADSTS7000218: neither 'client_assertion' nor a secret).")),
+    toFix(ours("Entra saw no assertion in the request (AADSTS7000218: neither 'client_assertion' nor a secret).")),
   ],
-  [70003, toMend(ours('Entra saw another grant type than client_credentials (AADSTS70003).'))],
+  [70003, toFix(ours('Entra saw another grant type than client_credentials (AADSTS70003).'))],
   [
     50027,
-    toMend(
+    toFix(
       () =>
         'Entra cannot read what it got as a Google ID token (AADSTS50027). Run promptbridge token inspect: if it shows no claims by Google, something else answers in place of the metadata server (GCE_METADATA_HOST).',
     ),
   ],
-  [70011, toMend(wrongScope)],
+  [70011, toFix(wrongScope)],
   [
     1002012,
-    toMend(({ scope }) => `The scope ${scope} must end in /.default. Set AZURE_OPENAI_SCOPE to RESOURCE/.default.`),
+    toFix(({ scope }) => `The scope ${scope} must end in /.default. Set AZURE_OPENAI_SCOPE to RESOURCE/.default.`),
   ],
   [
     500011,
-    toMend(
+    toFix(
       (values) =>
         `${wrongScope(values)} If it is right, tenant ${values.tenant} lacks the resource: set AZURE_TENANT_ID to the tenant of the Azure OpenAI resource.`,
     ),
   ],
-  [90002, toMend(wrongTenant)],
-  [900023, toMend(wrongTenant)],
-  [90038, toMend(anotherCloud)],
-  [900382, toMend(anotherCloud)],
-  [900432, toMend(anotherCloud)],
+  [90002, toFix(wrongTenant)],
+  [900023, toFix(wrongTenant)],
+  [90038, toFix(anotherCloud)],
+  [900382, toFix(anotherCloud)],
+  [900432, toFix(anotherCloud)],
   [
     53003,
-    toMend(
+    toFix(
       ({ client }) =>
-        `A Conditional Access policy for workload identities blocks application ${client}. Find it under Sign-in logs, Service principal sign-ins, by the correlation id of the record; leave the application out of it, or let the worker's outgoing addresses in.`,
+        `A Conditional Access policy for workload identities blocks application ${client}. Find it under Sign-in logs, Service principal sign-ins, by the correlation id of the record; leave the application out of it, or allow the worker's outgoing addresses.`,
     ),
   ],
 ])

@@ -8,7 +8,7 @@ import type { TokenErrorDetails } from './token-error.ts'
 const configuration = (hint: string): Diagnosis => ({ nature: 'configuration', hint })
 const passing = (hint: string): Diagnosis => ({ nature: 'passing', hint })
 
-/** The role by which somebody speaks for the worker. */
+/** The role that lets an account get the worker's ID token. */
 export const TOKEN_CREATOR =
   'roles/iam.serviceAccountOpenIdTokenCreator (roles/iam.serviceAccountTokenCreator contains it) on the service account; the Terraform module gives it to worker_token_operators'
 
@@ -23,7 +23,7 @@ export function explainGoogle(details: TokenErrorDetails, us: FederationSettings
   }
   if (httpStatus === undefined) {
     return passing(
-      "No ID token came from Google. On Google Cloud this ends by itself, for the metadata server is part of the machine. Elsewhere there is none: set TOKEN_SOURCE to impersonate:EMAIL of the worker's service account, or to azure-cli.",
+      "No ID token came from Google. On Google Cloud this ends by itself: the metadata server is part of the machine. Elsewhere there is none: set TOKEN_SOURCE to impersonate:EMAIL of the worker's service account, or to azure-cli.",
     )
   }
   if (isPassing(details)) return passing(`Google answered ${answer}. It ends by itself.`)
@@ -34,7 +34,7 @@ export function explainGoogle(details: TokenErrorDetails, us: FederationSettings
   }
   if (httpStatus === 403) {
     return configuration(
-      `Whoever runs this may not act as the service account. Give them the role ${TOKEN_CREATOR}. Also enable iamcredentials.googleapis.com in its project. If you just did, allow 10 minutes.`,
+      `The login that runs this may not act as the service account. Give it the role ${TOKEN_CREATOR}. Also enable iamcredentials.googleapis.com in its project. If you just did, allow 10 minutes.`,
     )
   }
   return configuration(
@@ -49,7 +49,8 @@ export function explainRefusedToken(details: TokenErrorDetails, us: FederationSe
   const denial = readDenial(httpStatus, code)
   if (denial === 'role') {
     // With TOKEN_SOURCE=azure-cli there is no app registration.
-    const caller = us.clientId === '' ? 'whoever is logged in to the Azure CLI' : `the app registration ${client}`
+    const caller =
+      us.clientId === '' ? 'the account that is logged in to the Azure CLI' : `the app registration ${client}`
     const dataAction = dataActionIn(code ?? '')
     const missing = dataAction === undefined ? '' : ` The data action that is missing: ${dataAction}.`
     return {
@@ -70,7 +71,7 @@ export function explainRefusedToken(details: TokenErrorDetails, us: FederationSe
   )
 }
 
-/** Explains why the Azure CLI gives no token; it tells no status, but Entra's numbers where it has some. */
+/** Explains why the Azure CLI gives no token; it reports no status, but Entra's numbers where it has some. */
 export function explainAzureCli(details: TokenErrorDetails, us: FederationSettings): Diagnosis {
   const { tenant } = gatherValues(details, us)
   const { aadsts = [], code, keysUnreadable } = details

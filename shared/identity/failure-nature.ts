@@ -1,10 +1,10 @@
 /**
- * What kind of trouble keeps a token away.
+ * Why there is no token.
  *
  * - passing: it ends by itself
  * - spreading: a setting that was just made may take minutes to reach all of Entra or Azure; later it is configuration
- * - stale: the Google ID token is too old, or signed with a key that is gone; a fresh one may do
- * - configuration: somebody has to mend something
+ * - stale: the Google ID token is too old, or signed with a key that is gone; a fresh one may be accepted
+ * - configuration: a person has to fix a setting
  */
 export type FailureNature = 'passing' | 'spreading' | 'stale' | 'configuration'
 

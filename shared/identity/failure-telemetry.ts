@@ -1,10 +1,10 @@
 import type { Log } from '../log.ts'
 import { isUnavailable } from '../store/job-store.ts'
 import type { Instance, TelemetryStore, TokenFailure } from '../store/telemetry-store.ts'
-import type { SeenFailure, TokenWatch } from './access-token-source.ts'
+import type { ObservedFailure, TokenObserver } from './access-token-source.ts'
 import type { TokenError } from './token-error.ts'
 
-export interface TelemetryParts {
+export interface TelemetryDependencies {
   readonly store: Pick<TelemetryStore, 'putTokenFailure'>
   readonly instance: Instance
   /** How long a document is kept after its last change, in milliseconds. */
@@ -15,35 +15,35 @@ export interface TelemetryParts {
   readonly log: Log
 }
 
-/** Nothing that this returns ever rejects: what cannot be written is kept, and the log has it. */
-export interface FailureTelemetry extends TokenWatch {
-  /** A deployment denies this caller or is missing, and will be asked again then (epoch milliseconds). */
+/** Never rejects. What cannot be written is logged, and kept for a later try. */
+export interface FailureTelemetry extends TokenObserver {
+  /** A deployment denies this caller or is missing. `nextTryAt`: epoch milliseconds. */
   denied(deployment: string, error: TokenError, nextTryAt: number, tokenValidForMs: number): Promise<void>
-  /** A deployment that could not be asked answers again. */
-  letIn(deployment: string): Promise<void>
+  /** A deployment that denied this caller or was missing accepts requests again. */
+  accessRestored(deployment: string): Promise<void>
   /** Writes what could not be written before. */
   flush(): Promise<void>
 }
 
-/** While the store is away this many documents are kept, the latest. */
+/** While the store is unavailable the latest documents are kept, at most this many. */
 const MAX_KEPT = 100
 
-type Seen = Omit<TokenFailure, 'id' | 'instance' | 'firstAt' | 'tries' | 'jobsHeld' | 'expireAt'>
+type Observed = Omit<TokenFailure, 'id' | 'instance' | 'firstAt' | 'tries' | 'jobsHeld' | 'expireAt'>
 
 /**
- * Writes a document for each episode of token failures and each kind of trouble in it, anew at each try, and once more
- * when it is mended.
+ * Writes one document for each episode of token failures and each kind of failure in it. It is written again at each try,
+ * and at the recovery.
  */
-export function createFailureTelemetry(parts: TelemetryParts): FailureTelemetry {
-  const { store, instance, ttlMs, now, newId, log } = parts
-  /** The episodes that go on, by what they are about and their kind. */
+export function createFailureTelemetry(dependencies: TelemetryDependencies): FailureTelemetry {
+  const { store, instance, ttlMs, now, newId, log } = dependencies
+  /** The current episodes, by subject and kind. */
   const open = new Map<string, Map<string, TokenFailure>>()
   const unwritten = new Map<string, TokenFailure>()
   let heldSince = 0
   let flushing: Promise<void> | undefined
 
   function keep(failure: TokenFailure): Promise<void> {
-    // Put last, so that the oldest stands first.
+    // Last in the map, so that the oldest is first.
     unwritten.delete(failure.id)
     unwritten.set(failure.id, failure)
     const [oldest] = unwritten.keys()
@@ -72,40 +72,40 @@ export function createFailureTelemetry(parts: TelemetryParts): FailureTelemetry 
     }
   }
 
-  function worsened(about: string, seen: Seen, jobsHeld: number): Promise<void> {
+  function failedAgain(about: string, observed: Observed, jobsHeld: number): Promise<void> {
     const episode = open.get(about) ?? new Map<string, TokenFailure>()
     open.set(about, episode)
-    const before = episode.get(seen.kind) ?? { id: newId(), firstAt: seen.lastAt, tries: 0, jobsHeld: 0 }
+    const before = episode.get(observed.kind) ?? { id: newId(), firstAt: observed.lastAt, tries: 0, jobsHeld: 0 }
     const failure: TokenFailure = {
-      ...seen,
+      ...observed,
       id: before.id,
       instance,
       firstAt: before.firstAt,
       tries: before.tries + 1,
       jobsHeld: before.jobsHeld + jobsHeld,
-      expireAt: seen.lastAt + ttlMs,
+      expireAt: observed.lastAt + ttlMs,
     }
-    // Put last: the jobs that are held from now on are held by this one.
-    episode.delete(seen.kind)
-    episode.set(seen.kind, failure)
-    const { id: _, instance: __, expireAt: ___, message, ...told } = failure
+    // Last in the map: jobs that are held from now on count for this kind.
+    episode.delete(observed.kind)
+    episode.set(observed.kind, failure)
+    const { id: _, instance: __, expireAt: ___, message, ...fields } = failure
     const what = about === TOKEN ? 'no token for Azure' : about
-    log.warn({ outcome: 'token_failure', problem: message, ...told }, `${what}: ${message}`)
+    log.warn({ outcome: 'token_failure', problem: message, ...fields }, `${what}: ${message}`)
     return keep(failure)
   }
 
-  async function mended(about: string, jobsHeld: number): Promise<void> {
+  async function recovered(about: string, jobsHeld: number): Promise<void> {
     const episode = open.get(about)
     if (episode === undefined) return
     open.delete(about)
     const resolvedAt = now()
     const failures = [...episode.values()].toReversed()
     const tries = failures.reduce((sum, failure) => sum + failure.tries, 0)
-    log.info({ outcome: 'token_mended', about, tries }, `mended: ${about}`)
-    const mend = { lastAt: resolvedAt, resolvedAt, expireAt: resolvedAt + ttlMs }
+    log.info({ outcome: 'token_recovered', about, tries }, `recovered: ${about}`)
+    const resolved = { lastAt: resolvedAt, resolvedAt, expireAt: resolvedAt + ttlMs }
     await Promise.all(
       failures.map((failure, age) =>
-        keep({ ...failure, ...mend, jobsHeld: failure.jobsHeld + (age === 0 ? jobsHeld : 0) }),
+        keep({ ...failure, ...resolved, jobsHeld: failure.jobsHeld + (age === 0 ? jobsHeld : 0) }),
       ),
     )
   }
@@ -121,20 +121,20 @@ export function createFailureTelemetry(parts: TelemetryParts): FailureTelemetry 
     held() {
       heldSince += 1
     },
-    failed({ error, outage, tokenValidForMs }: SeenFailure) {
+    failed({ error, outage, tokenValidForMs }: ObservedFailure) {
       const { kind, nextTryAt } = outage
-      return worsened(TOKEN, { ...describe(error), kind, lastAt: now(), nextTryAt, tokenValidForMs }, takeHeld())
+      return failedAgain(TOKEN, { ...describe(error), kind, lastAt: now(), nextTryAt, tokenValidForMs }, takeHeld())
     },
-    healed: () => mended(TOKEN, takeHeld()),
+    recovered: () => recovered(TOKEN, takeHeld()),
     denied(deployment, error, nextTryAt, tokenValidForMs) {
       const kind = 'configuration'
-      return worsened(
+      return failedAgain(
         deployment,
         { ...describe(error), kind, deployment, lastAt: now(), nextTryAt, tokenValidForMs },
         0,
       )
     },
-    letIn: (deployment) => mended(deployment, 0),
+    accessRestored: (deployment) => recovered(deployment, 0),
   }
 }
 

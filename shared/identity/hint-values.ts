@@ -19,7 +19,7 @@ const MAX_SHOWN = 200
 /** OAuth errors that are about the service and not about the request, under whatever status they come. */
 const PASSING_CODES: readonly (string | undefined)[] = ['temporarily_unavailable', 'server_error']
 
-/** The values of one failure; what the ID token does not tell is told as Google and our settings have it. */
+/** The values of one failure; what the ID token does not say is taken from Google and the settings. */
 export function gatherValues(details: TokenErrorDetails, us: FederationSettings): HintValues {
   const { presented, httpStatus, code } = details
   return {

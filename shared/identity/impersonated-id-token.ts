@@ -51,7 +51,7 @@ async function generateIdToken(impersonation: Impersonation, signal: AbortSignal
   return z.object({ token: z.string() }).parse(data).token
 }
 
-/** Whoever runs this, by Application Default Credentials. Rejects with TokenError where there are none. */
+/** The login that runs this, by Application Default Credentials. Rejects with TokenError where there are none. */
 export async function openCaller(): Promise<AuthClient> {
   try {
     return await findCredentials()

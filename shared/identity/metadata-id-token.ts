@@ -28,7 +28,7 @@ export async function fetchMetadataIdToken(
 }
 
 /**
- * One GET. Not by `Compute.fetchIdToken`, which tries a 503 four times before it tells, takes no signal, and puts the
+ * One GET. Not by `Compute.fetchIdToken`, which tries a 503 four times before it reports that, takes no signal, and puts the
  * audience into the query as it is.
  */
 async function getIdentity(audience: string, host: string | undefined, signal: AbortSignal): Promise<unknown> {

@@ -8,7 +8,7 @@ export interface AccessToken {
   readonly expiresAt: number
 }
 
-/** What an outage is taken for: it ends by itself, or somebody has to mend something. */
+/** How an outage is classified. passing: it ends by itself. configuration: a person has to fix a setting. */
 export type OutageKind = 'passing' | 'configuration'
 
 /** A time without a fresh token, from the first failure on. Times are epoch milliseconds. */
@@ -37,19 +37,19 @@ export interface TokenState {
   readonly verdicts?: ReadonlyMap<string, Verdict>
 }
 
-/** A failure to get a token. */
-export interface Setback {
+/** A failed attempt to get a token. */
+export interface FailedAttempt {
   readonly nature: FailureNature
   /** As the service asked, in milliseconds. */
   readonly retryAfterMs?: number | undefined
-  /** 0 to 1: so that instances that failed together do not all come back together. */
+  /** 0 to 1, so that instances that failed together do not retry together. */
   readonly jitter: number
 }
 
-/** What a caller does who wants a token. */
+/** What a caller does that needs a token. */
 export type Decision =
   | { readonly kind: 'use'; readonly token: AccessToken }
-  /** The token is good; this caller's request carries the fetch of the next. */
+  /** The token is valid; the fetch of the next is background work of this caller's request. */
   | { readonly kind: 'renew'; readonly token: AccessToken }
   | { readonly kind: 'fetch' }
   | { readonly kind: 'join' }
@@ -70,12 +70,12 @@ const BACKOFF: Readonly<Record<OutageKind, { readonly firstMs: number; readonly 
 }
 /** Whatever a service asks for, an instance looks again after this long. */
 const LONGEST_RETRY_AFTER_MS = 300_000
-/** After so many refusals in a row, with a fresh token between them, the token is not what is wrong. */
+/** After so many refusals in a row, with a fresh token between them, the resource is at fault. */
 const REFUSALS_IN_A_ROW = 2
 /** A federated credential that was just made takes minutes to reach all of Entra. */
 const SPREADS_WITHIN_MS = 600_000
 
-/** Decides what a caller does who wants a token now. */
+/** Decides what a caller does that needs a token now. */
 export function decide(state: TokenState, now: number): Decision {
   const { token, fetchingSince, outage } = state
   const isFetching = fetchingSince !== undefined && now - fetchingSince < ABANDON_FETCH_AFTER_MS
@@ -88,7 +88,7 @@ export function decide(state: TokenState, now: number): Decision {
   return waitMs <= 0 ? { kind: 'fetch' } : { kind: 'wait', forMs: waitMs }
 }
 
-/** A token that no resource accepts may be a bad one: it is renewed as often as a circuit is tried at the slowest. */
+/** A token that no resource accepts may be a bad one: it is renewed as often as the slowest circuit is probed. */
 function renewalDueAt({ fetchedAt, expiresAt }: AccessToken, isRefused: boolean): number {
   const usualMs = RENEW_AFTER * (expiresAt - fetchedAt)
   return fetchedAt + (isRefused ? Math.min(usualMs, BACKOFF.configuration.longestMs) : usualMs)
@@ -98,17 +98,17 @@ export function onFetchBegun(state: TokenState, now: number): TokenState {
   return { ...state, fetchingSince: now }
 }
 
-/** A token came: an outage is over. What resources said of tokens stands. */
+/** A token was fetched: an outage is over. The verdicts of resources stay. */
 export function onFetched({ verdicts }: TokenState, token: AccessToken): TokenState {
   return { token, ...(verdicts && { verdicts }) }
 }
 
 export function onFetchFailed(
   { fetchingSince: _, ...state }: TokenState,
-  setback: Setback,
+  failedAttempt: FailedAttempt,
   now: number,
 ): TokenState & { readonly outage: Outage } {
-  return { ...state, outage: worsen(state.outage, setback, now) }
+  return { ...state, outage: extendOutage(state.outage, failedAttempt, now) }
 }
 
 /**
@@ -156,11 +156,11 @@ export function backoffMs(kind: OutageKind, failuresBefore: number, jitter: numb
   return Math.ceil(jitter * Math.min(longestMs, firstMs * 2 ** failuresBefore))
 }
 
-function worsen(before: Outage | undefined, setback: Setback, now: number): Outage {
+function extendOutage(before: Outage | undefined, failedAttempt: FailedAttempt, now: number): Outage {
   const firstAt = before?.firstAt ?? now
-  const kind = kindOf(setback.nature, now - firstAt)
+  const kind = kindOf(failedAttempt.nature, now - firstAt)
   const failuresBefore = before?.kind === kind ? before.failures : 0
-  const { retryAfterMs, jitter } = setback
+  const { retryAfterMs, jitter } = failedAttempt
   const waitMs =
     retryAfterMs === undefined
       ? backoffMs(kind, failuresBefore, jitter)

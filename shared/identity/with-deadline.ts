@@ -1,5 +1,5 @@
 /**
- * Waits at most so many milliseconds for work, whose signal then aborts, whether the work heeds it or not.
+ * Waits at most `timeoutMs` for work. Its signal aborts then, and the wait ends even if the work ignores the signal.
  *
  * Rejects with a TimeoutError (DOMException). Where `within` aborts first, ends likewise, with its reason.
  */

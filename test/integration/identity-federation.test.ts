@@ -223,7 +223,7 @@ describe("a failure of Entra's leg", () => {
     })
   }
 
-  test('by a certificate that nobody trusts says that no token came', async () => {
+  test('by a certificate that is not trusted says that no token came', async () => {
     const stranger = await startEntra({ assertionKeysUrl: cloud.metadata.certsUrl })
     const { leg, details, message } = await tokenErrorOf(fetchToken({ authorityHost: stranger.url }))
     await stranger.close()

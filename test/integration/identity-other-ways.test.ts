@@ -43,7 +43,7 @@ let folder: string
 beforeEach(async () => {
   before = { ...process.env }
   folder = await mkdtemp(join(tmpdir(), 'other-ways-'))
-  // Whoever runs the tests may have credentials of their own.
+  // The machine that runs the tests may have credentials.
   process.env['HOME'] = folder
   delete process.env['GOOGLE_APPLICATION_CREDENTIALS']
   gcpMetadata.resetIsAvailableCache()
@@ -81,7 +81,7 @@ describe('impersonation', () => {
     )
   })
 
-  test('asks for the e-mail, which names the account to whoever reads the token', async () => {
+  test('asks for the e-mail, which names the account to readers of the token', async () => {
     const iam = await startIam()
     const idToken = await fetchImpersonatedIdToken({ serviceAccount, audience, endpoint: iam.url }, Date.now)
     await iam.close()
@@ -102,7 +102,7 @@ describe('impersonation', () => {
 
   test('of an account that does not exist is told by its status', async () => {
     const iam = await startIam()
-    const other = 'nobody@promptbridge-local.iam.gserviceaccount.com'
+    const other = 'stranger@promptbridge-local.iam.gserviceaccount.com'
     const work = fetchImpersonatedIdToken({ serviceAccount: other, audience, endpoint: iam.url }, Date.now)
     const { details } = await tokenErrorOf(work)
     await iam.close()
@@ -221,11 +221,11 @@ describe('the Azure CLI', () => {
     assert.match(await called(), new RegExp(`--tenant ${ENTRA.tenantId}$`, 'm'))
   })
 
-  test('says that nobody is logged in', async () => {
+  test('says that no account is logged in', async () => {
     await installAz(refuse("ERROR: Please run 'az login' to setup account."))
     const { leg, details, message } = await tokenErrorOf(askAz())
     assert.deepEqual([leg, details], ['azure_cli', { code: 'not_logged_in' }])
-    assert.equal(message, 'nobody is logged in to the Azure CLI')
+    assert.equal(message, 'no account is logged in to the Azure CLI')
   })
 
   test("tells Entra's number, and nothing else of what the command wrote", async () => {

@@ -37,7 +37,7 @@ function anInstance(beforeMs: number) {
   const triedAt: number[] = []
   const documents = new Map<string, TokenFailure>()
   let ids = 0
-  const watch = createFailureTelemetry({
+  const observer = createFailureTelemetry({
     store: { putTokenFailure: async (failure) => void documents.set(failure.id, failure) },
     instance: { id: 'i-1' },
     ttlMs: DAY_MS,
@@ -53,26 +53,26 @@ function anInstance(beforeMs: number) {
     diagnose: (error) => diagnose(error, federation),
     now,
     random: () => 1,
-    watch,
+    observer,
   })
   return { get, clock, triedAt, documents }
 }
 
 /** A job that its delivery does not hold: it has a token now, or it comes again later. */
-async function ask(get: AccessTokenSource['get'], now: number): Promise<'served' | 'put off'> {
+async function ask(get: AccessTokenSource['get'], now: number): Promise<'served' | 'deferred'> {
   try {
     await get(new AbortController().signal, { until: now })
     return 'served'
   } catch (error) {
     assert.ok(error instanceof TokenError, String(error))
-    return 'put off'
+    return 'deferred'
   }
 }
 
 const crowd = (get: AccessTokenSource['get'], now: number, jobs: number) =>
   Promise.all(Array.from({ length: jobs }, () => ask(get, now)))
 
-/** An hour in which Entra knows no such subject and the jobs come again and again, and the mend at the next try after it. */
+/** An hour in which Entra knows no such subject and the jobs are retried all the time; it is fixed before the next try after that. */
 async function spendAnHour() {
   await placeFault(cloud.entra, { kind: 'status', error: 'wrong_subject', match: '/oauth2/v2.0/token' })
   const { get, clock, triedAt, documents } = anInstance(HOUR)
@@ -92,7 +92,7 @@ const posts = async () => (await callsOf(cloud.entra, 'token')).length
 const times = <T>(count: number, value: T): readonly T[] => Array.from({ length: count }, () => value)
 
 describe('an hour with a subject that Entra does not know, and ten thousand jobs that come again', async () => {
-  const { during, after: mended } = await spendAnHour()
+  const { during, after: fixed } = await spendAnHour()
 
   test('asks Entra once each backoff period: every 10 s while it may be spreading, then every 5 min', () => {
     const waits = during.triedAt.slice(1).map((at, n) => (at - (during.triedAt[n] ?? 0)) / SECOND)
@@ -103,26 +103,26 @@ describe('an hour with a subject that Entra does not know, and ten thousand jobs
   })
 
   test('puts every job off and gives up none', () => {
-    assert.deepEqual(during.answers, times((JOBS_A_SECOND * HOUR) / SECOND, 'put off'))
+    assert.deepEqual(during.answers, times((JOBS_A_SECOND * HOUR) / SECOND, 'deferred'))
   })
 
   test('writes one document for each kind, which counts the tries and the jobs', () => {
     assert.deepEqual(
-      mended.failures.map(({ kind, tries, aadsts }) => ({ kind, tries, aadsts })),
+      fixed.failures.map(({ kind, tries, aadsts }) => ({ kind, tries, aadsts })),
       [
         { kind: 'passing', tries: 63, aadsts: [700213] },
         { kind: 'configuration', tries: 12, aadsts: [700213] },
       ],
     )
-    const held = mended.failures.reduce((sum, { jobsHeld }) => sum + jobsHeld, 0)
+    const held = fixed.failures.reduce((sum, { jobsHeld }) => sum + jobsHeld, 0)
     assert.equal(held, during.answers.length)
   })
 
-  test('ends with one more POST, a token for all of them, and the time of the mend in both documents', () => {
-    assert.equal(mended.posts, during.posts + 1)
-    assert.deepEqual(mended.answers, times(JOBS, 'served'))
+  test('ends with one more POST, a token for all of them, and the time of the recovery in both documents', () => {
+    assert.equal(fixed.posts, during.posts + 1)
+    assert.deepEqual(fixed.answers, times(JOBS, 'served'))
     assert.deepEqual(
-      mended.failures.map(({ resolvedAt }) => resolvedAt !== undefined),
+      fixed.failures.map(({ resolvedAt }) => resolvedAt !== undefined),
       [true, true],
     )
     assert.deepEqual(

@@ -44,7 +44,7 @@ test('one ID token serves many exchanges, for one scope or for several', async (
 
 describe('an ID token that Entra finds stale', () => {
   for (const error of STALE) {
-    test(`by ${error} is fetched anew, and exchanged at once`, async () => {
+    test(`by ${error} is fetched again, and exchanged at once`, async () => {
       const calls = await watchCalls(cloud)
       await placeFault(cloud.entra, { kind: 'status', error, match: '/token', times: 1 })
       assert.ok((await openFetcher(cloud)()).value)

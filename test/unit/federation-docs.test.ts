@@ -12,7 +12,7 @@ const HEADINGS: Readonly<Record<FailureNature, string>> = {
   passing: 'It passes by itself',
   spreading: 'It may be spreading',
   stale: 'The ID token is stale',
-  configuration: 'It has to be mended',
+  configuration: 'It needs a fix',
 }
 
 const section = (heading: string) => docs.split(/^#+ /m).find((part) => part.startsWith(`${heading}\n`)) ?? ''

@@ -22,13 +22,13 @@ function aSource({ jitter = 0, nature = 'passing' as FailureNature } = {}) {
       fetches.push(fetching)
       return fetching.promise
     },
-    diagnose: ({ leg }) => ({ nature, hint: `mend ${leg}` }),
+    diagnose: ({ leg }) => ({ nature, hint: `fix ${leg}` }),
     now: () => clock.now,
     random: () => jitter,
-    watch: {
+    observer: {
       failed: async ({ error, outage }) => void heard.push(`failed ${error.details.hint} ${outage.failures}`),
       held: () => void heard.push('held'),
-      healed: async () => void heard.push('healed'),
+      recovered: async () => void heard.push('recovered'),
     },
   })
   const answerTo = (nth: number, value: string, lifeMs = LIFE_MS) =>
@@ -49,7 +49,7 @@ async function aWarmSource(how: Parameters<typeof aSource>[0] = {}) {
 /** All microtasks that are due, and what they bring about. */
 const settled = () => new Promise<void>((resolve) => setImmediate(resolve))
 
-/** What nobody caught while the work was done. */
+/** The rejections that were not handled while the work was done. */
 async function unhandledDuring(work: () => Promise<void>): Promise<readonly unknown[]> {
   const seen: unknown[] = []
   const note = (reason: unknown) => seen.push(reason)
@@ -81,7 +81,7 @@ describe('a source without a token', () => {
       [values, heard],
       [
         ['second', 'second', 'second'],
-        ['failed mend entra_exchange 1', 'healed'],
+        ['failed fix entra_exchange 1', 'recovered'],
       ],
     )
   })
@@ -101,7 +101,7 @@ describe('a source without a token', () => {
     })
   }
 
-  test('turns a caller away who cannot be held until the next try, with what failed and its mend', async () => {
+  test('turns a caller away who cannot be held until the next try, with what failed and how to fix it', async () => {
     const { get, clock, fail } = aSource({ jitter: 1 })
     const caller = get(never, { until: clock.now + 999 })
     fail()
@@ -109,7 +109,7 @@ describe('a source without a token', () => {
       assert.ok(error instanceof TokenError)
       assert.deepEqual(
         [error.leg, error.details.httpStatus, error.details.hint],
-        ['entra_exchange', 503, 'mend entra_exchange'],
+        ['entra_exchange', 503, 'fix entra_exchange'],
       )
       return true
     })
@@ -143,7 +143,7 @@ describe('a source without a token', () => {
     const caller = get(never)
     fail(new TypeError('a fault of our own'))
     await assert.rejects(caller, TokenError)
-    assert.equal(heard[0], 'failed mend entra_exchange 1')
+    assert.equal(heard[0], 'failed fix entra_exchange 1')
   })
 })
 
@@ -241,14 +241,14 @@ describe('a token that is due for renewal', () => {
     assert.deepEqual([(await get(never)).value, fetches()], ['second', 2])
   })
 
-  test('delays nobody when its renewal fails, leaves no unhandled rejection, and is tried again when that is due', async () => {
+  test('delays no caller when its renewal fails, leaves no unhandled rejection, and is tried again when that is due', async () => {
     const { get, clock, fail, fetches, heard } = await aWarmSource({ jitter: 1 })
     clock.now = START + RENEW_MS
     const unhandled = await unhandledDuring(async () => {
       assert.equal((await get(never)).value, 'first')
       fail()
     })
-    assert.deepEqual([unhandled, heard], [[], ['failed mend entra_exchange 1']])
+    assert.deepEqual([unhandled, heard], [[], ['failed fix entra_exchange 1']])
     clock.now += 999
     assert.deepEqual([(await get(never)).value, fetches()], ['first', 2])
     clock.now += 1

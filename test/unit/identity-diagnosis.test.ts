@@ -201,7 +201,7 @@ describe('the leg', () => {
       /gcloud auth application-default login/,
     ],
     [
-      'nobody logged in',
+      'no account logged in',
       { leg: 'google_id_token', details: { code: 'no_credentials' } },
       'configuration',
       /gcloud auth application-default login/,

@@ -56,7 +56,7 @@ function aTelemetry() {
 }
 
 describe('an episode of token failures', () => {
-  test('is one document that says when, where, what was seen and shown, and what mends it', async () => {
+  test('is one document that says when, where, what was seen and shown, and how to fix it', async () => {
     const { fail, all } = aTelemetry()
     await fail()
     assert.deepEqual(all(), [
@@ -83,7 +83,7 @@ describe('an episode of token failures', () => {
     ])
   })
 
-  test('is written anew at each try, with the jobs that were held meanwhile', async () => {
+  test('is written again at each try, with the jobs that were held meanwhile', async () => {
     const { fail, held, all, clock } = aTelemetry()
     await fail()
     for (let jobs = 0; jobs < 3; jobs += 1) held()
@@ -97,12 +97,12 @@ describe('an episode of token failures', () => {
     assert.deepEqual(others, [])
   })
 
-  test('is resolved when it is mended, with the jobs that were held last; the next one is another document', async () => {
-    const { fail, held, healed, all, clock } = aTelemetry()
+  test('is resolved when the token recovers, with the jobs that were held last; the next one is another document', async () => {
+    const { fail, held, recovered, all, clock } = aTelemetry()
     await fail()
     held()
     clock.now += 5_000
-    await healed()
+    await recovered()
     const [failure] = all()
     assert.deepEqual([failure?.resolvedAt, failure?.lastAt, failure?.jobsHeld], [START + 5_000, START + 5_000, 1])
     assert.equal(failure?.expireAt, START + 5_000 + DAY_MS)
@@ -117,11 +117,11 @@ describe('an episode of token failures', () => {
   })
 
   test('in which the kind of trouble changes has a document for each, and both are resolved', async () => {
-    const { fail, healed, all } = aTelemetry()
+    const { fail, recovered, all } = aTelemetry()
     await fail('passing')
     await fail('configuration')
     await fail('passing')
-    await healed()
+    await recovered()
     assert.deepEqual(
       all().map(({ kind, tries, resolvedAt }) => [kind, tries, resolvedAt]),
       [
@@ -131,17 +131,17 @@ describe('an episode of token failures', () => {
     )
   })
 
-  test('that nobody began is not mended', async () => {
-    const { healed, store } = aTelemetry()
-    await healed()
+  test('that never began is not resolved', async () => {
+    const { recovered, store } = aTelemetry()
+    await recovered()
     assert.equal(store.writes, 0)
   })
 
   test('of a deployment that denies its caller is one of its own', async () => {
-    const { fail, denied, letIn, healed, all } = aTelemetry()
+    const { fail, denied, accessRestored, recovered, all } = aTelemetry()
     await fail()
     await denied('gpt-4o at contoso.openai.azure.com', denial, START + 60_000, 1)
-    await healed()
+    await recovered()
     assert.deepEqual(
       all().map(({ leg, deployment, resolvedAt }) => [leg, deployment, resolvedAt]),
       [
@@ -149,16 +149,16 @@ describe('an episode of token failures', () => {
         ['azure_refused', 'gpt-4o at contoso.openai.azure.com', undefined],
       ],
     )
-    await letIn('gpt-4o at contoso.openai.azure.com')
+    await accessRestored('gpt-4o at contoso.openai.azure.com')
     assert.equal(all()[1]?.resolvedAt, START)
   })
 
-  test('is in the log as well, at each try and at its mend', async () => {
-    const { fail, healed, logged } = aTelemetry()
+  test('is in the log as well, at each try and at the recovery', async () => {
+    const { fail, recovered, logged } = aTelemetry()
     await fail()
-    await healed()
+    await recovered()
     assert.match(logged(), /"severity":"WARNING".*"outcome":"token_failure".*Set Subject to 1045/)
-    assert.match(logged(), /"severity":"INFO".*"outcome":"token_mended"/)
+    assert.match(logged(), /"severity":"INFO".*"outcome":"token_recovered"/)
   })
 })
 
@@ -166,11 +166,11 @@ describe('while the store is away', () => {
   const away = new StoreError('unavailable', 'Firestore did not take a write')
 
   test('nothing rejects, the log tells, and the last state of each episode is written when it is back', async () => {
-    const { fail, healed, flush, all, store, logged } = aTelemetry()
+    const { fail, recovered, flush, all, store, logged } = aTelemetry()
     store.fault = away
     await fail()
     await fail()
-    await healed()
+    await recovered()
     await fail('configuration')
     assert.match(logged(), /telemetry of token failures cannot be written now/)
     store.fault = undefined
@@ -185,11 +185,11 @@ describe('while the store is away', () => {
   })
 
   test('the latest hundred documents are kept', async () => {
-    const { fail, healed, flush, all, store } = aTelemetry()
+    const { fail, recovered, flush, all, store } = aTelemetry()
     store.fault = away
     for (let episodes = 0; episodes < 150; episodes += 1) {
       await fail()
-      await healed()
+      await recovered()
     }
     store.fault = undefined
     await flush()

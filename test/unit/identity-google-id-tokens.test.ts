@@ -43,7 +43,7 @@ describe('the ID token', () => {
     assert.equal((await tokens.get()).value, 'token-1')
   })
 
-  test('is fetched anew once it is dropped', async () => {
+  test('is fetched again once it is dropped', async () => {
     const { tokens } = arrange()
     tokens.drop(await tokens.get())
     assert.equal((await tokens.get()).value, 'token-1')

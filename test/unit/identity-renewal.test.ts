@@ -6,6 +6,7 @@ import {
   type AccessToken,
   backoffMs,
   decide,
+  type FailedAttempt,
   isRefusedEverywhere,
   onAccepted,
   onFetchBegun,
@@ -13,7 +14,6 @@ import {
   onFetchFailed,
   onRefused,
   refusesTokens,
-  type Setback,
   type TokenState,
   validForMs,
 } from '../../shared/identity/renewal.ts'
@@ -27,9 +27,9 @@ const aToken = (value = 'first', fetchedAt = START, lifeMs = LIFE_MS): AccessTok
 })
 const holding = (token = aToken()): TokenState => ({ token })
 const kindAfter = (ms: number, state: TokenState = holding()) => decide(state, START + ms).kind
-const setback = (over: Partial<Setback> = {}): Setback => ({ nature: 'passing', jitter: 1, ...over })
-const failing = (over: Partial<Setback> = {}, state: TokenState = {}, at = START) =>
-  onFetchFailed(state, setback(over), at)
+const aFailedAttempt = (over: Partial<FailedAttempt> = {}): FailedAttempt => ({ nature: 'passing', jitter: 1, ...over })
+const failing = (over: Partial<FailedAttempt> = {}, state: TokenState = {}, at = START) =>
+  onFetchFailed(state, aFailedAttempt(over), at)
 
 describe('who wants a token', () => {
   test('fetches the first', () => {
@@ -138,7 +138,7 @@ describe('after a failure', () => {
     assert.partialDeepStrictEqual(second, { firstAt: START, failures: 2, nextTryAt: START + 7_000 })
   })
 
-  test('of another kind, the wait begins anew', () => {
+  test('of another kind, the wait starts from the shortest again', () => {
     const { outage } = failing({ nature: 'configuration' }, failing({}, failing()), START)
     assert.deepEqual([outage?.kind, outage?.failures, outage?.nextTryAt], ['configuration', 1, START + 60_000])
   })
@@ -149,7 +149,7 @@ describe('after a failure', () => {
     assert.deepEqual([first.outage?.kind, kindAt(599_999), kindAt(600_000)], ['passing', 'passing', 'configuration'])
   })
 
-  test('a stale assertion that a fresh one did not mend is configuration', () => {
+  test('a stale assertion that a fresh one did not fix is configuration', () => {
     assert.equal(failing({ nature: 'stale' }).outage?.kind, 'configuration')
   })
 

@@ -221,7 +221,7 @@ describe('an instance that begins to end', () => {
     assert.deepEqual(await reply, answer)
   })
 
-  test('says of what was sent and cut off that nobody knows, not that nothing was sent', async () => {
+  test('reports what was sent and cut off as unknown, not as not sent', async () => {
     const late = Promise.withResolvers<ModelReply>()
     const { run, drain } = scripted([() => late.promise])
     drain.over.addEventListener('abort', () => late.resolve(failed('ambiguous')))
@@ -246,7 +246,7 @@ function severalCutOff(kind: FailureKind) {
   return { asking, circuits }
 }
 
-describe('an ask that nobody wants any more', () => {
+describe('an ask that is cancelled', () => {
   test('is broken off while it waits for quota, and says that nothing more was sent', async () => {
     const { run, cancel, asked } = scripted([() => failed('throttled', { retryAfterMs: 30_000 })])
     const reply = run()
