@@ -23,7 +23,7 @@ export interface Admission {
 
 const DRAINING: Failure = { kind: 'draining', message: 'this instance is about to end' }
 
-/** A job that cannot start within this time is given back: held ones were measured to miss their deadlines. */
+/** A job that cannot start within this time is deferred: held jobs were measured to miss their deadlines. */
 const MAX_HOLD_MS = 60_000
 /** What a person has to fix, or another job has to find out, is not waited for so long. */
 const MAX_BRIEF_HOLD_MS = 10_000

@@ -27,7 +27,7 @@ export interface AskLimits {
   /** How long one send may take; it always has the whole of it. */
   readonly modelTimeoutMs: number
   readonly waitUntil: WaitUntil
-  /** Aborts when nobody wants the answer any more. */
+  /** Aborts when the job is cancelled. */
   readonly cancelled: AbortSignal
 }
 
@@ -53,8 +53,8 @@ const RETRIES = { retries: 20, factor: 2, minTimeout: 200, maxTimeout: 5_000, ra
 /**
  * Asks the model until it answers, refuses, or can have billed something; never twice after that.
  *
- * When the instance begins to end, an ask that waits is given back, and one that was sent has the drain's grace. Rejects
- * only for a fault of our own.
+ * When the instance begins to drain, a request that waits is not sent, and one that was sent has the drain's grace. Rejects only
+ * for an internal error.
  */
 export async function ask(
   { provider, tokens, circuits, missing, drain, now }: Asking,

@@ -136,7 +136,7 @@ export async function composeWorker(config: Config, surroundings: Surroundings):
   const authenticate = createPushAuthenticator({ pushAuth, certsUrl, onCloudRun, now })
   const sweep = createSweep({
     ...{ documents, batches, announce: createBatchAnnouncer(announcing) },
-    // Nobody reads it where a day has no limit.
+    // Not needed where a day has no limit.
     dailyTokens: dailyTokenLimit === undefined ? undefined : dailyTokens,
     ...{ retry: config.retry, resultTtlMs: config.resultTtlMs, maxJobAgeMs: config.maxJobAgeMs, drain, now, log },
   })

@@ -57,7 +57,7 @@ describe('many jobs', () => {
     assert.deepEqual(await expired(), { posts: 1, gets: 1 })
   })
 
-  test('that come while the token is due for renewal do not wait for it, but for the one that carries it', async () => {
+  test('that come while the token is due for renewal do not wait for it, except the one whose request renews it', async () => {
     const entra = Promise.withResolvers<void>()
     await using slow = await startCloud({ entra: { surroundings: { wait: () => entra.promise } } })
     await using worker = await startOnClock(slow)
@@ -248,7 +248,7 @@ describe('Azure refuses', () => {
   })
 })
 
-test('a worker gives a sign of life, once a minute at most', async () => {
+test('a worker writes a heartbeat, once a minute at most', async () => {
   await using worker = await startOnClock()
   worker.clock.stop()
   await pushAll(worker, 10)

@@ -51,7 +51,7 @@ export function processingOver(
   }
 }
 
-/** Controls of batches that nobody cancels or limits. */
+/** Controls of batches without a cancellation or a limit. */
 export const NO_CONTROLS: BatchControls = {
   watch: async () => ({
     cancelled: new AbortController().signal,

@@ -8,8 +8,8 @@ import { googleVariables, type Made, make, PROJECT, written } from './set-up.ts'
 const CHANNEL = `projects/${PROJECT}/notificationChannels/1`
 
 const made = await make('modules/google', {
-  told: { ...googleVariables, notification_channels: [CHANNEL], dead_letters_per_hour: 3, backlog_seconds: 60 },
-  unwatched: { ...googleVariables, alerts: false },
+  alerting: { ...googleVariables, notification_channels: [CHANNEL], dead_letters_per_hour: 3, backlog_seconds: 60 },
+  withoutAlerts: { ...googleVariables, alerts: false },
 })
 
 const root = join(import.meta.dirname, '../..')
@@ -29,7 +29,7 @@ const DONE = ['succeeded', 'dead_lettered', 'cancelled', 'expired', 'repeated', 
 /** What each metric counts, and the fields of a line by its labels. */
 const METRICS: Readonly<Record<string, readonly [string, Readonly<Record<string, string>>]>> = {
   jobs: [outcomes(...DONE), { outcome: 'outcome', deployment: 'deployment' }],
-  put_off: [outcomes('again'), { reason: 'reason' }],
+  deferred: [outcomes('again'), { reason: 'reason' }],
   dead_letters: [outcomes('dead_letter_recorded'), { reason: 'why' }],
   rescued: [outcomes('rescued'), {}],
   token_failures: [outcomes('token_failure'), { leg: 'leg', kind: 'kind' }],
@@ -51,7 +51,7 @@ const RUN = 'monitored_resource="cloud_run_revision"'
 const SUBSCRIPTION = 'monitored_resource="pubsub_subscription"'
 const age = `pubsub_googleapis_com:subscription_oldest_unacked_message_age{${SUBSCRIPTION},${JOBS}}`
 
-/** When somebody is told, and for how long it has to last. */
+/** The query of each alert, and for how long it has to hold. */
 const ALERTS: Readonly<Record<string, readonly [string, string]>> = {
   token: [`sum(increase(${user('token_failures')}{${RUN},kind="configuration"}[10m])) > 0`, '0s'],
   dead_letters: [`sum(increase(${user('dead_letters')}{${RUN}}[1h])) > 3`, '0s'],
@@ -67,7 +67,7 @@ const ALERTS: Readonly<Record<string, readonly [string, string]>> = {
   sweeps: [`sum(increase(${user('sweeps_failed')}{monitored_resource="cloud_scheduler_job"}[10m])) >= 5`, '0s'],
   day: [`sum(increase(${user('days_closed')}{${RUN}}[10m])) > 0`, '0s'],
   sweeps_refused: [`sum(increase(${user('sweeps_refused')}{${RUN}}[10m])) > 0`, '600s'],
-  store: [`sum(increase(${user('put_off')}{${RUN},reason="store"}[5m])) > 0`, '300s'],
+  store: [`sum(increase(${user('deferred')}{${RUN},reason="store"}[5m])) > 0`, '300s'],
   refused_pushes: [`sum(increase(${user('refused_pushes')}{${RUN}}[10m])) > 0`, '0s'],
   faults: [`sum(increase(${user('faults')}{${RUN}}[10m])) > 0`, '0s'],
 }
@@ -114,11 +114,11 @@ const board = z.strictObject({
 })
 
 if (made !== undefined) {
-  const { told, unwatched } = made
+  const { alerting, withoutAlerts } = made
 
-  test('there is a metric for each thing that the log tells, and no other', () => {
+  test('there is a metric for each outcome that is counted, and no other', () => {
     assert.deepEqual(
-      keysOf(told, 'google_logging_metric').toSorted(),
+      keysOf(alerting, 'google_logging_metric').toSorted(),
       Object.keys(METRICS)
         .map((name) => `google_logging_metric.worker["${name}"]`)
         .toSorted(),
@@ -126,10 +126,10 @@ if (made !== undefined) {
   })
 
   for (const [name, [filter, labels]] of Object.entries(METRICS)) {
-    test(`the metric ${name} counts the lines that it is about`, () => {
+    test(`the metric ${name} counts its lines of the log`, () => {
       const { description, ...metric } = z
         .looseObject({ description: z.string().min(1) })
-        .parse(written(told, `google_logging_metric.worker["${name}"]`))
+        .parse(written(alerting, `google_logging_metric.worker["${name}"]`))
       assert.ok(description.length > 10)
       const keys = Object.keys(labels).toSorted()
       const declared = keys.map((key) => ({ key, value_type: 'STRING' }))
@@ -155,7 +155,7 @@ if (made !== undefined) {
     for (const outcome of counted) assert.ok(sources.includes(`'${outcome}'`), outcome)
   })
 
-  test('every outcome of a push that the worker logs is counted, but for a dead letter that had nothing to tell', () => {
+  test('every outcome of a push that the worker logs is counted, except a dead letter that was settled already', () => {
     const outcome = readFileSync(join(root, 'worker/outcome.ts'), 'utf8')
     const named = [...outcome.matchAll(/^type \w*DoneAs = (.+)$/gm)].flatMap(([, union = '']) =>
       [...union.matchAll(/(?<!\[)'(\w+)'/g)].map(([, name]) => name),
@@ -166,9 +166,9 @@ if (made !== undefined) {
     assert.deepEqual(uncounted, ['already_settled'])
   })
 
-  test('there is an alert for each thing that somebody has to know, and no other', () => {
+  test('there is an alert for each condition of the list, and no other', () => {
     assert.deepEqual(
-      keysOf(told, 'google_monitoring_alert_policy').toSorted(),
+      keysOf(alerting, 'google_monitoring_alert_policy').toSorted(),
       Object.keys(ALERTS)
         .map((name) => `google_monitoring_alert_policy.worker["${name}"]`)
         .toSorted(),
@@ -176,8 +176,8 @@ if (made !== undefined) {
   })
 
   for (const [name, [query, duration]] of Object.entries(ALERTS)) {
-    test(`the alert ${name} tells the channels, and what mends it`, () => {
-      const alert = policy.parse(written(told, `google_monitoring_alert_policy.worker["${name}"]`))
+    test(`the alert ${name} notifies the channels, and says how to fix it`, () => {
+      const alert = policy.parse(written(alerting, `google_monitoring_alert_policy.worker["${name}"]`))
       const [{ condition_prometheus_query_language: condition }] = alert.conditions
       assert.equal(condition[0].query, query)
       assert.equal(condition[0].duration, duration)
@@ -186,7 +186,7 @@ if (made !== undefined) {
   }
 
   test('every metric of the log that an alert or a chart asks for is there', () => {
-    const asked = [...queriesOf(told)].flatMap((query) =>
+    const asked = [...queriesOf(alerting)].flatMap((query) =>
       [...query.matchAll(/user_promptbridge_(\w+)\{/g)].map(([, name]) => name),
     )
     assert.ok(asked.length > 10)
@@ -194,7 +194,7 @@ if (made !== undefined) {
   })
 
   test('every query says which kind of resource it is about: a metric of the log may be of any', () => {
-    for (const query of queriesOf(told)) {
+    for (const query of queriesOf(alerting)) {
       const metrics = query.match(/\w+_googleapis_com:\w+\{/g) ?? []
       const typed = query.match(/\w+_googleapis_com:\w+\{monitored_resource="\w+"/g) ?? []
       assert.ok(metrics.length > 0)
@@ -204,18 +204,18 @@ if (made !== undefined) {
 
   test('the dashboard shows jobs, what they wait for, and what failed', () => {
     assert.deepEqual(
-      dashboardOf(told).gridLayout.widgets.map(({ title }) => title),
+      dashboardOf(alerting).gridLayout.widgets.map(({ title }) => title),
       [
-        ...['Jobs by outcome', 'Put off, by reason', 'Dead letters by reason', 'Token failures'],
+        ...['Jobs by outcome', 'Deferred, by reason', 'Dead letters by reason', 'Token failures'],
         ...['Circuits opened', 'Jobs that wait', 'Age of the oldest job that waits, s', 'Instances'],
       ],
     )
   })
 
-  test('where somebody else watches, there are the metrics alone', () => {
-    assert.deepEqual(keysOf(unwatched, 'google_monitoring_alert_policy'), [])
-    assert.deepEqual(keysOf(unwatched, 'google_monitoring_dashboard'), [])
-    assert.equal(keysOf(unwatched, 'google_logging_metric').length, Object.keys(METRICS).length)
+  test('without alerts, there are only the metrics', () => {
+    assert.deepEqual(keysOf(withoutAlerts, 'google_monitoring_alert_policy'), [])
+    assert.deepEqual(keysOf(withoutAlerts, 'google_monitoring_dashboard'), [])
+    assert.equal(keysOf(withoutAlerts, 'google_logging_metric').length, Object.keys(METRICS).length)
   })
 }
 

@@ -87,7 +87,7 @@ async function processing(
 }
 
 describe('a job that must wait for quota', () => {
-  test('longer than a minute is given back before it is claimed', async (t) => {
+  test('longer than a minute is deferred before it is claimed', async (t) => {
     const { run, circuits, clock, record } = await processing(t)
     circuits.learn(deployment, throttled(60_000), ignore)
     // A job is held for a minute at most.
@@ -102,7 +102,7 @@ describe('a job that must wait for quota', () => {
     assert.equal(await run(START + 120_201), 'dead_lettered')
   })
 
-  test('is given back at once, unclaimed, when the instance begins to end', async (t) => {
+  test('is deferred at once, unclaimed, when the instance begins to end', async (t) => {
     const { run, circuits, drain, record } = await processing(t)
     circuits.learn(deployment, throttled(30_000), ignore)
     const outcome = run()
@@ -158,7 +158,7 @@ test('a job whose deadline passed while it waited for admission is expired and n
   assert.deepEqual([outcome.done && outcome.as, on.asked], ['expired', []])
 })
 
-describe('a job that comes while another probes the deployment', () => {
+describe('a job that arrives while another probes the deployment', () => {
   const denied = { kind: 'forbidden', message: 'denied' } as const
 
   /** The circuit is half-open, and one job probes the deployment. */
@@ -185,12 +185,12 @@ describe('a job that comes while another probes the deployment', () => {
     assert.deepEqual([await outcome, asked.length], ['dead_lettered', 1])
   })
 
-  test('is given back where that takes longer than its push can wait', async (t) => {
+  test('is deferred where that takes longer than its push can wait', async (t) => {
     const { run, record } = await probed(t)
     assert.deepEqual([await run(START + 20), await record()], ['forbidden', undefined])
   })
 
-  test('is given back when the instance begins to end', async (t) => {
+  test('is deferred when the instance begins to end', async (t) => {
     const { run, drain } = await probed(t)
     const outcome = run()
     setImmediate(() => drain.begin(0))
@@ -198,7 +198,7 @@ describe('a job that comes while another probes the deployment', () => {
   })
 })
 
-describe('a job that comes when the tokens are spent', () => {
+describe('a job that arrives when the tokens are spent', () => {
   /** Controls that find the batch at its limit from the `from`th look on. */
   const limitedFrom = (from: number): JobProcessing['controls'] => {
     let looks = 0
@@ -211,7 +211,7 @@ describe('a job that comes when the tokens are spent', () => {
     }
   }
 
-  test('of the day is given back before a token is asked for, or a record touched', async (t) => {
+  test('of the day is deferred before a token is asked for, or a record touched', async (t) => {
     const tokens: string[] = []
     const failure = { kind: 'budget', message: 'spent' } as const
     const daily = { limitReached: async () => failure, spend: ignore }
@@ -219,7 +219,7 @@ describe('a job that comes when the tokens are spent', () => {
     assert.deepEqual([await run(), tokens, await record()], ['budget', [], undefined])
   })
 
-  test('of its batch is dead-lettered without an attempt, and is told how to go on', async (t) => {
+  test('of its batch is dead-lettered without an attempt, with a hint how to go on', async (t) => {
     const { run, record, asked } = await processing(t, ignore, { controls: limitedFrom(1) })
     assert.deepEqual([await run(), asked], ['dead_lettered', []])
     const found = await record()

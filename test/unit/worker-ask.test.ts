@@ -88,12 +88,12 @@ describe('an ask', () => {
   test('that finds no token says which leg failed, and sends nothing', async () => {
     const error = new TokenError('entra_exchange', 'Entra answered 503', { httpStatus: 503, correlationId: 'c' })
     const { run, asked } = scripted([], { getToken: () => Promise.reject(error) })
-    const told = { kind: 'token', message: 'Entra answered 503', httpStatus: 503, requestId: 'c' }
-    assert.deepEqual([await run(), asked], [{ ok: false, failure: told }, []])
+    const expected = { kind: 'token', message: 'Entra answered 503', httpStatus: 503, requestId: 'c' }
+    assert.deepEqual([await run(), asked], [{ ok: false, failure: expected }, []])
   })
 
-  test('rejects for a fault of our own, and tries it once', async () => {
-    const fault = new Error('a fault of our own')
+  test('rejects for an internal error, and sends once', async () => {
+    const fault = new Error('an internal error')
     const { run, asked } = scripted([() => Promise.reject(fault)])
     await assert.rejects(run(), fault)
     assert.equal(asked.length, 1)
@@ -140,7 +140,7 @@ describe('the time of an ask', () => {
     assert.deepEqual([kindOf(await run(60_000)), asked], ['busy', []])
   })
 
-  test('that is over between two sends tells why the first failed', async () => {
+  test('that is over between two sends returns why the first failed', async () => {
     const { run } = scripted([() => failed('unreachable')])
     assert.equal(kindOf(await run(100)), 'unreachable')
   })

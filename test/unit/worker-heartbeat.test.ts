@@ -44,17 +44,17 @@ function aHeart() {
 }
 
 describe('a heartbeat', () => {
-  test('tells at the first push how the instance is', async () => {
+  test('writes the state of the instance at the first push', async () => {
     const { answer, written, refusedPush } = aHeart()
     refusedPush()
     await answer(done)
-    const told = { token: 'good', tokenValidForMs: 1_000, models: ['gpt-4o'], inFlight: 7, refusedPushes: 1 }
+    const state = { token: 'good', tokenValidForMs: 1_000, models: ['gpt-4o'], inFlight: 7, refusedPushes: 1 }
     assert.deepEqual(written, [
-      { instance, startedAt: START, at: START, ...told, lastMinute: {}, expireAt: START + DAY_MS },
+      { instance, startedAt: START, at: START, ...state, lastMinute: {}, expireAt: START + DAY_MS },
     ])
   })
 
-  test('beats again at the very millisecond at which a minute is over, and tells what became of the deliveries since', async () => {
+  test('writes again at the very millisecond at which a minute is over, with the outcomes of the deliveries since', async () => {
     const { answer, written, clock } = aHeart()
     await answer(done)
     clock.now += 59_999

@@ -131,7 +131,7 @@ describe('a model that takes longer than MODEL_TIMEOUT_SECONDS', () => {
   })
 })
 
-test('an answer that does not tell its usage is kept, and limits are charged an estimate', async (t) => {
+test('an answer without a usage is kept, and limits are charged an estimate', async (t) => {
   const spent: number[] = []
   const daily = {
     limitReached: async () => undefined,

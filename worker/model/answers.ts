@@ -1,8 +1,8 @@
 import { type Failure, judgeServerError } from '../../shared/job/failures.ts'
 
-/** What a deployment has done lately, as far as it says whose fault a server error is. */
+/** What a deployment did lately: it decides whether a server error is the fault of the deployment or of the job. */
 export interface Answers {
-  /** Of its last answer, in epoch milliseconds. */
+  /** The time of its last answer, in epoch milliseconds. */
   readonly answeredAt?: number
   /** The keys of the jobs that met a server error since then. */
   readonly failed: ReadonlySet<string>
@@ -10,14 +10,14 @@ export interface Answers {
 
 export const NO_ANSWERS: Answers = { failed: new Set() }
 
-/** So many jobs in a row are not at fault one by one: the deployment is. */
+/** Where so many jobs in a row meet a server error, the deployment is at fault. */
 const JOBS_TO_BLAME_DEPLOYMENT = 3
 
 export function onAnswered(now: number): Answers {
   return { ...NO_ANSWERS, answeredAt: now }
 }
 
-/** Says of a server error whether it is the job's own fault, and remembers it. Other failures stay as they are. */
+/** Decides whether a server error is the job's own fault, and keeps the job's key. Other failures stay as they are. */
 export function judge(answers: Answers, failure: Failure, job: string, now: number): [Answers, Failure] {
   if (failure.kind !== 'unavailable' || failure.httpStatus !== 500) return [answers, failure]
   const { answeredAt, failed } = answers

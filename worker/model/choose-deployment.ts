@@ -4,14 +4,14 @@ import type { Deployment } from '../../shared/settings.ts'
 /** Why a deployment counts as missing now; undefined where it does not. */
 type Missing = (deployment: Deployment) => Failure | undefined
 
-/** Those that serve a job's model, the first before the others; a job that names none takes the default, which stands first. */
+/** The deployments that serve a job's model, in order. A job that names no model takes the model of the first deployment. */
 function servingDeployments(deployments: readonly Deployment[], model: string | undefined): readonly Deployment[] {
   const wanted = model ?? deployments[0]?.model
   return deployments.filter((deployment) => deployment.model === wanted)
 }
 
 /**
- * Finds the deployment for a job: the first that serves its model and is not missing; else one of which it is not certain.
+ * Finds the deployment for a job: the first that serves its model and is not missing; else one that is not certainly missing.
  *
  * Undefined where no deployment serves the model.
  */

@@ -15,17 +15,17 @@ export interface MissingEpisodesDependencies {
 /** Measures how long deployments have been missing, across instances that live shorter than that. */
 export interface MissingEpisodes {
   /**
-   * Adds to the failure of a request that found its deployment missing how long it has been so. Without the store that is
-   * not known, and no job ends. Never rejects.
+   * Adds to the failure of a request that found its deployment missing how long it has been missing. While the store is
+   * unavailable the time is unknown, and no job ends. Never rejects.
    */
   measure(deployment: Deployment, failure: Failure): Promise<Failure>
-  /** The deployment answered: that ends the episode, whichever instance began it. */
+  /** The deployment answered, which ends the episode, whichever instance began it. */
   answered(deployment: Deployment, waitUntil: WaitUntil): void
 }
 
 /**
- * While a deployment answers, the store is asked no more often: less than an episode has to last before jobs end, so that
- * none of another instance lasts so long.
+ * How often an answering deployment ends the episode in the store: less time than an episode has to last before jobs end, so
+ * that no episode of another instance lasts so long.
  */
 const END_EVERY_MS = 300_000
 const TRY_AGAIN_AFTER_MS = 10_000

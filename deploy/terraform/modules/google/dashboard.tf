@@ -3,7 +3,7 @@ locals {
 
   charts = [
     { title = "Jobs by outcome", query = "sum by (outcome) (increase(${local.series.jobs}{${local.run}}${local.rate}))" },
-    { title = "Put off, by reason", query = "sum by (reason) (increase(${local.series.put_off}{${local.run}}${local.rate}))" },
+    { title = "Deferred, by reason", query = "sum by (reason) (increase(${local.series.deferred}{${local.run}}${local.rate}))" },
     { title = "Dead letters by reason", query = "sum by (reason) (increase(${local.series.dead_letters}{${local.run}}${local.rate}))" },
     { title = "Token failures", query = "sum by (leg, kind) (increase(${local.series.token_failures}{${local.run}}${local.rate}))" },
     { title = "Circuits opened", query = "sum by (deployment, reason) (increase(${local.series.circuits_opened}{${local.run}}${local.rate}))" },

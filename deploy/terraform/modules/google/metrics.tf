@@ -1,16 +1,16 @@
-# What the worker's log says, as numbers. Each line is JSON; `outcome` says what became of a push, a token, a deployment.
+# Metrics of the worker's log. Each line is JSON; `outcome` is the result of a push, or the state of a token or a circuit.
 
 locals {
   of_worker = "resource.type = \"cloud_run_revision\" AND resource.labels.service_name = \"${google_cloud_run_v2_service.worker.name}\""
 
   metrics = {
     jobs = {
-      description = "Deliveries that were done with, by what became of the job."
+      description = "Deliveries that ended, by the outcome of the job."
       filter      = "${local.of_worker} AND jsonPayload.outcome = (\"succeeded\" OR \"dead_lettered\" OR \"cancelled\" OR \"expired\" OR \"repeated\" OR \"superseded\" OR \"conflict\" OR \"poison\")"
       labels      = { outcome = "outcome", deployment = "deployment" }
     }
-    put_off = {
-      description = "Deliveries that are to come again, by the reason."
+    deferred = {
+      description = "Deliveries that will be redelivered, by the reason."
       filter      = "${local.of_worker} AND jsonPayload.outcome = \"again\""
       labels      = { reason = "reason" }
     }
@@ -25,7 +25,7 @@ locals {
       labels      = {}
     }
     token_failures = {
-      description = "Tries to get a token for Azure that failed, by where and whether it can pass by itself."
+      description = "Failed attempts to get a token for Azure, by leg and by whether they can end by themselves."
       filter      = "${local.of_worker} AND jsonPayload.outcome = \"token_failure\""
       labels      = { leg = "leg", kind = "kind" }
     }
@@ -55,11 +55,11 @@ locals {
       labels      = {}
     }
     sweeps_refused = {
-      description = "Records and batches that every sweep leaves out until somebody mends them."
+      description = "Records and batches that every sweep leaves out until they are fixed."
       filter      = "${local.of_worker} AND jsonPayload.outcome = \"sweep_refused\""
       labels      = {}
     }
-    # The worker's own line would not tell of a sweep that does not reach it.
+    # The worker logs nothing of a sweep that does not reach it.
     sweeps_failed = {
       description = "Sweeps that failed, or did not reach the worker."
       filter      = "resource.type = \"cloud_scheduler_job\" AND resource.labels.job_id = \"${google_cloud_scheduler_job.sweep.name}\" AND severity >= ERROR"
