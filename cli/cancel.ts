@@ -6,6 +6,7 @@ import { sha256 } from '../shared/sha256.ts'
 import { type CancelResult, cancelJob } from '../shared/store/cancel-job.ts'
 import type { JobName } from '../shared/store/record-changes.ts'
 import { plainText } from './plain-text.ts'
+import { print, printJson } from './print.ts'
 import { addStoreOptions, type StoreOptions, withStores } from './with-stores.ts'
 
 interface CancelOptions extends StoreOptions {
@@ -40,7 +41,8 @@ async function cancelBatch(batch: string, options: CancelOptions, environment: E
     const settled = settledIn(counts)
     const left = total === undefined ? undefined : Math.max(0, total - settled)
     const told = { batch, cancelled: true, total, settled, left, counts }
-    process.stdout.write(options.json ? `${JSON.stringify(told)}\n` : `${plainText(describeBatch(told))}\n`)
+    if (options.json) printJson(told)
+    else print(`${plainText(describeBatch(told))}\n`)
   })
 }
 
@@ -70,9 +72,8 @@ async function cancelOne(id: string, options: CancelOptions, environment: Enviro
     return cancelJob(documents, job, { now, expireAt: now + resultTtlMs })
   })
   const status = result.kind === 'running' ? 'running' : result.record.status
-  process.stdout.write(
-    json ? `${JSON.stringify({ ...job, status })}\n` : `${plainText(`${id}  ${describe(result)}`)}\n`,
-  )
+  if (json) printJson({ ...job, status })
+  else print(`${plainText(`${id}  ${describe(result)}`)}\n`)
   return status === 'cancelled' ? 0 : 1
 }
 

@@ -6,6 +6,7 @@ import { deadLettersCommand } from './dead-letters/dead-letters-command.ts'
 import { demoCommand } from './demo/demo-command.ts'
 import { doctorCommand } from './doctor/doctor-command.ts'
 import { pauseCommand, resumeCommand } from './pause.ts'
+import { print, printProblem } from './print.ts'
 import { resultsCommand } from './results.ts'
 import { showCommand } from './show.ts'
 import { submitCommand } from './submit.ts'
@@ -23,7 +24,7 @@ export async function runCommandLine(args: readonly string[], environment: Envir
 }
 
 function createProgram(environment: Environment): Command {
-  return new Command('promptbridge')
+  const program = new Command('promptbridge')
     .description('Runs large numbers of prompts on Azure OpenAI from Google Cloud, without an API key.')
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
@@ -37,11 +38,18 @@ function createProgram(environment: Environment): Command {
     .addCommand(cancelCommand(environment))
     .addCommand(tokenCommand(environment))
     .addCommand(doctorCommand(environment))
+  return withPrint(program)
+}
+
+/** Help and misuse are printed as all else is: an argument may be anything. */
+function withPrint(command: Command): Command {
+  for (const inner of command.commands) withPrint(inner)
+  return command.configureOutput({ writeOut: (text) => print(text), writeErr: (text) => print(text, process.stderr) })
 }
 
 /** 0 for help that was asked for, 2 for misuse, 1 for everything that failed. */
 function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : MISUSE
-  process.stderr.write(`promptbridge: ${error instanceof Error ? error.message : String(error)}\n`)
+  printProblem(error instanceof Error ? error.message : String(error))
   return error instanceof ConfigError ? MISUSE : 1
 }

@@ -4,6 +4,7 @@ import type { Deliveries, Handled } from '../shared/queue/deliveries.ts'
 import { quote } from '../shared/quote.ts'
 import type { Environment } from '../shared/settings-problems.ts'
 import { plainText } from './plain-text.ts'
+import { print, printJson } from './print.ts'
 import { addStoreOptions, locateStores, type StoreOptions } from './with-stores.ts'
 
 interface DeliveryOptions extends StoreOptions {
@@ -16,7 +17,7 @@ export function pauseCommand(environment: Environment): Command {
   return describeCommand('pause', 'deliver no more jobs: they wait, and no attempt is counted', async (options) => {
     const handled = await handle(options, environment, (deliveries) => deliveries.pause)
     if (!handled.some(({ state }) => state === 'paused' || state === 'was_paused')) throw nothingToPause(options)
-    if (!options.json) process.stdout.write(`Those under way go on. To deliver again: ${resumeLine(options)}\n`)
+    if (!options.json) print(`Those under way go on. To deliver again: ${resumeLine(options)}\n`)
   })
 }
 
@@ -47,7 +48,8 @@ async function handle(
   const deliveries = await openDeliveries(store, emulators)
   try {
     const handled = await choose(deliveries)(jobsTopic, options.subscription)
-    process.stdout.write(options.json ? `${JSON.stringify(handled)}\n` : handled.map(describe).join(''))
+    if (options.json) printJson(handled)
+    else print(handled.map(describe).join(''))
     return handled
   } finally {
     await deliveries.close()

@@ -1,9 +1,6 @@
-/**
- * Makes outside text safe to print on one line of a terminal.
- *
- * Control characters could move the cursor or rename the window; the invisible ones that steer the direction of writing
- * could make a line read otherwise than it is.
- */
+import { printable } from '../shared/printable.ts'
+
+/** Makes outside text safe to print within one line: ends of lines and tabs are blanks. */
 export function plainText(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]+/gu, ' ')
+  return printable(text.replaceAll(/(\r?\n|\t)+/g, ' '))
 }

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import type { Environment } from '../shared/settings-problems.ts'
 import { createJobReader } from '../shared/store/job-reader.ts'
+import { printProblem } from './print.ts'
 import { addStoreOptions, type StoreOptions, withReaders } from './with-stores.ts'
 import { type WrittenResults, writeResults, writeResultsFile } from './write-results.ts'
 
@@ -30,7 +31,7 @@ async function results(batch: string, options: ResultsOptions, environment: Envi
     if (options.output === undefined) return writeResults(process.stdout, reader, records)
     return writeResultsFile(options.output, reader, records)
   })
-  for (const line of notesOn(written)) process.stderr.write(`promptbridge: ${line}\n`)
+  for (const line of notesOn(written)) printProblem(line)
   return written.unreadable + written.torn === 0 ? 0 : 1
 }
 

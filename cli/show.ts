@@ -6,6 +6,7 @@ import { sha256 } from '../shared/sha256.ts'
 import { createJobReader } from '../shared/store/job-reader.ts'
 import { indented, withMember } from './json-text.ts'
 import { plainText } from './plain-text.ts'
+import { print, printJsonText } from './print.ts'
 import { addStoreOptions, type StoreOptions, withReaders } from './with-stores.ts'
 
 interface ShowOptions extends StoreOptions {
@@ -35,7 +36,8 @@ async function show(id: string, options: ShowOptions, environment: Environment):
       throw new Error(`there is no job "${id}" ${where}; --batch says which batch it was submitted in`)
     }
     const result = isSettled(record) ? await reader.readResult(record) : undefined
-    process.stdout.write(json ? `${recordLine(record, result)}\n` : describeRecord(record, result))
+    if (json) printJsonText(recordLine(record, result))
+    else print(describeRecord(record, result))
   })
 }
 

@@ -2,6 +2,8 @@ import { open } from 'node:fs/promises'
 import { Command } from 'commander'
 import type { Environment } from '../shared/settings-problems.ts'
 import { tokenNumber } from './option-values.ts'
+import { plainText } from './plain-text.ts'
+import { print, printJson, printStatus } from './print.ts'
 import { publishLines, type Submitted } from './publish-lines.ts'
 import { submitBatch } from './submit-batch.ts'
 import { addStoreOptions, type StoreOptions, withStores } from './with-stores.ts'
@@ -56,7 +58,8 @@ async function submit(file: string, options: SubmitOptions, environment: Environ
     reports.end()
     return done
   })
-  process.stdout.write(json ? `${JSON.stringify({ batch, ...submitted })}\n` : describe(submitted))
+  if (json) printJson({ batch, ...submitted })
+  else print(describe(submitted))
   return submitted.refused === 0 ? 0 : 1
 }
 
@@ -73,14 +76,13 @@ async function openInput(file: string): Promise<AsyncDisposable & { readonly byt
 
 function createReports() {
   let refused = 0
-  const writeStatus = (text: string) => process.stderr.isTTY && process.stderr.write(`\r${text}\x1b[K`)
   return {
-    onPublished: (count: number) => writeStatus(`${count} jobs published`),
+    onPublished: (count: number) => printStatus(`${count} jobs published`),
     onRefused(line: number, problem: string) {
       refused += 1
-      if (refused <= MAX_PROBLEMS_TOLD) process.stderr.write(`line ${line}: ${problem}\n`)
+      if (refused <= MAX_PROBLEMS_TOLD) print(`line ${line}: ${plainText(problem)}\n`, process.stderr)
     },
-    end: () => writeStatus(''),
+    end: () => printStatus(''),
   }
 }
 

@@ -3,6 +3,7 @@ import { dirname } from 'node:path'
 import type { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { isSettled, type SettledRecord } from '../shared/job/record.ts'
+import { printable } from '../shared/printable.ts'
 import { PRIVATE_FILE, PRIVATE_FOLDER } from '../shared/private-files.ts'
 import { type JobReader, StoreError } from '../shared/store/job-store.ts'
 import type { ListedRecord } from '../shared/store/record-documents.ts'
@@ -53,9 +54,11 @@ export async function writeResults(out: Writable, reader: Reader, listing: Listi
         const { record } = listed
         const answer = await readAnswer(reader, record)
         if (answer === TORN) torn += 1
-        yield* answer === TORN
-          ? [errorLine(record, 'corrupt', 'the stored answer cannot be read')]
-          : batchOutputLine(record, answer)
+        const pieces =
+          answer === TORN
+            ? [errorLine(record, 'corrupt', 'the stored answer cannot be read')]
+            : batchOutputLine(record, answer)
+        for (const piece of pieces) yield printable(piece)
       }
     }
   }

@@ -1,4 +1,5 @@
 import { type DestinationStream, type Logger, type LoggerOptions, pino } from 'pino'
+import { printable } from './printable.ts'
 
 export type Log = Logger
 
@@ -27,6 +28,7 @@ export function createLog(level: string, destination: DestinationStream = pino.d
     timestamp: pino.stdTimeFunctions.isoTime,
     formatters: { level: (label) => ({ severity: SEVERITIES[label] ?? 'DEFAULT' }) },
     serializers: { error: describeError },
+    hooks: { streamWrite: printable },
   }
   return pino(options, destination)
 }

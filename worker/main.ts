@@ -4,6 +4,7 @@ import type { Server } from 'node:http'
 import { readConfig } from '../shared/config.ts'
 import { createLog, type Log } from '../shared/log.ts'
 import { emulatorsIn } from '../shared/open-stores.ts'
+import { printable } from '../shared/printable.ts'
 import { SETTINGS_FILE, withSettingsFile } from '../shared/settings-file.ts'
 import type { Environment } from '../shared/settings-problems.ts'
 import type { Instance } from '../shared/store/telemetry-store.ts'
@@ -73,6 +74,6 @@ async function stop(server: Server, worker: Worker, log: Log): Promise<void> {
 try {
   await start()
 } catch (error) {
-  process.stderr.write(`promptbridge worker: ${error instanceof Error ? error.message : 'cannot start'}\n`)
+  process.stderr.write(printable(`promptbridge worker: ${error instanceof Error ? error.message : 'cannot start'}\n`))
   process.exitCode = 1
 }

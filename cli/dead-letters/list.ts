@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import type { Environment } from '../../shared/settings-problems.ts'
 import type { DeadLetter } from '../../shared/store/dead-letter-store.ts'
 import { wholeNumber } from '../option-values.ts'
+import { print, printJson, printProblem } from '../print.ts'
 import { addStoreOptions, type StoreOptions, withReaders } from '../with-stores.ts'
 import { type Counted, countReasons, describeLine, describeReasons } from './describe-letters.ts'
 import { addLetterOptions, filterOf, type LetterOptions, readLetters } from './letter-options.ts'
@@ -39,9 +40,9 @@ async function list(options: ListOptions, environment: Environment): Promise<voi
       if (listed.length < limit) listed.push(letter)
       if (json && listed.length === limit) break
     }
-    if (json) process.stdout.write(listed.map((letter) => `${JSON.stringify(letter)}\n`).join(''))
-    else process.stdout.write(describe(seen, listed, options))
-    if (unreadable > 0) process.stderr.write(`promptbridge: ${unreadable} more in the store cannot be read\n`)
+    if (json) for (const letter of listed) printJson(letter)
+    else print(describe(seen, listed, options))
+    if (unreadable > 0) printProblem(`${unreadable} more in the store cannot be read`)
   })
 }
 

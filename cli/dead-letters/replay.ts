@@ -5,6 +5,7 @@ import type { Environment } from '../../shared/settings-problems.ts'
 import type { DeadLetter } from '../../shared/store/dead-letter-store.ts'
 import { tokenNumber, wholeNumber } from '../option-values.ts'
 import { plainText } from '../plain-text.ts'
+import { print, printJson, printProblem, printStatus } from '../print.ts'
 import { addStoreOptions, type StoreOptions, withStores } from '../with-stores.ts'
 import { addLetterOptions, filterOf, type LetterOptions, readLetters } from './letter-options.ts'
 import { makeReplay, type ReplayChanges } from './replay-message.ts'
@@ -62,7 +63,8 @@ async function replay(ids: readonly string[], options: ReplayOptions, environmen
     if (batch && tokenLimit !== undefined && !dryRun) await stores.batches.limitTokens(batch, tokenLimit, Date.now())
     return replayAll(chosen(stores, ids, options), stores, jobsTopic, options)
   })
-  process.stdout.write(json ? `${JSON.stringify({ dryRun: dryRun === true, ...counts })}\n` : describe(counts, options))
+  if (json) printJson({ dryRun: dryRun === true, ...counts })
+  else print(describe(counts, options))
 }
 
 async function* chosen(
@@ -71,7 +73,7 @@ async function* chosen(
   options: ReplayOptions,
 ): AsyncGenerator<DeadLetter> {
   if (ids.length === 0) {
-    const tell = (count: number) => process.stderr.write(`promptbridge: ${count} in the store cannot be read\n`)
+    const tell = (count: number) => printProblem(`${count} in the store cannot be read`)
     yield* readLetters(deadLetters, filterOf(options, Date.now()), tell)
     return
   }
@@ -104,7 +106,7 @@ async function replayAll(
     if (made.kind === 'skip') {
       skipped[made.why] = (skipped[made.why] ?? 0) + 1
       told += 1
-      if (told <= MAX_TOLD) process.stderr.write(`${plainText(`${letter.id} is left: ${made.why}`)}\n`)
+      if (told <= MAX_TOLD) print(`${plainText(`${letter.id} is left: ${made.why}`)}\n`, process.stderr)
       continue
     }
     replayed += 1
@@ -112,10 +114,10 @@ async function replayAll(
     await stores.queue.publish(topic, made.message)
     // Last: a letter that is published twice runs once, one that is only marked would not run at all.
     await stores.deadLetters.markReplayed(letter.id, Date.now())
-    if (process.stderr.isTTY) process.stderr.write(`\r${replayed} replayed\x1b[K`)
+    printStatus(`${replayed} replayed`)
     if (rate !== undefined) await delay(1_000 / rate)
   }
-  if (process.stderr.isTTY) process.stderr.write('\r\x1b[K')
+  printStatus('')
   return { replayed, skipped }
 }
 

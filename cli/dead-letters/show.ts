@@ -4,6 +4,7 @@ import type { StoreReaders } from '../../shared/open-stores.ts'
 import type { Environment } from '../../shared/settings-problems.ts'
 import { sha256 } from '../../shared/sha256.ts'
 import type { DeadLetter } from '../../shared/store/dead-letter-store.ts'
+import { print, printData, printJson } from '../print.ts'
 import { addStoreOptions, type StoreOptions, withReaders } from '../with-stores.ts'
 import { describeLetter } from './describe-letters.ts'
 import { MAX_RUNS } from './replay-message.ts'
@@ -32,8 +33,9 @@ async function show(id: string, options: ShowOptions, environment: Environment):
   await withReaders(options, environment, async (stores) => {
     const letter = await find(stores, id, batch)
     if (letter === undefined) throw new Error(`there is no dead letter "${id}"; \`dead-letters list\` has their ids`)
-    if (data) process.stdout.write(await stores.deadLetters.readData(letter))
-    else process.stdout.write(json ? `${JSON.stringify(letter)}\n` : describeLetter(letter))
+    if (data) printData(await stores.deadLetters.readData(letter))
+    else if (json) printJson(letter)
+    else print(describeLetter(letter))
   })
 }
 

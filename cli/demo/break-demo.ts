@@ -8,6 +8,7 @@ import { freePort } from '../free-port.ts'
 import { packagesFolder, programFile } from '../installation.ts'
 import { listenForInterrupt } from '../interrupt.ts'
 import { type LocalStandIns, startStandIns } from '../local-system.ts'
+import { printStyled } from '../print.ts'
 import { TOPICS } from './backend.ts'
 import type { Break } from './breaks.ts'
 import { readCalls } from './call-log.ts'
@@ -16,7 +17,7 @@ import { findDocuments } from './documents.ts'
 import { openEmbeddedBackend } from './embedded-backend.ts'
 import { type Aftermath, judgeBreak } from './judge-break.ts'
 import { lockFolder } from './lock-folder.ts'
-import { printAftermath, printBreak } from './print-break.ts'
+import { describeBreak, describeResult } from './print-break.ts'
 import { deadLetterKeys } from './until-recorded.ts'
 
 const DOCUMENTS = 20
@@ -40,11 +41,11 @@ export async function runBreakDemo(name: string, broken: Break, options: BreakOp
   using interrupt = listenForInterrupt()
   const { signal } = interrupt
   const jobs = options.documents ?? DOCUMENTS
-  process.stdout.write(printBreak(name, broken, jobs))
+  printStyled(describeBreak(name, broken, jobs))
   try {
     const aftermath = await breakAndLook(broken, jobs, options.folder, signal)
     const problems = judgeBreak(broken, aftermath)
-    process.stdout.write(printAftermath(broken, aftermath, problems))
+    printStyled(describeResult(broken, aftermath, problems))
     return problems.length === 0 ? 0 : 1
   } catch (error) {
     if (!signal.aborted) throw error

@@ -3,6 +3,7 @@ import { createJobReader } from '../../shared/store/job-reader.ts'
 import { packagesFolder } from '../installation.ts'
 import { listenForInterrupt } from '../interrupt.ts'
 import { type LocalSystemOptions, startLocalSystem } from '../local-system.ts'
+import { printJson, printStyled } from '../print.ts'
 import { writeResultsFile } from '../write-results.ts'
 import { account } from './account.ts'
 import { type DemoBackend, TOPICS } from './backend.ts'
@@ -13,7 +14,7 @@ import { openEmbeddedBackend } from './embedded-backend.ts'
 import { gatherEvidence } from './evidence.ts'
 import { placeFaults } from './faults.ts'
 import { type KilledSystem, startKilledSystem } from './kill-worker.ts'
-import { introduction, printDemo, stopped, stopping } from './print-demo.ts'
+import { describeDemo, introduction, stopped, stopping } from './print-demo.ts'
 import { createProgress } from './progress.ts'
 import { submit } from './submit.ts'
 import { untilDone } from './until-done.ts'
@@ -51,13 +52,13 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   using interrupt = listenForInterrupt()
   const { signal } = interrupt
   const out = options.json ? process.stderr : process.stdout
-  signal.addEventListener('abort', () => out.write(stopping()))
+  signal.addEventListener('abort', () => printStyled(stopping(), out))
   try {
     const problems = await runBatch(options, out, signal)
     return problems === 0 ? 0 : 1
   } catch (error) {
     if (!signal.aborted) throw error
-    out.write(stopped(options.emulators === true))
+    printStyled(stopped(options.emulators === true), out)
     return EXIT_INTERRUPTED
   }
 }
@@ -68,7 +69,7 @@ async function runBatch(options: DemoOptions, out: NodeJS.WriteStream, signal: A
   const documents = findDocuments(packagesFolder()).slice(0, options.documents)
   const state = opened.use(await openDemoState(stateFolder(options), Date.now(), !options.emulators))
   const { folder, file, batch, goesOn } = state
-  out.write(introduction(batch.name, goesOn, options))
+  printStyled(introduction(batch.name, goesOn, options), out)
   const backend = opened.use(await openBackend(options, file))
   const standIns = { ...STAND_INS, ...backend.standIns }
   const settings = { folder, state: file, ...TOPICS, standIns, worker: { ...WORKER, ...backend.worker } }
@@ -94,11 +95,11 @@ async function runBatch(options: DemoOptions, out: NodeJS.WriteStream, signal: A
   await state.batches.end(batch.name, { as: 'completed', total, at: Date.now() })
   const { records } = evidence
   const { results } = options
-  if (options.json) process.stdout.write(`${JSON.stringify({ batch: batch.name, ...accounts })}\n`)
-  else
-    out.write(
-      await printDemo({ accounts, documents, records, reader, batch: batch.name, store: backend.storeOption, results }),
-    )
+  if (options.json) printJson({ batch: batch.name, ...accounts })
+  else {
+    const told = { accounts, documents, records, reader, batch: batch.name, store: backend.storeOption, results }
+    printStyled(await describeDemo(told), out)
+  }
   return accounts.problems.length
 }
 

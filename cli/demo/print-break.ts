@@ -3,7 +3,7 @@ import { describeFailure } from '../token/describe-failure.ts'
 import type { Break } from './breaks.ts'
 import type { Aftermath } from './judge-break.ts'
 
-export function printBreak(name: string, { story }: Break, jobs: number): string {
+export function describeBreak(name: string, { story }: Break, jobs: number): string {
   return `
 ${styleText('bold', `Promptbridge demo --break ${name}`)}  ${story}
   ${jobs} jobs are submitted, and the worker tries for a few seconds. It is the real one; Pub/Sub, Entra and Azure
@@ -13,7 +13,7 @@ ${styleText('bold', `Promptbridge demo --break ${name}`)}  ${story}
 }
 
 /** Everything that came of it. */
-export function printAftermath(broken: Break, found: Aftermath, problems: readonly string[]): string {
+export function describeResult(broken: Break, found: Aftermath, problems: readonly string[]): string {
   const { jobs, waiting, deadLettered, paidCalls, exchanges, failures, doctor } = found
   const lost = jobs - waiting - deadLettered
   const verdict =

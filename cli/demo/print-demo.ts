@@ -50,7 +50,7 @@ export function stopped(onEmulators: boolean): string {
 }
 
 /** Everything a finished demo says. */
-export async function printDemo({
+export async function describeDemo({
   accounts,
   documents,
   records,

@@ -1,7 +1,8 @@
-import { stripVTControlCharacters, styleText } from 'node:util'
+import { styleText } from 'node:util'
 import { textOf } from '../../shared/azure-openai/endpoints.ts'
 import type { JobRecord } from '../../shared/job/record.ts'
 import type { JobReader } from '../../shared/store/job-store.ts'
+import { plainText } from '../plain-text.ts'
 import { FILTERED_ID, TOO_LONG_ID } from './demo-jobs.ts'
 import type { Document } from './documents.ts'
 
@@ -20,7 +21,7 @@ export async function printSummary(
     const record = records.find(({ id }) => id === document.name)
     if (record?.status !== 'succeeded') continue
     const answer: unknown = JSON.parse((await reader.readResult(record)) ?? 'null')
-    const summary = printable(textOf(record.url, answer) ?? '')
+    const summary = plainText(textOf(record.url, answer) ?? '')
     if (summary.length < MIN_SUMMARY_LENGTH || document.text.length > MAX_SOURCE_LENGTH) continue
     return [
       styleText('bold', document.name),
@@ -46,12 +47,7 @@ export function printFailures(records: readonly JobRecord[]): string {
 
 function excerpt(text: string): string[] {
   const lines = text.split('\n').filter((line) => line.trim() !== '')
-  return [...lines.slice(0, SOURCE_LINES).map((line) => printable(line).slice(0, WIDTH)), '…']
-}
-
-/** What others wrote must not steer the terminal. */
-function printable(text: string): string {
-  return stripVTControlCharacters(text).replaceAll(/[\s\p{Cc}]+/gu, ' ')
+  return [...lines.slice(0, SOURCE_LINES).map((line) => plainText(line).slice(0, WIDTH)), '…']
 }
 
 function wrap(text: string): string[] {

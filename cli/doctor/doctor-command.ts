@@ -2,8 +2,9 @@ import { randomUUID } from 'node:crypto'
 import { Command } from 'commander'
 import type { GivenSettings } from '../../shared/settings-file.ts'
 import type { Environment } from '../../shared/settings-problems.ts'
+import { printJson, printStyled } from '../print.ts'
 import { readSettings } from '../read-settings.ts'
-import { printStep, printVerdict } from './print-step.ts'
+import { describeStep, describeVerdict } from './print-step.ts'
 import type { LiveService } from './read-live-settings.ts'
 import type { DoctorOptions } from './run-doctor.ts'
 
@@ -58,9 +59,10 @@ async function run(given: Given, { environment: own, ...file }: GivenSettings, c
     file: given.project === undefined ? file : { ...file, fromFile: file.fromFile.filter(isNotProject) },
     now: Date.now,
     newId: randomUUID,
-    onStep: (step) => json || process.stdout.write(printStep(step)),
+    onStep: (step) => json || printStyled(describeStep(step)),
   })
-  process.stdout.write(json ? `${JSON.stringify({ steps }, null, 2)}\n` : printVerdict(steps))
+  if (json) printJson({ steps }, 2)
+  else printStyled(describeVerdict(steps))
   return steps.some(({ ok }) => ok === false) ? 1 : 0
 }
 

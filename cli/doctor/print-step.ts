@@ -3,7 +3,7 @@ import { plainText } from '../plain-text.ts'
 import type { Step } from './step.ts'
 
 /** One line for a step, and below it what mends it. Coloured on a terminal alone. */
-export function printStep({ step, ok, seen, expected, mend }: Step): string {
+export function describeStep({ step, ok, seen, expected, mend }: Step): string {
   const lines = [`${markOf({ ok, mend })} ${styleText('bold', plainText(step))}  ${plainText(seen)}\n`]
   if (expected !== null) lines.push(`    expected  ${plainText(expected)}\n`)
   const [first, ...others] = mend?.split('\n') ?? []
@@ -18,7 +18,7 @@ function markOf({ ok, mend }: Pick<Step, 'ok' | 'mend'>): string {
 }
 
 /** The last line, and before it what is no failure and should be looked at. */
-export function printVerdict(steps: readonly Step[]): string {
+export function describeVerdict(steps: readonly Step[]): string {
   const named = (found: readonly Step[]) => found.map(({ step }) => plainText(step)).join(', ')
   const warnings = steps.filter(({ ok, mend }) => ok === null && mend !== null)
   const failed = steps.filter(({ ok }) => ok === false)

@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander'
 import type { Environment } from '../../shared/settings-problems.ts'
 import { type Duration, duration, wholeNumber } from '../option-values.ts'
+import { print, printJson, printProblem } from '../print.ts'
 import { addStoreOptions, type StoreOptions, withReaders } from '../with-stores.ts'
 import { describeFailure } from './describe-failure.ts'
 
@@ -32,14 +33,12 @@ async function failures(options: FailuresOptions, environment: Environment): Pro
   const { since, limit, json } = options
   await withReaders(options, environment, async ({ telemetry }) => {
     const { found, unreadable } = await telemetry.tokenFailures(Date.now() - since.ms, limit)
-    if (json) process.stdout.write(found.map((failure) => `${JSON.stringify(failure)}\n`).join(''))
-    else if (found.length > 0) process.stdout.write(found.map(describeFailure).join('\n'))
-    else if (unreadable === 0) process.stdout.write(`no token failures in the last ${since.text}\n`)
-    if (unreadable > 0) process.stderr.write(`promptbridge: ${unreadable} more in the store cannot be read\n`)
+    if (json) for (const failure of found) printJson(failure)
+    else if (found.length > 0) print(found.map(describeFailure).join('\n'))
+    else if (unreadable === 0) print(`no token failures in the last ${since.text}\n`)
+    if (unreadable > 0) printProblem(`${unreadable} more in the store cannot be read`)
     if (found.length + unreadable === limit) {
-      process.stderr.write(
-        `promptbridge: these are the latest ${limit}; there may be more, --limit raises the number\n`,
-      )
+      printProblem(`these are the latest ${limit}; there may be more, --limit raises the number`)
     }
   })
 }

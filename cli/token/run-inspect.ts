@@ -3,6 +3,7 @@ import { TokenError } from '../../shared/identity/token-error.ts'
 import type { TokenSettings } from '../../shared/identity/token-fetcher.ts'
 import { instant } from '../instant.ts'
 import { plainText } from '../plain-text.ts'
+import { print, printJson, printProblem } from '../print.ts'
 import { type Claims, readClaims } from './read-claims.ts'
 import { openTokenLegs } from './token-legs.ts'
 
@@ -48,10 +49,10 @@ function createText(): Output {
   return {
     claims(whose, claims) {
       const lines = shown(whose, claims).map(([name, value]) => `  ${name.padEnd(6)}${sayValue(name, value)}\n`)
-      process.stdout.write(`${TITLES[whose]}\n${lines.length === 0 ? '  its claims cannot be read\n' : lines.join('')}`)
+      print(`${TITLES[whose]}\n${lines.length === 0 ? '  its claims cannot be read\n' : lines.join('')}`)
     },
     failed(problem, hint) {
-      process.stderr.write(`promptbridge: ${plainText(problem)}\n  to do  ${plainText(hint)}\n`)
+      printProblem(`${plainText(problem)}\n  to do  ${plainText(hint)}`)
     },
     end: () => undefined,
   }
@@ -66,7 +67,7 @@ function createJson(): Output {
     failed(problem, hint) {
       told['failure'] = { problem, hint }
     },
-    end: () => void process.stdout.write(`${JSON.stringify(told, null, 2)}\n`),
+    end: () => printJson(told, 2),
   }
 }
 

@@ -203,6 +203,6 @@ test("what Google's token says cannot steer the terminal", async () => {
     entra: { caPath: join(folder, 'evil.pem') },
   })
   const { stdout } = await runHosted(['doctor'], { env: { ...env, ...evil.env }, cwd: folder })
-  assert.match(stdout, /sub 1045 \[2J ,/)
+  assert.match(stdout, /sub 1045\\u001b\[2J\\u202e,/)
   assert.ok(!stdout.includes('\x1b') && !stdout.includes('\u202e'))
 })

@@ -78,7 +78,11 @@ test('a failed job is shown with the reason and what to do', async (t) => {
 test('no text of a record can steer the terminal or add a line', async (t) => {
   const error = { kind: 'rejected', message: '\x1b[2Jrefused\r\nforged', hint: '\u202eok' } as const
   const { stdout } = await show(await storeOf(t, aDeadLetteredRecord({ error })))
-  assert.deepEqual(stdout.split('\n').slice(3), ['error     rejected:  [2Jrefused forged', 'to do      ok', ''])
+  assert.deepEqual(stdout.split('\n').slice(3), [
+    'error     rejected: \\u001b[2Jrefused forged',
+    'to do     \\u202eok',
+    '',
+  ])
 })
 
 test('a job that is being run is shown with its attempt under way', async (t) => {

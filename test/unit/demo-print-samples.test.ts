@@ -78,8 +78,12 @@ test('what a document or a summary holds does not steer the terminal', async (t)
   const records = [answered('doc', `${hostile}${SENTENCE}`)]
   const printed = await printSummary([{ name: 'doc', text: hostile }], records, createJobReader(store))
   const left = stripVTControlCharacters(printed)
-  assert.doesNotMatch(printed.replaceAll(/\[\d+m/g, ''), /\[2J/)
-  assert.deepEqual(left.split('\n'), ['doc', '  │ a b ', '  │ …', `  a b ${SENTENCE}`, ''])
+  const said = [
+    `  a\\u001b[2J\\u0007 b\\u000dA kettle that boils water twice wastes power, so this one remembers when`,
+    '  the water was hot.',
+  ]
+  const escaped = 'a\\u001b[2J\\u0007 b\\u000d'
+  assert.deepEqual(left.split('\n'), ['doc', `  │ ${escaped}`, '  │ …', ...said, ''])
 })
 
 test('the two that fail on purpose are told with their codes and what to do', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { printStep, printVerdict } from '../../cli/doctor/print-step.ts'
+import { describeStep, describeVerdict } from '../../cli/doctor/print-step.ts'
 import { type Step, startWalk } from '../../cli/doctor/step.ts'
 
 const failed: Step = {
@@ -35,30 +35,30 @@ test('a check that breaks has failed, and the text of its error is not repeated'
 
 test('a step is printed with what mends it below, a line each', () => {
   assert.equal(
-    printStep(failed),
+    describeStep(failed),
     '✗ Entra  refused\n    expected  a token\n    to do     Set Subject.\n              Then wait.\n',
   )
 })
 
 test('what others wrote cannot steer the terminal or forge a line', () => {
   const evil = 'x\n✓ Entra  fine\x1b[2J\u202e'
-  const printed = printStep({ step: evil, ok: false, seen: evil, expected: evil, mend: 'a\x1b[2J' })
+  const printed = describeStep({ step: evil, ok: false, seen: evil, expected: evil, mend: 'a\x1b[2J' })
   assert.equal(printed.split('\n').length, 4)
   assert.ok(!printed.includes('\x1b') && !printed.includes('\u202e'))
 })
 
 test('the last line names what failed', () => {
   const skipped = { ...failed, step: 'store', ok: null, mend: null }
-  assert.match(printVerdict([failed, skipped]), /^\nTo be mended: Entra\.\n$/)
-  assert.match(printVerdict([{ ...failed, ok: true }]), /as it should be/)
+  assert.match(describeVerdict([failed, skipped]), /^\nTo be mended: Entra\.\n$/)
+  assert.match(describeVerdict([{ ...failed, ok: true }]), /as it should be/)
 })
 
 test('a warning has a mark and its fix, and is named before the last line', () => {
   const warning: Step = { ...failed, step: 'callers', ok: null }
   assert.equal(
-    printStep(warning),
+    describeStep(warning),
     '! callers  refused\n    expected  a token\n    to do     Set Subject.\n              Then wait.\n',
   )
-  assert.equal(printVerdict([warning]), '\nCheck: callers.\n\nAll else that was looked at is as it should be.\n')
-  assert.equal(printVerdict([failed, warning]), '\nCheck: callers.\n\nTo be mended: Entra.\n')
+  assert.equal(describeVerdict([warning]), '\nCheck: callers.\n\nAll else that was looked at is as it should be.\n')
+  assert.equal(describeVerdict([failed, warning]), '\nCheck: callers.\n\nTo be mended: Entra.\n')
 })
