@@ -114,7 +114,7 @@ export const outageRules: Readonly<Record<string, Rule>> = {
         file: 'worker/record-dead-letter.ts',
         find: "const found = stored === 'unreadable' ? undefined : stored",
         replace:
-          "if (stored === 'unreadable') return recordAs(recording, delivery, { kind: 'store', message: '' })\n  const found = stored",
+          "if (stored === 'unreadable') return recordAs(recording, delivery, { kind: 'store', message: '' }, job)\n  const found = stored",
       },
     ],
   },
