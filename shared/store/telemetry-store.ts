@@ -35,7 +35,7 @@ export const tokenFailure = z.object({
   /** The deployment that Azure denies; absent where the token itself is the trouble. */
   deployment: z.string().optional(),
   firstAt: time,
-  /** The last try; what mended it counts as one, and stores see to that. */
+  /** The last try. The recovery counts as a try; stores see to that. */
   lastAt: time,
   tries: whole,
   /** Jobs that waited, or were put off, for want of a token. */

@@ -77,10 +77,10 @@ export function telemetryStoreContract(name: string, open: () => Promise<Telemet
       assert.deepEqual(ids(await telemetry.tokenFailures(START + 2, MANY)), [])
     })
 
-    fact('one that was mended is listed by the time of that', async (telemetry) => {
+    fact('one that was resolved is listed by the time of that', async (telemetry) => {
       await telemetry.putTokenFailure(aTokenFailure({ lastAt: START, resolvedAt: START + 5_000 }))
-      const mended = aTokenFailure({ lastAt: START + 5_000, resolvedAt: START + 5_000 })
-      assert.deepEqual(await telemetry.tokenFailures(START + 5_000, MANY), only(mended))
+      const resolved = aTokenFailure({ lastAt: START + 5_000, resolvedAt: START + 5_000 })
+      assert.deepEqual(await telemetry.tokenFailures(START + 5_000, MANY), only(resolved))
     })
 
     fact('a time that was drawn at random loses its fraction', async (telemetry) => {

@@ -12,8 +12,8 @@ import { newFolder } from './cli-harness.ts'
 
 const HOUR_MS = 60 * 60 * 1_000
 
-/** An episode that was mended so long ago. */
-function mended(id: string, agoMs: number): TokenFailure {
+/** An episode that was resolved so long ago. */
+function resolved(id: string, agoMs: number): TokenFailure {
   const resolvedAt = Date.now() - agoMs
   const expireAt = resolvedAt + 30 * DAY_MS
   return aTokenFailure({ id, firstAt: resolvedAt - 60_000, lastAt: resolvedAt, resolvedAt, expireAt })
@@ -39,34 +39,34 @@ const idsOf = (stdout: string) =>
     .map((line) => JSON.parse(line).id)
 
 test('the failures of the last day are listed, the latest first, with an empty line between them', async (t) => {
-  const [older, newer] = [mended('older', 23 * HOUR_MS), mended('newer', HOUR_MS)]
-  const listed = await list(await storeOf(t, older, newer, mended('old', 25 * HOUR_MS)))
+  const [older, newer] = [resolved('older', 23 * HOUR_MS), resolved('newer', HOUR_MS)]
+  const listed = await list(await storeOf(t, older, newer, resolved('old', 25 * HOUR_MS)))
   assert.deepEqual(listed, { code: 0, stdout: `${describeFailure(newer)}\n${describeFailure(older)}`, stderr: '' })
 })
 
 test('--json prints each failure as it is kept, on a line of its own', async (t) => {
-  const failure = mended('one', HOUR_MS)
-  const { code, stdout, stderr } = await list(await storeOf(t, failure, mended('two', 2 * HOUR_MS)), '--json')
+  const failure = resolved('one', HOUR_MS)
+  const { code, stdout, stderr } = await list(await storeOf(t, failure, resolved('two', 2 * HOUR_MS)), '--json')
   assert.deepEqual([code, idsOf(stdout), stderr], [0, ['one', 'two'], ''])
   assert.deepEqual(JSON.parse(stdout.split('\n')[0] ?? ''), failure)
 })
 
 test('--since says how far to look back', async (t) => {
-  const path = await storeOf(t, mended('1h ago', HOUR_MS), mended('25h ago', 25 * HOUR_MS))
+  const path = await storeOf(t, resolved('1h ago', HOUR_MS), resolved('25h ago', 25 * HOUR_MS))
   assert.deepEqual(idsOf((await list(path, '--json', '--since', '2d')).stdout), ['1h ago', '25h ago'])
   assert.deepEqual(idsOf((await list(path, '--json', '--since', '61m')).stdout), ['1h ago'])
   assert.deepEqual(idsOf((await list(path, '--json', '--since', '99999d')).stdout), ['1h ago', '25h ago'])
 })
 
 test('--limit leaves the latest, and says that there may be more', async (t) => {
-  const path = await storeOf(t, ...[3, 1, 2].map((hours) => mended(`${hours}h ago`, hours * HOUR_MS)))
+  const path = await storeOf(t, ...[3, 1, 2].map((hours) => resolved(`${hours}h ago`, hours * HOUR_MS)))
   const { code, stdout, stderr } = await list(path, '--json', '--limit', '2')
   assert.deepEqual([code, idsOf(stdout)], [0, ['1h ago', '2h ago']])
   assert.equal(stderr, 'promptbridge: these are the latest 2; there may be more, --limit raises the number\n')
 })
 
 test('where there are none that is said, and it is no failure', async (t) => {
-  const path = await storeOf(t, mended('old', 25 * HOUR_MS))
+  const path = await storeOf(t, resolved('old', 25 * HOUR_MS))
   assert.deepEqual(await list(path), { code: 0, stdout: 'no token failures in the last 24h\n', stderr: '' })
   const soon = await list(path, '--since', '30m')
   assert.deepEqual(soon, { code: 0, stdout: 'no token failures in the last 30m\n', stderr: '' })
@@ -74,7 +74,7 @@ test('where there are none that is said, and it is no failure', async (t) => {
 })
 
 test('one that cannot be read is counted, and the others are listed', async (t) => {
-  const failure = mended('one', HOUR_MS)
+  const failure = resolved('one', HOUR_MS)
   const path = await storeOf(t, failure)
   const db = new DatabaseSync(path)
   db.prepare('INSERT INTO tokenFailures VALUES (?, ?, ?, ?)').run('torn', Date.now(), failure.expireAt, '{')

@@ -23,7 +23,7 @@ export function shareOutages({ cloud }: Stage, children: ReadonlyMap<string, Chi
   async function endure(): Promise<Recoveries> {
     await placeFault(cloud.entra, { kind: 'status', error: 'temporarily_unavailable', match: '/oauth2/v2.0/token' })
     const [healedAt, ...served] = await Promise.all([
-      heal(),
+      recover(),
       ...[...children].map(async ([name, child]) => {
         const { servedAt } = await child.ask({ kind: 'recover', instances: INSTANCES }, recoverAnswer)
         return { name, servedAt }
@@ -32,7 +32,7 @@ export function shareOutages({ cloud }: Stage, children: ReadonlyMap<string, Chi
     return new Map(served.map(({ name, servedAt }) => [name, spreadOf(servedAt.map((at) => (at - healedAt) / 1_000))]))
   }
 
-  async function heal(): Promise<number> {
+  async function recover(): Promise<number> {
     await delay(OUTAGE_MS)
     const healedAt = Date.now()
     await clearFaults(cloud.entra)
