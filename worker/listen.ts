@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
+import type { Config } from '../shared/config.ts'
 import type { Worker } from './compose.ts'
 import { MAX_ATTRIBUTES, MAX_NAME_BYTES, MAX_VALUE_BYTES } from './message-attributes.ts'
 
@@ -10,17 +11,17 @@ const KEEP_ALIVE_MS = 620_000
 export interface ReadLimits {
   /** How long a request may take to arrive whole; its answer may take longer. */
   readonly readWithinMs: number
+  /** How long its headers may take. */
+  readonly headersWithinMs: number
   /** How often that is looked at. */
   readonly lookEveryMs: number
-  /** How many connections there may be. */
-  readonly maxConnections: number
 }
 
-/**
- * A push that stalls holds room that others wait for; the largest has time enough at half a megabyte a second. Cloud Run
- * sends an instance a thousand requests at once at the most, each on a connection of its own.
- */
-const READ_LIMITS: ReadLimits = { readWithinMs: 30_000, lookEveryMs: 5_000, maxConnections: 2_000 }
+/** A push that stalls holds room that others wait for. The largest has time enough at half a megabyte a second. */
+const READ_LIMITS: ReadLimits = { readWithinMs: 30_000, headersWithinMs: 10_000, lookEveryMs: 5_000 }
+
+/** For probes, sweeps, dead letters, and pushes that are refused because an instance is full. */
+const SPARE_CONNECTIONS = 100
 
 /** What stands around a name and its value: a colon, a blank, and the end of the line. */
 const HEADER_FRAME_BYTES = 4
@@ -36,21 +37,23 @@ const MAX_HEADER_BYTES =
 /** Serves a worker over HTTP. Rejects with node's own error: EADDRINUSE for a taken port. */
 export async function listen(
   { fetch }: Worker,
-  address: { host: string; port: number },
-  { readWithinMs, lookEveryMs, maxConnections }: ReadLimits = READ_LIMITS,
+  { host, port, maxInFlight }: Pick<Config, 'host' | 'port' | 'maxInFlight'>,
+  { readWithinMs, headersWithinMs, lookEveryMs }: ReadLimits = READ_LIMITS,
 ): Promise<Server> {
   const listener = getRequestListener(fetch, { overrideGlobalObjects: false })
   const limits = {
     maxHeaderSize: MAX_HEADER_BYTES,
     keepAliveTimeout: KEEP_ALIVE_MS,
+    headersTimeout: headersWithinMs,
     requestTimeout: readWithinMs,
     connectionsCheckingInterval: lookEveryMs,
   }
   const server = createServer(limits, listener)
-  server.maxConnections = maxConnections
+  // Each may hold so many bytes of headers before its caller is known.
+  server.maxConnections = 2 * maxInFlight + SPARE_CONNECTIONS
   // One too many is dropped, and makes room for the next: connections that only wait for a request are closed.
   server.on('drop', () => server.closeIdleConnections())
-  server.listen(address)
+  server.listen({ host, port })
   await once(server, 'listening')
   return server
 }

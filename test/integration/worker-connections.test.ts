@@ -27,9 +27,9 @@ const OK = /^HTTP\/1\.1 200 /
 
 describe('connections', () => {
   test('that wait for a request make room for others when there are too many', async () => {
-    const readLimits = { readWithinMs: 30_000, lookEveryMs: 5_000, maxConnections: 3 }
-    await using worker = await startWorker(cloud, { readLimits })
-    const idle = await Promise.all([open(worker), open(worker), open(worker)])
+    // Two for the one job, and a hundred to spare.
+    await using worker = await startWorker(cloud, { settings: { MAX_IN_FLIGHT: '1' } })
+    const idle = await Promise.all(Array.from({ length: 102 }, () => open(worker)))
     for (const socket of idle) assert.match(await ask(socket), OK)
     const closed = idle.map((socket) => once(socket, 'close'))
     assert.equal(await ask(await open(worker)), '')
@@ -39,12 +39,13 @@ describe('connections', () => {
     next.destroy()
   })
 
-  test('on which nothing is ever sent are closed', async () => {
-    const readLimits = { readWithinMs: 50, lookEveryMs: 10, maxConnections: 100 }
+  test('on which headers begin and never end, or nothing is ever sent, are closed', async () => {
+    const readLimits = { readWithinMs: 60_000, headersWithinMs: 50, lookEveryMs: 10 }
     await using worker = await startWorker(cloud, { readLimits })
-    const silent = await open(worker)
-    silent.resume()
-    await once(silent, 'close')
+    const [silent, begun] = [await open(worker), await open(worker)]
+    begun.write('POST /push HTTP/1.1\r\nhost: worker\r\nx-never: ends')
+    for (const socket of [silent, begun]) socket.resume()
+    await Promise.all([silent, begun].map((socket) => once(socket, 'close')))
     const next = await open(worker)
     assert.match(await ask(next), OK)
     next.destroy()

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { connect } from 'node:net'
 import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -15,7 +17,7 @@ import { DEAD_LETTERS, JOBS, wrap } from '../../worker.ts'
 const HEAP_MIB = 256
 const MEMORY_KIB = 512 * 1_024
 /** How much longer a message may block the event loop than the largest job that is accepted. */
-const MOST_BLOCKED = 6
+const MOST_BLOCKED = 8
 const ROUNDS = 3
 const PRELOADED = join(import.meta.dirname, '../../support/hostile/loop-delay.ts')
 
@@ -90,6 +92,20 @@ describe(`messages made of very much, sent to a worker with a heap of ${HEAP_MIB
       })
     }
   }
+
+  test('as many unfinished headers as there may be connections do not stop it, and it serves again', async () => {
+    const { hostname, port } = new URL(url)
+    const headers = Array.from({ length: 500 }, (_, n) => `x-${n}: ${'x'.repeat(240)}\r\n`).join('')
+    const sockets = Array.from({ length: 1_000 }, () => connect(Number(port), hostname))
+    const ends = sockets.map(async (socket) => {
+      socket.on('error', () => undefined)
+      socket.resume()
+      socket.write(`POST /push HTTP/1.1\r\nhost: worker\r\n${headers}`)
+      await once(socket, 'close')
+    })
+    await Promise.race([Promise.all(ends), died])
+    assert.equal((await fetch(`${url}/healthz`)).status, 200)
+  })
 
   test(`none blocks the event loop ${MOST_BLOCKED} times as long as the largest job that is accepted`, async (t) => {
     const samples = new Map<string, number[]>(attacks.map(({ what }) => [what, []]))
