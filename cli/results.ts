@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import type { Environment } from '../shared/settings-problems.ts'
 import { createJobReader } from '../shared/store/job-reader.ts'
+import { plainText } from './plain-text.ts'
 import { printProblem } from './print.ts'
 import { addStoreOptions, type StoreOptions, withReaders } from './with-stores.ts'
 import { type WrittenResults, writeResults, writeResultsFile } from './write-results.ts'
@@ -27,7 +28,7 @@ async function results(batch: string, options: ResultsOptions, environment: Envi
   const written = await withReaders(options, environment, async ({ documents }) => {
     const reader = createJobReader(documents)
     const records = await unlessEmpty(reader.list(batch))
-    if (records === undefined) throw new Error(`no job of batch "${batch}" has a record`)
+    if (records === undefined) throw new Error(`no job of batch "${plainText(batch)}" has a record`)
     if (options.output === undefined) return writeResults(process.stdout, reader, records)
     return writeResultsFile(options.output, reader, records)
   })

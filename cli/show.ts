@@ -33,7 +33,9 @@ async function show(id: string, options: ShowOptions, environment: Environment):
     const record = await reader.read(jobKey(batch, id, sha256))
     if (record === undefined) {
       const where = batch === '' ? 'in the batch that has no name' : `in batch "${batch}"`
-      throw new Error(`there is no job "${id}" ${where}; --batch says which batch it was submitted in`)
+      throw new Error(
+        `there is no job "${plainText(id)}" ${plainText(where)}; --batch says which batch it was submitted in`,
+      )
     }
     const result = isSettled(record) ? await reader.readResult(record) : undefined
     if (json) printJsonText(recordLine(record, result))

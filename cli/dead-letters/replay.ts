@@ -79,7 +79,8 @@ async function* chosen(
   }
   for (const id of ids) {
     const letter = await deadLetters.get(id)
-    if (letter === undefined) throw new Error(`there is no dead letter "${id}"; \`dead-letters list\` has their ids`)
+    if (letter === undefined)
+      throw new Error(`there is no dead letter "${plainText(id)}"; \`dead-letters list\` has their ids`)
     yield letter
   }
 }

@@ -4,6 +4,7 @@ import type { StoreReaders } from '../../shared/open-stores.ts'
 import type { Environment } from '../../shared/settings-problems.ts'
 import { sha256 } from '../../shared/sha256.ts'
 import type { DeadLetter } from '../../shared/store/dead-letter-store.ts'
+import { plainText } from '../plain-text.ts'
 import { print, printData, printJson } from '../print.ts'
 import { addStoreOptions, type StoreOptions, withReaders } from '../with-stores.ts'
 import { describeLetter } from './describe-letters.ts'
@@ -32,7 +33,8 @@ async function show(id: string, options: ShowOptions, environment: Environment):
   const { batch = '', data, json } = options
   await withReaders(options, environment, async (stores) => {
     const letter = await find(stores, id, batch)
-    if (letter === undefined) throw new Error(`there is no dead letter "${id}"; \`dead-letters list\` has their ids`)
+    if (letter === undefined)
+      throw new Error(`there is no dead letter "${plainText(id)}"; \`dead-letters list\` has their ids`)
     if (data) printData(await stores.deadLetters.readData(letter))
     else if (json) printJson(letter)
     else print(describeLetter(letter))

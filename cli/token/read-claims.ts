@@ -1,10 +1,9 @@
 import { decodeJwt } from 'jose'
 import { z } from 'zod'
-import { plainText } from '../plain-text.ts'
 
 const MAX_SHOWN = 200
 
-const word = z.string().transform((text) => plainText(text).slice(0, MAX_SHOWN))
+const word = z.string().transform((text) => text.slice(0, MAX_SHOWN))
 const seconds = z.number().nonnegative()
 
 /** What may be shown of a token, and nothing that could be used in its place. */

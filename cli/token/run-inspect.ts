@@ -79,7 +79,7 @@ function shown(whose: Whose, claims: Claims = {}): [string, string | number][] {
 }
 
 function sayValue(name: string, value: string | number): string {
-  if (typeof value === 'string') return value
+  if (typeof value === 'string') return plainText(value)
   const date = new Date(value * 1_000)
   const isTime = (name === 'iat' || name === 'exp') && Number.isFinite(date.getTime())
   return isTime ? instant(date) : String(value)

@@ -45,14 +45,14 @@ test('no command prints a character that others wrote to steer the terminal, and
   const commands: readonly (readonly string[])[] = [
     ['show', EVIL, '--batch', batch],
     ['show', EVIL, '--batch', batch, '--json'],
-    ['show', EVIL],
+    ['show', `${EVIL}\nforged`],
     ['results', batch],
-    ['results', EVIL],
+    ['results', `${EVIL}\nforged`],
     ['dead-letters', 'list'],
     ['dead-letters', 'list', '--json'],
     ['dead-letters', 'show', letter],
     ['dead-letters', 'show', letter, '--json'],
-    ['dead-letters', 'show', EVIL],
+    ['dead-letters', 'show', `${EVIL}\nforged`],
     ['token', 'failures'],
     ['token', 'failures', '--json'],
     ['cancel', EVIL, '--batch', batch],
@@ -63,6 +63,7 @@ test('no command prints a character that others wrote to steer the terminal, and
     const { stdout, stderr } = await run(...command)
     assert.doesNotMatch(stdout + stderr, UNSAFE, command.join(' '))
     assert.match(stdout + stderr, /pwned/, command.join(' '))
+    assert.doesNotMatch(stderr, /^forged/m, command.join(' '))
   }
   const shown = JSON.parse((await run('show', EVIL, '--batch', batch, '--json')).stdout)
   const [line] = (await run('results', batch)).stdout

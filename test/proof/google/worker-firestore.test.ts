@@ -99,7 +99,9 @@ describe('Firestore is away', () => {
     await using worker = await start()
     const statusOf = async (path: string) => (await fetch(worker.url + path)).status
     worker.network.cut()
-    assert.deepEqual([await statusOf('/readyz'), await statusOf('/healthz')], [503, 200])
+    // The last look at the store stands for a second.
+    while ((await statusOf('/readyz')) !== 503);
+    assert.equal(await statusOf('/healthz'), 200)
     worker.network.restore()
     while ((await statusOf('/readyz')) !== 200);
   })
@@ -119,9 +121,16 @@ describe('Firestore does not answer', () => {
   test('/readyz: it has its 503 within one deadline', async () => {
     await using worker = await start()
     worker.network.stall()
-    const askedAt = performance.now()
-    assert.equal((await fetch(`${worker.url}/readyz`)).status, 503)
-    const waitedMs = performance.now() - askedAt
+    const ask = async () => {
+      const askedAt = performance.now()
+      const { status } = await fetch(`${worker.url}/readyz`)
+      return { status, waitedMs: performance.now() - askedAt }
+    }
+    let answer = await ask()
+    // The last look at the store stands for a second.
+    while (answer.status === 200) answer = await ask()
+    const { status, waitedMs } = answer
+    assert.equal(status, 503)
     assert.ok(waitedMs < 2 * DEADLINE_MS, `${waitedMs} ms`)
   })
 
