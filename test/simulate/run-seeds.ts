@@ -43,11 +43,13 @@ export async function runSeeds({ from, seeds, threads, isEnough, onProgress }: S
   const exercised: Exercised = new Map()
   const failures: Failure[] = []
   let [done, longestEndMs] = [0, 0]
+  // Read before each history. A thread that is terminated in the middle of one can take the process with it.
+  const stopped = new Int32Array(new SharedArrayBuffer(Int32Array.BYTES_PER_ELEMENT))
   const workers = Array.from({ length: Math.min(threads, seeds) }, (_, n) => {
-    const workerData = { first: from + n, step: threads, end: from + seeds }
+    const workerData = { first: from + n, step: threads, end: from + seeds, stopped }
     return new Worker(new URL('./seed-thread.ts', import.meta.url), { workerData })
   })
-  const stopAll = () => Promise.all(workers.map((worker) => worker.terminate()))
+  const stop = () => Atomics.store(stopped, 0, 1)
   const take = (message: unknown) => {
     const result = seedResult.parse(message)
     const { seed, breaches, history } = result
@@ -56,12 +58,12 @@ export async function runSeeds({ from, seeds, threads, isEnough, onProgress }: S
     longestEndMs = Math.max(longestEndMs, result.longestEndMs)
     if (breaches.length > 0) failures.push({ seed, breaches, history })
     onProgress(done)
-    if (isEnough(breaches)) void stopAll()
+    if (isEnough(breaches)) stop()
   }
   try {
     await Promise.all(workers.map((worker) => untilEnd(worker, take)))
   } finally {
-    await stopAll()
+    stop()
   }
   return { seeds: done, exercised, longestEndMs, failures: failures.sort((a, b) => a.seed - b.seed) }
 }
