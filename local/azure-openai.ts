@@ -7,12 +7,12 @@ import type { ModelOperation } from './azure-openai/model-operation.ts'
 import type { QuotaWindow } from './azure-openai/quota.ts'
 import { responses } from './azure-openai/responses.ts'
 import { serveOperation } from './azure-openai/serve-operation.ts'
+import { type Dependencies, realDependencies } from './dependencies.ts'
 import { tokenIssuer } from './entra/documents.ts'
 import { AZURE_ERRORS, type AzureErrorName } from './fixtures/azure-errors.ts'
 import { AZURE, ENTRA } from './identities.ts'
 import type { ServiceDescription } from './serve/service-description.ts'
 import { type StandIn, type StandInOptions, serveStandIn } from './stand-in.ts'
-import { realSurroundings, type Surroundings } from './surroundings.ts'
 
 export interface AzureOpenAIOptions extends StandInOptions {
   /** Where Entra's keys are. */
@@ -51,7 +51,7 @@ const OPERATIONS: readonly ModelOperation[] = [chatCompletions, responses, embed
 
 /** An Azure OpenAI resource, on the v1 API and on dated versions. */
 export async function startAzureOpenAI(options: AzureOpenAIOptions): Promise<StandIn> {
-  const surroundings = { ...realSurroundings, ...options.surroundings }
+  const dependencies = { ...realDependencies, ...options.dependencies }
   const rules: TokenRules = {
     keys: trustedKeys(options.tokenKeysUrl, options.tokenKeysCaPem),
     issuer: tokenIssuer(options.tenantId ?? ENTRA.tenantId),
@@ -63,10 +63,10 @@ export async function startAzureOpenAI(options: AzureOpenAIOptions): Promise<Sta
     windows: new Map<string, QuotaWindow>(),
     minuteMs: options.minuteMs ?? 60_000,
     latency: { baseMs: 0, perOutputTokenMs: 0, spread: 0, ...options.latency },
-    surroundings,
+    dependencies,
   }
   const principals = new Set(options.principals ?? [ENTRA.objectId])
-  return serveStandIn(describe(model, rules, principals), surroundings, options)
+  return serveStandIn(describe(model, rules, principals), dependencies, options)
 }
 
 function describe(
@@ -74,7 +74,7 @@ function describe(
   rules: TokenRules,
   principals: ReadonlySet<string>,
 ): ServiceDescription {
-  const { surroundings } = model
+  const { dependencies } = model
   return {
     service: 'azure-openai',
     operationOf: (path) => OPERATIONS.find((operation) => path.endsWith(operation.path))?.name ?? 'unknown',
@@ -82,17 +82,17 @@ function describe(
     errors: Object.fromEntries(
       Object.entries(AZURE_ERRORS).map(([name, error]) => [
         name,
-        (headers) => refuseAsAzure(error, SAMPLE_VALUES, azureHeaders(headers, surroundings)),
+        (headers) => refuseAsAzure(error, SAMPLE_VALUES, azureHeaders(headers, dependencies)),
       ]),
     ),
     route(app, closing) {
       const serving = {
         answerer: { ...model, closing },
         refuseCaller: (authorization: string | undefined, headers: AzureHeaders) =>
-          refuseCaller(authorization, rules, principals, headers, surroundings),
+          refuseCaller(authorization, rules, principals, headers, dependencies),
       }
       for (const operation of OPERATIONS) serveOperation(app, operation, serving)
-      app.notFound((c) => refuseAsAzure(AZURE_ERRORS.not_found, {}, azureHeaders(c.req.raw.headers, surroundings)))
+      app.notFound((c) => refuseAsAzure(AZURE_ERRORS.not_found, {}, azureHeaders(c.req.raw.headers, dependencies)))
     },
   }
 }
@@ -102,7 +102,7 @@ async function refuseCaller(
   rules: TokenRules,
   principals: ReadonlySet<string>,
   headers: AzureHeaders,
-  { now }: Surroundings,
+  { now }: Dependencies,
 ): Promise<Outcome | undefined> {
   const principal = await readPrincipal(authorization, rules, now())
   const error = denial(principal, principals)

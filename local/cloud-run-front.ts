@@ -2,10 +2,10 @@ import { type IncomingMessage, request as openRequest } from 'node:http'
 import { buffer } from 'node:stream/consumers'
 import { createLocalJWKSet, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import { z } from 'zod'
+import { realDependencies } from './dependencies.ts'
 import { GOOGLE } from './identities.ts'
 import type { SigningKey } from './signing-key.ts'
 import { type StandIn, type StandInOptions, serveStandIn } from './stand-in.ts'
-import { realSurroundings } from './surroundings.ts'
 
 export interface CloudRunFrontOptions extends StandInOptions {
   /** Where the container listens: scheme, host and port. */
@@ -26,7 +26,7 @@ export interface CloudRunFrontOptions extends StandInOptions {
  * checks the first. That one is not documented.
  */
 export async function startCloudRunFront(options: CloudRunFrontOptions): Promise<StandIn> {
-  const surroundings = { ...realSurroundings, ...options.surroundings }
+  const dependencies = { ...realDependencies, ...options.dependencies }
   const keys = createLocalJWKSet(options.key.jwks)
   return serveStandIn(
     {
@@ -37,14 +37,14 @@ export async function startCloudRunFront(options: CloudRunFrontOptions): Promise
         app.all('*', async (c) => {
           const lines = linesOf(c.env.incoming)
           const at = findCredential(lines)
-          const refusal = await refuse(lines[at]?.value, keys, surroundings.now(), options)
+          const refusal = await refuse(lines[at]?.value, keys, dependencies.now(), options)
           if (refusal !== undefined) return new Response(null, { status: refusal })
           const forwarded = lines.map((line, n) => (n === at ? { ...line, value: strip(line.value) } : line))
           return forward(options.container, c.env.incoming, forwarded, Buffer.from(await c.req.arrayBuffer()))
         })
       },
     },
-    surroundings,
+    dependencies,
     options,
   )
 }

@@ -1,10 +1,10 @@
 import type { Hono } from 'hono'
+import { realDependencies } from './dependencies.ts'
 import { ACCESS_TOKEN_PREFIX } from './google-tokens.ts'
 import { GOOGLE } from './identities.ts'
 import { googleError } from './serve/google-error.ts'
 import type { ServiceDescription, StandInEnv } from './serve/service-description.ts'
 import { type StandIn, type StandInOptions, serveStandIn } from './stand-in.ts'
-import { realSurroundings } from './surroundings.ts'
 
 /** A variable of a service's container: a plain value, or the name of a secret that holds it. */
 export type Variable =
@@ -25,8 +25,8 @@ export interface CloudRunOptions extends StandInOptions {
 
 /** Cloud Run's Admin API, version 2, as far as it tells of one service. */
 export async function startCloudRun(options: CloudRunOptions): Promise<StandIn> {
-  const surroundings = { ...realSurroundings, ...options.surroundings }
-  return serveStandIn(describe(options), surroundings, options)
+  const dependencies = { ...realDependencies, ...options.dependencies }
+  return serveStandIn(describe(options), dependencies, options)
 }
 
 function describe(options: CloudRunOptions): ServiceDescription {

@@ -3,6 +3,7 @@ import type { Hono } from 'hono'
 import { createRemoteJWKSet, type JWTVerifyGetKey } from 'jose'
 import { PRIVATE_FILE } from '../shared/private-files.ts'
 import { type Certificate, makeCertificate } from './certificate.ts'
+import { type Dependencies, realDependencies } from './dependencies.ts'
 import { entraHeaders, refuse } from './entra/answers.ts'
 import { accessTokenClaims, openIdConfiguration } from './entra/documents.ts'
 import { type Directory, exchange, type FederatedCredential } from './entra/exchange.ts'
@@ -11,7 +12,6 @@ import { AZURE, ENTRA, GOOGLE } from './identities.ts'
 import type { ServiceDescription, StandInEnv } from './serve/service-description.ts'
 import { createSigningKey, type SigningKey } from './signing-key.ts'
 import { type StandIn, type StandInOptions, serveStandIn } from './stand-in.ts'
-import { realSurroundings, type Surroundings } from './surroundings.ts'
 
 export interface EntraOptions extends StandInOptions {
   /** Where the keys are with which assertions are signed. */
@@ -39,7 +39,7 @@ interface Realm {
   readonly key: SigningKey
   readonly assertionKeys: JWTVerifyGetKey
   readonly lifetimeSeconds: number
-  readonly surroundings: Surroundings
+  readonly dependencies: Dependencies
 }
 
 /** An unknown key is looked for again after this long: a restarted metadata server has a new one. */
@@ -47,7 +47,7 @@ const KEYS_COOLDOWN_MS = 200
 
 /** Entra, as `ClientAssertionCredential` meets it: over TLS, one tenant, one app registration. */
 export async function startEntra(options: EntraOptions): Promise<Entra> {
-  const surroundings = { ...realSurroundings, ...options.surroundings }
+  const dependencies = { ...realDependencies, ...options.dependencies }
   const [key, certificate] = await Promise.all([
     options.key ?? createSigningKey(),
     options.certificate ?? makeCertificate(),
@@ -62,9 +62,9 @@ export async function startEntra(options: EntraOptions): Promise<Entra> {
     key,
     assertionKeys: createRemoteJWKSet(new URL(options.assertionKeysUrl), { cooldownDuration: KEYS_COOLDOWN_MS }),
     lifetimeSeconds: options.tokenLifetimeSeconds ?? 3_599,
-    surroundings,
+    dependencies,
   }
-  const standIn = await serveStandIn(describe(realm, certificate), surroundings, options)
+  const standIn = await serveStandIn(describe(realm, certificate), dependencies, options)
   return { ...standIn, caPem: certificate.certPem, keysUrl: `${standIn.url}/${ENTRA.tenantId}/discovery/v2.0/keys` }
 }
 
@@ -90,17 +90,17 @@ function describe(realm: Realm, certificate: Certificate): ServiceDescription {
 
 function addRoutes(
   app: Hono<StandInEnv>,
-  { directory, key, assertionKeys, lifetimeSeconds, surroundings }: Realm,
+  { directory, key, assertionKeys, lifetimeSeconds, dependencies }: Realm,
 ): void {
   app.get('/:tenant/v2.0/.well-known/openid-configuration', (c) => {
     const tenant = c.req.param('tenant')
     if (tenant === directory.tenantId) return c.json(openIdConfiguration(new URL(c.req.url).origin, tenant))
     c.set('detail', { error: 'unknown_tenant_at_discovery' })
-    return refuse(ENTRA_ERRORS.unknown_tenant_at_discovery, { tenant }, idIn(c.req.raw.headers), surroundings)
+    return refuse(ENTRA_ERRORS.unknown_tenant_at_discovery, { tenant }, idIn(c.req.raw.headers), dependencies)
   })
   app.get('/:tenant/discovery/v2.0/keys', (c) => c.json(key.jwks))
   app.post('/:tenant/oauth2/v2.0/token', async (c) => {
-    const nowMs = surroundings.now()
+    const nowMs = dependencies.now()
     const body = new URLSearchParams(await c.req.text())
     // MSAL sends its id as a field of the form, other libraries as a header.
     const clientRequestId = body.get('client-request-id') ?? idIn(c.req.raw.headers)
@@ -110,18 +110,18 @@ function addRoutes(
     if (result.kind === 'refused') {
       const error = ENTRA_ERRORS[result.error]
       c.set('detail', { error: result.error, aadsts: error.aadsts })
-      return refuse(error, result.values, clientRequestId, surroundings)
+      return refuse(error, result.values, clientRequestId, dependencies)
     }
-    const token = await key.sign(accessTokenClaims(result.resource, nowMs, lifetimeSeconds, surroundings.newId()))
+    const token = await key.sign(accessTokenClaims(result.resource, nowMs, lifetimeSeconds, dependencies.newId()))
     const granted = { token_type: 'Bearer', expires_in: lifetimeSeconds, ext_expires_in: lifetimeSeconds }
     return c.json({ ...granted, access_token: token }, 200, entraHeaders(clientRequestId))
   })
 }
 
 /** An error as a fault shows it, with the directory's own values in its text. */
-function sample({ surroundings }: Realm, error: EntraError, headers: Headers): Response {
+function sample({ dependencies }: Realm, error: EntraError, headers: Headers): Response {
   const values = { ...OUR_CREDENTIAL, tenant: ENTRA.tenantId, client: ENTRA.clientId, resource: AZURE.resource }
-  return refuse(error, { ...values, scope: AZURE.scope }, idIn(headers), surroundings)
+  return refuse(error, { ...values, scope: AZURE.scope }, idIn(headers), dependencies)
 }
 
 const idIn = (headers: Headers): string | undefined => headers.get('client-request-id') ?? undefined

@@ -1,8 +1,8 @@
+import { realDependencies } from './dependencies.ts'
 import { ACCESS_TOKEN_PREFIX } from './google-tokens.ts'
 import { googleError } from './serve/google-error.ts'
 import type { ServiceDescription } from './serve/service-description.ts'
 import { type StandIn, type StandInOptions, serveStandIn } from './stand-in.ts'
-import { realSurroundings } from './surroundings.ts'
 
 export interface GooglePoliciesOptions extends StandInOptions {
   /** Role → members, by the resource's name (`projects/p/topics/t`); one that is not named is closed to the caller. */
@@ -11,7 +11,7 @@ export interface GooglePoliciesOptions extends StandInOptions {
 
 /** The `getIamPolicy` of Google's APIs: of Pub/Sub, Cloud Run and Resource Manager. */
 export async function startGooglePolicies(options: GooglePoliciesOptions): Promise<StandIn> {
-  const surroundings = { ...realSurroundings, ...options.surroundings }
+  const dependencies = { ...realDependencies, ...options.dependencies }
   const description: ServiceDescription = {
     service: 'google_policies',
     operationOf: () => 'getIamPolicy',
@@ -32,5 +32,5 @@ export async function startGooglePolicies(options: GooglePoliciesOptions): Promi
       })
     },
   }
-  return serveStandIn(description, surroundings, options)
+  return serveStandIn(description, dependencies, options)
 }

@@ -1,13 +1,13 @@
 import type { Context, Hono } from 'hono'
 import { createLocalJWKSet, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import { z } from 'zod'
+import { type Dependencies, realDependencies } from './dependencies.ts'
 import { ACCESS_TOKEN_PREFIX, idTokenClaims } from './google-tokens.ts'
 import { GOOGLE } from './identities.ts'
 import { googleError } from './serve/google-error.ts'
 import type { ServiceDescription, StandInEnv } from './serve/service-description.ts'
 import type { SigningKey } from './signing-key.ts'
 import { type StandIn, type StandInOptions, serveStandIn } from './stand-in.ts'
-import { realSurroundings, type Surroundings } from './surroundings.ts'
 
 export interface IamCredentialsOptions extends StandInOptions {
   /** Google's key: with it access tokens are checked, and ID tokens signed. */
@@ -18,8 +18,8 @@ export interface IamCredentialsOptions extends StandInOptions {
 
 /** Google's IAM Credentials API, as far as it gives ID tokens of the one service account. */
 export async function startIamCredentials(options: IamCredentialsOptions): Promise<StandIn> {
-  const surroundings = { ...realSurroundings, ...options.surroundings }
-  return serveStandIn(describe(surroundings, options), surroundings, options)
+  const dependencies = { ...realDependencies, ...options.dependencies }
+  return serveStandIn(describe(dependencies, options), dependencies, options)
 }
 
 const ERRORS = {
@@ -39,7 +39,7 @@ function refuse(name: keyof typeof ERRORS): Response {
   return googleError(code, status, message)
 }
 
-function describe(surroundings: Surroundings, options: IamCredentialsOptions): ServiceDescription {
+function describe(dependencies: Dependencies, options: IamCredentialsOptions): ServiceDescription {
   return {
     service: 'iam',
     operationOf: (path) => (path.endsWith(':generateIdToken') ? 'generateIdToken' : 'unknown'),
@@ -49,13 +49,13 @@ function describe(surroundings: Surroundings, options: IamCredentialsOptions): S
       unknown_account: () => refuse('unknown_account'),
       unavailable: () => refuse('unavailable'),
     },
-    route: (app) => addRoute(app, surroundings, options),
+    route: (app) => addRoute(app, dependencies, options),
   }
 }
 
 const requestSchema = z.object({ audience: z.string().min(1), includeEmail: z.boolean().default(false) })
 
-function addRoute(app: Hono<StandInEnv>, { now }: Surroundings, options: IamCredentialsOptions): void {
+function addRoute(app: Hono<StandInEnv>, { now }: Dependencies, options: IamCredentialsOptions): void {
   const keys = createLocalJWKSet(options.key.jwks)
   const creators = options.tokenCreators ?? [GOOGLE.serviceAccountEmail]
   app.post('/v1/projects/-/serviceAccounts/:method', async (c) => {

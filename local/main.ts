@@ -2,13 +2,13 @@ import { z } from 'zod'
 import { CONTENT_FILTER_MARKER } from './azure-openai/answer-call.ts'
 import { DEFAULT_DEPLOYMENT, EMBEDDING_DEPLOYMENT, startAzureOpenAI } from './azure-openai.ts'
 import { openCallLog } from './call-log.ts'
+import { realDependencies } from './dependencies.ts'
 import type { FederatedCredential } from './entra/exchange.ts'
 import { OUR_CREDENTIAL, startEntra } from './entra.ts'
 import { AZURE, ENTRA, GOOGLE } from './identities.ts'
 import { startMetadataServer } from './metadata-server.ts'
 import { startPubSubPush } from './pubsub-push/pubsub-push.ts'
 import { startPushRelay } from './pubsub-push/push-relay.ts'
-import { realSurroundings } from './surroundings.ts'
 
 /** What the one argument, a JSON object, may say. */
 const settingsSchema = z.strictObject({
@@ -63,7 +63,7 @@ async function main(argument: string | undefined): Promise<void> {
   const metadata = await startMetadataServer({
     log,
     hasServiceAccount: wrong.isServiceAccountMissing !== true,
-    surroundings: { now: () => realSurroundings.now() + (wrong.googleAheadMs ?? 0) },
+    dependencies: { now: () => realDependencies.now() + (wrong.googleAheadMs ?? 0) },
   })
   const { caPath, tokenLifetimeSeconds } = settings
   const lifetime = tokenLifetimeSeconds === undefined ? {} : { tokenLifetimeSeconds }

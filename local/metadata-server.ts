@@ -1,4 +1,5 @@
 import type { Context, Hono } from 'hono'
+import { type Dependencies, realDependencies } from './dependencies.ts'
 import {
   ACCESS_TOKEN_LIFETIME_SECONDS,
   ACCESS_TOKEN_PREFIX,
@@ -9,7 +10,6 @@ import { GOOGLE } from './identities.ts'
 import type { ServiceDescription, StandInEnv } from './serve/service-description.ts'
 import { createSigningKey, type SigningKey } from './signing-key.ts'
 import { type StandIn, type StandInOptions, serveStandIn } from './stand-in.ts'
-import { realSurroundings, type Surroundings } from './surroundings.ts'
 
 export interface MetadataServerOptions extends StandInOptions {
   /** Google's key: given, when another stand-in signs as Google too. */
@@ -38,15 +38,15 @@ const FLAVOR = { 'metadata-flavor': 'Google', server: 'Metadata Server for Serve
 
 /** Google's metadata server as Cloud Run offers it, and Google's published keys. */
 export async function startMetadataServer(options: MetadataServerOptions = {}): Promise<MetadataServer> {
-  const surroundings = { ...realSurroundings, ...options.surroundings }
+  const dependencies = { ...realDependencies, ...options.dependencies }
   const key = options.key ?? (await createSigningKey())
-  const standIn = await serveStandIn(describe(key, surroundings, options), surroundings, options)
+  const standIn = await serveStandIn(describe(key, dependencies, options), dependencies, options)
   return { ...standIn, certsUrl: standIn.url + CERTS_PATH, pemCertsUrl: standIn.url + PEM_CERTS_PATH }
 }
 
 const noServiceAccount = () => new Response('No service account attached.', { status: 404, headers: FLAVOR })
 
-function describe(key: SigningKey, { now }: Surroundings, options: MetadataServerOptions): ServiceDescription {
+function describe(key: SigningKey, { now }: Dependencies, options: MetadataServerOptions): ServiceDescription {
   return {
     service: 'metadata',
     operationOf: (path) => /\/(certs|identity|token)$/.exec(path)?.[1] ?? 'metadata',

@@ -6,11 +6,11 @@ import { getRequestListener } from '@hono/node-server'
 import { Hono } from 'hono'
 import { type CallLog, openCallLog } from './call-log.ts'
 import type { Certificate } from './certificate.ts'
+import type { Dependencies } from './dependencies.ts'
 import { controlRoutes } from './serve/control-routes.ts'
 import { createFaultBook } from './serve/fault-book.ts'
 import { observeCalls } from './serve/observe-calls.ts'
 import type { ServiceDescription, StandInEnv } from './serve/service-description.ts'
-import type { Surroundings } from './surroundings.ts'
 
 /** A service that answers on this machine as the real one would. */
 export interface StandIn {
@@ -26,7 +26,7 @@ export interface StandInOptions {
   readonly port?: number
   /** Shared with other stand-ins; one of its own, in memory, when absent. */
   readonly log?: CallLog
-  readonly surroundings?: Partial<Surroundings>
+  readonly dependencies?: Partial<Dependencies>
 }
 
 /** Simultaneous connects beyond the backlog are answered only after the kernel's retry, a second later. */
@@ -41,7 +41,7 @@ const KEEP_ALIVE_MS = 120_000
  */
 export async function serveStandIn(
   description: ServiceDescription,
-  surroundings: Surroundings,
+  dependencies: Dependencies,
   options: StandInOptions,
 ): Promise<StandIn> {
   using opened = new DisposableStack()
@@ -51,7 +51,7 @@ export async function serveStandIn(
   const faults = createFaultBook()
   const app = new Hono<StandInEnv>()
   app.route('/', controlRoutes(description, faults, log))
-  app.use(observeCalls({ description, faults, log, surroundings, closing: closing.signal }))
+  app.use(observeCalls({ description, faults, log, dependencies, closing: closing.signal }))
   description.route(app, closing.signal)
   app.onError((error, c) => c.json({ error: { message: `stand-in failed: ${error.message}` } }, 500))
 

@@ -116,7 +116,7 @@ export interface AzureCredential {
    * ask for the same. `expiresOnTimestamp` is in epoch milliseconds.
    *
    * Rejects with the signal's reason, or with an error whose `leg` says who failed and whose `details` say how, with a
-   * `hint` at what mends it.
+   * `hint` at how to fix it.
    */
   getToken(
     scopes: string | readonly string[],
@@ -150,7 +150,7 @@ export function createAzureCredential(identity: AzureIdentity): AzureCredential 
 /** Opens the way in. Emulators are found by PUBSUB_EMULATOR_HOST and FIRESTORE_EMULATOR_HOST. */
 export async function createPublisher(to: Place & { readonly topic?: string }): Promise<Publisher> {
   const { topic = 'promptbridge-jobs' } = to
-  const queue = await openQueue(storeOf(to), surroundings())
+  const queue = await openQueue(storeOf(to), dependencies())
   const submitAll = async (jobs: readonly JobInput[]) => {
     const read = jobs.map(readJob)
     const messages = read.map(({ data }) => ({ data, attributes: {} }))
@@ -170,7 +170,7 @@ export async function createPublisher(to: Place & { readonly topic?: string }): 
 
 /** Opens the way out. Rejects with an error whose `code` is `unavailable` where a SQLite file is not there. */
 export async function createResultReader(from: Place): Promise<ResultReader> {
-  const stores = await openStoreReaders(storeOf(from), surroundings())
+  const stores = await openStoreReaders(storeOf(from), dependencies())
   const reader = createJobReader(stores.documents)
 
   async function toResult(record: JobRecord): Promise<JobResult> {
@@ -218,6 +218,6 @@ function storeOf(place: Place): StoreConfig {
   return { kind: 'firestore', project, ...(database !== undefined && { database }) }
 }
 
-function surroundings() {
+function dependencies() {
   return { now: Date.now, emulators: emulatorsIn(process.env) }
 }

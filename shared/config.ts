@@ -60,7 +60,7 @@ export interface Config {
   readonly allowedBodyFields: readonly string[]
   /** Undefined: a day's jobs may take any number. */
   readonly dailyTokenLimit: number | undefined
-  /** How old a job may become that is put off again and again. */
+  /** How old a job may become that is deferred again and again. */
   readonly maxJobAgeMs: number
   readonly resultTtlMs: number
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'

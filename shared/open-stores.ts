@@ -28,7 +28,7 @@ export interface StoreReaders {
   close(): Promise<void>
 }
 
-export interface StoreSurroundings {
+export interface StoreDependencies {
   /** Epoch milliseconds. */
   readonly now: () => number
   readonly emulators: Emulators
@@ -50,38 +50,38 @@ export function emulatorsIn(environment: Readonly<Record<string, string | undefi
  *
  * Only the libraries of that set are loaded. Rejects with StoreError or QueueError.
  */
-export function openStores(store: StoreConfig, surroundings: StoreSurroundings): Promise<Stores> {
-  if (store.kind === 'sqlite') return openSqlite(store.path, surroundings, 'tables')
-  return openGoogle(store, surroundings)
+export function openStores(store: StoreConfig, dependencies: StoreDependencies): Promise<Stores> {
+  if (store.kind === 'sqlite') return openSqlite(store.path, dependencies, 'tables')
+  return openGoogle(store, dependencies)
 }
 
 /**
  * Does the same for a worker, which keeps a database file in order as long as the stores are open: it builds the indexes
  * that are missing, and deletes what has expired. Firestore does so by itself.
  */
-export async function openWorkerStores(store: StoreConfig, surroundings: StoreSurroundings): Promise<Stores> {
-  if (store.kind !== 'sqlite') return openStores(store, surroundings)
+export async function openWorkerStores(store: StoreConfig, dependencies: StoreDependencies): Promise<Stores> {
+  if (store.kind !== 'sqlite') return openStores(store, dependencies)
   const { startExpiry } = await import('./store/sqlite/expiry.ts')
   await using opened = new AsyncDisposableStack()
-  const stores = opened.adopt(await openSqlite(store.path, surroundings, 'whole'), (own) => own.close())
-  opened.adopt(startExpiry(store.path, surroundings.now), (own) => own.close())
+  const stores = opened.adopt(await openSqlite(store.path, dependencies, 'whole'), (own) => own.close())
+  opened.adopt(startExpiry(store.path, dependencies.now), (own) => own.close())
   const cleanups = opened.move()
   return { ...stores, close: () => cleanups.disposeAsync() }
 }
 
 /** Opens what is read, and nothing that writes: a database file is not locked, and has to be there. Rejects with StoreError. */
-export async function openStoreReaders(store: StoreConfig, surroundings: StoreSurroundings): Promise<StoreReaders> {
+export async function openStoreReaders(store: StoreConfig, dependencies: StoreDependencies): Promise<StoreReaders> {
   if (store.kind === 'sqlite') {
     const { openSqliteReaders } = await import('./store/sqlite/open-readers.ts')
-    const { close, ...readers } = await openSqliteReaders(store.path, surroundings.now)
+    const { close, ...readers } = await openSqliteReaders(store.path, dependencies.now)
     return { ...readers, close: async () => close() }
   }
-  const { database, ...stores } = await openFirestore(store, surroundings)
+  const { database, ...stores } = await openFirestore(store, dependencies)
   return { ...stores, close: () => database.close() }
 }
 
 /** Opens the queue alone, for whoever only publishes. Rejects with QueueError. */
-export async function openQueue(store: StoreConfig, { now, emulators }: StoreSurroundings): Promise<JobQueue> {
+export async function openQueue(store: StoreConfig, { now, emulators }: StoreDependencies): Promise<JobQueue> {
   if (store.kind === 'sqlite') {
     const { openSqliteQueue } = await import('./queue/sqlite/sqlite-queue.ts')
     return openSqliteQueue(store.path, now)
@@ -90,7 +90,7 @@ export async function openQueue(store: StoreConfig, { now, emulators }: StoreSur
   return openPubSubQueue({ project: store.project, emulator: emulators.pubsub })
 }
 
-async function openSqlite(path: string, surroundings: StoreSurroundings, extent: SchemaExtent): Promise<Stores> {
+async function openSqlite(path: string, dependencies: StoreDependencies, extent: SchemaExtent): Promise<Stores> {
   const { openSqliteDocuments } = await import('./store/sqlite/sqlite-documents.ts')
   const { openSqliteBatches } = await import('./store/sqlite/sqlite-batches.ts')
   const { openSqliteDailyTokens } = await import('./store/sqlite/sqlite-daily-tokens.ts')
@@ -98,14 +98,14 @@ async function openSqlite(path: string, surroundings: StoreSurroundings, extent:
   const { openSqliteMissingDeployments } = await import('./store/sqlite/sqlite-missing-deployments.ts')
   const { openSqliteTelemetry } = await import('./store/sqlite/sqlite-telemetry.ts')
   await using opened = new AsyncDisposableStack()
-  const documents = opened.adopt(await openSqliteDocuments(path, surroundings.now, extent), (own) => own.close())
+  const documents = opened.adopt(await openSqliteDocuments(path, dependencies.now, extent), (own) => own.close())
   const batches = opened.adopt(await openSqliteBatches(path, extent), (own) => own.close())
   const dailyTokens = opened.adopt(await openSqliteDailyTokens(path), (own) => own.close())
   const deadLetters = opened.adopt(await openSqliteDeadLetters(path, extent), (own) => own.close())
   const telemetry = opened.adopt(await openSqliteTelemetry(path, extent), (own) => own.close())
-  const openedMissing = await openSqliteMissingDeployments(path, surroundings.now)
+  const openedMissing = await openSqliteMissingDeployments(path, dependencies.now)
   const missingDeployments = opened.adopt(openedMissing, (own) => own.close())
-  const queue = opened.adopt(await openQueue({ kind: 'sqlite', path }, surroundings), (own) => own.close())
+  const queue = opened.adopt(await openQueue({ kind: 'sqlite', path }, dependencies), (own) => own.close())
   const cleanups = opened.move()
   const stores = { documents, batches, dailyTokens, deadLetters, telemetry, missingDeployments, queue }
   return { ...stores, close: () => cleanups.disposeAsync() }
@@ -113,13 +113,13 @@ async function openSqlite(path: string, surroundings: StoreSurroundings, extent:
 
 type FirestoreConfig = Extract<StoreConfig, { kind: 'firestore' }>
 
-async function openGoogle(store: FirestoreConfig, surroundings: StoreSurroundings): Promise<Stores> {
+async function openGoogle(store: FirestoreConfig, dependencies: StoreDependencies): Promise<Stores> {
   const { createFirestoreMissingDeployments } = await import('./store/firestore/firestore-missing-deployments.ts')
-  const { database, ...stores } = await openFirestore(store, surroundings)
-  const queue = await openQueue(store, surroundings)
+  const { database, ...stores } = await openFirestore(store, dependencies)
+  const queue = await openQueue(store, dependencies)
   return {
     ...stores,
-    missingDeployments: createFirestoreMissingDeployments(database, surroundings.now),
+    missingDeployments: createFirestoreMissingDeployments(database, dependencies.now),
     queue,
     async close() {
       await Promise.all([database.close(), queue.close()])
@@ -127,7 +127,7 @@ async function openGoogle(store: FirestoreConfig, surroundings: StoreSurrounding
   }
 }
 
-async function openFirestore(store: FirestoreConfig, { emulators }: StoreSurroundings) {
+async function openFirestore(store: FirestoreConfig, { emulators }: StoreDependencies) {
   const { openDatabase } = await import('./store/firestore/database.ts')
   const { createFirestoreDocuments } = await import('./store/firestore/firestore-documents.ts')
   const { createFirestoreBatches } = await import('./store/firestore/firestore-batches.ts')

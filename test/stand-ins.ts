@@ -11,7 +11,7 @@ import { createSigningKey } from '../local/signing-key.ts'
 import type { StandIn, StandInOptions } from '../local/stand-in.ts'
 
 /** What is to be other than usual: for all three, or for one. */
-export interface CloudOverrides extends Pick<StandInOptions, 'surroundings' | 'log'> {
+export interface CloudOverrides extends Pick<StandInOptions, 'dependencies' | 'log'> {
   readonly metadata?: MetadataServerOptions
   readonly entra?: Partial<EntraOptions>
   readonly azure?: Partial<AzureOpenAIOptions>

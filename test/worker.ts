@@ -135,7 +135,7 @@ function takeAway(file: string, table: string): () => void {
 /** Waits for no token longer than it must: the next try is as late as may be, and the push is short. */
 export const impatient = {
   settings: { ACK_DEADLINE_SECONDS: '10', MODEL_TIMEOUT_SECONDS: '4' },
-  surroundings: { random: () => 1 },
+  dependencies: { random: () => 1 },
 }
 
 /** The real clock, which can be put on and stopped, and tells how often it was read. */
@@ -187,7 +187,7 @@ export function holdAnswers() {
     return answers.promise
   }
   return {
-    options: { latency: { baseMs: 1 }, surroundings: { wait } },
+    options: { latency: { baseMs: 1 }, dependencies: { wait } },
     /** Resolves when the model is being asked; rejects when the push that was to ask it ended without. */
     askedBy: (push: Promise<Answer>) => Promise.race([asked.promise, endedTooSoon(push)]),
     /** Lets this answer out, and all that follow. */

@@ -7,7 +7,7 @@ import { diagnose } from '../shared/identity/diagnosis.ts'
 import { createFailureTelemetry } from '../shared/identity/failure-telemetry.ts'
 import { openTokenFetcher } from '../shared/identity/token-fetcher.ts'
 import type { Log } from '../shared/log.ts'
-import { openWorkerStores, type StoreSurroundings, type Stores } from '../shared/open-stores.ts'
+import { openWorkerStores, type StoreDependencies, type Stores } from '../shared/open-stores.ts'
 import type { Message } from '../shared/queue/job-queue.ts'
 import { createJobStore } from '../shared/store/claiming-job-store.ts'
 import type { Instance } from '../shared/store/telemetry-store.ts'
@@ -30,7 +30,7 @@ import { createSweep } from './sweep.ts'
 import { asTokenError } from './token-failure.ts'
 
 /** What a worker takes from the process it runs in. */
-export interface Surroundings extends StoreSurroundings {
+export interface Dependencies extends StoreDependencies {
   readonly log: Log
   /** Milliseconds by a clock that is never set. */
   readonly elapsed: () => number
@@ -58,9 +58,9 @@ export interface Worker {
 const ROLLOUT_MS = 10 * 60_000
 
 /** Builds a worker from its settings. Rejects with ConfigError where the store cannot be opened. */
-export async function composeWorker(config: Config, surroundings: Surroundings): Promise<Worker> {
-  const { log, now, elapsed, random, newOwner, instance, onCloudRun } = surroundings
-  const stores = await openStoresOf(config, surroundings)
+export async function composeWorker(config: Config, dependencies: Dependencies): Promise<Worker> {
+  const { log, now, elapsed, random, newOwner, instance, onCloudRun } = dependencies
+  const stores = await openStoresOf(config, dependencies)
   const { documents, batches, dailyTokens, queue, telemetry: store } = stores
   const keeping = { letters: stores.deadLetters, ttlMs: config.resultTtlMs, now }
   const drain = createDrain()
@@ -157,9 +157,9 @@ function later(call: () => void, ms: number): () => void {
   return () => clearTimeout(timer)
 }
 
-async function openStoresOf({ store }: Config, surroundings: Surroundings): Promise<Stores> {
+async function openStoresOf({ store }: Config, dependencies: Dependencies): Promise<Stores> {
   try {
-    return await openWorkerStores(store, surroundings)
+    return await openWorkerStores(store, dependencies)
   } catch (error) {
     if (store.kind !== 'sqlite') throw error
     const problem = 'the database file cannot be opened. Does its folder exist, and may this process write there?'

@@ -119,7 +119,7 @@ export const CANCELLED = {
 } as const
 
 /** The plan, unless what people decided of the job's batch has ended it meanwhile. */
-export async function heedBatch<P extends Plan>(watch: Watch, { batch }: Job, plan: P): Promise<P | EndPlan> {
+export async function applyBatchControls<P extends Plan>(watch: Watch, { batch }: Job, plan: P): Promise<P | EndPlan> {
   if (watch.cancelled.aborted) return CANCELLED
   if (plan.kind !== 'ask') return plan
   const reached = await watch.limitReached()

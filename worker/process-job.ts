@@ -17,7 +17,7 @@ import type { DeliveredJob } from './delivered-job.ts'
 import { outcomeOf, recordError, releaseAs, replyFields, reportOf, succeededWith, usedBy } from './from-reply.ts'
 import { areOthersMissing } from './model/choose-deployment.ts'
 import type { Facts, Outcome } from './outcome.ts'
-import { type AskPlan, CANCELLED, heedBatch, type Plan, type Planning, planJob } from './plan-job.ts'
+import { type AskPlan, applyBatchControls, CANCELLED, type Plan, type Planning, planJob } from './plan-job.ts'
 import { deadLetterOnly, followUp, release, type Settling, settle } from './settle-job.ts'
 import { storeFailure } from './store-failure.ts'
 
@@ -65,15 +65,15 @@ export async function processJob(processing: JobProcessing, delivered: Delivered
 async function admitAndRun(processing: JobProcessing, delivered: DeliveredJob, watch: Watch): Promise<Outcome> {
   const { job } = delivered
   const facts: Facts = { jobKey: job.key, jobId: job.id, batch: job.batch, run: job.run }
-  const planNow = () => heedBatch(watch, job, planJob(processing, job, delivered.publishedAt))
+  const planNow = () => applyBatchControls(watch, job, planJob(processing, job, delivered.publishedAt))
   const plan = await planNow()
   if (plan.kind === 'defer') return { done: false, failure: plan.failure, facts }
-  if (plan.kind === 'end') return claimAndRunOrPutOff(processing, delivered, plan, watch, facts)
+  if (plan.kind === 'end') return claimAndRunOrDefer(processing, delivered, plan, watch, facts)
   const admitted = await admit(processing, plan.deployment, delivered)
   if (!admitted.ok) {
     // Another job may have found out meanwhile that no deployment is left to ask.
     const now = admitted.failure.kind === 'no_deployment' ? await planNow() : plan
-    if (now.kind === 'end') return claimAndRunOrPutOff(processing, delivered, now, watch, facts)
+    if (now.kind === 'end') return claimAndRunOrDefer(processing, delivered, now, watch, facts)
     return { done: false, failure: admitted.failure, facts }
   }
   try {
@@ -82,14 +82,14 @@ async function admitAndRun(processing: JobProcessing, delivered: DeliveredJob, w
     if (still.kind === 'defer') return { done: false, failure: still.failure, facts }
     // The deployment is the one that it was admitted to.
     const next = still.kind === 'ask' ? plan : still
-    return await claimAndRunOrPutOff(processing, delivered, next, watch, facts)
+    return await claimAndRunOrDefer(processing, delivered, next, watch, facts)
   } finally {
     admitted.leave()
   }
 }
 
 /** What the store cannot do now is left to the next delivery. */
-async function claimAndRunOrPutOff(...run: Parameters<typeof claimAndRun>): Promise<Outcome> {
+async function claimAndRunOrDefer(...run: Parameters<typeof claimAndRun>): Promise<Outcome> {
   try {
     return await claimAndRun(...run)
   } catch (error) {

@@ -42,8 +42,8 @@ export function createReceiver({ processing, ackDeadlineMs, maxInFlight }: Recei
     const joined = underWay.get(name)
     if (joined !== undefined)
       return joined.then((outcome) => ({ ...outcome, facts: { ...outcome.facts, joined: true } }))
-    if (underWay.size >= maxInFlight) return Promise.resolve(putOff(delivered, FULL))
-    if (!room.takeAnswer(mostAnswerBytes(delivered.job))) return Promise.resolve(putOff(delivered, NO_ROOM))
+    if (underWay.size >= maxInFlight) return Promise.resolve(deferred(delivered, FULL))
+    if (!room.takeAnswer(mostAnswerBytes(delivered.job))) return Promise.resolve(deferred(delivered, NO_ROOM))
     const started = processJob(processing, delivered).finally(() => underWay.delete(name))
     underWay.set(name, started)
     return started
@@ -80,6 +80,6 @@ async function poison(
   }
 }
 
-function putOff({ job: { key, id, batch, run } }: Pick<DeliveredJob, 'job'>, failure: Failure): Outcome {
+function deferred({ job: { key, id, batch, run } }: Pick<DeliveredJob, 'job'>, failure: Failure): Outcome {
   return { done: false, failure, facts: { jobKey: key, jobId: id, batch, run } }
 }

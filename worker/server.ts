@@ -1,6 +1,6 @@
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { type Log, traceFields } from '../shared/log.ts'
-import { carryWork } from './carried-work.ts'
+import { collectBackgroundWork } from './background-work.ts'
 import type { Drain } from './drain.ts'
 import type { Heartbeat } from './heartbeat.ts'
 import type { Outcome } from './outcome.ts'
@@ -77,7 +77,7 @@ export function createServer(parts: ServerParts): Hono {
     room: Reservation,
     receive: Receive,
   ): Promise<Response> {
-    const carried = carryWork()
+    const carried = collectBackgroundWork()
     heartbeat.pushed(carried.waitUntil)
     const outcome = await receive(read, carried.waitUntil, room)
     logOutcome(parts, read.delivery, outcome)
@@ -125,7 +125,7 @@ export function createServer(parts: ServerParts): Hono {
 function refuse({ log, heartbeat }: ServerParts, context: Context, why: NotTaken): Response {
   switch (why) {
     case 'busy':
-      log.warn({ outcome: 'again', reason: why, problem: NO_ROOM.message }, 'job put off: busy')
+      log.warn({ outcome: 'again', reason: why, problem: NO_ROOM.message }, 'job deferred: busy')
       heartbeat.answered({ done: false, failure: NO_ROOM, facts: {} })
       return context.json({ reason: why }, 503)
     case 'too_large':
@@ -146,6 +146,6 @@ function logOutcome({ log, project, now }: ServerParts, delivery: Delivery, outc
   } else {
     const { kind, code, message, hint, httpStatus, requestId } = outcome.failure
     const why = { reason: kind, code, problem: message, hint, httpStatus, requestId }
-    log.warn({ ...line, outcome: 'again', ...why }, `job put off: ${kind}`)
+    log.warn({ ...line, outcome: 'again', ...why }, `job deferred: ${kind}`)
   }
 }

@@ -4,7 +4,7 @@ import { invocation } from '../installation.ts'
 import { instant } from '../instant.ts'
 import { plainText } from '../plain-text.ts'
 
-/** How many letters failed for one reason, and what mends the latest of them. */
+/** How many letters failed for one reason, and how to fix the latest of them. */
 interface ReasonCount extends Pick<Counted, 'reason' | 'code' | 'verified'> {
   readonly count: number
   readonly hint: string | undefined
@@ -13,7 +13,7 @@ interface ReasonCount extends Pick<Counted, 'reason' | 'code' | 'verified'> {
 /** What of a letter is counted. */
 export type Counted = Pick<DeadLetter, 'reason' | 'code' | 'hint' | 'verified'>
 
-/** Counts letters by reason and code, the most frequent first: what mends them hangs on both. */
+/** Counts letters by reason and code, the most frequent first: how to fix them hangs on both. */
 export function countReasons(letters: readonly Counted[]): readonly ReasonCount[] {
   const counts = new Map<string, ReasonCount>()
   for (const letter of letters) {
@@ -26,7 +26,7 @@ export function countReasons(letters: readonly Counted[]): readonly ReasonCount[
   return [...counts.values()].toSorted((a, b) => b.count - a.count)
 }
 
-/** A table by reason for people: count, what mends it, and the command that replays these. */
+/** A table by reason for people: count, how to fix it, and the command that replays these. */
 export function describeReasons(counts: readonly ReasonCount[], chosenBy: readonly string[]): string {
   const lines = counts.flatMap(({ reason, code, verified, count, hint }) => [
     `${String(count).padStart(6)}  ${nameReason({ reason, code, verified })}`,

@@ -16,7 +16,7 @@ interface ListOptions extends StoreOptions, LetterOptions {
 
 /** `promptbridge dead-letters list`: how many failed for what, and which. */
 export function listCommand(environment: Environment): Command {
-  const command = new Command('list').description('count dead letters by reason, with what mends them, and list them')
+  const command = new Command('list').description('count dead letters by reason, with how to fix them, and list them')
   return addStoreOptions(addLetterOptions(command))
     .option('--limit <n>', 'list at most this many; all are counted', wholeNumber, DEFAULT_LIMIT)
     .option('--json', 'print each that is listed as a line of JSON, and no table')

@@ -24,7 +24,7 @@ export interface Accounts {
   /** Pushes of messages that were sent twice on purpose. */
   readonly duplicates: number
   /** Pushes that were answered with "again". */
-  readonly putOff: number
+  readonly deferred: number
   readonly modelCalls: number
   readonly paidCalls: number
   readonly throttledCalls: number
@@ -52,7 +52,7 @@ export function account(evidence: Evidence): Accounts {
     deadLettered: countStatus(records, 'dead_lettered'),
     pushes: pushes.length,
     duplicates: pushes.filter(({ detail }) => detail['duplicate'] === true).length,
-    putOff: pushes.filter(({ detail }) => detail['acked'] === false).length,
+    deferred: pushes.filter(({ detail }) => detail['acked'] === false).length,
     modelCalls: asks.length,
     paidCalls: paid.length,
     throttledCalls: asks.filter(({ status }) => status === 429).length,

@@ -15,7 +15,7 @@ import { readCalls } from './call-log.ts'
 import { summaryJobs } from './demo-jobs.ts'
 import { findDocuments } from './documents.ts'
 import { openEmbeddedBackend } from './embedded-backend.ts'
-import { type Aftermath, judgeBreak } from './judge-break.ts'
+import { judgeBreak, type ScenarioResult } from './judge-break.ts'
 import { lockFolder } from './lock-folder.ts'
 import { describeBreak, describeResult } from './print-break.ts'
 import { deadLetterKeys } from './until-recorded.ts'
@@ -43,9 +43,9 @@ export async function runBreakDemo(name: string, broken: Break, options: BreakOp
   const jobs = options.documents ?? DOCUMENTS
   printStyled(describeBreak(name, broken, jobs))
   try {
-    const aftermath = await breakAndLook(broken, jobs, options.folder, signal)
-    const problems = judgeBreak(broken, aftermath)
-    printStyled(describeResult(broken, aftermath, problems))
+    const result = await breakAndLook(broken, jobs, options.folder, signal)
+    const problems = judgeBreak(broken, result)
+    printStyled(describeResult(broken, result, problems))
     return problems.length === 0 ? 0 : 1
   } catch (error) {
     if (!signal.aborted) throw error
@@ -53,7 +53,7 @@ export async function runBreakDemo(name: string, broken: Break, options: BreakOp
   }
 }
 
-async function breakAndLook(broken: Break, jobs: number, path: string, signal: AbortSignal): Promise<Aftermath> {
+async function breakAndLook(broken: Break, jobs: number, path: string, signal: AbortSignal): Promise<ScenarioResult> {
   await using opened = new AsyncDisposableStack()
   const { folder, file } = openFolder(path, opened)
   const backend = opened.use(await openEmbeddedBackend(file))
@@ -133,7 +133,7 @@ const DOCTOR_LOG = 'doctor.log'
 async function runDoctorProcess(
   folder: string,
   environment: Readonly<Record<string, string>>,
-): Promise<Aftermath['doctor']> {
+): Promise<ScenarioResult['doctor']> {
   const doctor = startChild({
     name: 'the doctor',
     file: programFile('cli'),

@@ -11,7 +11,7 @@ export interface Break {
   /** The doctor's steps that fail: a name each, without that of a deployment. */
   readonly fails: readonly string[]
   /** What the doctor says to do. */
-  readonly mend: RegExp
+  readonly fix: RegExp
   /** Where `tokenFailures` sees it; absent where no token failed. */
   readonly leg?: TokenLeg
   /** How often Entra may be asked for a token while the worker tries: [least, most]. */
@@ -44,7 +44,7 @@ export const breaks: ReadonlyMap<string, Break> = new Map<string, Break>([
       ...entra,
       story: "The federated credential's Subject is the service account's e-mail, not its unique id.",
       elsewhere: { credential: { subject: 'worker@promptbridge-local.iam.gserviceaccount.com' } },
-      mend: /Set Subject of the federated credential of application \S+ to \d+ \(the unique id/,
+      fix: /Set Subject of the federated credential of application \S+ to \d+ \(the unique id/,
       exchanges: A_FEW,
     },
   ],
@@ -54,7 +54,7 @@ export const breaks: ReadonlyMap<string, Break> = new Map<string, Break>([
       ...entra,
       story: "The federated credential's Audience is that of another cloud.",
       elsewhere: { credential: { audience: 'api://AzureADTokenExchangeUSGov' } },
-      mend: /Set Audience of the federated credential of application \S+ to api:\/\/AzureADTokenExchange,/,
+      fix: /Set Audience of the federated credential of application \S+ to api:\/\/AzureADTokenExchange,/,
     },
   ],
   [
@@ -63,7 +63,7 @@ export const breaks: ReadonlyMap<string, Break> = new Map<string, Break>([
       ...entra,
       story: "The federated credential's Issuer ends in a slash.",
       elsewhere: { credential: { issuer: 'https://accounts.google.com/' } },
-      mend: /Set Issuer of the federated credential of application \S+ to https:\/\/accounts\.google\.com\. /,
+      fix: /Set Issuer of the federated credential of application \S+ to https:\/\/accounts\.google\.com\. /,
     },
   ],
   [
@@ -72,7 +72,7 @@ export const breaks: ReadonlyMap<string, Break> = new Map<string, Break>([
       ...entra,
       story: 'The app registration has no federated credential.',
       elsewhere: { credential: null },
-      mend: /has no federated credential\. Add one .* with Issuer https:\/\/accounts\.google\.com, Subject \d+ /,
+      fix: /has no federated credential\. Add one .* with Issuer https:\/\/accounts\.google\.com, Subject \d+ /,
     },
   ],
   [
@@ -81,7 +81,7 @@ export const breaks: ReadonlyMap<string, Break> = new Map<string, Break>([
       ...entra,
       story: 'AZURE_CLIENT_ID names an application that the tenant does not have.',
       settings: () => ({ AZURE_CLIENT_ID: UNKNOWN_ID }),
-      mend: /has no application 11111111\S+\. Set AZURE_CLIENT_ID to the Application \(client\) ID/,
+      fix: /has no application 11111111\S+\. Set AZURE_CLIENT_ID to the Application \(client\) ID/,
     },
   ],
   [
@@ -90,7 +90,7 @@ export const breaks: ReadonlyMap<string, Break> = new Map<string, Break>([
       ...entra,
       story: 'AZURE_TENANT_ID names a tenant that does not exist.',
       settings: () => ({ AZURE_TENANT_ID: UNKNOWN_ID }),
-      mend: /knows no tenant 11111111\S+\. Set AZURE_TENANT_ID to the Directory \(tenant\) ID/,
+      fix: /knows no tenant 11111111\S+\. Set AZURE_TENANT_ID to the Directory \(tenant\) ID/,
     },
   ],
   [
@@ -99,7 +99,7 @@ export const breaks: ReadonlyMap<string, Break> = new Map<string, Break>([
       ...entra,
       story: 'AZURE_OPENAI_SCOPE names a resource that the tenant does not have.',
       settings: () => ({ AZURE_OPENAI_SCOPE: 'https://openai.example.com/.default' }),
-      mend: /Set AZURE_OPENAI_SCOPE to RESOURCE\/\.default, in the same cloud as the tenant/,
+      fix: /Set AZURE_OPENAI_SCOPE to RESOURCE\/\.default, in the same cloud as the tenant/,
     },
   ],
   [
@@ -108,7 +108,7 @@ export const breaks: ReadonlyMap<string, Break> = new Map<string, Break>([
       ...entra,
       story: 'AZURE_CLOUD is us-government, and tenant and resource are in the public cloud.',
       settings: () => ({ AZURE_CLOUD: 'us-government' }),
-      mend: /Set AZURE_OPENAI_SCOPE .* https:\/\/cognitiveservices\.azure\.com\/\.default \(public\)/,
+      fix: /Set AZURE_OPENAI_SCOPE .* https:\/\/cognitiveservices\.azure\.com\/\.default \(public\)/,
     },
   ],
   [
@@ -117,7 +117,7 @@ export const breaks: ReadonlyMap<string, Break> = new Map<string, Break>([
       ...entra,
       story: 'AZURE_AUTHORITY_HOST is an address where nobody answers.',
       settings: (nobody) => ({ AZURE_AUTHORITY_HOST: `https://${nobody}` }),
-      mend: /No answer of Entra came from https:\/\/127\.0\.0\.1:\d+\. .*AZURE_AUTHORITY_HOST/,
+      fix: /No answer of Entra came from https:\/\/127\.0\.0\.1:\d+\. .*AZURE_AUTHORITY_HOST/,
       exchanges: NONE,
     },
   ],
@@ -127,7 +127,7 @@ export const breaks: ReadonlyMap<string, Break> = new Map<string, Break>([
       ...azure,
       story: 'The app registration has no role on the Azure OpenAI resource.',
       elsewhere: { isRoleMissing: true },
-      mend: /Give the app registration \S+ the role "Cognitive Services OpenAI User" on the Azure OpenAI resource/,
+      fix: /Give the app registration \S+ the role "Cognitive Services OpenAI User" on the Azure OpenAI resource/,
       leg: 'azure_refused',
     },
   ],
@@ -137,7 +137,7 @@ export const breaks: ReadonlyMap<string, Break> = new Map<string, Break>([
       ...azure,
       story: 'The Azure OpenAI resource belongs to another tenant than the app registration.',
       elsewhere: { resourceTenantId: UNKNOWN_ID },
-      mend: /Set AZURE_TENANT_ID to the tenant of the resource's subscription/,
+      fix: /Set AZURE_TENANT_ID to the tenant of the resource's subscription/,
       leg: 'azure_refused',
     },
   ],
@@ -147,7 +147,7 @@ export const breaks: ReadonlyMap<string, Break> = new Map<string, Break>([
       ...azure,
       story: 'AZURE_OPENAI_DEPLOYMENT names a deployment that the resource does not have.',
       settings: () => ({ AZURE_OPENAI_DEPLOYMENT: 'gpt-nowhere' }),
-      mend: /Create the deployment, or correct its name in AZURE_OPENAI_DEPLOYMENT/,
+      fix: /Create the deployment, or correct its name in AZURE_OPENAI_DEPLOYMENT/,
       leg: 'azure_refused',
     },
   ],
@@ -157,7 +157,7 @@ export const breaks: ReadonlyMap<string, Break> = new Map<string, Break>([
       ...azure,
       story: 'AZURE_OPENAI_ENDPOINT is an address where nobody answers.',
       settings: (nobody) => ({ AZURE_OPENAI_ENDPOINT: `http://${nobody}` }),
-      mend: /Nothing answers at http:\/\/127\.0\.0\.1:\d+\. Correct AZURE_OPENAI_ENDPOINT/,
+      fix: /Nothing answers at http:\/\/127\.0\.0\.1:\d+\. Correct AZURE_OPENAI_ENDPOINT/,
     },
   ],
   [
@@ -166,7 +166,7 @@ export const breaks: ReadonlyMap<string, Break> = new Map<string, Break>([
       story: 'No service account is attached to the Cloud Run service.',
       elsewhere: { isServiceAccountMissing: true },
       fails: ['Google ID token'],
-      mend: /attach one to the service \(gcloud run services update SERVICE --service-account=EMAIL\)/,
+      fix: /attach one to the service \(gcloud run services update SERVICE --service-account=EMAIL\)/,
       leg: 'google_id_token',
       exchanges: NONE,
     },
@@ -177,7 +177,7 @@ export const breaks: ReadonlyMap<string, Break> = new Map<string, Break>([
       story: "The machine's clock, and Entra's with it, is two hours ahead of Google's.",
       elsewhere: { googleAheadMs: -CLOCK_MS },
       fails: ['ID token claims', 'Entra'],
-      mend: /This machine's clock is 120 min ahead of Google's/,
+      fix: /This machine's clock is 120 min ahead of Google's/,
       leg: 'entra_exchange',
       exchanges: TWICE_AS_MANY,
     },
@@ -188,7 +188,7 @@ export const breaks: ReadonlyMap<string, Break> = new Map<string, Break>([
       story: 'An API key lies in the environment, though none is needed.',
       settings: () => ({ AZURE_OPENAI_API_KEY: 'not-a-real-key' }),
       fails: ['settings'],
-      mend: /AZURE_OPENAI_API_KEY is set: no key is needed or read here, .* Unset it\./,
+      fix: /AZURE_OPENAI_API_KEY is set: no key is needed or read here, .* Unset it\./,
       exchanges: NONE,
       isRefusedAtStart: true,
     },

@@ -20,7 +20,7 @@ import { submit } from './submit.ts'
 import { untilDone } from './until-done.ts'
 import { untilRecorded } from './until-recorded.ts'
 
-/** Quick enough to watch: the model takes a moment, and what was put off comes again soon. */
+/** Quick enough to watch: the model takes a moment, and what was deferred is redelivered soon. */
 const STAND_INS = {
   maxOutstanding: 40,
   maxPauseMs: 1_000,

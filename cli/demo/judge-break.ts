@@ -2,7 +2,7 @@ import type { TokenFailure } from '../../shared/store/telemetry-store.ts'
 import type { Break } from './breaks.ts'
 
 /** What came of a system in which one thing is set wrong. Nothing in it comes from the worker. */
-export interface Aftermath {
+export interface ScenarioResult {
   /** How many jobs were submitted. */
   readonly jobs: number
   /** Messages that Pub/Sub still has to deliver. */
@@ -19,11 +19,11 @@ export interface Aftermath {
 }
 
 /** What is otherwise than it must be; nothing, where all is as expected. */
-export function judgeBreak(broken: Break, found: Aftermath): readonly string[] {
+export function judgeBreak(broken: Break, found: ScenarioResult): readonly string[] {
   return [...judgeJobs(broken, found), ...judgeTelling(broken, found), ...judgeDoctor(broken, found)]
 }
 
-function judgeJobs({ exchanges: [least, most], isRefusedAtStart }: Break, found: Aftermath): string[] {
+function judgeJobs({ exchanges: [least, most], isRefusedAtStart }: Break, found: ScenarioResult): string[] {
   const { jobs, waiting, deadLettered, paidCalls, exchanges, isWorkerStarted } = found
   const problems: string[] = []
   if (waiting !== jobs) problems.push(`${waiting} of ${jobs} jobs wait, expected ${jobs}`)
@@ -38,21 +38,21 @@ function judgeJobs({ exchanges: [least, most], isRefusedAtStart }: Break, found:
   return problems
 }
 
-function judgeTelling({ leg, mend }: Break, { failures }: Aftermath): string[] {
+function judgeTelling({ leg, fix }: Break, { failures }: ScenarioResult): string[] {
   if (leg === undefined) return failures.length === 0 ? [] : ['tokenFailures tells of a token that did not fail']
   const told = failures.filter((failure) => failure.leg === leg)
   if (told.length === 0) return [`tokenFailures says nothing of ${leg}`]
   // A clock cannot be told by the worker: it has no other to hold against its own.
-  const isTold = told.some(({ hint }) => mend.test(hint) || /check the clock/.test(hint))
-  return isTold ? [] : ['tokenFailures does not tell the mend']
+  const isTold = told.some(({ hint }) => fix.test(hint) || /check the clock/.test(hint))
+  return isTold ? [] : ['tokenFailures does not tell the fix']
 }
 
-function judgeDoctor({ fails, mend }: Break, { doctor: { code, output } }: Aftermath): string[] {
+function judgeDoctor({ fails, fix }: Break, { doctor: { code, output } }: ScenarioResult): string[] {
   const failed = [...output.matchAll(/^✗ (.+?) {2}/gm)].map(([, step = '']) => step)
   const isExpected = failed.length === fails.length && fails.every((name, at) => failed[at]?.startsWith(name))
   const problems: string[] = []
   if (code !== 1) problems.push(`the doctor ended with ${code}, expected 1`)
   if (!isExpected) problems.push(`the doctor failed at: ${failed.join(', ')}; expected: ${fails.join(', ')}`)
-  if (!mend.test(output)) problems.push('the doctor does not tell the mend')
+  if (!fix.test(output)) problems.push('the doctor does not tell the fix')
   return problems
 }

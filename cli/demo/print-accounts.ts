@@ -8,7 +8,7 @@ export function printAccounts(accounts: Accounts): string {
     ['jobs', number(accounts.jobs), 'submitted to the jobs topic'],
     ['  succeeded', number(accounts.succeeded), 'an answer in the record'],
     ['  dead-lettered', number(accounts.deadLettered), 'a reason in the record, the message kept as a dead letter'],
-    ['deliveries', number(accounts.pushes), `pushes by Pub/Sub; ${accounts.putOff} put off until later`],
+    ['deliveries', number(accounts.pushes), `pushes by Pub/Sub; ${accounts.deferred} deferred until later`],
     ['  duplicates', number(accounts.duplicates), 'messages that were sent twice on purpose'],
     ['model calls', number(accounts.modelCalls), `${accounts.paidCalls} paid, ${accounts.throttledCalls} throttled`],
     [

@@ -1,7 +1,7 @@
 import { styleText } from 'node:util'
 import { describeFailure } from '../token/describe-failure.ts'
 import type { Break } from './breaks.ts'
-import type { Aftermath } from './judge-break.ts'
+import type { ScenarioResult } from './judge-break.ts'
 
 export function describeBreak(name: string, { story }: Break, jobs: number): string {
   return `
@@ -13,7 +13,7 @@ ${styleText('bold', `Promptbridge demo --break ${name}`)}  ${story}
 }
 
 /** Everything that came of it. */
-export function describeResult(broken: Break, found: Aftermath, problems: readonly string[]): string {
+export function describeResult(broken: Break, found: ScenarioResult, problems: readonly string[]): string {
   const { jobs, waiting, deadLettered, paidCalls, exchanges, failures, doctor } = found
   const lost = jobs - waiting - deadLettered
   const verdict =

@@ -44,7 +44,7 @@ function judgeReply(failure: Failure | undefined, deployment: Deployment, apiVer
     ok: false,
     seen: `${where}: ${saidBy(failure)}`,
     expected: `a deployment named ${deployment.deployment} that lets the worker in`,
-    mend: mendOf(failure, deployment),
+    fix: fixOf(failure, deployment),
   }
 }
 
@@ -63,7 +63,7 @@ function saidBy({ httpStatus, code, message, requestId }: Failure): string {
   return `${codes === '' ? '' : `${codes}, `}${message}${reference}`
 }
 
-function mendOf({ kind, hint }: Failure, { endpoint }: Deployment): string {
+function fixOf({ kind, hint }: Failure, { endpoint }: Deployment): string {
   if (kind === 'unreachable') {
     return `Nothing answers at ${endpoint}. Correct AZURE_OPENAI_ENDPOINT, or the endpoint in DEPLOYMENTS, to what the resource's "Keys and Endpoint" page shows; if it is right, check the network's way there: DNS, a private endpoint, a firewall, a proxy, or a certificate authority of your own, which NODE_EXTRA_CA_CERTS names.`
   }

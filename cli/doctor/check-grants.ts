@@ -30,7 +30,7 @@ export async function checkGrant(grant: Grant, read: ReadPolicy, signal: AbortSi
     seen: `${member.said} has it on ${where}`,
     value: undefined,
   })
-  const mend = `${command} --member=${member.flag} --role=${role}`
+  const fix = `${command} --member=${member.flag} --role=${role}`
 
   const own = await read(on, signal)
   if (own === undefined) {
@@ -40,10 +40,10 @@ export async function checkGrant(grant: Grant, read: ReadPolicy, signal: AbortSi
   const project = await read(projectOf(on), signal)
   if (project === undefined) {
     const unless = `not on ${on.name} itself, and this login may not look at the project's grants`
-    return { ok: null, seen: `${unless}. If it is not there either: ${mend}` }
+    return { ok: null, seen: `${unless}. If it is not there either: ${fix}` }
   }
   if (isIn(project, grant)) return granted('the project')
-  return { ok: false, seen: 'nobody has granted it', expected: `${role} for ${member.said} on ${on.name}`, mend }
+  return { ok: false, seen: 'nobody has granted it', expected: `${role} for ${member.said} on ${on.name}`, fix }
 }
 
 function isIn(policy: Policy, { roles, isMember }: Grant): boolean {

@@ -96,7 +96,7 @@ function explain(error: unknown, { federation }: TokenSettings, expected: string
   if (!(error instanceof TokenError)) throw error
   const { correlationId } = error.details
   const reference = correlationId === undefined ? '' : ` (correlation id ${correlationId})`
-  return { ok: false, seen: error.message + reference, expected, mend: diagnose(error, federation).hint }
+  return { ok: false, seen: error.message + reference, expected, fix: diagnose(error, federation).hint }
 }
 
 /** Holds the ID token's claims against the settings and this clock. `now`: epoch milliseconds. */
@@ -106,16 +106,16 @@ function judgeClaims(claims: Claims, { federation, tokenSource }: TokenSettings,
   const seen = `iss ${iss}, sub ${sub}, aud ${aud}, email ${email}; ${timesOf(claims, now)}`
   const expected = `in Entra, the federated credential of application ${clientId}: Issuer = ${GOOGLE_ISSUER}, Subject = ${sub} (the unique id, not the e-mail), Audience = ${audience}`
   const clock = clockProblem(iat, exp, now / 1_000, tokenSource.kind === 'impersonate')
-  const mends = [
+  const fixes = [
     ...(aud === audience
       ? []
       : [`The ID token is for another audience than AZURE_FEDERATED_AUDIENCE (${audience}): ${WHO_ANSWERS}`]),
     ...(iss === GOOGLE_ISSUER ? [] : [`The ID token is not by ${GOOGLE_ISSUER}: ${WHO_ANSWERS}`]),
     ...(clock === undefined ? [] : [clock]),
   ]
-  return mends.length === 0
+  return fixes.length === 0
     ? { ok: true, seen, expected, value: undefined }
-    : { ok: false, seen, expected, mend: mends.join('\n') }
+    : { ok: false, seen, expected, fix: fixes.join('\n') }
 }
 
 const WHO_ANSWERS =
@@ -142,11 +142,11 @@ function clockProblem(
   if (iat === undefined || exp === undefined) return undefined
   const slowBy = iat - now
   const fastBy = isFresh ? now - iat : now - exp
-  if (slowBy > MAX_CLOCK_DIFFERENCE_S) return mendClock(slowBy, 'behind')
-  if (isFresh ? fastBy > MAX_CLOCK_DIFFERENCE_S : fastBy >= 0) return mendClock(now - iat, 'ahead of')
+  if (slowBy > MAX_CLOCK_DIFFERENCE_S) return fixClock(slowBy, 'behind')
+  if (isFresh ? fastBy > MAX_CLOCK_DIFFERENCE_S : fastBy >= 0) return fixClock(now - iat, 'ahead of')
   return undefined
 }
 
-function mendClock(byS: number, side: 'behind' | 'ahead of'): string {
+function fixClock(byS: number, side: 'behind' | 'ahead of'): string {
   return `This machine's clock is ${Math.round(byS / 60)} min ${side} Google's, and Entra takes an ID token only within its time. Set the clock by a time server (timedatectl set-ntp true).`
 }

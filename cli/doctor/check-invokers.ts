@@ -57,11 +57,8 @@ export async function checkInvokers(access: ServiceAccess, read: ReadPolicy, sig
     [...opened, ...others.map(({ member, role, on }) => `${member} (${role} on ${on.name})`)].join(', '),
   )
   const expected = `only ${pushAuth.serviceAccount}`
-  const mend = [
-    ...(invokerCheckDisabled ? [enableLine(service)] : []),
-    ...others.map((one) => removeLine(one, service)),
-  ]
-  return { ok: isOpen && pushAuth.mode === 'cloud-run-iam' ? false : null, seen, expected, mend: mend.join('\n') }
+  const fix = [...(invokerCheckDisabled ? [enableLine(service)] : []), ...others.map((one) => removeLine(one, service))]
+  return { ok: isOpen && pushAuth.mode === 'cloud-run-iam' ? false : null, seen, expected, fix: fix.join('\n') }
 }
 
 function invokersIn(policy: Policy | undefined, on: PolicyOf): readonly Invoker[] {

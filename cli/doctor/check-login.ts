@@ -16,7 +16,7 @@ export async function checkLogin(isWorker: boolean): Promise<Finding<true>> {
       ok: false,
       seen: 'there are no Application Default Credentials',
       expected: 'an account to ask Firestore and Pub/Sub as',
-      mend: 'gcloud auth application-default login',
+      fix: 'gcloud auth application-default login',
     }
   }
 }

@@ -4,7 +4,7 @@ import { isOfWorker, subscriptionsOf } from '../../shared/queue/pubsub/push-subs
 import { invocation } from '../installation.ts'
 import { checkGrant, checkGrants, forwardingGrants } from './check-grants.ts'
 import { askMayPublish, checkTopic } from './check-topics.ts'
-import { type Asker, mendStatus, sayStatus, statusOf } from './google-answers.ts'
+import { type Asker, fixStatus, sayStatus, statusOf } from './google-answers.ts'
 import {
   createLine,
   judgeSubscription,
@@ -105,18 +105,18 @@ async function findSubscriptions(
     // What pause takes off is such an endpoint.
     const mayBePaused = wanted.path === '/push' && live.some(({ pushConfig }) => !pushConfig?.pushEndpoint)
     const resume = mayBePaused ? `If delivery was paused: ${invocation()} resume\nOtherwise: ` : ''
-    return { ok: false, seen, expected, mend: resume + createLine(topic, wanted) }
+    return { ok: false, seen, expected, fix: resume + createLine(topic, wanted) }
   } catch (error) {
     const status = statusOf(error)
     if (status === undefined) throw error
     // To look at subscriptions takes a role that the worker does not need.
     if (status === PERMISSION_DENIED) return { ok: null, seen: `this login may not look at it: ${VIEWER}` }
-    const mends = { role: 'roles/pubsub.viewer', notFound: createLine(topic, wanted) }
+    const fixes = { role: 'roles/pubsub.viewer', notFound: createLine(topic, wanted) }
     return {
       ok: false,
       seen: sayStatus(status),
       expected,
-      mend: mendStatus(status, 'pubsub.googleapis.com', asker, mends),
+      fix: fixStatus(status, 'pubsub.googleapis.com', asker, fixes),
     }
   }
 }

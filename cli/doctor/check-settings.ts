@@ -36,7 +36,7 @@ export function checkSettings({ environment, file, from }: FoundSettings): Findi
       ok: false,
       seen: `${from}: the worker would not start, ${all} ${all === 1 ? 'setting needs' : 'settings need'} attention`,
       expected: 'settings by which the worker starts; the README has a table of all of them',
-      mend: problems.join('\n'),
+      fix: problems.join('\n'),
       value: usable(withoutSecrets(environment), file, harmless === all),
     }
   }

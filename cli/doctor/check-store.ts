@@ -6,8 +6,8 @@ import { quote } from '../../shared/quote.ts'
 import { openSqliteReadOnly, whenFree } from '../../shared/sqlite.ts'
 import type { Database } from '../../shared/store/firestore/database.ts'
 import { databaseFlag, type FirestorePlace, placeOf, sayPlace } from './firestore-place.ts'
-import { type Asker, mendStatus, sayStatus, statusOf } from './google-answers.ts'
-import { mendIndexes, sayIndex } from './mend-indexes.ts'
+import { fixIndexes, sayIndex } from './fix-indexes.ts'
+import { type Asker, fixStatus, sayStatus, statusOf } from './google-answers.ts'
 import type { Finding } from './step.ts'
 
 /** Looks whether records can be read and written, and writes none. `emulator`: HOST:PORT of Firestore's. */
@@ -38,7 +38,7 @@ async function checkFirestore(place: FirestorePlace, asker: Asker, emulator: str
 
 function refused(seen: string, status: unknown, place: FirestorePlace, asker: Asker): Finding {
   const { project, database } = place
-  const mends = {
+  const fixes = {
     role: 'roles/datastore.user',
     condition: `expression=resource.name=="projects/${project}/databases/${database}",title=promptbridge records`,
     notFound: `gcloud firestore databases create --project=${quote(project)}${databaseFlag(place)} --location=REGION`,
@@ -47,7 +47,7 @@ function refused(seen: string, status: unknown, place: FirestorePlace, asker: As
     ok: false,
     seen,
     expected: `a ${database} database in which the worker may read and write (roles/datastore.user); FIRESTORE_DATABASE names it`,
-    mend: mendStatus(status, 'firestore.googleapis.com', asker, mends),
+    fix: fixStatus(status, 'firestore.googleapis.com', asker, fixes),
   }
 }
 
@@ -64,17 +64,17 @@ async function checkIndexes(database: Database, where: string, place: FirestoreP
     ok: false,
     seen: `${where} can be read and written, and lacks an index of ${missing.map(sayIndex).join(' and of ')}`,
     expected: 'the indexes that deploy/firestore.indexes.json declares, built',
-    mend: mendIndexes(missing, place),
+    fix: fixIndexes(missing, place),
   }
 }
 
 async function checkFile(path: string): Promise<Finding> {
   const folder = dirname(path)
-  const failed = (seen: string, mend: string): Finding => ({
+  const failed = (seen: string, fix: string): Finding => ({
     ok: false,
     seen,
     expected: `a database file at ${path} that this process may read and write, or a folder to make it in`,
-    mend,
+    fix,
   })
   if (!(await mayWrite(folder))) {
     return failed(`the folder ${folder} is not there, or closed to this process`, `mkdir -p ${quote(folder)}`)

@@ -3,7 +3,7 @@ import { quote } from '../../shared/quote.ts'
 import { StoreError } from '../../shared/store/job-store.ts'
 import type { Finding } from './step.ts'
 
-export interface SweepSurroundings {
+export interface SweepDependencies {
   /** Epoch milliseconds. */
   readonly now: () => number
   /** HOST:PORT of Firestore's. */
@@ -17,7 +17,7 @@ const LATE_MS = 300_000
 export async function checkSweep(
   place: { readonly project: string; readonly database?: string },
   pushAuth: PushAuth | undefined,
-  { now, emulator }: SweepSurroundings,
+  { now, emulator }: SweepDependencies,
 ): Promise<Finding> {
   const { openDatabase } = await import('../../shared/store/firestore/database.ts')
   const { createFirestoreBatches } = await import('../../shared/store/firestore/firestore-batches.ts')
@@ -36,7 +36,7 @@ export async function checkSweep(
       seen:
         sweptAt === undefined ? `batch ${name} was never counted` : `batch ${name} was last counted ${minutes} min ago`,
       expected: 'POST /sweep, every minute',
-      mend: createLine(place.project, pushAuth),
+      fix: createLine(place.project, pushAuth),
     }
   } catch (error) {
     if (error instanceof StoreError) return { ok: null, seen: 'the store has to answer first' }

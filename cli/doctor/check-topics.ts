@@ -1,7 +1,7 @@
 import type { PubSub } from '@google-cloud/pubsub'
 import { quote } from '../../shared/quote.ts'
 import { type Grant, publishGrant } from './check-grants.ts'
-import { type Asker, mendStatus, sayStatus, statusOf } from './google-answers.ts'
+import { type Asker, fixStatus, sayStatus, statusOf } from './google-answers.ts'
 import type { Finding } from './step.ts'
 
 /** The client would try for a minute by itself. */
@@ -46,13 +46,13 @@ export async function checkTopic(
   } catch (error) {
     const status = statusOf(error)
     const notFound = `gcloud pubsub topics create ${quote(name)} --project=${quote(asker.project)}`
-    const mends = { role: 'roles/pubsub.publisher', notFound }
-    return failed(sayStatus(status), mendStatus(status, 'pubsub.googleapis.com', asker, mends))
+    const fixes = { role: 'roles/pubsub.publisher', notFound }
+    return failed(sayStatus(status), fixStatus(status, 'pubsub.googleapis.com', asker, fixes))
   }
 }
 
-function failed(seen: string, mend: string): Finding {
-  return { ok: false, seen, expected: 'a topic that the worker may publish to', mend }
+function failed(seen: string, fix: string): Finding {
+  return { ok: false, seen, expected: 'a topic that the worker may publish to', fix }
 }
 
 function grantLine(topic: string, { project, account = 'EMAIL', isWorker }: Asker): string {

@@ -16,11 +16,11 @@ interface Given {
   readonly json?: true
 }
 
-/** `promptbridge doctor`: walks the way a job takes, and says what mends each step that fails. */
+/** `promptbridge doctor`: walks the way a job takes, and says how to fix each step that fails. */
 export function doctorCommand(environment: Environment): Command {
   const command = new Command('doctor')
   return command
-    .description('walk the way from the settings to Azure OpenAI and back to Pub/Sub, and say what mends it')
+    .description('walk the way from the settings to Azure OpenAI and back to Pub/Sub, and say how to fix it')
     .option('--service-account <email>', "speak for the worker's service account, for whoever may impersonate it")
     .option('--service <name>', 'look at the settings of this Cloud Run service, and speak for its service account')
     .option('--region <region>', 'where that service is, such as europe-west1')

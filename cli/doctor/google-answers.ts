@@ -1,6 +1,6 @@
 import { quote } from '../../shared/quote.ts'
 
-/** gRPC's status codes, as far as somebody can mend them. */
+/** gRPC's status codes, as far as somebody can fix them. */
 const STATUS = { notFound: 5, permissionDenied: 7, unauthenticated: 16 } as const
 const NAMES: ReadonlyMap<unknown, string> = new Map([
   [3, 'INVALID_ARGUMENT'],
@@ -24,8 +24,8 @@ export interface Asker {
   readonly isWorker: boolean
 }
 
-/** What mends each kind of trouble with one of Google's services. */
-export interface Mends {
+/** How to fix each kind of trouble with one of Google's services. */
+export interface Fixes {
   /** The role that the worker needs on the project, and what limits it there. */
   readonly role: string
   readonly condition?: string
@@ -38,11 +38,11 @@ export function sayStatus(status: unknown): string {
 }
 
 /** What to do about a status. `service`: as in `firestore.googleapis.com`. */
-export function mendStatus(
+export function fixStatus(
   status: unknown,
   service: string,
   asker: Asker,
-  { role, condition, notFound }: Mends,
+  { role, condition, notFound }: Fixes,
 ): string {
   const { project } = asker
   if (status === STATUS.notFound) return notFound

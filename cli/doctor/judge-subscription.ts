@@ -45,7 +45,7 @@ export function judgeSubscription(
   const update = (flags: string) =>
     `gcloud pubsub subscriptions update ${quote(name)} --project=${quote(project)} ${flags}`
   const compare = (seen: string, expected: string, flags: string): Finding<unknown> =>
-    seen === expected ? { ok: true, seen, value: undefined } : { ok: false, seen, expected, mend: update(flags) }
+    seen === expected ? { ok: true, seen, value: undefined } : { ok: false, seen, expected, fix: update(flags) }
 
   const { pushEndpoint, oidcToken } = live.pushConfig ?? {}
   const found = new Map<string, Finding<unknown>>()
@@ -124,7 +124,7 @@ function shortName(topic: string): string {
   return topic.split('/').at(-1) ?? topic
 }
 
-/** Without a policy, what was put off comes again at once. */
+/** Without a policy, what was deferred is redelivered at once. */
 function sayBackoff(policy: LiveSubscription['retryPolicy']): string {
   if (!policy) return 'none: again at once'
   return `${policy.minimumBackoff?.seconds ?? 10} to ${policy.maximumBackoff?.seconds ?? 600} s`

@@ -2,28 +2,28 @@ import { styleText } from 'node:util'
 import { plainText } from '../plain-text.ts'
 import type { Step } from './step.ts'
 
-/** One line for a step, and below it what mends it. Coloured on a terminal alone. */
-export function describeStep({ step, ok, seen, expected, mend }: Step): string {
-  const lines = [`${markOf({ ok, mend })} ${styleText('bold', plainText(step))}  ${plainText(seen)}\n`]
+/** One line for a step, and below it how to fix it. Coloured on a terminal alone. */
+export function describeStep({ step, ok, seen, expected, fix }: Step): string {
+  const lines = [`${markOf({ ok, fix })} ${styleText('bold', plainText(step))}  ${plainText(seen)}\n`]
   if (expected !== null) lines.push(`    expected  ${plainText(expected)}\n`)
-  const [first, ...others] = mend?.split('\n') ?? []
+  const [first, ...others] = fix?.split('\n') ?? []
   if (first !== undefined) lines.push(`    to do     ${plainText(first)}\n`)
   for (const other of others) lines.push(`              ${plainText(other)}\n`)
   return lines.join('')
 }
 
-function markOf({ ok, mend }: Pick<Step, 'ok' | 'mend'>): string {
-  if (ok === null) return mend === null ? '–' : styleText('yellow', '!')
+function markOf({ ok, fix }: Pick<Step, 'ok' | 'fix'>): string {
+  if (ok === null) return fix === null ? '–' : styleText('yellow', '!')
   return ok ? styleText('green', '✓') : styleText('red', '✗')
 }
 
 /** The last line, and before it what is no failure and should be looked at. */
 export function describeVerdict(steps: readonly Step[]): string {
   const named = (found: readonly Step[]) => found.map(({ step }) => plainText(step)).join(', ')
-  const warnings = steps.filter(({ ok, mend }) => ok === null && mend !== null)
+  const warnings = steps.filter(({ ok, fix }) => ok === null && fix !== null)
   const failed = steps.filter(({ ok }) => ok === false)
   const warning = warnings.length === 0 ? '' : `\n${styleText('yellow', `Check: ${named(warnings)}.`)}\n`
-  if (failed.length > 0) return `${warning}\n${styleText('red', `To be mended: ${named(failed)}.`)}\n`
+  if (failed.length > 0) return `${warning}\n${styleText('red', `To fix: ${named(failed)}.`)}\n`
   if (warnings.length > 0)
     return `${warning}\n${styleText('green', 'All else that was looked at is as it should be.')}\n`
   return `\n${styleText('green', 'Everything that was looked at is as it should be.')}\n`

@@ -63,8 +63,8 @@ export async function readLiveSettings(
     const { data } = await caller.request<unknown>({ url, retry: false, signal })
     return readService(serviceSchema.parse(data), service, expected)
   } catch (error) {
-    const { seen, mend } = explain(error, service)
-    return { ok: false, seen, expected, mend }
+    const { seen, fix } = explain(error, service)
+    return { ok: false, seen, expected, fix }
   }
 }
 
@@ -90,26 +90,26 @@ function readService(
     ok: false,
     seen,
     expected: `${expected}, and a service account of its own`,
-    mend: `gcloud run services update ${quote(name)} ${where} --service-account=EMAIL`,
+    fix: `gcloud run services update ${quote(name)} ${where} --service-account=EMAIL`,
   }
 }
 
-function explain(error: unknown, { project, region, name }: LiveService): { seen: string; mend: string } {
-  if (error instanceof TokenError) return { seen: error.message, mend: LOGIN }
+function explain(error: unknown, { project, region, name }: LiveService): { seen: string; fix: string } {
+  if (error instanceof TokenError) return { seen: error.message, fix: LOGIN }
   const where = `--project=${quote(project)}`
   const status = withStatus.safeParse(error).data?.status
-  if (status === 401) return { seen: 'Cloud Run answered 401', mend: LOGIN }
+  if (status === 401) return { seen: 'Cloud Run answered 401', fix: LOGIN }
   if (status === 403) {
     const grant = `gcloud projects add-iam-policy-binding ${quote(project)} --member=user:YOU --role=roles/run.viewer`
     const enable = `gcloud services enable run.googleapis.com ${where}`
-    return { seen: 'Cloud Run answered 403', mend: `${grant}\nIf its API is not enabled: ${enable}` }
+    return { seen: 'Cloud Run answered 403', fix: `${grant}\nIf its API is not enabled: ${enable}` }
   }
   if (status === 404) {
-    const mend = `Correct --service, --region or --project: gcloud run services list ${where} --region=${quote(region)}`
-    return { seen: `Cloud Run knows no service ${name}`, mend }
+    const fix = `Correct --service, --region or --project: gcloud run services list ${where} --region=${quote(region)}`
+    return { seen: `Cloud Run knows no service ${name}`, fix }
   }
   const seen = status === undefined ? 'Cloud Run gave no answer that can be read' : `Cloud Run answered ${status}`
-  return { seen, mend: 'It may end by itself; if it lasts, check the way to run.googleapis.com.' }
+  return { seen, fix: 'It may end by itself; if it lasts, check the way to run.googleapis.com.' }
 }
 
 const LOGIN = 'Run gcloud auth application-default login.'

@@ -22,7 +22,7 @@ export interface DoctorOptions {
   readonly live?: LiveService
 }
 
-export interface DoctorSurroundings {
+export interface DoctorDependencies {
   /** Our own settings, and what is known of the file that some of them are from. */
   readonly environment: Environment
   readonly file?: FileOrigin
@@ -38,17 +38,17 @@ export interface DoctorSurroundings {
 }
 
 /** Walks the way from the settings to a push, and resolves with what each step found. Never rejects for a step. */
-export async function runDoctor(options: DoctorOptions, surroundings: DoctorSurroundings): Promise<readonly Step[]> {
-  const walk = startWalk(surroundings.onStep)
-  const found = await findSettings(walk, options, surroundings)
+export async function runDoctor(options: DoctorOptions, dependencies: DoctorDependencies): Promise<readonly Step[]> {
+  const walk = startWalk(dependencies.onStep)
+  const found = await findSettings(walk, options, dependencies)
   if (found === undefined) return walk.steps
   const usable = (await walk.take('settings', async () => checkSettings(found))) ?? {}
-  const identity = await walkToAzure(walk, usable.config, found.isElsewhere, surroundings)
-  await walkToGoogle(walk, usable, identity, surroundings)
+  const identity = await walkToAzure(walk, usable.config, found.isElsewhere, dependencies)
+  await walkToGoogle(walk, usable, identity, dependencies)
   const pushAuth = usable.config?.pushAuth
   if (options.live !== undefined && pushAuth !== undefined && pushAuth.mode !== 'off') {
     const access = { service: options.live, pushAuth, invokerCheckDisabled: found.invokerCheckDisabled }
-    await checkCallers(walk, access, createPolicyReader(surroundings.policyEndpoint))
+    await checkCallers(walk, access, createPolicyReader(dependencies.policyEndpoint))
   }
   return walk.steps
 }
@@ -69,7 +69,7 @@ interface SettingsOf extends FoundSettings {
 async function findSettings(
   walk: Walk,
   { live, serviceAccount }: DoctorOptions,
-  { environment, file = {}, runEndpoint }: DoctorSurroundings,
+  { environment, file = {}, runEndpoint }: DoctorDependencies,
 ): Promise<SettingsOf | undefined> {
   const impersonating = (account: string) => ({ TOKEN_SOURCE: `impersonate:${account}` })
   if (live === undefined) {
@@ -113,7 +113,7 @@ async function walkToAzure(
   walk: Walk,
   config: Config | undefined,
   isElsewhere: boolean,
-  { now, newId, iamEndpoint }: DoctorSurroundings,
+  { now, newId, iamEndpoint }: DoctorDependencies,
 ): Promise<Identity> {
   if (config === undefined) {
     skipIdentity(walk, 'not tried: the settings have to be whole first')
@@ -134,7 +134,7 @@ async function walkToGoogle(
   walk: Walk,
   { config, stores }: Usable,
   { account }: Identity,
-  { environment, policyEndpoint, now }: DoctorSurroundings,
+  { environment, policyEndpoint, now }: DoctorDependencies,
 ): Promise<void> {
   const skip = (steps: readonly string[], seen: string) => {
     for (const step of steps) walk.tell(step, { ok: null, seen })

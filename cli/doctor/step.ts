@@ -1,20 +1,20 @@
 import { withDeadline } from '../../shared/identity/with-deadline.ts'
 
-/** What one step of the way found. `ok`: null where it does not apply, or could not be taken; with `mend`: a warning. */
+/** What one step of the way found. `ok`: null where it does not apply, or could not be taken; with `fix`: a warning. */
 export interface Step {
   readonly step: string
   readonly ok: boolean | null
   readonly seen: string
   readonly expected: string | null
-  /** What mends it, one thing a line. */
-  readonly mend: string | null
+  /** How to fix it, one thing a line. */
+  readonly fix: string | null
 }
 
 /** What a check found, and with it what the next ones need. */
 export type Finding<T = undefined> =
   | { readonly ok: true; readonly seen: string; readonly expected?: string; readonly value: T }
-  | { readonly ok: false; readonly seen: string; readonly expected: string; readonly mend: string; readonly value?: T }
-  | { readonly ok: null; readonly seen: string; readonly expected?: string; readonly mend?: string; readonly value?: T }
+  | { readonly ok: false; readonly seen: string; readonly expected: string; readonly fix: string; readonly value?: T }
+  | { readonly ok: null; readonly seen: string; readonly expected?: string; readonly fix?: string; readonly value?: T }
 
 /** Takes the steps one after the other, and tells each as soon as it is known. */
 export interface Walk {
@@ -33,8 +33,8 @@ export function startWalk(onStep: (step: Step) => void, timeoutMs = STEP_TIMEOUT
   function tell(step: string, finding: Finding<unknown>): void {
     const { ok, seen } = finding
     const expected = 'expected' in finding ? (finding.expected ?? null) : null
-    const mend = 'mend' in finding ? (finding.mend ?? null) : null
-    const told = { step, ok, seen, expected, mend }
+    const fix = 'fix' in finding ? (finding.fix ?? null) : null
+    const told = { step, ok, seen, expected, fix }
     steps.push(told)
     onStep(told)
   }
@@ -62,7 +62,7 @@ function broken(error: unknown, timeoutMs: number): Finding {
     ok: false,
     seen: isLate ? `no answer within ${timeoutMs / 1_000} s` : `the check itself failed: ${nameOf(error)}`,
     expected: 'an answer',
-    mend: isLate
+    fix: isLate
       ? "Check this machine's way to the service: the network, a proxy, a firewall."
       : 'Run it again; if it lasts, report it.',
   }

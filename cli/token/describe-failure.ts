@@ -12,7 +12,7 @@ const LEGS: Readonly<Record<TokenLeg, string>> & Readonly<Record<string, string>
 
 const KINDS: Readonly<Record<string, string>> = {
   passing: 'passing: it may end by itself',
-  configuration: 'configuration: somebody has to mend it',
+  configuration: 'configuration: somebody has to fix it',
 }
 
 /** One episode for people: a block of lines, the last one ended. */

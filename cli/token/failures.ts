@@ -20,7 +20,7 @@ export function failuresCommand(environment: Environment): Command {
     .argParser(duration)
     .default(duration(DEFAULT_SINCE), DEFAULT_SINCE)
   const command = new Command('failures')
-    .description('list when and why workers had no token that Azure takes, and what mends it')
+    .description('list when and why workers had no token that Azure takes, and how to fix it')
     .addOption(since)
     .option('--limit <n>', 'list at most this many, the latest', wholeNumber, DEFAULT_LIMIT)
   return addStoreOptions(command)

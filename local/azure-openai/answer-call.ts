@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { CallDetail } from '../call-log.ts'
+import type { Dependencies } from '../dependencies.ts'
 import { AZURE_ERRORS, type AzureErrorName } from '../fixtures/azure-errors.ts'
-import type { Surroundings } from '../surroundings.ts'
 import { type AzureHeaders, refuseAsAzure } from './answers.ts'
 import type { Asked, ModelOperation, Work } from './model-operation.ts'
 import { type Charge, charge, type Quota, type QuotaWindow, quotaHeaders } from './quota.ts'
@@ -31,7 +31,7 @@ export interface Answerer {
   readonly windows: Map<string, QuotaWindow>
   readonly minuteMs: number
   readonly latency: Latency
-  readonly surroundings: Surroundings
+  readonly dependencies: Dependencies
   readonly closing: AbortSignal
 }
 
@@ -98,7 +98,7 @@ export async function answerCall({ operation, body, apiVersion, headers }: Model
     return refuse('content_filter', {}, { ...known, completionTokens: 0, billed: true }, limits)
   }
   const work = await doWork(asked, to)
-  const { newId, now } = to.surroundings
+  const { newId, now } = to.dependencies
   const answer = work.answer({ id: newId(), model: deployment.model, nowMs: now(), promptTokens })
   return {
     response: Response.json(answer, { headers: { ...headers, ...limits } }),
@@ -113,7 +113,7 @@ function problemOf(asked: ReturnType<ModelOperation['read']>): Record<string, st
 }
 
 function chargeArrival(quota: Quota, deployment: string, tokens: number, to: Answerer): Charge {
-  const charged = charge(to.windows.get(deployment), quota, tokens, to.surroundings.now())
+  const charged = charge(to.windows.get(deployment), quota, tokens, to.dependencies.now())
   to.windows.set(deployment, charged.window)
   return charged
 }
@@ -122,8 +122,8 @@ function chargeArrival(quota: Quota, deployment: string, tokens: number, to: Ans
 async function doWork(asked: Asked, to: Answerer): Promise<Work> {
   const work = asked.work()
   const { baseMs, perOutputTokenMs, spread } = to.latency
-  const swing = 1 + spread * (2 * to.surroundings.random() - 1)
+  const swing = 1 + spread * (2 * to.dependencies.random() - 1)
   const ms = Math.round((baseMs + perOutputTokenMs * work.outputTokens) * swing)
-  if (ms > 0) await to.surroundings.wait(ms, to.closing)
+  if (ms > 0) await to.dependencies.wait(ms, to.closing)
   return work
 }

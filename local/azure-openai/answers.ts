@@ -1,13 +1,13 @@
+import type { Dependencies } from '../dependencies.ts'
 import type { AzureError } from '../fixtures/azure-denials.ts'
 import { AZURE } from '../identities.ts'
-import type { Surroundings } from '../surroundings.ts'
 
 /** The headers of every answer: the ids that support asks for, and the caller's own id as it was sent. */
 export interface AzureHeaders extends Record<string, string> {
   readonly 'apim-request-id': string
 }
 
-export function azureHeaders(requestHeaders: Headers, { newId }: Pick<Surroundings, 'newId'>): AzureHeaders {
+export function azureHeaders(requestHeaders: Headers, { newId }: Pick<Dependencies, 'newId'>): AzureHeaders {
   const apimRequestId = newId()
   return {
     'apim-request-id': apimRequestId,

@@ -49,7 +49,7 @@ async function serve(
   unfit: AzureErrorName | undefined,
   { answerer, refuseCaller }: Serving,
 ): Promise<Response> {
-  const headers = azureHeaders(c.req.raw.headers, answerer.surroundings)
+  const headers = azureHeaders(c.req.raw.headers, answerer.dependencies)
   const refused =
     unfit === undefined
       ? await refuseCaller(c.req.header('authorization'), headers)

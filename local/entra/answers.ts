@@ -1,5 +1,5 @@
+import type { Dependencies } from '../dependencies.ts'
 import type { EntraError } from '../fixtures/entra-errors.ts'
-import type { Surroundings } from '../surroundings.ts'
 
 /** What an error's text tells of the request, by the name of its placeholder. */
 export type ErrorValues = Readonly<Record<string, string>>
@@ -9,7 +9,7 @@ export function refuse(
   { aadsts, status, error, text }: EntraError,
   values: ErrorValues,
   clientRequestId: string | undefined,
-  { now, newId }: Pick<Surroundings, 'now' | 'newId'>,
+  { now, newId }: Pick<Dependencies, 'now' | 'newId'>,
 ): Response {
   const traceId = newId()
   const correlationId = clientRequestId ?? newId()

@@ -1,9 +1,9 @@
 import { openQueueReport } from '../../shared/queue/sqlite/queue-report.ts'
 import { openSubscription } from '../../shared/queue/sqlite/subscription.ts'
 import { openCallLog } from '../call-log.ts'
+import { realDependencies } from '../dependencies.ts'
 import { createSigningKey, type SigningKey } from '../signing-key.ts'
 import type { StandIn, StandInOptions } from '../stand-in.ts'
-import { realSurroundings } from '../surroundings.ts'
 import { createPushFaultBook } from './push-faults.ts'
 import { openPushLine, type PushLine } from './push-line.ts'
 import { createPushTokens } from './push-tokens.ts'
@@ -37,7 +37,7 @@ export interface PubSubPush extends StandIn {
  */
 export async function startPubSubPush(options: PubSubPushOptions): Promise<PubSubPush> {
   const subscriptions = subscriptionsSchema.parse(options.subscriptions)
-  const { now } = { ...realSurroundings, ...options.surroundings }
+  const { now } = { ...realDependencies, ...options.dependencies }
   await using opened = new AsyncDisposableStack()
   const log = options.log ?? opened.adopt(await openCallLog(), (own) => own.close())
   const key = options.key ?? (await createSigningKey())

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import type { StoredMessage } from '../../shared/queue/sqlite/queue-file.ts'
 import { openCallLog } from '../call-log.ts'
+import { realDependencies } from '../dependencies.ts'
 import { createSigningKey } from '../signing-key.ts'
 import type { StandIn, StandInOptions } from '../stand-in.ts'
-import { realSurroundings } from '../surroundings.ts'
 import { createDelivery } from './deliver.ts'
 import { createPost } from './post.ts'
 import { createPushFaultBook } from './push-faults.ts'
@@ -29,7 +29,7 @@ const envelope = z.object({ message: z.object({ messageId: z.string(), data: z.s
  * It adds what the emulator leaves out, the signed token, and it logs and doubles deliveries as the push stand-in does.
  */
 export async function startPushRelay({ subscriptions, ...options }: PushRelayOptions): Promise<PushRelay> {
-  const { now } = { ...realSurroundings, ...options.surroundings }
+  const { now } = { ...realDependencies, ...options.dependencies }
   const log = options.log ?? (await openCallLog())
   const key = await createSigningKey()
   const faults = createPushFaultBook()

@@ -1,7 +1,7 @@
 import type { Context, MiddlewareHandler } from 'hono'
 import type { CallLog } from '../call-log.ts'
+import type { Dependencies } from '../dependencies.ts'
 import { type Fault, faultName, isServedFirst } from '../faults.ts'
-import type { Surroundings } from '../surroundings.ts'
 import type { FaultBook } from './fault-book.ts'
 import { inflict } from './inflict.ts'
 import type { ServiceDescription, StandInEnv } from './service-description.ts'
@@ -10,14 +10,14 @@ export interface Observation {
   readonly description: ServiceDescription
   readonly faults: FaultBook
   readonly log: CallLog
-  readonly surroundings: Surroundings
+  readonly dependencies: Dependencies
   readonly closing: AbortSignal
 }
 
 /** Lets each call meet the faults in force, and records it before a byte of its answer leaves. */
 export function observeCalls(to: Observation): MiddlewareHandler<StandInEnv> {
   return async (c, next) => {
-    const at = to.surroundings.now()
+    const at = to.dependencies.now()
     c.set('detail', to.description.describe?.(c.req.raw.headers) ?? {})
     // An answer to a request that was not read to its end may reach the caller as a reset.
     await c.req.arrayBuffer()
@@ -26,7 +26,7 @@ export function observeCalls(to: Observation): MiddlewareHandler<StandInEnv> {
       clientRequestId: c.req.header('x-ms-client-request-id') ?? c.req.header('client-request-id'),
       aside: to.description.isAside?.(c.req.path) ?? false,
     })
-    if (fault?.kind === 'delay' && !isServedFirst(fault)) await to.surroundings.wait(fault.ms, to.closing)
+    if (fault?.kind === 'delay' && !isServedFirst(fault)) await to.dependencies.wait(fault.ms, to.closing)
     if (fault === undefined || fault.kind === 'delay' || isServedFirst(fault)) await next()
     if (to.closing.aborted) return
     const answer = fault === undefined ? c.res : await answerOf(fault, c, to.description)
@@ -35,11 +35,11 @@ export function observeCalls(to: Observation): MiddlewareHandler<StandInEnv> {
       service: to.description.service,
       operation: to.description.operationOf(c.req.path),
       status: answer?.status ?? null,
-      durationMs: to.surroundings.now() - at,
+      durationMs: to.dependencies.now() - at,
       detail: fault === undefined ? c.get('detail') : { ...c.get('detail'), fault: faultName(fault) },
     })
     if (fault === undefined) return
-    if (fault.kind === 'delay' && isServedFirst(fault)) await to.surroundings.wait(fault.ms, to.closing)
+    if (fault.kind === 'delay' && isServedFirst(fault)) await to.dependencies.wait(fault.ms, to.closing)
     const sent = await inflict(fault, answer, c.env)
     // Hono adds the old answer's headers to a new one, unless there is none.
     c.res = undefined

@@ -105,8 +105,8 @@ function timeOver(job: Job, { now, firstPublishedAt, maxAgeMs }: ForwardingRules
     return recorded('expired', 'its deadline passed before it was started')
   }
   if (now >= giveUpTime(firstPublishedAt, maxAgeMs)) {
-    const hint = 'See why jobs were put off, mend it, then replay the job.'
-    return recorded('max_age', 'it was put off again and again until it was older than MAX_JOB_AGE_DAYS', hint)
+    const hint = 'See why jobs were deferred, fix it, then replay the job.'
+    return recorded('max_age', 'it was deferred again and again until it was older than MAX_JOB_AGE_DAYS', hint)
   }
   return undefined
 }

@@ -168,7 +168,7 @@ export function expired(waiting: WaitingRecord, at: Settlement): SettledRecord {
 export function grownTooOld(waiting: WaitingRecord, at: Settlement): SettledRecord {
   const message = 'it waited for its next attempt until it was older than MAX_JOB_AGE_DAYS'
   const hint =
-    'See why jobs were put off, mend it, then replay the job. If no dead letter of it is kept, its message is gone: submit it in another batch.'
+    'See why jobs were deferred, fix it, then replay the job. If no dead letter of it is kept, its message is gone: submit it in another batch.'
   return timeOver(waiting, { kind: 'max_age', message, hint }, at)
 }
 

@@ -11,7 +11,7 @@ const instance = z.object({
 export type Instance = z.infer<typeof instance>
 
 /**
- * One episode in which an instance got no token that Azure takes, from its first failure to its mend: one document for
+ * One episode in which an instance got no token that Azure takes, from its first failure to its fix: one document for
  * each kind of trouble in it. Times are epoch milliseconds; it holds no token and no prompt.
  */
 export const tokenFailure = z.object({
@@ -24,7 +24,7 @@ export const tokenFailure = z.object({
   kind: z.string(),
   /** What was seen, in one line. */
   message: z.string(),
-  /** What mends it. */
+  /** How to fix it. */
   hint: z.string(),
   code: z.string().optional(),
   aadsts: z.array(whole).optional(),
@@ -38,7 +38,7 @@ export const tokenFailure = z.object({
   /** The last try. The recovery counts as a try; stores see to that. */
   lastAt: time,
   tries: whole,
-  /** Jobs that waited, or were put off, for want of a token. */
+  /** Jobs that waited, or were deferred, for want of a token. */
   jobsHeld: whole,
   /** How long the token that was held was good for at the last try, in milliseconds; 0 without one. */
   tokenValidForMs: whole,

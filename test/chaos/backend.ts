@@ -7,7 +7,7 @@ import type { SeenEvent } from './evidence.ts'
 import type { Fault, NetworkKind } from './faults.ts'
 
 export const TOPICS = { jobs: 'jobs', deadLetters: 'dead-letter', events: 'events' } as const
-/** As often as Pub/Sub allows at least: what is put off so often is forwarded, and rescued. */
+/** As often as Pub/Sub allows at least: what is deferred so often is forwarded, and rescued. */
 export const MAX_DELIVERIES = 5
 
 export type StoreFault = Extract<Fault, { on: 'file' } | { kind: NetworkKind }>

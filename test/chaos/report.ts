@@ -16,7 +16,7 @@ export interface Report {
   readonly ended: Readonly<Partial<Record<JobRecord['status'], number>>>
   readonly deadLetters: number
   readonly events: number
-  readonly pushes: { readonly all: number; readonly duplicates: number; readonly putOff: number }
+  readonly pushes: { readonly all: number; readonly duplicates: number; readonly deferred: number }
   readonly rescues: number
   readonly replays: number
   readonly sweeps: number
@@ -46,7 +46,7 @@ export function countEvidence(evidence: Evidence, replays: number): Pick<Report,
     pushes: {
       all: pushes.length,
       duplicates: pushes.filter(isDuplicate).length,
-      putOff: pushes.filter((push) => !isAcked(push)).length,
+      deferred: pushes.filter((push) => !isAcked(push)).length,
     },
     // Whatever was delivered and neither submitted nor replayed.
     rescues: Math.max(0, published - sent.length - replays),
@@ -80,7 +80,7 @@ export function printReport(report: Report): string {
     ['messages', `${report.messages}: ${list(ended)}`],
     ['dead letters', `${report.deadLetters}, replayed ${report.replays}`],
     ['events', String(report.events)],
-    ['pushes', `${pushes.all}, of them ${pushes.duplicates} duplicates; ${pushes.putOff} put off`],
+    ['pushes', `${pushes.all}, of them ${pushes.duplicates} duplicates; ${pushes.deferred} deferred`],
     ['rescues', String(report.rescues)],
     ['sweeps', String(report.sweeps)],
     ['model calls', `${model.calls}, paid ${model.paid}; unknown attempts ${model.unknownAttempts}`],

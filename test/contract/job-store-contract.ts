@@ -315,7 +315,7 @@ function settledJobFacts(fact: Fact): void {
       const old = (await h.documents.read(aJob().key))?.record.attempts ?? []
       const { record } = heldBy(await store.claim(secondRun('c')))
       assert.deepEqual(record.attempts, [...old, { run: 2, n: 1, owner: 'c', startedAt: START }])
-      assert.deepEqual([record.run, record.payloadHash], [2, 'the mended payload'])
+      assert.deepEqual([record.run, record.payloadHash], [2, 'the fixed payload'])
       assert.deepEqual((await h.documents.read(aJob().key))?.record, record)
     })
   }
@@ -1075,7 +1075,7 @@ function revisionOf(write: Write): string {
 }
 
 function secondRun(owner: string): ClaimRequest {
-  return aClaim({ owner, job: aJob({ run: 2, payloadHash: 'the mended payload' }) })
+  return aClaim({ owner, job: aJob({ run: 2, payloadHash: 'the fixed payload' }) })
 }
 
 /** Owner a claims the job and is not heard of until its lease is over. */

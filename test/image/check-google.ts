@@ -44,8 +44,8 @@ export async function checkOnGoogle(image: Image, state: string): Promise<string
   const answers = [await postTo(url, JSON.stringify(wrap(job))), await postTo(url, JSON.stringify(wrap('no job')))]
   const statuses = answers.map(({ status }) => status).join(', ')
   if (statuses !== '204, 204') throw new Error(`the pushes were answered with ${statuses}: ${JSON.stringify(answers)}`)
-  const surroundings = { now: Date.now, emulators: { firestore: firestore.address, pubsub: pubsub.address } }
-  const stores = started.adopt(await openStores({ kind: 'firestore', project: PROJECT }, surroundings), (own) =>
+  const dependencies = { now: Date.now, emulators: { firestore: firestore.address, pubsub: pubsub.address } }
+  const stores = started.adopt(await openStores({ kind: 'firestore', project: PROJECT }, dependencies), (own) =>
     own.close(),
   )
   const record = await createJobReader(stores.documents).read(jobKey('', 'image', sha256))

@@ -57,14 +57,14 @@ async function performStage(stage: Stage, images: ReadonlyMap<string, Image>, si
   return image
 }
 
-interface Surroundings {
+interface Dependencies {
   readonly base: Base
   readonly images: ReadonlyMap<string, Image>
   readonly site: Site
 }
 
-async function perform(step: Instruction, image: Image, surroundings: Surroundings): Promise<void> {
-  const { images, site } = surroundings
+async function perform(step: Instruction, image: Image, dependencies: Dependencies): Promise<void> {
+  const { images, site } = dependencies
   switch (step.kind) {
     case 'WORKDIR':
       image.workdir = resolve(image.workdir, step.path)
@@ -78,7 +78,7 @@ async function perform(step: Instruction, image: Image, surroundings: Surroundin
     }
     case 'RUN':
       site.tell(`RUN ${step.command.form === 'shell' ? step.command.line : step.command.words.join(' ')}`)
-      return run(step.command, image, surroundings.base)
+      return run(step.command, image, dependencies.base)
     case 'USER':
       Object.assign(image, { uid: step.uid, gid: step.gid })
       return

@@ -24,13 +24,13 @@ function aLetter(id: string, over: Partial<NewDeadLetter> = {}): readonly [NewDe
 /** Makes a store that holds these, and runs commands on it. */
 async function storeOf(t: TestContext, ...letters: readonly (readonly [NewDeadLetter, Buffer])[]) {
   const path = join(await newFolder(t), 'jobs.db')
-  const surroundings = { now: Date.now, emulators: { firestore: undefined, pubsub: undefined } }
-  const stores = await openStores({ kind: 'sqlite', path }, surroundings)
+  const dependencies = { now: Date.now, emulators: { firestore: undefined, pubsub: undefined } }
+  const stores = await openStores({ kind: 'sqlite', path }, dependencies)
   for (const [letter, data] of letters) await stores.deadLetters.put(letter, data)
   await stores.close()
   return {
     async batch() {
-      const { batches, close } = await openStores({ kind: 'sqlite', path }, surroundings)
+      const { batches, close } = await openStores({ kind: 'sqlite', path }, dependencies)
       const batch = await batches.read(BATCH)
       await close()
       return batch
@@ -45,15 +45,15 @@ async function storeOf(t: TestContext, ...letters: readonly (readonly [NewDeadLe
   }
 }
 
-test('list opens with the reasons, the most frequent first, with the mend and the command that replays them', async (t) => {
+test('list opens with the reasons, the most frequent first, with the fix and the command that replays them', async (t) => {
   const other = { reason: 'no_deployment', code: undefined, hint: 'Create the deployment.' }
   const { run } = await storeOf(t, aLetter('a'), aLetter('b', other), aLetter('c', other))
   const { code, stdout, stderr } = await run('list', '--batch', BATCH)
   assert.deepEqual([code, stderr], [0, ''])
-  const [first, mend, replay, second, otherMend, , blank, ...rows] = stdout.trimEnd().split('\n')
-  assert.deepEqual([first, mend], ['     2  no_deployment', '        Create the deployment.'])
+  const [first, fix, replay, second, otherFix, , blank, ...rows] = stdout.trimEnd().split('\n')
+  assert.deepEqual([first, fix], ['     2  no_deployment', '        Create the deployment.'])
   assert.match(replay ?? '', / dead-letters replay --batch nightly --reason no_deployment$/)
-  assert.deepEqual([second, otherMend], ['     1  rejected (content_filter)', '        Change the prompt.'])
+  assert.deepEqual([second, otherFix], ['     1  rejected (content_filter)', '        Change the prompt.'])
   assert.deepEqual([blank, rows.length], ['', 3])
 })
 

@@ -34,7 +34,7 @@ const told = z.strictObject({
       ok: z.boolean().nullable(),
       seen: z.string(),
       expected: z.string().nullable(),
-      mend: z.string().nullable(),
+      fix: z.string().nullable(),
     }),
   ),
 })
@@ -56,7 +56,7 @@ test('a step that fails ends it with 1, and how to fix it stands below', async (
     stdout,
     /\n✗ Azure OpenAI gpt-4o-mini {2}.*\n {4}expected {2}.*\n {4}to do {5}Give the app registration /,
   )
-  assert.match(stdout, /\nTo be mended: Azure OpenAI gpt-4o-mini\.\n$/)
+  assert.match(stdout, /\nTo fix: Azure OpenAI gpt-4o-mini\.\n$/)
 })
 
 test('--json is one document of the same steps', async () => {
@@ -66,7 +66,7 @@ test('--json is one document of the same steps', async () => {
   assert.deepEqual([code, steps.length], [1, 9])
   const failed = steps.filter(({ ok }) => ok === false)
   assert.deepEqual(
-    failed.map(({ step, mend }) => [step, mend === null]),
+    failed.map(({ step, fix }) => [step, fix === null]),
     [['Entra', false]],
   )
 })
@@ -84,7 +84,7 @@ test('what the settings file has wrong fails the first step, and the rest of the
   const { code, stdout } = await runHosted(['doctor', '--json'], { env, cwd })
   const { steps } = told.parse(JSON.parse(stdout))
   assert.deepEqual([code, steps.filter(({ ok }) => ok === false).map(({ step }) => step)], [1, ['settings']])
-  assert.deepEqual(steps[0]?.mend?.split('\n').toSorted(), [
+  assert.deepEqual(steps[0]?.fix?.split('\n').toSorted(), [
     'HTTPS_PROXY has no effect in promptbridge.env: it is read from the environment of the process. Set it there, before the process starts.',
     'JOB_TOPIC is unknown in promptbridge.env; did you mean JOBS_TOPIC?',
   ])
@@ -118,7 +118,7 @@ test('a settings file cannot send tokens elsewhere: each command refuses it, and
   const { steps } = told.parse(JSON.parse(stdout))
   assert.deepEqual([code, stderr], [1, 'settings: promptbridge.env\n'])
   assert.deepEqual(
-    steps[0]?.mend
+    steps[0]?.fix
       ?.split('\n')
       .map((line) => line.split(' ').slice(0, 3).join(' '))
       .toSorted(),

@@ -64,19 +64,19 @@ describe("the worker's identity, from elsewhere", () => {
     assert.equal(failed?.step, 'Google ID token')
     assert.equal(failed?.seen, 'Google answered 403 PERMISSION_DENIED for the service account')
     assert.match(
-      failed?.mend ?? '',
+      failed?.fix ?? '',
       /roles\/iam\.serviceAccountOpenIdTokenCreator .* on the service account; .*worker_token_operators/,
     )
   })
 
   test('shows a clock that is 6 minutes fast, for its ID token is always fresh', async () => {
-    const iam = await startIamCredentials({ key, surroundings: { now: () => Date.now() - 6 * 60_000 } })
-    const surroundings = { iamEndpoint: iam.url }
+    const iam = await startIamCredentials({ key, dependencies: { now: () => Date.now() - 6 * 60_000 } })
+    const dependencies = { iamEndpoint: iam.url }
     // Google's stand-ins have one clock: the caller's token is of the same time.
-    const [failed] = failuresIn(await examine(cloud, { STORE }, { serviceAccount }, surroundings))
+    const [failed] = failuresIn(await examine(cloud, { STORE }, { serviceAccount }, dependencies))
     await iam.close()
     assert.equal(failed?.step, 'ID token claims')
-    assert.match(failed?.mend ?? '', /^This machine's clock is 6 min ahead of Google's/)
+    assert.match(failed?.fix ?? '', /^This machine's clock is 6 min ahead of Google's/)
   })
 })
 
@@ -116,7 +116,7 @@ describe('a live service', () => {
       await examineLive({ variables }, live, undefined, { fromFile: ['GOOGLE_CLOUD_PROJECT'] }),
     )
     assert.deepEqual([failed?.step, others, await calls()], ['settings', [], before])
-    assert.match(failed?.mend ?? '', /AZURE_AUTHORITY_HOST is .*\n.*AZURE_OPENAI_ENDPOINT is /)
+    assert.match(failed?.fix ?? '', /AZURE_AUTHORITY_HOST is .*\n.*AZURE_OPENAI_ENDPOINT is /)
     const named = await examineLive({ variables })
     assert.deepEqual(failuresIn(named), [])
   })
@@ -162,7 +162,7 @@ describe('a live service', () => {
     )
     const [failed, ...others] = failuresIn(await examineLive({ variables, invokerIamDisabled: true }))
     assert.deepEqual([failed?.step, others], ['grant: only pushes may call the service', []])
-    assert.match(failed?.mend ?? '', /^gcloud run services update worker .* --invoker-iam-check$/)
+    assert.match(failed?.fix ?? '', /^gcloud run services update worker .* --invoker-iam-check$/)
   })
 
   test('whose setting is a secret is told so, and what is missing without it', async () => {
@@ -172,10 +172,10 @@ describe('a live service', () => {
     const steps = await examineLive({ variables })
     assert.match(steps[0]?.seen ?? '', /not read, because they come from Secret Manager: AZURE_CLIENT_ID$/)
     const [failed] = failuresIn(steps)
-    assert.deepEqual([failed?.step, failed?.mend?.startsWith('AZURE_CLIENT_ID')], ['settings', true])
+    assert.deepEqual([failed?.step, failed?.fix?.startsWith('AZURE_CLIENT_ID')], ['settings', true])
   })
 
-  for (const [what, options, of, seen, mend] of [
+  for (const [what, options, of, seen, fix] of [
     ['that may not be looked at', { isOpen: false }, live, /403$/, /--role=roles\/run\.viewer\n/],
     [
       'that is not there',
@@ -189,7 +189,7 @@ describe('a live service', () => {
       const steps = await examineLive(options, of)
       assert.deepEqual(marksOf(steps), ['✗ live service', '– settings'])
       assert.match(steps[0]?.seen ?? '', seen)
-      assert.match(steps[0]?.mend ?? '', mend)
+      assert.match(steps[0]?.fix ?? '', fix)
     })
   }
 
@@ -207,7 +207,7 @@ test('without a login nobody asks Google, and the process lives', async () => {
   const steps = await examine(cloud, { STORE: 'firestore' })
   const skipped = ['– store', '– topics', '– push subscription', '– dead-letter subscription', '– sweep']
   assert.deepEqual(marksOf(steps).slice(-6), ['✗ Google login', ...skipped])
-  assert.equal(failuresIn(steps)[0]?.mend, 'gcloud auth application-default login')
+  assert.equal(failuresIn(steps)[0]?.fix, 'gcloud auth application-default login')
 })
 
 describe('with the login of a developer', () => {

@@ -82,7 +82,7 @@ describe('a grant that nobody gave is told the line that gives it', () => {
         steps.map(({ ok }) => ok),
         [0, 1, 2].map((n) => n !== nth),
       )
-      assert.equal(steps[nth]?.mend, line)
+      assert.equal(steps[nth]?.fix, line)
     })
   }
 })
@@ -100,7 +100,7 @@ test('what the project grants is granted', async () => {
   assert.deepEqual([steps[0]?.ok, steps[0]?.seen], [true, "Pub/Sub's service agent has it on the project"])
 })
 
-test('of what this login may not look at, nothing is claimed; what would mend it is told', async () => {
+test('of what this login may not look at, nothing is claimed; what would fix it is told', async () => {
   const closed = await check({ [JOBS]: {} })
   assert.deepEqual(
     closed.steps.map(({ ok }) => ok),

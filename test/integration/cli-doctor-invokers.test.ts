@@ -42,32 +42,32 @@ async function check(
 }
 
 test('a service that the pushing account alone may call is as it should be, and what was not looked at is said', async () => {
-  const { ok, seen, mend } = await check(right)
-  assert.deepEqual([ok, mend], [true, null])
+  const { ok, seen, fix } = await check(right)
+  assert.deepEqual([ok, fix], [true, null])
   assert.equal(seen, 'only the account that pushes; grants of folders and of the organization were not looked at')
 })
 
 describe('everyone may call the service', () => {
   for (const member of ['allUsers', 'allAuthenticatedUsers']) {
     test(`by ${member} on the service: the step fails, with the line that removes it`, async () => {
-      const { ok, seen, expected, mend } = await check(withInvoker(member))
+      const { ok, seen, expected, fix } = await check(withInvoker(member))
       assert.deepEqual([ok, expected], [false, `only ${PUSHER}`])
       assert.ok(seen.startsWith(`${member} (roles/run.invoker on ${SERVICE});`), seen)
-      assert.equal(mend, `${ON_SERVICE} --member=${member} --role=roles/run.invoker`)
+      assert.equal(fix, `${ON_SERVICE} --member=${member} --role=roles/run.invoker`)
     })
 
     test(`by ${member} on the project, which the service inherits: the step fails`, async () => {
-      const { ok, mend } = await check({ ...right, [PROJECT]: { 'roles/run.invoker': [member] } })
+      const { ok, fix } = await check({ ...right, [PROJECT]: { 'roles/run.invoker': [member] } })
       assert.equal(ok, false)
-      assert.equal(mend, `gcloud projects remove-iam-policy-binding p --member=${member} --role=roles/run.invoker`)
+      assert.equal(fix, `gcloud projects remove-iam-policy-binding p --member=${member} --role=roles/run.invoker`)
     })
   }
 
   test('by a check that is switched off: the step fails, although the policies are as they should be', async () => {
-    const { ok, seen, mend } = await check(right, { invokerCheckDisabled: true })
+    const { ok, seen, fix } = await check(right, { invokerCheckDisabled: true })
     assert.equal(ok, false)
     assert.match(seen, /^everyone: the check of callers \(Invoker IAM check\) is switched off;/)
-    assert.equal(mend, 'gcloud run services update worker --project=p --region=europe-west1 --invoker-iam-check')
+    assert.equal(fix, 'gcloud run services update worker --project=p --region=europe-west1 --invoker-iam-check')
   })
 
   test('by a check that is switched off, also where this login may look at no grants', async () => {
@@ -81,9 +81,9 @@ describe('everyone may call the service', () => {
       check(withInvoker('allUsers'), { mode: 'verify' }),
       check(right, { mode: 'verify', invokerCheckDisabled: true }),
     ]) {
-      const { ok, mend } = await open
+      const { ok, fix } = await open
       assert.equal(ok, null)
-      assert.ok(mend)
+      assert.ok(fix)
     }
   })
 })
@@ -112,8 +112,8 @@ describe('another account may call the service: a warning, with the line that ta
     ],
   ] as const) {
     test(what, async () => {
-      const { ok, seen, mend } = await check({ ...right, [on]: { ...right[on], [role]: [OTHER] } })
-      assert.deepEqual([ok, mend], [null, line])
+      const { ok, seen, fix } = await check({ ...right, [on]: { ...right[on], [role]: [OTHER] } })
+      assert.deepEqual([ok, fix], [null, line])
       assert.ok(seen.startsWith(`${OTHER} (${role} on ${on});`), seen)
     })
   }
@@ -138,7 +138,7 @@ test('roles that call nothing, owners and deleted accounts are no callers', asyn
 test('of grants that this login may not look at, nothing is claimed', async () => {
   const closed = await check({ [PROJECT]: {} })
   assert.equal(closed.ok, null)
-  assert.equal(closed.mend, null)
+  assert.equal(closed.fix, null)
   assert.match(closed.seen, /^this login may not look at the grants of projects\/p\/locations/)
   const half = await check({ [SERVICE]: { 'roles/run.invoker': [`serviceAccount:${PUSHER}`] } })
   assert.equal(half.ok, true)

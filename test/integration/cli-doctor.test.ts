@@ -97,12 +97,12 @@ describe('a healthy way', () => {
   })
 })
 
-/** What is set wrong, on Azure's side or in the settings; the one step that fails; and what mends it. */
+/** What is set wrong, on Azure's side or in the settings; the one step that fails; and how to fix it. */
 interface Misconfiguration {
   readonly cloud?: CloudOverrides
   readonly settings?: Readonly<Record<string, string>>
   readonly fails: string
-  readonly mend: RegExp
+  readonly fix: RegExp
 }
 
 const credential = (wrong: Partial<typeof OUR_CREDENTIAL>) => ({
@@ -115,99 +115,99 @@ const misconfigurations: Readonly<Record<string, Misconfiguration>> = {
   'the e-mail for the subject': {
     cloud: credential({ subject: GOOGLE.serviceAccountEmail }),
     fails: 'Entra',
-    mend: new RegExp(`^Set Subject .* of application ${ENTRA.clientId} to ${GOOGLE.subject} \\(the unique id`),
+    fix: new RegExp(`^Set Subject .* of application ${ENTRA.clientId} to ${GOOGLE.subject} \\(the unique id`),
   },
   'the audience of another cloud': {
     cloud: credential({ audience: 'api://AzureADTokenExchangeUSGov' }),
     fails: 'Entra',
-    mend: new RegExp(`^Set Audience .* to ${ENTRA.assertionAudience}, or AZURE_FEDERATED_AUDIENCE`),
+    fix: new RegExp(`^Set Audience .* to ${ENTRA.assertionAudience}, or AZURE_FEDERATED_AUDIENCE`),
   },
   'a slash behind the issuer': {
     cloud: credential({ issuer: `${GOOGLE.issuer}/` }),
     fails: 'Entra',
-    mend: new RegExp(`^Set Issuer .* to ${GOOGLE.issuer}\\.`),
+    fix: new RegExp(`^Set Issuer .* to ${GOOGLE.issuer}\\.`),
   },
   'no federated credential': {
     cloud: { entra: { credentials: [] } },
     fails: 'Entra',
-    mend: new RegExp(`Add one .* with Issuer ${GOOGLE.issuer}, Subject ${GOOGLE.subject}`),
+    fix: new RegExp(`Add one .* with Issuer ${GOOGLE.issuer}, Subject ${GOOGLE.subject}`),
   },
   'another client': {
     settings: { AZURE_CLIENT_ID: OTHER_ID },
     fails: 'Entra',
-    mend: new RegExp(`has no application ${OTHER_ID}\\. Set AZURE_CLIENT_ID`),
+    fix: new RegExp(`has no application ${OTHER_ID}\\. Set AZURE_CLIENT_ID`),
   },
-  'another tenant': { settings: { AZURE_TENANT_ID: OTHER_ID }, fails: 'Entra', mend: /Set AZURE_TENANT_ID/ },
+  'another tenant': { settings: { AZURE_TENANT_ID: OTHER_ID }, fails: 'Entra', fix: /Set AZURE_TENANT_ID/ },
   'another scope': {
     settings: { AZURE_OPENAI_SCOPE: 'https://ai.azure.com/.default' },
     fails: 'Entra',
-    mend: /Set AZURE_OPENAI_SCOPE to RESOURCE\/\.default/,
+    fix: /Set AZURE_OPENAI_SCOPE to RESOURCE\/\.default/,
   },
   'another cloud': {
     settings: { AZURE_CLOUD: 'us-government' },
     fails: 'Entra',
-    mend: /cognitiveservices\.azure\.us.*cognitiveservices\.azure\.com\/\.default \(public\)/,
+    fix: /cognitiveservices\.azure\.us.*cognitiveservices\.azure\.com\/\.default \(public\)/,
   },
   'an authority where nobody answers': {
     settings: { AZURE_AUTHORITY_HOST: 'https://127.0.0.1:9' },
     fails: 'Entra',
-    mend: /https:\/\/127\.0\.0\.1:9.*AZURE_AUTHORITY_HOST/,
+    fix: /https:\/\/127\.0\.0\.1:9.*AZURE_AUTHORITY_HOST/,
   },
   'no role': {
     cloud: { azure: { principals: [] } },
     fails: AZURE_STEP,
-    mend: new RegExp(`^Give the app registration ${ENTRA.clientId} the role "Cognitive Services OpenAI User"`),
+    fix: new RegExp(`^Give the app registration ${ENTRA.clientId} the role "Cognitive Services OpenAI User"`),
   },
   'a resource of another tenant': {
     cloud: { azure: { tenantId: OTHER_ID } },
     fails: AZURE_STEP,
-    mend: /^The token is of tenant .* Set AZURE_TENANT_ID to the tenant of the resource/,
+    fix: /^The token is of tenant .* Set AZURE_TENANT_ID to the tenant of the resource/,
   },
   'a deployment that is not there': {
     settings: { AZURE_OPENAI_DEPLOYMENT: 'gpt-nowhere' },
     fails: 'Azure OpenAI gpt-nowhere',
-    mend: /^Create the deployment, or correct its name in AZURE_OPENAI_DEPLOYMENT/,
+    fix: /^Create the deployment, or correct its name in AZURE_OPENAI_DEPLOYMENT/,
   },
   'an API version that is not there': {
     settings: { OPENAI_API_VERSION: '2019-01-01' },
     fails: AZURE_STEP,
-    mend: /Correct OPENAI_API_VERSION/,
+    fix: /Correct OPENAI_API_VERSION/,
   },
   'an endpoint where nobody answers': {
     settings: { AZURE_OPENAI_ENDPOINT: `http://127.0.0.1:${await freePort()}` },
     fails: AZURE_STEP,
-    mend: /^Nothing answers at http:\/\/127\.0\.0\.1:\d+\. Correct AZURE_OPENAI_ENDPOINT/,
+    fix: /^Nothing answers at http:\/\/127\.0\.0\.1:\d+\. Correct AZURE_OPENAI_ENDPOINT/,
   },
   'no service account': {
     cloud: { metadata: { hasServiceAccount: false } },
     fails: 'Google ID token',
-    mend: /attach one to the service \(gcloud run services update SERVICE --service-account=EMAIL\)/,
+    fix: /attach one to the service \(gcloud run services update SERVICE --service-account=EMAIL\)/,
   },
   'something else for the metadata server': {
     cloud: { metadata: { audience: 'https://somewhere.else' } },
     fails: 'ID token claims',
-    mend: /another audience than AZURE_FEDERATED_AUDIENCE.*GCE_METADATA_HOST/,
+    fix: /another audience than AZURE_FEDERATED_AUDIENCE.*GCE_METADATA_HOST/,
   },
   'a clock that is 65 minutes fast': {
-    cloud: { metadata: { surroundings: { now: () => Date.now() - 65 * 60_000 } } },
+    cloud: { metadata: { dependencies: { now: () => Date.now() - 65 * 60_000 } } },
     fails: 'ID token claims',
-    mend: /^This machine's clock is 65 min ahead of Google's/,
+    fix: /^This machine's clock is 65 min ahead of Google's/,
   },
   'a clock that is 6 minutes slow': {
-    cloud: { metadata: { surroundings: { now: () => Date.now() + 6 * 60_000 } } },
+    cloud: { metadata: { dependencies: { now: () => Date.now() + 6 * 60_000 } } },
     fails: 'ID token claims',
-    mend: /^This machine's clock is 6 min behind Google's/,
+    fix: /^This machine's clock is 6 min behind Google's/,
   },
 }
 
-describe('what is set wrong fails at its step, and is told its mend', () => {
-  for (const [what, { cloud: overrides, settings, fails, mend }] of Object.entries(misconfigurations)) {
+describe('what is set wrong fails at its step, and is told its fix', () => {
+  for (const [what, { cloud: overrides, settings, fails, fix }] of Object.entries(misconfigurations)) {
     test(what, async () => {
       await using broken = await startCloud(overrides)
       const steps = await examine(broken, { STORE, ...settings })
       const [failed] = failuresIn(steps)
       assert.equal(failed?.step, fails, marksOf(steps).join('\n'))
-      assert.match(failed?.mend ?? '', mend)
+      assert.match(failed?.fix ?? '', fix)
       assert.notEqual(failed?.expected, null)
       // What does not depend on it is looked at all the same.
       assert.deepEqual(marksOf(steps).slice(-4), AFTER_AZURE)
@@ -229,7 +229,7 @@ describe('a fault of the resource that Azure answers with fails at its step, and
       const [failed] = failuresIn(await examine(cloud, { STORE }))
       assert.equal(failed?.step, AZURE_STEP)
       assert.match(failed.seen, seen)
-      assert.match(failed.mend ?? '', fix)
+      assert.match(failed.fix ?? '', fix)
     })
   }
 
@@ -237,7 +237,7 @@ describe('a fault of the resource that Azure answers with fails at its step, and
     await using moved = await startRecordingModel('', 307, { location: `${cloud.azure.url}/elsewhere` })
     const [failed] = failuresIn(await examine(cloud, { STORE, AZURE_OPENAI_ENDPOINT: moved.url }))
     assert.match(failed?.seen ?? '', /307 redirect, /)
-    assert.match(failed?.mend ?? '', /redirects to 127\.0\.0\.1:\d+\. Nothing was sent there/)
+    assert.match(failed?.fix ?? '', /redirects to 127\.0\.0\.1:\d+\. Nothing was sent there/)
   })
 
   test('a 400 of a gateway, which is no proof that the service lets the worker in', async () => {
@@ -270,14 +270,14 @@ describe('settings', () => {
       '– Azure OpenAI',
       ...AFTER_AZURE,
     ])
-    const problems = steps[0]?.mend?.split('\n').map((line) => line.split(/:| /, 1)[0])
+    const problems = steps[0]?.fix?.split('\n').map((line) => line.split(/:| /, 1)[0])
     assert.deepEqual(problems?.toSorted(), ['AZURE_CLIENT_ID', 'AZURE_TENANT_ID', 'MAX_ATTEMPTS'])
   })
 
   test('with an API key beside them fail, and the rest of the way is walked without it', async () => {
     const steps = await examine(cloud, { STORE, AZURE_OPENAI_API_KEY: 'canary-key' })
     assert.deepEqual(marksOf(steps), ['✗ settings', ...HEALTHY.slice(1)])
-    assert.match(steps[0]?.mend ?? '', /^AZURE_OPENAI_API_KEY is set: .* Unset it\.$/)
+    assert.match(steps[0]?.fix ?? '', /^AZURE_OPENAI_API_KEY is set: .* Unset it\.$/)
     assert.doesNotMatch(JSON.stringify(steps), /canary-key/)
   })
 
@@ -297,7 +297,7 @@ describe('the store in a file', () => {
   test('whose folder is not there fails', async () => {
     const missing = join(folder, 'no folder')
     const [failed] = failuresIn(await examine(cloud, { STORE: `sqlite:${missing}/state.db` }))
-    assert.deepEqual([failed?.step, failed?.mend], ['store', `mkdir -p '${missing}'`])
+    assert.deepEqual([failed?.step, failed?.fix], ['store', `mkdir -p '${missing}'`])
   })
 
   test('that is no database fails', async () => {

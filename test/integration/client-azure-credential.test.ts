@@ -49,7 +49,7 @@ describe('a credential for any Azure service', () => {
     assert.ok((await next).token)
   })
 
-  test('says who failed, and what mends it', async () => {
+  test('says who failed, and how to fix it', async () => {
     await placeFault(cloud.entra, { kind: 'status', error: 'unknown_client', headers: { 'retry-after': '60' } })
     const { leg, details } = await tokenErrorOf(createAzureCredential(us).getToken(SCOPE))
     assert.deepEqual([leg, details.aadsts], ['entra_exchange', [700_016]])

@@ -108,7 +108,7 @@ describe('clocks that differ', () => {
     test(`by a worker that is ${how} do no harm, to the last moment that an ID token is kept`, async () => {
       const start = Math.floor(Date.now() / 1_000) * 1_000
       const worker = { now: start }
-      await using elsewhere = await startCloud({ surroundings: { now: () => worker.now + skewMs } })
+      await using elsewhere = await startCloud({ dependencies: { now: () => worker.now + skewMs } })
       const fetchToken = openFetcher(elsewhere, () => worker.now)
       const calls = await watchCalls(elsewhere)
       const { fetchedAt, expiresAt } = await fetchToken()

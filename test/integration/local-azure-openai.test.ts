@@ -80,8 +80,8 @@ test('no token, a forged one, one for another resource and another issuer are re
 test('a token is refused from the very second of its exp', async () => {
   let later = 0
   const start = Math.floor(Date.now() / 1_000) * 1_000
-  const surroundings = { now: () => start + later }
-  await using on = await startWithClient({ surroundings, entra: { tokenLifetimeSeconds: 600 } })
+  const dependencies = { now: () => start + later }
+  await using on = await startWithClient({ dependencies, entra: { tokenLifetimeSeconds: 600 } })
   later = 599_999
   await on.client.chat.completions.create(ask(DOCUMENT))
   later = 600_000
@@ -147,9 +147,9 @@ test('the content filter stops a prompt with the marker, tells what tripped it, 
 test('a used-up quota is 429 with the time to wait, and is whole again in the next window', async () => {
   let later = 0
   const start = Math.ceil(Date.now() / 60_000) * 60_000
-  const surroundings = { now: () => start + later }
+  const dependencies = { now: () => start + later }
   const deployments = [{ ...DEFAULT_DEPLOYMENT, requestsPerMinute: 2 }]
-  await using on = await startWithClient({ surroundings, azure: { deployments } })
+  await using on = await startWithClient({ dependencies, azure: { deployments } })
   const call = () => on.client.chat.completions.create(ask(DOCUMENT))
   await call()
   await call()
@@ -168,7 +168,7 @@ test('a used-up quota is 429 with the time to wait, and is whole again in the ne
 test('tokens are charged on arrival, the prompt and the maximum of the answer, and refused by their own name', async () => {
   const deployments = [{ ...DEFAULT_DEPLOYMENT, tokensPerMinute: 150 }]
   const now = Date.now()
-  await using on = await startWithClient({ azure: { deployments }, surroundings: { now: () => now } })
+  await using on = await startWithClient({ azure: { deployments }, dependencies: { now: () => now } })
   const body = ask(DOCUMENT, { max_tokens: 72 })
   const { response } = await on.client.chat.completions.create(body).withResponse()
   assert.equal(response.headers.get('x-ratelimit-remaining-tokens'), '50')
@@ -178,14 +178,14 @@ test('tokens are charged on arrival, the prompt and the maximum of the answer, a
 
 test('an answer takes its base time and its tokens, more or less by the spread', async () => {
   const waits: number[] = []
-  const surroundings = {
+  const dependencies = {
     random: () => 0.75,
     wait: async (ms: number) => {
       waits.push(ms)
     },
   }
   const latency = { baseMs: 100, perOutputTokenMs: 10, spread: 0.2 }
-  await using on = await startWithClient({ surroundings, azure: { latency } })
+  await using on = await startWithClient({ dependencies, azure: { latency } })
   await on.client.chat.completions.create(ask(DOCUMENT, { max_tokens: 10 }))
   assert.deepEqual(waits, [220])
 })
@@ -198,7 +198,7 @@ test('a caller who goes away while the model works is billed all the same', asyn
     working.resolve()
     return done.promise
   }
-  const azure = { log, latency: { baseMs: 1_000 }, surroundings: { wait } }
+  const azure = { log, latency: { baseMs: 1_000 }, dependencies: { wait } }
   await using on = await startWithClient({ azure })
   const leaving = new AbortController()
   const call = on.client.chat.completions.create(ask(DOCUMENT), { signal: leaving.signal })
@@ -220,7 +220,7 @@ test('two hundred calls are open at once, and all are answered', async () => {
     if (open === CALLS) all.resolve()
     return all.promise
   }
-  await using on = await startWithClient({ azure: { latency: { baseMs: 1 }, surroundings: { wait } } })
+  await using on = await startWithClient({ azure: { latency: { baseMs: 1 }, dependencies: { wait } } })
   const calls = Array.from({ length: CALLS }, () => on.client.chat.completions.create(ask(DOCUMENT)))
   const answers = await Promise.all(calls)
   assert.equal(answers.filter(({ choices }) => choices[0]?.finish_reason === 'stop').length, CALLS)

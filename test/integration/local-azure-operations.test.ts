@@ -14,7 +14,7 @@ const now = Math.ceil(Date.now() / 60_000) * 60_000
 const ASKED_ONCE = 'embeddings-once-a-minute'
 const once = { ...EMBEDDING_DEPLOYMENT, name: ASKED_ONCE, requestsPerMinute: 1 }
 const deployments = [DEFAULT_DEPLOYMENT, EMBEDDING_DEPLOYMENT, once]
-const cloud = await startCloud({ surroundings: { now: () => now }, azure: { deployments } })
+const cloud = await startCloud({ dependencies: { now: () => now }, azure: { deployments } })
 after(() => cloud.close())
 const token = await tokenFor(cloud)
 const client = clientFor(cloud, token)

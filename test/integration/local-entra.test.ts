@@ -109,8 +109,8 @@ test('an app registration without a federated credential is AADSTS70025', async 
 
 test('an assertion is expired at the very second of its exp: AADSTS700024', async () => {
   const now = 1_800_000_000_000
-  const entraAt = (later: number) => ({ surroundings: { now: () => now + later } })
-  const metadata = { surroundings: { now: () => now } }
+  const entraAt = (later: number) => ({ dependencies: { now: () => now + later } })
+  const metadata = { dependencies: { now: () => now } }
   await using before = await startCloud({ metadata, entra: entraAt(3_599_999) })
   assert.ok((await acquire(before)).token)
   await using after = await startCloud({ metadata, entra: entraAt(3_600_000) })

@@ -93,7 +93,7 @@ test('a delay makes a call wait, and then it is answered as usual', async () => 
   const wait = async (ms: number) => {
     waits.push(ms)
   }
-  await using cloud = await startCloud({ surroundings: { wait } })
+  await using cloud = await startCloud({ dependencies: { wait } })
   await placeFault(cloud.metadata, { kind: 'delay', ms: 1_500, times: 1 })
   assert.equal(await (await getProject(cloud)).text(), GOOGLE.projectId)
   assert.deepEqual(waits, [1_500])
@@ -163,7 +163,7 @@ test('a billed 503 is paid, and its answer is lost', async () => {
 test('a billed delay is in the log before the caller has the answer', async () => {
   const log = await openWatchedLog()
   const released = Promise.withResolvers<void>()
-  const azure = { log, surroundings: { wait: () => released.promise } }
+  const azure = { log, dependencies: { wait: () => released.promise } }
   await using cloud = await startCloud({ azure })
   const token = await tokenFor(cloud)
   await placeFault(cloud.azure, { kind: 'delay', ms: 5_000, billed: true, times: 1 })
@@ -210,7 +210,7 @@ test('a misused fault is answered with 400 and what is wrong', async () => {
 
 test('the call log pages by id and by time', async () => {
   let now = 1_000
-  await using cloud = await startCloud({ metadata: { surroundings: { now: () => now } } })
+  await using cloud = await startCloud({ metadata: { dependencies: { now: () => now } } })
   await getProject(cloud)
   now = 2_000
   await getProject(cloud)

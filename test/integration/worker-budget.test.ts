@@ -91,12 +91,12 @@ describe('a batch whose tokens are limited', () => {
 })
 
 describe('a day whose tokens are limited', () => {
-  test('has jobs put off when they are spent, without a record, and goes on with the next day', async () => {
+  test('has jobs deferred when they are spent, without a record, and goes on with the next day', async () => {
     const { clock, now } = watchClock()
     // Noon, so that the day ends when the test says.
     clock.aheadMs = 1.5 * DAY_MS - (Date.now() % DAY_MS)
-    const surroundings = { surroundings: { now }, settings: { DAILY_TOKEN_LIMIT: '1' } }
-    await using worker = await startWorker(cloud, surroundings)
+    const dependencies = { dependencies: { now }, settings: { DAILY_TOKEN_LIMIT: '1' } }
+    await using worker = await startWorker(cloud, dependencies)
     assert.deepEqual(await worker.push(nightly('doc-1')), { status: 204 })
     assert.deepEqual(await worker.push(nightly('doc-2')), { status: 503, reason: 'budget' })
     assert.deepEqual(await worker.push(nightly('doc-2')), { status: 503, reason: 'budget' })

@@ -42,7 +42,7 @@ async function stallWithAll(worker: TestWorker, headers = `content-length: ${CAP
   }
 }
 
-/** Pushes until it is not put off for want of room. */
+/** Pushes until it is not deferred for want of room. */
 async function pushedAtLast(worker: TestWorker, bytes: number): Promise<number> {
   for (;;) {
     const { status } = await worker.post(push(bytes))
@@ -175,7 +175,7 @@ test('callers whose token is not checked yet take no room', async () => {
   const PUSH_CERTS_URL = `http://127.0.0.1:${port}`
   await using worker = await startWorker(cloud, {
     settings: { ...settings, ...identity, PUSH_CERTS_URL, PUSH_AUTH: 'cloud-run-iam' },
-    surroundings: { onCloudRun: true },
+    dependencies: { onCloudRun: true },
   })
   const token = await createPushTokens(await createSigningKey()).valid(oidc, Date.now())
   const strangers: Socket[] = []

@@ -68,7 +68,7 @@ function holdAnswersTo(asks: number) {
     return answers.promise
   }
   return {
-    options: { latency: { baseMs: 1 }, surroundings: { wait } },
+    options: { latency: { baseMs: 1 }, dependencies: { wait } },
     /** Resolves when all are being asked; rejects when a push ended before. */
     askedBy: (push: Promise<object>) =>
       Promise.race([asked.promise, push.then((answer) => assert.fail(JSON.stringify(answer)))]),

@@ -13,7 +13,7 @@ const aJob = (n: number) => ({ id: `doc-${n}`, prompt: 'Bridges carry people ove
 /** A worker whose clock the test puts on, and whose every wait after a failure is as long as may be. */
 async function startOnClock(settings: Readonly<Record<string, string>> = {}) {
   const { clock, now } = watchClock()
-  const worker = await startWorker(cloud, { settings, surroundings: { ...impatient.surroundings, now } })
+  const worker = await startWorker(cloud, { settings, dependencies: { ...impatient.dependencies, now } })
   const pushAll = (count: number) => Promise.all(Array.from({ length: count }, (_, n) => worker.push(aJob(n))))
   return Object.assign(worker, { clock, pushAll })
 }

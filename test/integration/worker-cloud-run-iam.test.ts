@@ -40,7 +40,7 @@ async function startBehindCloudRun(invokers: readonly string[]) {
   await using started = new AsyncDisposableStack()
   const identity = { PUSH_AUDIENCE: AUDIENCE, PUSH_SERVICE_ACCOUNT: PUSHER, PUSH_CERTS_URL: certs.url }
   const settings = { ...identity, PUSH_AUTH: 'cloud-run-iam' }
-  const worker = started.use(await startWorker(cloud, { settings, surroundings: { onCloudRun: true } }))
+  const worker = started.use(await startWorker(cloud, { settings, dependencies: { onCloudRun: true } }))
   const options = { container: worker.url, key: google, audiences: [AUDIENCE], invokers }
   const front = started.adopt(await startCloudRunFront(options), (own) => own.close())
   const cleanups = started.move()

@@ -225,7 +225,7 @@ describe('a job that Pub/Sub gave up on', () => {
 
   test('is rescued time and again until it is too old, whatever its last message tells of its age', async () => {
     const { clock, now } = watchClock()
-    await using worker = await startWorker(cloud, { surroundings: { now }, settings: { MAX_JOB_AGE_DAYS: '2' } })
+    await using worker = await startWorker(cloud, { dependencies: { now }, settings: { MAX_JOB_AGE_DAYS: '2' } })
     await worker.forward(job, { attributes: givenUp(now()) })
     for (const days of [1, 1.9]) {
       clock.aheadMs = days * DAY_MS
@@ -255,7 +255,7 @@ describe('a job that Pub/Sub gave up on', () => {
   for (const [status, over] of Object.entries({ dead_lettered: {}, expired: { deadline: iso(Date.now() + DAY_MS) } })) {
     test(`and whose record waits is settled with its letter, ${status}, and its replay runs`, async () => {
       const { clock, now } = watchClock()
-      await using worker = await startWorker(cloud, { surroundings: { now } })
+      await using worker = await startWorker(cloud, { dependencies: { now } })
       const first = { ...job, ...over }
       await placeFault(cloud.azure, { kind: 'status', status: 500, times: 1 })
       assert.deepEqual(await worker.push(first), { status: 503, reason: 'unavailable' })
@@ -372,7 +372,7 @@ describe('poison in the dead-letter topic', () => {
   })
 })
 
-describe('what is away puts off', () => {
+describe('what is away defers jobs', () => {
   test('a dead letter, which is recorded when the store is back', async () => {
     await using worker = await startWorker(cloud)
     const bringBack = worker.takeAway('deadLetters')
@@ -429,7 +429,7 @@ describe('a message that the dead-letter topic refuses for good', () => {
     assert.equal((await worker.modelCalls()).length, 1)
   })
 
-  test('is put off while the store is away', async () => {
+  test('is deferred while the store is away', async () => {
     await using worker = await startWorker(cloud)
     const bringBack = worker.takeAway('deadLetters')
     assert.deepEqual(await worker.push('no job', { attributes: { tag: 'y'.repeat(2_000) } }), away)

@@ -17,7 +17,7 @@ async function startAsking(settings = {}) {
   const { options, askedBy, letGo } = holdAnswers()
   const cloud = started.use(await startCloud({ azure: options }))
   const { now, readAgain } = watchClock()
-  const worker = started.use(await startWorker(cloud, { settings, surroundings: { now } }))
+  const worker = started.use(await startWorker(cloud, { settings, dependencies: { now } }))
   const first = worker.push(job)
   await askedBy(first)
   const cleanups = started.move()
@@ -168,7 +168,7 @@ describe('a deadline', () => {
     // The stand-ins have the real clock: a token of theirs must be good at this one.
     const deadline = Date.now()
     const clock = { now: deadline }
-    await using worker = await startWorker(cloud, { surroundings: { now: () => clock.now, elapsed: () => clock.now } })
+    await using worker = await startWorker(cloud, { dependencies: { now: () => clock.now, elapsed: () => clock.now } })
     const due = { ...job, deadline: new Date(deadline).toISOString() }
     assert.deepEqual(await worker.push(due), { status: 204 })
     clock.now += 1

@@ -17,8 +17,8 @@ const done = { status: 204 }
 
 const cloud = await startCloud()
 after(() => cloud.close())
-const start = (settings = {}, surroundings = {}) =>
-  startWorker(cloud, { settings: { EVENTS_TOPIC: EVENTS, ...settings }, surroundings })
+const start = (settings = {}, dependencies = {}) =>
+  startWorker(cloud, { settings: { EVENTS_TOPIC: EVENTS, ...settings }, dependencies })
 const rejectOnce = () => placeFault(cloud.azure, { kind: 'status', status: 400, times: 1 })
 
 async function topicsOf({ file }: TestWorker) {

@@ -58,8 +58,8 @@ describe('a request that Azure rejects for what it says', () => {
       assert.equal((await worker.modelCalls()).length, 1)
       const [letter, ...others] = await worker.deadLetters()
       assert.deepEqual(others, [])
-      const { 'pb-reason': reason, 'pb-code': told, 'pb-key': key, 'pb-hint': mend } = letter?.attributes ?? {}
-      assert.deepEqual([reason, told, key, mend !== undefined], ['rejected', code, record.key, hint])
+      const { 'pb-reason': reason, 'pb-code': told, 'pb-key': key, 'pb-hint': fix } = letter?.attributes ?? {}
+      assert.deepEqual([reason, told, key, fix !== undefined], ['rejected', code, record.key, hint])
       assert.deepEqual(JSON.parse(Buffer.from(letter?.data ?? []).toString()), rejected)
     })
   }
@@ -126,8 +126,8 @@ describe('no token', () => {
   ] as const) {
     test(`from ${who} puts the job off before it costs a record or a call`, async () => {
       const { clock, now } = watchClock()
-      const surroundings = { ...impatient.surroundings, now }
-      await using worker = await startWorker(cloud, { ...impatient, surroundings })
+      const dependencies = { ...impatient.dependencies, now }
+      await using worker = await startWorker(cloud, { ...impatient, dependencies })
       await placeFault(standIn, fault)
       assert.deepEqual(await worker.push(job), { status: 503, reason: 'token' })
       assert.equal(await worker.record('doc-7'), undefined)
@@ -160,7 +160,7 @@ describe('a used-up quota', () => {
 
   test('that comes back too late puts the job off, and the next ones before they are claimed', async () => {
     // The longest jitter: with the shortest, the circuit would close within the minute that a job may be held.
-    await using worker = await startWorker(cloud, { surroundings: { random: () => 1 } })
+    await using worker = await startWorker(cloud, { dependencies: { random: () => 1 } })
     await placeFault(cloud.azure, { kind: 'status', error: 'token_rate_limit', headers: { 'retry-after': '61' } })
     assert.deepEqual(await worker.push(job), { status: 503, reason: 'throttled' })
     const record = await worker.record('doc-7')

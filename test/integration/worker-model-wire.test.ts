@@ -256,7 +256,7 @@ describe('a response that came with 200 and failed', () => {
     assert.doesNotMatch(JSON.stringify(record) + worker.logText(), /canary/)
   })
 
-  test('for its quota is put off as no attempt', async () => {
+  test('for its quota is deferred as no attempt', async () => {
     const on = await start('rate_limit_exceeded')
     await using _model = on.model
     await using worker = on.worker

@@ -96,7 +96,7 @@ describe('a job that nothing can come of', () => {
   test('because its model may come with a rollout waits on Cloud Run until its message is ten minutes old', async () => {
     const clock = Date.now()
     const instance = { id: 'i', service: 'worker', revision: 'worker-00002-abc' }
-    await using worker = await startWorker(cloud, { surroundings: { instance } })
+    await using worker = await startWorker(cloud, { dependencies: { instance } })
     const unserved = { ...job, body: { model: 'gpt-nowhere', messages } }
     const published = (minutesAgo: number) => ({ publishTime: new Date(clock - minutesAgo * 60_000).toISOString() })
     const deferred = { status: 503, reason: 'busy' }

@@ -3,7 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { startCloud } from '../stand-ins.ts'
-import { startSurroundings } from '../support/process-surroundings.ts'
+import { startProcessCloud } from '../support/process-cloud.ts'
 import { startWorkerProcess } from '../support/worker-process.ts'
 import { impatient, postTo, startWorker, storeFile, wrap } from '../worker.ts'
 
@@ -33,7 +33,7 @@ describe('a worker that cannot start', () => {
   })
 
   test('because a key lies in its environment says which and why, and not the key', async () => {
-    await using on = await startSurroundings()
+    await using on = await startProcessCloud()
     await using worker = on.start({ AZURE_OPENAI_API_KEY: 'sk-canary' })
     const { code, stderr } = await worker.ended
     assert.equal(code, 1)
@@ -63,7 +63,7 @@ describe('a worker that cannot start', () => {
 
 describe('a worker', () => {
   test('is ready when it listens, and runs a job by what its settings file says', async () => {
-    await using on = await startSurroundings()
+    await using on = await startProcessCloud()
     await writeFile(join(on.folder, 'promptbridge.env'), 'AZURE_OPENAI_DEPLOYMENT=gpt-4o-mini\nMAX_OUTPUT_TOKENS=1\n')
     await using worker = on.start({ AZURE_OPENAI_DEPLOYMENT: '' })
     const at = await worker.url()
@@ -78,7 +78,7 @@ describe('a worker', () => {
   })
 
   test('of a Cloud Run revision defers a job for a model that it does not serve: a rollout may bring it', async () => {
-    await using on = await startSurroundings()
+    await using on = await startProcessCloud()
     await using worker = on.start({ K_SERVICE: 'worker', K_REVISION: 'worker-00002-abc' })
     const unserved = { ...job, body: { ...job.body, model: 'gpt-nowhere' } }
     const publishTime = new Date().toISOString()

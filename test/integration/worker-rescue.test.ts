@@ -18,7 +18,7 @@ after(() => cloud.close())
 async function startPushing() {
   await using started = new AsyncDisposableStack()
   const { clock, now } = watchClock()
-  const worker = started.use(await startWorker(cloud, { surroundings: { now } }))
+  const worker = started.use(await startWorker(cloud, { dependencies: { now } }))
   const queue = started.adopt(await openSqliteQueue(worker.file, now), (own) => own.close())
   const quick = { retry: { minBackoffMs: 1, maxBackoffMs: 1 }, flow: { minBackoffMs: 1, maxBackoffMs: 1 } }
   const name = (topic: string) => `projects/test/subscriptions/${topic}-worker`
@@ -26,7 +26,7 @@ async function startPushing() {
   const letters = { ...quick, name: name(DEAD_LETTERS), topic: DEAD_LETTERS, endpoint: `${worker.url}/dead-letter` }
   const subscriptions = [{ ...jobs, deadLetter: { topic: DEAD_LETTERS, maxAttempts: 5 } }, letters]
   const push = started.adopt(
-    await startPubSubPush({ file: worker.file, subscriptions, pollMs: 2, surroundings: { now } }),
+    await startPubSubPush({ file: worker.file, subscriptions, pollMs: 2, dependencies: { now } }),
     (own) => own.close(),
   )
   const publish = (job: object) => queue.publish(JOBS, { data: Buffer.from(JSON.stringify(job)), attributes: {} })
@@ -45,7 +45,7 @@ async function startPushing() {
 test('jobs of an outage that outlasts their deliveries are rescued until it is over, and none is a dead letter', async () => {
   await using on = await startPushing()
   const { worker } = on
-  // Somebody has to mend it, so nobody waits for the next try: each delivery is put off at once.
+  // Somebody has to fix it, so nobody waits for the next try: each delivery is deferred at once.
   await placeFault(cloud.entra, { kind: 'status', error: 'bad_signature', match: '/token' })
   for (const id of ['doc-1', 'doc-2', 'doc-3']) await on.publish(aJob(id))
   const rescues = () => worker.logText().match(/"outcome":"rescued"/g)?.length ?? 0

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { CloudOverrides } from '../stand-ins.ts'
-import { startSurroundings } from '../support/process-surroundings.ts'
+import { startProcessCloud } from '../support/process-cloud.ts'
 import { holdAnswers, postTo, wrap } from '../worker.ts'
 
 const job = {
@@ -14,7 +14,7 @@ const pushed = JSON.stringify(wrap(job))
 /** A cloud, and a worker process that works with it. */
 async function startProcess(azure: CloudOverrides['azure'] = {}) {
   await using started = new AsyncDisposableStack()
-  const on = started.use(await startSurroundings({ azure }))
+  const on = started.use(await startProcessCloud({ azure }))
   const worker = started.use(on.start())
   const at = await worker.url()
   const cleanups = started.move()

@@ -15,7 +15,7 @@ async function startAsking() {
   const { options, askedBy, letGo } = holdAnswers()
   const cloud = started.use(await startCloud({ azure: options }))
   const { clock, now, readAgain } = watchClock()
-  const worker = started.use(await startWorker(cloud, { surroundings: { now } }))
+  const worker = started.use(await startWorker(cloud, { dependencies: { now } }))
   const pushed = worker.push(job)
   await askedBy(pushed)
   const cleanups = started.move()
@@ -66,7 +66,7 @@ describe('a store that is away', () => {
   test('is told by /readyz a second later, and /healthz is not', async () => {
     const { clock, now } = watchClock()
     clock.stop()
-    await using worker = await startWorker(cloud, { surroundings: { now } })
+    await using worker = await startWorker(cloud, { dependencies: { now } })
     const statusOf = async (path: string) => (await fetch(worker.url + path)).status
     assert.deepEqual([await statusOf('/readyz'), await statusOf('/healthz')], [200, 200])
     const bringBack = worker.takeAway('promptJobs')

@@ -33,7 +33,7 @@ async function startOnClock(on: Cloud = cloud, settings: Readonly<Record<string,
   const { clock, now } = watchClock()
   const worker = await startWorker(on, {
     settings: { MAX_IN_FLIGHT: '10000', ...settings },
-    surroundings: { ...impatient.surroundings, now },
+    dependencies: { ...impatient.dependencies, now },
   })
   return Object.assign(worker, { clock })
 }
@@ -59,7 +59,7 @@ describe('many jobs', () => {
 
   test('that come while the token is due for renewal do not wait for it, except the one whose request renews it', async () => {
     const entra = Promise.withResolvers<void>()
-    await using slow = await startCloud({ entra: { surroundings: { wait: () => entra.promise } } })
+    await using slow = await startCloud({ entra: { dependencies: { wait: () => entra.promise } } })
     await using worker = await startOnClock(slow)
     await worker.push(aJob(0))
     worker.clock.aheadMs = 50 * MINUTE_MS
@@ -121,7 +121,7 @@ describe('a wrong subject', () => {
 
 describe('an outage of Entra', () => {
   test('is waited out by a job whose push lasts, and resolved in its document', async () => {
-    await using worker = await startWorker(cloud, { surroundings: { random: () => 0.1 } })
+    await using worker = await startWorker(cloud, { dependencies: { random: () => 0.1 } })
     await placeFault(cloud.entra, { kind: 'status', error: 'temporarily_unavailable', times: 3, match: '/token' })
     assert.deepEqual(await worker.push(aJob(0)), { status: 204 })
     const [failure, ...others] = await worker.tokenFailures()
@@ -130,7 +130,7 @@ describe('an outage of Entra', () => {
   })
 
   test("that cannot read Google's keys ends by itself: the job is served by the same push", async () => {
-    await using worker = await startWorker(cloud, { surroundings: { random: () => 0.1 } })
+    await using worker = await startWorker(cloud, { dependencies: { random: () => 0.1 } })
     await placeFault(cloud.entra, { kind: 'status', error: 'keys_unreadable', times: 2, match: '/token' })
     assert.deepEqual(await worker.push(aJob(0)), { status: 204 })
     const [failure, ...others] = await worker.tokenFailures()

@@ -1,4 +1,4 @@
-import { carryWork } from '../../worker/carried-work.ts'
+import { collectBackgroundWork } from '../../worker/background-work.ts'
 import type { Outcome } from '../../worker/outcome.ts'
 import { count } from './exercised.ts'
 import type { Push } from './fake-pubsub.ts'
@@ -88,7 +88,7 @@ export function startCluster(installation: Installation, size: number): Cluster 
     const lookedAt = world.now()
     const delivery = { messageId, data, attributes, deliveryAttempt, publishedAt, traceparent: undefined, arrivedAt }
     const read = { ok: true, delivery } as const
-    const carried = carryWork()
+    const carried = collectBackgroundWork()
     const answered = topic === TOPICS.jobs ? monitor.delivering(push, process) : () => undefined
     const receive = () => worker.receiver.receive(read, carried.waitUntil, ROOM).finally(answered)
     const outcome = topic === TOPICS.jobs ? await receive() : await worker.recordDeadLetter(read)

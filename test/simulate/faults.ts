@@ -36,7 +36,7 @@ export type Port = (typeof ports)[number]
 
 export interface Faults {
   readonly rates: FaultRates
-  /** From here on everything works: what was broken must mend by itself. Epoch milliseconds. */
+  /** From here on everything works: what was broken must fix by itself. Epoch milliseconds. */
   readonly calmAt: number
   isAway(port: Port, now: number): boolean
   /** What a deployment does with every request now; undefined where it does as the rates have it. */

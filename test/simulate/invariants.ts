@@ -14,7 +14,7 @@ export const invariants = {
   'told-at-least-once': 'every end of a run is told by an event, and every dead letter is kept',
   'told-after-settle': 'what is told of a job stands in its record by then',
   'no-idle-rescue': 'what has ended is not published again',
-  'cancel-heeded': 'a worker that knows of a batch’s cancel asks for none of its jobs',
+  'cancel-applied': 'a worker that knows of a batch’s cancel asks for none of its jobs',
   'one-write-at-a-time': 'two writes to one document are never under way together in one process',
   'lost-reply-is-free': 'one lost reply of the store costs a job no attempt: whoever claimed it goes on',
   'attempts-bounded': 'a run has at most MAX_ATTEMPTS attempts that count',

@@ -27,7 +27,7 @@ export function judgeSend(send: Send, tell: (invariant: Invariant, what: string)
   // Times that a process takes from its own clock are longer than it knows when that is set back.
   const isSetBack = process.setBackAt >= now - MAX_DELAY_MS
   if (!isHeld(send)) tell('asked-under-lease', what)
-  if (isCancelled) tell('cancel-heeded', `${what} of batch ${record?.batch}`)
+  if (isCancelled) tell('cancel-applied', `${what} of batch ${record?.batch}`)
   if (now + process.skewMs > (record?.deadline ?? Infinity)) tell('no-start-after-deadline', what)
   if (now + MODEL_TIMEOUT_MS > pushEndsAt && !isSetBack) tell('whole-model-time', what)
 }

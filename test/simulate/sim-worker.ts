@@ -66,7 +66,7 @@ export function composeSimWorker(installation: Installation, process: Process, w
   })
   let owners = 0
   const processing: JobProcessing = {
-    controls: parts.createBatchControls({ read: heedingReader(batches, process, monitor), later, now, log }),
+    controls: parts.createBatchControls({ read: observedReader(batches, process, monitor), later, now, log }),
     daily: parts.createDailyBudget({ limit: undefined, read: parts.createFirestoreDailyTokens(asked).read, now, log }),
     store: createObservedStore(documents, TTL_MS, {
       firestore,
@@ -167,7 +167,7 @@ function openedBy({ kind, retryAfterMs }: Failure) {
   }
 }
 
-function heedingReader(batches: Pick<BatchStore, 'read'>, process: Process, monitor: Monitor): BatchStore['read'] {
+function observedReader(batches: Pick<BatchStore, 'read'>, process: Process, monitor: Monitor): BatchStore['read'] {
   return async (name) => {
     const batch = await batches.read(name)
     if (batch?.cancelledAt !== undefined) monitor.heardOfCancel(process, name)

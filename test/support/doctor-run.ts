@@ -1,19 +1,19 @@
-import { type DoctorOptions, type DoctorSurroundings, runDoctor } from '../../cli/doctor/run-doctor.ts'
+import { type DoctorDependencies, type DoctorOptions, runDoctor } from '../../cli/doctor/run-doctor.ts'
 import type { Step } from '../../cli/doctor/step.ts'
 import type { Cloud } from '../stand-ins.ts'
 
-type Overrides = Partial<Omit<DoctorSurroundings, 'environment' | 'onStep'>>
+type Overrides = Partial<Omit<DoctorDependencies, 'environment' | 'onStep'>>
 
 /** Runs the doctor in this process, with the settings of a worker on a cloud and these. */
 export async function examine(
   cloud: Cloud,
   settings: Readonly<Record<string, string>> = {},
   options: DoctorOptions = {},
-  surroundings: Overrides = {},
+  dependencies: Overrides = {},
 ): Promise<readonly Step[]> {
   const environment = { ...cloud.env, HOST: '127.0.0.1', PUSH_AUTH: 'off', ...settings }
   const newId = () => 'an-id'
-  return runDoctor(options, { environment, now: Date.now, newId, onStep: () => undefined, ...surroundings })
+  return runDoctor(options, { environment, now: Date.now, newId, onStep: () => undefined, ...dependencies })
 }
 
 /** The steps with their marks, a line each: `✓ Entra`. */

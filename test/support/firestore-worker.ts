@@ -39,9 +39,9 @@ export async function startFirestoreWorker(
   await using started = new AsyncDisposableStack()
   const network = started.use(await openFaultProxy(address))
   const project = `p-${randomUUID()}`
-  const surroundings = { emulators: { firestore: network.address, pubsub: undefined } }
+  const dependencies = { emulators: { firestore: network.address, pubsub: undefined } }
   const inFirestore = { STORE: 'firestore', GOOGLE_CLOUD_PROJECT: project, ...settings }
-  const worker = started.use(await serveWorker(cloud, { surroundings, settings: inFirestore }))
+  const worker = started.use(await serveWorker(cloud, { dependencies, settings: inFirestore }))
   const database = started.adopt(openDatabase({ project, emulator: address }), (own) => own.close())
   const reader = createJobReader(createFirestoreDocuments(database))
   const record = (id: string) => reader.read(jobKey('', id, sha256))

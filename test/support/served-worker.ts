@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { Call } from '../../local/call-log.ts'
 import { readConfig } from '../../shared/config.ts'
 import { createLog } from '../../shared/log.ts'
-import { composeWorker, type Surroundings, type Worker } from '../../worker/compose.ts'
+import { composeWorker, type Dependencies, type Worker } from '../../worker/compose.ts'
 import { listen, type ReadLimits } from '../../worker/listen.ts'
 import { type Cloud, callsOf, clearFaults } from '../stand-ins.ts'
 
@@ -14,7 +14,7 @@ export const DEAD_LETTER_PATH = '/dead-letter'
 /** What is to be other than usual. */
 export interface WorkerOverrides {
   readonly settings?: Readonly<Record<string, string | undefined>>
-  readonly surroundings?: Partial<Surroundings>
+  readonly dependencies?: Partial<Dependencies>
   readonly readLimits?: ReadLimits
 }
 
@@ -48,7 +48,7 @@ export interface ServedWorker extends AsyncDisposable {
 /** Serves a worker against a cloud; the settings say with which store. Its end clears the cloud's faults. */
 export async function serveWorker(
   cloud: Cloud,
-  { settings, surroundings, readLimits }: WorkerOverrides,
+  { settings, dependencies, readLimits }: WorkerOverrides,
 ): Promise<ServedWorker> {
   await using started = new AsyncDisposableStack()
   const lines: string[] = []
@@ -63,7 +63,7 @@ export async function serveWorker(
     onCloudRun: false,
     emulators: { firestore: undefined, pubsub: undefined },
   }
-  const worker = await composeWorker(config, { ...usual, ...surroundings })
+  const worker = await composeWorker(config, { ...usual, ...dependencies })
   started.defer(() => worker.close())
   const server = await listen(worker, config, readLimits)
   started.defer(() => {

@@ -43,7 +43,7 @@ describe('the report of a chaos run', () => {
   test('counts what happened', () => {
     const { pushes, model, messages, ended } = report
     assert.deepEqual([messages, ended], [3, { succeeded: 1 }])
-    assert.deepEqual(pushes, { all: 6, duplicates: 1, putOff: 1 })
+    assert.deepEqual(pushes, { all: 6, duplicates: 1, deferred: 1 })
     assert.deepEqual(model, { calls: 2, paid: 1, unknownAttempts: 1 })
   })
 

@@ -102,7 +102,7 @@ const planted: readonly (readonly [rule: string, what: string, over: Partial<Evi
   ],
   [
     'every message is acknowledged in the end',
-    'one that is still put off',
+    'one that is still deferred',
     { pushes: [aPush('one'), aPush('two', false)] },
   ],
   [

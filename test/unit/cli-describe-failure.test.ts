@@ -7,10 +7,10 @@ import { aTokenFailure } from '../support/telemetry-builders.ts'
 
 const lines = (over: Parameters<typeof aTokenFailure>[0]) => describeFailure(aTokenFailure(over)).split('\n')
 
-test('an episode that is over is told from its first failure to its mend', () => {
+test('an episode that is over is told from its first failure to its fix', () => {
   assert.deepEqual(lines({ deployment: undefined }), [
     '2026-11-24T06:00:00Z until 2026-11-24T06:01:30Z',
-    'kind      configuration: somebody has to mend it',
+    'kind      configuration: somebody has to fix it',
     'where     Entra gave no access token for the ID token',
     'seen      no federated credential has this subject (400 invalid_request AADSTS700213 AADSTS70021, correlation id correlation-1)',
     'cost      3 tries, 12 jobs held',

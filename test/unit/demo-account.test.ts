@@ -131,7 +131,7 @@ describe('the figures', () => {
   test('of a healthy batch', () => {
     assert.deepEqual(account(healthy), {
       ...{ jobs: 2, succeeded: 1, deadLettered: 1 },
-      ...{ pushes: 2, duplicates: 0, putOff: 0 },
+      ...{ pushes: 2, duplicates: 0, deferred: 0 },
       ...{ modelCalls: 2, paidCalls: 1, throttledCalls: 0, unknownOutcomes: 0 },
       ...{ tokenExchanges: 1, failedExchanges: 0 },
       ...usage,
@@ -140,7 +140,7 @@ describe('the figures', () => {
     })
   })
 
-  test('tell apart the pushes that were sent twice and those that were put off', () => {
+  test('tell apart the pushes that were sent twice and those that were deferred', () => {
     const pushes = [
       aPush(answered),
       aPush(answered, { duplicate: true }),
@@ -148,7 +148,7 @@ describe('the figures', () => {
       aPush(failed, { duplicate: true, acked: false }),
       aPush(failed),
     ]
-    assert.partialDeepStrictEqual(account({ ...healthy, pushes }), { pushes: 5, duplicates: 2, putOff: 2 })
+    assert.partialDeepStrictEqual(account({ ...healthy, pushes }), { pushes: 5, duplicates: 2, deferred: 2 })
   })
 
   test('tell apart the model calls that were paid, throttled and cut', () => {

@@ -1,17 +1,17 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Break } from '../../cli/demo/breaks.ts'
-import { type Aftermath, judgeBreak } from '../../cli/demo/judge-break.ts'
+import { judgeBreak, type ScenarioResult } from '../../cli/demo/judge-break.ts'
 import { aTokenFailure } from '../support/telemetry-builders.ts'
 
 const broken: Break = {
   story: 'The subject is wrong.',
   fails: ['Entra'],
-  mend: /Set Subject to \d+/,
+  fix: /Set Subject to \d+/,
   leg: 'entra_exchange',
   exchanges: [1, 3],
 }
-const found: Aftermath = {
+const found: ScenarioResult = {
   jobs: 4,
   waiting: 4,
   deadLettered: 0,
@@ -22,12 +22,12 @@ const found: Aftermath = {
   doctor: { code: 1, output: '✓ settings  fine\n✗ Entra  refused\n    to do     Set Subject to 1045.\n' },
 }
 
-test('nothing is wrong where the jobs wait, and doctor and telemetry tell the mend', () => {
+test('nothing is wrong where the jobs wait, and doctor and telemetry tell the fix', () => {
   assert.deepEqual(judgeBreak(broken, found), [])
 })
 
 describe('it is told', () => {
-  const cases: readonly (readonly [string, Partial<Break>, Partial<Aftermath>, RegExp])[] = [
+  const cases: readonly (readonly [string, Partial<Break>, Partial<ScenarioResult>, RegExp])[] = [
     ['that a job is lost', {}, { waiting: 3 }, /^3 of 4 jobs wait, expected 4$/],
     ['that a job is dead-lettered', {}, { deadLettered: 1 }, /^1 jobs are dead-lettered$/],
     ['that a call was paid', {}, { paidCalls: 1 }, /^1 model calls were paid$/],
@@ -37,10 +37,10 @@ describe('it is told', () => {
     ['that it started all the same', { isRefusedAtStart: true }, {}, /^the worker started$/],
     ['that telemetry is silent', {}, { failures: [] }, /^tokenFailures says nothing of entra_exchange$/],
     [
-      'that telemetry tells another mend',
+      'that telemetry tells another fix',
       {},
       { failures: [aTokenFailure({ leg: 'entra_exchange', hint: 'x' })] },
-      /mend$/,
+      /fix$/,
     ],
     [
       'that the doctor found nothing',
@@ -50,7 +50,7 @@ describe('it is told', () => {
     ],
     ['that it failed elsewhere', { fails: ['store'] }, {}, /^the doctor failed at: Entra; expected: store$/],
     [
-      'that it does not tell the mend',
+      'that it does not tell the fix',
       {},
       { doctor: { code: 1, output: '✗ Entra  refused\n' } },
       /^the doctor does not tell/,

@@ -1,19 +1,19 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { mendStatus, sayStatus } from '../../cli/doctor/google-answers.ts'
+import { fixStatus, sayStatus } from '../../cli/doctor/google-answers.ts'
 import { createLine, judgeSubscription } from '../../cli/doctor/judge-subscription.ts'
 import { checkAccess } from '../../shared/store/firestore/check-access.ts'
 import { StoreError } from '../../shared/store/job-store.ts'
 
 const worker = { project: 'p', account: 'w@p.iam.gserviceaccount.com', isWorker: true }
-const mends = { role: 'roles/datastore.user', notFound: 'make it' }
-const mend = (status: unknown, asker = worker) => mendStatus(status, 'firestore.googleapis.com', asker, mends)
+const fixes = { role: 'roles/datastore.user', notFound: 'make it' }
+const fix = (status: unknown, asker = worker) => fixStatus(status, 'firestore.googleapis.com', asker, fixes)
 const GRANT =
   'gcloud projects add-iam-policy-binding p --member=serviceAccount:w@p.iam.gserviceaccount.com --role=roles/datastore.user'
 
-describe("the mend of Google's answers", () => {
+describe("the fix of Google's answers", () => {
   test('to one who is denied is the role, or the service that is not enabled', () => {
-    assert.deepEqual(mend(7).split('\n'), [
+    assert.deepEqual(fix(7).split('\n'), [
       GRANT,
       'If the service is not enabled: gcloud services enable firestore.googleapis.com --project=p',
     ])
@@ -21,25 +21,25 @@ describe("the mend of Google's answers", () => {
 
   test('to one who is denied is the role with what limits it, where something does', () => {
     const condition = 'expression=resource.name=="projects/p/databases/d",title=records'
-    const [first = ''] = mendStatus(7, 'firestore.googleapis.com', worker, { ...mends, condition }).split('\n')
+    const [first = ''] = fixStatus(7, 'firestore.googleapis.com', worker, { ...fixes, condition }).split('\n')
     assert.equal(first, `${GRANT} --condition='${condition}'`)
   })
 
   test('to a developer who is denied says whose role it is', () => {
-    const [first = ''] = mend(7, { ...worker, isWorker: false }).split('\n')
+    const [first = ''] = fix(7, { ...worker, isWorker: false }).split('\n')
     assert.ok(first.startsWith('This was asked with your own login') && first.endsWith(GRANT), first)
   })
 
   test('where something is missing makes it', () => {
-    assert.equal(mend(5), 'make it')
+    assert.equal(fix(5), 'make it')
   })
 
   test('to one who is not known is a login', () => {
-    assert.match(mend(16), /gcloud auth application-default login/)
+    assert.match(fix(16), /gcloud auth application-default login/)
   })
 
   test('where nothing answered is the way there', () => {
-    for (const status of [undefined, 4, 14]) assert.match(mend(status), /check the network's way there/)
+    for (const status of [undefined, 4, 14]) assert.match(fix(status), /check the network's way there/)
     assert.deepEqual([sayStatus(14), sayStatus(undefined)], ['UNAVAILABLE', 'no answer'])
   })
 })

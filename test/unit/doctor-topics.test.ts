@@ -21,9 +21,9 @@ test('one that may not be is told the role on it, and whose', async () => {
     'gcloud pubsub topics add-iam-policy-binding jobs --project=p --member=serviceAccount:w@p.iam.gserviceaccount.com --role=roles/pubsub.publisher'
   const denied = async () => false
   const mine = await check(denied)
-  assert.equal(mine.ok === false && mine.mend, line)
+  assert.equal(mine.ok === false && mine.fix, line)
   const ofNobody = await check(denied, { ...worker, account: undefined, isWorker: false })
-  assert.ok(ofNobody.ok === false && ofNobody.mend.includes('The worker needs: gcloud pubsub topics'))
+  assert.ok(ofNobody.ok === false && ofNobody.fix.includes('The worker needs: gcloud pubsub topics'))
 })
 
 const developer: Asker = { ...worker, isWorker: false }
@@ -60,5 +60,5 @@ for (const [what, policy, ok, seen] of [
 
 test('one that is not there is told how it is made', async () => {
   const found = await check(status(5))
-  assert.equal(found.ok === false && found.mend, 'gcloud pubsub topics create jobs --project=p')
+  assert.equal(found.ok === false && found.fix, 'gcloud pubsub topics create jobs --project=p')
 })

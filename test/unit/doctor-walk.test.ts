@@ -8,14 +8,14 @@ const failed: Step = {
   ok: false,
   seen: 'refused',
   expected: 'a token',
-  mend: 'Set Subject.\nThen wait.',
+  fix: 'Set Subject.\nThen wait.',
 }
 
 test('a step is told as soon as it is known, and gives the next ones its value', async () => {
   const heard: Step[] = []
   const walk = startWalk((step) => heard.push(step))
   assert.equal(await walk.take('one', async () => ({ ok: true, seen: 'fine', value: 7 })), 7)
-  assert.deepEqual(heard, [{ step: 'one', ok: true, seen: 'fine', expected: null, mend: null }])
+  assert.deepEqual(heard, [{ step: 'one', ok: true, seen: 'fine', expected: null, fix: null }])
   assert.deepEqual(walk.steps, heard)
 })
 
@@ -33,7 +33,7 @@ test('a check that breaks has failed, and the text of its error is not repeated'
   assert.doesNotMatch(JSON.stringify(walk.steps), /canary/)
 })
 
-test('a step is printed with what mends it below, a line each', () => {
+test('a step is printed with how to fix it below, a line each', () => {
   assert.equal(
     describeStep(failed),
     '✗ Entra  refused\n    expected  a token\n    to do     Set Subject.\n              Then wait.\n',
@@ -42,14 +42,14 @@ test('a step is printed with what mends it below, a line each', () => {
 
 test('what others wrote cannot steer the terminal or forge a line', () => {
   const evil = 'x\n✓ Entra  fine\x1b[2J\u202e'
-  const printed = describeStep({ step: evil, ok: false, seen: evil, expected: evil, mend: 'a\x1b[2J' })
+  const printed = describeStep({ step: evil, ok: false, seen: evil, expected: evil, fix: 'a\x1b[2J' })
   assert.equal(printed.split('\n').length, 4)
   assert.ok(!printed.includes('\x1b') && !printed.includes('\u202e'))
 })
 
 test('the last line names what failed', () => {
-  const skipped = { ...failed, step: 'store', ok: null, mend: null }
-  assert.match(describeVerdict([failed, skipped]), /^\nTo be mended: Entra\.\n$/)
+  const skipped = { ...failed, step: 'store', ok: null, fix: null }
+  assert.match(describeVerdict([failed, skipped]), /^\nTo fix: Entra\.\n$/)
   assert.match(describeVerdict([{ ...failed, ok: true }]), /as it should be/)
 })
 
@@ -60,5 +60,5 @@ test('a warning has a mark and its fix, and is named before the last line', () =
     '! callers  refused\n    expected  a token\n    to do     Set Subject.\n              Then wait.\n',
   )
   assert.equal(describeVerdict([warning]), '\nCheck: callers.\n\nAll else that was looked at is as it should be.\n')
-  assert.equal(describeVerdict([failed, warning]), '\nCheck: callers.\n\nTo be mended: Entra.\n')
+  assert.equal(describeVerdict([failed, warning]), '\nCheck: callers.\n\nTo fix: Entra.\n')
 })

@@ -68,7 +68,7 @@ test('a database that is not there, or is closed to this login, is told by the s
   await database.close()
 })
 
-test('a query without its index is told as that, with its mend; nothing else that has its status is', async () => {
+test('a query without its index is told as that, with its fix; nothing else that has its status is', async () => {
   let refusal = NO_INDEX
   await using proxy = await openFirestoreProxy(DISCARD_PORT, () => refusal)
   const database = openDatabase({ project: 'p', emulator: proxy.address })

@@ -123,7 +123,7 @@ describe('in this house', () => {
     const ambient = /Date\.now|new Date\(\)|performance\.now|Math\.random/
     assert.deepEqual(filesWith(ambient, 'shared/job'), [])
     assert.deepEqual(filesWith(ambient, 'worker', 'shared'), ROOTS)
-    assert.deepEqual(filesWith(ambient, 'local'), ['local/surroundings.ts'])
+    assert.deepEqual(filesWith(ambient, 'local'), ['local/dependencies.ts'])
   })
 
   test('no file of the worker, of what is shared or of the stand-ins is longer than 250 lines', () => {

@@ -155,8 +155,8 @@ describe('a settled job', () => {
   for (const record of replayable) {
     test(`that is ${record.status} is opened by the next run, with the same payload or another`, () => {
       assert.deepEqual(decideClaim(found(record), { ...wanted, run: 2 }, policy), { kind: 'next_run' })
-      const mended = { ...wanted, run: 2, payloadHash: 'another payload' }
-      assert.deepEqual(decideClaim(found(record), mended, policy), { kind: 'next_run' })
+      const fixed = { ...wanted, run: 2, payloadHash: 'another payload' }
+      assert.deepEqual(decideClaim(found(record), fixed, policy), { kind: 'next_run' })
     })
 
     test(`that is ${record.status} cannot have been replayed to the run after the next`, () => {

@@ -128,8 +128,8 @@ describe('it is recorded', () => {
 
   test('with words that say what happened, and what to do where that is not plain', () => {
     const other = aJob({ payloadHash: 'another payload' })
-    const tooOld = 'it was put off again and again until it was older than MAX_JOB_AGE_DAYS'
-    const hint = 'See why jobs were put off, mend it, then replay the job.'
+    const tooOld = 'it was deferred again and again until it was older than MAX_JOB_AGE_DAYS'
+    const hint = 'See why jobs were deferred, fix it, then replay the job.'
     assert.deepEqual(
       [
         decide(aSucceededRecord, {}, other),

@@ -165,7 +165,7 @@ test('a read that another write made old before it could write (SQLITE_BUSY_SNAP
   assert.deepEqual(notes(db), ['ours', 'theirs'])
 })
 
-test('an error that waiting does not mend is not tried again', async (t) => {
+test('an error that waiting does not fix is not tried again', async (t) => {
   const [db] = await twoConnections(t)
   insert(db, 'ours')
   let tries = 0

@@ -34,7 +34,7 @@ async function forward(
     announce = async () => undefined,
     over = (documents) => documents,
     rescues = false,
-  }: Partial<Surroundings> = {},
+  }: Partial<Dependencies> = {},
 ) {
   const documents = await openSqliteDocuments(':memory:', () => now)
   const letters = await openSqliteDeadLetters(':memory:')
@@ -64,7 +64,7 @@ async function forward(
   return { outcome, told, status, reasons: (await letters.list({}, 9)).found.map(({ reason }) => reason) }
 }
 
-interface Surroundings {
+interface Dependencies {
   readonly now: number
   readonly announce: () => Promise<void>
   readonly over: (documents: RecordDocuments) => RecordDocuments

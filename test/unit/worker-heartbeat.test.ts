@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { createLog } from '../../shared/log.ts'
 import { StoreError } from '../../shared/store/job-store.ts'
 import type { WorkerInstance } from '../../shared/store/telemetry-store.ts'
-import { carryWork } from '../../worker/carried-work.ts'
+import { collectBackgroundWork } from '../../worker/background-work.ts'
 import { createHeartbeat } from '../../worker/heartbeat.ts'
 import { DAY_MS, START } from '../support/job-builders.ts'
 
@@ -84,7 +84,7 @@ describe('the work that a request carries', () => {
   const never = new AbortController().signal
 
   test('is waited for', async () => {
-    const { waitUntil, done } = carryWork()
+    const { waitUntil, done } = collectBackgroundWork()
     const work = Promise.withResolvers<void>()
     waitUntil(work.promise)
     let isDone = false
@@ -99,7 +99,7 @@ describe('the work that a request carries', () => {
 
   test('is waited for five seconds at most', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] })
-    const { waitUntil, done } = carryWork()
+    const { waitUntil, done } = collectBackgroundWork()
     waitUntil(new Promise(() => undefined))
     const waiting = done(never)
     t.mock.timers.tick(5_000)
@@ -107,7 +107,7 @@ describe('the work that a request carries', () => {
   })
 
   test('is not waited for when the instance ends', async () => {
-    const { waitUntil, done } = carryWork()
+    const { waitUntil, done } = collectBackgroundWork()
     waitUntil(new Promise(() => undefined))
     const ending = new AbortController()
     const waiting = done(ending.signal)
@@ -116,6 +116,6 @@ describe('the work that a request carries', () => {
   })
 
   test('is mostly none', async () => {
-    await carryWork().done(never)
+    await collectBackgroundWork().done(never)
   })
 })

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { bodyOf } from '../../shared/azure-openai/azure-openai.ts'
 import { jobUrls } from '../../shared/job/job.ts'
 import { parseJob } from '../../shared/job/parse-job.ts'
-import { CANCELLED, heedBatch, type Planning, planJob } from '../../worker/plan-job.ts'
+import { applyBatchControls, CANCELLED, type Planning, planJob } from '../../worker/plan-job.ts'
 import { aJob, START, sha256 } from '../support/job-builders.ts'
 import { circuitsOf } from '../support/job-processing.ts'
 
@@ -54,10 +54,10 @@ describe('a job for a model that no deployment serves', () => {
       spend: () => undefined,
       leave: () => undefined,
     }
-    assert.equal(await heedBatch(watch, unknown, planJob(planning(), unknown, START)), CANCELLED)
+    assert.equal(await applyBatchControls(watch, unknown, planJob(planning(), unknown, START)), CANCELLED)
     const { signal: cancelled } = new AbortController()
     const plan = planJob(planning(), unknown, START)
-    assert.equal(await heedBatch({ ...watch, cancelled }, unknown, plan), plan)
+    assert.equal(await applyBatchControls({ ...watch, cancelled }, unknown, plan), plan)
   })
 })
 

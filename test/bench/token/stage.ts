@@ -38,9 +38,9 @@ export async function setStage(): Promise<Stage> {
   started.defer(() => rm(folder, { recursive: true }))
   const log = started.adopt(await openCallLog(), (own) => own.close())
   let cloudAheadMs = 0
-  const surroundings = { now: () => Date.now() + cloudAheadMs }
+  const dependencies = { now: () => Date.now() + cloudAheadMs }
   const entra = { caPath: join(folder, 'ca.pem'), tokenLifetimeSeconds: TOKEN_LIFE_MS / 1_000 }
-  const cloud = started.use(await startCloud({ log, surroundings, entra }))
+  const cloud = started.use(await startCloud({ log, dependencies, entra }))
   const cleanups = started.move()
 
   let lastId = 0

@@ -104,9 +104,9 @@ describe('the step for the sweep looks at a batch under way', () => {
       const pushAuth = { mode: 'verify', audience: AUDIENCE, serviceAccount: PUSHER } as const
       const told = await checkSweep({ project }, pushAuth, { now: () => NOW, emulator: firestore.address })
       assert.deepEqual([told.ok, told.seen], [ok, seen])
-      const mend = told.ok === false ? told.mend : ''
-      assert.equal(ok, mend === '')
-      if (!ok) assert.match(mend, /^gcloud scheduler jobs create http .*--uri=https:\/\/WORKER\/sweep /)
+      const fix = told.ok === false ? told.fix : ''
+      assert.equal(ok, fix === '')
+      if (!ok) assert.match(fix, /^gcloud scheduler jobs create http .*--uri=https:\/\/WORKER\/sweep /)
     })
   }
 
@@ -144,7 +144,7 @@ test('of a Firestore that lacks an index, the doctor prints which and the comman
     failed?.seen ?? '',
     /lacks an index of promptJobs \(batch, usage\.completionTokens, usage\.promptTokens\) and of promptBatches \(toSweep\)$/,
   )
-  const [composite, single, ...more] = failed?.mend?.split('\n') ?? []
+  const [composite, single, ...more] = failed?.fix?.split('\n') ?? []
   const fields = ['batch', 'usage.completionTokens', 'usage.promptTokens']
     .map((field) => `--field-config=order=ascending,field-path=${field}`)
     .join(' ')
@@ -230,7 +230,7 @@ describe('of a wrong subscription, the doctor prints the command that fixes it',
       const project = await newProject((name) => ({ ...right(name), ...over(name) }))
       const failed = failuresIn(await onGoogle(project)).find(({ step }) => step.endsWith(`: ${part}`))
       assert.equal(failed?.seen, seen.replaceAll('PROJECT', project))
-      assert.equal(failed?.mend, `${line} ${flags}`.replaceAll('PROJECT', project))
+      assert.equal(failed?.fix, `${line} ${flags}`.replaceAll('PROJECT', project))
     })
   }
 })
@@ -247,9 +247,9 @@ test('of topics and a subscription that do not exist, the doctor prints the comm
       ['dead-letter subscription', 'the topic has no subscription'],
     ],
   )
-  assert.equal(failed[0]?.mend, `gcloud pubsub topics create jobs --project=${project}`)
-  assert.match(failed[2]?.mend ?? '', /^gcloud pubsub subscriptions create jobs-worker .* --expiration-period=never$/)
-  const letters = failed[3]?.mend ?? ''
+  assert.equal(failed[0]?.fix, `gcloud pubsub topics create jobs --project=${project}`)
+  assert.match(failed[2]?.fix ?? '', /^gcloud pubsub subscriptions create jobs-worker .* --expiration-period=never$/)
+  const letters = failed[3]?.fix ?? ''
   assert.match(letters, /^gcloud pubsub subscriptions create dead-letter-worker .*=https:\/\/WORKER\/dead-letter /)
   assert.doesNotMatch(letters, /--dead-letter-topic/)
 })
@@ -262,7 +262,7 @@ test('of a dead-letter policy on dead letters, the doctor prints the command tha
   await admin.close()
   const [failed, ...others] = failuresIn(await onGoogle(project))
   assert.deepEqual([failed?.step, others], ['dead-letter subscription: dead-letter policy', []])
-  assert.match(failed?.mend ?? '', /^gcloud pubsub subscriptions update letters .* --clear-dead-letter-policy$/)
+  assert.match(failed?.fix ?? '', /^gcloud pubsub subscriptions update letters .* --clear-dead-letter-policy$/)
 })
 
 test('an events topic that is wanted is looked at, too', async () => {
@@ -275,7 +275,7 @@ test('a topic that is only pulled from has no push subscription', async () => {
   assert.equal(failed[0]?.step, 'push subscription')
   assert.match(failed[0]?.seen ?? '', /^none but .*\/subscriptions\/worker \(pull\)$/)
   assert.match(
-    failed[0]?.mend ?? '',
+    failed[0]?.fix ?? '',
     /^If delivery was paused: .* resume\nOtherwise: gcloud pubsub subscriptions create/,
   )
 })

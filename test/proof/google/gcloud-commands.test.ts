@@ -93,5 +93,5 @@ async function linesThatCloseTheService(push: { readonly audience: string; reado
   const read: ReadPolicy = async ({ api }) => policies[api]
   const access = { service, pushAuth, invokerCheckDisabled: true }
   const finding = await checkInvokers(access, read, new AbortController().signal)
-  return finding.ok === false ? finding.mend.split('\n') : []
+  return finding.ok === false ? finding.fix.split('\n') : []
 }

@@ -10,7 +10,7 @@ import { crowdedData, crowdedPushes, largestJob } from '../../support/hostile/cr
 import { hashOf, openKeptData } from '../../support/hostile/kept-data.ts'
 import { sendRaw } from '../../support/hostile/send-raw.ts'
 import { peakKibOf } from '../../support/peak-memory.ts'
-import { startSurroundings } from '../../support/process-surroundings.ts'
+import { startProcessCloud } from '../../support/process-cloud.ts'
 import { DEAD_LETTERS, JOBS, wrap } from '../../worker.ts'
 
 /** What Node takes for its heap by itself in a container of 512 MiB. */
@@ -22,7 +22,7 @@ const ROUNDS = 3
 const PRELOADED = join(import.meta.dirname, '../../support/hostile/loop-delay.ts')
 
 const unlimited = { contextWindow: 1e9, tokensPerMinute: 1e12, requestsPerMinute: 1e9 }
-const on = await startSurroundings({ azure: { deployments: [{ ...DEFAULT_DEPLOYMENT, ...unlimited }] } })
+const on = await startProcessCloud({ azure: { deployments: [{ ...DEFAULT_DEPLOYMENT, ...unlimited }] } })
 after(() => on[Symbol.asyncDispose]())
 const delays = join(on.folder, 'delays')
 const settings = { JOBS_TOPIC: JOBS, LOOP_DELAY_FILE: delays }

@@ -39,7 +39,7 @@ describe('hostile input over Firestore and Pub/Sub', () => {
     await admin.close()
     const settings = { STORE: 'firestore', GOOGLE_CLOUD_PROJECT: project, EVENTS_TOPIC: EVENTS }
     await using worker = await serveWorker(cloud, {
-      surroundings: { emulators: { firestore: firestore.address, pubsub: pubsub.address } },
+      dependencies: { emulators: { firestore: firestore.address, pubsub: pubsub.address } },
       settings: { ...settings, ON_UNKNOWN: 'dead-letter', ACK_DEADLINE_SECONDS: '30', MODEL_TIMEOUT_SECONDS: '10' },
     })
 

@@ -16,7 +16,7 @@ import { type RawAnswer, sendRaw } from '../../support/hostile/send-raw.ts'
 import { anyToken, type Mode, makeTokens, modes, type Presented } from '../../support/hostile/tokens.ts'
 import { sha256 } from '../../support/job-builders.ts'
 import { peakKibOf } from '../../support/peak-memory.ts'
-import { startSurroundings } from '../../support/process-surroundings.ts'
+import { startProcessCloud } from '../../support/process-cloud.ts'
 import { DEAD_LETTERS, JOBS, wrap } from '../../worker.ts'
 
 const { values } = parseArgs({
@@ -50,7 +50,7 @@ const tokens = await makeTokens(google, await createSigningKey(), identity, Date
 
 const unlimited = { contextWindow: 1e9, tokensPerMinute: 1e15, requestsPerMinute: 1e9 }
 const deployments = [DEFAULT_DEPLOYMENT, EMBEDDING_DEPLOYMENT].map((usual) => ({ ...usual, ...unlimited }))
-const on = await startSurroundings({ azure: { deployments } })
+const on = await startProcessCloud({ azure: { deployments } })
 after(() => on[Symbol.asyncDispose]())
 
 const settings = {

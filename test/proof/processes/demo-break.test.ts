@@ -29,7 +29,7 @@ for (const [what, accounts] of [
     ])
     assert.deepEqual([code, stderr], [0, ''], stdout)
     assert.match(stdout, accounts)
-    assert.match(stdout, breaks.get(what)?.mend ?? /^$/)
+    assert.match(stdout, breaks.get(what)?.fix ?? /^$/)
   })
 }
 

@@ -21,7 +21,7 @@ const accountsSchema = z.looseObject({
   succeeded: z.number(),
   deadLettered: z.number(),
   pushes: z.number(),
-  putOff: z.number(),
+  deferred: z.number(),
   modelCalls: z.number(),
   paidCalls: z.number(),
   throttledCalls: z.number(),
@@ -160,7 +160,7 @@ describe('a demo', { concurrency: 3 }, () => {
     assert.ok(accounts.paidCalls >= accounts.succeeded)
     assert.ok(accounts.paidCalls <= accounts.jobs + accounts.unknownOutcomes)
     assert.ok(accounts.modelCalls >= accounts.paidCalls + accounts.throttledCalls)
-    assert.ok(accounts.pushes - accounts.putOff >= accounts.jobs)
+    assert.ok(accounts.pushes - accounts.deferred >= accounts.jobs)
     assert.ok(accounts.tokenExchanges >= 1)
     assert.deepEqual(await openToOthers(folder), [])
 

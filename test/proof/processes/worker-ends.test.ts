@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { connect } from 'node:net'
 import { describe, test } from 'node:test'
 import { type CloudOverrides, placeFault } from '../../stand-ins.ts'
-import { startSurroundings } from '../../support/process-surroundings.ts'
+import { startProcessCloud } from '../../support/process-cloud.ts'
 import { holdAnswers, postTo, untilModelCalled, wrap } from '../../worker.ts'
 
 const job = {
@@ -16,7 +16,7 @@ const pushed = JSON.stringify(wrap(job))
 /** A cloud, and a worker process that works with it. */
 async function startProcess(azure: CloudOverrides['azure'] = {}) {
   await using started = new AsyncDisposableStack()
-  const on = started.use(await startSurroundings({ azure }))
+  const on = started.use(await startProcessCloud({ azure }))
   const worker = started.use(on.start())
   const at = await worker.url()
   const cleanups = started.move()

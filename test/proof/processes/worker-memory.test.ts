@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { z } from 'zod'
 import { DEFAULT_DEPLOYMENT, EMBEDDING_DEPLOYMENT } from '../../../local/azure-openai.ts'
 import { peakKibOf } from '../../support/peak-memory.ts'
-import { startSurroundings } from '../../support/process-surroundings.ts'
+import { startProcessCloud } from '../../support/process-cloud.ts'
 import type { Answer } from '../../support/served-worker.ts'
 import { holdAnswers, postTo, wrap } from '../../worker.ts'
 
@@ -23,7 +23,7 @@ const text = inBase64(`—${'x'.repeat(3_000_000 - 3)}`)
 test('120 jobs of 3 MB at once do not kill a worker of 512 MiB, and all are asked once', async () => {
   const { options, letGo } = holdAnswers()
   const deployments = [{ ...DEFAULT_DEPLOYMENT, ...unlimited }]
-  await using on = await startSurroundings({ azure: { ...options, deployments } })
+  await using on = await startProcessCloud({ azure: { ...options, deployments } })
   await using worker = on.start({ MAX_IN_FLIGHT: '1000' }, [`--max-old-space-size=${HEAP_MIB}`])
   const push = pusher(await worker.url())
   const dead = worker.ended.then(({ stderr }) => Promise.reject(new Error(`the worker died: ${stderr}`)))
@@ -36,7 +36,7 @@ test('120 jobs of 3 MB at once do not kill a worker of 512 MiB, and all are aske
     if (answer.status !== 204 && left.push(id) === JOBS - FIT) enough.resolve()
     return answer.reason
   })
-  // The model answers nobody until all that do not fit have been put off.
+  // The model answers nobody until all that do not fit have been deferred.
   await Promise.race([enough.promise, dead])
   letGo()
   const reasons = await Promise.race([Promise.all(answers), dead])
@@ -58,7 +58,7 @@ test('120 jobs of 3 MB at once do not kill a worker of 512 MiB, and all are aske
 
 test('small jobs with answers of 16 MB do not kill a worker of 512 MiB, and all are asked once', async () => {
   const deployments = [{ ...EMBEDDING_DEPLOYMENT, ...unlimited }]
-  await using on = await startSurroundings({ azure: { deployments } })
+  await using on = await startProcessCloud({ azure: { deployments } })
   const settings = { AZURE_OPENAI_DEPLOYMENT: EMBEDDING_DEPLOYMENT.name }
   await using worker = on.start(settings, [`--max-old-space-size=${HEAP_MIB}`])
   const url = await worker.url()

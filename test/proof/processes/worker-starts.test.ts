@@ -3,14 +3,14 @@ import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { describe, test } from 'node:test'
 import { z } from 'zod'
-import { startSurroundings } from '../../support/process-surroundings.ts'
+import { startProcessCloud } from '../../support/process-cloud.ts'
 import { postTo, wrap } from '../../worker.ts'
 
 const prompt = 'Bridges carry people over water, in all weathers.'
 
 describe('a worker that cannot start', () => {
   test('because its port is taken says so', async () => {
-    await using on = await startSurroundings()
+    await using on = await startProcessCloud()
     const other = createServer().listen(0, '127.0.0.1')
     await once(other, 'listening')
     const { port } = z.object({ port: z.number() }).parse(other.address())
@@ -21,8 +21,8 @@ describe('a worker that cannot start', () => {
     assert.match(stderr, /^promptbridge worker: .*address already in use/)
   })
 
-  test('because the folder of its store is not there says which setting to mend', async () => {
-    await using on = await startSurroundings()
+  test('because the folder of its store is not there says which setting to fix', async () => {
+    await using on = await startProcessCloud()
     await using worker = on.start({ STORE: `sqlite:${on.folder}/nowhere/state.db` })
     const { code, stderr } = await worker.ended
     assert.equal(code, 1)
@@ -31,7 +31,7 @@ describe('a worker that cannot start', () => {
 })
 
 test('a worker reads nothing that the OpenAI client would read from the environment', async () => {
-  await using on = await startSurroundings()
+  await using on = await startProcessCloud()
   const tempting = { OPENAI_BASE_URL: 'http://127.0.0.1:9/v1', OPENAI_ORG_ID: 'org', OPENAI_LOG: 'debug' }
   await using worker = on.start(tempting)
   assert.deepEqual(await postTo(await worker.url(), JSON.stringify(wrap({ id: 'doc-7', prompt }))), { status: 204 })

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { callsOf, clearFaults, placeFault } from '../../stand-ins.ts'
 import { CANARY, isSecret } from '../../support/canary.ts'
-import { startSurroundings } from '../../support/process-surroundings.ts'
+import { startProcessCloud } from '../../support/process-cloud.ts'
 import { impatient, postTo, wrap } from '../../worker.ts'
 
 /** A token with less than 30 s left is not used, so each of these serves for ten: a busy machine asks within them. */
@@ -13,7 +13,7 @@ const push = (url: string, id: string) => postTo(url, JSON.stringify(wrap({ id, 
 
 describe('a worker process', () => {
   test('whose token runs out while it idles and Entra is down lives, and works again when Entra does', async () => {
-    await using on = await startSurroundings(BRIEF)
+    await using on = await startProcessCloud(BRIEF)
     await using worker = on.start(impatient.settings)
     const url = await worker.url()
     assert.deepEqual(await push(url, 'before'), { status: 204 })
@@ -34,7 +34,7 @@ describe('a worker process', () => {
   })
 
   test('that was frozen for longer than its token lives gets another, and uses it', async () => {
-    await using on = await startSurroundings(BRIEF)
+    await using on = await startProcessCloud(BRIEF)
     await using worker = on.start()
     const url = await worker.url()
     assert.deepEqual(await push(url, 'before'), { status: 204 })
@@ -46,7 +46,7 @@ describe('a worker process', () => {
   })
 
   test('that was frozen in the middle of an exchange until its deadline was over tries again', async () => {
-    await using on = await startSurroundings()
+    await using on = await startProcessCloud()
     await using worker = on.start()
     const url = await worker.url()
     await placeFault(on.cloud.entra, { kind: 'hang', match: '/token', times: 1 })
@@ -65,7 +65,7 @@ describe('a worker process', () => {
 const CRASH = `data:text/javascript,process.on('SIGUSR2', () => { throw new Error('crash') })`
 
 test('a crash in the middle of an ask tells no prompt and no token', async () => {
-  await using on = await startSurroundings()
+  await using on = await startProcessCloud()
   await using worker = on.start({}, ['--import', CRASH])
   const url = await worker.url()
   await placeFault(on.cloud.azure, { kind: 'hang' })

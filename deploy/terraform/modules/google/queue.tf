@@ -54,7 +54,7 @@ resource "google_pubsub_subscription" "jobs" {
     }
   }
 
-  # Without it, what is put off comes again at once.
+  # Without it, what is deferred is redelivered at once.
   retry_policy {
     minimum_backoff = "10s"
     maximum_backoff = "600s"

@@ -7,7 +7,7 @@ locals {
   # A name, not an address: the service cannot know its own address when it is made.
   audience = "https://${var.name}-worker.${var.project}.internal"
 
-  # The pushes that join another of their job or are put off at once, dead letters, sweeps and probes.
+  # The pushes that join another of their job or are deferred at once, dead letters, sweeps and probes.
   concurrency = var.max_in_flight + max(8, ceil(var.max_in_flight / 10))
 
   # A job under way takes up to five times its push: 512 MiB hold 32 MB of pushes, and 50 MB more for each further 512.

@@ -5,7 +5,7 @@ import { databaseFlag, type FirestorePlace } from './firestore-place.ts'
 const FIELD = '--field-config=order=ascending,field-path'
 
 /** The commands that make indexes, a line each. */
-export function mendIndexes(missing: readonly Index[], place: FirestorePlace): string {
+export function fixIndexes(missing: readonly Index[], place: FirestorePlace): string {
   const lines = missing.map(({ collection, fields: [first = '', ...more] }) => {
     const where = `--project=${quote(place.project)}${databaseFlag(place)} --collection-group=${collection}`
     return more.length === 0

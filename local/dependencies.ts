@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 
 /** What a stand-in takes from the world around it, so that a test can hold the clock still. */
-export interface Surroundings {
+export interface Dependencies {
   /** Epoch milliseconds. */
   readonly now: () => number
   /** A number in [0, 1). */
@@ -12,7 +12,7 @@ export interface Surroundings {
   readonly wait: (ms: number, signal: AbortSignal) => Promise<void>
 }
 
-export const realSurroundings: Surroundings = {
+export const realDependencies: Dependencies = {
   now: Date.now,
   random: Math.random,
   newId: randomUUID,

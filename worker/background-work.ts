@@ -5,13 +5,13 @@ import { endsWithin } from './ends-within.ts'
 const MAX_WAIT_MS = 5_000
 
 /** Work that a request carries: its answer waits for it, because without a request Cloud Run stops the processor. */
-export interface CarriedWork {
+export interface BackgroundWork {
   readonly waitUntil: WaitUntil
   /** Resolves when all of it is done, after five seconds, or when the signal is raised. */
   done(signal: AbortSignal): Promise<void>
 }
 
-export function carryWork(): CarriedWork {
+export function collectBackgroundWork(): BackgroundWork {
   const works: Promise<void>[] = []
   return {
     waitUntil: (work) => void works.push(work),

@@ -3,7 +3,7 @@ import { type Cloud, type CloudOverrides, startCloud } from '../stand-ins.ts'
 import { DEAD_LETTERS, storeFile, type Traces, tracesOf } from '../worker.ts'
 import { startWorkerProcess, type WorkerProcess } from './worker-process.ts'
 
-export interface ProcessSurroundings extends Traces, AsyncDisposable {
+export interface ProcessCloud extends Traces, AsyncDisposable {
   /** The worker's working directory. */
   readonly folder: string
   readonly cloud: Cloud
@@ -12,7 +12,7 @@ export interface ProcessSurroundings extends Traces, AsyncDisposable {
 }
 
 /** A cloud, and what a worker process needs in its environment to work with it. */
-export async function startSurroundings({ entra, ...overrides }: CloudOverrides = {}): Promise<ProcessSurroundings> {
+export async function startProcessCloud({ entra, ...overrides }: CloudOverrides = {}): Promise<ProcessCloud> {
   await using started = new AsyncDisposableStack()
   const file = await storeFile(started)
   const folder = dirname(file)
