@@ -53,6 +53,8 @@ export interface Monitor {
   wrote: OnWrite
   publishedTo(topic: string, message: Message): void
   acknowledged(message: Message): void
+  /** A message that Pub/Sub forwarded was acknowledged. It may have been published again. */
+  forwardedEnded(message: Message): void
   /** A process works on a push from now on; what it gives is to be called when it has answered. */
   delivering(message: Message, process: Process): () => void
   sending(requestId: string, process: Process): void
@@ -129,6 +131,17 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
       .documents('deadLetters')
       .map(readLetter)
       .some((letter) => letter.data.sha256 === hash && letter.run === run)
+
+  /** Notes that a message ended with its job, where the job's record says so now. */
+  function noteEnd(named: Published): boolean {
+    const record = named.key === undefined ? undefined : recordOf(named.key)
+    const hasEnded = record !== undefined && (covers(record, named) || record.run > named.run)
+    if (hasEnded) {
+      answered.add(`${named.hash} ${named.run}`)
+      liveness.answered(named)
+    }
+    return hasEnded
+  }
 
   /** Each send of which nobody knows whether it was billed is an attempt that counts, or has cost one by its sender's death. */
   function judgeDoubts(requestId: string): void {
@@ -208,14 +221,10 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
     },
     acknowledged(message) {
       const named = nameOf(message)
-      const record = named.key === undefined ? undefined : recordOf(named.key)
-      if (record !== undefined && (covers(record, named) || record.run > named.run)) {
-        answered.add(`${named.hash} ${named.run}`)
-        liveness.answered(named)
-        return
-      }
-      if (!hasLetter(named)) breach('ack-after-record', `${describe(message)} of ${named.key ?? 'no job'}`)
+      if (!noteEnd(named) && !hasLetter(named))
+        breach('ack-after-record', `${describe(message)} of ${named.key ?? 'no job'}`)
     },
+    forwardedEnded: (message) => void noteEnd(nameOf(message)),
     delivering(message, process) {
       const { key, run } = nameOf(message)
       const name = `${process.name} ${key} ${run}`

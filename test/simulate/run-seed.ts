@@ -54,7 +54,10 @@ export async function runSeed(seed: number): Promise<SeedResult> {
     acknowledged: monitor.acknowledged,
     deadLetter: { topic: TOPICS.dead, maxDeliveries: MAX_DELIVERIES },
   })
-  pubsub.subscribe(TOPICS.dead, { push: (push) => cluster.push(TOPICS.dead, push), acknowledged: () => undefined })
+  pubsub.subscribe(TOPICS.dead, {
+    push: (push) => cluster.push(TOPICS.dead, push),
+    acknowledged: monitor.forwardedEnded,
+  })
   const people = planPeople(installation)
   planEdits(installation)
   const batches = createBatchJudge(installation)
