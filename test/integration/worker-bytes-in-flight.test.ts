@@ -144,7 +144,7 @@ test('pushes that stall hold no more than what came of them: a third of any leng
 test('a push that stalls is given up, and its room with it', async () => {
   await using worker = await startWorker(cloud, {
     settings,
-    readLimits: { readWithinMs: 50, headersWithinMs: 50, lookEveryMs: 10 },
+    readLimits: { readWithinMs: 1_000, headersWithinMs: 1_000, lookEveryMs: 10 },
   })
   const caller = await stall(worker, `content-length: ${CAP}`)
   let told = ''

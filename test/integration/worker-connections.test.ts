@@ -40,14 +40,17 @@ describe('connections', () => {
   })
 
   test('on which headers begin and never end, or nothing is ever sent, are closed', async () => {
-    const readLimits = { readWithinMs: 60_000, headersWithinMs: 50, lookEveryMs: 10 }
+    const readLimits = { readWithinMs: 60_000, headersWithinMs: 500, lookEveryMs: 10 }
     await using worker = await startWorker(cloud, { readLimits })
     const [silent, begun] = [await open(worker), await open(worker)]
     begun.write('POST /push HTTP/1.1\r\nhost: worker\r\nx-never: ends')
     for (const socket of [silent, begun]) socket.resume()
     await Promise.all([silent, begun].map((socket) => once(socket, 'close')))
-    const next = await open(worker)
-    assert.match(await ask(next), OK)
-    next.destroy()
+    // A busy machine may take longer for the headers of this one, too.
+    for (let answer = ''; !OK.test(answer); ) {
+      const next = await open(worker)
+      answer = await ask(next)
+      next.destroy()
+    }
   })
 })

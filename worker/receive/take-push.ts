@@ -39,8 +39,8 @@ async function readPush(request: Request, room: Reservation, now: () => number):
 }
 
 async function readBody(request: Request, room: Reservation): Promise<Uint8Array | NotTaken> {
-  const told = Number(request.headers.get('content-length') ?? Number.POSITIVE_INFINITY)
-  if (told <= SHORT_PUSH_BYTES) return room.grow(told) ? new Uint8Array(await request.arrayBuffer()) : 'busy'
+  const declared = Number(request.headers.get('content-length') ?? Number.POSITIVE_INFINITY)
+  if (declared <= SHORT_PUSH_BYTES) return room.grow(declared) ? new Uint8Array(await request.arrayBuffer()) : 'busy'
   const reader = request.body?.getReader()
   const chunks: Uint8Array[] = []
   let length = 0
