@@ -1,9 +1,9 @@
 import type { ModelReply } from '../shared/azure-openai/model-provider.ts'
+import type { AttemptReport, Ending, Release } from '../shared/job/ending.ts'
 import type { EndReason, Failure, Mark } from '../shared/job/failures.ts'
 import { estimateUsage, type Job } from '../shared/job/job.ts'
 import { type AttemptOutcome, type EndError, TIMEOUT, type Usage } from '../shared/job/record.ts'
 import type { Deployment } from '../shared/settings.ts'
-import type { AttemptReport, Ending, Release } from '../shared/store/job-store.ts'
 import type { Facts } from './outcome.ts'
 
 /* What a reply of the model is in the terms of records and of the log. */

@@ -1,5 +1,6 @@
 import pRetry from 'p-retry'
 import { leaseFor } from '../shared/job/claim.ts'
+import type { Ending, Release } from '../shared/job/ending.ts'
 import {
   afterFailure,
   type Consequence,
@@ -9,7 +10,7 @@ import {
 } from '../shared/job/failures.ts'
 import { runSoFar, type Usage } from '../shared/job/record.ts'
 import type { Deployment } from '../shared/settings.ts'
-import { type Ending, type Held, isUnavailable, type Release } from '../shared/store/job-store.ts'
+import { type Held, isUnavailable } from '../shared/store/job-store.ts'
 import { type Admission, admit } from './admit.ts'
 import { type Asking, type AskLimits, ask } from './ask.ts'
 import type { BatchControls, Watch } from './batch-controls.ts'

@@ -1,14 +1,8 @@
 import pRetry from 'p-retry'
+import type { Ending, Release } from '../shared/job/ending.ts'
 import type { EndError, SettledRecord } from '../shared/job/record.ts'
 import type { Log } from '../shared/log.ts'
-import {
-  type Ending,
-  type Held,
-  isUnavailable,
-  type JobStore,
-  type Release,
-  StoreError,
-} from '../shared/store/job-store.ts'
+import { type Held, isUnavailable, type JobStore, StoreError } from '../shared/store/job-store.ts'
 import type { DeliveredJob } from './delivered-job.ts'
 import type { Announce } from './events/announce.ts'
 import type { PublishDeadLetter } from './keep-dead-letter.ts'

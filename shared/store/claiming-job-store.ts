@@ -1,6 +1,7 @@
 import { decideClaim, decideRefusedWrite } from '../job/claim.ts'
+import type { ClaimRequest, Ending } from '../job/ending.ts'
 import { isSettled, type JobRecord, type RunningRecord, type SettledRecord, type StoredResult } from '../job/record.ts'
-import type { ClaimRequest, ClaimResult, Ending, Held, JobStore } from './job-store.ts'
+import type { ClaimResult, Held, JobStore } from './job-store.ts'
 import {
   ended,
   firstRecord,

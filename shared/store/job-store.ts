@@ -1,15 +1,5 @@
-import type { FailureKind, RetryPolicy } from '../job/failures.ts'
-import type { Job } from '../job/job.ts'
-import type {
-  Attempt,
-  AttemptOutcome,
-  EndError,
-  JobRecord,
-  RunningRecord,
-  SettledRecord,
-  StatusCounts,
-  Usage,
-} from '../job/record.ts'
+import type { ClaimRequest, Ending, Release } from '../job/ending.ts'
+import type { JobRecord, RunningRecord, SettledRecord, StatusCounts } from '../job/record.ts'
 import type { ListedRecord } from './record-documents.ts'
 
 /** A claim that is held: what settle and release need to know it by. */
@@ -17,18 +7,6 @@ export interface Held {
   readonly record: RunningRecord
   /** Opaque: the store's own mark of the record's last change. */
   readonly revision: string
-}
-
-export interface ClaimRequest {
-  readonly job: Job
-  /** A nonce of this one claim. */
-  readonly owner: string
-  readonly leaseMs: number
-  readonly policy: RetryPolicy
-  /** How long a run may wait for its next attempt. */
-  readonly maxAgeMs: number
-  /** Epoch milliseconds. */
-  readonly now: number
 }
 
 export type ClaimResult =
@@ -42,45 +20,10 @@ export type ClaimResult =
   | { readonly kind: 'superseded' }
   | { readonly kind: 'impossible_run' }
 
-/** What the ask told about its attempt. */
-export type AttemptReport = Pick<Attempt, 'deployment' | 'httpStatus' | 'requestId' | 'usage' | 'usageKnown' | 'cause'>
-
-interface EndedAttempt {
-  readonly outcome: AttemptOutcome
-  readonly report: AttemptReport
-}
-
-export type Ending =
-  | {
-      readonly status: 'succeeded'
-      /** The answer as JSON text. */
-      readonly result: string
-      readonly usage: Usage
-      /** False where the usage is an estimate. */
-      readonly usageKnown?: false
-      readonly finishReason: string
-      readonly report: AttemptReport
-    }
-  | {
-      readonly status: 'dead_lettered'
-      readonly error: EndError
-      /** Absent where nothing was sent that counts as an attempt. */
-      readonly attempt?: EndedAttempt
-    }
-  | { readonly status: 'cancelled'; readonly error: EndError; readonly attempt?: EndedAttempt }
-  | { readonly status: 'expired'; readonly error: EndError }
-
 type SettleResult =
   | { readonly kind: 'settled'; readonly record: SettledRecord }
   /** The claim is no longer ours; nothing was written. */
   | { readonly kind: 'dropped' }
-
-/** How an attempt ended that is to be followed by another; `waitMs`: for how long none may start, 0 where absent. */
-export type Release = { readonly waitMs?: number } & (
-  | { readonly marks: 'attempt'; readonly outcome: AttemptOutcome; readonly report: AttemptReport }
-  | { readonly marks: 'folded' }
-  | { readonly marks: 'none'; readonly kind: FailureKind }
-)
 
 /** The worker's way to the records. Every method rejects with StoreError when the store cannot be reached. */
 export interface JobStore {

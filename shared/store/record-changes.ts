@@ -1,4 +1,5 @@
 import { giveUpTime, SWEEP } from '../job/claim.ts'
+import type { ClaimRequest, Ending, Release } from '../job/ending.ts'
 import type { FailureKind } from '../job/failures.ts'
 import type { Job } from '../job/job.ts'
 import {
@@ -15,7 +16,6 @@ import {
   type StoredResult,
   type WaitingRecord,
 } from '../job/record.ts'
-import type { ClaimRequest, Ending, Release } from './job-store.ts'
 
 /** The record of a job that nobody has claimed before. */
 export function firstRecord({ job, owner, leaseMs, maxAgeMs, now }: ClaimRequest): RunningRecord {

@@ -1,6 +1,7 @@
+import type { ClaimRequest } from '../../shared/job/ending.ts'
 import type { JobRecord } from '../../shared/job/record.ts'
 import type { createJobStore } from '../../shared/store/claiming-job-store.ts'
-import type { ClaimRequest, ClaimResult, Held, JobStore } from '../../shared/store/job-store.ts'
+import type { ClaimResult, Held, JobStore } from '../../shared/store/job-store.ts'
 import type { RecordDocuments } from '../../shared/store/record-documents.ts'
 import { count, type Exercised, type Situation } from './exercised.ts'
 import type { FakeFirestore } from './fake-database.ts'

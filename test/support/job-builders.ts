@@ -1,7 +1,7 @@
+import type { ClaimRequest, Ending, Release } from '../../shared/job/ending.ts'
 import { type Job, jobKey } from '../../shared/job/job.ts'
 import type { DeadLetteredRecord, EndError, RunningRecord, WaitingRecord } from '../../shared/job/record.ts'
 import { sha256 } from '../../shared/sha256.ts'
-import type { ClaimRequest, Ending, Release } from '../../shared/store/job-store.ts'
 import { ended, firstRecord, released, succeeded } from '../../shared/store/record-changes.ts'
 
 export { sha256 }
