@@ -9,7 +9,8 @@ import type { Job } from '../shared/job/job.ts'
 import type { Drain } from './drain.ts'
 import { type Circuits, resourceOf } from './model/circuits.ts'
 import type { MissingEpisodes } from './model/missing-episodes.ts'
-import { tokenEvidence, tokenFailure } from './token-failure.ts'
+import { tokenEvidence } from './model/token-evidence.ts'
+import { tokenFailure } from './token-failure.ts'
 
 export interface Asking {
   readonly provider: ModelProvider

@@ -36,7 +36,7 @@ const MAX_HEADER_BYTES =
 
 /** Serves a worker over HTTP. Rejects with node's own error: EADDRINUSE for a taken port. */
 export async function listen(
-  { fetch }: Worker,
+  { fetch }: Pick<Worker, 'fetch'>,
   { host, port, maxInFlight }: Pick<Config, 'host' | 'port' | 'maxInFlight'>,
   { readWithinMs, headersWithinMs, lookEveryMs }: ReadLimits = READ_LIMITS,
 ): Promise<Server> {

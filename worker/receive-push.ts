@@ -8,7 +8,7 @@ import type { DeliveredJob } from './delivered-job.ts'
 import type { Outcome } from './outcome.ts'
 import { type JobProcessing, processJob } from './process-job.ts'
 import type { Reservation } from './receive/bytes-in-flight.ts'
-import type { ReadDelivery } from './receive/read-delivery.ts'
+import type { ReadDelivery } from './receive/delivery.ts'
 import { storeFailure } from './store-failure.ts'
 
 export interface Receiving {

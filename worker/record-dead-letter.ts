@@ -1,4 +1,4 @@
-import { endReasons } from '../shared/job/failures.ts'
+import { endReasons, type RetryPolicy } from '../shared/job/failures.ts'
 import { decideForwarded, type ForwardedFate, findFailure } from '../shared/job/forwarded.ts'
 import type { Job } from '../shared/job/job.ts'
 import { parseJob } from '../shared/job/parse-job.ts'
@@ -12,13 +12,13 @@ import { claimedCause, type DeadLetterCause } from './dead-letter.ts'
 import type { Announce } from './events/announce.ts'
 import { keepDeadLetter, type LetterKeeping } from './keep-dead-letter.ts'
 import type { Facts, Outcome } from './outcome.ts'
-import type { JobProcessing } from './process-job.ts'
-import type { Delivery } from './receive/delivery.ts'
-import type { ReadDelivery } from './receive/read-delivery.ts'
+import type { Delivery, ReadDelivery } from './receive/delivery.ts'
 import { firstPublishedAt, rescuedMessage } from './rescue.ts'
 import { storeFailure } from './store-failure.ts'
 
-export interface DeadLetterRecording extends LetterKeeping, Pick<JobProcessing, 'retry' | 'maxJobAgeMs'> {
+export interface DeadLetterRecording extends LetterKeeping {
+  readonly retry: RetryPolicy
+  readonly maxJobAgeMs: number
   readonly records: Pick<RecordDocuments, 'create' | 'read' | 'replace'>
   /** Publishes a job again. Rejects with QueueError. */
   readonly publishJob: (message: Message) => Promise<unknown>

@@ -1,4 +1,4 @@
-import { diagnose } from '../../shared/identity/diagnosis.ts'
+import { diagnose } from '../../shared/azure-openai/explain-refused-token.ts'
 import { TOKEN_CREATOR } from '../../shared/identity/explain-legs.ts'
 import type { GoogleIdToken } from '../../shared/identity/google-id-token.ts'
 import type { AccessToken } from '../../shared/identity/renewal.ts'

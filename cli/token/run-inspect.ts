@@ -1,4 +1,4 @@
-import { diagnose } from '../../shared/identity/diagnosis.ts'
+import { diagnose } from '../../shared/azure-openai/explain-refused-token.ts'
 import { TokenError } from '../../shared/identity/token-error.ts'
 import type { TokenSettings } from '../../shared/identity/token-fetcher.ts'
 import { instant } from '../instant.ts'

@@ -1,6 +1,6 @@
-import { diagnose } from '../identity/diagnosis.ts'
 import type { FederationSettings } from '../identity/federation-settings.ts'
 import type { Failure } from '../job/failures.ts'
+import { diagnose } from './explain-refused-token.ts'
 import type { ModelProvider } from './model-provider.ts'
 
 /** Adds to each denial how to fix it, with the very values of these settings. */

@@ -1,5 +1,5 @@
+import { diagnose } from '../azure-openai/explain-refused-token.ts'
 import { type AccessTokenSource, createAccessTokenSource } from './access-token-source.ts'
-import { diagnose } from './diagnosis.ts'
 import type { AccessToken } from './renewal.ts'
 import { openTokenFetcher, type TokenSettings } from './token-fetcher.ts'
 

@@ -1,17 +1,19 @@
 import { explainEntra } from './explain-entra.ts'
-import { explainAzureCli, explainGoogle, explainRefusedToken } from './explain-legs.ts'
+import { explainAzureCli, explainGoogle } from './explain-legs.ts'
 import type { Diagnosis } from './failure-nature.ts'
 import type { FederationSettings } from './federation-settings.ts'
 import type { TokenError, TokenErrorDetails, TokenLeg } from './token-error.ts'
 
-const EXPLAIN: Readonly<Record<TokenLeg, (details: TokenErrorDetails, us: FederationSettings) => Diagnosis>> = {
-  google_id_token: explainGoogle,
-  entra_exchange: explainEntra,
-  azure_refused: explainRefusedToken,
-  azure_cli: explainAzureCli,
-}
+type Explain = (details: TokenErrorDetails, us: FederationSettings) => Diagnosis
+type Diagnose = (error: Pick<TokenError, 'leg' | 'details'>, us: FederationSettings) => Diagnosis
 
-/** Says what a failure on the way to a token means, and how to fix it. */
-export function diagnose({ leg, details }: Pick<TokenError, 'leg' | 'details'>, us: FederationSettings): Diagnosis {
-  return EXPLAIN[leg](details, us)
+/** Says what a failure on the way to a token means, and how to fix it. `azureRefused`: explains why the resource refuses it. */
+export function createDiagnose(azureRefused: Explain): Diagnose {
+  const explain: Readonly<Record<TokenLeg, Explain>> = {
+    google_id_token: explainGoogle,
+    entra_exchange: explainEntra,
+    azure_refused: azureRefused,
+    azure_cli: explainAzureCli,
+  }
+  return ({ leg, details }, us) => explain[leg](details, us)
 }

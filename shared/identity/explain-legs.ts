@@ -1,12 +1,8 @@
-import { dataActionIn, readDenial } from '../azure-openai/denial.ts'
 import { AADSTS } from './entra-table.ts'
-import type { Diagnosis } from './failure-nature.ts'
+import { configuration, type Diagnosis, passing } from './failure-nature.ts'
 import type { FederationSettings } from './federation-settings.ts'
 import { gatherValues, isPassing } from './hint-values.ts'
 import type { TokenErrorDetails } from './token-error.ts'
-
-const configuration = (hint: string): Diagnosis => ({ nature: 'configuration', hint })
-const passing = (hint: string): Diagnosis => ({ nature: 'passing', hint })
 
 /** The role that lets an account get the worker's ID token. */
 export const TOKEN_CREATOR =
@@ -39,35 +35,6 @@ export function explainGoogle(details: TokenErrorDetails, us: FederationSettings
   }
   return configuration(
     `Google answered ${answer} to the request for an ID token. Check TOKEN_SOURCE, GCE_METADATA_HOST, and AZURE_FEDERATED_AUDIENCE, for which the token was asked.`,
-  )
-}
-
-/** Explains why Azure does not take a token that Entra has just made. */
-export function explainRefusedToken(details: TokenErrorDetails, us: FederationSettings): Diagnosis {
-  const { client, tenant, scope, answer } = gatherValues(details, us)
-  const { httpStatus, code } = details
-  const denial = readDenial(httpStatus, code)
-  if (denial === 'role') {
-    // With TOKEN_SOURCE=azure-cli there is no app registration.
-    const caller =
-      us.clientId === '' ? 'the account that is logged in to the Azure CLI' : `the app registration ${client}`
-    const dataAction = dataActionIn(code ?? '')
-    const missing = dataAction === undefined ? '' : ` The data action that is missing: ${dataAction}.`
-    return {
-      nature: 'spreading',
-      hint: `Give ${caller} the role "Cognitive Services OpenAI User" on the Azure OpenAI resource. If you just did, allow 10 minutes.${missing}`,
-    }
-  }
-  if (denial === 'tenant') {
-    return configuration(
-      `The token is of tenant ${tenant}, and the Azure OpenAI resource belongs to another. Set AZURE_TENANT_ID to the tenant of the resource's subscription, and AZURE_CLIENT_ID to an app registration in it.`,
-    )
-  }
-  if (isPassing(details)) {
-    return passing('Azure OpenAI could not be asked whether it takes the token. It ends by itself.')
-  }
-  return configuration(
-    `Azure OpenAI answered ${answer} to a fresh token of tenant ${tenant} for ${scope}. Set AZURE_TENANT_ID to the tenant of the resource's subscription, and AZURE_OPENAI_SCOPE (or AZURE_CLOUD) to the resource's cloud.`,
   )
 }
 

@@ -13,3 +13,6 @@ export interface Diagnosis {
   /** What to do about it, in plain words with the very values to set; one paragraph, and no secret in it. */
   readonly hint: string
 }
+
+export const configuration = (hint: string): Diagnosis => ({ nature: 'configuration', hint })
+export const passing = (hint: string): Diagnosis => ({ nature: 'passing', hint })

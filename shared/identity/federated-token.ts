@@ -1,5 +1,5 @@
-import { diagnose } from './diagnosis.ts'
 import { exchangeAtEntra } from './entra-exchange.ts'
+import { explainEntra } from './explain-entra.ts'
 import type { FederationSettings } from './federation-settings.ts'
 import type { GoogleIdTokens } from './google-id-token.ts'
 import type { AccessToken } from './renewal.ts'
@@ -24,7 +24,10 @@ export function createFederatedTokenFetcher(
   timeoutMs = WHOLE_TIMEOUT_MS,
 ): TokenFetcher {
   let hasFreshFailed = false
-  const isStale = (error: unknown) => error instanceof TokenError && diagnose(error, federation).nature === 'stale'
+  const isStale = (error: unknown) =>
+    error instanceof TokenError &&
+    error.leg === 'entra_exchange' &&
+    explainEntra(error.details, federation).nature === 'stale'
 
   async function exchange(scope: string, signal: AbortSignal, begin: (leg: TokenLeg) => void): Promise<AccessToken> {
     begin('google_id_token')

@@ -6,7 +6,7 @@ import { createFirestoreMissingDeployments } from '../../shared/store/firestore/
 import type { CircuitObserver } from '../../worker/model/circuits.ts'
 import { createMissingEpisodes } from '../../worker/model/missing-episodes.ts'
 import type { JobProcessing } from '../../worker/process-job.ts'
-import type { ReadDelivery } from '../../worker/receive/read-delivery.ts'
+import type { ReadDelivery } from '../../worker/receive/delivery.ts'
 import { count, type Exercised } from './exercised.ts'
 import type { FakeFirestore } from './fake-database.ts'
 import { createModel } from './fake-model.ts'

@@ -1,7 +1,6 @@
 import type { WaitUntil } from '../../shared/identity/access-token-source.ts'
 import type { Failure } from '../../shared/job/failures.ts'
 import type { Deployment } from '../../shared/settings.ts'
-import { tokenEvidence } from '../token-failure.ts'
 import { type Answers, judge, NO_ANSWERS, onAnswered } from './answers.ts'
 import {
   type Circuit,
@@ -14,6 +13,7 @@ import {
   onThrottled,
   onUnavailable,
 } from './circuit.ts'
+import { tokenEvidence } from './token-evidence.ts'
 
 /**
  * Circuit breakers: one for each deployment, and one for all deployments of a resource, which opens where the resource

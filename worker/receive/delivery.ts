@@ -11,3 +11,8 @@ export interface Delivery {
   /** Epoch milliseconds. */
   readonly arrivedAt: number
 }
+
+export type ReadDelivery =
+  | { readonly ok: true; readonly delivery: Delivery }
+  /** Poison: `delivery` holds what came, as it came. */
+  | { readonly ok: false; readonly delivery: Delivery; readonly problem: string }

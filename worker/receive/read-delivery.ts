@@ -1,11 +1,6 @@
 import { z } from 'zod'
 import { findExcess } from '../../shared/job/json-limits.ts'
-import type { Delivery } from './delivery.ts'
-
-export type ReadDelivery =
-  | { readonly ok: true; readonly delivery: Delivery }
-  /** Poison: `delivery` holds what came, as it came. */
-  | { readonly ok: false; readonly delivery: Delivery; readonly problem: string }
+import type { Delivery, ReadDelivery } from './delivery.ts'
 
 /** An unwrapped push tells attributes as plain headers; among all others only these are ours. */
 const ATTRIBUTE_HEADERS = [

@@ -1,5 +1,6 @@
 import type { BytesInFlight, Reservation } from './bytes-in-flight.ts'
-import { type ReadDelivery, readDelivery } from './read-delivery.ts'
+import type { ReadDelivery } from './delivery.ts'
+import { readDelivery } from './read-delivery.ts'
 
 /** A message of Pub/Sub's 10 MB in base64, with room for its attributes and the envelope. */
 export const MAX_PUSH_BYTES = 14_500_000

@@ -1,8 +1,8 @@
 import { ClientAssertionCredential, getBearerTokenProvider } from '@azure/identity'
 import { Compute } from 'google-auth-library'
 import { z } from 'zod'
+import { diagnose } from '../../../shared/azure-openai/explain-refused-token.ts'
 import { createAccessTokenSource } from '../../../shared/identity/access-token-source.ts'
-import { diagnose } from '../../../shared/identity/diagnosis.ts'
 import { openTokenFetcher } from '../../../shared/identity/token-fetcher.ts'
 
 /** Gives a token that all callers share, or one that only some of them do. */
