@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict'
-import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseEnv } from 'node:util'
 import { readConfig } from '../../shared/config.ts'
-import { failureKinds } from '../../shared/job/failures.ts'
-import { parseJob } from '../../shared/job/parse-job.ts'
 import { settings } from '../../shared/settings.ts'
 
 const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8')
@@ -38,23 +35,6 @@ test('a setting that cannot be left out is told to be required', () => {
   const required = Object.entries(settings.shape).filter(([, schema]) => !schema.safeParse(undefined).success)
   assert.ok(required.length > 0)
   for (const [name] of required) assert.equal(rows.find(([row]) => row === name)?.[1], 'required', name)
-})
-
-test('the README has a row for every kind of failure', () => {
-  for (const kind of failureKinds) assert.match(readme, new RegExp(`^\\| .*\`${kind}\`.* \\|.*\\|.*\\|$`, 'm'), kind)
-})
-
-test('every job the README shows is one', () => {
-  const [, lines = ''] = /```jsonl\n([\s\S]+?)```/.exec(readme) ?? []
-  const sha256 = (data: Uint8Array | string) => createHash('sha256').update(data).digest()
-  const jobs = lines
-    .trim()
-    .split('\n')
-    .map((line) => parseJob(Buffer.from(line), {}, sha256))
-  assert.deepEqual(
-    jobs.map(({ ok }) => ok),
-    [true, true, true],
-  )
 })
 
 test('the settings file the README shows is enough to start with', () => {

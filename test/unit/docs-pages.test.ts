@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { bodyFieldNames } from '../../shared/azure-openai/body-fields.ts'
+import { endReasons, failureKinds } from '../../shared/job/failures.ts'
+import { parseJob } from '../../shared/job/parse-job.ts'
+import { jobStatuses } from '../../shared/job/record.ts'
+import { sha256 } from '../../shared/sha256.ts'
+
+const page = (name: string) => readFileSync(join(import.meta.dirname, '../../docs', name), 'utf8')
+
+/** What stands in backticks in the first cells of all tables of a page. */
+function firstCells(name: string): readonly (string | undefined)[] {
+  const cells = [...page(name).matchAll(/^\|([^|]+)\|/gm)].map(([, cell = '']) => cell)
+  return cells.flatMap((cell) => [...cell.matchAll(/`([^`]+)`/g)].map(([, quoted]) => quoted))
+}
+
+test('docs/failures.md: a row for every kind of failure and every reason of a dead letter', () => {
+  const cells = firstCells('failures.md')
+  for (const kind of [...failureKinds, ...endReasons]) assert.ok(cells.includes(kind), kind)
+})
+
+test('docs/concepts.md: a row for every status of a record', () => {
+  const cells = firstCells('concepts.md')
+  for (const status of jobStatuses) assert.ok(cells.includes(status), status)
+})
+
+test('docs/jobs.md: each example is a job', () => {
+  const [, lines = ''] = /```jsonl\n([\s\S]+?)```/.exec(page('jobs.md')) ?? []
+  const parsed = lines
+    .trim()
+    .split('\n')
+    .map((line) => parseJob(Buffer.from(line), {}, sha256).ok)
+  assert.deepEqual(parsed, [true, true, true])
+})
+
+test('docs/jobs.md: a row for every name that ALLOW_BODY_FIELDS knows, or for its group', () => {
+  const cells = firstCells('jobs.md').map((cell = '') => cell.split('.')[0])
+  for (const name of bodyFieldNames) assert.ok(cells.includes(name.split('.')[0]), name)
+})
