@@ -55,7 +55,7 @@ test('a planted mistake in a command is found, wherever it stands', async () => 
     )
 })
 
-for (const path of ['docs/set-up.md', 'docs/federation.md']) {
+for (const path of ['docs/set-up.md', 'docs/federation.md', 'docs/events.md']) {
   test(`gcloud knows every command of ${path}`, async () => {
     const shell = shellBlocks(page(path)).join('\n')
     const commands = gcloudCommands(shell, new Map([...literals(shell), ['URL', 'https://worker.example.com']]))
