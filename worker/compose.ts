@@ -75,8 +75,10 @@ export async function composeWorker(config: Config, dependencies: Dependencies):
   const circuits = createCircuits(now, random, {
     async opened(deployment, failure, nextTryAt) {
       const { kind: reason, message: problem, hint } = failure
-      const fields = { outcome: 'circuit_opened', deployment, reason, problem, hint, nextTryAt }
-      log.warn(fields, `circuit opened: ${deployment}`)
+      log.warn(
+        { outcome: 'circuit_opened', deployment, reason, problem, hint, nextTryAt },
+        `circuit opened: ${deployment}`,
+      )
       if (!isSetUpFault(reason)) return
       await telemetry.denied(deployment, asTokenError(failure), nextTryAt, tokens.status().validForMs)
     },

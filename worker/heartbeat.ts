@@ -55,7 +55,7 @@ export function createHeartbeat(dependencies: HeartbeatDependencies): Heartbeat 
       waitUntil(beat(at))
     },
     answered(outcome) {
-      const name = outcome.done ? outcome.as : `again_${outcome.failure.kind}`
+      const name = outcome.done ? outcome.as : `retry_${outcome.failure.kind}`
       counts.set(name, (counts.get(name) ?? 0) + 1)
     },
     refusedPush() {

@@ -1,5 +1,4 @@
 import type { Failure } from '../shared/job/failures.ts'
-import type { SettledRecord } from '../shared/job/record.ts'
 
 /** What is told of a delivery in the log: names and numbers, never a prompt or an answer. */
 export interface Facts {
@@ -23,8 +22,49 @@ export type Outcome =
   /** Pub/Sub is to deliver it again later. */
   | { readonly done: false; readonly failure: Failure; readonly facts: Facts }
 
-/** repeated: an earlier delivery had settled it. superseded: a replay has taken its place. poison: it is no job. */
-type DoneAs = SettledRecord['status'] | 'repeated' | 'superseded' | 'conflict' | 'poison' | LetterDoneAs
+/** repeated: an earlier delivery had settled it. superseded: a replay has taken its place. poison: it is not a valid job. */
+const jobOutcomes = [
+  'succeeded',
+  'dead_lettered',
+  'cancelled',
+  'expired',
+  'repeated',
+  'superseded',
+  'conflict',
+  'poison',
+] as const
 
-/** Of what came from the dead-letter topic. rescued: published to the jobs topic again. */
-type LetterDoneAs = 'dead_letter_recorded' | 'rescued' | 'already_settled'
+/** Outcomes of deliveries from the dead-letter topic. rescued: published to the jobs topic again. */
+const deadLetterOutcomes = ['dead_letter_recorded', 'rescued', 'already_settled'] as const
+
+/**
+ * Every value of `outcome` in the log. Metric filters match these names. retry: Pub/Sub is to redeliver the message.
+ */
+export const outcomes = [
+  ...jobOutcomes,
+  ...deadLetterOutcomes,
+  'retry',
+  'refused_push',
+  'broken_push',
+  'day_closed',
+  'event_refused',
+  'swept',
+  'sweep_failed',
+  'sweep_refused',
+  'sweep_deferred',
+  'sweep_fault',
+  'circuit_opened',
+  'circuit_closed',
+  'token_failure',
+  'token_recovered',
+] as const
+export type LoggedOutcome = (typeof outcomes)[number]
+
+type DoneAs = (typeof jobOutcomes)[number] | (typeof deadLetterOutcomes)[number]
+
+declare module 'pino' {
+  /** The type check refuses a log line whose outcome is not in the list. */
+  interface LogFnFields {
+    outcome?: LoggedOutcome
+  }
+}

@@ -124,7 +124,7 @@ export function createServer(parts: ServerParts): Hono {
 function refuse({ log, heartbeat }: ServerParts, context: Context, why: NotTaken): Response {
   switch (why) {
     case 'busy':
-      log.warn({ outcome: 'again', reason: why, problem: NO_ROOM.message }, 'job deferred: busy')
+      log.warn({ outcome: 'retry', reason: why, problem: NO_ROOM.message }, 'job deferred: busy')
       heartbeat.answered({ done: false, failure: NO_ROOM, facts: {} })
       return context.json({ reason: why }, 503)
     case 'too_large':
@@ -145,6 +145,6 @@ function logOutcome({ log, project, now }: ServerParts, delivery: Delivery, outc
   } else {
     const { kind, code, message, hint, httpStatus, requestId } = outcome.failure
     const why = { reason: kind, code, problem: message, hint, httpStatus, requestId }
-    log.warn({ ...line, outcome: 'again', ...why }, `job deferred: ${kind}`)
+    log.warn({ ...line, outcome: 'retry', ...why }, `job deferred: ${kind}`)
   }
 }

@@ -23,7 +23,7 @@ export interface Accounts {
   readonly pushes: number
   /** Pushes of messages that were sent twice on purpose. */
   readonly duplicates: number
-  /** Pushes that were answered with "again". */
+  /** Pushes that were not acknowledged: the message is redelivered. */
   readonly deferred: number
   readonly modelCalls: number
   readonly paidCalls: number

@@ -144,6 +144,12 @@ export function telemetryStoreContract(name: string, open: () => Promise<Telemet
       assert.deepEqual(await telemetry.instances(0), only(idle))
     })
 
+    fact('the outcomes of a former release are read beside those of this one', async (telemetry) => {
+      const mixed = aWorkerInstance({ lastMinute: { again_token: 2, retry_token: 1, a_later_one: 3 } })
+      await telemetry.putInstance(mixed)
+      assert.deepEqual(await telemetry.instances(0), only(mixed))
+    })
+
     fact('the last sign of one replaces those before', async (telemetry) => {
       const { lastMinute, ...same } = aWorkerInstance()
       await telemetry.putInstance({ ...same, lastMinute })

@@ -8,7 +8,7 @@ import { createHeartbeat } from '../../worker/heartbeat.ts'
 import { DAY_MS, START } from '../support/job-builders.ts'
 
 const done = { done: true, as: 'succeeded', facts: {} } as const
-const again = { done: false, failure: { kind: 'token', message: 'no token' }, facts: {} } as const
+const retry = { done: false, failure: { kind: 'token', message: 'no token' }, facts: {} } as const
 const instance = { id: 'i-1' }
 
 function aHeart() {
@@ -58,12 +58,12 @@ describe('a heartbeat', () => {
     const { answer, written, clock } = aHeart()
     await answer(done)
     clock.now += 59_999
-    await answer(again)
-    await answer(again)
+    await answer(retry)
+    await answer(retry)
     assert.equal(written.length, 1)
     clock.now += 1
     await answer(done)
-    assert.deepEqual(written[1]?.lastMinute, { succeeded: 1, again_token: 2 })
+    assert.deepEqual(written[1]?.lastMinute, { succeeded: 1, retry_token: 2 })
   })
 
   test('takes along what could not be written before', async () => {

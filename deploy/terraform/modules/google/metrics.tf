@@ -11,7 +11,7 @@ locals {
     }
     deferred = {
       description = "Deliveries that will be redelivered, by the reason."
-      filter      = "${local.of_worker} AND jsonPayload.outcome = \"again\""
+      filter      = "${local.of_worker} AND jsonPayload.outcome = \"retry\""
       labels      = { reason = "reason" }
     }
     dead_letters = {
