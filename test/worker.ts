@@ -59,7 +59,7 @@ export interface TestWorker extends ServedWorker, Traces {
   takeAway(table: 'promptJobs' | 'promptBatches' | 'messages' | 'deadLetters'): () => void
 }
 
-/** Starts a worker against a cloud, with a store that nobody used before. Its end clears the cloud's faults. */
+/** Starts a worker against a cloud, with a new store. Its disposal clears the cloud's faults. */
 export async function startWorker(cloud: Cloud, overrides: WorkerOverrides = {}): Promise<TestWorker> {
   await using started = new AsyncDisposableStack()
   const file = await storeFile(started)

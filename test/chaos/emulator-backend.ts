@@ -11,7 +11,7 @@ import { type PullRelay, startPullRelay } from './pull-relay.ts'
 import { seenEvent } from './sqlite-backend.ts'
 
 const PROJECT = 'promptbridge-local'
-/** The emulator tells nobody what it still has to deliver: what is deferred is redelivered long before. */
+/** The emulator does not report what it still has to deliver. A deferred message is redelivered long before. */
 const QUIET_MS = 8_000
 
 /** Records and messages in Google's emulators, each worker with a network of its own before both. */

@@ -28,7 +28,7 @@ export interface Group {
 const JOBS_A_GROUP = 10
 /** Every so manieth group is no batch. */
 const LOOSE_EVERY = 3
-const SENTENCES = ['Bridges carry people over water.', 'The river rose in May.', 'Nobody had asked for a toll.']
+const SENTENCES = ['Bridges carry people over water.', 'The river rose in May.', 'No toll is charged.']
 
 /** Makes a group of jobs, some of which are to fail. `now`: epoch milliseconds. */
 export function makeGroup(n: number, random: Random, now: number): Group {
@@ -47,7 +47,7 @@ export function makeGroup(n: number, random: Random, now: number): Group {
 function makeJob(id: string, batch: string, row: number, random: Random, now: number): MadeMessage {
   const draw = row === 0 ? 1 : random.next()
   const text = SENTENCES.slice(0, random.whole(1, SENTENCES.length)).join(' ')
-  const model = draw < 0.04 ? 'a model that nobody serves' : AZURE.deployment
+  const model = draw < 0.04 ? 'a model without a deployment' : AZURE.deployment
   const content = draw > 0.04 && draw < 0.08 ? `${text} ${CONTENT_FILTER_MARKER}` : `${text} (${id})`
   const deadline = new Date(now + random.whole(500, 5_000)).toISOString()
   const late = draw > 0.08 && draw < 0.14 ? { deadline } : {}

@@ -20,7 +20,7 @@ export interface Report {
   readonly rescues: number
   readonly replays: number
   readonly sweeps: number
-  /** unknownAttempts: nobody knows whether they were billed, because an answer was lost or a job taken over. */
+  /** unknownAttempts: may have been billed or not, because an answer was lost or a job taken over. */
   readonly model: { readonly calls: number; readonly paid: number; readonly unknownAttempts: number }
   /** From a message's publish to its first acknowledgement. */
   readonly acknowledgedAfterMs: { readonly p50: number; readonly p95: number } | undefined

@@ -194,7 +194,7 @@ function jobEvents(events: Evidence['events']) {
   })
 }
 
-/** Whoever ends its own attempt tells which deployment was asked. */
+/** A worker that ends its own attempt records the deployment. Without one, another worker took the job over. */
 function isTakenOver({ outcome, deployment }: Attempt): boolean {
   return outcome === 'unknown' && deployment === undefined
 }

@@ -142,7 +142,7 @@ async function perform(
   return { inflicted, replays: replays.reduce((sum, count) => sum + count, 0) }
 }
 
-/** What was placed and has met nobody yet is given a little longer. */
+/** Waits a little longer for the faults that were placed and have not taken effect yet. */
 async function untilStruck({ plan, now, signal }: ChaosRun, stage: Stage): Promise<void> {
   const scripted = plan.filter(({ fault }) => 'scripts' in fault)
   const until = now() + STRIKE_WITHIN_MS

@@ -91,7 +91,7 @@ export function batchStoreContract(name: string, open: () => Promise<BatchHarnes
       assert.deepEqual(await batches.read('nightly'), completed)
     })
 
-    fact('one that nobody opened is cancelled all the same', async (batches) => {
+    fact('a batch that was never opened can be cancelled', async (batches) => {
       await batches.cancel('nightly', START)
       const cancelled = { status: 'open', name: 'nightly', createdAt: START, cancelledAt: START }
       assert.deepEqual(await batches.read('nightly'), cancelled)
@@ -109,14 +109,14 @@ export function batchStoreContract(name: string, open: () => Promise<BatchHarnes
       assert.deepEqual(await batches.read('nightly'), completed)
     })
 
-    fact('one that nobody opened is limited all the same, and the last limit stands', async (batches) => {
+    fact('a batch that was never opened can be limited, and the last limit stands', async (batches) => {
       await batches.limitTokens('nightly', 5, START)
       await batches.limitTokens('nightly', 7, START + 1)
       const limited = { status: 'open', name: 'nightly', createdAt: START, tokenLimit: 7, activeAt: START + 1 }
       assert.deepEqual(await batches.read('nightly'), limited)
     })
 
-    fact('one that was completed and is limited anew is unfinished again, and has its counts', async (batches) => {
+    fact('a completed batch with a new limit is unfinished again, and keeps its counts', async (batches) => {
       const totals = { counts: { succeeded: 3 }, tokens: { promptTokens: 5, completionTokens: 3 }, sweptAt: START }
       await batches.open('nightly', START)
       await batches.seal('nightly', 3, START)

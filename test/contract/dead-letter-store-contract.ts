@@ -76,7 +76,7 @@ export function deadLetterStoreContract(name: string, open: () => Promise<DeadLe
       assert.deepEqual((await letters.get(id))?.attributes, attributes)
     })
 
-    fact('that nobody wrote is not there, whatever its id', async (letters) => {
+    fact('that was never written is not found, whatever its id', async (letters) => {
       for (const id of ['key:1', '', '.', '..', 'a/b', '__x__']) assert.equal(await letters.get(id), undefined, id)
     })
 
@@ -225,7 +225,7 @@ export function deadLetterStoreContract(name: string, open: () => Promise<DeadLe
     })
 
     fact('of what is not there is none', async (letters) => {
-      assert.equal(await letters.markReplayed('nobody:1', START), false)
+      assert.equal(await letters.markReplayed('unknown:1', START), false)
       assert.deepEqual(await letters.list({}, MANY), { found: [], unreadable: 0 })
     })
 

@@ -178,7 +178,7 @@ function documentFacts(fact: Fact): void {
 }
 
 function firstClaimFacts(fact: Fact): void {
-  fact('a job that nobody has claimed runs as its first attempt', async ({ documents }) => {
+  fact('a job that was never claimed runs as its first attempt', async ({ documents }) => {
     const { record } = heldBy(await createJobStore(documents, RESULT_TTL_MS).claim(aClaim()))
     assert.deepEqual(record, (await documents.read(record.key))?.record)
     assert.deepEqual(record.attempts, [{ run: 1, n: 1, owner: 'a', startedAt: START }])
@@ -448,13 +448,13 @@ function settleFacts(fact: Fact): void {
     assert.deepEqual(settled.kind === 'settled' && settled.record.attempts, [])
   })
 
-  fact('after the lease’s end is in time as long as nobody took over', async (harness) => {
+  fact('after the lease’s end is in time unless another worker took over', async (harness) => {
     const store = createJobStore(harness.documents, RESULT_TTL_MS)
     const held = await dies(harness, store)
     assert.equal((await store.settle(held, anAnswer(), START)).kind, 'settled')
   })
 
-  fact('after the same claim was released is dropped: nobody is told of a settle that did not happen', async (h) => {
+  fact('after the same claim was released is dropped, and is not reported as settled', async (h) => {
     const store = createJobStore(h.documents, RESULT_TTL_MS)
     const held = heldBy(await store.claim(aClaim()))
     await store.release(held, anAmbiguousEnd, START)
@@ -642,7 +642,7 @@ function cancelFacts(fact: Fact): void {
   const at = { now: START + 900, expireAt: START + DAY_MS }
   const cancel = (documents: RecordDocuments) => cancelJob(documents, { key, id, batch }, at)
 
-  fact('of a job that nobody has claimed leaves a record that ends every delivery of it', async ({ documents }) => {
+  fact('of a job that was never claimed leaves a record that ends every delivery of it', async ({ documents }) => {
     const store = createJobStore(documents, RESULT_TTL_MS)
     const result = await cancel(documents)
     assert.ok(result.kind === 'cancelled')
@@ -724,7 +724,7 @@ function cancelFacts(fact: Fact): void {
     })
   }
 
-  fact('that races 100 claims gives one winner, of which everybody is told', async (harness) => {
+  fact('that races 100 claims gives one winner, and reports it to every caller', async (harness) => {
     const [result, claims] = await Promise.all([cancel(await harness.another()), race(harness, aClaim())])
     const stored = (await harness.documents.read(key))?.record
     if (result.kind === 'cancelled') assert.deepEqual(tally(claims), { settled: RACERS })

@@ -18,7 +18,7 @@ export interface ArrivedPush {
 /** An HTTP endpoint whose owner answers each push itself. */
 export interface PushEndpoint {
   readonly url: string
-  /** The next push that nobody has taken yet, when it arrives. */
+  /** Resolves with the next push that no caller has read yet. */
   next(): Promise<ArrivedPush>
   close(): Promise<void>
 }

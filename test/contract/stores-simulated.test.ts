@@ -15,7 +15,7 @@ import { deadLetterStoreContract } from './dead-letter-store-contract.ts'
 import { jobStoreContract } from './job-store-contract.ts'
 import { missingDeploymentsContract } from './missing-deployments-contract.ts'
 
-/** Our own adapters over the Firestore of the simulation: whoever could tell it from Google's would tell it here. */
+/** Our own adapters over the simulation's Firestore: a difference from Google's Firestore fails here. */
 const NAME = 'the simulated Firestore'
 
 function openDatabase(): Database {

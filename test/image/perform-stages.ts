@@ -130,7 +130,7 @@ async function run(command: Command, image: Image, base: Base): Promise<void> {
 /**
  * Copies what a build may see of a folder, by its .dockerignore.
  *
- * Throws unless that file is a star and then the names that are let in: no other form is read here.
+ * Throws unless that file is a star and then the names that are allowed. No other form is read here.
  */
 export function copyContext(from: string, to: string): void {
   const lines = readFileSync(join(from, '.dockerignore'), 'utf8').split('\n')

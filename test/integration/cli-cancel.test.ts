@@ -98,7 +98,7 @@ test('a batch is cancelled, and how many jobs are left is told', async (t) => {
   batches.close()
 })
 
-test('a batch that nobody sealed is cancelled, and --json says what is known', async (t) => {
+test('a batch that was never sealed is cancelled, and --json says what is known', async (t) => {
   const { code, stdout } = await cancelBatch(await storeOf(t, aSucceededUntilLater()), '--json')
   const told = { batch: 'nightly', cancelled: true, settled: 1, counts: { succeeded: 1 } }
   assert.deepEqual([code, JSON.parse(stdout)], [0, told])

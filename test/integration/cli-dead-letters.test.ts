@@ -169,7 +169,7 @@ test('list shows how what ended by a token limit is replayed: with another one',
   assert.match((await run('list')).stdout, / dead-letters replay --batch NAME --reason budget --token-limit N\n/)
 })
 
-test('replay --token-limit limits the batch anew, and not in a dry run', async (t) => {
+test('replay --token-limit sets a new limit for the batch, but not in a dry run', async (t) => {
   const { run, batch, published } = await storeOf(t, aLetter('a', overLimit))
   const args = ['replay', '--batch', BATCH, '--reason', 'budget', '--token-limit', '2000000']
   assert.equal((await run(...args, '--dry-run')).stdout, '1 would be replayed; nothing was published\n')

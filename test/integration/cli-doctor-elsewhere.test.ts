@@ -23,7 +23,7 @@ after(async () => {
 })
 afterEach(() => clearFaults(cloud.entra))
 
-/** Whoever runs the tests may have credentials of their own. */
+/** The developer who runs the tests may have own credentials. */
 const VARIABLES = ['PATH', 'HOME', 'GOOGLE_APPLICATION_CREDENTIALS', 'METADATA_SERVER_DETECTION']
 let before: NodeJS.ProcessEnv
 beforeEach(() => {
@@ -180,8 +180,8 @@ describe('a live service', () => {
     [
       'that is not there',
       {},
-      { ...live, name: 'nobody' },
-      /knows no service nobody$/,
+      { ...live, name: 'unknown' },
+      /knows no service unknown$/,
       /gcloud run services list --project=promptbridge-local --region=europe-west1$/,
     ],
   ] as const) {
@@ -202,7 +202,7 @@ describe('a live service', () => {
   })
 })
 
-test('without a login nobody asks Google, and the process lives', async () => {
+test('without a login no request goes to Google, and the process goes on', async () => {
   process.env['METADATA_SERVER_DETECTION'] = 'none'
   const steps = await examine(cloud, { STORE: 'firestore' })
   const skipped = ['– store', '– topics', '– push subscription', '– dead-letter subscription', '– sweep']

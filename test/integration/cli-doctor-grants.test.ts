@@ -6,7 +6,7 @@ import { startWalk } from '../../cli/doctor/step.ts'
 import { startGooglePolicies } from '../../local/google-policies.ts'
 import { callsOf, placeFault, startCloud } from '../stand-ins.ts'
 
-// Whoever asks is found by the metadata server of this cloud.
+// The metadata server of this cloud names the caller.
 const cloud = await startCloud()
 after(() => cloud.close())
 
@@ -56,7 +56,7 @@ test('grants that are all there are seen on the resources themselves, and the pr
   assert.deepEqual(asked, [TOPIC, JOBS, SERVICE])
 })
 
-describe('a grant that nobody gave is told the line that gives it', () => {
+describe('doctor: a missing grant is reported with the command that adds it', () => {
   const number = "$(gcloud projects describe p --format='value(projectNumber)')"
   const agent = `--member="serviceAccount:service-${number}@gcp-sa-pubsub.iam.gserviceaccount.com"`
   for (const [nth, name, line] of [

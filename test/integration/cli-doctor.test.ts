@@ -78,7 +78,7 @@ describe('a healthy way', () => {
     assert.deepEqual(marksOf(await examine(cloud, { STORE, OPENAI_API_VERSION: '2024-10-21' })), HEALTHY)
   })
 
-  test('is one where the quota is used up: who is told so was let in', async () => {
+  test('is one where the quota is used up: a 429 proves that the token was accepted', async () => {
     await placeFault(cloud.azure, { kind: 'status', error: 'call_rate_limit' })
     assert.deepEqual(marksOf(await examine(cloud, { STORE })), HEALTHY)
   })
@@ -148,7 +148,7 @@ const misconfigurations: Readonly<Record<string, Misconfiguration>> = {
     fails: 'Entra',
     fix: /cognitiveservices\.azure\.us.*cognitiveservices\.azure\.com\/\.default \(public\)/,
   },
-  'an authority where nobody answers': {
+  'an authority that does not answer': {
     settings: { AZURE_AUTHORITY_HOST: 'https://127.0.0.1:9' },
     fails: 'Entra',
     fix: /https:\/\/127\.0\.0\.1:9.*AZURE_AUTHORITY_HOST/,
@@ -173,7 +173,7 @@ const misconfigurations: Readonly<Record<string, Misconfiguration>> = {
     fails: AZURE_STEP,
     fix: /Correct OPENAI_API_VERSION/,
   },
-  'an endpoint where nobody answers': {
+  'an endpoint that does not answer': {
     settings: { AZURE_OPENAI_ENDPOINT: `http://127.0.0.1:${await freePort()}` },
     fails: AZURE_STEP,
     fix: /^Nothing answers at http:\/\/127\.0\.0\.1:\d+\. Correct AZURE_OPENAI_ENDPOINT/,

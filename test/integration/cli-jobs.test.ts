@@ -147,7 +147,7 @@ test('results are read from a file that is kept locked, and a record that cannot
   )
 })
 
-test('results of a batch that nobody submitted say so', async (t) => {
+test('results of a batch that was never submitted say so', async (t) => {
   const { jobs, store } = await openFolder(t, [batchLine('a', 'x')])
   await runHosted(['submit', jobs, '--batch', 'nightly', ...store])
   const { code, stderr } = await runHosted(['results', 'weekly', ...store])

@@ -129,7 +129,7 @@ test('a job without a batch is found without --batch', async (t) => {
   assert.equal(stdout, 'doc-7  running  (run 1)\nattempt   1  under way\n')
 })
 
-test('an id that nobody submitted fails, and says where it was looked for', async (t) => {
+test('show: an id that was never submitted fails, and the error names the store that was searched', async (t) => {
   const path = await storeOf(t, aSucceededRecord)
   const other = await runHosted(['show', 'doc-7', '--batch', 'daily', '--store', `sqlite:${path}`])
   const hint = '--batch says which batch it was submitted in'

@@ -90,7 +90,7 @@ test('a file that is not there fails', async (t) => {
   assert.equal(code, 1)
 })
 
-test('a Firestore that nobody reaches fails, and does not look like no failures', async () => {
+test('token-failures: a Firestore that cannot be reached is an error, not an empty list', async () => {
   const env = { GOOGLE_CLOUD_PROJECT: 'p', FIRESTORE_EMULATOR_HOST: '127.0.0.1:9', PUBSUB_EMULATOR_HOST: '127.0.0.1:9' }
   const listed = await runHosted(['token', 'failures'], { env })
   assert.deepEqual(listed, { code: 1, stdout: '', stderr: 'promptbridge: Firestore did not answer\n' })

@@ -43,7 +43,7 @@ describe('a credential for any Azure service', () => {
     const caller = new AbortController()
     const asked = credential.getToken(SCOPE, { abortSignal: caller.signal })
     const next = credential.getToken(SCOPE)
-    const reason = new Error('nobody waits')
+    const reason = new Error('the caller has stopped waiting')
     caller.abort(reason)
     await assert.rejects(asked, reason)
     assert.ok((await next).token)

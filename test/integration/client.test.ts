@@ -93,7 +93,7 @@ describe('a reader of results', () => {
     await using publisher = await createPublisher(place(worker))
     await publisher.submitAll([
       { id: 'a', batch: 'night', prompt },
-      { id: 'b', batch: 'night', model: 'nobody-serves-this', prompt },
+      { id: 'b', batch: 'night', model: 'no-deployment', prompt },
       { id: 'c', batch: 'day', prompt },
     ])
     await pushAll(worker)

@@ -14,7 +14,7 @@ import { newFolder } from './cli-harness.ts'
 
 const to = { project: 'a-project', emulator: undefined }
 
-describe('where Google knows nobody', () => {
+describe('without Google credentials', () => {
   const { HOME, GCE_METADATA_HOST } = process.env
   after(() => Object.assign(process.env, { HOME, ...(GCE_METADATA_HOST && { GCE_METADATA_HOST }) }))
 

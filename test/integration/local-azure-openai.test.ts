@@ -10,7 +10,7 @@ import { callsOf, openWatchedLog } from '../stand-ins.ts'
 import { clientFor, failureOf, startWithClient, tokenFor } from '../support/azure-client.ts'
 
 const DOCUMENT =
-  'Bridges carry people over water. A bridge that carries nobody over the water is only a sculpture. Paint it red.'
+  'Bridges carry people over water. A bridge that carries no one over the water is only a sculpture. Paint it red.'
 
 const ask = (content: string, more: { model?: string; max_tokens?: number } = {}) => ({
   model: AZURE.deployment,

@@ -8,7 +8,7 @@ import { callsOf, placeFault, startCloud } from '../stand-ins.ts'
 import { clientFor, failureOf, tokenFor } from '../support/azure-client.ts'
 
 const DOCUMENT =
-  'Bridges carry people over water. A bridge that carries nobody over the water is only a sculpture. Paint it red.'
+  'Bridges carry people over water. A bridge that carries no one over the water is only a sculpture. Paint it red.'
 
 const now = Math.ceil(Date.now() / 60_000) * 60_000
 const ASKED_ONCE = 'embeddings-once-a-minute'
@@ -41,7 +41,7 @@ describe('a response', () => {
 
   test('counts its instructions, and works on the last of what the user said', async () => {
     const input: ResponseInput = [
-      { role: 'user', content: 'Nobody asks for this sentence any more.' },
+      { role: 'user', content: 'No one asks for this sentence any more.' },
       { role: 'user', content: [{ type: 'input_text', text: DOCUMENT }] },
     ]
     const { output_text, usage } = await client.responses.create({ ...response, input, instructions: 'Be brief.' })

@@ -59,7 +59,7 @@ describe('a push that does not fit', () => {
     assert.match(worker.logText(), /"reason":"busy","problem":"this instance holds MAX_IN_FLIGHT_BYTES of pushes"/)
   })
 
-  test('leaves its connection as good as before, though nobody read what it carried', async () => {
+  test('leaves its connection usable, though its body was not read', async () => {
     await using worker = await startWorker(cloud, { settings })
     const agent = new Agent({ keepAlive: true, maxSockets: 1 })
     const caller = await stallWithAll(worker)

@@ -116,7 +116,7 @@ describe('no prompt, answer or token is told', () => {
       { ...aJob(prompt), deadline: CANARY, batch: { name: CANARY } },
       async () => undefined,
     ],
-    ['of a job whose model nobody serves', aJob(prompt, { model: 'gpt-nowhere' }), async () => undefined],
+    ['of a job whose model has no deployment', aJob(prompt, { model: 'gpt-nowhere' }), async () => undefined],
     ['of data that is no JSON', `{"prompt":"${prompt}`, async () => undefined],
   ]
   for (const [when, data, prepare, overrides = {}] of cases) {

@@ -199,7 +199,7 @@ describe('a message that claims to be a dead letter', () => {
 })
 
 describe('a job that Pub/Sub gave up on', () => {
-  test('and that nobody ever settled is published again, with its attributes and the time of its first publication', async () => {
+  test('and that was never settled is published again, with its attributes and the time of its first publication', async () => {
     await using worker = await startWorker(cloud)
     const publishedAt = Date.now() - DAY_MS
     const own = { origin: 'test', 'pb-run': '1' }
@@ -328,7 +328,7 @@ describe('poison in the dead-letter topic', () => {
     ['is empty', Buffer.alloc(0)],
     ['is larger than any job', Buffer.alloc(9_000_000, 'x')],
   ] as const) {
-    test(`that ${what} is recorded as it came, whoever forwarded it`, async () => {
+    test(`that ${what} is recorded as it came, whichever subscription forwarded it`, async () => {
       await using worker = await startWorker(cloud)
       assert.deepEqual(await worker.forward(data, { attributes: givenUp() }), done)
       const letter = await onlyLetter(worker)

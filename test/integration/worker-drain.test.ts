@@ -47,7 +47,7 @@ describe('an instance that begins to end', () => {
     assert.equal((await on.worker.record('doc-7'))?.status, 'succeeded')
   })
 
-  test('cuts off what takes longer than its grace: a counted attempt of which nobody knows', async () => {
+  test('aborts a request that takes longer than its grace: the attempt counts and its outcome is unknown', async () => {
     await using on = await startAsking()
     on.worker.drain.begin(20)
     assert.deepEqual(await on.pushed, { status: 503, reason: 'ambiguous' })

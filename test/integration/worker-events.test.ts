@@ -36,7 +36,7 @@ const typesOf = async (worker: TestWorker) => (await eventsOf(worker)).map(({ at
 const dataOf = (event: { readonly data: Uint8Array } | undefined) =>
   z.record(z.string(), z.unknown()).parse(JSON.parse(Buffer.from(event?.data ?? []).toString()))
 
-/** An answer that would change if it were parsed and written anew. */
+/** An answer that would change if it were parsed and serialized again. */
 const answerWith = (
   content: string,
 ) => `{ "id": 12345678901234567890, "usage": {"prompt_tokens":1,"completion_tokens":1},

@@ -181,7 +181,7 @@ test('a model that cannot be reached puts the job off, as no attempt', async () 
   assert.deepEqual([record?.status, attemptsOf(record), record?.uncounted], ['waiting', [], { unreachable: 1 }])
 })
 
-describe('an answer that nobody saw', () => {
+describe('an answer that was lost', () => {
   const ambiguous: readonly (readonly [string, Fault, number | undefined, FailureKind?])[] = [
     ['408', { kind: 'status', error: 'timeout', times: 1 }, 408],
     ['200 with a page of somebody in between', { kind: 'garbage', times: 1 }, 200],

@@ -7,7 +7,7 @@ import { longestAttributes } from '../support/served-worker.ts'
 import { openWire } from '../support/wire.ts'
 import { startWorker } from '../worker.ts'
 
-const DOCUMENT = 'Bridges carry people over water. A bridge that carries nobody over the water is only a sculpture.'
+const DOCUMENT = 'Bridges carry people over water. A bridge that carries no one over the water is only a sculpture.'
 const messages = [{ role: 'user', content: DOCUMENT }]
 const batchLine = { custom_id: 'doc-7', method: 'POST', url: '/v1/chat/completions', body: { messages } }
 

@@ -7,7 +7,7 @@ import type { JobRecord } from '../../shared/job/record.ts'
 import { startCloud } from '../stand-ins.ts'
 import { startWorker } from '../worker.ts'
 
-const DOCUMENT = 'Bridges carry people over water. A bridge that carries nobody over the water is only a sculpture.'
+const DOCUMENT = 'Bridges carry people over water. A bridge that carries no one over the water is only a sculpture.'
 const messages = [{ role: 'user', content: DOCUMENT }]
 const chat = (body = {}) => ({ id: 'doc-7', url: '/v1/chat/completions', body: { messages, ...body } })
 const response = (body = {}) => ({ id: 'doc-7', url: '/v1/responses', body: { input: DOCUMENT, ...body } })

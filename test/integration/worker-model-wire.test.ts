@@ -71,7 +71,7 @@ describe('what a worker sends to Azure', () => {
   }
 })
 
-/** JSON as nobody's serializer would write it: spaces, escapes, numbers beyond doubles, fields nobody knows. */
+/** JSON that no serializer writes: extra spaces, escapes, numbers beyond doubles, unknown fields. */
 const answers: Readonly<Record<(typeof jobUrls)[number], readonly string[]>> = {
   '/v1/chat/completions': [
     `{ "choices":[ {"finish_reason" : "stop","message":{"content":null,"refusal":"I\\u0027m sorry \\ud83d\\ude00 €"}} ],

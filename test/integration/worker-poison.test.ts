@@ -17,7 +17,7 @@ describe('poison', () => {
     ['is a list', '[]', /^the data is not a JSON object$/],
     ['is empty', '', /^the data is not JSON$/],
     ['lacks its body', { url: '/v1/chat/completions' }, /^body: /],
-    ['has a field that nobody knows', { ...job, priority: 1 }, /^the job: unknown field "priority"$/],
+    ['has an unknown field', { ...job, priority: 1 }, /^the job: unknown field "priority"$/],
     ['asks what cannot be asked here', { ...job, url: '/v1/files' }, /^url: cannot be asked here/],
     ['wants a stream', { ...job, body: { messages, stream: true } }, /^body.stream: can only be false/],
     ['has 10 MB of data', Buffer.alloc(10_000_000, 'x'), /^the job is 10000000 bytes long; at most 4194304 are read$/],
@@ -71,7 +71,11 @@ test('a push that breaks off on its way is no fault of ours', async () => {
 
 describe('a job that nothing can come of', () => {
   for (const [why, body, error] of [
-    ['names a model that nobody serves', { model: 'gpt-nowhere', messages }, 'no deployment serves the model it names'],
+    [
+      'names a model without a deployment',
+      { model: 'gpt-nowhere', messages },
+      'no deployment serves the model it names',
+    ],
     [
       'asks for more output than is allowed',
       { messages, max_completion_tokens: 32_769 },

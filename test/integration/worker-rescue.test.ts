@@ -45,7 +45,7 @@ async function startPushing() {
 test('jobs of an outage that outlasts their deliveries are rescued until it is over, and none is a dead letter', async () => {
   await using on = await startPushing()
   const { worker } = on
-  // Somebody has to fix it, so nobody waits for the next try: each delivery is deferred at once.
+  // An operator has to fix it, so no delivery waits for the next try: each is deferred at once.
   await placeFault(cloud.entra, { kind: 'status', error: 'bad_signature', match: '/token' })
   for (const id of ['doc-1', 'doc-2', 'doc-3']) await on.publish(aJob(id))
   const rescues = () => worker.logText().match(/"outcome":"rescued"/g)?.length ?? 0

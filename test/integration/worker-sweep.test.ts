@@ -230,7 +230,7 @@ describe('a batch that is swept', () => {
     assert.equal((await eventsOf(worker)).length, 1)
   })
 
-  test('is completed without an event where nobody wants any', async () => {
+  test('is completed without an event where no events topic is set', async () => {
     await using worker = await start({ EVENTS_TOPIC: undefined })
     await sealed(worker, 1)
     await worker.push(job)

@@ -58,7 +58,7 @@ export function startCluster(installation: Installation, size: number): Cluster 
       world.note(process.name, why)
       instances.delete(instance)
       for (const answer of instance.open) {
-        // Its connections break, or nobody hears of it until the time is over.
+        // Its connections break, or its callers learn of it only at their time limit.
         if (random.chance(0.5)) world.after(random.whole(1, 1_000), undefined, () => answer(false))
       }
       world.after(random.whole(1_000, MAX_START_MS), undefined, start)

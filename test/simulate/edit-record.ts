@@ -37,19 +37,19 @@ const edits: Readonly<Record<string, Edit>> = {
     const value = Number(fields[name]?.integerValue)
     return { ...fields, [name]: { doubleValue: name === 'run' ? value : value + 0.4 } }
   },
-  'sets a status that nobody knows': (_, fields) => ({ ...fields, status: { stringValue: 'paused' } }),
-  'sets an outcome that nobody knows': (_, fields) => {
+  'sets an unknown status': (_, fields) => ({ ...fields, status: { stringValue: 'paused' } }),
+  'sets an unknown outcome': (_, fields) => {
     const attempts = fields['attempts']?.arrayValue?.values ?? []
     const last = attempts.at(-1)?.mapValue?.fields
     if (!last) return undefined
     const changed = { mapValue: { fields: { ...last, outcome: { stringValue: 'of a later version' } } } }
     return { ...fields, attempts: { arrayValue: { values: [...attempts.slice(0, -1), changed] } } }
   },
-  'counts a failure that nobody knows': (_, fields) => {
+  'counts an unknown failure': (_, fields) => {
     const counted = fields['uncounted']?.mapValue?.fields ?? {}
     return { ...fields, uncounted: { mapValue: { fields: { ...counted, of_a_later_version: { integerValue: 1 } } } } }
   },
-  'sets a reason that nobody knows': (_, fields) => {
+  'sets an unknown reason': (_, fields) => {
     const error = fields['error']?.mapValue?.fields
     if (!error) return undefined
     return { ...fields, error: { mapValue: { fields: { ...error, kind: { stringValue: 'of_a_later_version' } } } } }

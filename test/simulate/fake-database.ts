@@ -173,7 +173,7 @@ function isSameTime(wanted: unknown, found: Timestamp | undefined): boolean {
   return found !== undefined && toRevision(timestamp.parse(wanted)) === toRevision(found)
 }
 
-/** The whole document anew; with a mask its fields alone, and those of them go that have no value. */
+/** Replaces the whole document. With a mask it replaces only those fields, and removes the ones without a value. */
 function masked(update: Fields, before: Fields, mask: readonly string[] | undefined): Fields {
   if (mask === undefined) return update
   const kept = Object.entries(before).filter(([name]) => !mask.includes(name))

@@ -14,7 +14,7 @@ export interface ModelCall extends Pick<ModelAct, 'behaviour' | 'isBillable' | '
   readonly deployment: string
 }
 
-/** Nobody knows whether it was billed, and the provider did not say that it is unavailable. */
+/** It is unknown whether it was billed, and the provider did not say that it is unavailable. */
 export function isDoubtful({ behaviour }: ModelCall): boolean {
   return behaviour === 'silent' || behaviour === 'fail billed' || behaviour === 'fail unbilled'
 }
@@ -53,7 +53,7 @@ export function createModel(parts: WireParts, process: Process, wire: Wire, hear
       if (process.isDead || wire.fateOfCaller(`ask ${requestId}`)) return promise
       heard.sending(requestId)
       const giveUp = () => {
-        resolve({ ok: false, failure: { kind: 'ambiguous', message: 'nobody waited for the answer' } })
+        resolve({ ok: false, failure: { kind: 'ambiguous', message: 'the request was aborted before its answer' } })
       }
       if (signal.aborted) giveUp()
       signal.addEventListener('abort', giveUp, { once: true })

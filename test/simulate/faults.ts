@@ -26,7 +26,7 @@ interface Period {
   readonly to: number
 }
 
-/** A port that nobody reaches for a while. */
+/** A port that cannot be reached for a while. */
 interface Outage extends Period {
   readonly port: Port
 }

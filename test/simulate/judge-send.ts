@@ -25,11 +25,11 @@ export function judgeSend(send: Send, tell: (invariant: Invariant, what: string)
   const { requestId, process, record, pushEndsAt = Number.NaN, isCancelled, now } = send
   const what = `${process.name} asks ${requestId}`
   // Times that a process takes from its own clock are longer than it knows when that is set back.
-  const isSetBack = process.setBackAt >= now - MAX_DELAY_MS
+  const isClockSetBack = process.clockSetBackAt >= now - MAX_DELAY_MS
   if (!isHeld(send)) tell('asked-under-lease', what)
   if (isCancelled) tell('cancel-applied', `${what} of batch ${record?.batch}`)
   if (now + process.skewMs > (record?.deadline ?? Infinity)) tell('no-start-after-deadline', what)
-  if (now + MODEL_TIMEOUT_MS > pushEndsAt && !isSetBack) tell('whole-model-time', what)
+  if (now + MODEL_TIMEOUT_MS > pushEndsAt && !isClockSetBack) tell('whole-model-time', what)
 }
 
 function isHeld({ requestId, process, record, now }: Send): boolean {

@@ -27,13 +27,13 @@ export interface ModelAct {
 }
 
 const USAGE = { promptTokens: 100, completionTokens: 50 }
-/** A job that says so is refused for good, whoever asks. */
+/** The model rejects every job with this text for good. */
 export const REJECT = 'reject this'
-/** A job that says so is answered with more than fits into its record. */
+/** The model answers a job with this text with more than fits into its record. */
 export const ANSWER_AT_LENGTH = 'answer at length'
 const LONG_TEXT = 'x'.repeat(MAX_RESULT_BYTES)
 
-/** Of these nobody knows whether they were billed; of the others it is known that they were not. */
+/** These may have been billed. The others were certainly not billed. */
 const MAYBE_BILLED = [500, 502, 504]
 const UNAVAILABLE = [500, 502, 503, 504, 529, 409]
 /** In milliseconds: 0 for none, what a job waits for, and more than a record may wait. */

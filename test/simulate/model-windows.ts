@@ -38,10 +38,10 @@ const LONGEST_MINUTES: Readonly<Record<(typeof windowKinds)[number], readonly nu
   redirected: [5, 30],
 }
 
-/** When each deployment answers nobody, by its name at its endpoint. */
+/** When each deployment answers no request, by its name at its endpoint. */
 export type ModelWindows = ReadonlyMap<string, readonly ModelWindow[]>
 
-/** Draws when deployments answer nobody. `start`: epoch milliseconds. */
+/** Draws the windows in which deployments answer no request. `start`: epoch milliseconds. */
 export function drawModelWindows(random: Random, start: number): ModelWindows {
   const names = [GOOD, OTHER, SPARE].map(nameOf)
   return new Map(names.map((name) => [name, [...windowKinds.flatMap(draw), ...drawRefusal(name)]]))

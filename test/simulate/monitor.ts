@@ -143,7 +143,7 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
     return hasEnded
   }
 
-  /** Each send of which nobody knows whether it was billed is an attempt that counts, or has cost one by its sender's death. */
+  /** Each send whose billing is unknown is an attempt that counts, or its sender died and that has cost an attempt. */
   function judgeDoubts(requestId: string): void {
     const run = requestId.slice(0, requestId.lastIndexOf('.') + 1)
     const doubts = calls.filter((call) => isDoubtful(call) && call.requestId.startsWith(run)).length

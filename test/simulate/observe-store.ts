@@ -35,7 +35,7 @@ export function createObservedStore(
     return found && readRecord(found)
   }
 
-  /** Whether a claim has read that its attempt is the last one, and that nobody holds the job. */
+  /** Whether a claim has read that its attempt is the last one, and that no lease is held. */
   const isLastAttempt = ({ record: { key, owner } }: Held) => {
     const found = lastRead.get(key)
     return found?.status === 'waiting' && found.owner !== owner && found.attempts.at(-1)?.owner === owner

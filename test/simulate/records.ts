@@ -75,7 +75,7 @@ function onceEach<T>(read: (document: Document) => T): (document: Document) => T
   }
 }
 
-/** Whether its job waits or runs; of one that cannot be read nobody knows. */
+/** Whether its job waits or runs. Unknown for a record that cannot be read. */
 export function isUnderWay({ status }: SeenRecord): boolean {
   return status === 'running' || status === 'waiting'
 }

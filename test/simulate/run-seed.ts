@@ -61,7 +61,7 @@ export async function runSeed(seed: number): Promise<SeedResult> {
   const people = planPeople(installation)
   planEdits(installation)
   const batches = createBatchJudge(installation)
-  using __ = listenForRejections((error) => monitor.breach('no-fault-of-our-own', `nobody caught ${say(error)}`))
+  using __ = listenForRejections((error) => monitor.breach('no-fault-of-our-own', `unhandled rejection: ${say(error)}`))
   sweepWhile(() => {
     if (people.pending() > 0 || pubsub.outstanding() > 0 || !isSettled(installation)) return 'often'
     if (batches.areEnded() || world.now() > START + BATCHES_END_AFTER_MS) return 'no more'
@@ -88,7 +88,7 @@ export async function runSeed(seed: number): Promise<SeedResult> {
   }
 }
 
-/** Hears of what fails where nobody waits for it. */
+/** Listens for unhandled rejections. */
 function listenForRejections(heard: (error: unknown) => void): Disposable {
   process.on('unhandledRejection', heard)
   return { [Symbol.dispose]: () => void process.off('unhandledRejection', heard) }

@@ -20,7 +20,7 @@ import { overWire, type Wire, type WireParts } from './wire.ts'
 import type { Process } from './world.ts'
 
 export const TOPICS = { jobs: 'jobs', dead: 'dead', events: 'events' } as const
-/** Nobody reads it: the history tells what happened. */
+/** Writes nothing: the history records what happened. */
 const log = createLog('silent', { write: () => undefined })
 const TTL_MS = 30 * 24 * 60 * 60_000
 const TOKEN_LIFE_MS = 15 * 60_000

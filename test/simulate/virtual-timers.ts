@@ -12,8 +12,8 @@ interface VirtualTimer {
 type Replaced = readonly [holder: object, name: string, by: unknown]
 
 /**
- * Puts the world's time in place of the machine's until it is disposed of: timers, clocks, and Math.random, in libraries,
- * too. Whoever sets a timer owns it: it rings late for a frozen process, and never for a dead one.
+ * Replaces the machine's time by the world's until it is disposed of: timers, clocks and Math.random, in libraries as
+ * well. The process that sets a timer owns it: it fires late for a frozen process, and never for a dead one.
  */
 export function installVirtualTime(world: World): Disposable {
   const setTimer = (call: (...args: readonly unknown[]) => void, ms: unknown, ...args: readonly unknown[]) => {
@@ -50,7 +50,7 @@ function put(values: readonly Replaced[]): void {
   for (const [holder, name, value] of values) {
     Object.defineProperty(holder, name, { value, configurable: true, writable: true, enumerable: true })
   }
-  // Whoever imported a name of node:timers/promises has it anew.
+  // Updates the names that were already imported from node:timers/promises.
   syncBuiltinESMExports()
 }
 

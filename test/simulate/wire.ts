@@ -89,7 +89,7 @@ export function createWire(parts: WireParts, process: Process, die: (why: string
     count(exercised, 'clock set')
     const byMs = random.whole(-MAX_JUMP_MS, MAX_JUMP_MS)
     process.skewMs += byMs
-    if (byMs < 0) process.setBackAt = world.now()
+    if (byMs < 0) process.clockSetBackAt = world.now()
     process.troubledAt = Math.max(process.troubledAt, world.now())
     note(`its clock is set by ${byMs} ms`)
   }

@@ -10,7 +10,7 @@ export interface Process {
   /** How far its clock is off, in milliseconds. */
   skewMs: number
   /** When its clock was set back last. Epoch milliseconds of the world's time. */
-  setBackAt: number
+  clockSetBackAt: number
   /** Epoch milliseconds of the world's time. */
   frozenUntil: number
   /** When it last had worse to bear than a lost reply of the store, and of which replies it lost. Epoch milliseconds. */
@@ -19,7 +19,7 @@ export interface Process {
 }
 
 export function createProcess(name: string, skewMs = 0, release: Process['release'] = 'this'): Process {
-  return { name, release, isDead: false, skewMs, setBackAt: 0, frozenUntil: 0, troubledAt: 0, lostRepliesAt: [] }
+  return { name, release, isDead: false, skewMs, clockSetBackAt: 0, frozenUntil: 0, troubledAt: 0, lostRepliesAt: [] }
 }
 
 /** One line of what happened. */

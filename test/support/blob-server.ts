@@ -10,7 +10,7 @@ export interface BlobServer extends AsyncDisposable {
   readonly url: string
 }
 
-/** Azure Storage, as far as it gives one blob to whoever has a token for it. */
+/** The part of Azure Storage that returns one blob to a caller with a token for it. */
 export async function serveBlob(text: string, tokenKeysUrl: string): Promise<BlobServer> {
   const keys = createRemoteJWKSet(new URL(tokenKeysUrl))
   const statusFor = async ({ headers }: IncomingMessage) => {

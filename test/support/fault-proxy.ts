@@ -6,7 +6,7 @@ import { z } from 'zod'
 export interface FaultProxy extends AsyncDisposable {
   /** HOST:PORT */
   readonly address: string
-  /** Resets the open connections, and each new one as it comes: the port is kept, so that nobody else can take it. */
+  /** Resets the open connections, and each new one as it comes. It keeps the port, so that no other process can use it. */
   cut(): void
   /** Resolves when the next new connection has been reset. */
   turnedAway(): Promise<void>
@@ -14,7 +14,7 @@ export interface FaultProxy extends AsyncDisposable {
   stall(): void
   /** Passes on what callers send, and nothing of what they are answered. */
   loseReplies(): void
-  /** The open connections are lost to everybody, and nobody is told; new ones are good. */
+  /** The open connections are lost, and neither end is notified. New ones work. */
   strand(): void
   /** Passes everything on, and what a stall held back first. */
   restore(): void

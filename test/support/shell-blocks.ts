@@ -14,7 +14,7 @@ export function literals(shell: string): ReadonlyMap<string, string> {
   return values
 }
 
-/** What nobody knows beforehand: what a command will print. */
+/** What is unknown beforehand: what a command will print. */
 const UNKNOWN = 'unknown'
 
 function expand(text: string, values: ReadonlyMap<string, string>): string {

@@ -48,7 +48,7 @@ export function readValidated(json: string): readonly Diagnostic[] {
 
 const line = z.object({ diagnostic: diagnostic.optional() })
 
-/** A variable that a test sets and nobody declares is a test's mistake; Terraform only warns of it. */
+/** A variable that a test sets and no module declares is an error of the test. Terraform only warns about it. */
 const UNDECLARED = 'Value for undeclared variable'
 
 /** Throws what a command said in lines of JSON, if it failed: a line an error, with its address. */

@@ -214,7 +214,7 @@ if (made !== undefined) {
     })
   }
 
-  test('nobody else is granted anything, least of all everybody', () => {
+  test('no other member has a role, and allUsers and allAuthenticatedUsers have none', () => {
     const known = [`serviceAccount:${INVOKER}`, `serviceAccount:${WORKER}`, `serviceAccount:${PUBSUB_AGENT}`]
     assert.deepEqual(new Set(membersOf(least)), new Set(known))
     assert.deepEqual(

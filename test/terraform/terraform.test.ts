@@ -88,7 +88,7 @@ const planted: readonly (readonly [string, string, string, RegExp])[] = [
   [
     'a reference to nothing',
     'publisher            = local.agent',
-    'publisher = local.nobody',
+    'publisher = local.undeclared',
     /^Reference to undeclared local value/,
   ],
   [
@@ -117,7 +117,7 @@ describe('Terraform, with providers that know the schemas', () => {
 
   test('refuses a version that is not the one whose schema is known, and a provider that is none of them', async () => {
     await assert.rejects(said(plant('~> 3.7', '~> 2.0')), /hashicorp\/azuread/)
-    assert.match((await said(plant('hashicorp/azuread', 'hashicorp/nobody'))).join('\n'), /hashicorp\/nobody/)
+    assert.match((await said(plant('hashicorp/azuread', 'hashicorp/unknown'))).join('\n'), /hashicorp\/unknown/)
   })
 })
 
@@ -158,7 +158,7 @@ describe('a plan', () => {
     assert.ok(references['module.queue']?.includes('local.agent'))
   })
 
-  test('fails on a value that a variable refuses, on one that is missing, and on one that nobody declares', async () => {
+  test('fails on a value that a variable refuses, on a missing value, and on an undeclared variable', async () => {
     await using configuration = await openConfiguration(FIXTURE)
     await assert.rejects(configuration.plan({ ...PROJECT, ack_deadline_seconds: 601 }), /ten minutes at most/)
     await assert.rejects(configuration.plan(), /No value for required variable/)

@@ -39,7 +39,7 @@ function onConnection(t: TestContext, act: (socket: Socket) => void): Promise<nu
   return listen(t, server)
 }
 
-async function portOfNobody(t: TestContext): Promise<number> {
+async function unusedPort(t: TestContext): Promise<number> {
   const server = createServer()
   const port = await listen(t, server)
   server.close()
@@ -79,7 +79,7 @@ async function askAt(endpoint: string, { provider = createAzureOpenAI(undefined,
 
 describe('certainly not sent', () => {
   test('is what no connection was made for: it was refused', async (t) => {
-    assert.deepEqual(await askAt(`http://127.0.0.1:${await portOfNobody(t)}`), ['unreachable', 'ECONNREFUSED'])
+    assert.deepEqual(await askAt(`http://127.0.0.1:${await unusedPort(t)}`), ['unreachable', 'ECONNREFUSED'])
   })
 
   test('is what no connection was made for: its name is not known', async () => {
@@ -90,7 +90,7 @@ describe('certainly not sent', () => {
 
   for (const scheme of ['http', 'https']) {
     test(`is what none of several addresses was reached for, over ${scheme}`, async (t) => {
-      const port = await portOfNobody(t)
+      const port = await unusedPort(t)
       resolveTo(t, '127.0.0.2', '127.0.0.3')
       assert.deepEqual(await askAt(`${scheme}://res.openai.azure.test:${port}`), ['unreachable', 'ECONNREFUSED'])
     })

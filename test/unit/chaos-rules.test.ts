@@ -79,7 +79,7 @@ const healthy: Evidence = {
   ends: [{ worker: 0, wasAsked: true, code: 0, tookMs: 10 }],
 }
 
-/** A run whose first attempt nobody knows the outcome of. */
+/** A run whose first attempt has an unknown outcome. */
 function withUnknown(record: JobRecord): JobRecord {
   const lost = { run: 1, n: 0, owner: 'lost', startedAt: START, endedAt: START + 1, outcome: 'unknown' } as const
   return { ...record, attempts: [lost, ...record.attempts] }
@@ -113,7 +113,7 @@ const planted: readonly (readonly [rule: string, what: string, over: Partial<Evi
   [
     'no job is left in the middle',
     'a waiting one',
-    { records: [answered, failed, { ...aWaitingRecord(), batch: '', key: 'put-off' }] },
+    { records: [answered, failed, { ...aWaitingRecord(), batch: '', key: 'deferred' }] },
   ],
   ['a run ends once', 'two ends', { events: [...healthy.events, anEvent({ ...failed, status: 'cancelled' })] }],
   ['a run ends once', 'two answers', { events: [...healthy.events, anEvent(answered, '{"result":"another"}')] }],
@@ -248,24 +248,24 @@ describe('what a chaos run is judged by', () => {
     assert.deepEqual(new Set(planted.map(([rule]) => rule)), new Set(Object.keys(RULES)))
   })
 
-  test('lets a second paid call be where the first is counted as unknown', () => {
+  test('accepts a second paid call where the first is counted as unknown', () => {
     const asks = [...healthy.asks, anAsk('answered.1.2')]
     assert.deepEqual(judge({ ...healthy, records: [withUnknown(answered), failed], asks }), [])
   })
 
   const unseen = cancelledUnseen({ key: 'unseen', id: 'doc-8', batch: '' }, { now: START, expireAt: START })
 
-  test('lets a job be that was cancelled and never published: there was nobody to tell it', () => {
+  test('accepts a job that was cancelled and never published without an event', () => {
     assert.deepEqual(judge({ ...healthy, records: [...healthy.records, unseen] }), [])
   })
 
-  test('finds one that was published, and of which nobody tells that it was cancelled', () => {
+  test('finds a published job whose cancel has no event', () => {
     const sent = [...healthy.sent, { sha256: 'three', key: 'unseen', at: START }]
     const found = judge({ ...healthy, sent, records: [...healthy.records, unseen] }).map(({ rule }) => rule)
     assert.ok(found.includes('every end is told'), found.join('; '))
   })
 
-  test('lets a job be that was cancelled before anybody had seen it', () => {
+  test('accepts a job that was cancelled before its first claim', () => {
     const evidence = {
       records: [...healthy.records, unseen],
       sent: [...healthy.sent, { sha256: 'three', key: 'unseen', at: START }],
@@ -275,12 +275,12 @@ describe('what a chaos run is judged by', () => {
     assert.deepEqual(judge({ ...healthy, ...evidence }), [])
   })
 
-  test('lets a message be that was delivered too often and acknowledged as that', () => {
+  test('accepts a message that was delivered too often and acknowledged as a dead letter', () => {
     const evidence = { pushes: [aPush('one'), aPush('two', false)], letterPushes: [aPush('two')] }
     assert.deepEqual(judge({ ...healthy, ...evidence }), [])
   })
 
-  test('does not count a batch anew for a replay after its end', () => {
+  test('does not expect a new count of a batch for a replay after its end', () => {
     const replayed = { ...answered, run: 2, attempts: answered.attempts.map((each) => ({ ...each, run: 2 })) }
     const evidence = {
       records: [replayed, failed],

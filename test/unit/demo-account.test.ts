@@ -116,7 +116,7 @@ describe('what does not add up', () => {
     ])
   })
 
-  test('is a job that nobody acknowledged', () => {
+  test('is a job without an acknowledgement', () => {
     const pushes = [aPush(answered, { acked: false }), aPush(failed)]
     assert.deepEqual(problems({ pushes }), ['"doc-1" was never acknowledged'])
     assert.deepEqual(problems({ pushes: [aPush(failed)] }), ['"doc-1" was never acknowledged'])

@@ -54,7 +54,7 @@ test('a batch that was submitted whole goes on, and nothing of it is published a
   assert.equal(await published(after.file), 2)
 })
 
-test('a batch that was submitted in part is begun anew, without what was published of it', async (t) => {
+test('a batch that was submitted in part is started again, without the jobs that were published', async (t) => {
   const folder = await newFolder(t)
   const before = await openDemoState(folder, START)
   const queue = await openSqliteQueue(before.file, Date.now)

@@ -22,8 +22,8 @@ test('one that may not be is told the role on it, and whose', async () => {
   const denied = async () => false
   const mine = await check(denied)
   assert.equal(mine.ok === false && mine.fix, line)
-  const ofNobody = await check(denied, { ...worker, account: undefined, isWorker: false })
-  assert.ok(ofNobody.ok === false && ofNobody.fix.includes('The worker needs: gcloud pubsub topics'))
+  const withoutAccount = await check(denied, { ...worker, account: undefined, isWorker: false })
+  assert.ok(withoutAccount.ok === false && withoutAccount.fix.includes('The worker needs: gcloud pubsub topics'))
 })
 
 const developer: Asker = { ...worker, isWorker: false }

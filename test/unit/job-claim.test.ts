@@ -47,7 +47,7 @@ const replayable = [aDeadLetteredRecord(), anExpiredRecord, aCancelledRecord]
 const found = (record: JobRecord, ageMs = 0): Found => ({ record, ageMs })
 
 describe('a running job', () => {
-  test('is busy for everybody else up to the last millisecond of its lease, and says how long', () => {
+  test('is busy for every other worker up to the last millisecond of its lease, and says how long', () => {
     assert.deepEqual(decideClaim(found(aRunningRecord(), 0), wanted, policy), { kind: 'busy', retryInMs: LEASE_MS })
     assert.deepEqual(decideClaim(found(aRunningRecord(), LEASE_MS - 1), wanted, policy), { kind: 'busy', retryInMs: 1 })
   })
@@ -111,7 +111,7 @@ describe('a job whose instance died', () => {
 })
 
 describe('a waiting job', () => {
-  test('starts its next attempt at once, whoever asks', () => {
+  test('starts its next attempt at once, for any worker', () => {
     const waiting = aWaitingRecord()
     const next = { kind: 'next_attempt', waiting }
     assert.deepEqual(decideClaim(found(waiting), wanted, policy), next)
@@ -183,7 +183,7 @@ const anyPolicy: fc.Arbitrary<RetryPolicy> = fc.record({
 })
 
 describe('two owners never run under one live lease', () => {
-  test('whatever a claim wants, a live lease of somebody else gives it nothing to run or write', () => {
+  test('whatever a claim asks for, the live lease of another worker leaves it nothing to run or write', () => {
     const anyLiveLease = fc
       .integer({ min: 1, max: 100_000 })
       .chain((leaseMs) => fc.tuple(fc.constant(leaseMs), fc.integer({ min: -1_000, max: leaseMs - 1 })))
@@ -395,7 +395,7 @@ describe('a closing write that was refused', () => {
       assert.equal(decideRefusedWrite(record, ours), 'applied')
   })
 
-  test('is repeated over a record that the sweep set back to waiting: its answer is paid for', () => {
+  test('is repeated over a record that the sweep requeued: its answer is paid for', () => {
     assert.equal(decideRefusedWrite(sweptBack(ours, START), ours), 'again')
   })
 

@@ -53,7 +53,7 @@ describe('a job that Pub/Sub gave up on is rescued', () => {
   })
 })
 
-test('it waits while somebody holds it and its time is over: whoever that is may settle it, or die', () => {
+test('it waits while a worker holds it and its time is over: that worker may settle it, or die', () => {
   const late = { ...rules, now: START + rules.maxAgeMs }
   assert.equal(decideForwarded(job, found(aRunningRecord(), LEASE_MS - 1), late).kind, 'wait')
   assert.equal(reasonOf(decideForwarded(job, found(aRunningRecord(), LEASE_MS), late)), 'max_age')
@@ -107,7 +107,7 @@ describe('it is recorded', () => {
     assert.equal(reasonOf(decide(aWaitingRecord(), { now: rules.now + 1 }, due)), 'expired')
   })
 
-  test('and its record is to be settled if nobody holds it, and left if it is of another run', () => {
+  test('and its record is to be settled if no worker holds it, and left if it is of another run', () => {
     const unsettledIn = (record: JobRecord | undefined, ageMs: number, asked = job) => {
       const fate = decideForwarded(asked, record && found(record, ageMs), { ...rules, now: START + rules.maxAgeMs })
       return [reasonOf(fate), fate.kind === 'record' ? fate.unsettled : undefined]

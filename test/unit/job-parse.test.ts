@@ -79,7 +79,7 @@ describe('the three shapes of a job', () => {
     assert.match(problemOf({ prompt: 'Summarise: …', ...request }), /unknown field "url", "body"/)
   })
 
-  test('a field nobody knows is refused by its name, in both shapes', () => {
+  test('an unknown field is refused by its name, in both shapes', () => {
     assert.equal(problemOf({ prompt: 'Summarise: …', modle: 'x' }), 'the job: unknown field "modle"')
     assert.equal(problemOf({ ...request, dead_line: 'x' }), 'the job: unknown field "dead_line"')
   })

@@ -41,7 +41,7 @@ describe('the fate of a delivered message', () => {
     assert.equal(decideFate('nacked', 1_000_000, 0, { retry }).kind, 'retry')
   })
 
-  test('a message whose last attempt nobody saw the end of is spent before the next', () => {
+  test('a message whose last attempt was lost has its attempts used up before the next', () => {
     assert.equal(decideSpent(5, { retry, deadLetter }), undefined)
     assert.deepEqual(decideSpent(6, { retry, deadLetter }), { kind: 'dead-letter', topic: 'dead', deliveries: 5 })
     assert.equal(decideSpent(6, { retry }), undefined)

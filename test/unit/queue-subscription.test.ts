@@ -124,7 +124,7 @@ describe('a lease', () => {
     assert.equal(await subscription.ack(lease), false)
   })
 
-  test('one that ran out still acknowledges while nobody else has taken the message', async (t) => {
+  test('one that ran out still acknowledges while no other pull holds the message', async (t) => {
     const { publish, pull, pullOne, subscription } = await openAll(t)
     await publish('a')
     const late = await pullOne(T0)

@@ -190,7 +190,7 @@ test('work that fails is rolled back whole, and its own error comes out', async 
   assert.deepEqual(notes(db), [])
 })
 
-test('a transaction holds the lock from its start: nobody writes between its read and its write', async (t) => {
+test('a transaction holds the lock from its start: no other connection writes between its read and its write', async (t) => {
   const [db, other] = await twoConnections(t)
   await inTransaction(db, () => {
     assert.deepEqual(notes(db), [])

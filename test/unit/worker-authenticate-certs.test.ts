@@ -62,7 +62,7 @@ describe("Google's certificates", () => {
     })
   }
 
-  test('that nobody serves are our fault too', async (t) => {
+  test('that cannot be fetched are an internal error as well', async (t) => {
     const server = await serveCerts(google.jwks)
     const statusOf = anAuthenticator(t, server.url)
     await server.close()

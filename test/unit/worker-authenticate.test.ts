@@ -75,7 +75,7 @@ const refusedTokens: readonly (readonly [string, number, () => string | Promise<
   ['is for another audience', 401, () => sign({ aud: 'https://another.example' })],
   ['is for no audience', 401, () => signWithout('aud')],
   ['is of another service account', 403, () => sign({ email: 'stranger@contoso.iam.gserviceaccount.com' })],
-  ['is of nobody', 403, () => signWithout('email')],
+  ['has no e-mail', 403, () => signWithout('email')],
   ['has an e-mail that was not verified', 403, () => sign({ email_verified: false })],
   ['says nothing of whether its e-mail was verified', 403, () => signWithout('email_verified')],
   ['is of another issuer', 401, () => sign({ iss: 'https://accounts.google.com.example' })],
@@ -212,7 +212,7 @@ describe('behind Cloud Run, where both headers are sent', () => {
     assert.equal(await statusFor([SERVERLESS, checked], [AUTHORIZATION, `Bearer ${await sign()}`]), 403)
   })
 
-  test('ours in X-Serverless-Authorization counts, whoever the other is of', async () => {
+  test('ours in X-Serverless-Authorization counts, whatever the other header holds', async () => {
     const { statusFor } = authenticator('cloud-run-iam')
     const ours = `Bearer ${strip(await sign())}`
     assert.equal(await statusFor([SERVERLESS, ours]), 200)

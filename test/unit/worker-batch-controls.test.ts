@@ -50,7 +50,7 @@ describe('the controls of a batch', () => {
     assert.equal((await on.watch('nightly')).cancelled.aborted, true)
   })
 
-  test('are nothing where nobody opened the batch', async () => {
+  test('are none where the batch was never opened', async () => {
     const on = controlled()
     on.state.batch = undefined
     assert.equal((await on.watch('nightly')).cancelled.aborted, false)
@@ -166,7 +166,7 @@ describe('the token limit of a batch', () => {
     assert.deepEqual(await watch.limitReached(), { spent: 101, limit: 100 })
   })
 
-  test('is nothing where nobody set one, nor to a job of no batch', async () => {
+  test('is absent where none was set, and for a job without a batch', async () => {
     const on = controlled()
     for (const batch of ['nightly', '']) {
       const watch = await on.watch(batch)
@@ -188,7 +188,7 @@ describe('the token limit of a batch', () => {
     assert.deepEqual(await other.limitReached(), undefined)
   })
 
-  test('is read anew once it seems reached, so that one that was raised counts at once', async () => {
+  test('is read again once it seems reached, so that a raised limit counts at once', async () => {
     const on = controlled()
     on.state.batch = limited(100, counted(100))
     const watch = await on.watch('nightly')

@@ -77,7 +77,7 @@ test('an answer that is longer than all there is fits while no other is awaited,
   assert.equal(second?.takeAnswer(500), true)
 })
 
-test('a push of no bytes at all is let in while there is room, and gives back nothing', () => {
+test('a push without bytes is accepted while there is room, and releases nothing', () => {
   const bytes = createBytesInFlight(100)
   const room = arrive(bytes, 0)
   assert.equal(bytes.reserved(), 0)

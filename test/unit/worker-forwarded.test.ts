@@ -90,7 +90,7 @@ describe('a message that Pub/Sub gave up, of a job whose record this version can
   })
 })
 
-describe('a message that Pub/Sub gave up tells again how its job ended: whoever settled it may have died before it told', () => {
+describe('a message that Pub/Sub gave up publishes the end of its job again: the worker that settled it may have died first', () => {
   for (const record of [aSucceededRecord, aCancelledRecord]) {
     test(`of one that is ${record.status}, and is done with`, async (t) => {
       const { outcome, told, reasons } = await forward(t, record)

@@ -213,7 +213,7 @@ describe('an unwrapped push', () => {
     )
   })
 
-  test('of a dead letter tells why it is one, by whoever made it', () => {
+  test('of a dead letter says why it is one, whether Pub/Sub or the worker made it', () => {
     const told = { 'pb-reason': 'rejected', 'pb-error': 'refused', 'pb-code': 'c', 'pb-hint': 'h', 'pb-key': 'k' }
     const forwarded = {
       'pb-first-published': '2026-11-23T06:00:00.000Z',

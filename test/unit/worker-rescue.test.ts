@@ -38,7 +38,7 @@ describe('the time of first publication', () => {
     assert.equal(first({ 'pb-first-published': 'long ago', [SOURCE]: '' }), START)
   })
 
-  test('is never deferred by whoever claims a later one', () => {
+  test('is not moved back by an attribute that claims a later time', () => {
     assert.equal(first({ 'pb-first-published': '9999-01-01T00:00:00Z' }, START - 1), START - 1)
     assert.equal(first({ 'pb-first-published': '9999-01-01T00:00:00Z' }), START)
   })

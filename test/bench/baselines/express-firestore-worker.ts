@@ -5,7 +5,7 @@ import { listenExpress } from './listen-express.ts'
 /**
  * The same with a record: `create` before the ask, `update` after it.
  *
- * It still checks no caller, and an instance that dies in between leaves a job that nobody takes up again.
+ * It still checks no caller, and an instance that dies in between leaves a job that no other instance resumes.
  */
 const jobs = new firestore.Firestore().collection('expressJobs')
 

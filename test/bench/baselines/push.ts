@@ -12,7 +12,7 @@ export function readJob(push: unknown): z.infer<typeof job> {
   return job.parse(JSON.parse(Buffer.from(data, 'base64').toString()))
 }
 
-/** Tells whoever started this process where it listens, in the form of the worker's own log. */
+/** Logs where it listens, in the form of the worker's own log, for the process that started this one. */
 export function printAddress(address: unknown): void {
   process.stdout.write(`${JSON.stringify({ message: 'listens', address })}\n`)
 }

@@ -55,7 +55,7 @@ export const bench: Bench = {
 }
 
 function startContestant(module: string, address: string): Child {
-  // The emulator wants no credentials, so nobody is to look for any.
+  // The emulator needs no credentials, so the client must not look for any.
   return startChild(module, { env: { FIRESTORE_EMULATOR_HOST: address, METADATA_SERVER_DETECTION: 'none' } })
 }
 

@@ -60,7 +60,7 @@ export function readOperations(path: string, sent: Buffer, came: Buffer): Operat
     case 'Rollback':
       return { reads: 0, writes: 0, appliedWrites: 0, calls: 1 }
     default:
-      throw new Error(`nobody counts what ${path} does`)
+      throw new Error(`cannot count the operations of ${path}`)
   }
 }
 

@@ -4,9 +4,9 @@ import { concurrently } from '../harness/concurrently.ts'
 
 /** A contestant's two ways with a job. `id` is unique to the job. */
 export interface Contest {
-  /** Claims and settles a job that nobody has seen before. */
+  /** Claims and settles a new job. */
   readonly plain: (id: string) => Promise<void>
-  /** Meets a job that was settled. Absent where nobody asks. */
+  /** Claims a job that is already settled. Absent where it is not measured. */
   readonly duplicate?: (id: string) => Promise<void>
 }
 

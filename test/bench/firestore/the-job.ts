@@ -1,4 +1,4 @@
-/** The emulator makes a project for whoever names one. */
+/** The emulator creates any project that a request names. */
 export const PROJECT = 'bench'
 
 /** An answer of about a thousand bytes, as a summary has. */

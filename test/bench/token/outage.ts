@@ -13,30 +13,30 @@ const INSTANCES = 20
 type Recoveries = ReadonlyMap<string, { readonly median: number; readonly max: number }>
 
 /**
- * Makes outages that all contestants meet at the same time, one a round: each is told the same one at its turn.
+ * Makes one outage a round, which all contestants meet at the same time. Each reports the same outage at its turn.
  *
- * Nobody's turn would be disturbed by another's, for what is measured is seconds in which next to nothing is done.
+ * The contestants do not disturb each other: the measured seconds have almost no work.
  */
 export function shareOutages({ cloud }: Stage, children: ReadonlyMap<string, Child>) {
   const rounds = new Map<number, Promise<Recoveries>>()
 
   async function endure(): Promise<Recoveries> {
     await placeFault(cloud.entra, { kind: 'status', error: 'temporarily_unavailable', match: '/oauth2/v2.0/token' })
-    const [healedAt, ...served] = await Promise.all([
+    const [endedAt, ...served] = await Promise.all([
       recover(),
       ...[...children].map(async ([name, child]) => {
         const { servedAt } = await child.ask({ kind: 'recover', instances: INSTANCES }, recoverAnswer)
         return { name, servedAt }
       }),
     ])
-    return new Map(served.map(({ name, servedAt }) => [name, spreadOf(servedAt.map((at) => (at - healedAt) / 1_000))]))
+    return new Map(served.map(({ name, servedAt }) => [name, spreadOf(servedAt.map((at) => (at - endedAt) / 1_000))]))
   }
 
   async function recover(): Promise<number> {
     await delay(OUTAGE_MS)
-    const healedAt = Date.now()
+    const endedAt = Date.now()
     await clearFaults(cloud.entra)
-    return healedAt
+    return endedAt
   }
 
   return (round: number): Promise<Recoveries> => {

@@ -22,7 +22,7 @@ const environment = z.object({
   GCE_METADATA_HOST: z.string(),
 })
 
-/** Each way to a token from Google Cloud to Azure, made anew as an instance makes it when it starts. */
+/** Each way to a token from Google Cloud to Azure, made for each measurement as an instance makes it when it starts. */
 export const ways: Readonly<Record<string, () => GetToken>> = {
   [PROVIDER]: () => getBearerTokenProvider(credential(), SCOPE),
   [PLAIN]() {

@@ -78,7 +78,7 @@ describe('a chaos run', { concurrency: false }, () => {
       messages: z.number(),
       faults: z.array(z.object({ kind: z.string(), tookPlace: z.number() })),
     })
-    // On a busy machine some fault finds nobody to strike: that would be a shortfall of a longer run.
+    // On a busy machine some fault finds no target. In a longer run that would be a shortfall.
     const { breaches, messages, faults } = report.parse(JSON.parse(stdout))
     assert.deepEqual(breaches, [], reason)
     assert.ok(messages > 0, reason)

@@ -100,7 +100,7 @@ test('all that push to a worker are paused, or the one that is named; others are
   const endpoint = 'http://127.0.0.1:9/push'
   assert.deepEqual(await deliveries.resume(TOPIC, subscription), [{ subscription, state: 'resumed', endpoint }])
   assert.equal((await pushOf('high'))?.pushEndpoint || 'none', 'none')
-  assert.deepEqual(await deliveries.pause(TOPIC, 'nobody'), [])
+  assert.deepEqual(await deliveries.pause(TOPIC, 'unknown'), [])
 })
 
 test('resume of a subscription without an endpoint that was not paused here prints how to set one', async (t) => {

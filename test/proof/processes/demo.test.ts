@@ -121,7 +121,7 @@ describe('a demo', { concurrency: 3 }, () => {
     assert.partialDeepStrictEqual(accounts, { jobs: 5, problems: [] })
   })
 
-  test('whose output nobody reads any more ends without a word', async (t) => {
+  test('whose output is no longer read ends without an error message', async (t) => {
     const { command } = await startedDemo(t, await newFolder(t))
     command.stopReading()
     assert.partialDeepStrictEqual(await command.ended, { code: 130, stderr: '' })

@@ -54,7 +54,7 @@ async function succeed(command: string, args: readonly string[], cwd = folder, e
 const packed = z.tuple([z.object({ filename: z.string(), files: z.array(z.object({ path: z.string() })) })])
 let files: readonly string[] = []
 
-/** As a user does. The package brings all it needs, so npm has nobody to ask. */
+/** Installs as a user does. The package contains all it needs, so npm needs no registry. */
 async function install(): Promise<void> {
   const said = await succeed(
     'npm',

@@ -36,7 +36,7 @@ test('120 jobs of 3 MB at once do not kill a worker of 512 MiB, and all are aske
     if (answer.status !== 204 && left.push(id) === JOBS - FIT) enough.resolve()
     return answer.reason
   })
-  // The model answers nobody until all that do not fit have been deferred.
+  // The model answers no request until all pushes that do not fit have been deferred.
   await Promise.race([enough.promise, dead])
   letGo()
   const reasons = await Promise.race([Promise.all(answers), dead])

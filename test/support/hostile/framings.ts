@@ -4,7 +4,7 @@ import { anyOf, mostly, type Named } from './kinds.ts'
 
 /**
  * What HTTP makes of a request. read: its body comes as it was meant. refused: it is no request, or not one of ours.
- * either: nobody says which.
+ * either: the outcome is not fixed.
  */
 export type Fate = 'read' | 'refused' | 'either'
 

@@ -28,7 +28,7 @@ export const anyHostileText: fc.Arbitrary<string> = fc.oneof(
 /** Stands in JSON for a text that JSON.stringify would not write. See hostileJson. */
 const RAW = '@raw:'
 
-/** A value of a type that nobody asked for. Some are numbers that only a text can hold. */
+/** A value of an unexpected type. Some are numbers that only a text can hold. */
 export const anyWrongValue: fc.Arbitrary<unknown> = fc.oneof(
   fc.constantFrom(null, true, false, 0, -1, 1.5, '', [], {}, [[]], [null], { '': null }, 'x', '7'),
   fc.constantFrom('1e999', '-1e999', '-0', '9007199254740993', '1'.repeat(400), '1e308', '5e-324').map((n) => RAW + n),

@@ -26,7 +26,7 @@ export async function serveGrpc(methods: Methods): Promise<GrpcServer> {
     session.on('close', () => sessions.delete(session))
   })
   server.on('stream', (stream, headers) => {
-    // A caller that is gone breaks its streams; there is nobody left to tell.
+    // A caller that has exited breaks its streams. There is no receiver left for the error.
     stream.on('error', () => stream.destroy())
     answer(stream, methods[headers[':path'] ?? '']).catch(() => stream.destroy())
   })

@@ -102,7 +102,7 @@ function readMap(data: Buffer, start: number, length: number): Read {
   return [Object.fromEntries(entries), at]
 }
 
-/** Writes a message pack, every length in four bytes and every integer in eight: nobody counts them here. */
+/** Writes a message pack. Every length has four bytes and every integer eight: its size does not matter here. */
 export function encode(value: Value): Buffer {
   if (value === null) return Buffer.of(0xc0)
   if (typeof value === 'boolean') return Buffer.of(value ? 0xc3 : 0xc2)
