@@ -176,6 +176,14 @@ describe('the package', () => {
     ]
     const types = ['--typeRoots', join(ROOT, 'node_modules/@types'), '--types', 'node', '--exactOptionalPropertyTypes']
     const tsc = join(ROOT, 'node_modules/.bin/tsc')
+    for (const [page, name] of [
+      ['README.md', 'readme.ts'],
+      ['docs/client.md', 'client-page.ts'],
+    ] as const) {
+      const [, shown = ''] = /```ts\n([\s\S]+?)```/.exec(await readFile(join(ROOT, page), 'utf8')) ?? []
+      assert.match(shown, /createPublisher/)
+      await writeFile(join(folder, 'examples', name), shown)
+    }
     const examples = await readdir(join(folder, 'examples'))
     await succeed(tsc, [...flags, ...types, ...examples.map((name) => `examples/${name}`)])
     const { code, stdout } = await run(tsc, [...flags, ...types, 'wrong.ts'])
