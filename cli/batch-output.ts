@@ -1,5 +1,5 @@
 import type { SettledRecord } from '../shared/job/record.ts'
-import { cutIntoParts } from '../shared/store/result-parts.ts'
+import { cutIntoParts } from '../shared/stores/result-parts.ts'
 import { onOneLine, withMember } from './json-text.ts'
 
 /**

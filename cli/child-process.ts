@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { PRIVATE_FILE } from '../shared/private-files.ts'
+import { PRIVATE_FILE } from '../shared/lib/private-files.ts'
 
 /** A process of ours, from its start to its end. */
 export interface Child {

@@ -1,6 +1,6 @@
 import { Command, CommanderError } from 'commander'
-import { ConfigError } from '../shared/config.ts'
-import type { Environment } from '../shared/settings-problems.ts'
+import { ConfigError } from '../shared/config/config.ts'
+import type { Environment } from '../shared/config/rules.ts'
 import { cancelCommand } from './cancel.ts'
 import { deadLettersCommand } from './dead-letters/dead-letters-command.ts'
 import { demoCommand } from './demo/demo-command.ts'

@@ -1,4 +1,4 @@
-import { printable } from '../shared/printable.ts'
+import { printable } from '../shared/lib/printable.ts'
 
 /** Makes outside text safe to print within one line: ends of lines and tabs are blanks. */
 export function plainText(text: string): string {

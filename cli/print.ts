@@ -1,6 +1,6 @@
 // All that the commands print goes through here, so that no text from outside can steer the terminal.
 
-import { printable } from '../shared/printable.ts'
+import { printable } from '../shared/lib/printable.ts'
 
 /** What is printed to: a terminal, a file or a pipe. */
 export interface Output {

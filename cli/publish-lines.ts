@@ -1,7 +1,7 @@
 import type { Job } from '../shared/job/job.ts'
 import { MAX_JOB_BYTES, parseJob, tooLong } from '../shared/job/parse-job.ts'
-import type { JobQueue, Message } from '../shared/queue/job-queue.ts'
-import { sha256 } from '../shared/sha256.ts'
+import { sha256 } from '../shared/lib/sha256.ts'
+import type { JobQueue, Message } from '../shared/queues/job-queue.ts'
 import { createSeenJobs, type SeenJobs } from './seen-jobs.ts'
 import { type Line, splitLines } from './split-lines.ts'
 

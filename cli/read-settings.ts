@@ -1,5 +1,5 @@
-import { type GivenSettings, SETTINGS_FILE, withSettingsFile } from '../shared/settings-file.ts'
-import type { Environment } from '../shared/settings-problems.ts'
+import type { Environment } from '../shared/config/rules.ts'
+import { type GivenSettings, SETTINGS_FILE, withSettingsFile } from '../shared/config/settings-file.ts'
 import { print } from './print.ts'
 
 /** Adds the settings file of the working directory, and says on standard error that it was read: it may not be the caller's own. */

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
-import type { Environment } from '../shared/settings-problems.ts'
-import { createJobReader } from '../shared/store/job-reader.ts'
+import type { Environment } from '../shared/config/rules.ts'
+import { createJobReader } from '../shared/stores/job-reader.ts'
 import { plainText } from './plain-text.ts'
 import { printProblem } from './print.ts'
 import { addStoreOptions, type StoreOptions, withReaders } from './with-stores.ts'

@@ -1,4 +1,4 @@
-import type { Batch, BatchStore } from '../shared/store/batch-store.ts'
+import type { Batch, BatchStore } from '../shared/stores/batch-store.ts'
 import type { Submitted } from './publish-lines.ts'
 
 export interface SubmitBatchOptions {

@@ -1,6 +1,6 @@
 import { open } from 'node:fs/promises'
 import { Command } from 'commander'
-import type { Environment } from '../shared/settings-problems.ts'
+import type { Environment } from '../shared/config/rules.ts'
 import { tokenNumber } from './option-values.ts'
 import { plainText } from './plain-text.ts'
 import { print, printJson, printStatus } from './print.ts'

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
-import { readStoresConfig, type StoresConfig } from '../shared/config.ts'
+import { readStoresConfig, type StoresConfig } from '../shared/config/config.ts'
+import type { Environment } from '../shared/config/rules.ts'
 import {
   type Emulators,
   emulatorsIn,
@@ -8,8 +9,7 @@ import {
   openStores,
   type StoreReaders,
   type Stores,
-} from '../shared/open-stores.ts'
-import type { Environment } from '../shared/settings-problems.ts'
+} from '../shared/stores/open.ts'
 import { readSettings } from './read-settings.ts'
 
 export interface StoreOptions {
@@ -85,7 +85,7 @@ function isUnset({ firestore, pubsub }: Emulators): boolean {
 
 /** Sooner and more plainly than by calls that fail. Google's library is loaded only where it is needed. */
 async function checkLogin(): Promise<void> {
-  const { findCredentials } = await import('../shared/google-credentials.ts')
+  const { findCredentials } = await import('../shared/lib/google-credentials.ts')
   try {
     await findCredentials()
   } catch (error) {

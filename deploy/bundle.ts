@@ -7,7 +7,12 @@ import { sbomOf } from './sbom.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 
-const PROGRAMS = { worker: 'worker/main.ts', cli: 'cli/main.ts', local: 'local/main.ts', client: 'shared/client.ts' }
+const PROGRAMS = {
+  worker: 'worker/main.ts',
+  cli: 'cli/main.ts',
+  local: 'local/main.ts',
+  client: 'shared/client/index.ts',
+}
 
 /** Google's packages are CommonJS: they ask for Node's own modules at run time, and for where they lie. */
 const COMMONJS = `import { createRequire } from 'node:module'

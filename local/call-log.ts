@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { openSqlite, whenFree } from '../shared/sqlite.ts'
+import { openSqlite, whenFree } from '../shared/lib/sqlite.ts'
 
 const detailSchema = z.record(z.string(), z.union([z.string(), z.number(), z.boolean(), z.null()]))
 

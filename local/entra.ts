@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises'
 import type { Hono } from 'hono'
 import { createRemoteJWKSet, type JWTVerifyGetKey } from 'jose'
-import { PRIVATE_FILE } from '../shared/private-files.ts'
+import { PRIVATE_FILE } from '../shared/lib/private-files.ts'
 import { type Certificate, makeCertificate } from './certificate.ts'
 import { type Dependencies, realDependencies } from './dependencies.ts'
 import { entraHeaders, refuse } from './entra/answers.ts'

@@ -1,9 +1,9 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
-import type { Config } from '../shared/config.ts'
+import type { Config } from '../shared/config/config.ts'
 import type { Worker } from './compose.ts'
-import { MAX_ATTRIBUTES, MAX_NAME_BYTES, MAX_VALUE_BYTES } from './message-attributes.ts'
+import { MAX_ATTRIBUTES, MAX_NAME_BYTES, MAX_VALUE_BYTES } from './dead-letters/attributes.ts'
 
 /** Longer than Cloud Run and load balancers keep an idle connection, so that none is closed under a push. */
 const KEEP_ALIVE_MS = 620_000

@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import type { Server } from 'node:http'
-import { readConfig } from '../shared/config.ts'
-import { createLog, type Log } from '../shared/log.ts'
-import { emulatorsIn } from '../shared/open-stores.ts'
-import { printable } from '../shared/printable.ts'
-import { SETTINGS_FILE, withSettingsFile } from '../shared/settings-file.ts'
-import type { Environment } from '../shared/settings-problems.ts'
-import type { Instance } from '../shared/store/telemetry-store.ts'
+import { readConfig } from '../shared/config/config.ts'
+import type { Environment } from '../shared/config/rules.ts'
+import { SETTINGS_FILE, withSettingsFile } from '../shared/config/settings-file.ts'
+import { printable } from '../shared/lib/printable.ts'
+import { emulatorsIn } from '../shared/stores/open.ts'
+import type { Instance } from '../shared/stores/telemetry-store.ts'
 import { composeWorker, type Worker } from './compose.ts'
 import { listen } from './listen.ts'
+import { createLog, type Log } from './observe/log.ts'
 
 /** Cloud Run kills the process 10 s after SIGTERM: running jobs get six of them, their records the rest. */
 const GRACE_MS = 6_000

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import type { Environment } from '../../shared/settings-problems.ts'
+import type { Environment } from '../../shared/config/rules.ts'
 import { listCommand } from './list.ts'
 import { replayCommand } from './replay.ts'
 import { showCommand } from './show.ts'

@@ -1,5 +1,5 @@
-import { quote } from '../../shared/quote.ts'
-import type { DeadLetter } from '../../shared/store/dead-letter-store.ts'
+import { quote } from '../../shared/lib/quote.ts'
+import type { DeadLetter } from '../../shared/stores/dead-letter-store.ts'
 import { invocation } from '../installation.ts'
 import { instant } from '../instant.ts'
 import { plainText } from '../plain-text.ts'

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import type { DeadLetter, DeadLetterFilter, DeadLetterReader } from '../../shared/store/dead-letter-store.ts'
+import type { DeadLetter, DeadLetterFilter, DeadLetterReader } from '../../shared/stores/dead-letter-store.ts'
 import { type Duration, duration } from '../option-values.ts'
 
 export interface LetterOptions {

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
-import type { Environment } from '../../shared/settings-problems.ts'
-import type { DeadLetter } from '../../shared/store/dead-letter-store.ts'
+import type { Environment } from '../../shared/config/rules.ts'
+import type { DeadLetter } from '../../shared/stores/dead-letter-store.ts'
 import { wholeNumber } from '../option-values.ts'
 import { print, printJson, printProblem } from '../print.ts'
 import { addStoreOptions, type StoreOptions, withReaders } from '../with-stores.ts'

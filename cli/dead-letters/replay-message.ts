@@ -3,9 +3,9 @@ import type { Job } from '../../shared/job/job.ts'
 import { capFields } from '../../shared/job/output-cap.ts'
 import { parseJob } from '../../shared/job/parse-job.ts'
 import { isSettled, type JobRecord } from '../../shared/job/record.ts'
-import type { Message } from '../../shared/queue/job-queue.ts'
-import { sha256 } from '../../shared/sha256.ts'
-import type { DeadLetter } from '../../shared/store/dead-letter-store.ts'
+import { sha256 } from '../../shared/lib/sha256.ts'
+import type { Message } from '../../shared/queues/job-queue.ts'
+import type { DeadLetter } from '../../shared/stores/dead-letter-store.ts'
 
 /** What a replay changes in the job. */
 export interface ReplayChanges {

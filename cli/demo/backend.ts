@@ -1,4 +1,4 @@
-import type { Stores } from '../../shared/open-stores.ts'
+import type { Stores } from '../../shared/stores/open.ts'
 import type { LocalSystem } from '../local-system.ts'
 import { type Call, readCalls } from './call-log.ts'
 

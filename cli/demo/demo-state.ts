@@ -1,8 +1,8 @@
 import { mkdirSync, rmSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { PRIVATE_FOLDER } from '../../shared/private-files.ts'
-import type { Batch, BatchStore } from '../../shared/store/batch-store.ts'
-import { openSqliteBatches } from '../../shared/store/sqlite/sqlite-batches.ts'
+import { PRIVATE_FOLDER } from '../../shared/lib/private-files.ts'
+import type { Batch, BatchStore } from '../../shared/stores/batch-store.ts'
+import { openSqliteBatches } from '../../shared/stores/sqlite/sqlite-batches.ts'
 import { lockFolder } from './lock-folder.ts'
 
 export interface DemoState extends Disposable {

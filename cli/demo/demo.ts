@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { createJobReader } from '../../shared/store/job-reader.ts'
+import { createJobReader } from '../../shared/stores/job-reader.ts'
 import { packagesFolder } from '../installation.ts'
 import { listenForInterrupt } from '../interrupt.ts'
 import { type LocalSystemOptions, startLocalSystem } from '../local-system.ts'

@@ -1,6 +1,6 @@
 import { relative } from 'node:path'
 import { z } from 'zod'
-import { openStores } from '../../shared/open-stores.ts'
+import { openStores } from '../../shared/stores/open.ts'
 import type { DemoBackend } from './backend.ts'
 
 const NO_EMULATORS = { firestore: undefined, pubsub: undefined }

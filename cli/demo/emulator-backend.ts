@@ -1,5 +1,5 @@
-import { openStores } from '../../shared/open-stores.ts'
-import { createPubSub } from '../../shared/queue/pubsub/pubsub-queue.ts'
+import { createPubSub } from '../../shared/queues/pubsub/pubsub-queue.ts'
+import { openStores } from '../../shared/stores/open.ts'
 import { startEmulator } from '../emulators.ts'
 import { type DemoBackend, readJobPushes, TOPICS } from './backend.ts'
 

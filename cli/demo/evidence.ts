@@ -1,5 +1,5 @@
-import { recordOf } from '../../shared/store/job-reader.ts'
-import type { JobReader } from '../../shared/store/job-store.ts'
+import { recordOf } from '../../shared/stores/job-reader.ts'
+import type { JobReader } from '../../shared/stores/job-store.ts'
 import type { LocalSystem } from '../local-system.ts'
 import type { Evidence } from './account.ts'
 import { readJobPushes } from './backend.ts'

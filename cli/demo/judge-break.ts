@@ -1,4 +1,4 @@
-import type { TokenFailure } from '../../shared/store/telemetry-store.ts'
+import type { TokenFailure } from '../../shared/stores/telemetry-store.ts'
 import type { Break } from './breaks.ts'
 
 /** What came of a system in which one thing is set wrong. Nothing in it comes from the worker. */

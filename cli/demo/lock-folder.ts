@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { openSqlite } from '../../shared/sqlite.ts'
+import { openSqlite } from '../../shared/lib/sqlite.ts'
 
 /**
  * Takes a folder for this process alone, until it is given back or the process ends, however it ends.

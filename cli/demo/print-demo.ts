@@ -1,6 +1,6 @@
 import { styleText } from 'node:util'
 import type { JobRecord } from '../../shared/job/record.ts'
-import type { JobReader } from '../../shared/store/job-store.ts'
+import type { JobReader } from '../../shared/stores/job-store.ts'
 import { invocation } from '../installation.ts'
 import type { Accounts } from './account.ts'
 import { FILTERED_ID } from './demo-jobs.ts'

@@ -1,4 +1,4 @@
-import type { JobQueue } from '../../shared/queue/job-queue.ts'
+import type { JobQueue } from '../../shared/queues/job-queue.ts'
 import type { BatchLine } from './demo-jobs.ts'
 import type { DemoState } from './demo-state.ts'
 

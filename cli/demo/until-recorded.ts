@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { DeadLetterFilter, DeadLetterStore } from '../../shared/store/dead-letter-store.ts'
-import type { JobReader } from '../../shared/store/job-store.ts'
+import type { DeadLetterFilter, DeadLetterStore } from '../../shared/stores/dead-letter-store.ts'
+import type { JobReader } from '../../shared/stores/job-store.ts'
 
 const PAGE = 300
 /** Google's emulator does not tell what it still has to deliver. */

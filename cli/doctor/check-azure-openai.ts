@@ -1,9 +1,9 @@
-import { createAzureOpenAI } from '../../shared/azure-openai/azure-openai.ts'
-import { explainDenials } from '../../shared/azure-openai/explain-denials.ts'
-import type { Config } from '../../shared/config.ts'
+import type { Config } from '../../shared/config/config.ts'
+import type { Deployment } from '../../shared/config/schema.ts'
 import type { AccessToken } from '../../shared/identity/renewal.ts'
 import type { Failure } from '../../shared/job/failures.ts'
-import type { Deployment } from '../../shared/settings.ts'
+import { createAzureOpenAI } from '../../shared/models/azure-openai/azure-openai.ts'
+import { explainDenials } from '../../shared/models/azure-openai/explain-denials.ts'
 import type { Finding, Walk } from './step.ts'
 
 const ASK_TIMEOUT_MS = 10_000

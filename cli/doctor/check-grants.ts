@@ -1,4 +1,4 @@
-import { quote } from '../../shared/quote.ts'
+import { quote } from '../../shared/lib/quote.ts'
 import type { LiveService } from './read-live-settings.ts'
 import type { Policy, PolicyOf, ReadPolicy } from './read-policy.ts'
 import type { Finding, Walk } from './step.ts'

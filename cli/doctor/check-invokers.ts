@@ -1,5 +1,5 @@
-import type { PushAuth } from '../../shared/config.ts'
-import { quote } from '../../shared/quote.ts'
+import type { PushAuth } from '../../shared/config/config.ts'
+import { quote } from '../../shared/lib/quote.ts'
 import { projectOf, serviceOf } from './check-grants.ts'
 import type { LiveService } from './read-live-settings.ts'
 import type { Policy, PolicyOf, ReadPolicy } from './read-policy.ts'

@@ -1,6 +1,6 @@
 import type { PubSub } from '@google-cloud/pubsub'
-import type { Config } from '../../shared/config.ts'
-import { isOfWorker, subscriptionsOf } from '../../shared/queue/pubsub/push-subscriptions.ts'
+import type { Config } from '../../shared/config/config.ts'
+import { isOfWorker, subscriptionsOf } from '../../shared/queues/pubsub/push-subscriptions.ts'
 import { invocation } from '../installation.ts'
 import { checkGrant, checkGrants, forwardingGrants } from './check-grants.ts'
 import { askMayPublish, checkTopic } from './check-topics.ts'
@@ -38,7 +38,7 @@ export async function checkQueue(
   { jobsTopic, config, emulator, readPolicy }: QueueSettings,
   asker: Asker,
 ): Promise<void> {
-  const { createPubSub } = await import('../../shared/queue/pubsub/pubsub-queue.ts')
+  const { createPubSub } = await import('../../shared/queues/pubsub/pubsub-queue.ts')
   const client = createPubSub({ project: asker.project, emulator })
   const isEmulator = emulator !== undefined
   try {

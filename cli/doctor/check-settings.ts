@@ -5,8 +5,8 @@ import {
   readConfig,
   readStoresConfig,
   type StoresConfig,
-} from '../../shared/config.ts'
-import { type Environment, secretProblems, withoutSecrets } from '../../shared/settings-problems.ts'
+} from '../../shared/config/config.ts'
+import { type Environment, secretProblems, withoutSecrets } from '../../shared/config/rules.ts'
 import type { Finding } from './step.ts'
 
 /** As much of the settings as can be worked with. */

@@ -1,10 +1,10 @@
 import { constants, existsSync } from 'node:fs'
 import { access, stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
-import type { StoreConfig } from '../../shared/config.ts'
-import { quote } from '../../shared/quote.ts'
-import { openSqliteReadOnly, whenFree } from '../../shared/sqlite.ts'
-import type { Database } from '../../shared/store/firestore/database.ts'
+import type { StoreConfig } from '../../shared/config/config.ts'
+import { quote } from '../../shared/lib/quote.ts'
+import { openSqliteReadOnly, whenFree } from '../../shared/lib/sqlite.ts'
+import type { Database } from '../../shared/stores/firestore/database.ts'
 import { databaseFlag, type FirestorePlace, placeOf, sayPlace } from './firestore-place.ts'
 import { fixIndexes, sayIndex } from './fix-indexes.ts'
 import { type Asker, fixStatus, sayStatus, statusOf } from './google-answers.ts'
@@ -20,8 +20,8 @@ const WORKER_WRITES = 'whether the worker may (roles/datastore.user) was not loo
 
 /** Google's libraries are loaded only where they are needed. */
 async function checkFirestore(place: FirestorePlace, asker: Asker, emulator: string | undefined): Promise<Finding> {
-  const { openDatabase } = await import('../../shared/store/firestore/database.ts')
-  const { checkAccess } = await import('../../shared/store/firestore/check-access.ts')
+  const { openDatabase } = await import('../../shared/stores/firestore/database.ts')
+  const { checkAccess } = await import('../../shared/stores/firestore/check-access.ts')
   const database = openDatabase({ ...place, emulator })
   try {
     const found = await checkAccess(database)
@@ -53,7 +53,7 @@ function refused(seen: string, status: unknown, place: FirestorePlace, asker: As
 
 /** Whoever lacks an index learns it at the query that needs it: in the middle of the night, in a sweep. */
 async function checkIndexes(database: Database, where: string, place: FirestorePlace, asker: Asker): Promise<Finding> {
-  const { findMissingIndexes } = await import('../../shared/store/firestore/check-indexes.ts')
+  const { findMissingIndexes } = await import('../../shared/stores/firestore/check-indexes.ts')
   const missing = await findMissingIndexes(database).catch((error: unknown) => ({ error }))
   if ('error' in missing) {
     const status = statusOf(missing.error instanceof Error ? missing.error.cause : undefined)

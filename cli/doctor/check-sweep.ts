@@ -1,6 +1,6 @@
-import type { PushAuth } from '../../shared/config.ts'
-import { quote } from '../../shared/quote.ts'
-import { StoreError } from '../../shared/store/job-store.ts'
+import type { PushAuth } from '../../shared/config/config.ts'
+import { quote } from '../../shared/lib/quote.ts'
+import { StoreError } from '../../shared/stores/job-store.ts'
 import type { Finding } from './step.ts'
 
 export interface SweepDependencies {
@@ -19,8 +19,8 @@ export async function checkSweep(
   pushAuth: PushAuth | undefined,
   { now, emulator }: SweepDependencies,
 ): Promise<Finding> {
-  const { openDatabase } = await import('../../shared/store/firestore/database.ts')
-  const { createFirestoreBatches } = await import('../../shared/store/firestore/firestore-batches.ts')
+  const { openDatabase } = await import('../../shared/stores/firestore/database.ts')
+  const { createFirestoreBatches } = await import('../../shared/stores/firestore/firestore-batches.ts')
   const database = openDatabase({ ...place, emulator })
   try {
     const batch = await firstOf(createFirestoreBatches(database).unfinished(1))

@@ -1,5 +1,5 @@
 import type { PubSub } from '@google-cloud/pubsub'
-import { quote } from '../../shared/quote.ts'
+import { quote } from '../../shared/lib/quote.ts'
 import { type Grant, publishGrant } from './check-grants.ts'
 import { type Asker, fixStatus, sayStatus, statusOf } from './google-answers.ts'
 import type { Finding } from './step.ts'

@@ -1,5 +1,5 @@
-import type { StoreConfig } from '../../shared/config.ts'
-import { quote } from '../../shared/quote.ts'
+import type { StoreConfig } from '../../shared/config/config.ts'
+import { quote } from '../../shared/lib/quote.ts'
 
 /** A Firestore database by its project and its id. */
 export interface FirestorePlace {

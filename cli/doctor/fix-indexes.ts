@@ -1,5 +1,5 @@
-import { quote } from '../../shared/quote.ts'
-import type { Index } from '../../shared/store/firestore/check-indexes.ts'
+import { quote } from '../../shared/lib/quote.ts'
+import type { Index } from '../../shared/stores/firestore/check-indexes.ts'
 import { databaseFlag, type FirestorePlace } from './firestore-place.ts'
 
 const FIELD = '--field-config=order=ascending,field-path'

@@ -1,4 +1,4 @@
-import { quote } from '../../shared/quote.ts'
+import { quote } from '../../shared/lib/quote.ts'
 
 /** gRPC's status codes, as far as somebody can fix them. */
 const STATUS = { notFound: 5, permissionDenied: 7, unauthenticated: 16 } as const

@@ -1,7 +1,7 @@
 import { z } from 'zod'
-import type { PushPath } from '../../shared/queue/pubsub/push-subscriptions.ts'
-import { fullTopicName } from '../../shared/queue/topic-name.ts'
-import { quote } from '../../shared/quote.ts'
+import { fullTopicName } from '../../shared/config/topic-name.ts'
+import { quote } from '../../shared/lib/quote.ts'
+import type { PushPath } from '../../shared/queues/pubsub/push-subscriptions.ts'
 import type { Finding } from './step.ts'
 
 /** What a push subscription should be. */

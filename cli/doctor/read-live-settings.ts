@@ -1,8 +1,8 @@
 import { z } from 'zod'
+import type { Environment } from '../../shared/config/rules.ts'
 import { openCaller } from '../../shared/identity/impersonated-id-token.ts'
 import { TokenError } from '../../shared/identity/token-error.ts'
-import { quote } from '../../shared/quote.ts'
-import type { Environment } from '../../shared/settings-problems.ts'
+import { quote } from '../../shared/lib/quote.ts'
 import type { Finding } from './step.ts'
 
 /** A Cloud Run service. */

@@ -1,4 +1,4 @@
-import { withDeadline } from '../../shared/identity/with-deadline.ts'
+import { withDeadline } from '../../shared/lib/with-deadline.ts'
 
 /** What one step of the way found. `ok`: null where it does not apply, or could not be taken; with `fix`: a warning. */
 export interface Step {

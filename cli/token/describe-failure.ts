@@ -1,5 +1,5 @@
 import type { TokenLeg } from '../../shared/identity/token-error.ts'
-import type { TokenFailure } from '../../shared/store/telemetry-store.ts'
+import type { TokenFailure } from '../../shared/stores/telemetry-store.ts'
 import { instant } from '../instant.ts'
 import { plainText } from '../plain-text.ts'
 

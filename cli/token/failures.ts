@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander'
-import type { Environment } from '../../shared/settings-problems.ts'
+import type { Environment } from '../../shared/config/rules.ts'
 import { type Duration, duration, wholeNumber } from '../option-values.ts'
 import { print, printJson, printProblem } from '../print.ts'
 import { addStoreOptions, type StoreOptions, withReaders } from '../with-stores.ts'

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
-import { readConfig } from '../../shared/config.ts'
-import type { Environment } from '../../shared/settings-problems.ts'
+import { readConfig } from '../../shared/config/config.ts'
+import type { Environment } from '../../shared/config/rules.ts'
 import { readSettings } from '../read-settings.ts'
 
 /** `promptbridge token inspect`: what the worker's two tokens say, and never the tokens. */

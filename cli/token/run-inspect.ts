@@ -1,6 +1,6 @@
-import { diagnose } from '../../shared/azure-openai/explain-refused-token.ts'
 import { TokenError } from '../../shared/identity/token-error.ts'
 import type { TokenSettings } from '../../shared/identity/token-fetcher.ts'
+import { diagnose } from '../../shared/models/azure-openai/explain-refused-token.ts'
 import { instant } from '../instant.ts'
 import { plainText } from '../plain-text.ts'
 import { print, printJson, printProblem } from '../print.ts'

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import type { Environment } from '../../shared/settings-problems.ts'
+import type { Environment } from '../../shared/config/rules.ts'
 import { failuresCommand } from './failures.ts'
 import { inspectCommand } from './inspect.ts'
 

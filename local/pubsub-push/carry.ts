@@ -1,5 +1,5 @@
-import type { StoredMessage } from '../../shared/queue/sqlite/queue-file.ts'
-import type { Subscription } from '../../shared/queue/sqlite/subscription.ts'
+import type { StoredMessage } from '../../shared/queues/sqlite/queue-file.ts'
+import type { Subscription } from '../../shared/queues/sqlite/subscription.ts'
 import type { Deliver } from './deliver.ts'
 import { afterAnswer, type Flow, roomFor, startFlow } from './flow-control.ts'
 import { deadLetterAttributes } from './push-request.ts'

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import type { StoredMessage } from '../../shared/queue/sqlite/queue-file.ts'
+import type { StoredMessage } from '../../shared/queues/sqlite/queue-file.ts'
 import type { CallLog } from '../call-log.ts'
 import type { Post } from './post.ts'
 import { chooseDuplicate, type PushFaultBook } from './push-faults.ts'

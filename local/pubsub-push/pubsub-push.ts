@@ -1,5 +1,5 @@
-import { openQueueReport } from '../../shared/queue/sqlite/queue-report.ts'
-import { openSubscription } from '../../shared/queue/sqlite/subscription.ts'
+import { openQueueReport } from '../../shared/queues/sqlite/queue-report.ts'
+import { openSubscription } from '../../shared/queues/sqlite/subscription.ts'
 import { openCallLog } from '../call-log.ts'
 import { realDependencies } from '../dependencies.ts'
 import { createSigningKey, type SigningKey } from '../signing-key.ts'

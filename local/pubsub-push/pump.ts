@@ -1,5 +1,5 @@
-import type { StoredMessage } from '../../shared/queue/sqlite/queue-file.ts'
-import type { Subscription } from '../../shared/queue/sqlite/subscription.ts'
+import type { StoredMessage } from '../../shared/queues/sqlite/queue-file.ts'
+import type { Subscription } from '../../shared/queues/sqlite/subscription.ts'
 import { createBell } from './bell.ts'
 import type { Carrier } from './carry.ts'
 import type { SubscriptionSettings } from './settings.ts'

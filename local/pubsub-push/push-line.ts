@@ -1,4 +1,4 @@
-import type { QueueReport } from '../../shared/queue/sqlite/queue-report.ts'
+import type { QueueReport } from '../../shared/queues/sqlite/queue-report.ts'
 import { createCarrier } from './carry.ts'
 import { createDelivery, type DeliveryParts } from './deliver.ts'
 import { createPost } from './post.ts'

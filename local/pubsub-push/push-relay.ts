@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { StoredMessage } from '../../shared/queue/sqlite/queue-file.ts'
+import type { StoredMessage } from '../../shared/queues/sqlite/queue-file.ts'
 import { openCallLog } from '../call-log.ts'
 import { realDependencies } from '../dependencies.ts'
 import { createSigningKey } from '../signing-key.ts'

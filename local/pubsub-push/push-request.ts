@@ -1,4 +1,4 @@
-import type { StoredMessage } from '../../shared/queue/sqlite/queue-file.ts'
+import type { StoredMessage } from '../../shared/queues/sqlite/queue-file.ts'
 import type { SubscriptionSettings } from './settings.ts'
 
 export interface PushRequest {

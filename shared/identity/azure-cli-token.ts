@@ -1,9 +1,9 @@
 import { AzureCliCredential } from '@azure/identity'
 import { z } from 'zod'
+import { withDeadline } from '../lib/with-deadline.ts'
 import { saysKeysAreUnreadable } from './entra-refusal.ts'
 import type { AccessToken } from './renewal.ts'
 import { TokenError, type TokenErrorDetails } from './token-error.ts'
-import { withDeadline } from './with-deadline.ts'
 
 /** The command is a large Python program: it takes a second at best. */
 const CLI_TIMEOUT_MS = 10_000

@@ -1,13 +1,13 @@
 import { ClientAssertionCredential, type ClientAssertionCredentialOptions } from '@azure/identity'
 import { z } from 'zod'
-import { cloudOf } from '../azure-clouds.ts'
-import { readRetryAfter } from '../retry-after.ts'
+import { cloudOf } from '../config/azure-clouds.ts'
+import { readRetryAfter } from '../lib/retry-after.ts'
+import { withDeadline } from '../lib/with-deadline.ts'
 import { readEntraRefusal } from './entra-refusal.ts'
 import type { EntraSettings } from './federation-settings.ts'
 import type { GoogleIdToken } from './google-id-token.ts'
 import type { AccessToken } from './renewal.ts'
 import { TokenError, type TokenErrorDetails } from './token-error.ts'
-import { withDeadline } from './with-deadline.ts'
 
 const EXCHANGE_TIMEOUT_MS = 5_000
 

@@ -1,10 +1,10 @@
+import { withDeadline } from '../lib/with-deadline.ts'
 import { exchangeAtEntra } from './entra-exchange.ts'
 import { explainEntra } from './explain-entra.ts'
 import type { FederationSettings } from './federation-settings.ts'
 import type { GoogleIdTokens } from './google-id-token.ts'
 import type { AccessToken } from './renewal.ts'
 import { TokenError, type TokenLeg } from './token-error.ts'
-import { withDeadline } from './with-deadline.ts'
 
 const WHOLE_TIMEOUT_MS = 12_000
 

@@ -1,6 +1,6 @@
 import { gaxios } from 'google-auth-library'
 import { z } from 'zod'
-import { readRetryAfter } from '../retry-after.ts'
+import { readRetryAfter } from '../lib/retry-after.ts'
 import type { TokenErrorDetails } from './token-error.ts'
 
 const short = z.string().regex(/^\w{1,60}$/)

@@ -1,10 +1,10 @@
 import type { AuthClient } from 'google-auth-library'
 import { z } from 'zod'
-import { findCredentials } from '../google-credentials.ts'
+import { findCredentials } from '../lib/google-credentials.ts'
+import { withDeadline } from '../lib/with-deadline.ts'
 import { type GoogleIdToken, readIdToken } from './google-id-token.ts'
 import { readGoogleRefusal } from './google-refusal.ts'
 import { TokenError, type TokenErrorDetails } from './token-error.ts'
-import { withDeadline } from './with-deadline.ts'
 
 /** More than the metadata server gets: the caller's own credentials may have to be renewed first, over the internet. */
 const IMPERSONATION_TIMEOUT_MS = 5_000

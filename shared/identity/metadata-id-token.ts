@@ -1,8 +1,8 @@
 import { gaxios, gcpMetadata } from 'google-auth-library'
+import { withDeadline } from '../lib/with-deadline.ts'
 import { type GoogleIdToken, readIdToken } from './google-id-token.ts'
 import { readGoogleRefusal } from './google-refusal.ts'
 import { TokenError, type TokenErrorDetails } from './token-error.ts'
-import { withDeadline } from './with-deadline.ts'
 
 const METADATA_TIMEOUT_MS = 2_000
 const IDENTITY_PATH = `${gcpMetadata.BASE_PATH}/instance/service-accounts/default/identity`

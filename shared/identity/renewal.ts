@@ -1,4 +1,4 @@
-import { spreadWait } from '../retry-after.ts'
+import { spreadWait } from '../lib/retry-after.ts'
 import type { FailureNature } from './failure-nature.ts'
 
 /** A token for Azure and the time it is good for. Times are epoch milliseconds. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { BatchStore, UnfinishedBatches } from '../../shared/store/batch-store.ts'
+import type { BatchStore, UnfinishedBatches } from '../../shared/stores/batch-store.ts'
 import { START } from '../support/job-builders.ts'
 
 export interface BatchHarness {

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
-import { openSqliteBatches } from '../../shared/store/sqlite/sqlite-batches.ts'
+import { openSqliteBatches } from '../../shared/stores/sqlite/sqlite-batches.ts'
 import { START } from '../support/job-builders.ts'
 import { batchStoreContract } from './batch-store-contract.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { DailyTokensStore } from '../../shared/store/daily-tokens.ts'
+import type { DailyTokensStore } from '../../shared/stores/daily-tokens.ts'
 import { DAY_MS, START } from '../support/job-builders.ts'
 import { isStoreError } from './job-store-support.ts'
 

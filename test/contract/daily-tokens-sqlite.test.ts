@@ -1,4 +1,4 @@
-import { openSqliteDailyTokens } from '../../shared/store/sqlite/sqlite-daily-tokens.ts'
+import { openSqliteDailyTokens } from '../../shared/stores/sqlite/sqlite-daily-tokens.ts'
 import { dailyTokensContract } from './daily-tokens-contract.ts'
 
 dailyTokensContract('SQLite', async () => {

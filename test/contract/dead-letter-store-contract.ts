@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
-import type { DeadLetterStore } from '../../shared/store/dead-letter-store.ts'
+import type { DeadLetterStore } from '../../shared/stores/dead-letter-store.ts'
 import { aDeadLetterOf, aNewDeadLetter, hashOf, LETTER_DATA } from '../support/dead-letter-builders.ts'
 import { DAY_MS, START } from '../support/job-builders.ts'
 import { isStoreError } from './job-store-support.ts'

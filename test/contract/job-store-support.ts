@@ -1,5 +1,5 @@
-import { StoreError } from '../../shared/store/job-store.ts'
-import type { RecordDocuments, Write } from '../../shared/store/record-documents.ts'
+import { StoreError } from '../../shared/stores/job-store.ts'
+import type { RecordDocuments, Write } from '../../shared/stores/record-documents.ts'
 
 /** Of every write that is applied the reply is lost. */
 export function losingReplies(documents: RecordDocuments): RecordDocuments {

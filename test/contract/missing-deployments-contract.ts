@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { MissingDeployments } from '../../shared/store/missing-deployments.ts'
+import type { MissingDeployments } from '../../shared/stores/missing-deployments.ts'
 import { isStoreError } from './job-store-support.ts'
 
 export interface MissingDeploymentsHarness {

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { openSqliteMissingDeployments } from '../../shared/store/sqlite/sqlite-missing-deployments.ts'
+import { openSqliteMissingDeployments } from '../../shared/stores/sqlite/sqlite-missing-deployments.ts'
 import { START } from '../support/job-builders.ts'
 import { missingDeploymentsContract } from './missing-deployments-contract.ts'
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
-import type { JobQueue, Message } from '../../shared/queue/job-queue.ts'
+import type { JobQueue, Message } from '../../shared/queues/job-queue.ts'
 import { openEndpoint, readEnvelope } from './queue-endpoint.ts'
 
 export interface PushSpec {

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type PubSubPush, startPubSubPush } from '../../local/pubsub-push/pubsub-push.ts'
 import { createSigningKey } from '../../local/signing-key.ts'
-import { openSqliteQueue } from '../../shared/queue/sqlite/sqlite-queue.ts'
+import { openSqliteQueue } from '../../shared/queues/sqlite/sqlite-queue.ts'
 import { queueContract } from './queue-contract.ts'
 
 const MIN_BACKOFF_MS = 25

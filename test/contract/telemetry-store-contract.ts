@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { Listing, TelemetryStore, TokenFailure } from '../../shared/store/telemetry-store.ts'
+import type { Listing, TelemetryStore, TokenFailure } from '../../shared/stores/telemetry-store.ts'
 import { START } from '../support/job-builders.ts'
 import { aTokenFailure, aWorkerInstance } from '../support/telemetry-builders.ts'
 import { isStoreError } from './job-store-support.ts'

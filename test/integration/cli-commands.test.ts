@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
-import { openStores } from '../../shared/open-stores.ts'
+import { openStores } from '../../shared/stores/open.ts'
 import { runHosted } from '../support/run-hosted.ts'
 import { newFolder, runCommand } from './cli-harness.ts'
 

@@ -8,9 +8,9 @@ import { OUR_CREDENTIAL } from '../../local/entra.ts'
 import { AZURE, ENTRA, GOOGLE } from '../../local/identities.ts'
 import { fetchMetadataIdToken } from '../../shared/identity/metadata-id-token.ts'
 import { openTokenFetcher } from '../../shared/identity/token-fetcher.ts'
-import { callsOf, clearFaults, placeFault, startCloud } from '../stand-ins.ts'
 import { examine } from '../support/doctor-run.ts'
 import { runHosted } from '../support/run-hosted.ts'
+import { callsOf, clearFaults, placeFault, startCloud } from '../support/stand-ins.ts'
 import { newFolder, runCommand } from './cli-harness.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'doctor-'))

@@ -9,9 +9,9 @@ import { startGooglePolicies } from '../../local/google-policies.ts'
 import { startIamCredentials } from '../../local/iam-credentials.ts'
 import { AZURE, ENTRA, GOOGLE } from '../../local/identities.ts'
 import { createSigningKey } from '../../local/signing-key.ts'
-import type { FileOrigin } from '../../shared/config.ts'
-import { callsOf, clearFaults, placeFault, startCloud } from '../stand-ins.ts'
+import type { FileOrigin } from '../../shared/config/config.ts'
 import { examine, failuresIn, marksOf } from '../support/doctor-run.ts'
+import { callsOf, clearFaults, placeFault, startCloud } from '../support/stand-ins.ts'
 
 const key = await createSigningKey()
 const cloud = await startCloud({ metadata: { key } })

@@ -4,7 +4,7 @@ import { checkGrants, forwardingGrants, invokerGrant } from '../../cli/doctor/ch
 import { createPolicyReader } from '../../cli/doctor/read-policy.ts'
 import { startWalk } from '../../cli/doctor/step.ts'
 import { startGooglePolicies } from '../../local/google-policies.ts'
-import { callsOf, placeFault, startCloud } from '../stand-ins.ts'
+import { callsOf, placeFault, startCloud } from '../support/stand-ins.ts'
 
 // The metadata server of this cloud names the caller.
 const cloud = await startCloud()

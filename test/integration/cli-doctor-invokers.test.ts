@@ -4,7 +4,7 @@ import { checkInvokers } from '../../cli/doctor/check-invokers.ts'
 import { createPolicyReader } from '../../cli/doctor/read-policy.ts'
 import { startWalk } from '../../cli/doctor/step.ts'
 import { startGooglePolicies } from '../../local/google-policies.ts'
-import { startCloud } from '../stand-ins.ts'
+import { startCloud } from '../support/stand-ins.ts'
 
 // The metadata server of this cloud gives the login that asks.
 const cloud = await startCloud()

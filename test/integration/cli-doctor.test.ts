@@ -6,10 +6,10 @@ import { after, afterEach, describe, test } from 'node:test'
 import { freePort } from '../../cli/free-port.ts'
 import { OUR_CREDENTIAL } from '../../local/entra.ts'
 import { AZURE, ENTRA, GOOGLE } from '../../local/identities.ts'
-import { openSqlite } from '../../shared/sqlite.ts'
-import { type CloudOverrides, callsOf, clearFaults, placeFault, startCloud } from '../stand-ins.ts'
+import { openSqlite } from '../../shared/lib/sqlite.ts'
 import { examine, failuresIn, marksOf } from '../support/doctor-run.ts'
 import { startRecordingModel } from '../support/recording-model.ts'
+import { type CloudOverrides, callsOf, clearFaults, placeFault, startCloud } from '../support/stand-ins.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'doctor-'))
 const STORE = `sqlite:${join(folder, 'state.db')}`

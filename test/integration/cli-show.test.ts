@@ -3,9 +3,9 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import type { JobRecord } from '../../shared/job/record.ts'
-import { createJobStore } from '../../shared/store/claiming-job-store.ts'
-import { MAX_RESULT_BYTES } from '../../shared/store/result-parts.ts'
-import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
+import { createJobStore } from '../../shared/stores/job-store/create-job-store.ts'
+import { MAX_RESULT_BYTES } from '../../shared/stores/result-parts.ts'
+import { openSqliteDocuments } from '../../shared/stores/sqlite/sqlite-documents.ts'
 import {
   aClaim,
   aDeadLetteredRecord,

@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, test } from 'node:test'
 import { AZURE, ENTRA, GOOGLE } from '../../local/identities.ts'
-import { clearFaults, placeFault, startCloud } from '../stand-ins.ts'
 import { runHosted } from '../support/run-hosted.ts'
+import { clearFaults, placeFault, startCloud } from '../support/stand-ins.ts'
 import { runCommand } from './cli-harness.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'inspect-'))

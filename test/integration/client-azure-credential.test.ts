@@ -3,9 +3,9 @@ import { after, afterEach, describe, test } from 'node:test'
 import type { TokenCredential } from '@azure/identity'
 import { decodeJwt } from 'jose'
 import { AZURE, ENTRA } from '../../local/identities.ts'
-import { type AzureIdentity, createAzureCredential } from '../../shared/client.ts'
-import { callsOf, clearFaults, placeFault, startCloud } from '../stand-ins.ts'
+import { type AzureIdentity, createAzureCredential } from '../../shared/client/index.ts'
 import { STORAGE } from '../support/blob-server.ts'
+import { callsOf, clearFaults, placeFault, startCloud } from '../support/stand-ins.ts'
 import { tokenErrorOf } from '../support/token-errors.ts'
 
 const cloud = await startCloud({ entra: { resources: [AZURE.resource, STORAGE] } })

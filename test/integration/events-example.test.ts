@@ -4,8 +4,8 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { freePort } from '../../cli/free-port.ts'
-import { placeFault, startCloud } from '../stand-ins.ts'
-import { startWorker } from '../worker.ts'
+import { placeFault, startCloud } from '../support/stand-ins.ts'
+import { startWorker } from '../support/worker.ts'
 import { drained, startPush } from './pubsub-push-harness.ts'
 
 const EXAMPLE = join(import.meta.dirname, '../../docs/examples/receive-events.ts')

@@ -14,7 +14,7 @@ import { createSigningKey } from '../../local/signing-key.ts'
 import { fetchAzureCliToken } from '../../shared/identity/azure-cli-token.ts'
 import { fetchImpersonatedIdToken } from '../../shared/identity/impersonated-id-token.ts'
 import { openTokenFetcher } from '../../shared/identity/token-fetcher.ts'
-import { callsOf, clearFaults, placeFault, startCloud } from '../stand-ins.ts'
+import { callsOf, clearFaults, placeFault, startCloud } from '../support/stand-ins.ts'
 import { tokenErrorOf } from '../support/token-errors.ts'
 import { openWire } from '../support/wire.ts'
 

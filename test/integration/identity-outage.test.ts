@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { AZURE, ENTRA } from '../../local/identities.ts'
-import { diagnose } from '../../shared/azure-openai/explain-refused-token.ts'
 import { type AccessTokenSource, createAccessTokenSource } from '../../shared/identity/access-token-source.ts'
-import { createFailureTelemetry } from '../../shared/identity/failure-telemetry.ts'
 import { TokenError } from '../../shared/identity/token-error.ts'
 import { openTokenFetcher } from '../../shared/identity/token-fetcher.ts'
-import { createLog } from '../../shared/log.ts'
-import type { TokenFailure } from '../../shared/store/telemetry-store.ts'
-import { callsOf, clearFaults, placeFault, startCloud } from '../stand-ins.ts'
+import { diagnose } from '../../shared/models/azure-openai/explain-refused-token.ts'
+import type { TokenFailure } from '../../shared/stores/telemetry-store.ts'
+import { createLog } from '../../worker/observe/log.ts'
+import { createFailureTelemetry } from '../../worker/observe/token-telemetry.ts'
 import { DAY_MS } from '../support/job-builders.ts'
+import { callsOf, clearFaults, placeFault, startCloud } from '../support/stand-ins.ts'
 
 const SECOND = 1_000
 const HOUR = 3_600 * SECOND

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, afterEach, describe, test } from 'node:test'
 import { AZURE, ENTRA } from '../../local/identities.ts'
 import { openTokenFetcher } from '../../shared/identity/token-fetcher.ts'
-import { type Cloud, callsOf, clearFaults, placeFault, startCloud } from '../stand-ins.ts'
+import { type Cloud, callsOf, clearFaults, placeFault, startCloud } from '../support/stand-ins.ts'
 import { tokenErrorOf } from '../support/token-errors.ts'
 
 const STALE = ['expired_assertion', 'bad_signature', 'unknown_key']

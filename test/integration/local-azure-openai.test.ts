@@ -6,8 +6,8 @@ import { CONTENT_FILTER_MARKER } from '../../local/azure-openai/answer-call.ts'
 import { DEFAULT_DEPLOYMENT } from '../../local/azure-openai.ts'
 import { AZURE } from '../../local/identities.ts'
 import { createSigningKey } from '../../local/signing-key.ts'
-import { callsOf, openWatchedLog } from '../stand-ins.ts'
 import { clientFor, failureOf, startWithClient, tokenFor } from '../support/azure-client.ts'
+import { callsOf, openWatchedLog } from '../support/stand-ins.ts'
 
 const DOCUMENT =
   'Bridges carry people over water. A bridge that carries no one over the water is only a sculpture. Paint it red.'

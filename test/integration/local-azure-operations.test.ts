@@ -4,8 +4,8 @@ import { AzureOpenAI } from 'openai'
 import type { ResponseInput } from 'openai/resources/responses/responses'
 import { DEFAULT_DEPLOYMENT, EMBEDDING_DEPLOYMENT } from '../../local/azure-openai.ts'
 import { AZURE } from '../../local/identities.ts'
-import { callsOf, placeFault, startCloud } from '../stand-ins.ts'
 import { clientFor, failureOf, tokenFor } from '../support/azure-client.ts'
+import { callsOf, placeFault, startCloud } from '../support/stand-ins.ts'
 
 const DOCUMENT =
   'Bridges carry people over water. A bridge that carries no one over the water is only a sculpture. Paint it red.'

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { openCallLog } from '../../local/call-log.ts'
 import { startMetadataServer } from '../../local/metadata-server.ts'
-import { callsOf } from '../stand-ins.ts'
+import { callsOf } from '../support/stand-ins.ts'
 
 const call = {
   at: 1_000,

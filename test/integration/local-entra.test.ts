@@ -12,7 +12,7 @@ import { z } from 'zod'
 import { OUR_CREDENTIAL } from '../../local/entra.ts'
 import { AZURE, ENTRA, GOOGLE } from '../../local/identities.ts'
 import { createSigningKey } from '../../local/signing-key.ts'
-import { type Cloud, callsOf, placeFault, startCloud } from '../stand-ins.ts'
+import { type Cloud, callsOf, placeFault, startCloud } from '../support/stand-ins.ts'
 
 interface Request {
   readonly tenantId?: string

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { z } from 'zod'
 import { AZURE, ENTRA, GOOGLE } from '../../local/identities.ts'
-import { type Cloud, callsOf, clearFaults, openWatchedLog, placeFault, startCloud } from '../stand-ins.ts'
+import { type Cloud, callsOf, clearFaults, openWatchedLog, placeFault, startCloud } from '../support/stand-ins.ts'
 
 const PROJECT = '/computeMetadata/v1/project/project-id'
 

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { Compute, GoogleAuth, OAuth2Client } from 'google-auth-library'
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import { GOOGLE } from '../../local/identities.ts'
-import { callsOf, placeFault, startCloud } from '../stand-ins.ts'
+import { callsOf, placeFault, startCloud } from '../support/stand-ins.ts'
 
 const AUDIENCE = 'api://AzureADTokenExchange'
 const IDENTITY = '/computeMetadata/v1/instance/service-accounts/default/identity'

@@ -8,7 +8,7 @@ import { z } from 'zod'
 import { type PubSubPush, startPubSubPush } from '../../local/pubsub-push/pubsub-push.ts'
 import type { SubscriptionOptions } from '../../local/pubsub-push/settings.ts'
 import { createSigningKey } from '../../local/signing-key.ts'
-import { openSqliteQueue } from '../../shared/queue/sqlite/sqlite-queue.ts'
+import { openSqliteQueue } from '../../shared/queues/sqlite/sqlite-queue.ts'
 import { openEndpoint, type PushEndpoint } from '../contract/queue-endpoint.ts'
 
 export const SUBSCRIPTION = 'projects/test/subscriptions/jobs'

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { describe, test } from 'node:test'
-import { openQueueReport } from '../../shared/queue/sqlite/queue-report.ts'
-import { openSubscription } from '../../shared/queue/sqlite/subscription.ts'
+import { openQueueReport } from '../../shared/queues/sqlite/queue-report.ts'
+import { openSubscription } from '../../shared/queues/sqlite/subscription.ts'
 import { openAnsweringEndpoint, readEnvelope } from '../contract/queue-endpoint.ts'
 import { drained, newEndpoint, newFile, newQueue, openAll, startPush, TOPIC } from './pubsub-push-harness.ts'
 
@@ -70,7 +70,7 @@ describe('a restart on the same file', () => {
 })
 
 const PUBLISHER = `
-  import { openSqliteQueue } from '${import.meta.resolve('../../shared/queue/sqlite/sqlite-queue.ts')}'
+  import { openSqliteQueue } from '${import.meta.resolve('../../shared/queues/sqlite/sqlite-queue.ts')}'
   const [file, name, count] = process.argv.slice(1)
   const queue = await openSqliteQueue(file, Date.now)
   for (let n = 0; n < Number(count); n++)

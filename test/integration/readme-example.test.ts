@@ -6,12 +6,12 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
-import { openQueueReport } from '../../shared/queue/sqlite/queue-report.ts'
-import { startCloud } from '../stand-ins.ts'
-import { startWorker } from '../worker.ts'
+import { openQueueReport } from '../../shared/queues/sqlite/queue-report.ts'
+import { startCloud } from '../support/stand-ins.ts'
+import { startWorker } from '../support/worker.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
-const CLIENT = pathToFileURL(join(ROOT, 'shared/client.ts')).href
+const CLIENT = pathToFileURL(join(ROOT, 'shared/client/index.ts')).href
 
 test('README: its example publishes two jobs, and prints their answers once a worker has run them', async (t) => {
   await using cloud = await startCloud()

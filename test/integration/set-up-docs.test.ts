@@ -4,9 +4,9 @@ import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { parseEnv } from 'node:util'
 import { breaks } from '../../cli/demo/breaks.ts'
-import { readConfig } from '../../shared/config.ts'
+import { readConfig } from '../../shared/config/config.ts'
 import { parseJob } from '../../shared/job/parse-job.ts'
-import { sha256 } from '../../shared/sha256.ts'
+import { sha256 } from '../../shared/lib/sha256.ts'
 import { shellBlocks, unsetVariables } from '../support/shell-blocks.ts'
 
 const root = join(import.meta.dirname, '../..')

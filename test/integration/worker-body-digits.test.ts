@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
-import { startCloud } from '../stand-ins.ts'
 import { startRecordingModel } from '../support/recording-model.ts'
-import { startWorker } from '../worker.ts'
+import { startCloud } from '../support/stand-ins.ts'
+import { startWorker } from '../support/worker.ts'
 
 const cloud = await startCloud()
 after(() => cloud.close())

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
-import { openSqliteDailyTokens } from '../../shared/store/sqlite/sqlite-daily-tokens.ts'
-import { startCloud } from '../stand-ins.ts'
+import { openSqliteDailyTokens } from '../../shared/stores/sqlite/sqlite-daily-tokens.ts'
+import { startCloud } from '../support/stand-ins.ts'
+import { startWorker, type TestWorker, watchClock } from '../support/worker.ts'
 import { withBatches } from '../support/worker-batches.ts'
-import { startWorker, type TestWorker, watchClock } from '../worker.ts'
 
 const DAY_MS = 86_400_000
 const nightly = (id: string) => ({

@@ -6,8 +6,8 @@ import { after, describe, test } from 'node:test'
 import { z } from 'zod'
 import { createPushTokens } from '../../local/pubsub-push/push-tokens.ts'
 import { createSigningKey } from '../../local/signing-key.ts'
-import { startCloud } from '../stand-ins.ts'
-import { holdAnswers, startWorker, type TestWorker } from '../worker.ts'
+import { startCloud } from '../support/stand-ins.ts'
+import { holdAnswers, startWorker, type TestWorker } from '../support/worker.ts'
 
 const CAP = 1_000_000
 const settings = { MAX_IN_FLIGHT_BYTES: String(CAP) }

@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { jobKey } from '../../shared/job/job.ts'
-import { cancelJob } from '../../shared/store/cancel-job.ts'
-import { openSqliteBatches } from '../../shared/store/sqlite/sqlite-batches.ts'
-import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
-import { placeFault, startCloud } from '../stand-ins.ts'
+import { cancelJob } from '../../shared/stores/cancel-job.ts'
+import { openSqliteBatches } from '../../shared/stores/sqlite/sqlite-batches.ts'
+import { openSqliteDocuments } from '../../shared/stores/sqlite/sqlite-documents.ts'
 import { DAY_MS, sha256 } from '../support/job-builders.ts'
-import { startWorker, type TestWorker } from '../worker.ts'
+import { placeFault, startCloud } from '../support/stand-ins.ts'
+import { startWorker, type TestWorker } from '../support/worker.ts'
 
 const job = {
   id: 'doc-7',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, afterEach, describe, test } from 'node:test'
-import { clearFaults, placeFault, startCloud } from '../stand-ins.ts'
-import { impatient, startWorker, watchClock } from '../worker.ts'
+import { clearFaults, placeFault, startCloud } from '../support/stand-ins.ts'
+import { impatient, startWorker, watchClock } from '../support/worker.ts'
 
 const MINUTE_MS = 60_000
 const cloud = await startCloud()

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { after, describe, test } from 'node:test'
-import { startCloud } from '../stand-ins.ts'
-import { startWorker, type TestWorker } from '../worker.ts'
+import { startCloud } from '../support/stand-ins.ts'
+import { startWorker, type TestWorker } from '../support/worker.ts'
 
 const cloud = await startCloud()
 after(() => cloud.close())

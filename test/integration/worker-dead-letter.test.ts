@@ -3,11 +3,11 @@ import { randomBytes } from 'node:crypto'
 import { DatabaseSync } from 'node:sqlite'
 import { after, describe, test } from 'node:test'
 import { createSigningKey } from '../../local/signing-key.ts'
-import { callsOf, placeFault, startCloud } from '../stand-ins.ts'
 import { serveCerts } from '../support/certs-server.ts'
 import { DAY_MS } from '../support/job-builders.ts'
 import { DEAD_LETTER_PATH, longestAttributes } from '../support/served-worker.ts'
-import { holdAnswers, postTo, startWorker, type TestWorker, watchClock, wrap } from '../worker.ts'
+import { callsOf, placeFault, startCloud } from '../support/stand-ins.ts'
+import { holdAnswers, postTo, startWorker, type TestWorker, watchClock, wrap } from '../support/worker.ts'
 
 const url = '/v1/chat/completions'
 const body = { messages: [{ role: 'user', content: 'Bridges carry people over water.' }] }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
-import { placeFault, startCloud } from '../stand-ins.ts'
-import { holdAnswers, startWorker, watchClock } from '../worker.ts'
+import { placeFault, startCloud } from '../support/stand-ins.ts'
+import { holdAnswers, startWorker, watchClock } from '../support/worker.ts'
 
 const url = '/v1/chat/completions'
 const aJob = (content: string) => ({ id: 'doc-7', url, body: { messages: [{ role: 'user', content }] } })

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { z } from 'zod'
-import { openQueueReport } from '../../shared/queue/sqlite/queue-report.ts'
-import { placeFault, startCloud } from '../stand-ins.ts'
+import { openQueueReport } from '../../shared/queues/sqlite/queue-report.ts'
 import { startRecordingModel } from '../support/recording-model.ts'
-import { startWorker, type TestWorker, watchClock } from '../worker.ts'
+import { placeFault, startCloud } from '../support/stand-ins.ts'
+import { startWorker, type TestWorker, watchClock } from '../support/worker.ts'
 
 const HOUR_MS = 3_600_000
 const EVENTS = 'events'

@@ -8,9 +8,9 @@ import type { faultSchema } from '../../local/faults.ts'
 import { AZURE } from '../../local/identities.ts'
 import type { FailureKind } from '../../shared/job/failures.ts'
 import type { JobRecord } from '../../shared/job/record.ts'
-import { callsOf, clearFaults, placeFault, startCloud } from '../stand-ins.ts'
+import { callsOf, clearFaults, placeFault, startCloud } from '../support/stand-ins.ts'
 import { openWire } from '../support/wire.ts'
-import { impatient, startWorker, watchClock } from '../worker.ts'
+import { impatient, startWorker, watchClock } from '../support/worker.ts'
 
 type Fault = z.input<typeof faultSchema>
 

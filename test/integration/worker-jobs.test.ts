@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { z } from 'zod'
 import { AZURE } from '../../local/identities.ts'
-import { startCloud } from '../stand-ins.ts'
 import { longestAttributes } from '../support/served-worker.ts'
+import { startCloud } from '../support/stand-ins.ts'
 import { openWire } from '../support/wire.ts'
-import { startWorker } from '../worker.ts'
+import { startWorker } from '../support/worker.ts'
 
 const DOCUMENT = 'Bridges carry people over water. A bridge that carries no one over the water is only a sculpture.'
 const messages = [{ role: 'user', content: DOCUMENT }]

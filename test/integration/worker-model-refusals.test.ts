@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import type { AzureErrorName } from '../../local/fixtures/azure-errors.ts'
-import { placeFault, startCloud } from '../stand-ins.ts'
 import { startRecordingModel } from '../support/recording-model.ts'
-import { startWorker } from '../worker.ts'
+import { placeFault, startCloud } from '../support/stand-ins.ts'
+import { startWorker } from '../support/worker.ts'
 
 const cloud = await startCloud()
 after(() => cloud.close())

@@ -4,8 +4,8 @@ import { z } from 'zod'
 import { CONTENT_FILTER_MARKER } from '../../local/azure-openai/answer-call.ts'
 import { AZURE } from '../../local/identities.ts'
 import type { JobRecord } from '../../shared/job/record.ts'
-import { startCloud } from '../stand-ins.ts'
-import { startWorker } from '../worker.ts'
+import { startCloud } from '../support/stand-ins.ts'
+import { startWorker } from '../support/worker.ts'
 
 const DOCUMENT = 'Bridges carry people over water. A bridge that carries no one over the water is only a sculpture.'
 const messages = [{ role: 'user', content: DOCUMENT }]

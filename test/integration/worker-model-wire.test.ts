@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { MAX_ANSWER_BYTES } from '../../shared/azure-openai/answer-size.ts'
 import { jobUrls } from '../../shared/job/job.ts'
-import { startCloud } from '../stand-ins.ts'
+import { MAX_ANSWER_BYTES } from '../../shared/models/azure-openai/answer-size.ts'
 import { startRecordingModel } from '../support/recording-model.ts'
-import { startWorker } from '../worker.ts'
+import { startCloud } from '../support/stand-ins.ts'
+import { startWorker } from '../support/worker.ts'
 
 const cloud = await startCloud()
 after(() => cloud.close())

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { after, describe, test } from 'node:test'
-import { callsOf, startCloud } from '../stand-ins.ts'
-import { startWorker, wrap } from '../worker.ts'
+import { callsOf, startCloud } from '../support/stand-ins.ts'
+import { startWorker, wrap } from '../support/worker.ts'
 
 const messages = [{ role: 'user', content: 'Bridges carry people over water, in all weathers.' }]
 const job = { custom_id: 'doc-7', method: 'POST', url: '/v1/chat/completions', body: { messages } }

@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { startPubSubPush } from '../../local/pubsub-push/pubsub-push.ts'
-import { openSqliteQueue } from '../../shared/queue/sqlite/sqlite-queue.ts'
-import { clearFaults, placeFault, startCloud } from '../stand-ins.ts'
-import { DEAD_LETTERS, JOBS, startWorker, watchClock } from '../worker.ts'
+import { openSqliteQueue } from '../../shared/queues/sqlite/sqlite-queue.ts'
+import { clearFaults, placeFault, startCloud } from '../support/stand-ins.ts'
+import { DEAD_LETTERS, JOBS, startWorker, watchClock } from '../support/worker.ts'
 import { drained } from './pubsub-push-harness.ts'
 
 const LOOK_EVERY_MS = 10

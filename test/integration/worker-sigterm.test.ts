@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import type { CloudOverrides } from '../stand-ins.ts'
 import { startProcessCloud } from '../support/process-cloud.ts'
-import { holdAnswers, postTo, wrap } from '../worker.ts'
+import type { CloudOverrides } from '../support/stand-ins.ts'
+import { holdAnswers, postTo, wrap } from '../support/worker.ts'
 
 const job = {
   id: 'doc-7',

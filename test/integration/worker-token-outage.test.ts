@@ -3,8 +3,8 @@ import { after, afterEach, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DEFAULT_DEPLOYMENT, startAzureOpenAI } from '../../local/azure-openai.ts'
 import { AZURE, GOOGLE } from '../../local/identities.ts'
-import { type Cloud, callsOf, clearFaults, placeFault, startCloud } from '../stand-ins.ts'
-import { impatient, startWorker, watchClock } from '../worker.ts'
+import { type Cloud, callsOf, clearFaults, placeFault, startCloud } from '../support/stand-ins.ts'
+import { impatient, startWorker, watchClock } from '../support/worker.ts'
 
 const unlimited = { ...DEFAULT_DEPLOYMENT, requestsPerMinute: 1_000_000, tokensPerMinute: 1_000_000_000 }
 const cloud = await startCloud({ azure: { deployments: [unlimited] } })

@@ -2,7 +2,7 @@ import { ClientAssertionCredential } from '@azure/identity'
 import { Compute } from 'google-auth-library'
 import OpenAI, { APIError } from 'openai'
 import { AZURE, ENTRA } from '../../local/identities.ts'
-import { type Cloud, type CloudOverrides, startCloud } from '../stand-ins.ts'
+import { type Cloud, type CloudOverrides, startCloud } from './stand-ins.ts'
 
 /** An access token as the worker gets it. */
 export async function tokenFor(cloud: Cloud): Promise<string> {

@@ -1,5 +1,5 @@
-import { sha256 } from '../../shared/sha256.ts'
-import type { DeadLetter, NewDeadLetter } from '../../shared/store/dead-letter-store.ts'
+import { sha256 } from '../../shared/lib/sha256.ts'
+import type { DeadLetter, NewDeadLetter } from '../../shared/stores/dead-letter-store.ts'
 import { DAY_MS, START } from './job-builders.ts'
 
 export const LETTER_DATA = Buffer.from('{"id":"doc-7","prompt":"Summarise: …"}')

@@ -1,6 +1,6 @@
 import { type DoctorDependencies, type DoctorOptions, runDoctor } from '../../cli/doctor/run-doctor.ts'
 import type { Step } from '../../cli/doctor/step.ts'
-import type { Cloud } from '../stand-ins.ts'
+import type { Cloud } from './stand-ins.ts'
 
 type Overrides = Partial<Omit<DoctorDependencies, 'environment' | 'onStep'>>
 

@@ -1,8 +1,8 @@
 import type { ClaimRequest, Ending, Release } from '../../shared/job/ending.ts'
 import { type Job, jobKey } from '../../shared/job/job.ts'
 import type { DeadLetteredRecord, EndError, RunningRecord, WaitingRecord } from '../../shared/job/record.ts'
-import { sha256 } from '../../shared/sha256.ts'
-import { ended, firstRecord, released, succeeded } from '../../shared/store/record-changes.ts'
+import { ended, firstRecord, released, succeeded } from '../../shared/job/transitions.ts'
+import { sha256 } from '../../shared/lib/sha256.ts'
 
 export { sha256 }
 

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
 import type { AccessTokenSource } from '../../shared/identity/access-token-source.ts'
-import { createLog } from '../../shared/log.ts'
-import { createJobStore } from '../../shared/store/claiming-job-store.ts'
-import type { RecordDocuments } from '../../shared/store/record-documents.ts'
-import type { BatchControls } from '../../worker/batch-controls.ts'
-import type { DailyBudget } from '../../worker/daily-budget.ts'
-import { createDrain } from '../../worker/drain.ts'
-import { createCircuits } from '../../worker/model/circuits.ts'
-import type { MissingEpisodes } from '../../worker/model/missing-episodes.ts'
-import type { JobProcessing } from '../../worker/process-job.ts'
+import { createCircuits } from '../../shared/models/circuits.ts'
+import { createJobStore } from '../../shared/stores/job-store/create-job-store.ts'
+import type { RecordDocuments } from '../../shared/stores/record-documents.ts'
+import { createDrain } from '../../worker/delivery/drain.ts'
+import type { JobProcessing } from '../../worker/jobs/process-job.ts'
+import type { BatchControls } from '../../worker/limits/batch-controls.ts'
+import type { DailyBudget } from '../../worker/limits/daily-budget.ts'
+import type { MissingEpisodes } from '../../worker/limits/missing-episodes.ts'
+import { createLog } from '../../worker/observe/log.ts'
 
 const DEPLOYMENT = { model: 'm', endpoint: 'http://127.0.0.1', deployment: 'd', priority: 1 }
 

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type * as changes from '../../shared/store/record-changes.ts'
+import type * as changes from '../../shared/job/transitions.ts'
 
 /** Reads what a store holds, as the last release does. */
 type Reader = Pick<z.ZodType, 'parse'>

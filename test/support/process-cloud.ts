@@ -1,6 +1,6 @@
 import { dirname, join } from 'node:path'
-import { type Cloud, type CloudOverrides, startCloud } from '../stand-ins.ts'
-import { DEAD_LETTERS, storeFile, type Traces, tracesOf } from '../worker.ts'
+import { type Cloud, type CloudOverrides, startCloud } from './stand-ins.ts'
+import { DEAD_LETTERS, storeFile, type Traces, tracesOf } from './worker.ts'
 import { startWorkerProcess, type WorkerProcess } from './worker-process.ts'
 
 export interface ProcessCloud extends Traces, AsyncDisposable {

@@ -1,5 +1,5 @@
-import type { JobQueue, Message } from '../../shared/queue/job-queue.ts'
-import { openPubSubQueue } from '../../shared/queue/pubsub/pubsub-queue.ts'
+import type { JobQueue, Message } from '../../shared/queues/job-queue.ts'
+import { openPubSubQueue } from '../../shared/queues/pubsub/pubsub-queue.ts'
 import { startPublisher } from './publisher-stand-in.ts'
 
 export const unavailable = { name: 'QueueError', code: 'unavailable' }

@@ -1,4 +1,4 @@
-import type { TokenFailure, WorkerInstance } from '../../shared/store/telemetry-store.ts'
+import type { TokenFailure, WorkerInstance } from '../../shared/stores/telemetry-store.ts'
 import { DAY_MS, START } from './job-builders.ts'
 
 const instance = { service: 'promptbridge', revision: 'promptbridge-00007', id: 'instance-1' }

@@ -1,5 +1,5 @@
-import { openSqliteBatches } from '../../shared/store/sqlite/sqlite-batches.ts'
-import type { TestWorker } from '../worker.ts'
+import { openSqliteBatches } from '../../shared/stores/sqlite/sqlite-batches.ts'
+import type { TestWorker } from './worker.ts'
 
 type Batches = Awaited<ReturnType<typeof openSqliteBatches>>
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { bodyFieldNames, findForbidden } from '../../shared/azure-openai/body-fields.ts'
+import { bodyFieldNames, findForbidden } from '../../shared/job/body-fields.ts'
 import type { JobUrl } from '../../shared/job/job.ts'
 
 const CHAT = '/v1/chat/completions'

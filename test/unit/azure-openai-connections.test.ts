@@ -7,7 +7,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
 import { rootCertificates, setDefaultCACertificates, TLSSocket } from 'node:tls'
 import { makeCertificate } from '../../local/certificate.ts'
-import { createAzureOpenAI } from '../../shared/azure-openai/azure-openai.ts'
+import { createAzureOpenAI } from '../../shared/models/azure-openai/azure-openai.ts'
 
 const ANSWER = JSON.stringify({ choices: [{ finish_reason: 'stop', message: { content: 'A bridge.' } }] })
 const NEVER = new AbortController().signal

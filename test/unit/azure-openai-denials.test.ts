@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { explainDenials } from '../../shared/azure-openai/explain-denials.ts'
-import { readRefusal } from '../../shared/azure-openai/read-refusal.ts'
 import type { Failure } from '../../shared/job/failures.ts'
+import { explainDenials } from '../../shared/models/azure-openai/explain-denials.ts'
+import { readRefusal } from '../../shared/models/azure-openai/read-refusal.ts'
 
 const CLIENT = '2f6d6d6a-0000-0000-0000-000000000000'
 const us = {

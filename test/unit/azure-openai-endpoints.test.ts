@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { MAX_ANSWER_BYTES } from '../../shared/azure-openai/answer-size.ts'
-import { addressOf, endpoints, mostAnswerBytes } from '../../shared/azure-openai/endpoints.ts'
 import type { Job } from '../../shared/job/job.ts'
+import { MAX_ANSWER_BYTES } from '../../shared/models/azure-openai/answer-size.ts'
+import { addressOf, endpoints, mostAnswerBytes } from '../../shared/models/azure-openai/endpoints.ts'
 
 const usage = (promptTokens: number, completionTokens: number) => ({ promptTokens, completionTokens })
 const stopped = (finishReason: string, used: unknown = usage(11, 7)) => ({ ok: true, usage: used, finishReason })

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { readRefusal } from '../../shared/azure-openai/read-refusal.ts'
 import type { FailureKind } from '../../shared/job/failures.ts'
+import { readRefusal } from '../../shared/models/azure-openai/read-refusal.ts'
 
 const NOW = Date.UTC(2026, 10, 24, 6)
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { readText } from '../../shared/azure-openai/read-text.ts'
+import { readText } from '../../shared/models/azure-openai/read-text.ts'
 
 const bodyOf = (...chunks: readonly (string | Uint8Array)[]) =>
   ReadableStream.from(chunks.map((chunk) => (typeof chunk === 'string' ? new TextEncoder().encode(chunk) : chunk)))

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { makeReplay, type ReplayChanges } from '../../cli/dead-letters/replay-message.ts'
 import type { JobRecord } from '../../shared/job/record.ts'
-import type { DeadLetter } from '../../shared/store/dead-letter-store.ts'
+import type { DeadLetter } from '../../shared/stores/dead-letter-store.ts'
 import { aDeadLetterOf, aNewDeadLetter } from '../support/dead-letter-builders.ts'
 import { aDeadLetteredRecord, aRunningRecord, aSucceededRecord, aWaitingRecord } from '../support/job-builders.ts'
 

@@ -3,9 +3,9 @@ import { describe, type TestContext, test } from 'node:test'
 import { publishLines, type Submitted } from '../../cli/publish-lines.ts'
 import { submitBatch } from '../../cli/submit-batch.ts'
 import { MAX_JOB_BYTES } from '../../shared/job/parse-job.ts'
-import type { Message } from '../../shared/queue/job-queue.ts'
-import type { BatchStore } from '../../shared/store/batch-store.ts'
-import { openSqliteBatches } from '../../shared/store/sqlite/sqlite-batches.ts'
+import type { Message } from '../../shared/queues/job-queue.ts'
+import type { BatchStore } from '../../shared/stores/batch-store.ts'
+import { openSqliteBatches } from '../../shared/stores/sqlite/sqlite-batches.ts'
 
 const MIB = 1024 * 1024
 const utf8 = (text: string) => Buffer.from(text)

@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { writeResults } from '../../cli/write-results.ts'
 import type { SettledRecord } from '../../shared/job/record.ts'
-import { StoreError } from '../../shared/store/job-store.ts'
+import { StoreError } from '../../shared/stores/job-store.ts'
 import { aRunningRecord, aSucceededRecord } from '../support/job-builders.ts'
 
 const ANSWER = '{"object":"chat.completion"}'

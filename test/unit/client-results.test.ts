@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
-import { createResultReader } from '../../shared/client.ts'
-import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
+import { createResultReader } from '../../shared/client/index.ts'
+import { openSqliteDocuments } from '../../shared/stores/sqlite/sqlite-documents.ts'
 import { aSucceededRecord, START } from '../support/job-builders.ts'
 import { aTemporaryFile } from '../support/temporary-file.ts'
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { ConfigError, readConfig, readStoresConfig } from '../../shared/config.ts'
-import { settings } from '../../shared/settings.ts'
+import { ConfigError, readConfig, readStoresConfig } from '../../shared/config/config.ts'
+import { settings } from '../../shared/config/schema.ts'
 
 type Given = Readonly<Record<string, string | undefined>>
 

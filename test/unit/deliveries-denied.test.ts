@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { promisify } from 'node:util'
 import { grpc } from 'google-gax'
-import { openPubSubDeliveries } from '../../shared/queue/pubsub/pubsub-deliveries.ts'
+import { openPubSubDeliveries } from '../../shared/queues/pubsub/pubsub-deliveries.ts'
 
 const bytes = { serialize: (data: Buffer) => data, deserialize: (data: Buffer) => data }
 const method = {

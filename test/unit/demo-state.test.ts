@@ -6,8 +6,8 @@ import { type TestContext, test } from 'node:test'
 import type { BatchLine } from '../../cli/demo/demo-jobs.ts'
 import { type DemoState, openDemoState } from '../../cli/demo/demo-state.ts'
 import { submit } from '../../cli/demo/submit.ts'
-import { openQueueReport } from '../../shared/queue/sqlite/queue-report.ts'
-import { openSqliteQueue } from '../../shared/queue/sqlite/sqlite-queue.ts'
+import { openQueueReport } from '../../shared/queues/sqlite/queue-report.ts'
+import { openSqliteQueue } from '../../shared/queues/sqlite/sqlite-queue.ts'
 import { START } from '../support/job-builders.ts'
 
 const LATER = START + 60_000

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { bodyFieldNames } from '../../shared/azure-openai/body-fields.ts'
+import { bodyFieldNames } from '../../shared/job/body-fields.ts'
 import { endReasons, failureKinds } from '../../shared/job/failures.ts'
 import { parseJob } from '../../shared/job/parse-job.ts'
 import { jobStatuses } from '../../shared/job/record.ts'
-import { sha256 } from '../../shared/sha256.ts'
+import { sha256 } from '../../shared/lib/sha256.ts'
 
 const DOCS = join(import.meta.dirname, '../../docs')
 const page = (name: string) => readFileSync(join(DOCS, name), 'utf8')

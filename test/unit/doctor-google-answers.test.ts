@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { fixStatus, sayStatus } from '../../cli/doctor/google-answers.ts'
 import { createLine, judgeSubscription } from '../../cli/doctor/judge-subscription.ts'
-import { checkAccess } from '../../shared/store/firestore/check-access.ts'
-import { StoreError } from '../../shared/store/job-store.ts'
+import { checkAccess } from '../../shared/stores/firestore/check-access.ts'
+import { StoreError } from '../../shared/stores/job-store.ts'
 
 const worker = { project: 'p', account: 'w@p.iam.gserviceaccount.com', isWorker: true }
 const fixes = { role: 'roles/datastore.user', notFound: 'make it' }

@@ -8,8 +8,8 @@ import {
   type FlushLimits,
   type PendingWrite,
   type WriteAnswer,
-} from '../../shared/store/firestore/coalesce-writes.ts'
-import { StoreError } from '../../shared/store/job-store.ts'
+} from '../../shared/stores/firestore/coalesce-writes.ts'
+import { StoreError } from '../../shared/stores/job-store.ts'
 
 const LIMITS: FlushLimits = { maxWrites: 500, maxBytes: 1_000, maxFlushes: 4, maxWaitingBytes: 10_000 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import { openDatabase } from '../../shared/store/firestore/database.ts'
+import { openDatabase } from '../../shared/stores/firestore/database.ts'
 import { isStoreError } from '../contract/job-store-support.ts'
 import { DATASTORE_MODE, DENIED, NO_DATABASE, NO_INDEX, openFirestoreProxy } from '../support/firestore-proxy.ts'
 

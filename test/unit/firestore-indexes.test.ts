@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { z } from 'zod'
-import { INDEX_NEEDS } from '../../shared/store/firestore/check-indexes.ts'
+import { INDEX_NEEDS } from '../../shared/stores/firestore/check-indexes.ts'
 import { aDeadLetterOf } from '../support/dead-letter-builders.ts'
 import {
   aCancelledRecord,

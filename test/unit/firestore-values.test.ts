@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { jobRecord } from '../../shared/job/record.ts'
-import { fromEpochMs, fromRevision, timestamp, toEpochMs, toRevision } from '../../shared/store/firestore/protocol.ts'
-import { storedBytes } from '../../shared/store/firestore/stored-bytes.ts'
-import { fields, toFields } from '../../shared/store/firestore/values.ts'
+import { fromEpochMs, fromRevision, timestamp, toEpochMs, toRevision } from '../../shared/stores/firestore/protocol.ts'
+import { storedBytes } from '../../shared/stores/firestore/stored-bytes.ts'
+import { fields, toFields } from '../../shared/stores/firestore/values.ts'
 import {
   aDeadLetteredRecord,
   anExpiredRecord,

@@ -27,8 +27,8 @@ const planted: Readonly<Record<string, readonly [string, string]>> = {
   'shared/job/timer.ts': ['export const later = (work: () => void) => setTimeout(work, 1)', 'noRestrictedGlobals'],
   'shared/to-worker.ts': ["import '../worker/part.ts'", 'noRestrictedImports'],
   'shared/to-cli.ts': ["import '../cli/part.ts'", 'noRestrictedImports'],
-  'shared/queue/sqlite/to-local.ts': ["import '../../../local/part.ts'", 'noRestrictedImports'],
-  'shared/store/to-test.ts': ["import '../../test/part.ts'", 'noRestrictedImports'],
+  'shared/queues/sqlite/to-local.ts': ["import '../../../local/part.ts'", 'noRestrictedImports'],
+  'shared/stores/to-test.ts': ["import '../../test/part.ts'", 'noRestrictedImports'],
   'worker/to-local.ts': ["import '../local/part.ts'", 'noRestrictedImports'],
   'worker/model/to-cli.ts': ["import '../../cli/part.ts'", 'noRestrictedImports'],
   'worker/to-test.ts': ["import '../test/part.ts'", 'noRestrictedImports'],
@@ -50,7 +50,7 @@ const planted: Readonly<Record<string, readonly [string, string]>> = {
 const allowed: Readonly<Record<string, string>> = {
   'shared/job/part.ts': 'export const x = 1',
   'shared/job/pure.ts': "import 'zod'\nimport './part.ts'",
-  'shared/store/port.ts': "import '../job/part.ts'\nimport 'node:crypto'\nexport const x = 1",
+  'shared/stores/port.ts': "import '../job/part.ts'\nimport 'node:crypto'\nexport const x = 1",
   'shared/identity/part.ts': "import '../store/port.ts'",
   'worker/part.ts': "import '../shared/store/port.ts'\nimport '../shared/identity/part.ts'",
   'cli/part.ts': "import '../shared/store/port.ts'",
@@ -107,7 +107,7 @@ function filesWith(pattern: RegExp, ...rooms: readonly string[]): readonly strin
 }
 
 /** What puts a whole together: a process of ours, and the client in somebody else's. */
-const ROOTS = ['shared/client.ts', 'worker/main.ts']
+const ROOTS = ['shared/client/index.ts', 'worker/main.ts']
 
 describe('in this house', () => {
   test('only what starts a process reads the environment', () => {

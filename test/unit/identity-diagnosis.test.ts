@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { ENTRA_ERRORS } from '../../local/fixtures/entra-errors.ts'
-import { diagnose } from '../../shared/azure-openai/explain-refused-token.ts'
 import { AADSTS } from '../../shared/identity/entra-table.ts'
 import type { FailureNature } from '../../shared/identity/failure-nature.ts'
 import { type TokenErrorDetails, tokenLegs } from '../../shared/identity/token-error.ts'
+import { diagnose } from '../../shared/models/azure-openai/explain-refused-token.ts'
 
 const us = {
   tenantId: '11111111-aaaa-4aaa-8aaa-000000000001',

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { createFailureTelemetry } from '../../shared/identity/failure-telemetry.ts'
 import type { OutageKind } from '../../shared/identity/renewal.ts'
 import { TokenError } from '../../shared/identity/token-error.ts'
-import { createLog } from '../../shared/log.ts'
-import { StoreError } from '../../shared/store/job-store.ts'
-import type { TokenFailure } from '../../shared/store/telemetry-store.ts'
+import { StoreError } from '../../shared/stores/job-store.ts'
+import type { TokenFailure } from '../../shared/stores/telemetry-store.ts'
+import { createLog } from '../../worker/observe/log.ts'
+import { createFailureTelemetry } from '../../worker/observe/token-telemetry.ts'
 import { DAY_MS, START } from '../support/job-builders.ts'
 
 const instance = { service: 'worker', revision: 'worker-00007', id: 'i-1' }

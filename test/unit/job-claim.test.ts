@@ -22,7 +22,7 @@ import {
   released,
   sweptBack,
   withDeadAttempt,
-} from '../../shared/store/record-changes.ts'
+} from '../../shared/job/transitions.ts'
 import {
   aCancelledRecord,
   aClaim,

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { mostAnswerBytes } from '../../shared/azure-openai/endpoints.ts'
 import { endOfString, numberOf } from '../../shared/job/exact-numbers.ts'
 import { parseJob } from '../../shared/job/parse-job.ts'
+import { mostAnswerBytes } from '../../shared/models/azure-openai/endpoints.ts'
 import { sha256 } from '../support/job-builders.ts'
 
 const CHAT = '/v1/chat/completions'

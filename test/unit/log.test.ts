@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { z } from 'zod'
-import { createLog, type Log, traceFields } from '../../shared/log.ts'
+import { createLog, type Log, traceFields } from '../../worker/observe/log.ts'
 
 const line = z.record(z.string(), z.unknown())
 

@@ -3,10 +3,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
-import { openQueueReport } from '../../shared/queue/sqlite/queue-report.ts'
-import { openSqliteDeliveries } from '../../shared/queue/sqlite/sqlite-deliveries.ts'
-import { openSqliteQueue } from '../../shared/queue/sqlite/sqlite-queue.ts'
-import { openSubscription } from '../../shared/queue/sqlite/subscription.ts'
+import { openQueueReport } from '../../shared/queues/sqlite/queue-report.ts'
+import { openSqliteDeliveries } from '../../shared/queues/sqlite/sqlite-deliveries.ts'
+import { openSqliteQueue } from '../../shared/queues/sqlite/sqlite-queue.ts'
+import { openSubscription } from '../../shared/queues/sqlite/subscription.ts'
 
 const T0 = 1_000_000
 const LEASE_MS = 60_000

@@ -3,8 +3,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { parseEnv } from 'node:util'
-import { readConfig } from '../../shared/config.ts'
-import { settings } from '../../shared/settings.ts'
+import { readConfig } from '../../shared/config/config.ts'
+import { settings } from '../../shared/config/schema.ts'
 
 const readme = readFileSync(join(import.meta.dirname, '../../README.md'), 'utf8')
 

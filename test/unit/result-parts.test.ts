@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { StoreError } from '../../shared/store/job-store.ts'
+import { StoreError } from '../../shared/stores/job-store.ts'
 import {
   cutIntoParts,
   describeParts,
   fitsIntoRecord,
   joinParts,
   MAX_RESULT_BYTES,
-} from '../../shared/store/result-parts.ts'
+} from '../../shared/stores/result-parts.ts'
 
 const bytes = (text: string) => Buffer.byteLength(text)
 

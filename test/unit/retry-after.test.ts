@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { readRetryAfter, spreadWait } from '../../shared/retry-after.ts'
+import { readRetryAfter, spreadWait } from '../../shared/lib/retry-after.ts'
 
 const NOW = Date.UTC(2026, 10, 24, 6)
 const DAY_MS = 86_400_000

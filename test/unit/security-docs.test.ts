@@ -5,8 +5,8 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { z } from 'zod'
-import { openWorkerStores } from '../../shared/open-stores.ts'
-import { tokenFailureKind, workerInstanceKind } from '../../shared/store/telemetry-documents.ts'
+import { openWorkerStores } from '../../shared/stores/open.ts'
+import { tokenFailureKind, workerInstanceKind } from '../../shared/stores/telemetry-documents.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
@@ -28,7 +28,7 @@ test('storage table: it has every collection of Firestore', () => {
   const { indexes: composite, fieldOverrides } = indexes.parse(JSON.parse(read('deploy/firestore.indexes.json')))
   const declared = [...composite, ...fieldOverrides].map(({ collectionGroup }) => collectionGroup)
   // Constants that stand first in a document's path.
-  const sources = globSync('shared/store/firestore/*.ts', { cwd: ROOT }).map(read)
+  const sources = globSync('shared/stores/firestore/*.ts', { cwd: ROOT }).map(read)
   const written = sources.flatMap((source) =>
     [...source.matchAll(/\$\{(?:\w+\.)?root\}\/\$\{([A-Z]+)\}/g)].map(([, constant]) => {
       const [, name] = new RegExp(`^const ${constant} = '(\\w+)[/']`, 'm').exec(source) ?? []

@@ -3,9 +3,9 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
-import { ConfigError, readConfig, readStoresConfig } from '../../shared/config.ts'
-import { settings } from '../../shared/settings.ts'
-import { withSettingsFile } from '../../shared/settings-file.ts'
+import { ConfigError, readConfig, readStoresConfig } from '../../shared/config/config.ts'
+import { settings } from '../../shared/config/schema.ts'
+import { withSettingsFile } from '../../shared/config/settings-file.ts'
 
 function aFile(t: TestContext, text: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'settings-'))

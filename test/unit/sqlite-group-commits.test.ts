@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, test } from 'node:test'
-import { inTransaction } from '../../shared/sqlite.ts'
-import { groupCommits } from '../../shared/store/sqlite/group-commits.ts'
+import { inTransaction } from '../../shared/lib/sqlite.ts'
+import { groupCommits } from '../../shared/stores/sqlite/group-commits.ts'
 
 /** A table of numbers, and how many commits have been made to it. */
 function open() {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import { recordOf } from '../../shared/store/job-reader.ts'
-import { succeeded } from '../../shared/store/record-changes.ts'
-import { MAX_RESULT_BYTES } from '../../shared/store/result-parts.ts'
-import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
+import { succeeded } from '../../shared/job/transitions.ts'
+import { recordOf } from '../../shared/stores/job-reader.ts'
+import { MAX_RESULT_BYTES } from '../../shared/stores/result-parts.ts'
+import { openSqliteDocuments } from '../../shared/stores/sqlite/sqlite-documents.ts'
 import { anAnswer, aRunningRecord, aWaitingRecord, DAY_MS, START } from '../support/job-builders.ts'
 import { aTemporaryFile } from '../support/temporary-file.ts'
 

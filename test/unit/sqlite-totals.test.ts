@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import type { JobRecord } from '../../shared/job/record.ts'
-import { succeeded } from '../../shared/store/record-changes.ts'
-import { openSqliteDocuments, type SqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
+import { succeeded } from '../../shared/job/transitions.ts'
+import { openSqliteDocuments, type SqliteDocuments } from '../../shared/stores/sqlite/sqlite-documents.ts'
 import {
   aDeadLetteredRecord,
   anAnswer,

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
-import { inTransaction, openSqlite, whenFree } from '../../shared/sqlite.ts'
+import { inTransaction, openSqlite, whenFree } from '../../shared/lib/sqlite.ts'
 
 const SQLITE_BUSY = 5
 const SQLITE_CONSTRAINT_PRIMARYKEY = 1555

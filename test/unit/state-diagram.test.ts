@@ -5,11 +5,11 @@ import { test } from 'node:test'
 import type { Ending, Release } from '../../shared/job/ending.ts'
 import { decideForwarded } from '../../shared/job/forwarded.ts'
 import { isSettled, type JobRecord, jobStatuses, type RunningRecord } from '../../shared/job/record.ts'
-import { cancelJob } from '../../shared/store/cancel-job.ts'
-import { createJobStore } from '../../shared/store/claiming-job-store.ts'
-import { timeOver, timeOverUnseen } from '../../shared/store/record-changes.ts'
-import type { RecordDocuments, StoredRecord } from '../../shared/store/record-documents.ts'
-import { sweepJob } from '../../shared/store/sweep-job.ts'
+import { timeOver, timeOverUnseen } from '../../shared/job/transitions.ts'
+import { cancelJob } from '../../shared/stores/cancel-job.ts'
+import { createJobStore } from '../../shared/stores/job-store/create-job-store.ts'
+import type { RecordDocuments, StoredRecord } from '../../shared/stores/record-documents.ts'
+import { sweepJob } from '../../worker/sweep/sweep-job.ts'
 import {
   aCancel,
   aCancelledRecord,

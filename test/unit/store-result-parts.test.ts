@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
-import { createJobStore } from '../../shared/store/claiming-job-store.ts'
-import { MAX_RESULT_BYTES } from '../../shared/store/result-parts.ts'
-import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
+import { createJobStore } from '../../shared/stores/job-store/create-job-store.ts'
+import { MAX_RESULT_BYTES } from '../../shared/stores/result-parts.ts'
+import { openSqliteDocuments } from '../../shared/stores/sqlite/sqlite-documents.ts'
 import { aClaim, anAnswer, DAY_MS } from '../support/job-builders.ts'
 
 test('the parts of a long answer are written eight at a time, each under its own number', async () => {

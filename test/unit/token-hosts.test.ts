@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { azureClouds, cloudOf } from '../../shared/azure-clouds.ts'
-import { ConfigError, type FileOrigin, readConfig } from '../../shared/config.ts'
-import { readIdentity } from '../../shared/identity/read-identity.ts'
+import { readIdentity } from '../../shared/client/read-identity.ts'
+import { azureClouds, cloudOf } from '../../shared/config/azure-clouds.ts'
+import { ConfigError, type FileOrigin, readConfig } from '../../shared/config/config.ts'
 
 type Given = Readonly<Record<string, string | undefined>>
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import { createSigningKey } from '../../local/signing-key.ts'
-import { createPushAuthenticator } from '../../worker/receive/authenticate.ts'
+import { createPushAuthenticator } from '../../worker/http/authenticate.ts'
 import { type CertsServer, serveCerts } from '../support/certs-server.ts'
 
 const START = Date.UTC(2026, 10, 24, 6)

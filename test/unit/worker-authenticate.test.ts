@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { base64url, type JWTPayload, SignJWT } from 'jose'
 import { createSigningKey } from '../../local/signing-key.ts'
-import { type AuthenticatorOptions, createPushAuthenticator } from '../../worker/receive/authenticate.ts'
+import { type AuthenticatorOptions, createPushAuthenticator } from '../../worker/http/authenticate.ts'
 import { serveCerts } from '../support/certs-server.ts'
 
 const START = Date.UTC(2026, 10, 24, 6)

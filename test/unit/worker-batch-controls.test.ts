@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { createLog } from '../../shared/log.ts'
-import { type Batch, type BatchStore, storedBatch } from '../../shared/store/batch-store.ts'
-import { StoreError } from '../../shared/store/job-store.ts'
-import { createBatchControls } from '../../worker/batch-controls.ts'
+import { type Batch, type BatchStore, storedBatch } from '../../shared/stores/batch-store.ts'
+import { StoreError } from '../../shared/stores/job-store.ts'
+import { createBatchControls } from '../../worker/limits/batch-controls.ts'
+import { createLog } from '../../worker/observe/log.ts'
 import { START } from '../support/job-builders.ts'
 
 const aBatch = (over: object = {}) => storedBatch.parse({ name: 'nightly', createdAt: START, ...over })

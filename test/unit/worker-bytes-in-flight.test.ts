@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { type BytesInFlight, createBytesInFlight, type Reservation } from '../../worker/receive/bytes-in-flight.ts'
+import { type BytesInFlight, createBytesInFlight, type Reservation } from '../../worker/delivery/bytes-in-flight.ts'
 
 /** A push that has arrived whole; undefined where there is no room for it. */
 function arrive(bytes: BytesInFlight, size: number): Reservation | undefined {

@@ -2,8 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { type Failure, failureKinds } from '../../shared/job/failures.ts'
-import { judge, onAnswered } from '../../worker/model/answers.ts'
-import { areOthersMissing, chooseDeployment } from '../../worker/model/choose-deployment.ts'
+import { judge, onAnswered } from '../../shared/models/answers.ts'
 import {
   type Circuit,
   CLOSED,
@@ -14,8 +13,9 @@ import {
   onFault,
   onThrottled,
   onUnavailable,
-} from '../../worker/model/circuit.ts'
-import { createCircuits } from '../../worker/model/circuits.ts'
+} from '../../shared/models/circuit.ts'
+import { createCircuits } from '../../shared/models/circuits.ts'
+import { areOthersMissing, chooseDeployment } from '../../worker/jobs/choose-deployment.ts'
 
 const START = Date.UTC(2026, 10, 24, 6)
 const throttled = (retryAfterMs?: number): Failure => ({

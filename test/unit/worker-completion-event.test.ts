@@ -3,8 +3,8 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { z } from 'zod'
 import type { RunningRecord, SettledRecord, StoredResult } from '../../shared/job/record.ts'
-import { checkLimits } from '../../shared/queue/message-limits.ts'
-import { succeeded } from '../../shared/store/record-changes.ts'
+import { succeeded } from '../../shared/job/transitions.ts'
+import { checkLimits } from '../../shared/queues/message-limits.ts'
 import { completionEvent } from '../../worker/events/completion-event.ts'
 import {
   aDeadLetteredRecord,

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { createLog } from '../../shared/log.ts'
-import type { DailyTokens } from '../../shared/store/daily-tokens.ts'
-import { StoreError } from '../../shared/store/job-store.ts'
-import { createDailyBudget } from '../../worker/daily-budget.ts'
+import type { DailyTokens } from '../../shared/stores/daily-tokens.ts'
+import { StoreError } from '../../shared/stores/job-store.ts'
+import { createDailyBudget } from '../../worker/limits/daily-budget.ts'
+import { createLog } from '../../worker/observe/log.ts'
 import { DAY_MS, START } from '../support/job-builders.ts'
 
 const TODAY = '2026-11-24'

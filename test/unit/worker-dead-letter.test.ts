@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { checkLimits } from '../../shared/queue/message-limits.ts'
-import { claimedCause, type DeadLetterCause, deadLetterMessage } from '../../worker/dead-letter.ts'
+import { checkLimits } from '../../shared/queues/message-limits.ts'
+import { claimedCause, type DeadLetterCause, deadLetterMessage } from '../../worker/dead-letters/message.ts'
 
 const data = Buffer.from('{"prompt":"Summarise: …"}')
 const cause: DeadLetterCause = { reason: 'invalid', message: 'the data is not JSON' }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createDrain } from '../../worker/drain.ts'
+import { createDrain } from '../../worker/delivery/drain.ts'
 
 test('a drain that has not begun has neither begun nor ended', () => {
   const { begun, over } = createDrain()

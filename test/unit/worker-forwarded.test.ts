@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import type { JobRecord } from '../../shared/job/record.ts'
-import { QueueError } from '../../shared/queue/job-queue.ts'
-import { StoreError } from '../../shared/store/job-store.ts'
-import type { RecordDocuments } from '../../shared/store/record-documents.ts'
-import { openSqliteDeadLetters } from '../../shared/store/sqlite/sqlite-dead-letters.ts'
-import { openSqliteDocuments } from '../../shared/store/sqlite/sqlite-documents.ts'
-import { recordDeadLetter } from '../../worker/record-dead-letter.ts'
+import { QueueError } from '../../shared/queues/job-queue.ts'
+import { StoreError } from '../../shared/stores/job-store.ts'
+import type { RecordDocuments } from '../../shared/stores/record-documents.ts'
+import { openSqliteDeadLetters } from '../../shared/stores/sqlite/sqlite-dead-letters.ts'
+import { openSqliteDocuments } from '../../shared/stores/sqlite/sqlite-documents.ts'
+import { recordDeadLetter } from '../../worker/dead-letters/record.ts'
 import { hashOf } from '../support/dead-letter-builders.ts'
 import {
   aCancelledRecord,

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { createLog } from '../../shared/log.ts'
-import { StoreError } from '../../shared/store/job-store.ts'
-import type { WorkerInstance } from '../../shared/store/telemetry-store.ts'
-import { collectBackgroundWork } from '../../worker/background-work.ts'
-import { createHeartbeat } from '../../worker/heartbeat.ts'
+import { StoreError } from '../../shared/stores/job-store.ts'
+import type { WorkerInstance } from '../../shared/stores/telemetry-store.ts'
+import { collectBackgroundWork } from '../../worker/http/background-work.ts'
+import { createHeartbeat } from '../../worker/observe/heartbeat.ts'
+import { createLog } from '../../worker/observe/log.ts'
 import { DAY_MS, START } from '../support/job-builders.ts'
 
 const done = { done: true, as: 'succeeded', facts: {} } as const

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { isUnfinished, storedBatch, type UnfinishedBatch } from '../../shared/store/batch-store.ts'
-import { activeAt, judgeBatch } from '../../worker/judge-batch.ts'
+import { isUnfinished, storedBatch, type UnfinishedBatch } from '../../shared/stores/batch-store.ts'
+import { activeAt, judgeBatch } from '../../worker/sweep/judge-batch.ts'
 import { DAY_MS, START } from '../support/job-builders.ts'
 
 const MAX_AGE_MS = 7 * DAY_MS

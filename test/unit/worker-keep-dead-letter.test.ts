@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { parseJob } from '../../shared/job/parse-job.ts'
-import type { Message } from '../../shared/queue/job-queue.ts'
-import { sha256 } from '../../shared/sha256.ts'
-import { StoreError } from '../../shared/store/job-store.ts'
-import { openSqliteDeadLetters } from '../../shared/store/sqlite/sqlite-dead-letters.ts'
-import { keepDeadLetter, type LetterKeeping } from '../../worker/keep-dead-letter.ts'
+import { sha256 } from '../../shared/lib/sha256.ts'
+import type { Message } from '../../shared/queues/job-queue.ts'
+import { StoreError } from '../../shared/stores/job-store.ts'
+import { openSqliteDeadLetters } from '../../shared/stores/sqlite/sqlite-dead-letters.ts'
+import { keepDeadLetter, type LetterKeeping } from '../../worker/dead-letters/keep.ts'
 import { DAY_MS, START } from '../support/job-builders.ts'
 
 const job = Buffer.from('{"id":"doc-7","prompt":"Summarise: …","model":"gpt-4o"}')

@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { bodyOf } from '../../shared/azure-openai/azure-openai.ts'
 import { jobUrls } from '../../shared/job/job.ts'
 import { parseJob } from '../../shared/job/parse-job.ts'
-import { applyBatchControls, CANCELLED, type Planning, planJob } from '../../worker/plan-job.ts'
+import { bodyOf } from '../../shared/models/azure-openai/azure-openai.ts'
+import { applyBatchControls, CANCELLED, type Planning, planJob } from '../../worker/jobs/plan-job.ts'
 import { aJob, START, sha256 } from '../support/job-builders.ts'
 import { circuitsOf } from '../support/job-processing.ts'
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { parseJob } from '../../shared/job/parse-job.ts'
-import { readDelivery } from '../../worker/receive/read-delivery.ts'
+import { readDelivery } from '../../worker/http/parse-delivery.ts'
 import { sha256 } from '../support/job-builders.ts'
 
 const ARRIVED = Date.UTC(2026, 10, 24, 6)

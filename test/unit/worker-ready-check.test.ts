@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createReadyCheck } from '../../worker/ready-check.ts'
+import { createReadyCheck } from '../../worker/http/ready-check.ts'
 
 function aStore() {
   const clock = { now: 10_000 }

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { checkLimits } from '../../shared/queue/message-limits.ts'
-import type { Delivery } from '../../worker/receive/delivery.ts'
-import { firstPublishedAt, rescuedMessage } from '../../worker/rescue.ts'
+import { checkLimits } from '../../shared/queues/message-limits.ts'
+import { firstPublishedAt, rescuedMessage } from '../../worker/dead-letters/rescue.ts'
+import type { Delivery } from '../../worker/delivery/delivery.ts'
 import { START } from '../support/job-builders.ts'
 
 const data = Buffer.from('{"prompt":"Summarise: …"}')

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { createBytesInFlight } from '../../worker/receive/bytes-in-flight.ts'
-import { MAX_PUSH_BYTES, takePush } from '../../worker/receive/take-push.ts'
+import { createBytesInFlight } from '../../worker/delivery/bytes-in-flight.ts'
+import { MAX_PUSH_BYTES, takePush } from '../../worker/http/read-push.ts'
 
 const now = () => 1_000
 const url = 'http://worker/push'

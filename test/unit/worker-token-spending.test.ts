@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { createTokenSpending, type TokenSpending } from '../../worker/token-spending.ts'
+import { createTokenSpending, type TokenSpending } from '../../worker/limits/token-spending.ts'
 
 const usage = (tokens: number) => ({ promptTokens: tokens, completionTokens: 0 })
 /** What the sweep counted at an instant. */

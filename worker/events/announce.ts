@@ -1,7 +1,7 @@
 import type { SettledRecord } from '../../shared/job/record.ts'
-import type { Log } from '../../shared/log.ts'
-import { type JobQueue, type Message, QueueError } from '../../shared/queue/job-queue.ts'
-import type { Facts } from '../outcome.ts'
+import { type JobQueue, type Message, QueueError } from '../../shared/queues/job-queue.ts'
+import type { Facts } from '../delivery/outcome.ts'
+import type { Log } from '../observe/log.ts'
 import { batchEvent, type EndedBatch } from './batch-event.ts'
 import { completionEvent } from './completion-event.ts'
 

@@ -1,5 +1,5 @@
-import type { Message } from '../../shared/queue/job-queue.ts'
-import type { BatchEnding, BatchTotals, SealedBatch } from '../../shared/store/batch-store.ts'
+import type { Message } from '../../shared/queues/job-queue.ts'
+import type { BatchEnding, BatchTotals, SealedBatch } from '../../shared/stores/batch-store.ts'
 import { eventMessage } from './cloud-event.ts'
 
 /** A batch that is over. */

@@ -1,5 +1,5 @@
-import type { Message } from '../../shared/queue/job-queue.ts'
-import { MAX_ATTRIBUTES, MAX_KEY_BYTES, MAX_VALUE_BYTES } from '../../shared/queue/message-limits.ts'
+import type { Message } from '../../shared/queues/job-queue.ts'
+import { MAX_ATTRIBUTES, MAX_KEY_BYTES, MAX_VALUE_BYTES } from '../../shared/queues/message-limits.ts'
 
 /** An event in the terms of CloudEvents 1.0: https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/spec.md */
 export interface CloudEvent {

@@ -1,6 +1,6 @@
-import { textOf } from '../../shared/azure-openai/endpoints.ts'
 import type { SettledRecord } from '../../shared/job/record.ts'
-import type { Message } from '../../shared/queue/job-queue.ts'
+import { textOf } from '../../shared/models/azure-openai/endpoints.ts'
+import type { Message } from '../../shared/queues/job-queue.ts'
 import { eventMessage } from './cloud-event.ts'
 
 /** The most of an answer that an event carries: so much of its JSON, and so much of its text. Bytes of UTF-8. */

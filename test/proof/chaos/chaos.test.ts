@@ -9,7 +9,7 @@ import { describe, type TestContext, test } from 'node:test'
 import { z } from 'zod'
 import { newFolder, until } from '../../integration/cli-harness.ts'
 
-const MAIN = join(import.meta.dirname, '../../chaos/main.ts')
+const MAIN = join(import.meta.dirname, './main.ts')
 
 /** Runs it as the leader of a process group, with a folder of its own for what it leaves behind. */
 async function startChaos(t: TestContext, ...args: readonly string[]) {

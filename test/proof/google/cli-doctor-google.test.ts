@@ -3,13 +3,13 @@ import { randomUUID } from 'node:crypto'
 import { after, describe, test } from 'node:test'
 import type { CreateSubscriptionOptions } from '@google-cloud/pubsub'
 import { checkSweep } from '../../../cli/doctor/check-sweep.ts'
-import { createPubSub } from '../../../shared/queue/pubsub/pubsub-queue.ts'
-import { openDatabase } from '../../../shared/store/firestore/database.ts'
-import { createFirestoreBatches } from '../../../shared/store/firestore/firestore-batches.ts'
-import { startCloud } from '../../stand-ins.ts'
+import { createPubSub } from '../../../shared/queues/pubsub/pubsub-queue.ts'
+import { openDatabase } from '../../../shared/stores/firestore/database.ts'
+import { createFirestoreBatches } from '../../../shared/stores/firestore/firestore-batches.ts'
 import { examine, failuresIn, marksOf } from '../../support/doctor-run.ts'
 import { startWarmEmulator } from '../../support/emulators.ts'
 import { DATASTORE_MODE, DENIED, NO_INDEX, openFirestoreProxy } from '../../support/firestore-proxy.ts'
+import { startCloud } from '../../support/stand-ins.ts'
 
 const cloud = await startCloud()
 after(() => cloud.close())

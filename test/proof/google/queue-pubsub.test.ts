@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { after } from 'node:test'
 import type { PubSub } from '@google-cloud/pubsub'
-import { createPubSub, openPubSubQueue } from '../../../shared/queue/pubsub/pubsub-queue.ts'
+import { createPubSub, openPubSubQueue } from '../../../shared/queues/pubsub/pubsub-queue.ts'
 import { type PushSpec, queueContract } from '../../contract/queue-contract.ts'
 import { startWarmEmulator } from '../../support/emulators.ts'
 

@@ -11,7 +11,7 @@ import { hashOf, openKeptData } from '../../support/hostile/kept-data.ts'
 import { sendRaw } from '../../support/hostile/send-raw.ts'
 import { peakKibOf } from '../../support/peak-memory.ts'
 import { startProcessCloud } from '../../support/process-cloud.ts'
-import { DEAD_LETTERS, JOBS, wrap } from '../../worker.ts'
+import { DEAD_LETTERS, JOBS, wrap } from '../../support/worker.ts'
 
 /** What Node takes for its heap by itself in a container of 512 MiB. */
 const HEAP_MIB = 256

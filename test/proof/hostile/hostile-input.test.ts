@@ -17,7 +17,7 @@ import { anyToken, type Mode, makeTokens, modes, type Presented } from '../../su
 import { sha256 } from '../../support/job-builders.ts'
 import { peakKibOf } from '../../support/peak-memory.ts'
 import { startProcessCloud } from '../../support/process-cloud.ts'
-import { DEAD_LETTERS, JOBS, wrap } from '../../worker.ts'
+import { DEAD_LETTERS, JOBS, wrap } from '../../support/worker.ts'
 
 const { values } = parseArgs({
   options: { requests: { type: 'string', default: '20000' }, seed: { type: 'string' } },

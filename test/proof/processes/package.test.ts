@@ -9,10 +9,10 @@ import { after, before, describe, test } from 'node:test'
 import { z } from 'zod'
 import { bundleInto } from '../../../deploy/bundle.ts'
 import { AZURE } from '../../../local/identities.ts'
-import { openQueueReport } from '../../../shared/queue/sqlite/queue-report.ts'
-import { startCloud } from '../../stand-ins.ts'
+import { openQueueReport } from '../../../shared/queues/sqlite/queue-report.ts'
 import { STORAGE, serveBlob } from '../../support/blob-server.ts'
-import { startWorker } from '../../worker.ts'
+import { startCloud } from '../../support/stand-ins.ts'
+import { startWorker } from '../../support/worker.ts'
 
 const ROOT = join(import.meta.dirname, '../../..')
 

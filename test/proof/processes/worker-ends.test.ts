@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { describe, test } from 'node:test'
-import { type CloudOverrides, placeFault } from '../../stand-ins.ts'
 import { startProcessCloud } from '../../support/process-cloud.ts'
-import { holdAnswers, postTo, untilModelCalled, wrap } from '../../worker.ts'
+import { type CloudOverrides, placeFault } from '../../support/stand-ins.ts'
+import { holdAnswers, postTo, untilModelCalled, wrap } from '../../support/worker.ts'
 
 const job = {
   id: 'doc-7',

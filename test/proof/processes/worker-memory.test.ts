@@ -6,7 +6,7 @@ import { DEFAULT_DEPLOYMENT, EMBEDDING_DEPLOYMENT } from '../../../local/azure-o
 import { peakKibOf } from '../../support/peak-memory.ts'
 import { startProcessCloud } from '../../support/process-cloud.ts'
 import type { Answer } from '../../support/served-worker.ts'
-import { holdAnswers, postTo, wrap } from '../../worker.ts'
+import { holdAnswers, postTo, wrap } from '../../support/worker.ts'
 
 const JOBS = 120
 /** Of the default of MAX_IN_FLIGHT_BYTES. */

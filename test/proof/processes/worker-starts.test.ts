@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { describe, test } from 'node:test'
 import { z } from 'zod'
 import { startProcessCloud } from '../../support/process-cloud.ts'
-import { postTo, wrap } from '../../worker.ts'
+import { postTo, wrap } from '../../support/worker.ts'
 
 const prompt = 'Bridges carry people over water, in all weathers.'
 

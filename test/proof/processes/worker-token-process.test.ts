@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { callsOf, clearFaults, placeFault } from '../../stand-ins.ts'
 import { CANARY, isSecret } from '../../support/canary.ts'
 import { startProcessCloud } from '../../support/process-cloud.ts'
-import { impatient, postTo, wrap } from '../../worker.ts'
+import { callsOf, clearFaults, placeFault } from '../../support/stand-ins.ts'
+import { impatient, postTo, wrap } from '../../support/worker.ts'
 
 /** A token with less than 30 s left is not used, so each of these serves for ten: a busy machine asks within them. */
 const BRIEF = { entra: { tokenLifetimeSeconds: 40 } }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { breakRule } from '../../simulate/break-rule.ts'
-import { rules } from '../../simulate/rules.ts'
+import { breakRule } from './break-rule.ts'
+import { rules } from './rules.ts'
 
 for (const name of Object.keys(rules)) {
   test(`simulation: the rule "${name}" is missed when it is gone`, async () => {

@@ -1,0 +1,227 @@
+import { giveUpTime, SWEEP } from './claim.ts'
+import type { ClaimRequest, Ending, Release } from './ending.ts'
+import type { FailureKind } from './failures.ts'
+import type { Job } from './job.ts'
+import {
+  type Attempt,
+  type CancelledRecord,
+  type EndError,
+  FOLDED_KIND,
+  type FoldedAttempts,
+  foldedIn,
+  type JobRecord,
+  type RecordError,
+  type RunningRecord,
+  type SettledRecord,
+  type StoredResult,
+  type WaitingRecord,
+} from './record.ts'
+
+/** The record of a job that nobody has claimed before. */
+export function firstRecord({ job, owner, leaseMs, maxAgeMs, now }: ClaimRequest): RunningRecord {
+  const { key, id, batch, url, model, metadata, run, payloadHash, deadline } = job
+  return {
+    ...{ key, id, batch, url, model, metadata, run, payloadHash },
+    ...(deadline === undefined ? {} : { deadline }),
+    ...{ status: 'running', owner, leaseMs, createdAt: now, uncounted: {}, giveUpAt: giveUpTime(now, maxAgeMs) },
+    attempts: [{ run, n: 1, owner, startedAt: now }],
+  }
+}
+
+/** The next attempt of the run that stands. */
+export function nextAttempt(found: SeenRecord, { owner, leaseMs, now }: ClaimRequest): RunningRecord {
+  const kept = found.attempts.filter((attempt) => attempt.run === found.run).length
+  // A number of its own for each send that may have been billed: requests are named by it.
+  const n = kept + foldedIn(found, found.run) + 1
+  const attempts = [...found.attempts, { run: found.run, n, owner, startedAt: now }]
+  return { ...lasting(found), status: 'running', owner, leaseMs, attempts }
+}
+
+/** The first attempt of the next run: what came before is kept, and counts no more. */
+export function nextRun(found: JobRecord, request: ClaimRequest): RunningRecord {
+  const { run, payloadHash, url, model, metadata, deadline } = request.job
+  const giveUpAt = giveUpTime(request.now, request.maxAgeMs)
+  return nextAttempt({ ...found, run, payloadHash, url, model, metadata, deadline, giveUpAt }, request)
+}
+
+/** An attempt whose instance died: it may have been sent, and billed. */
+export function withDeadAttempt(dead: RunningRecord, now: number): RunningRecord {
+  return { ...dead, attempts: withEnd(dead, { endedAt: now, outcome: 'unknown' }) }
+}
+
+/** An attempt that ended and is to be followed by another. */
+export function released(record: RunningRecord, release: Release, now: number): WaitingRecord {
+  const { waitMs = 0 } = release
+  const wait = waitMs > 0 ? { waitMs } : {}
+  const waiting = { ...lasting(record), ...wait, status: 'waiting', owner: record.owner } as const
+  switch (release.marks) {
+    case 'attempt': {
+      const { outcome, report } = release
+      return { ...waiting, attempts: withEnd(record, { ...report, endedAt: now, outcome }) }
+    }
+    case 'folded':
+      return {
+        ...waiting,
+        attempts: withoutCurrent(record),
+        folded: withOneMore(record, now),
+        uncounted: counted(record, FOLDED_KIND),
+      }
+    case 'none':
+      return { ...waiting, attempts: withoutCurrent(record), uncounted: counted(record, release.kind) }
+  }
+}
+
+function counted({ uncounted }: RunningRecord, kind: FailureKind) {
+  return { ...uncounted, [kind]: (uncounted[kind] ?? 0) + 1 }
+}
+
+/** Hours of a provider's outage are one entry: a record has to stay small. */
+function withOneMore({ folded = [], run }: RunningRecord, now: number): FoldedAttempts[] {
+  const { n, firstAt } = folded.find((entry) => entry.run === run) ?? { n: 0, firstAt: now }
+  return [...folded.filter((entry) => entry.run !== run), { run, n: n + 1, firstAt, lastAt: now }]
+}
+
+/** A record with the attempts that another one counts without an entry of their own. */
+export function withCountsOf({ uncounted, folded }: JobRecord, record: JobRecord): JobRecord {
+  return { ...record, uncounted, ...(folded && { folded }) }
+}
+
+export type JobName = Pick<JobRecord, 'key' | 'id' | 'batch'>
+
+export interface Settlement {
+  readonly now: number
+  readonly expireAt: number
+}
+
+export function succeeded(
+  record: RunningRecord,
+  ending: Extract<Ending, { status: 'succeeded' }>,
+  result: StoredResult,
+  { now, expireAt }: Settlement,
+): SettledRecord {
+  const { status, usage, usageKnown, finishReason, report } = ending
+  const used = { usage, ...(usageKnown === false && { usageKnown }) }
+  const attempts = withEnd(record, { ...report, ...used, endedAt: now, outcome: 'succeeded' })
+  const { owner } = record
+  return { ...lasting(record), status, owner, attempts, result, ...used, finishReason, settledAt: now, expireAt }
+}
+
+export function ended(
+  record: RunningRecord,
+  ending: Exclude<Ending, { status: 'succeeded' }>,
+  { now, expireAt }: Settlement,
+): SettledRecord {
+  const { status, error } = ending
+  const attempts =
+    ending.status !== 'expired' && ending.attempt !== undefined
+      ? withEnd(record, { ...ending.attempt.report, endedAt: now, outcome: ending.attempt.outcome })
+      : withoutCurrent(record)
+  return { ...lasting(record), status, error, owner: record.owner, attempts, settledAt: now, expireAt }
+}
+
+/**
+ * A job whose last attempt died with its instance, and that has no attempt left.
+ *
+ * It is settled in the name of the claim that found it: the dead attempt, should it wake, must not take this for its
+ * own settle.
+ */
+export function givenUp(
+  dead: RunningRecord,
+  owner: string,
+  reason: 'unknown' | 'max_attempts',
+  { now, expireAt }: Settlement,
+): SettledRecord {
+  const error: EndError = {
+    kind: reason,
+    message: 'the instance that asked the model ended before it could say what came of it',
+    hint: 'Azure may have billed this attempt. Replay the job to run it again.',
+  }
+  const { attempts } = withDeadAttempt(dead, now)
+  return { ...lasting(dead), status: 'dead_lettered', error, owner, attempts, settledAt: now, expireAt }
+}
+
+/** A cancel is nobody's claim: no attempt that wakes up takes what it wrote for its own. */
+const CANCEL = 'cancel'
+
+/** The record of a job that is cancelled before anybody has claimed it. */
+export function cancelledUnseen({ key, id, batch }: JobName, { now, expireAt }: Settlement): CancelledRecord {
+  const error = { kind: 'cancelled', message: 'it was cancelled before it was started' } as const
+  return {
+    ...{ key, id, batch, run: 1, metadata: {}, attempts: [], uncounted: {}, createdAt: now },
+    ...{ status: 'cancelled', owner: CANCEL, error, settledAt: now, expireAt },
+  }
+}
+
+/** A job that nobody holds, cancelled. Of an attempt whose instance died, nobody knows whether it was billed. */
+export function cancelled(record: RunningRecord | WaitingRecord, { now, expireAt }: Settlement): CancelledRecord {
+  const { attempts } = record.status === 'running' ? withDeadAttempt(record, now) : record
+  const error = { kind: 'cancelled', message: 'it was cancelled between two attempts' } as const
+  return { ...lasting(record), status: 'cancelled', owner: CANCEL, attempts, error, settledAt: now, expireAt }
+}
+
+/** A job whose deadline passed while it waited for its next attempt. */
+export function expired(waiting: WaitingRecord, at: Settlement): SettledRecord {
+  return timeOver(waiting, { kind: 'expired', message: 'its deadline passed before its next attempt' }, at)
+}
+
+/** A job that waited for its next attempt until it was too old: its message may be gone. */
+export function grownTooOld(waiting: WaitingRecord, at: Settlement): SettledRecord {
+  const message = 'it waited for its next attempt until it was older than MAX_JOB_AGE_DAYS'
+  const hint =
+    'See why jobs were deferred, fix it, then replay the job. If no dead letter of it is kept, its message is gone: submit it in another batch.'
+  return timeOver(waiting, { kind: 'max_age', message, hint }, at)
+}
+
+/** A job that nobody holds and whose time is over. Of an attempt whose instance died, nobody knows whether it was billed. */
+export function timeOver(
+  record: RunningRecord | WaitingRecord,
+  error: RecordError,
+  { now, expireAt }: Settlement,
+): SettledRecord {
+  const { attempts } = record.status === 'running' ? withDeadAttempt(record, now) : record
+  return { ...lasting(record), status: overAs(error), owner: SWEEP, attempts, error, settledAt: now, expireAt }
+}
+
+/** A job whose time was over before anybody had claimed it. */
+export function timeOverUnseen(job: Job, error: RecordError, { now, expireAt }: Settlement): SettledRecord {
+  const seen = { ...job, attempts: [], uncounted: {}, createdAt: now }
+  return { ...lasting(seen), status: overAs(error), owner: SWEEP, error, settledAt: now, expireAt }
+}
+
+function overAs({ kind }: RecordError): 'expired' | 'dead_lettered' {
+  return kind === 'expired' ? 'expired' : 'dead_lettered'
+}
+
+/** A job whose attempt died and that waits for the next, which its redelivery brings. */
+export function sweptBack(dead: RunningRecord, now: number): WaitingRecord {
+  return { ...lasting(withDeadAttempt(dead, now)), status: 'waiting', owner: SWEEP }
+}
+
+/** A job whose last attempt died, settled although no delivery found it. */
+export function sweptAway(dead: RunningRecord, reason: 'unknown' | 'max_attempts', at: Settlement): SettledRecord {
+  return givenUp(dead, SWEEP, reason, at)
+}
+
+/** Of a job that somebody has seen. */
+type SeenRecord = JobRecord & Pick<RunningRecord, 'url' | 'payloadHash'>
+type Lasting = Omit<RunningRecord, 'status' | 'owner' | 'leaseMs'>
+
+/** What a record keeps whatever its status. */
+function lasting(record: Lasting) {
+  const { key, id, batch, url, model, metadata, run, payloadHash, attempts, uncounted, createdAt } = record
+  const { deadline, giveUpAt, folded } = record
+  return {
+    ...{ key, id, batch, url, model, metadata, run, payloadHash, attempts, uncounted, createdAt },
+    ...(deadline === undefined ? {} : { deadline }),
+    ...(giveUpAt === undefined ? {} : { giveUpAt }),
+    ...(folded === undefined ? {} : { folded }),
+  }
+}
+
+function withEnd(record: RunningRecord, end: Partial<Attempt>): Attempt[] {
+  return record.attempts.map((attempt) => (attempt.owner === record.owner ? { ...attempt, ...end } : attempt))
+}
+
+function withoutCurrent(record: RunningRecord): Attempt[] {
+  return record.attempts.filter((attempt) => attempt.owner !== record.owner)
+}

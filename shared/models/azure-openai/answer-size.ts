@@ -1,0 +1,35 @@
+import { numberOf } from '../../job/exact-numbers.ts'
+import type { Job } from '../../job/job.ts'
+import { outputTokenCap } from '../../job/output-cap.ts'
+
+/**
+ * The longest answer that is read, in bytes. An instance of 512 MiB was measured to bring one to its store; 2,048
+ * embeddings of 3,072 numbers are shorter.
+ */
+export const MAX_ANSWER_BYTES = 128 * 1024 * 1024
+
+/** Most tokens are of four or five bytes; escapes and other scripts make more. */
+const TOKEN_BYTES = 8
+/** A token with its logprob and its bytes as numbers. */
+const LOGPROB_BYTES = 150
+/** Of an answer that names no cap. */
+const USUAL_TOKENS = 4_096
+
+/**
+ * Estimates an answer in words, in bytes. `perToken`: of how many tokens it tells the logprob for each that it has; 0
+ * where the job does not ask for them.
+ *
+ * Only what a job asks for is counted: its own cap, choices, logprobs. Of the others none is long, and thousands may
+ * wait together: a hundred of 128,000 tokens, which no model exceeds, take as much memory as a single large answer.
+ */
+export function bytesOfWords(body: Job['body'], choices: number, perToken: number): number {
+  const cap = outputTokenCap(body)
+  if (cap === undefined && choices === 1 && perToken === 0) return 0
+  return choices * (cap ?? USUAL_TOKENS) * (TOKEN_BYTES + perToken * LOGPROB_BYTES)
+}
+
+/** A field that is to be a number; Azure refuses what is none. */
+export function numberIn(field: unknown, otherwise: number): number {
+  const number = numberOf(field)
+  return number !== undefined && number > 0 ? number : otherwise
+}

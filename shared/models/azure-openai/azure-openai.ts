@@ -1,0 +1,117 @@
+import type { IncomingMessage } from 'node:http'
+import { APIError } from 'openai'
+import type { Failure } from '../../job/failures.ts'
+import type { Job, JobUrl } from '../../job/job.ts'
+import type { ModelProvider, ModelReply, ModelRequest } from '../provider.ts'
+import { MAX_ANSWER_BYTES } from './answer-size.ts'
+import { codeOf, NotSentError, openConnections } from './connections.ts'
+import { addressOf, endpoints } from './endpoints.ts'
+import { headersOf, type ModelPost, post } from './post.ts'
+import { readRefusal, requestIdOf } from './read-refusal.ts'
+import { readText } from './read-text.ts'
+
+/**
+ * Asks Azure OpenAI on a dated API version, or on its v1 API where none is given. `now`: epoch milliseconds.
+ *
+ * Connections are kept alive and shared by all requests to an endpoint.
+ */
+export function createAzureOpenAI(apiVersion: string | undefined, now: () => number): ModelProvider {
+  const connections = openConnections(now)
+  return {
+    async ask(request, signal) {
+      try {
+        const answer = await post(connections, postOf(request, apiVersion), signal)
+        const text = await readText(answer, MAX_ANSWER_BYTES)
+        return text === undefined ? tooLong(answer) : readAnswer(request.job.url, text, answer)
+      } catch (error) {
+        return { ok: false, failure: readFailure(error, now()) }
+      }
+    },
+  }
+}
+
+function postOf(request: ModelRequest, apiVersion: string | undefined): ModelPost {
+  const { job, deployment, token, clientRequestId } = request
+  return {
+    endpoint: deployment.endpoint,
+    address: addressOf(job.url, deployment.deployment, apiVersion),
+    body: bodyOf(request, apiVersion),
+    headers: { authorization: `Bearer ${token}`, 'x-ms-client-request-id': clientRequestId },
+  }
+}
+
+/** The job's body as it was submitted, but for the deployment and, where it lacks one, the cap of its answers. */
+export function bodyOf(
+  { job, outputCap, deployment }: Pick<ModelRequest, 'job' | 'outputCap' | 'deployment'>,
+  apiVersion: string | undefined,
+): Job['body'] {
+  const field = endpoints[job.url].capField(apiVersion)
+  const cap = field === undefined || outputCap === undefined ? {} : { [field]: outputCap }
+  return { ...job.body, ...cap, model: deployment.deployment }
+}
+
+function readAnswer(url: JobUrl, text: string, answer: IncomingMessage): ModelReply {
+  const { status, requestId } = metaOf(answer)
+  const reading = endpoints[url].read(parseJson(text))
+  if (reading === undefined) {
+    return { ok: false, failure: ambiguous('Azure OpenAI answered something of another form', status, requestId) }
+  }
+  if (reading.ok) return { ...reading, text, httpStatus: status, requestId }
+  const known = { httpStatus: status, fromService: true, ...(requestId === undefined ? {} : { requestId }) } as const
+  return { ok: false, failure: { ...reading.failure, ...known } }
+}
+
+/** It was worked for and is paid for: asked again, it would be as long. */
+function tooLong(answer: IncomingMessage): ModelReply {
+  const { status, requestId } = metaOf(answer)
+  const failure: Failure = {
+    kind: 'oversized',
+    message: `Azure OpenAI answered with more than ${MAX_ANSWER_BYTES} bytes`,
+    hint: 'Azure has billed this attempt. Ask for a shorter answer, such as embeddings in base64 or of fewer inputs; then replay the job.',
+    httpStatus: status,
+    ...(requestId === undefined ? {} : { requestId }),
+  }
+  return { ok: false, failure }
+}
+
+function readFailure(error: unknown, now: number): Failure {
+  if (error instanceof APIError && error.status !== undefined && error.headers !== undefined) {
+    return readRefusal({ httpStatus: error.status, headers: error.headers, error: error.error }, now)
+  }
+  const { isSent, code } = connectionError(error)
+  const known = code === undefined ? {} : { code }
+  return isSent
+    ? { ...ambiguous('the request was sent and no whole answer came'), ...known }
+    : { kind: 'unreachable', ...known, message: 'no connection to Azure OpenAI; nothing was sent' }
+}
+
+function ambiguous(message: string, httpStatus?: number, requestId?: string): Failure {
+  return {
+    kind: 'ambiguous',
+    message,
+    ...(httpStatus === undefined ? {} : { httpStatus }),
+    ...(requestId === undefined ? {} : { requestId }),
+  }
+}
+
+/** The connection's own error lies somewhere down the chain of causes. */
+function connectionError(error: unknown): { isSent: boolean; code: string | undefined } {
+  let code: string | undefined
+  for (let cause = error, depth = 0; cause instanceof Error && depth < 5; cause = cause.cause, depth += 1) {
+    if (cause instanceof NotSentError) return { isSent: false, code: cause.code }
+    code ??= codeOf(cause)
+  }
+  return { isSent: true, code }
+}
+
+function metaOf(answer: IncomingMessage) {
+  return { status: answer.statusCode ?? 0, requestId: requestIdOf(headersOf(answer)) }
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,93 @@
+import { z } from 'zod'
+import { type Endpoint, lenient, type Reading, tokens, UNTOLD, wholeUsage } from '../endpoint.ts'
+import { bytesOfWords, numberIn } from './answer-size.ts'
+import { FILTERED, type RefusalKind, sayFiltered, sayRefusal } from './read-refusal.ts'
+
+const output = z.array(z.unknown())
+
+const response = z.object({
+  status: lenient(z.string()),
+  output: lenient(output),
+  usage: lenient(z.object({ input_tokens: tokens, output_tokens: tokens })),
+  incomplete_details: lenient(z.object({ reason: lenient(z.string()) })),
+  error: lenient(z.object({ code: lenient(z.string()) })),
+})
+type Response = z.infer<typeof response>
+
+/** One that is not finished holds no answer: its message is redelivered, and asks again. */
+const UNFINISHED: readonly (string | undefined)[] = ['queued', 'in_progress', 'cancelled']
+
+const said = z.object({ output })
+const message = z.object({ type: z.literal('message'), content: output })
+const outputText = z.object({ type: z.literal('output_text'), text: z.string() })
+const toolCall = z.object({ type: z.string().regex(/_call$/) })
+
+export const responses: Endpoint = {
+  isUnderDeployment: false,
+  capField: () => 'max_output_tokens',
+  read(answer) {
+    const { data } = response.safeParse(answer)
+    if (data === undefined) return undefined
+    return data.status === 'failed' ? readFailed(data) : readAnswered(data)
+  },
+  answerBytes(body) {
+    const { include } = body
+    const isTold = Array.isArray(include) && include.includes('message.output_text.logprobs')
+    return bytesOfWords(body, 1, isTold ? 1 + numberIn(body['top_logprobs'], 0) : 0)
+  },
+  textOf(answer) {
+    const items = said.safeParse(answer).data?.output ?? []
+    const contents = items.flatMap((item) => message.safeParse(item).data?.content ?? [])
+    const texts = contents.flatMap((part) => outputText.safeParse(part).data?.text ?? [])
+    return texts.length === 0 ? undefined : texts.join('')
+  },
+}
+
+function readAnswered({
+  status,
+  output: items,
+  usage: used,
+  incomplete_details: details,
+}: Response): Reading | undefined {
+  const usage = wholeUsage(used?.input_tokens, used?.output_tokens)
+  const reason = details?.reason
+  if (items === undefined) {
+    return status === 'incomplete' && reason === FILTERED ? { ok: false, failure: sayFiltered(usage) } : undefined
+  }
+  const isWhole = status === 'completed' || status === 'incomplete'
+  if (!isWhole && (UNFINISHED.includes(status) || !items.some(isAnswer))) return undefined
+  return { ok: true, usage, finishReason: finishReasonOf(status, reason) }
+}
+
+/** Of a response that does not tell how it ended: what was said in words, or a tool that is called. */
+function isAnswer(item: unknown): boolean {
+  return (message.safeParse(item).data?.content.length ?? 0) > 0 || toolCall.safeParse(item).success
+}
+
+/** In the words of a chat completion, so that a record tells the same whatever was asked. */
+function finishReasonOf(status: string | undefined, reason: string | undefined): string {
+  if (status === 'completed') return 'stop'
+  if (status !== 'incomplete') return UNTOLD
+  return reason === 'max_output_tokens' ? 'length' : (reason ?? 'incomplete')
+}
+
+function readFailed({ error, usage }: Response): Reading {
+  const isUsed = (usage?.input_tokens ?? 0) + (usage?.output_tokens ?? 0) > 0
+  return { ok: false, failure: sayRefusal(kindOf(error?.code, isUsed), error?.code) }
+}
+
+/** Codes for what the request says: the same request would fail again, and might be paid again. */
+const ABOUT_THE_REQUEST =
+  /^(invalid_|image_|empty_image_|unsupported_image_|failed_to_download_|content_filter|bio_policy|misalignment_policy|data_residency_)/
+
+/**
+ * What a response that failed after its 200 does to its job.
+ *
+ * It was taken in and worked on, so it may have been billed: unless it says that the request itself is at fault, nobody
+ * knows. The exception is a quota that ran out before a token was used. Azure says that in a 200 as well as in a 429,
+ * and counting it as an attempt would dead-letter a healthy job in a busy hour.
+ */
+function kindOf(code: string | undefined, isUsed: boolean): RefusalKind {
+  if (code === 'rate_limit_exceeded' && !isUsed) return 'throttled'
+  return code !== undefined && ABOUT_THE_REQUEST.test(code) ? 'rejected' : 'ambiguous'
+}

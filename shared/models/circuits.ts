@@ -1,0 +1,175 @@
+import type { Deployment } from '../config/schema.ts'
+import type { WaitUntil } from '../identity/access-token-source.ts'
+import type { Failure } from '../job/failures.ts'
+import { type Answers, judge, NO_ANSWERS, onAnswered } from './answers.ts'
+import {
+  type Circuit,
+  CLOSED,
+  decideRequest,
+  missingNow,
+  onAccepted,
+  onDenied,
+  onFault,
+  onThrottled,
+  onUnavailable,
+} from './circuit.ts'
+import { tokenEvidence } from './token-evidence.ts'
+
+/**
+ * Circuit breakers: one for each deployment, and one for all deployments of a resource, which opens where the resource
+ * refuses tokens.
+ */
+export interface Circuits {
+  /** Allows one job to ask a deployment, or returns why not now. */
+  enter(deployment: Deployment): Entry
+  /** Milliseconds for which a job that was allowed waits before it sends; 0 for none. */
+  waitMs(deployment: Deployment): number
+  /** Why a deployment counts as missing now; undefined where it does not, or where a probe is due. */
+  missing(deployment: Deployment): Failure | undefined
+  /** Classifies a failure by what the deployment did lately. `job`: the key of the job that met it. */
+  judge(deployment: Deployment, failure: Failure, job: string): Failure
+  /**
+   * Records how a request ended; undefined where it was answered. `unauthorized`: the resource refuses tokens, and another
+   * token would change nothing.
+   */
+  learn(deployment: Deployment, failure: Failure | undefined, waitUntil: WaitUntil): void
+}
+
+type Entry =
+  /** `leave` is called when the job has ended, whatever its result. */
+  | { readonly isAllowed: true; readonly leave: () => void }
+  /** `waitFor`: milliseconds, or the end of the job that probes the deployment. */
+  | { readonly isAllowed: false; readonly failure: Failure; readonly waitFor: number | Promise<void> }
+
+/**
+ * Is called when a circuit opens for anything but the quota, and when it closes. The promises never reject.
+ *
+ * `name`: of a deployment, `gpt-4o at HOST`; of all deployments of a resource, `* at HOST`.
+ */
+export interface CircuitObserver {
+  opened(name: string, failure: Failure, nextTryAt: number): Promise<void>
+  closed(name: string): Promise<void>
+}
+
+/** `now`: epoch milliseconds. `random`: 0 to 1. */
+export function createCircuits(now: () => number, random: () => number, observer: CircuitObserver): Circuits {
+  const circuits = new Map<string, Circuit>()
+  const probes = new Map<string, Promise<void>>()
+  const answers = new Map<string, Answers>()
+  const circuitOf = (name: string) => circuits.get(name) ?? CLOSED
+
+  function change(name: string, after: Circuit, waitUntil: WaitUntil): void {
+    const before = circuitOf(name)
+    circuits.set(name, after)
+    if (after.trips > before.trips && after.failure !== undefined) {
+      waitUntil(observer.opened(name, after.failure, after.openUntil))
+    } else if (after.trips < before.trips) {
+      waitUntil(observer.closed(name))
+    }
+  }
+
+  function probe(names: readonly string[]): () => void {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    for (const name of names) {
+      circuits.set(name, { ...circuitOf(name), isProbing: true })
+      probes.set(name, promise)
+    }
+    return () => {
+      for (const name of names) {
+        const circuit = circuitOf(name)
+        // Still set where the probe ended without a result, or where the clock was set back meanwhile.
+        if (circuit.isProbing && probes.get(name) === promise) circuits.set(name, { ...circuit, isProbing: false })
+      }
+      resolve()
+    }
+  }
+
+  return {
+    enter(deployment) {
+      const toProbe: string[] = []
+      for (const name of [nameOfAll(deployment), nameOf(deployment)]) {
+        const decision = decideRequest(circuitOf(name), now())
+        if (decision.kind === 'refuse') {
+          const { forMs, failure } = decision
+          return { isAllowed: false, failure, waitFor: forMs ?? probes.get(name) ?? 0 }
+        }
+        if (decision.kind === 'probe') toProbe.push(name)
+      }
+      return { isAllowed: true, leave: probe(toProbe) }
+    },
+    waitMs(deployment) {
+      const openUntil = Math.max(circuitOf(nameOfAll(deployment)).openUntil, circuitOf(nameOf(deployment)).openUntil)
+      return Math.max(0, openUntil - now())
+    },
+    missing: (deployment) => missingNow(circuitOf(nameOf(deployment)), now()),
+    judge(deployment, failure, job) {
+      const name = nameOf(deployment)
+      const [after, judged] = judge(answers.get(name) ?? NO_ANSWERS, failure, job, now())
+      answers.set(name, after)
+      return judged
+    },
+    learn(deployment, failure, waitUntil) {
+      const [ofAll, own] = [nameOfAll(deployment), nameOf(deployment)]
+      change(ofAll, learnedOfResource(circuitOf(ofAll), failure, random(), now()), waitUntil)
+      if (failure === undefined || failure.kind === 'oversized') answers.set(own, onAnswered(now()))
+      change(own, learned(circuitOf(own), failure, random(), now()), waitUntil)
+    },
+  }
+}
+
+function learnedOfResource(circuit: Circuit, failure: Failure | undefined, jitter: number, now: number): Circuit {
+  if (failure?.kind === 'unauthorized') return onDenied(circuit, failure, jitter, now)
+  return circuit.trips > 0 && tokenEvidence(failure) === 'accepted' ? onAccepted(circuit) : circuit
+}
+
+/** Each kind of failure has a line, so that a new kind does not compile before its effect is decided. */
+function learned(circuit: Circuit, failure: Failure | undefined, jitter: number, now: number): Circuit {
+  const accepted = () => (circuit.trips === 0 && circuit.faults === 0 ? circuit : onAccepted(circuit))
+  if (failure === undefined) return accepted()
+  switch (failure.kind) {
+    case 'throttled':
+      return onThrottled(circuit, failure, jitter, now)
+    case 'forbidden':
+    case 'no_deployment':
+      return onDenied(circuit, failure, jitter, now)
+    case 'unavailable':
+      return onUnavailable(circuit, failure, jitter, now)
+    case 'unreachable':
+    case 'timeout':
+    case 'ambiguous':
+      return onFault(circuit, failure, jitter, now)
+    case 'oversized':
+      return accepted()
+    case 'rejected':
+      // Something in front of the service may have refused the request.
+      return tokenEvidence(failure) === 'accepted' ? accepted() : circuit
+    // The resource refuses the token: the circuit of the resource opens.
+    case 'unauthorized':
+    // No reply of a model.
+    case 'invalid':
+    case 'conflict':
+    case 'expired':
+    case 'token':
+    case 'budget':
+    case 'store':
+    case 'busy':
+    case 'draining':
+      return circuit
+    default:
+      return failure.kind satisfies never
+  }
+}
+
+/** The resource of a deployment: the origin of its endpoint. */
+export function resourceOf({ endpoint }: Deployment): string {
+  return new URL(endpoint).origin
+}
+
+/** A deployment's name and its resource's: two resources may have deployments of one name. */
+export function nameOf({ endpoint, deployment }: Deployment): string {
+  return `${deployment} at ${new URL(endpoint).host}`
+}
+
+function nameOfAll({ endpoint }: Deployment): string {
+  return `* at ${new URL(endpoint).host}`
+}

@@ -1,0 +1,99 @@
+import { type PublishOptions, PubSub, type Topic } from '@google-cloud/pubsub'
+import { CHANNEL_OPTIONS } from '../../lib/channel-options.ts'
+import { credentialsByCall, withoutCredentials } from '../../lib/google-credentials.ts'
+import { type JobQueue, type Message, QueueError } from '../job-queue.ts'
+import { checkLimits } from '../message-limits.ts'
+
+/** gRPC's INVALID_ARGUMENT: the only answer that a later try cannot change. */
+const INVALID_ARGUMENT = 3
+
+/** Canceled, unknown, deadline exceeded, resource exhausted, aborted, internal, unavailable: as the client's own list. */
+const TRY_AGAIN = [1, 2, 4, 8, 10, 13, 14]
+/** The client would go on trying for ten minutes; who waits for a publish has the rest of a push. */
+const GIVE_UP_AFTER_MS = 10_000
+const BACKOFF = {
+  initialRetryDelayMillis: 100,
+  retryDelayMultiplier: 2,
+  maxRetryDelayMillis: 2_000,
+  initialRpcTimeoutMillis: 5_000,
+  rpcTimeoutMultiplier: 1,
+  maxRpcTimeoutMillis: 5_000,
+  totalTimeoutMillis: GIVE_UP_AFTER_MS,
+}
+
+const TOGETHER = { maxMessages: 100, maxMilliseconds: 5 }
+const ALONE = { maxMessages: 1 }
+/** How many of a large set are on their way at once, so that a slow topic does not fill the memory. */
+const MAX_OUTSTANDING = 1_000
+
+export interface PubSubOptions {
+  readonly project: string
+  /** HOST:PORT of an emulator, which wants no credentials. */
+  readonly emulator: string | undefined
+}
+
+/** Google's client, as its publishers and subscribers here use it. */
+export function createPubSub({ project, emulator }: PubSubOptions): PubSub {
+  const options = { projectId: project, ...CHANNEL_OPTIONS }
+  if (emulator === undefined) return new PubSub({ ...options, auth: credentialsByCall(project) })
+  return new PubSub({ ...options, apiEndpoint: emulator, emulatorMode: true, auth: withoutCredentials(project) })
+}
+
+/** Publishes to Google Pub/Sub, many messages a call. */
+export function openPubSubQueue(options: PubSubOptions): JobQueue {
+  const client = createPubSub(options)
+  const together = topics(client, TOGETHER)
+  const alone = topics(client, ALONE)
+
+  async function publish(topic: string, message: Message): Promise<string> {
+    checkLimits(message)
+    try {
+      return await send(together(topic), message)
+    } catch (error) {
+      if (codeOf(error) !== INVALID_ARGUMENT) throw unavailable(error)
+    }
+    // A refused call fails all of its messages: alone, each gets an answer of its own.
+    try {
+      return await send(alone(topic), message)
+    } catch (error) {
+      if (codeOf(error) !== INVALID_ARGUMENT) throw unavailable(error)
+      throw new QueueError('refused', 'Pub/Sub refuses this message for good', error)
+    }
+  }
+
+  return {
+    publish,
+    async publishAll(topic, messages) {
+      messages.forEach(checkLimits)
+      const ids: string[] = []
+      for (let sent = 0; sent < messages.length; sent += MAX_OUTSTANDING) {
+        const some = messages.slice(sent, sent + MAX_OUTSTANDING)
+        ids.push(...(await Promise.all(some.map((message) => publish(topic, message)))))
+      }
+      return ids
+    },
+    close: () => client.close(),
+  }
+}
+
+function topics(client: PubSub, batching: NonNullable<PublishOptions['batching']>): (name: string) => Topic {
+  const known = new Map<string, Topic>()
+  const gaxOpts = { timeout: GIVE_UP_AFTER_MS, retry: { retryCodes: TRY_AGAIN, backoffSettings: BACKOFF } }
+  return (name) => {
+    const topic = known.get(name) ?? client.topic(name, { batching, gaxOpts })
+    known.set(name, topic)
+    return topic
+  }
+}
+
+function send(topic: Topic, { data, attributes }: Message): Promise<string> {
+  return topic.publishMessage({ data: Buffer.from(data), attributes: { ...attributes } })
+}
+
+function unavailable(error: unknown): QueueError {
+  return new QueueError('unavailable', 'Pub/Sub did not take the message', error)
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined
+}

@@ -1,0 +1,229 @@
+import { grpc } from 'google-gax'
+import { z } from 'zod'
+import { CHANNEL_OPTIONS } from '../../lib/channel-options.ts'
+import { credentialsByCall, withoutCredentials } from '../../lib/google-credentials.ts'
+import { StoreError } from '../job-store.ts'
+import type { SendFlush, WriteAnswer } from './coalesce-writes.ts'
+import { codeOf, collect } from './collect.ts'
+import { type DocumentWrite, FirestoreClient, STATUS, type Timestamp, timestamp, toRevision } from './protocol.ts'
+import { type Page, select, selectPage, selectRange, selectSince, type TextRange, type TimeRange } from './queries.ts'
+import { sizeOf } from './stored-bytes.ts'
+import { fields } from './values.ts'
+
+export interface CallLimits {
+  /** A write, or a read of one document. */
+  readonly callMs: number
+  /** Between two documents of a query. All of them take as long as the network needs for them. */
+  readonly idleMs: number
+  /** A query as a whole, where a document comes now and then. */
+  readonly queryMs: number
+  /**
+   * A count or a sum, which takes as long as it has index entries to read: the time that the sweep has for its batches, so
+   * that its answer comes within the minute that Cloud Scheduler waits.
+   */
+  readonly aggregationMs: number
+}
+
+const LIMITS: CallLimits = { callMs: 5_000, idleMs: 10_000, queryMs: 300_000, aggregationMs: 25_000 }
+
+/**
+ * The client tries a failed write again for a minute by itself, and a read, which is a stream, three times: whoever waits
+ * for the answer decides that.
+ */
+const ONCE = { retry: null, retryRequestOptions: { retries: 0, noResponseRetries: 0 } }
+
+/** Firestore's calls, as far as we need them: each is sent once, has a time limit, and rejects with StoreError. */
+export interface Database {
+  /** The name below which all documents lie. */
+  readonly root: string
+  readonly batchWrite: SendFlush<DocumentWrite>
+  /** `mask`: only these fields of it; all, when absent. */
+  get(name: string, mask?: readonly string[]): Promise<unknown>
+  /** The document in which this field is the largest. */
+  newest(collection: string, field: string): Promise<NamedFields | undefined>
+  /** The documents in which this field holds a time within the range, in its order. */
+  since(collection: string, field: string, range: TimeRange): Promise<readonly NamedFields[]>
+  /** The documents of a collection by their names, from the one after `after` on. */
+  page(collection: string, page: Page): Promise<DocumentPage>
+  /** The documents in which the text of this field is in this range, the least first, each with the time of its read. */
+  range(collection: string, field: string, range: TextRange): Promise<readonly unknown[]>
+  /** The sum of each of these fields over the documents that have all of them. */
+  sum(
+    collection: string,
+    equal: Readonly<Record<string, string>>,
+    fields: readonly string[],
+  ): Promise<readonly number[]>
+  count(collection: string, equal: Readonly<Record<string, string>>): Promise<number>
+  /** The same sums, and the count of all these documents, with the fields or without, at one time. */
+  sumAndCount(
+    collection: string,
+    equal: Readonly<Record<string, string>>,
+    fields: readonly string[],
+  ): Promise<{ readonly sums: readonly number[]; readonly count: number }>
+  /** From now on every call is rejected at once. */
+  close(): Promise<void>
+}
+
+/** A document's whole name, and those of its fields that can be read. */
+export interface NamedFields {
+  readonly name: string
+  readonly fields: Readonly<Record<string, unknown>>
+}
+
+export interface DocumentPage {
+  readonly documents: readonly NamedFields[]
+  /** About so many came. */
+  readonly bytes: number
+  /** Whether no document is left behind it. */
+  readonly isLast: boolean
+}
+
+export interface DatabaseOptions {
+  readonly project: string
+  /** The database's id; the project's `(default)` one, when absent. */
+  readonly database?: string
+  /** HOST:PORT of an emulator, which wants no credentials. */
+  readonly emulator: string | undefined
+  readonly limits?: CallLimits
+}
+
+export function openDatabase(given: DatabaseOptions): Database {
+  const { project, database: id = '(default)', emulator, limits = LIMITS } = given
+  const where = emulator === undefined ? { auth: credentialsByCall(project) } : emulated(project, emulator)
+  const client = new FirestoreClient({ projectId: project, ...CHANNEL_OPTIONS, ...where })
+  const database = `projects/${project}/databases/${id}`
+  const authorization = emulator === undefined ? {} : { authorization: 'Bearer owner' }
+  const root = `${database}/documents`
+  let isClosed = false
+
+  /** The client would let calls after its end wait for their timeout. */
+  function call(timeout: number) {
+    if (isClosed) throw new StoreError('unavailable', 'the database is closed')
+    // Firestore finds a named database by this header. A new object for each call: the client adds headers of its own.
+    const headers = { 'google-cloud-resource-prefix': database, ...authorization }
+    return { ...ONCE, otherArgs: { headers }, timeout }
+  }
+
+  /** The answers to a query end when no document has come for some time, or when they are enough. */
+  function query(structuredQuery: StructuredQuery, isEnough?: (answer: unknown) => boolean): Promise<unknown[]> {
+    const answers = client.runQuery({ parent: root, structuredQuery }, call(limits.queryMs))
+    return collect(answers, { idleMs: limits.idleMs, ...(isEnough && { isEnough }) })
+  }
+
+  async function aggregate(
+    collection: string,
+    equal: Readonly<Record<string, string>>,
+    aggregations: Aggregation[],
+    at?: Timestamp,
+  ): Promise<{ readonly numbers: readonly number[]; readonly readTime: Timestamp }> {
+    const structuredAggregationQuery = {
+      structuredQuery: select(collection, equal),
+      aggregations: aggregations.map((each, n) => ({ ...each, alias: `n${n}` })),
+    }
+    const asked = { parent: root, structuredAggregationQuery, ...(at && { readTime: at }) }
+    const [answer] = await collect(client.runAggregationQuery(asked, call(limits.aggregationMs)))
+    const { result, readTime } = aggregationAnswer.parse(answer)
+    return { numbers: aggregations.map((_, n) => wholeNumber.parse(result.aggregateFields[`n${n}`])), readTime }
+  }
+
+  async function sum(collection: string, equal: Readonly<Record<string, string>>, names: readonly string[]) {
+    const sums = names.map((fieldPath) => ({ sum: { field: { fieldPath } } }))
+    const { numbers, readTime } = await aggregate(collection, equal, sums)
+    return { sums: numbers, readTime }
+  }
+
+  async function count(collection: string, equal: Readonly<Record<string, string>>, at?: Timestamp): Promise<number> {
+    const { numbers } = await aggregate(collection, equal, [{ count: {} }], at)
+    return numbers[0] ?? 0
+  }
+
+  return {
+    root,
+    async batchWrite(writes) {
+      try {
+        const [{ writeResults, status }] = await client.batchWrite(
+          { database, writes: [...writes] },
+          call(limits.callMs),
+        )
+        return writes.map((_, index) => readAnswer(status?.[index], writeResults?.[index]))
+      } catch (error) {
+        if (codeOf(error) === STATUS.invalidArgument) return 'impossible'
+        throw error
+      }
+    },
+    async get(name, fieldPaths) {
+      const mask = fieldPaths === undefined ? {} : { mask: { fieldPaths: [...fieldPaths] } }
+      const asked = { database, documents: [name], ...mask }
+      const [answer] = await collect(client.batchGetDocuments(asked, call(limits.callMs)))
+      return answer
+    },
+    async newest(collection, fieldPath) {
+      const orderBy = [{ field: { fieldPath }, direction: 'DESCENDING' as const }]
+      const answers = await query({ from: [{ collectionId: collection }], orderBy, limit: { value: 1 } })
+      return answers.flatMap(documentsIn)[0]
+    },
+    async since(collection, field, range) {
+      return (await query(selectSince(collection, field, range))).flatMap(documentsIn)
+    },
+    async page(collection, page) {
+      let bytes = 0
+      const answers = await query(selectPage(collection, page), (answer) => {
+        bytes += sizeOf(answer)
+        return bytes >= page.maxBytes
+      })
+      const documents = answers.flatMap(documentsIn)
+      return { documents, bytes, isLast: documents.length < page.limit && bytes < page.maxBytes }
+    },
+    range: (collection, fieldPath, range) => query(selectRange(collection, fieldPath, range)),
+    async sum(collection, equal, names) {
+      return (await sum(collection, equal, names)).sums
+    },
+    count: (collection, equal) => count(collection, equal),
+    async sumAndCount(collection, equal, names) {
+      const { sums, readTime } = await sum(collection, equal, names)
+      // Asked together, a count would leave out the documents without these fields.
+      return { sums, count: await count(collection, equal, readTime) }
+    },
+    close() {
+      isClosed = true
+      return client.close()
+    },
+  }
+}
+
+function emulated(project: string, emulator: string) {
+  const { hostname, port } = new URL(`http://${emulator}`)
+  const auth = withoutCredentials(project)
+  const sslCreds = grpc.credentials.createInsecure()
+  return { servicePath: hostname, port: Number(port), sslCreds, auth }
+}
+
+type StructuredQuery = NonNullable<NonNullable<Parameters<FirestoreClient['runQuery']>[0]>['structuredQuery']>
+type AggregationQuery = NonNullable<Parameters<FirestoreClient['runAggregationQuery']>[0]>
+type Aggregation = NonNullable<NonNullable<AggregationQuery['structuredAggregationQuery']>['aggregations']>[number]
+
+/** An answer without a document ends the stream. */
+const queryAnswer = z.object({ document: z.object({ name: z.string(), fields }).nullish() })
+
+function documentsIn(answer: unknown): readonly NamedFields[] {
+  const { document } = queryAnswer.parse(answer)
+  return document ? [document] : []
+}
+
+const aggregationAnswer = z.object({ result: z.object({ aggregateFields: fields }), readTime: timestamp })
+/** A number that was edited by hand may make a fraction of a sum, or no number at all. */
+const wholeNumber = z.number().transform(Math.round).catch(0)
+
+const statusSchema = z.object({ code: z.number().default(0), message: z.string().optional() })
+const writeResult = z.object({ updateTime: timestamp })
+
+const REFUSALS: readonly number[] = [STATUS.alreadyExists, STATUS.failedPrecondition, STATUS.notFound]
+
+function readAnswer(status: unknown, result: unknown): WriteAnswer {
+  const { code, message } = statusSchema.parse(status)
+  if (code === STATUS.ok) return { kind: 'written', revision: toRevision(writeResult.parse(result).updateTime) }
+  if (REFUSALS.includes(code)) return { kind: 'refused' }
+  if (code === STATUS.invalidArgument) return { kind: 'impossible' }
+  const text = `Firestore answered a write with status ${code}`
+  return { kind: 'unavailable', cause: Object.assign(new Error(text, { cause: message }), { code }) }
+}

@@ -1,0 +1,63 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { setTimeout as delay } from 'node:timers/promises'
+import { inTransaction, openSqlite, whenFree } from '../../lib/sqlite.ts'
+
+/**
+ * How many rows of a table one transaction deletes, which holds the write lock for some milliseconds: a part, or a dead
+ * letter, may have megabytes. Records go before their parts: none ever names parts that are gone.
+ */
+const ROWS_AT_ONCE = {
+  ...{ promptJobs: 100, promptJobParts: 10 },
+  ...{ deadLetters: 10, tokenFailures: 100, workerInstances: 100 },
+}
+/** Between two transactions. */
+const PAUSE_MS = 20
+const ROUND_MS = 60_000
+
+/**
+ * Deletes what has expired, a few rows at a time and once a minute, until it is closed. The tables are there.
+ *
+ * `now`: epoch milliseconds. What a round finds the database too busy for, the next one does. Throws SQLite's own error
+ * where the file cannot be opened.
+ */
+export function startExpiry(path: string, now: () => number): { close(): Promise<void> } {
+  // NORMAL: what a power cut brings back is deleted again.
+  const db = openSqlite(path, 'NORMAL')
+  const closing = new AbortController()
+  const { signal } = closing
+  const rounds = async () => {
+    while (!signal.aborted) {
+      await deleteExpired(db, now(), signal).catch(() => undefined)
+      await pause(ROUND_MS, signal)
+    }
+  }
+  const ended = rounds()
+  return {
+    async close() {
+      closing.abort()
+      await ended
+      db.close()
+    },
+  }
+}
+
+/**
+ * Deletes the rows of every table that have expired; where none has, it takes no lock. `at`: epoch milliseconds. Rejects
+ * with SQLite's own error.
+ */
+export async function deleteExpired(db: DatabaseSync, at: number, signal: AbortSignal): Promise<void> {
+  for (const [table, rows] of Object.entries(ROWS_AT_ONCE)) {
+    const some = db.prepare(`SELECT 1 FROM ${table} WHERE expireAt < ? LIMIT 1`)
+    const remove = db.prepare(
+      `DELETE FROM ${table} WHERE rowid IN (SELECT rowid FROM ${table} WHERE expireAt < ? LIMIT ${rows})`,
+    )
+    while (!signal.aborted && (await whenFree(() => some.get(at))) !== undefined) {
+      await inTransaction(db, () => remove.run(at))
+      await pause(PAUSE_MS, signal)
+    }
+  }
+}
+
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await delay(ms, undefined, { ref: false, signal }).catch(() => undefined)
+}

@@ -1,0 +1,49 @@
+import { existsSync } from 'node:fs'
+import { openSqliteReadOnly, whenFree } from '../../lib/sqlite.ts'
+import type { DeadLetterReader } from '../dead-letter-store.ts'
+import { StoreError } from '../job-store.ts'
+import type { TelemetryReader } from '../telemetry-store.ts'
+import { isThere } from './open-tables.ts'
+import { type RecordReads, recordReads } from './record-reads.ts'
+import { readSqliteDeadLetters } from './sqlite-dead-letters.ts'
+import { readSqliteTelemetry } from './sqlite-telemetry.ts'
+import { translated } from './translated.ts'
+
+interface SqliteReaders {
+  readonly documents: RecordReads
+  readonly deadLetters: DeadLetterReader
+  readonly telemetry: TelemetryReader
+  close(): void
+}
+
+/** A file that has one of these is ours: publishing makes the last one, and a worker the others. */
+const OURS = ['promptJobs', 'promptBatches', 'deadLetters', 'tokenFailures', 'messages']
+
+/**
+ * Opens a database file for reading: no lock is taken, nothing is made and nothing is deleted. A table that is not there
+ * yet holds nothing.
+ *
+ * `now` is the store's clock, in epoch milliseconds. Rejects with StoreError.
+ */
+export function openSqliteReaders(path: string, now: () => number): Promise<SqliteReaders> {
+  return translated(async () => {
+    if (!existsSync(path)) throw new StoreError('unavailable', `there is no file ${path}`)
+    const db = await whenFree(() => openSqliteReadOnly(path))
+    const close = () => {
+      if (db.isOpen) db.close()
+    }
+    try {
+      if (!(await whenFree(() => OURS.some((table) => isThere(db, table))))) {
+        throw new StoreError(
+          'unavailable',
+          `${path} holds no jobs: no worker has made it, and nothing was submitted to it`,
+        )
+      }
+      const telemetry = readSqliteTelemetry(db)
+      return { documents: recordReads(db, now), deadLetters: readSqliteDeadLetters(db), telemetry, close }
+    } catch (error) {
+      close()
+      throw error
+    }
+  })
+}

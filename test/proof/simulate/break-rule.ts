@@ -1,0 +1,76 @@
+import { spawn } from 'node:child_process'
+import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { z } from 'zod'
+import { type Patch, type Rule, rules } from './rules.ts'
+
+const ROOT = join(import.meta.dirname, '../../..')
+/** What the simulation is made of. */
+const ROOMS = [
+  'worker',
+  'shared',
+  'cli',
+  'test/proof/simulate',
+  'test/support/seeded-random.ts',
+  'test/fixtures',
+  'package.json',
+]
+
+const childReport = z.object({
+  seeds: z.number(),
+  breaches: z.array(z.object({ seed: z.number(), invariant: z.string(), what: z.string() })),
+})
+
+interface SeedRange {
+  readonly from: number
+  readonly seeds: number
+}
+
+/** Breaks one rule in a copy of the source, and simulates it there until an invariant is breached. Gives the exit code. */
+export async function breakRule(name: string, range: SeedRange): Promise<0 | 2 | 3> {
+  const rule = rules[name]
+  if (rule === undefined) return 2
+  const folder = await mkdtemp(join(tmpdir(), 'broken-'))
+  try {
+    await Promise.all(ROOMS.map((room) => cp(join(ROOT, room), join(folder, room), { recursive: true })))
+    await symlink(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
+    for (const patch of rule.patches) {
+      const patched = applyPatch(await readFile(join(folder, patch.file), 'utf8'), patch)
+      if (patched === undefined) {
+        process.stderr.write(
+          `the patch of "${name}" is out of date: what it changes does not stand once in ${patch.file}\n`,
+        )
+        return 2
+      }
+      await writeFile(join(folder, patch.file), patched)
+    }
+    return tell(name, rule, await simulateIn(folder, rule, range))
+  } finally {
+    await rm(folder, { recursive: true, force: true })
+  }
+}
+
+/** Undefined, where what is to be changed does not stand there exactly once. */
+export function applyPatch(source: string, { find, replace }: Patch): string | undefined {
+  const [before, after, ...more] = source.split(find)
+  return before === undefined || after === undefined || more.length > 0 ? undefined : before + replace + after
+}
+
+async function simulateIn(folder: string, { invariant }: Rule, { from, seeds }: SeedRange) {
+  const until = invariant === undefined ? [] : ['--until', invariant]
+  const args = ['test/proof/simulate/main.ts', '--json', '--from', String(from), '--seeds', String(seeds), ...until]
+  const child = spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] })
+  return childReport.parse(JSON.parse(await text(child.stdout)))
+}
+
+function tell(name: string, { invariant }: Rule, { seeds, breaches }: z.infer<typeof childReport>): 0 | 3 {
+  const first = breaches.find((breach) => invariant === undefined || breach.invariant === invariant)
+  if (first === undefined) {
+    process.stdout.write(`✗ "${name}" is broken, and ${seeds} histories do not show it\n`)
+    return 0
+  }
+  process.stdout.write(`✓ "${name}" is broken, and seed ${first.seed} shows it: ${first.invariant}: ${first.what}\n`)
+  return 3
+}

@@ -1,0 +1,128 @@
+import { z } from 'zod'
+import { findExcess } from '../../shared/job/json-limits.ts'
+import type { Delivery, ReadDelivery } from '../delivery/delivery.ts'
+
+/** An unwrapped push tells attributes as plain headers; among all others only these are ours. */
+const ATTRIBUTE_HEADERS = [
+  ...['pb-run', 'pb-priority', 'batch', 'traceparent', 'googclient_traceparent', 'pb-first-published'],
+  ...['pb-reason', 'pb-error', 'pb-code', 'pb-hint', 'pb-key', 'CloudPubSubDeadLetterSourceTopicPublishTime'],
+]
+
+/** A hundred times the attributes that Pub/Sub allows. What holds more is no push in JSON; it may be a job as it is. */
+const ENVELOPE_LIMITS = { maxValues: 20_000, maxDepth: 101 }
+
+const idText = z.union([z.string(), z.number()]).transform(String).optional().catch(undefined)
+const timeText = z.string().optional().catch(undefined)
+/** null is as good as absent, and what cannot be read as text is left out: neither is a reason to lose a job. */
+const attributeTexts = z
+  .unknown()
+  .transform((value) => Object.fromEntries(Object.entries(objectIn(value)).flatMap(attributeText)))
+
+const wrappedPush = z.object({
+  message: z.object({
+    data: z.string().nullish(),
+    attributes: attributeTexts.optional(),
+    // Pub/Sub sends both, in either style.
+    messageId: idText,
+    message_id: idText,
+    publishTime: timeText,
+    publish_time: timeText,
+  }),
+  deliveryAttempt: z.unknown().optional(),
+})
+
+/**
+ * Reads a push in either form that Pub/Sub has: wrapped in JSON, or unwrapped with the metadata in headers.
+ *
+ * https://cloud.google.com/pubsub/docs/push and https://cloud.google.com/pubsub/docs/payload-unwrapping
+ */
+export function readDelivery(headers: Headers, body: Uint8Array, arrivedAt: number): ReadDelivery {
+  const unwrapped = readUnwrapped(headers, body, arrivedAt)
+  if (headers.has('x-goog-pubsub-message-id')) return { ok: true, delivery: unwrapped }
+  const envelope = parseEnvelope(body)
+  return envelope === undefined ? { ok: true, delivery: unwrapped } : readWrapped(envelope, unwrapped)
+}
+
+function readUnwrapped(headers: Headers, data: Uint8Array, arrivedAt: number): Delivery {
+  const found = ATTRIBUTE_HEADERS.map((name) => [name, headers.get(name)] as const)
+  const attributes = Object.fromEntries(found.flatMap(([name, value]) => (value === null ? [] : [[name, value]])))
+  return {
+    messageId: headers.get('x-goog-pubsub-message-id') ?? '',
+    data,
+    attributes,
+    deliveryAttempt: attemptIn(headers.get('x-goog-pubsub-delivery-attempt')),
+    publishedAt: timeIn(headers.get('x-goog-pubsub-publish-time')),
+    traceparent: traceparentOf(attributes),
+    arrivedAt,
+  }
+}
+
+function readWrapped(envelope: object, raw: Delivery): ReadDelivery {
+  const push = wrappedPush.safeParse(envelope)
+  if (!push.success) {
+    const [issue] = push.error.issues
+    return { ok: false, delivery: raw, problem: `the push is not of Pub/Sub's form: ${issue?.path.join('.')}` }
+  }
+  const { message, deliveryAttempt } = push.data
+  const { attributes = {} } = message
+  const data = message.data ?? ''
+  const delivery: Delivery = {
+    messageId: message.messageId ?? message.message_id ?? '',
+    data: Buffer.from(data, 'base64'),
+    attributes,
+    deliveryAttempt: attemptIn(deliveryAttempt),
+    publishedAt: timeIn(message.publishTime ?? message.publish_time),
+    traceparent: traceparentOf(attributes) ?? raw.traceparent,
+    arrivedAt: raw.arrivedAt,
+  }
+  if (isBase64(data)) return { ok: true, delivery }
+  return {
+    ok: false,
+    delivery: { ...delivery, data: Buffer.from(data) },
+    problem: 'message.data is not base64',
+  }
+}
+
+const utf8 = new TextDecoder()
+
+/** A wrapped push is a JSON object with a `message` in it, which no job has; a byte order mark before it is skipped. */
+function parseEnvelope(body: Uint8Array): object | undefined {
+  const text = utf8.decode(body)
+  if (findExcess(text, ENVELOPE_LIMITS) !== undefined) return undefined
+  let value: unknown
+  try {
+    value = JSON.parse(text)
+  } catch {
+    return undefined
+  }
+  return typeof value === 'object' && value !== null && 'message' in value ? value : undefined
+}
+
+function traceparentOf(attributes: Readonly<Record<string, string>>): string | undefined {
+  return attributes['traceparent'] ?? attributes['googclient_traceparent']
+}
+
+function objectIn(value: unknown): object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {}
+}
+
+function attributeText([name, value]: [string, unknown]): [string, string][] {
+  if (typeof value === 'string') return [[name, value]]
+  return typeof value === 'number' || typeof value === 'boolean' ? [[name, String(value)]] : []
+}
+
+/** A whole number from 1 on, as a number or as text. */
+function attemptIn(value: unknown): number | undefined {
+  const attempt = typeof value === 'number' || typeof value === 'string' ? Number(value) : Number.NaN
+  return Number.isSafeInteger(attempt) && attempt > 0 ? attempt : undefined
+}
+
+function timeIn(text: string | null | undefined): number | undefined {
+  const time = Date.parse(text ?? '')
+  return Number.isNaN(time) ? undefined : time
+}
+
+/** Buffer skips what is not base64 without a word. */
+function isBase64(text: string): boolean {
+  return text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text)
+}

@@ -1,0 +1,150 @@
+import { type Context, Hono, type MiddlewareHandler } from 'hono'
+import { type DeadLetterRecording, recordDeadLetter } from '../dead-letters/record.ts'
+import type { BytesInFlight, Reservation } from '../delivery/bytes-in-flight.ts'
+import type { Delivery, ReadDelivery } from '../delivery/delivery.ts'
+import type { Drain } from '../delivery/drain.ts'
+import type { Outcome } from '../delivery/outcome.ts'
+import { storeFailure } from '../delivery/store-failure.ts'
+import type { Receiver } from '../jobs/receive.ts'
+import type { Heartbeat } from '../observe/heartbeat.ts'
+import { type Log, traceFields } from '../observe/log.ts'
+import type { Sweep } from '../sweep/sweep.ts'
+import type { PushAuthenticator } from './authenticate.ts'
+import { collectBackgroundWork } from './background-work.ts'
+import { MAX_PUSH_BYTES, type NotTaken, takePush } from './read-push.ts'
+
+export interface ServerParts {
+  readonly authenticate: PushAuthenticator
+  readonly receiver: Receiver
+  readonly recording: DeadLetterRecording
+  readonly bytes: BytesInFlight
+  readonly sweep: Sweep
+  readonly drain: Drain
+  readonly heartbeat: Heartbeat
+  /** Rejects where the records cannot be read. */
+  readonly checkStore: () => Promise<unknown>
+  readonly project: string | undefined
+  readonly log: Log
+  /** Epoch milliseconds. */
+  readonly now: () => number
+}
+
+type Receive = Receiver['receive']
+
+const NO_ROOM = { kind: 'busy', message: 'this instance holds MAX_IN_FLIGHT_BYTES of pushes' } as const
+
+/**
+ * The worker's routes. `/push`, and `/dead-letter` for the dead-letter topic, answer 204 for a message that is done with
+ * and 503 for one that must come again; Pub/Sub takes every other answer of ours (401, 403, 413, 500) for the latter too.
+ * `/sweep` is for Cloud Scheduler.
+ */
+export function createServer(parts: ServerParts): Hono {
+  const { authenticate, receiver, recording, sweep, drain, heartbeat, checkStore, log } = parts
+  const app = new Hono()
+
+  // A connection that is kept alive would hold the process up until it is killed.
+  app.use(async (context, next) => {
+    await next()
+    if (drain.begun.aborted) context.header('connection', 'close')
+  })
+
+  app.get('/healthz', (context) => context.json({ status: 'ok' }))
+
+  app.get('/readyz', async (context) => {
+    if (drain.begun.aborted) return context.json({ status: 'draining' }, 503)
+    try {
+      await checkStore()
+      return context.json({ status: 'ready' })
+    } catch (error) {
+      log.warn({ error }, 'not ready: the store cannot be read')
+      return context.json({ status: 'the store cannot be read' }, 503)
+    }
+  })
+
+  const checkPush: MiddlewareHandler = async (context, next) => {
+    const check = await authenticate(context.req.raw.headers)
+    if (check.ok) return next()
+    const { status, problem, expected, seen } = check
+    heartbeat.refusedPush()
+    log.warn({ outcome: 'refused_push', httpStatus: status, problem, expected, seen }, 'a push was refused')
+    return context.json({ error: problem }, status)
+  }
+
+  async function answerPush(
+    context: Context,
+    read: ReadDelivery,
+    room: Reservation,
+    receive: Receive,
+  ): Promise<Response> {
+    const carried = collectBackgroundWork()
+    heartbeat.pushed(carried.waitUntil)
+    const outcome = await receive(read, carried.waitUntil, room)
+    logOutcome(parts, read.delivery, outcome)
+    heartbeat.answered(outcome)
+    await carried.done(drain.begun)
+    return outcome.done ? context.body(null, 204) : context.json({ reason: outcome.failure.kind }, 503)
+  }
+
+  // Room is taken only for a push that is ours: a stranger could fill it.
+  const take = (receive: Receive) => async (context: Context) => {
+    const answer = await takePush(context.req.raw, parts, (read, room) => answerPush(context, read, room, receive))
+    return typeof answer === 'string' ? refuse(parts, context, answer) : answer
+  }
+
+  app.use('/push', checkPush)
+  app.post('/push', take(receiver.receive))
+  app.use('/dead-letter', checkPush)
+  app.post(
+    '/dead-letter',
+    take((read) => recordDeadLetter(recording, read)),
+  )
+
+  // Whatever its body says: who may call it says all.
+  app.use('/sweep', checkPush)
+  app.post('/sweep', async (context) => {
+    if (drain.begun.aborted) return context.json({ reason: 'draining' }, 503)
+    try {
+      return context.json(await sweep())
+    } catch (error) {
+      const failure = storeFailure(error)
+      if (failure === undefined) throw error
+      log.warn({ outcome: 'sweep_failed', error }, 'nothing more can be swept now: the next sweep goes on')
+      return context.json({ reason: failure.kind }, 503)
+    }
+  })
+
+  app.onError((error, context) => {
+    log.error({ error }, 'a fault of our own; the message will come again')
+    return context.json({ error: 'internal error' }, 500)
+  })
+  return app
+}
+
+/** Answers a push of which the body was not read, or not wholly; the server throws away what still comes of it. */
+function refuse({ log, heartbeat }: ServerParts, context: Context, why: NotTaken): Response {
+  switch (why) {
+    case 'busy':
+      log.warn({ outcome: 'retry', reason: why, problem: NO_ROOM.message }, 'job deferred: busy')
+      heartbeat.answered({ done: false, failure: NO_ROOM, facts: {} })
+      return context.json({ reason: why }, 503)
+    case 'too_large':
+      return context.json({ error: `a push has at most ${MAX_PUSH_BYTES} bytes` }, 413)
+    case 'broken':
+      log.info({ outcome: 'broken_push' }, 'a push broke off before it was whole')
+      return context.json({ error: 'the push broke off' }, 400)
+  }
+}
+
+function logOutcome({ log, project, now }: ServerParts, delivery: Delivery, outcome: Outcome): void {
+  const { messageId, deliveryAttempt, traceparent, arrivedAt } = delivery
+  const durationMs = now() - arrivedAt
+  const line = { messageId, deliveryAttempt, durationMs, ...outcome.facts, ...traceFields(traceparent, project) }
+  if (outcome.done) {
+    const level = outcome.why === undefined ? 'info' : 'warn'
+    log[level]({ ...line, outcome: outcome.as, why: outcome.why }, `job ${outcome.as}`)
+  } else {
+    const { kind, code, message, hint, httpStatus, requestId } = outcome.failure
+    const why = { reason: kind, code, problem: message, hint, httpStatus, requestId }
+    log.warn({ ...line, outcome: 'retry', ...why }, `job deferred: ${kind}`)
+  }
+}

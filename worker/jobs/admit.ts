@@ -1,0 +1,84 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Deployment } from '../../shared/config/schema.ts'
+import type { AccessTokenSource } from '../../shared/identity/access-token-source.ts'
+import { TokenError } from '../../shared/identity/token-error.ts'
+import type { Failure } from '../../shared/job/failures.ts'
+import { endsWithin } from '../../shared/lib/settles-within.ts'
+import { isSetUpFault } from '../../shared/models/circuit.ts'
+import type { Circuits } from '../../shared/models/circuits.ts'
+import type { DeliveredJob } from '../delivery/delivered-job.ts'
+import type { Drain } from '../delivery/drain.ts'
+import { tokenFailure } from '../delivery/failures.ts'
+import type { DailyBudget } from '../limits/daily-budget.ts'
+
+export interface Admission {
+  /** Epoch milliseconds. */
+  readonly now: () => number
+  readonly drain: Drain
+  readonly circuits: Circuits
+  readonly tokens: AccessTokenSource
+  readonly daily: DailyBudget
+  readonly modelTimeoutMs: number
+}
+
+const DRAINING: Failure = { kind: 'draining', message: 'this instance is about to end' }
+
+/** A job that cannot start within this time is deferred: held jobs were measured to miss their deadlines. */
+const MAX_HOLD_MS = 60_000
+/** What a person has to fix, or another job has to find out, is not waited for so long. */
+const MAX_BRIEF_HOLD_MS = 10_000
+
+export type Admitted =
+  /** To be left when the job has ended, however it did. */
+  { readonly ok: true; readonly leave: () => void } | { readonly ok: false; readonly failure: Failure }
+
+/**
+ * Waits for the deployment and for a token before any record is touched, so that an outage costs no write and burns no
+ * attempt; nor does a day whose tokens are spent.
+ */
+export async function admit(
+  admission: Admission,
+  deployment: Deployment,
+  { deadline, waitUntil }: Pick<DeliveredJob, 'deadline' | 'waitUntil'>,
+): Promise<Admitted> {
+  const { drain, tokens, daily, now, modelTimeoutMs } = admission
+  if (drain.begun.aborted) return refuse(DRAINING)
+  const arrivedAt = now()
+  const overspent = await daily.limitReached()
+  if (overspent !== undefined) return refuse(overspent)
+  // A job that is held for longer has too little time left to ask the model.
+  const until = Math.min(arrivedAt + MAX_HOLD_MS, deadline - modelTimeoutMs)
+  try {
+    await tokens.get(drain.begun, { until, waitUntil })
+    return await enterCircuit(admission, deployment, until)
+  } catch (error) {
+    if (drain.begun.aborted) return refuse(DRAINING)
+    if (error instanceof TokenError) return refuse(tokenFailure(error))
+    throw error
+  }
+}
+
+/** The last step, so that a job that probes a deployment waits for nothing else. */
+async function enterCircuit(
+  { drain, circuits, now }: Admission,
+  deployment: Deployment,
+  until: number,
+): Promise<Admitted> {
+  for (;;) {
+    const entry = circuits.enter(deployment)
+    if (entry.isAllowed) return { ok: true, leave: entry.leave }
+    const { waitFor, failure } = entry
+    const leftMs = until - now()
+    const brieflyMs = Math.min(MAX_BRIEF_HOLD_MS, leftMs)
+    if (typeof waitFor === 'number') {
+      if (waitFor > (isSetUpFault(failure.kind) ? brieflyMs : leftMs)) return refuse(failure)
+      await delay(waitFor, undefined, { signal: drain.begun })
+    } else if (!(await endsWithin(waitFor, brieflyMs, drain.begun))) {
+      return refuse(drain.begun.aborted ? DRAINING : failure)
+    }
+  }
+}
+
+function refuse(failure: Failure): Admitted {
+  return { ok: false, failure }
+}

@@ -1,0 +1,173 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import pRetry from 'p-retry'
+import type { AccessTokenSource, WaitUntil } from '../../shared/identity/access-token-source.ts'
+import type { AccessToken } from '../../shared/identity/renewal.ts'
+import { TokenError } from '../../shared/identity/token-error.ts'
+import { type Failure, mayAskAgain } from '../../shared/job/failures.ts'
+import type { Job } from '../../shared/job/job.ts'
+import { type Circuits, resourceOf } from '../../shared/models/circuits.ts'
+import type { ModelProvider, ModelReply, ModelRequest } from '../../shared/models/provider.ts'
+import { tokenEvidence } from '../../shared/models/token-evidence.ts'
+import type { Drain } from '../delivery/drain.ts'
+import { tokenFailure } from '../delivery/failures.ts'
+import type { MissingEpisodes } from '../limits/missing-episodes.ts'
+
+export interface Asking {
+  readonly provider: ModelProvider
+  readonly tokens: AccessTokenSource
+  readonly circuits: Circuits
+  readonly missing: MissingEpisodes
+  readonly drain: Drain
+  /** Epoch milliseconds. */
+  readonly now: () => number
+}
+
+export interface AskLimits {
+  /** For how many milliseconds a send may still begin. The lease outlives one that begins just before. */
+  readonly leftMs: () => number
+  /** How long one send may take; it always has the whole of it. */
+  readonly modelTimeoutMs: number
+  readonly waitUntil: WaitUntil
+  /** Aborts when the job is cancelled. */
+  readonly cancelled: AbortSignal
+}
+
+interface JobRequest extends Omit<ModelRequest, 'token'> {
+  readonly job: Pick<Job, 'key' | 'url' | 'body'>
+}
+
+/** A failure after which nothing can have been billed, so that the same attempt may send again. */
+class NotBilled extends Error {
+  readonly failure: Failure
+
+  constructor(failure: Failure) {
+    super(failure.message)
+    this.failure = failure
+  }
+}
+
+const DRAINING: Failure = { kind: 'draining', message: 'this instance is about to end; nothing was sent' }
+const OUT_OF_TIME: Failure = { kind: 'busy', message: 'the time for this attempt ran out before anything was sent' }
+
+const RETRIES = { retries: 20, factor: 2, minTimeout: 200, maxTimeout: 5_000, randomize: true } as const
+
+/**
+ * Asks the model until it answers, refuses, or can have billed something; never twice after that.
+ *
+ * When the instance begins to drain, a request that waits is not sent, and one that was sent has the drain's grace. Rejects only
+ * for an internal error.
+ */
+export async function ask(
+  { provider, tokens, circuits, missing, drain, now }: Asking,
+  request: JobRequest,
+  { leftMs, modelTimeoutMs, waitUntil, cancelled }: AskLimits,
+): Promise<ModelReply> {
+  const { deployment } = request
+  const resource = resourceOf(deployment)
+  const waiting = AbortSignal.any([drain.begun, cancelled])
+  const asking = AbortSignal.any([drain.over, cancelled])
+  let lastFailure: Failure | undefined
+  let tokensRefused = 0
+  const notSent = (why: Failure): ModelReply => ({
+    ok: false,
+    failure: drain.begun.aborted ? DRAINING : (lastFailure ?? why),
+  })
+
+  async function send(): Promise<ModelReply> {
+    const waitMs = circuits.waitMs(deployment)
+    if (waitMs > 0 && waitMs >= leftMs()) return notSent(circuitOpen(waitMs))
+    if (waitMs > 0) await delay(waitMs, undefined, { signal: waiting })
+    const token = await tokens.get(waiting, { until: now() + leftMs(), waitUntil })
+    // In the same tick as the send: a process that was frozen since must not ask under a lease that is over.
+    if (leftMs() <= 0) return notSent(OUT_OF_TIME)
+    const reply = await withTimeout(modelTimeoutMs, asking, (signal) =>
+      provider.ask({ ...request, token: token.value }, signal),
+    )
+    if (reply.ok) {
+      tokens.accepted(token, resource)
+      circuits.learn(deployment, undefined, waitUntil)
+      missing.answered(deployment, waitUntil)
+      return reply
+    }
+    const judged = circuits.judge(deployment, reply.failure, request.job.key)
+    const failure = judged.kind === 'no_deployment' ? await missing.measure(deployment, judged) : judged
+    // What is the job's own fault says nothing of the deployment.
+    const isOwnFault = failure.kind !== reply.failure.kind
+    lastFailure = failure
+    if (!isOwnFault && learn(failure, token)) throw new NotBilled(failure)
+    return { ok: false, failure }
+  }
+
+  /** Takes in what a failure says of the token and of the deployment. Returns whether the request may be sent again. */
+  function learn(failure: Failure, token: AccessToken): boolean {
+    switch (tokenEvidence(failure)) {
+      case 'accepted':
+        tokens.accepted(token, resource)
+        break
+      case 'refused':
+        tokensRefused += 1
+        // Another token may be accepted.
+        if (!tokens.refused(token, resource)) return tokensRefused === 1
+        break
+      case 'unknown':
+    }
+    // What we broke off ourselves says nothing of the deployment.
+    const isBrokenOff = cancelled.aborted && (failure.kind === 'ambiguous' || failure.kind === 'unreachable')
+    if (!isBrokenOff) circuits.learn(deployment, failure, waitUntil)
+    return failure.kind !== 'unauthorized' && mayAskAgain(failure.kind)
+  }
+
+  const came: { reply?: ModelReply } = {}
+  const sendAndKeep = async () => {
+    came.reply = await send()
+  }
+  try {
+    await pRetry(sendAndKeep, { ...RETRIES, signal: waiting, shouldRetry: ({ error }) => error instanceof NotBilled })
+  } catch (error) {
+    if (error instanceof TokenError) return { ok: false, failure: drain.begun.aborted ? DRAINING : tokenFailure(error) }
+    if (!(error instanceof NotBilled) && !waiting.aborted) throw error
+  }
+  // Kept by ourselves: p-retry drops what came when its signal aborted meanwhile, and that may have been billed.
+  return came.reply ?? notSent(OUT_OF_TIME)
+}
+
+/**
+ * Aborts a send at our own time limit, and names that limit as what ended it. The timer ends with the send.
+ *
+ * The send has a signal of its own: listeners that it leaves behind on it are collected with it. A composite signal is kept
+ * in memory as long as it has listeners.
+ */
+async function withTimeout(
+  timeoutMs: number,
+  signal: AbortSignal,
+  send: (signal: AbortSignal) => Promise<ModelReply>,
+): Promise<ModelReply> {
+  const own = new AbortController()
+  const follow = () => own.abort(signal.reason)
+  signal.addEventListener('abort', follow)
+  if (signal.aborted) follow()
+  const timer = setTimeout(() => own.abort(), timeoutMs)
+  try {
+    const reply = await send(own.signal)
+    const isTimeout = !reply.ok && reply.failure.kind === 'ambiguous' && own.signal.aborted && !signal.aborted
+    return isTimeout ? { ok: false, failure: timedOut(reply.failure, timeoutMs) } : reply
+  } finally {
+    clearTimeout(timer)
+    signal.removeEventListener('abort', follow)
+  }
+}
+
+function circuitOpen(retryAfterMs: number): Failure {
+  const message = 'the circuit of the deployment is open for longer than this job can wait'
+  return { kind: 'throttled', message, retryAfterMs }
+}
+
+function timedOut(failure: Failure, timeoutMs: number): Failure {
+  const seconds = timeoutMs / 1_000
+  return {
+    ...failure,
+    kind: 'timeout',
+    message: `no whole answer came within the ${seconds} s of MODEL_TIMEOUT_SECONDS`,
+    hint: `The model took longer than ${seconds} s. Raise MODEL_TIMEOUT_SECONDS, or ask for a shorter answer; then replay the job.`,
+  }
+}

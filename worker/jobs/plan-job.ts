@@ -1,0 +1,139 @@
+import type { Deployment } from '../../shared/config/schema.ts'
+import { findForbidden } from '../../shared/job/body-fields.ts'
+import type { Ending } from '../../shared/job/ending.ts'
+import { type Failure, isMissingForGood } from '../../shared/job/failures.ts'
+import type { Job } from '../../shared/job/job.ts'
+import { choicesOf, outputTokenCap } from '../../shared/job/output-cap.ts'
+import type { EndError } from '../../shared/job/record.ts'
+import { quote } from '../../shared/lib/quote.ts'
+import type { Circuits } from '../../shared/models/circuits.ts'
+import type { Watch } from '../limits/batch-controls.ts'
+import { chooseDeployment } from './choose-deployment.ts'
+
+export interface Planning {
+  readonly deployments: readonly Deployment[]
+  readonly circuits: Circuits
+  /** The most output tokens a job may ask for, where its deployment has no limit of its own. */
+  readonly maxOutputTokens: number
+  /** What bodies may ask for beyond an answer, as ALLOW_BODY_FIELDS names it. */
+  readonly allowedBodyFields: readonly string[]
+  /**
+   * How old a message becomes before a model that no deployment serves ends its job, in milliseconds: while a rollout runs,
+   * another revision may serve it. 0: it ends the job at once.
+   */
+  readonly rolloutMs: number
+  /** Epoch milliseconds. */
+  readonly now: () => number
+}
+
+export type Plan =
+  | AskPlan
+  /** It cannot be run here, and may be elsewhere: its message is to be redelivered. */
+  | { readonly kind: 'defer'; readonly failure: Failure }
+  | EndPlan
+
+export interface AskPlan {
+  readonly kind: 'ask'
+  readonly deployment: Deployment
+  /** The cap that its body lacks: of each answer, in tokens. */
+  readonly outputCap: number | undefined
+}
+
+/** It needs no model to say how this job ends. */
+export interface EndPlan {
+  readonly kind: 'end'
+  readonly ending: Exclude<Ending, { status: 'succeeded' }>
+}
+
+const NOT_SERVED_YET = {
+  kind: 'busy',
+  message: 'no deployment of this revision serves the model it names; a rollout may bring one that does',
+} as const
+
+/** Decides what a job needs before anything is spent on it. `publishedAt`: of its message, in epoch milliseconds. */
+export function planJob(planning: Planning, job: Job, publishedAt: number): Plan {
+  const { deployments, circuits, rolloutMs, now } = planning
+  if (job.deadline !== undefined && now() > job.deadline) {
+    const error: EndError = { kind: 'expired', message: 'its deadline passed before it was started' }
+    return { kind: 'end', ending: { status: 'expired', error } }
+  }
+  const deployment = chooseDeployment(deployments, job.model, circuits.missing)
+  if (deployment === undefined) {
+    const served = [...new Set(deployments.map(({ model }) => model))].join(', ')
+    const hint = `Served here: ${served}. Add a deployment, or change the job.`
+    return now() - publishedAt < rolloutMs
+      ? { kind: 'defer', failure: { ...NOT_SERVED_YET, hint } }
+      : invalid('no deployment serves the model it names', hint)
+  }
+  const problem = findBodyProblem(planning, job, deployment)
+  if (problem !== undefined) return problem
+  const missing = circuits.missing(deployment)
+  return missing && isMissingForGood(missing) ? missingForGood(missing) : askPlan(job, deployment)
+}
+
+/** What a job asks for that the operator has not allowed. */
+function findBodyProblem(planning: Planning, job: Job, deployment: Deployment): EndPlan | undefined {
+  const { maxOutputTokens, allowedBodyFields } = planning
+  const limit = deployment.maxOutputTokens ?? maxOutputTokens
+  const setting = limit === maxOutputTokens ? 'MAX_OUTPUT_TOKENS' : 'maxOutputTokens of its deployment'
+  // Each choice takes a token at least.
+  const tokens = (outputTokenCap(job.body) ?? 1) * choicesOf(job.body)
+  if (tokens > limit) return invalid(`it asks for up to ${tokens} output tokens; ${setting} is ${limit}`)
+  const forbidden = findForbidden(job, allowedBodyFields)
+  if (forbidden.length === 0) return undefined
+  return invalid(
+    `its body asks for what is not allowed here: ${sayNames(forbidden)}`,
+    'Remove it from the job, or name it in ALLOW_BODY_FIELDS and replay the job.',
+  )
+}
+
+const MAX_NAMES = 5
+const MAX_NAME_LENGTH = 60
+
+/** Some names are from the job. */
+function sayNames(names: readonly string[]): string {
+  const said = names.slice(0, MAX_NAMES).map((name) => name.slice(0, MAX_NAME_LENGTH).replaceAll(/[^\w.-]/g, '\ufffd'))
+  return names.length > MAX_NAMES ? `${said.join(', ')} and ${names.length - MAX_NAMES} more` : said.join(', ')
+}
+
+/** Only a limit that the operator has set is set in a body: the default is more than some models take. */
+function askPlan({ body }: Job, deployment: Deployment): AskPlan {
+  const { maxOutputTokens } = deployment
+  const isLeftToModel = maxOutputTokens === undefined || outputTokenCap(body) !== undefined
+  return {
+    kind: 'ask',
+    deployment,
+    outputCap: isLeftToModel ? undefined : Math.floor(maxOutputTokens / choicesOf(body)),
+  }
+}
+
+/** A probe has just found it missing: the jobs that come until the next one need not be asked to know that. */
+function missingForGood({ code, message, hint }: Failure): EndPlan {
+  const error: EndError = { kind: 'no_deployment', code, message, hint }
+  return { kind: 'end', ending: { status: 'dead_lettered', error } }
+}
+
+export const CANCELLED = {
+  kind: 'end',
+  ending: { status: 'cancelled', error: { kind: 'cancelled', message: 'its batch was cancelled' } },
+} as const
+
+/** The plan, unless what people decided of the job's batch has ended it meanwhile. */
+export async function applyBatchControls<P extends Plan>(watch: Watch, { batch }: Job, plan: P): Promise<P | EndPlan> {
+  if (watch.cancelled.aborted) return CANCELLED
+  if (plan.kind !== 'ask') return plan
+  const reached = await watch.limitReached()
+  if (reached === undefined) return plan
+  const error: EndError = {
+    kind: 'budget',
+    code: 'batch_token_limit',
+    message: `its batch has taken ${reached.spent} tokens; its limit is ${reached.limit}`,
+    hint: `Raise it and replay: promptbridge dead-letters replay --batch ${quote(batch)} --reason budget --token-limit N`,
+  }
+  return { kind: 'end', ending: { status: 'dead_lettered', error } }
+}
+
+function invalid(message: string, hint?: string): EndPlan {
+  const error: EndError = { kind: 'invalid', message, ...(hint === undefined ? {} : { hint }) }
+  return { kind: 'end', ending: { status: 'dead_lettered', error } }
+}

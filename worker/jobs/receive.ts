@@ -1,0 +1,85 @@
+import type { WaitUntil } from '../../shared/identity/access-token-source.ts'
+import type { Failure } from '../../shared/job/failures.ts'
+import { parseJob } from '../../shared/job/parse-job.ts'
+import { usableMs } from '../../shared/job/push-time.ts'
+import { sha256 } from '../../shared/lib/sha256.ts'
+import { mostAnswerBytes } from '../../shared/models/azure-openai/endpoints.ts'
+import type { Reservation } from '../delivery/bytes-in-flight.ts'
+import type { DeliveredJob } from '../delivery/delivered-job.ts'
+import type { ReadDelivery } from '../delivery/delivery.ts'
+import type { Outcome } from '../delivery/outcome.ts'
+import { storeFailure } from '../delivery/store-failure.ts'
+import { type JobProcessing, processJob } from './process-job.ts'
+
+export interface Receiving {
+  readonly processing: JobProcessing
+  readonly ackDeadlineMs: number
+  readonly maxInFlight: number
+}
+
+export interface Receiver {
+  /**
+   * Brings one delivery to its end; `waitUntil` takes what its answer is to wait for, `room` is the push's and takes
+   * that of the model's answer. Rejects only for a fault of our own.
+   */
+  receive(read: ReadDelivery, waitUntil: WaitUntil, room: Pick<Reservation, 'takeAnswer'>): Promise<Outcome>
+  /** How many jobs are under way. */
+  inFlight(): number
+  /** Resolves when nothing is under way. */
+  idle(): Promise<void>
+}
+
+const FULL: Failure = { kind: 'busy', message: 'this instance has MAX_IN_FLIGHT jobs under way' }
+const NO_ROOM: Failure = { kind: 'busy', message: 'MAX_IN_FLIGHT_BYTES has no room for the answer this job may get' }
+
+/** Takes deliveries in: poison goes to the dead letters, a duplicate joins the job under way, a full instance refuses. */
+export function createReceiver({ processing, ackDeadlineMs, maxInFlight }: Receiving): Receiver {
+  const underWay = new Map<string, Promise<Outcome>>()
+
+  function run(delivered: DeliveredJob, room: Pick<Reservation, 'takeAnswer'>): Promise<Outcome> {
+    const { key, run, payloadHash } = delivered.job
+    const name = `${key} ${run} ${payloadHash}`
+    const joined = underWay.get(name)
+    if (joined !== undefined)
+      return joined.then((outcome) => ({ ...outcome, facts: { ...outcome.facts, joined: true } }))
+    if (underWay.size >= maxInFlight) return Promise.resolve(deferred(delivered, FULL))
+    if (!room.takeAnswer(mostAnswerBytes(delivered.job))) return Promise.resolve(deferred(delivered, NO_ROOM))
+    const started = processJob(processing, delivered).finally(() => underWay.delete(name))
+    underWay.set(name, started)
+    return started
+  }
+
+  return {
+    async receive(read, waitUntil, room) {
+      const { data, attributes, arrivedAt, publishedAt = arrivedAt } = read.delivery
+      const message = { data, attributes }
+      const parsed = read.ok ? parseJob(data, attributes, sha256) : read
+      if (!parsed.ok) return poison(processing, message, parsed.problem)
+      const deadline = arrivedAt + usableMs(ackDeadlineMs)
+      return run({ job: parsed.job, message, publishedAt: Math.min(publishedAt, arrivedAt), deadline, waitUntil }, room)
+    },
+    inFlight: () => underWay.size,
+    async idle() {
+      while (underWay.size > 0) await Promise.allSettled(underWay.values())
+    },
+  }
+}
+
+async function poison(
+  { deadLetter }: JobProcessing,
+  message: DeliveredJob['message'],
+  problem: string,
+): Promise<Outcome> {
+  try {
+    await deadLetter(message, { reason: 'invalid', message: problem })
+    return { done: true, as: 'poison', why: problem, facts: {} }
+  } catch (error) {
+    const failure = storeFailure(error)
+    if (failure === undefined) throw error
+    return { done: false, failure, facts: {} }
+  }
+}
+
+function deferred({ job: { key, id, batch, run } }: Pick<DeliveredJob, 'job'>, failure: Failure): Outcome {
+  return { done: false, failure, facts: { jobKey: key, jobId: id, batch, run } }
+}

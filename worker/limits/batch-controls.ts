@@ -1,0 +1,161 @@
+import type { Usage } from '../../shared/job/record.ts'
+import { endsWithin } from '../../shared/lib/settles-within.ts'
+import type { Batch } from '../../shared/stores/batch-store.ts'
+import type { Log } from '../observe/log.ts'
+import { createTokenSpending, type TokenSpending } from './token-spending.ts'
+
+interface BatchControlsParts {
+  /** Rejects with StoreError. */
+  readonly read: (batch: string) => Promise<Batch | undefined>
+  /** Calls once after so many milliseconds; what it returns prevents that. */
+  readonly later: (call: () => void, ms: number) => () => void
+  /** Epoch milliseconds. */
+  readonly now: () => number
+  readonly log: Log
+}
+
+/** What people decide about a batch while its jobs run. */
+export interface BatchControls {
+  /**
+   * Watches a batch for as long as a job of it is under way, and knows first how it stands now. Never rejects: a store
+   * that is away stops no job.
+   */
+  watch(batch: string): Promise<Watch>
+}
+
+export interface Watch {
+  /** Aborts when the batch is cancelled. */
+  readonly cancelled: AbortSignal
+  /**
+   * Whether the batch may take no more tokens. What seems reached is read anew, so that a job that is replayed after its
+   * limit was raised does not end by the old one. Never rejects.
+   */
+  limitReached(): Promise<ReachedLimit | undefined>
+  /** Adds what an answer took. */
+  spend(usage: Usage): void
+  leave(): void
+}
+
+/** In tokens; `spent` as far as this instance knows. */
+interface ReachedLimit {
+  readonly spent: number
+  readonly limit: number
+}
+
+interface Watched {
+  readonly cancel: AbortController
+  readonly spending: TokenSpending
+  tokenLimit: number | undefined
+  watchers: number
+  readAt: number
+  /** While it is being read. */
+  reading: Promise<void> | undefined
+  stop: () => void
+}
+
+const READ_EVERY_MS = 5_000
+/** Longer than this, no job waits to learn what its batch says. */
+const MAX_WAIT_MS = 1_000
+/** As many are remembered while none of their jobs is under way. */
+const MAX_BATCHES = 1_000
+
+const NOTHING_TO_WATCH: Watch = {
+  cancelled: new AbortController().signal,
+  limitReached: async () => undefined,
+  spend: () => undefined,
+  leave: () => undefined,
+}
+
+/** Reads a batch every five seconds at most, however many of its jobs are under way; jobs of no batch cost nothing. */
+export function createBatchControls({ read, later, now, log }: BatchControlsParts): BatchControls {
+  const batches = new Map<string, Watched>()
+
+  function watchedOf(batch: string): Watched {
+    const known = batches.get(batch)
+    if (known !== undefined) return known
+    forgetOne(batches)
+    const fresh = {
+      ...{ cancel: new AbortController(), spending: createTokenSpending(), tokenLimit: undefined, watchers: 0 },
+      ...{ readAt: Number.NEGATIVE_INFINITY, reading: undefined, stop: () => undefined },
+    }
+    batches.set(batch, fresh)
+    return fresh
+  }
+
+  async function readInto(watched: Watched, batch: string): Promise<void> {
+    const learn = watched.spending.beginRead()
+    try {
+      const found = await read(batch)
+      watched.tokenLimit = found?.tokenLimit
+      learn(found)
+      if (found?.cancelledAt === undefined) return
+      watched.cancel.abort(new Error('its batch was cancelled'))
+      watched.stop()
+    } catch (error) {
+      log.warn({ batch, error }, 'a batch cannot be read now: what was known of it goes on')
+    }
+  }
+
+  function readNow(watched: Watched, batch: string): void {
+    watched.readAt = now()
+    const reading = readInto(watched, batch).finally(() => {
+      if (watched.reading === reading) watched.reading = undefined
+    })
+    watched.reading = reading
+  }
+
+  async function untilRead({ reading }: Watched): Promise<void> {
+    if (reading !== undefined) await endsWithin(reading, MAX_WAIT_MS)
+  }
+
+  const dueInMs = ({ readAt }: Watched) => readAt + READ_EVERY_MS - now()
+
+  /** Reads it when that is due, and again and again while a job is under way. Nobody takes a cancel back. */
+  function readWhenDue(watched: Watched, batch: string): void {
+    watched.stop()
+    if (watched.cancel.signal.aborted) return
+    if (dueInMs(watched) <= 0) readNow(watched, batch)
+    // A timer may ring a moment too soon: it is set anew for what is left.
+    watched.stop = later(() => readWhenDue(watched, batch), dueInMs(watched))
+  }
+
+  return {
+    async watch(batch) {
+      if (batch === '') return NOTHING_TO_WATCH
+      const watched = watchedOf(batch)
+      watched.watchers += 1
+      if (watched.watchers === 1 || dueInMs(watched) <= 0) readWhenDue(watched, batch)
+      await untilRead(watched)
+      return {
+        cancelled: watched.cancel.signal,
+        async limitReached() {
+          if (reachedBy(watched) === undefined) return undefined
+          if (watched.reading === undefined) readNow(watched, batch)
+          await untilRead(watched)
+          return reachedBy(watched)
+        },
+        spend: (usage) => watched.spending.spend(usage),
+        leave() {
+          watched.watchers -= 1
+          if (watched.watchers === 0) watched.stop()
+        },
+      }
+    },
+  }
+}
+
+function reachedBy({ spending, tokenLimit: limit }: Watched): ReachedLimit | undefined {
+  if (limit === undefined) return undefined
+  const spent = spending.total()
+  return spent < limit ? undefined : { spent, limit }
+}
+
+/** The one that was met first of those with no job under way. */
+function forgetOne(batches: Map<string, Watched>): void {
+  if (batches.size < MAX_BATCHES) return
+  for (const [batch, { watchers }] of batches) {
+    if (watchers > 0) continue
+    batches.delete(batch)
+    return
+  }
+}
