@@ -16,27 +16,51 @@ after(() => rmSync(folder, { recursive: true }))
 const planted: Readonly<Record<string, readonly [string, string]>> = {
   'shared/job/hash.ts': ["import 'node:crypto'", 'noRestrictedImports'],
   'shared/job/sdk.ts': ["import 'openai'", 'noRestrictedImports'],
-  'shared/job/store.ts': ["import '../store/port.ts'", 'noRestrictedImports'],
-  'shared/job/type.ts': ["import type { x } from '../store/port.ts'\nexport type y = typeof x", 'noRestrictedImports'],
-  'shared/job/again.ts': ["export { x } from '../store/port.ts'", 'noRestrictedImports'],
-  'shared/job/late.ts': ["export const late = () => import('../store/port.ts')", 'noRestrictedImports'],
+  'shared/job/store.ts': ["import '../stores/part.ts'", 'noRestrictedImports'],
+  'shared/job/type.ts': ["import type { x } from '../stores/part.ts'\nexport type y = typeof x", 'noRestrictedImports'],
+  'shared/job/again.ts': ["export { x } from '../stores/part.ts'", 'noRestrictedImports'],
+  'shared/job/late.ts': ["export const late = () => import('../stores/part.ts')", 'noRestrictedImports'],
   'shared/job/settings.ts': ["export const host = process.env['HOST']", 'noRestrictedGlobals'],
   'shared/job/network.ts': ["export const get = () => fetch('https://example.com')", 'noRestrictedGlobals'],
   'shared/job/nonce.ts': ['export const nonce = () => crypto.randomUUID()', 'noRestrictedGlobals'],
   'shared/job/clock.ts': ['export const clock = () => performance.now()', 'noRestrictedGlobals'],
   'shared/job/timer.ts': ['export const later = (work: () => void) => setTimeout(work, 1)', 'noRestrictedGlobals'],
-  'shared/to-worker.ts': ["import '../worker/part.ts'", 'noRestrictedImports'],
-  'shared/to-cli.ts': ["import '../cli/part.ts'", 'noRestrictedImports'],
+  'shared/job/ending.ts': [
+    "import type { x } from '../stores/job-store.ts'\nexport type y = typeof x",
+    'noRestrictedImports',
+  ],
+  'shared/lib/to-job.ts': ["import '../job/part.ts'", 'noRestrictedImports'],
+  'shared/config/to-models.ts': ["import '../models/azure-openai/part.ts'", 'noRestrictedImports'],
+  'shared/config/to-queues.ts': ["import '../queues/part.ts'", 'noRestrictedImports'],
+  'shared/identity/to-models.ts': ["import '../models/azure-openai/part.ts'", 'noRestrictedImports'],
+  'shared/identity/to-stores.ts': ["import '../stores/part.ts'", 'noRestrictedImports'],
+  'shared/queues/pubsub/to-stores.ts': ["import '../../stores/part.ts'", 'noRestrictedImports'],
   'shared/queues/sqlite/to-local.ts': ["import '../../../local/part.ts'", 'noRestrictedImports'],
+  'shared/models/to-worker.ts': ["import '../../worker/delivery/part.ts'", 'noRestrictedImports'],
+  'shared/models/azure-openai/to-stores.ts': ["import '../../stores/part.ts'", 'noRestrictedImports'],
+  'shared/stores/to-identity.ts': ["import '../identity/part.ts'", 'noRestrictedImports'],
+  'shared/stores/firestore/to-models.ts': ["import '../../models/part.ts'", 'noRestrictedImports'],
   'shared/stores/to-test.ts': ["import '../../test/part.ts'", 'noRestrictedImports'],
+  'shared/client/to-cli.ts': ["import '../../cli/part.ts'", 'noRestrictedImports'],
   'worker/to-local.ts': ["import '../local/part.ts'", 'noRestrictedImports'],
-  'worker/model/to-cli.ts': ["import '../../cli/part.ts'", 'noRestrictedImports'],
   'worker/to-test.ts': ["import '../test/part.ts'", 'noRestrictedImports'],
+  'worker/delivery/to-observe.ts': ["import '../observe/part.ts'", 'noRestrictedImports'],
+  'worker/observe/to-jobs.ts': ["import '../jobs/part.ts'", 'noRestrictedImports'],
+  'worker/events/to-limits.ts': ["import '../limits/part.ts'", 'noRestrictedImports'],
+  'worker/limits/to-events.ts': ["import '../events/part.ts'", 'noRestrictedImports'],
+  'worker/dead-letters/to-jobs.ts': ["import '../jobs/part.ts'", 'noRestrictedImports'],
+  'worker/dead-letters/to-http.ts': ["import '../http/part.ts'", 'noRestrictedImports'],
+  'worker/jobs/to-http.ts': ["import '../http/part.ts'", 'noRestrictedImports'],
+  'worker/jobs/to-cli.ts': ["import '../../cli/part.ts'", 'noRestrictedImports'],
+  'worker/jobs/to-adapter.ts': ["import '../../shared/stores/firestore/part.ts'", 'noRestrictedImports'],
+  'worker/sweep/to-jobs.ts': ["import '../jobs/part.ts'", 'noRestrictedImports'],
+  'worker/http/to-root.ts': ["import '../part.ts'", 'noRestrictedImports'],
   'cli/to-worker.ts': ["import '../worker/part.ts'", 'noRestrictedImports'],
   'cli/demo/to-local.ts': ["import '../../local/part.ts'", 'noRestrictedImports'],
   'local/to-identity.ts': ["import '../shared/identity/part.ts'", 'noRestrictedImports'],
+  'local/to-job.ts': ["import '../shared/job/part.ts'", 'noRestrictedImports'],
   'local/entra/to-worker.ts': ["import '../../worker/part.ts'", 'noRestrictedImports'],
-  'deploy/to-shared.ts': ["import '../shared/store/port.ts'", 'noRestrictedImports'],
+  'deploy/to-shared.ts': ["import '../shared/stores/part.ts'", 'noRestrictedImports'],
   'deploy/to-worker.ts': ["import '../worker/part.ts'", 'noRestrictedImports'],
   'worker/one.ts': ["import { two } from './two.ts'\nexport const one = () => two", 'noImportCycles'],
   'worker/two.ts': ["import { one } from './one.ts'\nexport const two = () => one", 'noImportCycles'],
@@ -50,11 +74,27 @@ const planted: Readonly<Record<string, readonly [string, string]>> = {
 const allowed: Readonly<Record<string, string>> = {
   'shared/job/part.ts': 'export const x = 1',
   'shared/job/pure.ts': "import 'zod'\nimport './part.ts'",
-  'shared/stores/port.ts': "import '../job/part.ts'\nimport 'node:crypto'\nexport const x = 1",
-  'shared/identity/part.ts': "import '../store/port.ts'",
-  'worker/part.ts': "import '../shared/store/port.ts'\nimport '../shared/identity/part.ts'",
-  'cli/part.ts': "import '../shared/store/port.ts'",
-  'local/part.ts': "import '../shared/store/port.ts'",
+  'shared/lib/part.ts': "import 'node:crypto'",
+  'shared/config/part.ts': "import '../job/part.ts'\nimport '../lib/part.ts'",
+  'shared/identity/part.ts': "import '@azure/identity'\nimport '../config/part.ts'",
+  'shared/queues/part.ts': "import '../config/part.ts'",
+  'shared/queues/pubsub/part.ts': "import '@google-cloud/pubsub'\nimport '../part.ts'",
+  'shared/models/part.ts': "import '../identity/part.ts'",
+  'shared/models/azure-openai/part.ts': "import '../part.ts'\nimport '../../job/part.ts'",
+  'shared/stores/part.ts': "import '../queues/part.ts'\nexport const x = 1",
+  'shared/stores/firestore/part.ts': "import '../part.ts'\nimport '../../lib/part.ts'",
+  'shared/client/part.ts': "import '../stores/part.ts'\nimport '../identity/part.ts'",
+  'worker/delivery/part.ts': "import '../../shared/queues/part.ts'",
+  'worker/observe/part.ts': "import '../delivery/part.ts'",
+  'worker/events/part.ts': "import '../observe/part.ts'",
+  'worker/limits/part.ts': "import '../observe/part.ts'",
+  'worker/dead-letters/part.ts': "import '../events/part.ts'",
+  'worker/jobs/part.ts': "import '../dead-letters/part.ts'\nimport '../limits/part.ts'",
+  'worker/sweep/part.ts': "import '../events/part.ts'",
+  'worker/http/part.ts': "import '../jobs/part.ts'\nimport '../sweep/part.ts'",
+  'worker/part.ts': "import './http/part.ts'\nimport '../shared/stores/firestore/part.ts'",
+  'cli/part.ts': "import '../shared/stores/part.ts'",
+  'local/part.ts': "import '../shared/queues/sqlite/part.ts'\nimport '../shared/lib/sqlite.ts'",
   'test/part.ts': "import '../worker/part.ts'\nimport '../local/part.ts'\nimport '../cli/part.ts'",
 }
 
@@ -124,6 +164,23 @@ describe('in this house', () => {
     assert.deepEqual(filesWith(ambient, 'shared/job'), [])
     assert.deepEqual(filesWith(ambient, 'worker', 'shared'), ROOTS)
     assert.deepEqual(filesWith(ambient, 'local'), ['local/dependencies.ts'])
+  })
+
+  test('no file lies beside the rooms but what puts them together', () => {
+    assert.deepEqual(globSync('{worker,shared,test}/*.ts', { cwd: ROOT }).toSorted(), [
+      'worker/compose.ts',
+      'worker/listen.ts',
+      'worker/main.ts',
+    ])
+  })
+
+  test('no room of shared/ holds more than two fifths of it', () => {
+    const files = globSync('shared/**/*.ts', { cwd: ROOT })
+    const sizes = Map.groupBy(files, (path) => path.split('/')[1])
+    const linesOf = (paths: readonly string[]) =>
+      paths.reduce((sum, path) => sum + readFileSync(join(ROOT, path), 'utf8').split('\n').length, 0)
+    const biggest = Math.max(...[...sizes.values()].map(linesOf))
+    assert.ok(biggest < 0.4 * linesOf(files), `the biggest has ${biggest} of ${linesOf(files)} lines`)
   })
 
   test('no file of the worker, of what is shared or of the stand-ins is longer than 250 lines', () => {

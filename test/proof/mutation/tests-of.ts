@@ -3,6 +3,8 @@ export const testsOf: Readonly<Record<string, readonly string[]>> = {
   'shared/job/claim.ts': ['job-claim'],
   'shared/job/failures.ts': ['job-failures'],
   'shared/job/forwarded.ts': ['job-forwarded'],
+  'shared/job/body-fields.ts': ['azure-openai-body-fields'],
+  'shared/job/json-limits.ts': ['job-json-limits'],
   'shared/job/exact-numbers.ts': ['job-exact-numbers', 'job-parse'],
   'shared/job/job.ts': ['job-key', 'job-usage'],
   'shared/job/output-cap.ts': ['job-output-cap'],
