@@ -56,7 +56,9 @@ test('docs: no cell of a table holds a paragraph', () => {
   const pages = globSync('*.md', { cwd: DOCS })
   assert.ok(pages.length > 10)
   assert.deepEqual(
-    pages.flatMap((name) => paragraphs(page(name)).map((cell) => `${name}: ${cell}`)),
+    [...pages, '../deploy/terraform/README.md'].flatMap((name) =>
+      paragraphs(page(name)).map((cell) => `${name}: ${cell}`),
+    ),
     [],
   )
   const two = 'It is one. It is two.'
