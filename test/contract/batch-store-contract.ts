@@ -15,7 +15,7 @@ async function unfinishedIn(batches: UnfinishedBatches, pageSize = 9) {
   return (await Array.fromAsync(batches.unfinished(pageSize))).flat()
 }
 
-/** The facts that every adapter of BatchStore must hold. */
+/** The behaviour that every adapter of BatchStore must hold. */
 export function batchStoreContract(name: string, open: () => Promise<BatchHarness>): void {
   const fact = (title: string, holds: (batches: BatchHarness['batches']) => Promise<void>) =>
     test(title, async () => {

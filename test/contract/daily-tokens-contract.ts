@@ -12,7 +12,7 @@ export interface DailyTokensHarness {
 const day = '2026-11-24'
 const tokens = { promptTokens: 5_000_000_000, completionTokens: 3 }
 
-/** The facts that every adapter of DailyTokensStore must hold. */
+/** The behaviour that every adapter of DailyTokensStore must hold. */
 export function dailyTokensContract(name: string, open: () => Promise<DailyTokensHarness>): void {
   const fact = (title: string, holds: (harness: DailyTokensHarness) => Promise<void>) =>
     test(title, async () => {

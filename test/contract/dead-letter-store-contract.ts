@@ -18,7 +18,7 @@ export interface DeadLetterHarness {
 const MANY = 100
 const other = Buffer.from('another payload')
 
-/** The facts that every adapter of DeadLetterStore must hold. */
+/** The behaviour that every adapter of DeadLetterStore must hold. */
 export function deadLetterStoreContract(name: string, open: () => Promise<DeadLetterHarness>): void {
   const fact = (title: string, holds: (letters: DeadLetterStore, harness: DeadLetterHarness) => Promise<void>) =>
     test(title, async () => {
@@ -87,7 +87,7 @@ export function deadLetterStoreContract(name: string, open: () => Promise<DeadLe
   })
 
   describe(`${name}: a dead letter that comes twice`, () => {
-    fact('is one: what it tells last stands, and what was counted goes on', async (letters) => {
+    fact('is one: its newest content replaces the older, and its counts continue', async (letters) => {
       const { id } = await letters.put(aNewDeadLetter(), LETTER_DATA)
       await letters.markReplayed(id, START + 1)
       const { code, hint, ...told } = aNewDeadLetter({ at: START + 5_000, reason: 'max_age', message: 'too old' })
@@ -193,7 +193,7 @@ export function deadLetterStoreContract(name: string, open: () => Promise<DeadLe
       },
     )
 
-    fact('counts one that is not of our form, and hides no other', async (letters, { spoil }) => {
+    fact('counts a malformed one, and hides no other', async (letters, { spoil }) => {
       await fill(letters)
       await spoil('b:1')
       const { found, unreadable } = await letters.list({}, MANY)
@@ -203,8 +203,8 @@ export function deadLetterStoreContract(name: string, open: () => Promise<DeadLe
     })
   })
 
-  describe(`${name}: a document that somebody has spoilt`, () => {
-    fact('keeps no message from being kept', async (letters, { spoil }) => {
+  describe(`${name}: a document that was corrupted by hand`, () => {
+    fact('does not prevent that a new dead letter is kept', async (letters, { spoil }) => {
       const { id } = await letters.put(aNewDeadLetter(), LETTER_DATA)
       await spoil(id)
       const again = await letters.put(aNewDeadLetter(), LETTER_DATA)

@@ -53,7 +53,7 @@ const endings: Readonly<Record<string, Ending>> = {
   'a cancel': aCancel,
 }
 
-/** The facts that every adapter of RecordDocuments must hold, for claims to be safe over it. */
+/** The behaviour that every adapter of RecordDocuments must have, so that claims are safe on it. */
 export function jobStoreContract(name: string, open: () => Promise<Harness>): void {
   const fact: Fact = (title, holds) =>
     test(title, async () => {
@@ -115,23 +115,29 @@ function documentFacts(fact: Fact): void {
     assert.deepEqual([found?.record, found?.revision], [record, second])
   })
 
-  fact('of two creates in the same tick one is written, and the other is told so', async ({ documents }) => {
-    const records = [aRunningRecord({ owner: 'a' }), aRunningRecord({ owner: 'b' })]
-    const writes = await Promise.all(records.map((record) => documents.create(record)))
-    const written = records.filter((_, i) => writes[i]?.kind === 'written')
-    assert.deepEqual([(await documents.read(aJob().key))?.record], written)
-  })
+  fact(
+    'of two creates in the same tick one is written, and the other returns that it was not',
+    async ({ documents }) => {
+      const records = [aRunningRecord({ owner: 'a' }), aRunningRecord({ owner: 'b' })]
+      const writes = await Promise.all(records.map((record) => documents.create(record)))
+      const written = records.filter((_, i) => writes[i]?.kind === 'written')
+      assert.deepEqual([(await documents.read(aJob().key))?.record], written)
+    },
+  )
 
-  fact('of two writes over one revision in the same tick one is written, and the other is told so', async (harness) => {
-    const revision = revisionOf(await harness.documents.create(aRunningRecord()))
-    const records = [aRunningRecord({ owner: 'b' }), aRunningRecord({ owner: 'c' })]
-    const connections = [harness.documents, await harness.another()]
-    const writes = await Promise.all(
-      records.map((record, i) => connections[i]?.replace(record, revision) ?? { kind: 'refused' }),
-    )
-    const written = records.filter((_, i) => writes[i]?.kind === 'written')
-    assert.deepEqual([(await harness.documents.read(aJob().key))?.record], written)
-  })
+  fact(
+    'of two writes over one revision in the same tick one is written, and the other returns that it was not',
+    async (harness) => {
+      const revision = revisionOf(await harness.documents.create(aRunningRecord()))
+      const records = [aRunningRecord({ owner: 'b' }), aRunningRecord({ owner: 'c' })]
+      const connections = [harness.documents, await harness.another()]
+      const writes = await Promise.all(
+        records.map((record, i) => connections[i]?.replace(record, revision) ?? { kind: 'refused' }),
+      )
+      const written = records.filter((_, i) => writes[i]?.kind === 'written')
+      assert.deepEqual([(await harness.documents.read(aJob().key))?.record], written)
+    },
+  )
 
   fact('writes to different records in the same tick are all written', async ({ documents }) => {
     const records = Array.from({ length: RACERS }, (_, i) => aRunningRecord({ key: `key-${i}`, id: `doc-${i}` }))
@@ -427,7 +433,7 @@ function settleFacts(fact: Fact): void {
     })
   }
 
-  fact('writes what the attempt told of itself', async ({ documents }) => {
+  fact('writes the details of the attempt', async ({ documents }) => {
     const store = createJobStore(documents, RESULT_TTL_MS)
     const settled = await store.settle(heldBy(await store.claim(aClaim())), anAnswer(), START + 800)
     assert.ok(settled.kind === 'settled')
@@ -516,7 +522,7 @@ function staleOwnerFacts(fact: Fact): void {
     })
   }
 
-  fact('of a job that was given up is dropped, not taken for the one who settled it', async (harness) => {
+  fact('of a job that was given up is dropped, and does not count as the owner that settled it', async (harness) => {
     const store = createJobStore(harness.documents, RESULT_TTL_MS)
     const zombie = await dies(harness, store)
     const policy = { maxAttempts: 1, onUnknown: 'retry' } as const
@@ -704,7 +710,7 @@ function cancelFacts(fact: Fact): void {
   })
 
   for (const order of ['settle first', 'cancel first']) {
-    fact(`that races a late settle: the fence decides, and both are told the truth: ${order}`, async (harness) => {
+    fact(`that races a late settle: the fence decides, and both get the true result: ${order}`, async (harness) => {
       const { documents } = harness
       const store = createJobStore(documents, RESULT_TTL_MS)
       const held = await dies(harness, store)
@@ -785,7 +791,7 @@ function sweepFacts(fact: Fact): void {
     assert.deepEqual(await sweep(documents), [])
   })
 
-  fact('finds nothing that is settled, or that waits and tells no time', async ({ documents }) => {
+  fact('finds nothing that is settled, or that waits without a time', async ({ documents }) => {
     const store = createJobStore(documents, RESULT_TTL_MS)
     for (const [id, ending] of Object.entries(endings)) {
       const job = aJob({ id, deadline: START })
@@ -877,7 +883,7 @@ function sweepFacts(fact: Fact): void {
     assert.deepEqual([record.status, record.attempts.length, record.settledAt], ['expired', 1, late])
   })
 
-  fact('by two at once is done by one: the other is told that it raced', async (harness) => {
+  fact('by two at once is done by one, and the other returns raced', async (harness) => {
     await createJobStore(harness.documents, RESULT_TTL_MS).claim(aClaim())
     const [stored] = await allDue(harness.documents, late)
     assert.ok(stored !== undefined)

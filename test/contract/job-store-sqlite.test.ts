@@ -103,7 +103,7 @@ describe('SQLite: closing', () => {
   })
 })
 
-describe('SQLite: a record that is not of our form', () => {
+describe('SQLite: a malformed record', () => {
   for (const [what, json] of Object.entries({
     'is not JSON': '{"key":',
     'is of another form': '{"key":"x","status":"paused"}',
@@ -123,7 +123,7 @@ describe('SQLite: a record that is not of our form', () => {
   }
 })
 
-test('SQLite: what is said of a record that is not JSON quotes nothing of it, in any cause', async (t) => {
+test('SQLite: the error for a record that is not JSON quotes nothing of it, in any cause', async (t) => {
   const path = await aPath(t)
   const documents = await openSqliteDocuments(path, () => START)
   t.after(() => documents.close())
@@ -176,7 +176,7 @@ describe('SQLite: a file that another process writes to', () => {
   })
 })
 
-/** The descriptors this process holds on a file; none where the system does not tell. */
+/** The descriptors this process holds on a file; none where the system does not report them. */
 function openFiles(path: string): string[] {
   try {
     return readdirSync('/proc/self/fd').filter((fd) => linkOf(fd).startsWith(path))

@@ -16,7 +16,7 @@ export interface MissingDeploymentsHarness {
 const large = 'gpt-4o at contoso.openai.azure.com'
 const small = 'gpt-4o-mini at contoso.openai.azure.com'
 
-/** The facts that every adapter of MissingDeployments must hold. */
+/** The behaviour that every adapter of MissingDeployments must hold. */
 export function missingDeploymentsContract(name: string, open: () => Promise<MissingDeploymentsHarness>): void {
   const fact = (title: string, holds: (harness: MissingDeploymentsHarness) => Promise<void>) =>
     test(title, async () => {

@@ -103,8 +103,8 @@ export function queueContract(adapter: string, open: () => Promise<QueueHarness>
     })
   })
 
-  describe(`${adapter}: what fails comes again`, () => {
-    test('a nacked message comes again, later each time', async (t) => {
+  describe(`${adapter}: what fails is redelivered`, () => {
+    test('a nacked message is redelivered, later each time', async (t) => {
       const { queue, endpoint, minBackoffMs } = await subscribed(t)
       const id = await queue.publish(TOPIC, text('retry me'))
       const arrivals: number[] = []
@@ -123,7 +123,7 @@ export function queueContract(adapter: string, open: () => Promise<QueueHarness>
       assert.ok((gaps.at(-1) ?? 0) >= 2 * minBackoffMs * 0.9, `gaps of ${gaps} ms`)
     })
 
-    test('an endpoint that dies in the middle of a request gets the message again', async (t) => {
+    test('a message whose endpoint dies in the middle of the request is redelivered', async (t) => {
       const { queue, endpoint } = await subscribed(t)
       const id = await queue.publish(TOPIC, text('again', { a: 'b' }))
       const first = await endpoint.next()
@@ -134,7 +134,7 @@ export function queueContract(adapter: string, open: () => Promise<QueueHarness>
       second.answer(204)
     })
 
-    test('an acknowledged message does not come again', async (t) => {
+    test('an acknowledged message is not redelivered', async (t) => {
       const { queue, endpoint, minBackoffMs } = await subscribed(t)
       assert.ok(minBackoffMs > 0)
       const acked = await queue.publish(TOPIC, text('done'))

@@ -7,7 +7,7 @@ import { isStoreError } from './job-store-support.ts'
 
 export interface TelemetryHarness {
   readonly telemetry: TelemetryStore
-  /** Puts a document there as somebody else might have: a failure's, with the fields of this object. */
+  /** Writes a failure's document with the fields of this object, as another program could. */
   plant(foreign: { readonly id: string; readonly lastAt: number }): Promise<void>
   close(): Promise<void>
 }
@@ -16,7 +16,7 @@ const ids = ({ found }: Listing<TokenFailure>) => found.map(({ id }) => id)
 const only = <T>(found: T): Listing<T> => ({ found: [found], unreadable: 0 })
 const MANY = 100
 
-/** The facts that every adapter of TelemetryStore must hold. */
+/** The behaviour that every adapter of TelemetryStore must hold. */
 export function telemetryStoreContract(name: string, open: () => Promise<TelemetryHarness>): void {
   const fact = (title: string, holds: (telemetry: TelemetryStore, harness: TelemetryHarness) => Promise<void>) =>
     test(title, async () => {

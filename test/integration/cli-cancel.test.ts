@@ -39,7 +39,7 @@ test('a job that was not started is cancelled, however often, for as long as rec
   assert.equal(record.expireAt - record.settledAt, 30 * DAY_MS)
 })
 
-test('a job that waits is cancelled, and its attempts are told', async (t) => {
+test('a job that waits is cancelled, and its attempts are printed', async (t) => {
   const { code, stdout } = await cancel(await storeOf(t, aWaitingRecord()))
   assert.deepEqual([code, stdout], [0, 'doc-7  cancelled  attempts before: 1, of unknown outcome: 1\n'])
 })
@@ -58,20 +58,20 @@ test('a job that is settled is left alone, and that is a failure', async (t) => 
   assert.deepEqual([code, stdout], [1, 'doc-7  succeeded  settled already, and left as it is\n'])
 })
 
-test('--json prints the job’s name and its status', async (t) => {
+test('cancel --json prints the job’s name and its status', async (t) => {
   const { code, stdout } = await cancel(await storeOf(t), '--json')
   const { key } = aJob()
   assert.deepEqual([code, JSON.parse(stdout)], [0, { key, id: 'doc-7', batch: 'nightly', status: 'cancelled' }])
 })
 
-test('a name that no job can have fails, and leaves no record', async (t) => {
+test('cancel: an id that no job can have is an error, and leaves no record', async (t) => {
   const path = await storeOf(t)
   const long = await runHosted(['cancel', 'x'.repeat(257), '--store', `sqlite:${path}`])
   assert.equal(long.code, 1)
   assert.match(long.stderr, /^promptbridge: no job has this name: id: /)
 })
 
-test('a store that is not there fails', async (t) => {
+test('cancel: a store that is missing is an error', async (t) => {
   const { code, stdout } = await cancel(join(await newFolder(t), 'nowhere.db'))
   assert.deepEqual([code, stdout], [1, ''])
 })
@@ -80,7 +80,7 @@ function cancelBatch(path: string, ...more: string[]) {
   return runHosted(['cancel', '--batch', 'nightly', '--store', `sqlite:${path}`, ...more])
 }
 
-test('a batch is cancelled, and how many jobs are left is told', async (t) => {
+test('a batch is cancelled, and the number of jobs that are left is printed', async (t) => {
   const path = await storeOf(t, aSucceededUntilLater(), aRunningRecord({ key: 'another', id: 'doc-8' }))
   const batches = await openSqliteBatches(path)
   await batches.open('nightly', 1)
@@ -104,7 +104,7 @@ test('a batch that was never sealed is cancelled, and --json says what is known'
   assert.deepEqual([code, JSON.parse(stdout)], [0, told])
 })
 
-test('neither an id nor a batch is misuse', async (t) => {
+test('cancel: without an id and a batch it is misuse', async (t) => {
   const path = await storeOf(t)
   for (const args of [[], ['--batch', '']]) {
     const { code, stderr } = await runHosted(['cancel', '--store', `sqlite:${path}`, ...args])

@@ -39,7 +39,7 @@ const told = z.strictObject({
   ),
 })
 
-test('a healthy way ends with 0, a line for each step, and no colour off a terminal', async (t) => {
+test('doctor: a healthy set-up exits with 0, prints a line for each step, and no colour without a terminal', async (t) => {
   const { code, stdout, stderr } = await runCommand(t, ['doctor'], { env, cwd: folder })
   assert.deepEqual([code, stderr], [0, ''])
   const lines = stdout.split('\n').filter((line) => /^[✓✗–] /.test(line))
@@ -48,7 +48,7 @@ test('a healthy way ends with 0, a line for each step, and no colour off a termi
   assert.ok(!stdout.includes('\x1b'))
 })
 
-test('a step that fails ends it with 1, and how to fix it stands below', async () => {
+test('doctor: a failed step exits with 1, and its fix is printed below it', async () => {
   await placeFault(cloud.azure, { kind: 'status', error: 'permission_denied' })
   const { code, stdout } = await doctor()
   assert.equal(code, 1)
@@ -59,7 +59,7 @@ test('a step that fails ends it with 1, and how to fix it stands below', async (
   assert.match(stdout, /\nTo fix: Azure OpenAI gpt-4o-mini\.\n$/)
 })
 
-test('--json is one document of the same steps', async () => {
+test('doctor --json prints one document with the same steps', async () => {
   await placeFault(cloud.entra, { kind: 'status', error: 'wrong_subject', match: '/token' })
   const { code, stdout } = await doctor(['--json'])
   const { steps } = told.parse(JSON.parse(stdout))
@@ -71,14 +71,14 @@ test('--json is one document of the same steps', async () => {
   )
 })
 
-test('settings that are missing are a step that fails, not misuse', async () => {
+test('doctor: missing settings are a failed step, not misuse', async () => {
   const { code, stdout } = await runHosted(['doctor'], { cwd: folder })
   assert.equal(code, 1)
   assert.match(stdout, /^✗ settings {2}/)
   assert.match(stdout, /AZURE_TENANT_ID is missing\n/)
 })
 
-test('what the settings file has wrong fails the first step, and the rest of the way is looked at all the same', async (t) => {
+test('doctor: an error in the settings file fails the first step, and the other steps still run', async (t) => {
   const cwd = await newFolder(t)
   await writeFile(join(cwd, 'promptbridge.env'), 'JOB_TOPIC=jobs\nHTTPS_PROXY=http://127.0.0.1:9\n')
   const { code, stdout } = await runHosted(['doctor', '--json'], { env, cwd })
@@ -91,7 +91,7 @@ test('what the settings file has wrong fails the first step, and the rest of the
   assert.equal(steps.find(({ step }) => step === 'Entra')?.ok, true)
 })
 
-test('every other command refuses such a settings file as misuse', async (t) => {
+test('every other command refuses a settings file with an error as misuse', async (t) => {
   const cwd = await newFolder(t)
   await writeFile(join(cwd, 'promptbridge.env'), 'JOB_TOPIC=jobs\n')
   for (const args of [
@@ -177,7 +177,7 @@ describe('no token is printed', () => {
     }
   }
 
-  test('where all is well', async () => {
+  test('by a healthy run', async () => {
     await isKeptFrom(['doctor'], ['doctor', '--json'], ['token', 'inspect'], ['token', 'inspect', '--json'])
   })
 
@@ -197,7 +197,7 @@ describe('no token is printed', () => {
   }
 })
 
-test("what Google's token says cannot steer the terminal", async () => {
+test("doctor: the claims of Google's token cannot control the terminal", async () => {
   await using evil = await startCloud({
     metadata: { subject: '1045\x1b[2J\u202e' },
     entra: { caPath: join(folder, 'evil.pem') },

@@ -43,7 +43,7 @@ const serviceAccount = GOOGLE.serviceAccountEmail
 const CALLERS = ['✓ grant: pushes may call the service', '✓ grant: only pushes may call the service']
 
 describe("the worker's identity, from elsewhere", () => {
-  test('is spoken for, and shows its own claims', async () => {
+  test('is impersonated, and shows its own claims', async () => {
     const iam = await startIamCredentials({ key })
     const steps = await examine(cloud, { STORE }, { serviceAccount }, { iamEndpoint: iam.url })
     const calls = await callsOf(iam, 'generateIdToken')
@@ -57,7 +57,7 @@ describe("the worker's identity, from elsewhere", () => {
     )
   })
 
-  test('that may not be spoken for is told the role, and on what', async () => {
+  test('without the right to impersonate fails, and the fix names the role and its resource', async () => {
     const iam = await startIamCredentials({ key, tokenCreators: [] })
     const [failed] = failuresIn(await examine(cloud, { STORE }, { serviceAccount }, { iamEndpoint: iam.url }))
     await iam.close()
@@ -156,7 +156,7 @@ describe('a live service', () => {
     assert.equal(failed?.step, 'Google ID token')
   })
 
-  test('of which the check of callers is switched off lets everybody write the token of ours: the step fails', async () => {
+  test('without the check of callers accepts a forged token of the invoker: the step fails', async () => {
     const variables = plain.map((variable) =>
       variable.name === 'PUSH_AUTH' ? { name: variable.name, value: 'cloud-run-iam' } : variable,
     )
@@ -165,7 +165,7 @@ describe('a live service', () => {
     assert.match(failed?.fix ?? '', /^gcloud run services update worker .* --invoker-iam-check$/)
   })
 
-  test('whose setting is a secret is told so, and what is missing without it', async () => {
+  test('with a setting from a secret: the step says so, and what is missing without it', async () => {
     const variables = plain.map((variable) =>
       variable.name === 'AZURE_CLIENT_ID' ? { name: variable.name, secret: 'client-id' } : variable,
     )
@@ -185,7 +185,7 @@ describe('a live service', () => {
       /gcloud run services list --project=promptbridge-local --region=europe-west1$/,
     ],
   ] as const) {
-    test(`${what} is told, and nothing else is looked at`, async () => {
+    test(`${what} is reported, and nothing else is checked`, async () => {
       const steps = await examineLive(options, of)
       assert.deepEqual(marksOf(steps), ['✗ live service', '– settings'])
       assert.match(steps[0]?.seen ?? '', seen)
@@ -193,7 +193,7 @@ describe('a live service', () => {
     })
   }
 
-  test('while Cloud Run is away is told so', async () => {
+  test('while Cloud Run is unavailable: the step says so', async () => {
     const run = await startCloudRun({ service: 'worker', variables: plain })
     await placeFault(run, { kind: 'status', error: 'unavailable' })
     const steps = await examine(cloud, {}, { live }, { runEndpoint: run.url })
@@ -211,7 +211,7 @@ test('without a login no request goes to Google, and the process goes on', async
 })
 
 describe('with the login of a developer', () => {
-  test('Google plays no part, and the rest of the way is walked', async () => {
+  test('Google is not asked, and the other checks run', async () => {
     const token = 'not-a-jwt'
     const expires = Math.floor(Date.now() / 1_000) + 3_600
     const printed = JSON.stringify({ accessToken: token, expires_on: expires, tenant: ENTRA.tenantId })

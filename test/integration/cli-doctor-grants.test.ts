@@ -43,7 +43,7 @@ async function check(policies: Policies) {
   }
 }
 
-test('grants that are all there are seen on the resources themselves, and the project is not asked', async () => {
+test('complete grants are found on the resources themselves, and the project is not read', async () => {
   const { steps, asked } = await check(right)
   assert.deepEqual(
     steps.map(({ step, ok }) => [step, ok]),
@@ -87,7 +87,7 @@ describe('doctor: a missing grant is reported with the command that adds it', ()
   }
 })
 
-test('a role that does not contain it, and one that somebody else has, are no grant', async () => {
+test('a role without the permission, and a role of another member, are no grant', async () => {
   const { steps } = await check({
     ...right,
     [TOPIC]: { 'roles/pubsub.viewer': [AGENT], 'roles/pubsub.publisher': [`serviceAccount:${PUSHER}`] },
@@ -100,7 +100,7 @@ test('what the project grants is granted', async () => {
   assert.deepEqual([steps[0]?.ok, steps[0]?.seen], [true, "Pub/Sub's service agent has it on the project"])
 })
 
-test('of what this login may not look at, nothing is claimed; what would fix it is told', async () => {
+test('grants that this login may not read are not judged, and the fix is shown', async () => {
   const closed = await check({ [JOBS]: {} })
   assert.deepEqual(
     closed.steps.map(({ ok }) => ok),
@@ -113,7 +113,7 @@ test('of what this login may not look at, nothing is claimed; what would fix it 
   )
 })
 
-test('while Google is away nothing is claimed either', async () => {
+test('grants are not judged while Google is unavailable', async () => {
   const google = await startGooglePolicies({ policies: right })
   await placeFault(google, { kind: 'status', error: 'unavailable' })
   const walk = startWalk(() => undefined)

@@ -36,7 +36,7 @@ const HEALTHY = [
 const BEFORE_AZURE = HEALTHY.slice(0, 4)
 const AFTER_AZURE = HEALTHY.slice(-4)
 
-describe('a healthy way', () => {
+describe('a healthy set-up', () => {
   test('has a ✓ at each step, in the order of the way', async () => {
     assert.deepEqual(marksOf(await examine(cloud, { STORE })), HEALTHY)
   })
@@ -200,7 +200,7 @@ const misconfigurations: Readonly<Record<string, Misconfiguration>> = {
   },
 }
 
-describe('what is set wrong fails at its step, and is told its fix', () => {
+describe('a wrong setting fails at its step, and its fix is shown', () => {
   for (const [what, { cloud: overrides, settings, fails, fix }] of Object.entries(misconfigurations)) {
     test(what, async () => {
       await using broken = await startCloud(overrides)
@@ -247,7 +247,7 @@ describe('a fault of the resource that Azure answers with fails at its step, and
   })
 })
 
-test('a step behind one that failed is not taken, and says why', async () => {
+test('a step after a failed one is skipped, and says why', async () => {
   await placeFault(cloud.entra, { kind: 'status', error: 'wrong_subject', match: '/token' })
   const steps = await examine(cloud, { STORE })
   assert.deepEqual(marksOf(steps), [
@@ -260,7 +260,7 @@ test('a step behind one that failed is not taken, and says why', async () => {
 })
 
 describe('settings', () => {
-  test('that are wrong are all listed, and what they say of the store is looked at', async () => {
+  test('that are wrong are all listed, and the store that they name is still checked', async () => {
     const steps = await examine(cloud, { STORE, AZURE_CLIENT_ID: 'not-a-uuid', MAX_ATTEMPTS: '0', AZURE_TENANT_ID: '' })
     assert.deepEqual(marksOf(steps), [
       '✗ settings',
@@ -274,14 +274,14 @@ describe('settings', () => {
     assert.deepEqual(problems?.toSorted(), ['AZURE_CLIENT_ID', 'AZURE_TENANT_ID', 'MAX_ATTEMPTS'])
   })
 
-  test('with an API key beside them fail, and the rest of the way is walked without it', async () => {
+  test('with an API key beside them fail, and the other checks run without it', async () => {
     const steps = await examine(cloud, { STORE, AZURE_OPENAI_API_KEY: 'canary-key' })
     assert.deepEqual(marksOf(steps), ['✗ settings', ...HEALTHY.slice(1)])
     assert.match(steps[0]?.fix ?? '', /^AZURE_OPENAI_API_KEY is set: .* Unset it\.$/)
     assert.doesNotMatch(JSON.stringify(steps), /canary-key/)
   })
 
-  test('that do not even name a store leave nothing to look at', async () => {
+  test('that name no store leave nothing to check', async () => {
     const steps = await examine(cloud, { STORE: 'postgres' })
     assert.deepEqual(marksOf(steps).slice(-5), [
       '– store',

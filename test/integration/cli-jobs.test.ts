@@ -67,7 +67,7 @@ test('a batch is sealed with the number of jobs it has: an id that is repeated i
   assert.partialDeepStrictEqual(latest, { status: 'sealed', name: 'nightly', total: 2 })
 })
 
-test('a line that is no job is told by its number, the others are published, and the exit code is 1', async (t) => {
+test('a line that is no job is reported by its number, the others are published, and the exit code is 1', async (t) => {
   const { jobs, file, store } = await openFolder(t, [
     batchLine('a', 'x'),
     '{"custom_id": 7}',

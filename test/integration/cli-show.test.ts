@@ -90,7 +90,7 @@ test('a job that is being run is shown with its attempt under way', async (t) =>
   assert.equal(stdout, 'doc-7  running  (run 1)\nbatch     nightly\nattempt   1  under way\n')
 })
 
-test('--json prints the whole record, with the answer where the record keeps it', async (t) => {
+test('show --json prints the whole record, with the answer where the record keeps it', async (t) => {
   const path = await storeOf(t, aSucceededRecord)
   const { stdout } = await show(path, '--json')
   assert.equal(stdout.split('\n').length, 2)
@@ -109,7 +109,7 @@ test('an answer keeps the digits of its numbers, for people and as JSON', async 
   assert.equal(asJson.stdout.split('\n').length, 2)
 })
 
-test('--json prints a failed job without a result', async (t) => {
+test('show --json prints a failed job without a result', async (t) => {
   const { stdout } = await show(await storeOf(t, aDeadLetteredRecord()), '--json')
   const record: unknown = JSON.parse(stdout)
   assert.partialDeepStrictEqual(record, { status: 'dead_lettered', error: { code: 'content_filter' } })
@@ -142,7 +142,7 @@ test('show: an id that was never submitted fails, and the error names the store 
   assert.equal(nameless.stderr, `promptbridge: there is no job "doc-7" in the batch that has no name; ${hint}\n`)
 })
 
-test('a file that is not there fails, and is not made', async (t) => {
+test('show: a database file that is missing is an error, and is not created', async (t) => {
   const path = join(await newFolder(t), 'nowhere.db')
   for (const _ of ['looked for', 'looked for again']) {
     const { code, stderr } = await show(path)
@@ -151,7 +151,7 @@ test('a file that is not there fails, and is not made', async (t) => {
   }
 })
 
-test('a file that is no database fails', async (t) => {
+test('show: a file that is no database is an error', async (t) => {
   const path = join(await newFolder(t), 'notes.txt')
   await writeFile(path, 'These are only notes, and far too many of them to be taken for a database. '.repeat(20))
   const { code, stdout } = await show(path)

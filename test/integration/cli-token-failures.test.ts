@@ -38,34 +38,34 @@ const idsOf = (stdout: string) =>
     .filter(Boolean)
     .map((line) => JSON.parse(line).id)
 
-test('the failures of the last day are listed, the latest first, with an empty line between them', async (t) => {
+test('token failures: those of the last day are listed, the latest first, with an empty line between them', async (t) => {
   const [older, newer] = [resolved('older', 23 * HOUR_MS), resolved('newer', HOUR_MS)]
   const listed = await list(await storeOf(t, older, newer, resolved('old', 25 * HOUR_MS)))
   assert.deepEqual(listed, { code: 0, stdout: `${describeFailure(newer)}\n${describeFailure(older)}`, stderr: '' })
 })
 
-test('--json prints each failure as it is kept, on a line of its own', async (t) => {
+test('token failures --json: each is printed as it is kept, on a line of its own', async (t) => {
   const failure = resolved('one', HOUR_MS)
   const { code, stdout, stderr } = await list(await storeOf(t, failure, resolved('two', 2 * HOUR_MS)), '--json')
   assert.deepEqual([code, idsOf(stdout), stderr], [0, ['one', 'two'], ''])
   assert.deepEqual(JSON.parse(stdout.split('\n')[0] ?? ''), failure)
 })
 
-test('--since says how far to look back', async (t) => {
+test('token failures --since limits how far the list goes back', async (t) => {
   const path = await storeOf(t, resolved('1h ago', HOUR_MS), resolved('25h ago', 25 * HOUR_MS))
   assert.deepEqual(idsOf((await list(path, '--json', '--since', '2d')).stdout), ['1h ago', '25h ago'])
   assert.deepEqual(idsOf((await list(path, '--json', '--since', '61m')).stdout), ['1h ago'])
   assert.deepEqual(idsOf((await list(path, '--json', '--since', '99999d')).stdout), ['1h ago', '25h ago'])
 })
 
-test('--limit leaves the latest, and says that there may be more', async (t) => {
+test('token failures --limit keeps the latest, and says that there may be more', async (t) => {
   const path = await storeOf(t, ...[3, 1, 2].map((hours) => resolved(`${hours}h ago`, hours * HOUR_MS)))
   const { code, stdout, stderr } = await list(path, '--json', '--limit', '2')
   assert.deepEqual([code, idsOf(stdout)], [0, ['1h ago', '2h ago']])
   assert.equal(stderr, 'promptbridge: these are the latest 2; there may be more, --limit raises the number\n')
 })
 
-test('where there are none that is said, and it is no failure', async (t) => {
+test('token failures: an empty list says so, and exits with 0', async (t) => {
   const path = await storeOf(t, resolved('old', 25 * HOUR_MS))
   assert.deepEqual(await list(path), { code: 0, stdout: 'no token failures in the last 24h\n', stderr: '' })
   const soon = await list(path, '--since', '30m')
@@ -73,7 +73,7 @@ test('where there are none that is said, and it is no failure', async (t) => {
   assert.deepEqual(await list(path, '--json'), { code: 0, stdout: '', stderr: '' })
 })
 
-test('one that cannot be read is counted, and the others are listed', async (t) => {
+test('token failures: one that cannot be read is counted, and the others are listed', async (t) => {
   const failure = resolved('one', HOUR_MS)
   const path = await storeOf(t, failure)
   const db = new DatabaseSync(path)
@@ -83,14 +83,14 @@ test('one that cannot be read is counted, and the others are listed', async (t) 
   assert.deepEqual(await list(path), { code: 0, stdout: describeFailure(failure), stderr })
 })
 
-test('a file that is not there fails', async (t) => {
+test('token failures: a database file that is missing is an error', async (t) => {
   const path = join(await newFolder(t), 'nowhere.db')
   const { code, stderr } = await list(path)
   assert.equal(stderr, `promptbridge: there is no file ${path}; --store names the one that holds the records\n`)
   assert.equal(code, 1)
 })
 
-test('token-failures: a Firestore that cannot be reached is an error, not an empty list', async () => {
+test('token failures: a Firestore that cannot be reached is an error, not an empty list', async () => {
   const env = { GOOGLE_CLOUD_PROJECT: 'p', FIRESTORE_EMULATOR_HOST: '127.0.0.1:9', PUBSUB_EMULATOR_HOST: '127.0.0.1:9' }
   const listed = await runHosted(['token', 'failures'], { env })
   assert.deepEqual(listed, { code: 1, stdout: '', stderr: 'promptbridge: Firestore did not answer\n' })

@@ -22,7 +22,7 @@ afterEach(async () => {
 const env = { ...cloud.env, HOST: '127.0.0.1', PUSH_AUTH: 'off', STORE: 'sqlite:none.db' }
 const inspect = (...args: string[]) => runHosted(['token', 'inspect', ...args], { env, cwd: folder })
 
-test('prints the claims of both tokens', async (t) => {
+test('token inspect: prints the claims of both tokens', async (t) => {
   const { code, stdout, stderr } = await runCommand(t, ['token', 'inspect'], { env, cwd: folder })
   assert.deepEqual([code, stderr], [0, ''])
   const time = '\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\dZ'
@@ -45,7 +45,7 @@ test('prints the claims of both tokens', async (t) => {
   assert.match(stdout, new RegExp(`^${lines.join('\n')}\n$`))
 })
 
-test('--json prints them as one document, and times as numbers', async () => {
+test('token inspect --json: prints the claims as one document, and times as numbers', async () => {
   const { code, stdout } = await inspect('--json')
   const { google, azure } = JSON.parse(stdout)
   assert.equal(code, 0)
@@ -53,7 +53,7 @@ test('--json prints them as one document, and times as numbers', async () => {
   assert.deepEqual([google.exp - google.iat, azure.exp - azure.iat], [3_600, 3_599])
 })
 
-test('where Entra refuses the ID token its claims are printed, and how to fix it', async () => {
+test('token inspect: the claims of an ID token that Entra refuses are printed, and how to fix it', async () => {
   await placeFault(cloud.entra, { kind: 'status', error: 'wrong_subject', match: '/token' })
   const { code, stdout, stderr } = await inspect()
   assert.equal(code, 1)
@@ -65,7 +65,7 @@ test('where Entra refuses the ID token its claims are printed, and how to fix it
   )
 })
 
-test('--json tells a failure in its document', async () => {
+test('token inspect --json: the document holds a failure', async () => {
   await placeFault(cloud.metadata, { kind: 'status', error: 'no_service_account' })
   const { code, stdout } = await inspect('--json')
   const told = JSON.parse(stdout)
@@ -73,7 +73,7 @@ test('--json tells a failure in its document', async () => {
   assert.match(told.failure.hint, /attach one to the service/)
 })
 
-test('settings that are not whole are misuse', async () => {
+test('token inspect: incomplete settings are misuse', async () => {
   const { code, stderr } = await runHosted(['token', 'inspect'], { cwd: folder })
   assert.equal(code, 2)
   assert.match(stderr, /AZURE_TENANT_ID is missing/)

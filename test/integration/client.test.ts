@@ -66,7 +66,7 @@ describe('a publisher', () => {
     assert.deepEqual(await waiting(worker), [])
   })
 
-  test('publishes to the topic it is told', async () => {
+  test('publishes to the given topic', async () => {
     await using worker = await startWorker(cloud)
     await using publisher = await createPublisher({ ...place(worker), topic: 'urgent' })
     await publisher.submit({ prompt })

@@ -31,7 +31,7 @@ async function startExample(port: number) {
   }
 }
 
-test('the example takes the events that the worker published, and tells each once', async (t) => {
+test('the events example reads the events that the worker published, and reports each once', async (t) => {
   await using cloud = await startCloud()
   await using worker = await startWorker(cloud, { settings: { EVENTS_TOPIC: 'events' } })
   const job = { id: 'bridge', prompt: 'Bridges carry people over water, in all weathers.' }

@@ -89,7 +89,7 @@ describe('impersonation', () => {
     assert.deepEqual(idToken.presented, { issuer: GOOGLE.issuer, subject: GOOGLE.subject, audience })
   })
 
-  test('that is not allowed is told by its status, after one try', async () => {
+  test('that is not allowed fails with its status, after one try', async () => {
     const iam = await startIam({ tokenCreators: [] })
     const work = fetchImpersonatedIdToken({ serviceAccount, audience, endpoint: iam.url }, Date.now)
     const { leg, details, message } = await tokenErrorOf(work)
@@ -100,7 +100,7 @@ describe('impersonation', () => {
     assert.equal(calls.length, 1)
   })
 
-  test('of an account that does not exist is told by its status', async () => {
+  test('of an account that does not exist fails with its status', async () => {
     const iam = await startIam()
     const other = 'stranger@promptbridge-local.iam.gserviceaccount.com'
     const work = fetchImpersonatedIdToken({ serviceAccount: other, audience, endpoint: iam.url }, Date.now)
@@ -228,7 +228,7 @@ describe('the Azure CLI', () => {
     assert.equal(message, 'no account is logged in to the Azure CLI')
   })
 
-  test("tells Entra's number, and nothing else of what the command wrote", async () => {
+  test("reports Entra's number, and nothing else of the command's output", async () => {
     const said = 'ERROR: AADSTS70043: The refresh token has expired: eyJhbGciOi.\naz login --scope https://x/.default'
     await installAz(refuse(said))
     const { details, message } = await tokenErrorOf(askAz())
@@ -236,7 +236,7 @@ describe('the Azure CLI', () => {
     assert.equal(message, 'the Azure CLI gave no token AADSTS70043')
   })
 
-  test('that is not installed is told so', async () => {
+  test('that is not installed is reported as that', async () => {
     process.env['PATH'] = folder
     const { leg, details } = await tokenErrorOf(askAz())
     assert.deepEqual([leg, details], ['azure_cli', { code: 'not_installed' }])

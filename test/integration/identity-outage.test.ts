@@ -91,7 +91,7 @@ async function spendAnHour() {
 const posts = async () => (await callsOf(cloud.entra, 'token')).length
 const times = <T>(count: number, value: T): readonly T[] => Array.from({ length: count }, () => value)
 
-describe('an hour with a subject that Entra does not know, and ten thousand jobs that come again', async () => {
+describe('an hour with a subject that Entra does not know, and ten thousand jobs that are redelivered', async () => {
   const { during, after: fixed } = await spendAnHour()
 
   test('asks Entra once each backoff period: every 10 s while it may be spreading, then every 5 min', () => {
@@ -102,7 +102,7 @@ describe('an hour with a subject that Entra does not know, and ten thousand jobs
     assert.equal(during.posts, during.triedAt.length)
   })
 
-  test('puts every job off and gives up none', () => {
+  test('defers every job and gives up none', () => {
     assert.deepEqual(during.answers, times((JOBS_A_SECOND * HOUR) / SECOND, 'deferred'))
   })
 

@@ -30,7 +30,7 @@ test("OpenAI's own client completes a chat with a federated token", async () => 
   assert.equal(response.headers.get('x-ratelimit-remaining-requests'), '9999')
 })
 
-test('the log tells who was billed for what, by the ids of both sides', async () => {
+test('the log records who was billed for what, by the ids of both sides', async () => {
   await using on = await startWithClient()
   const headers = { 'x-ms-client-request-id': 'doc-7/1' }
   const { response } = await on.client.chat.completions.create(ask(DOCUMENT), { headers }).withResponse()
@@ -135,7 +135,7 @@ test('a prompt of one token more than the context window is refused, and not bil
   assert.equal(refused?.detail['billed'], false)
 })
 
-test('the content filter stops a prompt with the marker, tells what tripped it, and its reading is billed', async () => {
+test('the content filter stops a prompt with the marker, names the category, and the prompt is billed', async () => {
   await using on = await startWithClient()
   const error = await failureOf(on.client.chat.completions.create(ask(`Please ${CONTENT_FILTER_MARKER} now.`)))
   assert.deepEqual([error.status, error.code], [400, 'content_filter'])

@@ -45,7 +45,7 @@ test('calls outlive the stand-in, and ids go on where they were', async () => {
   after.close()
 })
 
-test('a stand-in tells its own calls only, though others write to the same file', async () => {
+test('a stand-in lists only its own calls, though others write to the same file', async () => {
   const log = await openCallLog()
   await log.record(call)
   const metadata = await startMetadataServer({ log })
@@ -59,7 +59,7 @@ test('a stand-in tells its own calls only, though others write to the same file'
   log.close()
 })
 
-test('a stand-in takes the port it is given, and says when that is taken', async () => {
+test('a stand-in listens on the given port, and says when that is in use', async () => {
   const first = await startMetadataServer()
   const port = Number(new URL(first.url).port)
   await assert.rejects(startMetadataServer({ port }), { code: 'EADDRINUSE' })

@@ -194,7 +194,7 @@ test('a fault shows a named error with the headers asked for', async () => {
   assert.ok((await acquire(cloud)).token)
 })
 
-test('the log tells each refusal by name and number, and no assertion', async () => {
+test('the log has each refusal by name and number, and no assertion', async () => {
   await using cloud = await startCloud()
   await acquire(cloud, { assertion: 'not-a-token' })
   const calls = await callsOf(cloud.entra, 'token')

@@ -54,7 +54,7 @@ test('an identity without an audience is a bad request', async () => {
   assert.equal(answer.status, 400)
 })
 
-test('the log tells the audience of a token, and never the token', async () => {
+test('the log has the audience of a token, and never the token', async () => {
   await using cloud = await startCloud()
   const token = await new Compute().fetchIdToken(AUDIENCE)
   const calls = await callsOf(cloud.metadata, 'identity')

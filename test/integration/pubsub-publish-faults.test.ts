@@ -34,7 +34,7 @@ describe('a message that Pub/Sub refuses for good among many in one call', () =>
 })
 
 describe('an answer that another try can change', () => {
-  test('does so unseen: twice unavailable, then published', async () => {
+  test('is followed by one: twice unavailable, then published', async () => {
     await using on = await startQueue((_, n) => (n <= 2 ? status.UNAVAILABLE : 'ids'))
     assert.equal(await on.queue.publish('jobs', message('a')), 'id of a')
     assert.equal(on.publisher.calls.length, 3)
@@ -46,7 +46,7 @@ describe('an answer that another try can change', () => {
     ['no valid credentials', status.UNAUTHENTICATED],
     ['a topic that takes nothing now', status.FAILED_PRECONDITION],
   ] as const) {
-    test(`by a person, not by itself, is told at once: ${name}`, async () => {
+    test(`only after an operator’s fix is reported at once: ${name}`, async () => {
       await using on = await startQueue(() => code)
       await assert.rejects(on.queue.publish('jobs', message('a')), unavailable)
       assert.equal(on.publisher.calls.length, 1)

@@ -139,7 +139,7 @@ describe('faults', () => {
     assert.partialDeepStrictEqual(await drained(push), { acked: 4, nacked: 0 })
   })
 
-  test('a lost ack brings the message again, although the endpoint was done with it', async (t) => {
+  test('a lost ack redelivers the message, although the endpoint had acknowledged it', async (t) => {
     const { queue, endpoint, push, fault } = await openAll(t)
     await fault({ kind: 'lose-ack', times: 1 })
     const id = await queue.publish('a')
@@ -170,7 +170,7 @@ describe('faults', () => {
 })
 
 describe('the call log', () => {
-  test('tells each delivery, its attempt and its outcome', async (t) => {
+  test('has each delivery, its attempt and its outcome', async (t) => {
     const { queue, endpoint, push } = await openAll(t)
     const messageId = await queue.publish('a')
     for (const status of [503, 204]) {

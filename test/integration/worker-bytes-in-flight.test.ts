@@ -98,7 +98,7 @@ describe('an answer that does not fit', () => {
   const large = (id: string) => ({ id, ...chat, body: { ...chat.body, max_tokens: 4_096, logprobs: true } })
   const small = (id: string) => ({ id, ...chat })
 
-  test('puts its job off before anything is asked, and others go on', async () => {
+  test('defers its job before anything is asked, and others go on', async () => {
     const { options, askedBy, letGo } = holdAnswers()
     await using held = await startCloud({ azure: options })
     await using worker = await startWorker(held, { settings })

@@ -61,7 +61,7 @@ async function eventsOf({ file }: TestWorker) {
   })
 }
 
-describe('no prompt, answer or token is told', () => {
+describe('no prompt, answer or token is in logs, events or telemetry', () => {
   const quoting = { error: { code: 'invalid_prompt', message: prompt, innererror: { code: 'x', detail: prompt } } }
   const retried = { settings: { ON_UNKNOWN: 'dead-letter', MODEL_TIMEOUT_SECONDS: '4' } }
   const cases: readonly (readonly [string, object | string, () => Promise<void>, WorkerOverrides?])[] = [

@@ -64,7 +64,7 @@ const SERVERLESS = 'X-Serverless-Authorization: Bearer'
 const AUTHORIZATION = 'Authorization: Bearer'
 
 describe('behind Cloud Run', () => {
-  test('a push of our subscription is taken: its signature is checked there and its claims here', async () => {
+  test('a push of our subscription is accepted: Cloud Run checks its signature and the worker its claims', async () => {
     await using on = await startBehindCloudRun([PUSHER])
     assert.equal(await send(on.front.url, [`${AUTHORIZATION} ${await signed(PUSHER)}`]), 204)
     assert.equal((await on.worker.record('doc-7'))?.status, 'succeeded')
@@ -131,7 +131,7 @@ describe('behind Cloud Run', () => {
     assert.deepEqual(await on.worker.modelCalls(), [])
   })
 
-  test('a service that lets everyone in cannot tell who calls, which is why doctor and Terraform refuse that', async () => {
+  test('a service that allows unauthenticated calls accepts a forged token, so doctor and Terraform refuse it', async () => {
     await using on = await startBehindCloudRun(['allUsers'])
     assert.equal(await send(on.front.url, [`${AUTHORIZATION} ${written(PUSHER)}`]), 204)
     const eternal = written(PUSHER, { exp: 253_402_300_799 })

@@ -223,7 +223,7 @@ describe('a job that Pub/Sub gave up on', () => {
     assert.equal((await worker.record('doc-7', 'nightly'))?.status, 'succeeded')
   })
 
-  test('is rescued time and again until it is too old, whatever its last message tells of its age', async () => {
+  test('is rescued again and again until it is too old, whatever age its last message claims', async () => {
     const { clock, now } = watchClock()
     await using worker = await startWorker(cloud, { dependencies: { now }, settings: { MAX_JOB_AGE_DAYS: '2' } })
     await worker.forward(job, { attributes: givenUp(now()) })

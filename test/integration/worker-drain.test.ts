@@ -21,7 +21,7 @@ async function startAsking() {
 }
 
 describe('an instance that begins to end', () => {
-  test('puts new jobs off, untouched, and asks the caller to leave', async () => {
+  test('defers new jobs without a claim, and closes the caller’s connection', async () => {
     await using worker = await startWorker(cloud)
     worker.drain.begin(6_000)
     const push = await fetch(`${worker.url}/push`, { method: 'POST', body: JSON.stringify(wrap(job)) })
@@ -56,7 +56,7 @@ describe('an instance that begins to end', () => {
     on.letGo()
   })
 
-  test('gives a job that waits for quota back at once, as no attempt', async () => {
+  test('releases a job that waits for quota at once, as no attempt', async () => {
     await using worker = await startWorker(cloud)
     const headers = { 'retry-after': '30' }
     await placeFault(cloud.azure, { kind: 'status', error: 'call_rate_limit', headers, times: 1 })

@@ -43,7 +43,7 @@ const answerWith = (
   "choices": [ {"index":0.0, "finish_reason":"stop", "message":{"role":"assistant","content":"${content}"}} ] }`
 
 describe('a job that ends', () => {
-  test('is told to the events topic by the time its message is acknowledged', async () => {
+  test('is published to the events topic before its message is acknowledged', async () => {
     await using worker = await start()
     assert.deepEqual(await worker.push(job), done)
     const [event, ...others] = await eventsOf(worker)
@@ -155,7 +155,7 @@ describe('a redelivery', () => {
     assert.deepEqual([ids.length, new Set(ids).size, (await worker.deadLetters()).length], [2, 1, 2])
   })
 
-  test('of a replay tells its run', async () => {
+  test('of a replay has its run', async () => {
     await using worker = await start()
     await rejectOnce()
     await worker.push(job)
@@ -166,7 +166,7 @@ describe('a redelivery', () => {
 })
 
 describe('a message that Pub/Sub gave up on', () => {
-  test('tells how its job ended, which no delivery could tell', async () => {
+  test('publishes the end of its job, which no delivery could publish', async () => {
     await using worker = await start()
     const bringBack = worker.takeAway('messages')
     assert.deepEqual(await worker.push(job), { status: 503, reason: 'store' })
@@ -175,7 +175,7 @@ describe('a message that Pub/Sub gave up on', () => {
     assert.deepEqual(await typesOf(worker), ['promptbridge.job.succeeded'])
   })
 
-  test('tells it of a dead letter as well', async () => {
+  test('publishes the end of a dead-lettered job as well', async () => {
     await using worker = await start()
     await rejectOnce()
     const bringBack = worker.takeAway('messages')
@@ -185,7 +185,7 @@ describe('a message that Pub/Sub gave up on', () => {
     assert.deepEqual(await typesOf(worker), ['promptbridge.job.dead_lettered'])
   })
 
-  test('and whose time was over while it waited ends its job, and tells that', async () => {
+  test('and whose time was over while it waited ends its job, and publishes that', async () => {
     const { clock, now } = watchClock()
     await using worker = await start({}, { now })
     const late = { ...job, deadline: new Date(Date.now() + HOUR_MS).toISOString() }
@@ -208,7 +208,7 @@ describe('a message that Pub/Sub gave up on', () => {
 })
 
 describe('an events topic', () => {
-  test('that is away holds a settled job up, and the next delivery tells it without asking again', async () => {
+  test('that is unavailable delays the acknowledgement of a settled job, and the next delivery publishes its event without a model call', async () => {
     await using worker = await start()
     const bringBack = worker.takeAway('messages')
     assert.deepEqual(await worker.push(job), { status: 503, reason: 'store' })

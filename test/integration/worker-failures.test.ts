@@ -77,7 +77,7 @@ for (const [why, fault] of [
   ['401 PermissionDenied', { kind: 'status', error: 'permission_denied' }],
   ['403', { kind: 'status', status: 403 }],
 ] as const) {
-  test(`${why} puts the job off, asks once, and renews no token`, async () => {
+  test(`${why} defers the job, asks once, and renews no token`, async () => {
     await using worker = await startWorker(cloud)
     await placeFault(cloud.azure, fault)
     const before = (await callsOf(cloud.entra, 'token')).length
@@ -103,7 +103,7 @@ describe('a token that Azure refuses', () => {
     assert.equal((await callsOf(cloud.entra, 'token')).length, before + 2)
   })
 
-  test('and whose successor is refused too puts the job off', async () => {
+  test('and whose successor is refused too defers the job', async () => {
     await using worker = await startWorker(cloud)
     await placeFault(cloud.azure, { kind: 'status', error: 'unauthorized' })
     assert.deepEqual(await worker.push(job), { status: 503, reason: 'unauthorized' })
@@ -124,7 +124,7 @@ describe('no token', () => {
     ],
     ['the metadata server', cloud.metadata, { kind: 'status', error: 'no_service_account' }, /"httpStatus":404/],
   ] as const) {
-    test(`from ${who} puts the job off before it costs a record or a call`, async () => {
+    test(`from ${who} defers the job before it costs a record or a call`, async () => {
       const { clock, now } = watchClock()
       const dependencies = { ...impatient.dependencies, now }
       await using worker = await startWorker(cloud, { ...impatient, dependencies })
@@ -158,7 +158,7 @@ describe('a used-up quota', () => {
     assert.ok((second?.at ?? 0) - (first?.at ?? 0) >= 690)
   })
 
-  test('that comes back too late puts the job off, and the next ones before they are claimed', async () => {
+  test('that comes back too late defers the job, and the next ones before they are claimed', async () => {
     // The longest jitter: with the shortest, the circuit would close within the minute that a job may be held.
     await using worker = await startWorker(cloud, { dependencies: { random: () => 1 } })
     await placeFault(cloud.azure, { kind: 'status', error: 'token_rate_limit', headers: { 'retry-after': '61' } })
@@ -171,7 +171,7 @@ describe('a used-up quota', () => {
   })
 })
 
-test('a model that cannot be reached puts the job off, as no attempt', async () => {
+test('a model that cannot be reached defers the job, as no attempt', async () => {
   const wire = await openWire(cloud.azure.url)
   await wire[Symbol.asyncDispose]()
   const settings = { ...quick, AZURE_OPENAI_ENDPOINT: wire.url }
@@ -191,7 +191,7 @@ describe('an answer that was lost', () => {
     ['no answer in time, though it was billed', { kind: 'hang', billed: true, times: 1 }, undefined, 'timeout'],
   ]
   for (const [what, fault, status, reason = 'ambiguous'] of ambiguous) {
-    test(`by ${what} is a counted, unknown attempt, never repeated in secret; the next delivery is the second`, async () => {
+    test(`by ${what} is a counted, unknown attempt, never repeated within its delivery; the next delivery is the second`, async () => {
       await using worker = await startWorker(cloud, { settings: reason === 'timeout' ? quick : {} })
       await placeFault(cloud.azure, fault)
       assert.deepEqual(await worker.push(job), { status: 503, reason })

@@ -107,7 +107,7 @@ describe('a job', () => {
 
 const line = z.record(z.string(), z.unknown())
 
-test('a line in the log tells of each delivery what became of it, by its ids', async () => {
+test('the log has a line for each delivery with its outcome and its ids', async () => {
   await using worker = await startWorker(cloud)
   const trace = '0af7651916cd43dd8448eb211c80319c'
   const attributes = { traceparent: `00-${trace}-b7ad6b7169203331-01` }

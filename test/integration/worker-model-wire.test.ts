@@ -211,7 +211,7 @@ describe('an answer that is too long', () => {
   })
 })
 
-test('a refusal that is too long is told by its status alone', async () => {
+test('a refusal that is too long is reported by its status alone', async () => {
   for (const [length, code] of [
     [1_000, 'content_filter'],
     [2_000_000, undefined],

@@ -48,7 +48,7 @@ async function startPushing(faults: readonly object[], more = {}) {
   return { worker, push, [Symbol.asyncDispose]: () => cleanups.disposeAsync() }
 }
 
-test('a push of our own subscription is taken, after every forged one was refused and logged without its token', async () => {
+test('a push of our own subscription is accepted, after every forged one was refused and logged without its token', async () => {
   const forgeries = ['none', 'expired', 'wrong-audience', 'wrong-email', 'bad-signature']
   await using on = await startPushing(forgeries.map((token) => ({ kind: 'forge-token', token })))
   await drained(on.push)
@@ -64,13 +64,13 @@ test('a push of our own subscription is taken, after every forged one was refuse
   assert.doesNotMatch(log, /eyJ/)
 })
 
-test('an unwrapped push is taken likewise', async () => {
+test('an unwrapped push of our own subscription is accepted as well', async () => {
   await using on = await startPushing([], { wrapped: false })
   await drained(on.push)
   assert.equal((await on.worker.record('doc-7', 'nightly'))?.status, 'succeeded')
 })
 
-test('a push without a token is refused before its body counts, however large, and is heard to be', async () => {
+test('a push without a token is refused before its body is read, however large, and its caller receives the 401', async () => {
   await using worker = await startGuardedWorker()
   for (let n = 0; n < 5; n += 1) assert.deepEqual(await worker.post(Buffer.alloc(10_000_000)), { status: 401 })
 })

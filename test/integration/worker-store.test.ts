@@ -23,7 +23,7 @@ async function startAsking() {
 }
 
 describe('a store that is away', () => {
-  test('when a job is claimed puts it off before the model is asked', async () => {
+  test('when a job is claimed defers it before the model is asked', async () => {
     await using worker = await startWorker(cloud)
     const bringBack = worker.takeAway('promptJobs')
     assert.deepEqual(await worker.push(job), { status: 503, reason: 'store' })
@@ -63,7 +63,7 @@ describe('a store that is away', () => {
     ])
   })
 
-  test('is told by /readyz a second later, and /healthz is not', async () => {
+  test('fails /readyz a second later, and not /healthz', async () => {
     const { clock, now } = watchClock()
     clock.stop()
     await using worker = await startWorker(cloud, { dependencies: { now } })
@@ -80,7 +80,7 @@ describe('a store that is away', () => {
 })
 
 describe('a dead-letter topic that takes nothing', () => {
-  test('puts a settled job off, and the next delivery publishes it from the record', async () => {
+  test('defers a settled job, and the next delivery publishes it from the record', async () => {
     await using worker = await startWorker(cloud)
     await placeFault(cloud.azure, { kind: 'status', status: 400 })
     const bringBack = worker.takeAway('messages')
@@ -92,7 +92,7 @@ describe('a dead-letter topic that takes nothing', () => {
     assert.equal((await worker.modelCalls()).length, 1)
   })
 
-  test('puts poison off', async () => {
+  test('defers poison', async () => {
     await using worker = await startWorker(cloud)
     const bringBack = worker.takeAway('messages')
     assert.deepEqual(await worker.push('not JSON'), { status: 503, reason: 'store' })
@@ -100,7 +100,7 @@ describe('a dead-letter topic that takes nothing', () => {
     assert.deepEqual(await worker.push('not JSON'), { status: 204 })
   })
 
-  test('is told with the ids of the job that it holds up', async () => {
+  test('is logged with the ids of the job that it delays', async () => {
     await using worker = await startWorker(cloud)
     await placeFault(cloud.azure, { kind: 'status', status: 400 })
     worker.takeAway('messages')

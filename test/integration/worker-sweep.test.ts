@@ -119,7 +119,7 @@ describe('a sweep', () => {
     assert.equal((await worker.record('doc-7', 'nightly'))?.attempts.length, 1)
   })
 
-  test('of a store that is away is to come again', async () => {
+  test('of a store that is unavailable answers that it must be retried', async () => {
     await using worker = await start()
     const giveBack = (['promptJobs', 'promptBatches'] as const).map((table) => worker.takeAway(table))
     assert.deepEqual(await sweep(worker), { status: 503, body: { reason: 'store' } })
@@ -140,7 +140,7 @@ describe('a sweep', () => {
 })
 
 describe('a batch that is swept', () => {
-  test('is counted while jobs are left, and completed and told once when all are settled', async () => {
+  test('is counted while jobs are left, and completed and published once when all are settled', async () => {
     await using worker = await start()
     await sealed(worker, 2)
     assert.deepEqual(await worker.push(job), { status: 204 })
@@ -199,7 +199,7 @@ describe('a batch that is swept', () => {
     assert.equal(await statusOf(worker), 'succeeded')
   })
 
-  test('is incomplete, and told once, when some of its jobs have no record long after it was sealed', async () => {
+  test('is incomplete, and published once, when some of its jobs have no record long after it was sealed', async () => {
     await using worker = await start({ MAX_JOB_AGE_DAYS: '2' })
     const sealedAt = Date.now() - 3 * 24 * HOUR_MS
     await sealed(worker, 2, sealedAt)
@@ -219,7 +219,7 @@ describe('a batch that is swept', () => {
     })
   })
 
-  test('is completed only when its event is told', async () => {
+  test('is completed only when its event is published', async () => {
     await using worker = await start()
     await sealed(worker, 1)
     await worker.push(job)
@@ -238,7 +238,7 @@ describe('a batch that is swept', () => {
   })
 })
 
-test('a sweep with a forged token is refused, whatever it forges, and touches nothing; a true one is taken', async (t) => {
+test('a sweep with a forged token is refused, whatever it forges, and changes nothing; a valid one is accepted', async (t) => {
   const key = await createSigningKey()
   const certs = await serveCerts(key.jwks)
   t.after(() => certs.close())

@@ -131,7 +131,7 @@ describe('certainly not sent', () => {
     assert.deepEqual(seen, [])
   })
 
-  test('is what was given up before or while it connected', async (t) => {
+  test('is a request that was aborted before or while it connected', async (t) => {
     const giveUp = new AbortController()
     const { signal } = giveUp
     const endpoint = `https://127.0.0.1:${await onConnection(t, () => giveUp.abort())}`
@@ -154,7 +154,7 @@ describe('perhaps sent', () => {
       response.writeHead(200, { 'content-length': ANSWER.length })
       response.write(ANSWER.slice(0, 10), () => response.socket?.destroy())
     },
-    'ended after half an answer whose length is not told': (response) => {
+    'ended after half an answer without a declared length': (response) => {
       response.writeHead(200, { connection: 'close' })
       response.write(ANSWER.slice(0, 10), () => response.socket?.destroy())
     },
@@ -165,7 +165,7 @@ describe('perhaps sent', () => {
     })
   }
 
-  test('is what was given up while its answer was awaited or read; the connection is closed', async (t) => {
+  test('is a request that was aborted while its answer was awaited or read; the connection is closed', async (t) => {
     for (const isBegun of [false, true]) {
       const giveUp = new AbortController()
       const closed = Promise.withResolvers<void>()
@@ -197,7 +197,7 @@ describe('perhaps sent', () => {
 })
 
 describe('a kept connection', () => {
-  /** Asks in turn at these times, and tells over how many connections; `headers` are those of each answer. */
+  /** Asks in turn at these times, and returns the number of connections; `headers` are those of each answer. */
   async function connectionsAt(t: TestContext, times: readonly number[], headers: Record<string, string> = {}) {
     const counts: number[] = []
     for (const secure of [false, true]) {

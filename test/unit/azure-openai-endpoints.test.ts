@@ -6,7 +6,7 @@ import { addressOf, endpoints, mostAnswerBytes } from '../../shared/models/azure
 
 const usage = (promptTokens: number, completionTokens: number) => ({ promptTokens, completionTokens })
 const stopped = (finishReason: string, used: unknown = usage(11, 7)) => ({ ok: true, usage: used, finishReason })
-/** An answer whose usage is not told. */
+/** An answer without a usage. */
 const untold = (finishReason: string) => ({ ok: true, usage: undefined, finishReason })
 /** Fields that hold nothing of use. */
 const NOTHING = [undefined, null, 7, 'x', [], {}]
@@ -23,7 +23,7 @@ describe('a chat completion', () => {
   const choice = { index: 0, finish_reason: 'stop', message }
   const completion = { choices: [choice], usage: { prompt_tokens: 11, completion_tokens: 7 } }
 
-  test('tells its usage and its finish reason', () => {
+  test('gives its usage and its finish reason', () => {
     assert.deepEqual(read(completion), stopped('stop'))
   })
 
@@ -33,7 +33,7 @@ describe('a chat completion', () => {
     })
   }
 
-  test('of two choices tells how the first one ended', () => {
+  test('of two choices gives the finish reason of the first', () => {
     const choices = [choice, { ...choice, index: 1, finish_reason: 'length' }]
     assert.deepEqual(read({ ...completion, choices }), stopped('stop'))
   })
@@ -49,7 +49,7 @@ describe('a chat completion', () => {
     assert.deepEqual(read({ ...completion, usage: used }), stopped('stop', usage(0, 0)))
   })
 
-  test('is kept where its usage is absent, null, of another type, or only half told: it is unknown then, not 0', () => {
+  test('is kept where its usage is absent, null, of another type, or incomplete: it is unknown then, not 0', () => {
     const counts = { prompt_tokens: 11, completion_tokens: 7 }
     const halves = [{ prompt_tokens: 11 }, { completion_tokens: 7 }]
     const odd = [1.5, -1, '11', null, true].map((prompt_tokens) => ({ ...counts, prompt_tokens }))
@@ -113,7 +113,7 @@ describe('a response', () => {
     return reading.failure
   }
 
-  test('that is completed tells its usage, and has stopped', () => {
+  test('that is completed gives its usage, and has stopped', () => {
     assert.deepEqual(read(completed), stopped('stop'))
   })
 
@@ -130,23 +130,23 @@ describe('a response', () => {
     ['a reason of tomorrow', 'a reason of tomorrow'],
     [null, 'incomplete'],
   ] as const) {
-    test(`that is incomplete by ${reason} was paid, and tells ${told}`, () => {
+    test(`that is incomplete by ${reason} was paid, and has the finish reason ${told}`, () => {
       assert.deepEqual(read(incomplete({ reason })), stopped(told))
     })
   }
 
-  test('that is incomplete and does not say why is told so', () => {
+  test('that is incomplete and does not say why has an unknown finish reason', () => {
     for (const details of [null, undefined, {}]) assert.deepEqual(read(incomplete(details)), stopped('incomplete'))
   })
 
-  test('is kept where its usage is absent, null, of another type, or only half told', () => {
+  test('is kept where its usage is absent, null, of another type, or incomplete', () => {
     for (const used of [...NOTHING, { input_tokens: 11 }, { input_tokens: 11, output_tokens: '7' }]) {
       assert.deepEqual(read({ ...completed, usage: used }), untold('stop'))
       assert.deepEqual(read({ ...incomplete({ reason: 'max_output_tokens' }), usage: used }), untold('length'))
     }
   })
 
-  test('is kept where its status is not told or unknown, and something was said', () => {
+  test('is kept where its status is absent or unknown, and it has text', () => {
     const call = [{ type: 'function_call', name: 'f', arguments: '{}' }]
     for (const status of [undefined, null, 7, 'a status of tomorrow']) {
       for (const said of [output, call]) {
@@ -196,7 +196,7 @@ describe('a response', () => {
     for (const error of [null, undefined, {}]) assert.equal(failureOf(failed(error)).kind, 'ambiguous')
   })
 
-  test('that failed is told by its code and never in its words, for they may quote the prompt', () => {
+  test('that failed is reported by its code and never in its words, because they may quote the prompt', () => {
     assert.doesNotMatch(JSON.stringify(failureOf(failed({ code: 'server_error', message: 'canary' }))), /canary/)
   })
 
@@ -325,7 +325,7 @@ describe('the most bytes of an answer', () => {
   const response = (body: Job['body']) => mostAnswerBytes({ url: '/v1/responses', body })
   const vectors = (body: Job['body']) => mostAnswerBytes({ url: '/v1/embeddings', body })
 
-  test('in words are none to speak of where the job asks for nothing more', () => {
+  test('in words are a small fixed number where the job asks for nothing more', () => {
     for (const body of [{}, { n: 1 }, { logprobs: false, top_logprobs: 5 }, { max_tokens: null }]) {
       assert.equal(chat(body), 0, JSON.stringify(body))
     }
@@ -339,7 +339,7 @@ describe('the most bytes of an answer', () => {
     assert.equal(response({ max_output_tokens: 1_000 }), 8_000)
   })
 
-  test('with logprobs are those of every token that is told beside the one said', () => {
+  test('with logprobs are those of every token that is listed beside the chosen one', () => {
     assert.equal(chat({ max_tokens: 1_000, logprobs: true }), 158_000)
     assert.equal(chat({ max_tokens: 1_000, logprobs: true, top_logprobs: 20 }), 3_158_000)
     const include = ['message.output_text.logprobs']

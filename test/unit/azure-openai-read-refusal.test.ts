@@ -141,7 +141,7 @@ describe('what Azure says in a refusal', () => {
     assert.equal(refuse(400, { ...odd, code: 'x'.repeat(201), type: 'server_error' }).code, 'server_error')
   })
 
-  test('is never quoted, for it may quote the prompt', () => {
+  test('is never quoted, because it may quote the prompt', () => {
     for (const status of [400, 401, 403, 404, 418, 429, 500]) {
       assert.doesNotMatch(JSON.stringify(refuse(status, filtered)), /canary/)
     }
@@ -168,7 +168,7 @@ describe('how to fix it', () => {
     [404, '404', /OPENAI_API_VERSION/],
     [400, 'OperationNotSupported', /Name another model/],
   ] as const) {
-    test(`is told for ${status} ${code}`, () => {
+    test(`is given for ${status} ${code}`, () => {
       assert.match(refuse(status, { code }).hint ?? '', hint)
     })
   }

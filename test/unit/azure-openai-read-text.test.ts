@@ -27,7 +27,7 @@ test('a byte order mark is dropped at the beginning, and nowhere else', async ()
   assert.equal(await readText(bodyOf(mark), 10), '')
 })
 
-test('a body that is too long is heard no further', async () => {
+test('a body that is too long is not read further', async () => {
   let heard = 0
   let isOver = false
   async function* endless() {

@@ -7,7 +7,7 @@ import { aTokenFailure } from '../support/telemetry-builders.ts'
 
 const lines = (over: Parameters<typeof aTokenFailure>[0]) => describeFailure(aTokenFailure(over)).split('\n')
 
-test('an episode that is over is told from its first failure to its fix', () => {
+test('failure text: an episode that is over is described from its first failure to its recovery', () => {
   assert.deepEqual(lines({ deployment: undefined }), [
     '2026-11-24T06:00:00Z until 2026-11-24T06:01:30Z',
     'kind      configuration: somebody has to fix it',
@@ -25,13 +25,13 @@ test('an episode that is over is told from its first failure to its fix', () => 
   ])
 })
 
-test('an episode that goes on is told with the last try and the time of the next', () => {
+test('failure text: an episode that goes on has the last try and the time of the next', () => {
   const [first] = lines({ resolvedAt: undefined })
   const tries = 'last try 2026-11-24T06:01:30Z, next from 2026-11-24T06:02:00Z on'
   assert.equal(first, `2026-11-24T06:00:00Z, still failing: ${tries}`)
 })
 
-test('of what was not seen nothing is told', () => {
+test('failure text: an unknown value has no line', () => {
   const unseen = { code: undefined, aadsts: undefined, httpStatus: undefined, correlationId: undefined }
   const bare = { presented: undefined, deployment: undefined, instance: { id: 'instance-1' } }
   const over = { ...unseen, ...bare, leg: 'google_id_token', kind: 'passing', message: 'no answer within 2 s' } as const
@@ -47,22 +47,22 @@ test('of what was not seen nothing is told', () => {
   ])
 })
 
-test('a deployment that denies its caller, or is missing, is named', () => {
+test('failure text: a deployment that denies its caller, or is missing, is named', () => {
   const told = lines({ leg: 'azure_refused', deployment: 'gpt-4o-eu' })
   assert.equal(told[2], 'where     Azure refused requests to deployment gpt-4o-eu')
 })
 
-test('every leg has words of its own', () => {
+test('failure text: every leg has a text of its own', () => {
   const words = tokenLegs.map((leg) => lines({ leg, deployment: undefined })[2])
   assert.equal(new Set(words).size, tokenLegs.length)
 })
 
-test('less than two minutes are told in seconds', () => {
+test('failure text: less than two minutes are written in seconds', () => {
   assert.ok(lines({ tokenValidForMs: 119_000 }).includes('token     the one that was held was good for another 119 s'))
   assert.ok(lines({ tokenValidForMs: 120_000 }).includes('token     the one that was held was good for another 2 min'))
 })
 
-test('the latest time that a store keeps can be told', () => {
+test('failure text: the latest time that a store keeps can be written', () => {
   const [first] = lines({ resolvedAt: undefined, nextTryAt: 253_402_300_799_000, firstAt: 0, lastAt: START })
   assert.match(first ?? '', /^1970-01-01T00:00:00Z, .* next from 9999-12-31T23:59:59Z on$/)
 })

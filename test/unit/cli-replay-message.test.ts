@@ -129,7 +129,7 @@ describe('left alone is', () => {
     })
   }
 
-  test('nothing that failed in the run that its record tells', () => {
+  test('no letter whose run is the run of its record', () => {
     assert.equal(replay({ letter: { run: 1 }, record: aDeadLetteredRecord() }).kind, 'publish')
   })
 })

@@ -103,7 +103,7 @@ test('a line of exactly the limit is whole, and one byte more is over it', async
   }
 })
 
-test('no chunk is read before the lines of the one before are taken', async () => {
+test('no chunk is read before the lines of the previous chunk are consumed', async () => {
   let read = 0
   const chunks = (async function* () {
     for (;;) {

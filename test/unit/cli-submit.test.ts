@@ -199,7 +199,7 @@ describe('submit to a batch', () => {
     })
   })
 
-  test('of which nothing is published leaves nothing behind, and the corrected file is taken', async (t) => {
+  test('of which nothing is published leaves nothing behind, and the corrected file is accepted', async (t) => {
     const batches = await openBatches(t)
     await submit(batches, { submitted: counts(0, 2), tokenLimit: 5 })
     assert.equal(await batches.read('nightly'), undefined)
@@ -219,7 +219,7 @@ describe('submit to a batch', () => {
     ['sealed', sealedWith(0)],
     ['completed', completedWith(0)],
   ] as const) {
-    test(`that an earlier version left ${status} without a job is taken without --again`, async (t) => {
+    test(`that an earlier version left ${status} without a job is accepted without --again`, async (t) => {
       const batches = await openBatches(t, prepare)
       await submit(batches)
       assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...nightly, sealedAt: 1, total: 2 })

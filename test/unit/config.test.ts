@@ -97,7 +97,7 @@ describe('AZURE_CLOUD', () => {
 })
 
 describe('TOKEN_SOURCE', () => {
-  test('is the metadata server where none is given, at the host that Google’s libraries are told', () => {
+  test('is the metadata server where none is given, at the host that is set for Google’s libraries', () => {
     assert.deepEqual([read().tokenSource, read().metadataHost], [{ kind: 'metadata-server' }, undefined])
     assert.equal(read({ GCE_METADATA_HOST: '127.0.0.1:8091' }).metadataHost, '127.0.0.1:8091')
   })
@@ -109,7 +109,7 @@ describe('TOKEN_SOURCE', () => {
   })
 
   for (const wrong of ['gcloud', 'impersonate', 'impersonate:', 'impersonate:me@example.com', 'impersonate:a/b@c']) {
-    test(`is refused as ${wrong}, and told how it is written`, () => {
+    test(`is refused as ${wrong}, and the error shows how it is written`, () => {
       assert.match(problems({ TOKEN_SOURCE: wrong }).join(), /^TOKEN_SOURCE: must be metadata-server, azure-cli, or /)
     })
   }
@@ -155,7 +155,7 @@ describe('the API version', () => {
   }
 
   for (const version of ['v1', 'preview', '2024', '2024-10-21-beta', '2024-10-21&x=y', '/2024-10-21']) {
-    test(`is refused as ${version}, and told how it is written`, () => {
+    test(`is refused as ${version}, and the error shows how it is written`, () => {
       const [problem, ...others] = problems({ OPENAI_API_VERSION: version })
       assert.match(problem ?? '', /^OPENAI_API_VERSION: must be a dated version such as 2024-10-21/)
       assert.deepEqual(others, [])
@@ -164,7 +164,7 @@ describe('the API version', () => {
 })
 
 describe('settings that are missing', () => {
-  test('are all told at once, a line each', () => {
+  test('are all reported at once, a line each', () => {
     const told = problemsOf(() => readConfig({}))
     const missing = told.map((line) => line.split(' ')[0])
     const required = [...Object.keys(enough).filter((name) => name !== 'STORE'), 'GOOGLE_CLOUD_PROJECT']
@@ -225,7 +225,7 @@ describe('a secret in the environment', () => {
   })
 })
 
-describe('no value is ever told', () => {
+describe('no value is ever quoted', () => {
   const canary = 'canary-7f3a'
   const tells = (message: string) => message.includes(canary)
 
@@ -294,7 +294,7 @@ describe('ALLOW_BODY_FIELDS', () => {
     assert.equal(problems({ ALLOW_BODY_FIELDS: 'temperature,*' }).length, 2)
   })
 
-  test('tell no name that may be a secret', () => {
+  test('are refused without quoting a name that may be a secret', () => {
     assert.doesNotMatch(problems({ ALLOW_BODY_FIELDS: 'sk-canary-7f3a' }).join(), /canary/)
   })
 })
@@ -332,7 +332,7 @@ describe('DEPLOYMENTS', () => {
     ['deployments', 'deployment'],
     ['rmp', 'rpm'],
   ]) {
-    test(`with the field ${field} are refused, and told of ${meant}`, () => {
+    test(`with the field ${field} are refused, and the error suggests ${meant}`, () => {
       const told = problems(given({ ...one, [field ?? '']: 'x' })).join()
       assert.match(told, new RegExp(`^DEPLOYMENTS: .*unknown field "${field}"; did you mean "${meant}"\\?.*at \\[0\\]`))
     })
@@ -350,7 +350,7 @@ describe('DEPLOYMENTS', () => {
     assert.match(problems(given({ ...one, key: 'x' })).join(), /^DEPLOYMENTS: .*"key"/)
   })
 
-  test('tell no unknown field that may be a secret', () => {
+  test('are refused without quoting an unknown field that may be a secret', () => {
     const told = problems(given({ ...one, 'sk-canary 7f3a': 'x' })).join()
     assert.match(told, /^DEPLOYMENTS: .*a field that is unknown/)
     assert.doesNotMatch(told, /canary/)
@@ -402,7 +402,7 @@ describe('an endpoint that is a region’s, where Entra tokens are refused', () 
     'https://virginia.api.cognitive.microsoft.us',
     'https://chinaeast2.api.cognitive.azure.cn',
   ]) {
-    test(`${url} is refused, and told what to do`, () => {
+    test(`${url} is refused, and the error says what to do`, () => {
       const [single, ...others] = problems({ AZURE_OPENAI_ENDPOINT: url })
       assert.deepEqual([others, single?.startsWith('AZURE_OPENAI_ENDPOINT: ')], [[], true])
       assert.match(single ?? '', toBeFixed)

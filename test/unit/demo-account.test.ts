@@ -82,7 +82,7 @@ describe('what does not add up', () => {
     assert.deepEqual(problems({ records: [running, failed] }), ['"doc-1" is running, though its message is gone'])
   })
 
-  test('is a job that was paid for twice without a doubt', () => {
+  test('is a job that was paid for twice without an unknown outcome', () => {
     const asks = [...healthy.asks, aPaidAsk(answered, 2)]
     assert.deepEqual(problems({ asks }), ['"doc-1" was paid for 2 times, with 0 unknown outcomes'])
   })
@@ -122,7 +122,7 @@ describe('what does not add up', () => {
     assert.deepEqual(problems({ pushes: [aPush(failed)] }), ['"doc-1" was never acknowledged'])
   })
 
-  test('is told of every job at once', () => {
+  test('is reported for every job at once', () => {
     assert.equal(problems({ total: 3, asks: [], pushes: [], deadLetterKeys: new Set() }).length, 5)
   })
 })
@@ -140,7 +140,7 @@ describe('the figures', () => {
     })
   })
 
-  test('tell apart the pushes that were sent twice and those that were deferred', () => {
+  test('distinguish the pushes that were sent twice and those that were deferred', () => {
     const pushes = [
       aPush(answered),
       aPush(answered, { duplicate: true }),
@@ -151,7 +151,7 @@ describe('the figures', () => {
     assert.partialDeepStrictEqual(account({ ...healthy, pushes }), { pushes: 5, duplicates: 2, deferred: 2 })
   })
 
-  test('tell apart the model calls that were paid, throttled and cut', () => {
+  test('distinguish the model calls that were paid, throttled and cut', () => {
     const asks = [
       aPaidAsk(answered),
       aCall('chat', null, { clientRequestId: 'answered.1.2', billed: true, ...usage }),

@@ -50,7 +50,7 @@ test('other files are no documents', async (t) => {
   assert.deepEqual(names(folder), ['a/README.md'])
 })
 
-test('of the same text under several names the first is taken', async (t) => {
+test('of the same text under several names the first is used', async (t) => {
   const folder = await packages(t, { 'b/README.md': text(50), 'a/README.md': text(50), 'c/README.md': text(51) })
   assert.deepEqual(names(folder), ['a/README.md', 'c/README.md'])
 })

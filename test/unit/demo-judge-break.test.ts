@@ -22,11 +22,11 @@ const found: ScenarioResult = {
   doctor: { code: 1, output: '✓ settings  fine\n✗ Entra  refused\n    to do     Set Subject to 1045.\n' },
 }
 
-test('nothing is wrong where the jobs wait, and doctor and telemetry tell the fix', () => {
+test('demo break: nothing is wrong where the jobs wait, and doctor and telemetry show the fix', () => {
   assert.deepEqual(judgeBreak(broken, found), [])
 })
 
-describe('it is told', () => {
+describe('demo break reports', () => {
   const cases: readonly (readonly [string, Partial<Break>, Partial<ScenarioResult>, RegExp])[] = [
     ['that a job is lost', {}, { waiting: 3 }, /^3 of 4 jobs wait, expected 4$/],
     ['that a job is dead-lettered', {}, { deadLettered: 1 }, /^1 jobs are dead-lettered$/],
@@ -37,7 +37,7 @@ describe('it is told', () => {
     ['that it started all the same', { isRefusedAtStart: true }, {}, /^the worker started$/],
     ['that telemetry is silent', {}, { failures: [] }, /^tokenFailures says nothing of entra_exchange$/],
     [
-      'that telemetry tells another fix',
+      'that telemetry shows another fix',
       {},
       { failures: [aTokenFailure({ leg: 'entra_exchange', hint: 'x' })] },
       /fix$/,
@@ -50,7 +50,7 @@ describe('it is told', () => {
     ],
     ['that it failed elsewhere', { fails: ['store'] }, {}, /^the doctor failed at: Entra; expected: store$/],
     [
-      'that it does not tell the fix',
+      'that the doctor does not show the fix',
       {},
       { doctor: { code: 1, output: '✗ Entra  refused\n' } },
       /^the doctor does not tell/,

@@ -86,7 +86,7 @@ test('what a document or a summary holds does not steer the terminal', async (t)
   assert.deepEqual(left.split('\n'), ['doc', `  │ ${escaped}`, '  │ …', ...said, ''])
 })
 
-test('the two that fail on purpose are told with their codes and what to do', () => {
+test('the two that fail on purpose are printed with their codes and what to do', () => {
   const error = { kind: 'rejected', code: 'content_filter', message: 'refused', hint: 'Change the prompt.' } as const
   const records = [
     aDeadLetteredRecord({ id: TOO_LONG_ID, error: { kind: 'invalid', message: 'too long' } }),

@@ -58,7 +58,7 @@ test('the bar of a thousand jobs fits a terminal of 80 columns, and is cut on a 
   }
 })
 
-test('a terminal that does not know its width is taken for a usual one', () => {
+test('a terminal without a known width counts as 80 columns', () => {
   const screen = openScreen({ columns: 0 })
   createProgress(screen, 4).show({ succeeded: 1 })
   assert.match(screen.written(), /1\/4 settled, 0 running/)

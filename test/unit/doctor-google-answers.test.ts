@@ -61,17 +61,17 @@ describe('access to a database', () => {
     close: async () => undefined,
   }
 
-  test('is granted to one who is told that the document is not there', async () => {
+  test('is granted where the answer is that the document does not exist', async () => {
     assert.deepEqual(await checkAccess(database), { kind: 'granted' })
   })
 
-  test('that lacks the right to read is told so, and is not written to', async () => {
+  test('that lacks the right to read is reported, and is not written to', async () => {
     const get = () => Promise.reject(new StoreError('unavailable', 'no', denied(7)))
     const batchWrite = () => Promise.reject(new Error('was written to'))
     assert.deepEqual(await checkAccess({ ...database, get, batchWrite }), { kind: 'read', status: 7 })
   })
 
-  test('that lacks the right to write is told so, whether the call or the write says it', async () => {
+  test('that lacks the right to write is reported, whether the call or the write says it', async () => {
     const whole = () => Promise.reject(denied(7))
     assert.deepEqual(await checkAccess({ ...database, batchWrite: whole }), { kind: 'write', status: 7 })
     const one = async () => [{ kind: 'unavailable' as const, cause: denied(7) }]

@@ -16,7 +16,7 @@ test('a topic that may be published to is right', async () => {
   assert.deepEqual([found.ok, found.seen], [true, 'it is there, and may be published to'])
 })
 
-test('one that may not be is told the role on it, and whose', async () => {
+test('a topic that may not be published to fails with the role on it, and whose', async () => {
   const line =
     'gcloud pubsub topics add-iam-policy-binding jobs --project=p --member=serviceAccount:w@p.iam.gserviceaccount.com --role=roles/pubsub.publisher'
   const denied = async () => false
@@ -58,7 +58,7 @@ for (const [what, policy, ok, seen] of [
   })
 }
 
-test('one that is not there is told how it is made', async () => {
+test('a topic that does not exist fails with the command that creates it', async () => {
   const found = await check(status(5))
   assert.equal(found.ok === false && found.fix, 'gcloud pubsub topics create jobs --project=p')
 })

@@ -11,7 +11,7 @@ const failed: Step = {
   fix: 'Set Subject.\nThen wait.',
 }
 
-test('a step is told as soon as it is known, and gives the next ones its value', async () => {
+test('doctor: a step is reported as soon as its result is known, and passes its value to the next ones', async () => {
   const heard: Step[] = []
   const walk = startWalk((step) => heard.push(step))
   assert.equal(await walk.take('one', async () => ({ ok: true, seen: 'fine', value: 7 })), 7)
@@ -19,13 +19,13 @@ test('a step is told as soon as it is known, and gives the next ones its value',
   assert.deepEqual(walk.steps, heard)
 })
 
-test('a check that hangs has failed at its deadline', async () => {
+test('doctor: a check that hangs fails at its deadline', async () => {
   const walk = startWalk(() => undefined, 20)
   assert.equal(await walk.take('one', () => new Promise(() => undefined)), undefined)
   assert.partialDeepStrictEqual(walk.steps, [{ ok: false, seen: 'no answer within 0.02 s' }])
 })
 
-test('a check that breaks has failed, and the text of its error is not repeated', async () => {
+test('doctor: a check that throws fails, and the text of its error is not repeated', async () => {
   const walk = startWalk(() => undefined)
   const error = Object.assign(new TypeError('canary'), { code: 'EPERM' })
   await walk.take('one', () => Promise.reject(error))

@@ -54,7 +54,7 @@ for (const [what, option, id] of [
   })
 }
 
-test('a database that is not there, or is closed to this login, is told by the settings that name it', async () => {
+test('a database that does not exist, or denies this login, is an error that names its settings', async () => {
   let refusal = DENIED
   await using proxy = await openFirestoreProxy(DISCARD_PORT, () => refusal)
   const database = openDatabase({ project: 'p', emulator: proxy.address })
@@ -68,7 +68,7 @@ test('a database that is not there, or is closed to this login, is told by the s
   await database.close()
 })
 
-test('a query without its index is told as that, with its fix; nothing else that has its status is', async () => {
+test('a query without its index is reported as that, with its fix; no other error of that status is', async () => {
   let refusal = NO_INDEX
   await using proxy = await openFirestoreProxy(DISCARD_PORT, () => refusal)
   const database = openDatabase({ project: 'p', emulator: proxy.address })

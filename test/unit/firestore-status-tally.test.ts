@@ -17,7 +17,7 @@ const sumsOf = (counts: Readonly<Record<string, number>>) =>
     }, 0),
   )
 
-test('the sums of a batch of any size give back the count of each status', () =>
+test('the sums of a batch of any size return the count of each status', () =>
   fc.assert(
     fc.property(fc.array(fc.nat({ max: MAX_TALLIED }), { minLength: 6, maxLength: 6 }), (numbers) => {
       const all = Object.fromEntries(jobStatuses.map((status, n) => [status, numbers[n] ?? 0]))

@@ -146,7 +146,7 @@ function filesWith(pattern: RegExp, ...rooms: readonly string[]): readonly strin
   return files.filter((path) => pattern.test(readFileSync(join(ROOT, path), 'utf8'))).toSorted()
 }
 
-/** What puts a whole together: a process of ours, and the client in somebody else's. */
+/** The composition roots: our processes, and the client, which runs in a process of its user. */
 const ROOTS = ['shared/client/index.ts', 'worker/main.ts']
 
 describe('in this house', () => {

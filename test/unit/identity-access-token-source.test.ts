@@ -255,7 +255,7 @@ describe('a token that is due for renewal', () => {
     assert.deepEqual([(await get(never)).value, fetches()], ['first', 3])
   })
 
-  test('is carried by the request that began it, and by no other, until what is told of it is told', async () => {
+  test('is awaited by the request that began it, and by no other, until its outcome is reported', async () => {
     const { get, clock, answer } = await aWarmSource()
     clock.now = START + RENEW_MS
     const carried: Promise<void>[] = []

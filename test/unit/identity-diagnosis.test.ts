@@ -93,14 +93,14 @@ describe("a refusal with one of Entra's numbers", () => {
     )
   })
 
-  test('tells the first subject mismatch in the words of the portal', () => {
+  test('describes the first subject mismatch in the words of the portal', () => {
     assert.equal(
       refused(700213).hint,
       `Set Subject of the federated credential of application ${us.clientId} to ${presented.subject} (the unique id of the service account, not its e-mail). If you just did, allow 10 minutes.`,
     )
   })
 
-  test('says how to find the unique id when the ID token has not told it', () => {
+  test('says how to find the unique id when the ID token does not hold it', () => {
     const { hint } = atEntra({ httpStatus: 401, aadsts: [70021] })
     assert.match(hint, /gcloud iam service-accounts describe EMAIL --format='value\(uniqueId\)'/)
     assert.match(hint, /Issuer https:\/\/accounts\.google\.com/)

@@ -165,7 +165,7 @@ describe('an episode of token failures', () => {
 describe('while the store is away', () => {
   const away = new StoreError('unavailable', 'Firestore did not take a write')
 
-  test('nothing rejects, the log tells, and the last state of each episode is written when it is back', async () => {
+  test('nothing rejects, the log has the error, and the last state of each episode is written when it is back', async () => {
     const { fail, recovered, flush, all, store, logged } = aTelemetry()
     store.fault = away
     await fail()

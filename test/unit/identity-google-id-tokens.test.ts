@@ -88,7 +88,7 @@ describe('reading an ID token', () => {
     ['a claim beyond all measure', jws({ ...claims, sub: 'x'.repeat(1_001) })],
     ['more than a token can hold', jws({ ...claims, extra: 'x'.repeat(20_000) })],
   ] as const) {
-    test(`refuses ${what}, and tells nothing of it`, () => {
+    test(`refuses ${what}, and quotes nothing of it`, () => {
       assert.throws(
         () => readIdToken(text),
         (error: Error) => !/eyJ|doctype/.test(error.message),

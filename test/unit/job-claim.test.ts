@@ -321,7 +321,7 @@ describe('a sweep', () => {
     assert.deepEqual(decideSweep(found(late), START, policy), { kind: 'expire', waiting: late })
   })
 
-  test('leaves a running job past its time, a waiting one that tells no time, and all that is settled', () => {
+  test('leaves a running job past its time, a waiting one without a time, and all that is settled', () => {
     const { giveUpAt: _, ...older } = aWaitingRecord()
     for (const record of [aRunningRecord({ deadline: START, giveUpAt: START }), older, ...settledRecords]) {
       assert.deepEqual(decideSweep(found(record), START + 100 * DAY_MS, policy), { kind: 'leave' })

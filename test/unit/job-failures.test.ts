@@ -127,18 +127,18 @@ test('a missing deployment ends a job when a request has found it missing for te
 })
 
 describe('ON_UNKNOWN=dead-letter', () => {
-  const inDoubt: readonly FailureKind[] = ['ambiguous', 'timeout']
+  const perhapsBilled: readonly FailureKind[] = ['ambiguous', 'timeout']
   const ending = { next: 'end', marks: 'attempt', reason: 'unknown' }
 
   test('ends a job at the first attempt that may have been billed, and at the last one too', () => {
-    for (const kind of inDoubt) {
+    for (const kind of perhapsBilled) {
       assert.deepEqual(after(failed(kind), {}, cautious), ending)
       assert.deepEqual(after(failed(kind), { counted: 4, timeouts: 1 }, cautious), ending)
     }
   })
 
   test('changes nothing for a failure that was certainly not billed', () => {
-    for (const kind of failureKinds.filter((kind) => !inDoubt.includes(kind) && kind !== 'unavailable')) {
+    for (const kind of failureKinds.filter((kind) => !perhapsBilled.includes(kind) && kind !== 'unavailable')) {
       assert.deepEqual(after(failed(kind), {}, cautious), after(failed(kind)))
     }
   })

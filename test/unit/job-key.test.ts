@@ -19,7 +19,7 @@ test('the same id is another job in another batch, and without one', () => {
   assert.equal(new Set(keys).size, 3)
 })
 
-test('what parts batch from id stands in neither by chance', () => {
+test('the separator of batch and id can occur in neither', () => {
   assert.notEqual(jobKey('a', 'bc', sha256), jobKey('ab', 'c', sha256))
   assert.notEqual(jobKey('a', 'b\0c', sha256), jobKey('a', 'bc', sha256))
 })

@@ -84,7 +84,7 @@ describe('the three shapes of a job', () => {
     assert.equal(problemOf({ ...request, dead_line: 'x' }), 'the job: unknown field "dead_line"')
   })
 
-  test('an empty object is told what it lacks', () => {
+  test('an empty object is refused, and the error says what it lacks', () => {
     assert.match(problemOf({}), /^url: .*; body: /)
   })
 
@@ -120,7 +120,7 @@ describe('the body', () => {
   })
 
   for (const name of ['stream', 'background']) {
-    test(`with ${name}: true, or what may be taken for it, is refused, and the answer says why`, () => {
+    test(`with ${name}: true, or a similar value, is refused, and the error says why`, () => {
       for (const value of [true, 'true', 1, 'yes', {}]) {
         assert.match(
           problemOf({ ...request, body: { messages, [name]: value } }),
@@ -319,7 +319,7 @@ describe('what a job is made of is counted before it is parsed', () => {
   })
 })
 
-describe('what is wrong with a field is told in words', () => {
+describe('what is wrong with a field is said in words', () => {
   const half = '\ud800'
   const urls = '/v1/chat/completions, /v1/responses, /v1/embeddings'
   const manyNames = Object.fromEntries(Array.from({ length: 17 }, (_, n) => [`k${n}`, 'v']))

@@ -43,7 +43,7 @@ test('succeeded, dead-lettered, expired and cancelled jobs are settled; running 
   assert.deepEqual(settled, ['succeeded', 'succeeded', 'dead_lettered', 'expired', 'cancelled', 'cancelled'])
 })
 
-test('of a batch, all are settled but those that run or wait, and none where no status is told', () => {
+test('of a batch, all are settled but those that run or wait, and none where the statuses are unknown', () => {
   const counts = { running: 1, waiting: 2, succeeded: 4, dead_lettered: 8, cancelled: 16, expired: 32 }
   assert.equal(settledIn(counts), 60)
   assert.equal(settledIn({}), 0)

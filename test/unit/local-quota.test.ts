@@ -29,7 +29,7 @@ test('a refused request is not charged', () => {
   assert.deepEqual(charge(found, quota, 11, 1).window, found)
 })
 
-test('a refusal says in seconds and milliseconds when to come again, rounded up', () => {
+test('a refusal says in seconds and milliseconds when to retry, rounded up', () => {
   const refused = charge({ startedAt: 0, requests: 2, tokens: 40 }, quota, 1, 57_600)
   assert.deepEqual(quotaHeaders(quota, refused), {
     'x-ratelimit-limit-requests': '2',

@@ -31,7 +31,7 @@ test('code, badges, tables, headings and lists of links are passed over', () => 
   assert.doesNotMatch(summary, /badge|Guide|kettle boil water\.|kW|#/)
 })
 
-test('a sentence that spans lines is told on one', () => {
+test('a sentence that spans lines is printed on one', () => {
   assert.match(summarise(README), /A kettle that boils water twice wastes power, so Kettle remembers/)
 })
 
@@ -40,7 +40,7 @@ test('the instruction in front of the document is not part of it', () => {
   assert.equal(summary, 'The bridge carries prompts over the water at night.')
 })
 
-test('a text without a sentence is told by its beginning', () => {
+test('the summary of a text without a sentence is its beginning', () => {
   assert.equal(summarise('hello there'), 'hello there')
   assert.equal(summarise(''), '')
 })

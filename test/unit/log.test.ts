@@ -57,7 +57,7 @@ describe('an error in the log', () => {
     assert.deepEqual([described['name'], 'code' in described], ['TimeoutError', false])
   })
 
-  test('that is no Error tells only what it is', () => {
+  test('that is no Error has only its type', () => {
     assert.deepEqual(describeLogged('canary'), { name: 'string' })
   })
 })

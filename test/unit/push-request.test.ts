@@ -36,7 +36,7 @@ describe('a wrapped push', () => {
     })
   })
 
-  test('tells the delivery attempt only with a dead-letter policy', () => {
+  test('has the delivery attempt only with a dead-letter policy', () => {
     const push = writePush({ ...message, attributes: {} }, settings({ deadLetter }))
     assert.partialDeepStrictEqual(body(push), { deliveryAttempt: 3 })
   })
@@ -61,7 +61,7 @@ describe('an unwrapped push', () => {
   })
 })
 
-test('a dead-lettered message keeps its attributes and tells where it comes from', () => {
+test('a dead-lettered message keeps its attributes and names its source', () => {
   assert.deepEqual(deadLetterAttributes(message, 5, settings()), {
     batch: 'b',
     CloudPubSubDeadLetterSourceDeliveryCount: '5',

@@ -116,7 +116,7 @@ describe('a lease', () => {
     assert.equal(await subscription.ack(current), true)
   })
 
-  test('one that was given back is stale', async (t) => {
+  test('one that was released is stale', async (t) => {
     const { publish, pullOne, subscription } = await openAll(t)
     await publish('a')
     const lease = await pullOne(T0)
@@ -165,7 +165,7 @@ describe('a dead letter', () => {
 })
 
 describe('the report', () => {
-  test('tells of each topic how many were published and what became of them', async (t) => {
+  test('has for each topic the number of messages and their state', async (t) => {
     const { publish, pull, pullOne, subscription, report } = await openAll(t)
     for (const body of ['acked', 'dead', 'nacked', 'leased', 'waiting']) await publish(body)
     await subscription.ack(await pullOne(T0))

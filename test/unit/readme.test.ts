@@ -21,7 +21,7 @@ test('the README has a row for every setting, in the order of the schema, and fo
 /** Defaults that are read into something else. */
 const written: Readonly<Record<string, string>> = { STORE: 'firestore', TOKEN_SOURCE: 'metadata-server' }
 
-test('the README tells the default of every setting that has one', () => {
+test('the README has the default of every setting that has one', () => {
   const defaults = Object.entries(settings.shape).flatMap(([name, schema]) => {
     const parsed = schema.safeParse(undefined)
     const value = written[name] ?? parsed.data
@@ -31,7 +31,7 @@ test('the README tells the default of every setting that has one', () => {
   for (const [name, value] of defaults) assert.deepEqual([name, rows.find(([row]) => row === name)?.[1]], [name, value])
 })
 
-test('a setting that cannot be left out is told to be required', () => {
+test('the README marks each setting that cannot be left out as required', () => {
   const required = Object.entries(settings.shape).filter(([, schema]) => !schema.safeParse(undefined).success)
   assert.ok(required.length > 0)
   for (const [name] of required) assert.equal(rows.find(([row]) => row === name)?.[1], 'required', name)

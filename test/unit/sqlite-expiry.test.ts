@@ -30,7 +30,7 @@ async function aStore(t: TestContext, open = openWorkerStores) {
 
 const never = new AbortController().signal
 
-test('what has expired is deleted from every table, and nothing else', async (t) => {
+test('SQLite: expired rows are deleted from every table, and nothing else', async (t) => {
   const { stores, db, namesIn } = await aStore(t)
   const { documents, deadLetters, telemetry } = stores
   for (const [name, expireAt] of [

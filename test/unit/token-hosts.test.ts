@@ -203,7 +203,7 @@ describe('an address of this machine', () => {
     )
   })
 
-  test('is taken from the environment, and from a file where the environment allows custom hosts', () => {
+  test('is accepted from the environment, and from a file where the environment allows custom hosts', () => {
     assert.deepEqual(problems(given, { fromFile: ['AZURE_TENANT_ID'] }), [])
     const allowed = { ...given, ALLOW_CUSTOM_HOSTS: 'true' }
     assert.deepEqual(problems(allowed, { fromFile: Object.keys(given) }), [])

@@ -52,7 +52,7 @@ describe("Google's certificates", () => {
     ['are no keys', 'no keys'],
     ['never come', 'hang'],
   ] as const) {
-    test(`that ${how} are our fault, not the push's: 503`, async (t) => {
+    test(`that ${how} are an internal error, and the push is answered 503`, async (t) => {
       const server = await aServer(t)
       const statusOf = anAuthenticator(t, server.url)
       server.answerWith(answer)

@@ -123,7 +123,7 @@ for (const mode of ['verify', 'cloud-run-iam'] as const) {
   })
 }
 
-test('a refusal tells what was expected and what came, cut to 200 characters', async () => {
+test('a refusal names what was expected and what came, cut to 200 characters', async () => {
   const { authenticate } = authenticator('verify')
   const check = await authenticate(withToken(await sign({ aud: 'x'.repeat(500) })))
   assert.deepEqual(check, {
@@ -135,18 +135,18 @@ test('a refusal tells what was expected and what came, cut to 200 characters', a
   })
 })
 
-test('PUSH_AUTH=off takes everything', async () => {
+test('PUSH_AUTH=off accepts every push', async () => {
   const { authenticate } = authenticator('off')
   assert.deepEqual(await authenticate(new Headers()), { ok: true })
   assert.deepEqual(await authenticate(withToken('garbage')), { ok: true })
 })
 
 describe('a token whose signature Cloud Run has stripped', () => {
-  test('is taken with cloud-run-iam on Cloud Run', async () => {
+  test('is accepted with cloud-run-iam on Cloud Run', async () => {
     assert.equal(await authenticator('cloud-run-iam').statusOf(strip(await sign())), 200)
   })
 
-  test('is refused anywhere else, for anybody could have written it', async () => {
+  test('is refused anywhere else, because any caller could have written it', async () => {
     const token = strip(await sign())
     assert.equal(await authenticator('cloud-run-iam', { onCloudRun: false }).statusOf(token), 401)
     assert.equal(await authenticator('verify').statusOf(token), 401)

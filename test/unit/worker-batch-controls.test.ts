@@ -176,7 +176,7 @@ describe('the token limit of a batch', () => {
     assert.equal(on.reads.length, 1)
   })
 
-  test('counts what the sweep counted, and what all jobs of the batch have taken here since', async () => {
+  test('counts what the sweep counted, and what all jobs of the batch have used here since', async () => {
     const on = controlled()
     on.state.batch = limited(100, counted(90))
     const [one, another] = [await on.watch('nightly'), await on.watch('nightly')]

@@ -42,7 +42,7 @@ test('a push that is longer than all there is fits alone, and nothing beside it'
   assert.ok(arrive(bytes, 500))
 })
 
-test('room is given back once, however often it is released', () => {
+test('room is released once, however often release is called', () => {
   const bytes = createBytesInFlight(100)
   const room = arrive(bytes, 60)
   arrive(bytes, 40)
@@ -51,7 +51,7 @@ test('room is given back once, however often it is released', () => {
   assert.equal(bytes.reserved(), 40)
 })
 
-test('an answer takes its room beside the push, and both are given back together', () => {
+test('an answer takes its room beside the push, and both are released together', () => {
   const bytes = createBytesInFlight(100)
   const room = arrive(bytes, 10)
   assert.equal(room?.takeAnswer(40), true)

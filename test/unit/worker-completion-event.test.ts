@@ -143,7 +143,7 @@ describe('an answer in an event', () => {
 })
 
 describe('metadata as attributes', () => {
-  test('keep their names, and get a prefix where those are taken or reserved', () => {
+  test('keep their names, and get a prefix where those are in use or reserved', () => {
     const names = ['ce-id', 'CE-ID', 'pb-run', 'googclient_x', 'Goog', 'status', 'Batch', 'content-type', 'meta-batch']
     const metadata = Object.fromEntries(names.map((name) => [name, `theirs: ${name}`]))
     const attributes = withMetadata({ ...metadata, cell: 'B7' })

@@ -75,7 +75,7 @@ for (const reply of ['answers', 'refuses'] as const) {
     const reached = steps.filter((step) => step !== 'dead letter' || reply === 'refuses')
     for (const step of reached) {
       for (const when of ['before', 'after'] as const) {
-        test(`${when} the ${step}, is brought to its end by the redelivery, and paid once but for counted doubts`, async (t) => {
+        test(`${when} the ${step}, is ended by the redelivery, and paid once except for attempts recorded as unknown`, async (t) => {
           const { clock, done, worker, deliver, record, unknowns } = await aWorld(t, reply)
           await assert.rejects(deliver(worker({ step, when })), Crash)
           clock.now += LEASE_OVER_MS
@@ -90,7 +90,7 @@ for (const reply of ['answers', 'refuses'] as const) {
   })
 }
 
-test('a job that fails is told by its event before its dead letter: a replay of that may take its record’s place', async (t) => {
+test('a job that fails has its event published before its dead letter: a replay may replace its record', async (t) => {
   const { done, worker, deliver } = await aWorld(t, 'refuses')
   await assert.rejects(deliver(worker({ step: 'dead letter', when: 'before' })), Crash)
   assert.deepEqual([done.settle, done.event, done['dead letter']], [1, 1, 0])
@@ -108,7 +108,7 @@ test('a worker that dies again and again ends the job when its attempts are used
   assert.deepEqual([last.error.kind, done.ask, await unknowns(), done['dead letter']], ['max_attempts', 5, 5, 1])
 })
 
-test('a worker that wakes up after another took over writes nothing, and its message comes again', async (t) => {
+test('a worker that resumes after another took over writes nothing, and its message is redelivered', async (t) => {
   const { clock, done, worker, deliver, record } = await aWorld(t, 'answers')
   const asleep = Promise.withResolvers<ModelReply>()
   const asked = Promise.withResolvers<void>()

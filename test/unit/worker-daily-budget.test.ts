@@ -83,7 +83,7 @@ describe('the budget of a day', () => {
     assert.equal(await on.isOpen(), false)
   })
 
-  test('is told in one line a day when it closes, however many jobs meet it', async () => {
+  test('is logged in one line a day when it closes, however many jobs it defers', async () => {
     const on = budgeted()
     for (const now of [START, START + 60_000, START + DAY_MS]) {
       on.state.now = now

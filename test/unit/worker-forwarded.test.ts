@@ -108,7 +108,7 @@ describe('a message that Pub/Sub gave up publishes the end of its job again: the
     })
   }
 
-  test('and comes again while the events topic takes nothing', async (t) => {
+  test('and is redelivered while the events topic is unavailable', async (t) => {
     const announce = async () => Promise.reject(new QueueError('unavailable', 'away'))
     const { outcome, reasons } = await forward(t, aDeadLetteredRecord(), { announce })
     assert.deepEqual([outcome.done, reasons], [false, []])
@@ -130,7 +130,7 @@ describe('a message that Pub/Sub gave up, of a job that waits for a provider', (
 })
 
 describe('a message that Pub/Sub gave up, of a job whose time is over', () => {
-  test('settles the record that waited for it, and tells it', async (t) => {
+  test('settles the record that waited for it, and publishes the end', async (t) => {
     const { outcome, told, status, reasons } = await forward(t, aWaitingRecord(), { now: TOO_OLD })
     assert.deepEqual([outcome.done, told, status, reasons], [true, ['1/dead_lettered'], 'dead_lettered', ['max_age']])
   })
@@ -140,18 +140,18 @@ describe('a message that Pub/Sub gave up, of a job whose time is over', () => {
     assert.deepEqual([outcome.done, told, status, reasons], [true, ['1/dead_lettered'], 'dead_lettered', ['max_age']])
   })
 
-  test('settles and tells it before its letter is kept: a replay of that may take the record’s place', async (t) => {
+  test('settles and publishes the end before its letter is kept: a replay may replace the record', async (t) => {
     const announce = async () => Promise.reject(new QueueError('unavailable', 'away'))
     const { outcome, status, reasons } = await forward(t, aWaitingRecord(), { now: TOO_OLD, announce })
     assert.deepEqual([outcome.done, status, reasons], [false, 'dead_lettered', []])
   })
 
-  test('comes again while a worker holds it', async (t) => {
+  test('is redelivered while a worker holds it', async (t) => {
     const { outcome, told, status, reasons } = await forward(t, aRunningRecord(), { now: TOO_OLD })
     assert.deepEqual([outcome.done, told, status, reasons], [false, [], 'running', []])
   })
 
-  test('comes again when a worker claimed it meanwhile', async (t) => {
+  test('is redelivered when a worker claimed it meanwhile', async (t) => {
     const over = (documents: RecordDocuments): RecordDocuments => ({
       ...documents,
       async create(record) {
@@ -163,7 +163,7 @@ describe('a message that Pub/Sub gave up, of a job whose time is over', () => {
     assert.deepEqual([outcome.done, told, status, reasons], [false, [], 'running', []])
   })
 
-  test('comes again when the record changed meanwhile: what changed it may have settled it', async (t) => {
+  test('is redelivered when the record changed meanwhile: that change may have settled it', async (t) => {
     const over = (documents: RecordDocuments): RecordDocuments => ({
       ...documents,
       async replace(record, revision) {

@@ -66,7 +66,7 @@ describe('a heartbeat', () => {
     assert.deepEqual(written[1]?.lastMinute, { succeeded: 1, retry_token: 2 })
   })
 
-  test('takes along what could not be written before', async () => {
+  test('includes the outcomes of a heartbeat that could not be written', async () => {
     const { answer, store } = aHeart()
     await answer(done)
     assert.equal(store.flushes, 1)
@@ -80,10 +80,10 @@ describe('a heartbeat', () => {
   })
 })
 
-describe('the work that a request carries', () => {
+describe('the background work that a request waits for', () => {
   const never = new AbortController().signal
 
-  test('is waited for', async () => {
+  test('ends before the request does', async () => {
     const { waitUntil, done } = collectBackgroundWork()
     const work = Promise.withResolvers<void>()
     waitUntil(work.promise)
@@ -97,7 +97,7 @@ describe('the work that a request carries', () => {
     await waiting
   })
 
-  test('is waited for five seconds at most', async (t) => {
+  test('delays the request by five seconds at most', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] })
     const { waitUntil, done } = collectBackgroundWork()
     waitUntil(new Promise(() => undefined))
@@ -106,7 +106,7 @@ describe('the work that a request carries', () => {
     await waiting
   })
 
-  test('is not waited for when the instance ends', async () => {
+  test('does not delay the request when a shutdown is requested', async () => {
     const { waitUntil, done } = collectBackgroundWork()
     waitUntil(new Promise(() => undefined))
     const ending = new AbortController()
@@ -115,7 +115,7 @@ describe('the work that a request carries', () => {
     await waiting
   })
 
-  test('is mostly none', async () => {
+  test('is usually empty, and the request returns at once', async () => {
     await collectBackgroundWork().done(never)
   })
 })

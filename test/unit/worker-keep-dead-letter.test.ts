@@ -23,7 +23,7 @@ async function kept(message: Message, told = cause) {
 }
 
 describe('a dead letter', () => {
-  test('tells of its job, of why it failed and of how long it is kept', async () => {
+  test('has its job, its reason and the time until which it is kept', async () => {
     const attributes = { batch: 'nightly', 'pb-run': '2' }
     const letter = await kept({ data: job, attributes })
     assert.equal(letter.id, `${letter.key}:2`)
@@ -34,7 +34,7 @@ describe('a dead letter', () => {
     })
   })
 
-  test('of what is no job has the batch and the run that its attributes tell', async () => {
+  test('of what is no job has the batch and the run of its attributes', async () => {
     const told = await kept({ data: Buffer.from('no job'), attributes: { batch: 'nightly', 'pb-run': '3' } })
     assert.deepEqual([told.key, told.batch, told.run], [undefined, 'nightly', 3])
     for (const run of ['0', '-1', '1e9', '1000000', 'x', '']) {
@@ -42,7 +42,7 @@ describe('a dead letter', () => {
     }
   })
 
-  test('keeps no more of what others tell than Pub/Sub lets them, and cuts through no character', async () => {
+  test('keeps no more of foreign attributes than Pub/Sub allows, and cuts through no character', async () => {
     const many = Object.fromEntries(Array.from({ length: 200 }, (_, n) => [`a${n}`, '']))
     const attributes = { [`${'x'.repeat(255)}é`]: `${'y'.repeat(1_023)}é`, '\ud800': '\udfff', ...many }
     const long = '€'.repeat(1_000)
@@ -55,7 +55,7 @@ describe('a dead letter', () => {
     assert.deepEqual([letter.reason, letter.message, letter.code, letter.hint], [cut, cut, cut, cut])
   })
 
-  test('that the store refuses is kept without all that was told of it', async () => {
+  test('that the store refuses is kept without its details', async () => {
     const letters = await openSqliteDeadLetters(':memory:')
     const picky: LetterKeeping['letters'] = {
       async put(letter, data) {
@@ -70,7 +70,7 @@ describe('a dead letter', () => {
     letters.close()
   })
 
-  test('of a store that is away is not kept, and that is said', async () => {
+  test('is not kept while the store is unavailable, and the result says so', async () => {
     const letters = await openSqliteDeadLetters(':memory:')
     letters.close()
     const keeping = { letters, ttlMs: DAY_MS, now: () => START }

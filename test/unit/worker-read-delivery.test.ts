@@ -246,7 +246,7 @@ describe('an unwrapped push', () => {
   }
 
   for (const body of ['not JSON', '[]', 'null', '"message"', '']) {
-    test(`is what ${JSON.stringify(body)} is taken for; whether it is a job is not asked here`, () => {
+    test(`is what ${JSON.stringify(body)} is parsed as; whether it is a job is checked elsewhere`, () => {
       const read = readText(body)
       assert.ok(read.ok)
       assert.equal(textOf(read), body)

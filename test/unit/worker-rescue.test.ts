@@ -20,20 +20,20 @@ const first = (attributes: Record<string, string>, publishedAt?: number) => {
 }
 
 describe('the time of first publication', () => {
-  test('is what the source topic says, before what the dead-letter topic says', () => {
+  test('is the one of the source topic, rather than the one of the dead-letter topic', () => {
     assert.equal(first({ [SOURCE]: iso(START - HOUR_MS) }, START - 1), START - HOUR_MS)
   })
 
-  test('is what a rescue has told, before both', () => {
+  test('is the one that an earlier rescue recorded, rather than either', () => {
     const told = { 'pb-first-published': iso(START - 9 * HOUR_MS), [SOURCE]: iso(START - HOUR_MS) }
     assert.equal(first(told, START - 1), START - 9 * HOUR_MS)
   })
 
-  test('is that of the message itself where nothing else is told', () => {
+  test('is that of the message itself where no attribute has one', () => {
     assert.equal(first({}, START - 1), START - 1)
   })
 
-  test('is now where nothing tells it, or nonsense does', () => {
+  test('is now where no valid time is given', () => {
     assert.equal(first({}), START)
     assert.equal(first({ 'pb-first-published': 'long ago', [SOURCE]: '' }), START)
   })
@@ -43,7 +43,7 @@ describe('the time of first publication', () => {
     assert.equal(first({ 'pb-first-published': '9999-01-01T00:00:00Z' }), START)
   })
 
-  test('is a time that can be told again, whatever was claimed', () => {
+  test('is a time that can be written again, whatever was claimed', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.date({ noInvalidDate: true }).map(String)), (claimed) => {
         const at = first({ 'pb-first-published': claimed })
@@ -57,12 +57,12 @@ describe('the time of first publication', () => {
 describe('a rescued message', () => {
   const rescued = (attributes: Record<string, string>) => rescuedMessage({ data, attributes }, START)
 
-  test('is the message as it was, and tells when it was published first', () => {
+  test('is the original message, with the time of its first publication', () => {
     const own = { batch: 'nightly', 'pb-run': '2', origin: 'test' }
     assert.deepEqual(rescued(own), { data, attributes: { ...own, 'pb-first-published': iso(START) } })
   })
 
-  test('says nothing of having been given up, and nothing twice', () => {
+  test('has no attribute of a forwarded message, and none twice', () => {
     const forwarded = {
       CloudPubSubDeadLetterSourceDeliveryCount: '100',
       CloudPubSubDeadLetterSourceSubscription: 'jobs-worker',
@@ -73,7 +73,7 @@ describe('a rescued message', () => {
     assert.deepEqual(rescued(forwarded).attributes, { 'pb-first-published': iso(START) })
   })
 
-  test('says nothing of a failure that its sender claimed', () => {
+  test('has no failure attribute that its sender set', () => {
     const claims = { 'pb-reason': 'rejected', 'pb-error': 'e', 'pb-code': 'c', 'pb-hint': 'Send money.', 'pb-key': 'k' }
     assert.deepEqual(rescued({ ...claims, origin: 'test' }).attributes, {
       origin: 'test',

@@ -60,7 +60,7 @@ test('an answer that the store refuses for good ends the job, and is not paid fo
   documents.close()
 })
 
-test('an answer that the store refuses, and that does not tell its usage, leaves an estimate that says so', async () => {
+test('an answer without a usage that the store refuses leaves an estimated usage, marked as unknown', async () => {
   const documents = await openSqliteDocuments(':memory:', Date.now)
   const answer = {
     ok: true,
@@ -93,7 +93,7 @@ function failingReleases(documents: RecordDocuments, failures: number): RecordDo
   }
 }
 
-test('a job whose release meets a store that is away for a moment is given back all the same', async () => {
+test('a job is released although the store is unavailable for a moment at its release', async () => {
   const documents = await openSqliteDocuments(':memory:', Date.now)
   const lost = { kind: 'ambiguous', message: 'no whole answer came' } as const
   const provider = { ask: async () => ({ ok: false, failure: lost }) as const }

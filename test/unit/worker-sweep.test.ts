@@ -167,7 +167,7 @@ describe('a sweep', () => {
     assert.deepEqual([count(calls, 'replace'), count(calls, 'note')], [0, 0])
   })
 
-  test('tells the end of a batch before it marks it completed', async () => {
+  test('publishes the end of a batch before it marks it completed', async () => {
     const { sweep, calls } = sweeping()
     await sweep()
     assert.deepEqual(calls, ['due 500', 'sum', 'note', 'announce', 'completed'])

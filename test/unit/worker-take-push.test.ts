@@ -10,7 +10,7 @@ function whole(text: string): Request {
   return new Request(url, { method: 'POST', body: text, headers: { 'content-length': String(text.length) } })
 }
 
-/** A push that does not tell its length. */
+/** A push without a declared length. */
 function chunked(chunks: ReadableStream<Uint8Array>): Request {
   return new Request(url, { method: 'POST', body: chunks, duplex: 'half' })
 }
@@ -20,7 +20,7 @@ function streamOf(...sizes: readonly number[]): ReadableStream<Uint8Array> {
 }
 
 describe('room for a push', () => {
-  test('is its length while the work with it lasts, and is given back then', async () => {
+  test('is its length while it is processed, and is released then', async () => {
     const bytes = createBytesInFlight(1_000)
     const seen = await takePush(whole('x'.repeat(300)), { bytes, now }, async ({ delivery }) => {
       return [delivery.data.byteLength, delivery.arrivedAt, bytes.reserved()]
@@ -29,14 +29,14 @@ describe('room for a push', () => {
     assert.equal(bytes.reserved(), 0)
   })
 
-  test('is given back when the work fails', async () => {
+  test('is released when its processing fails', async () => {
     const bytes = createBytesInFlight(1_000)
     const work = () => Promise.reject(new Error('a fault of our own'))
     await assert.rejects(takePush(whole('x'), { bytes, now }, work), /a fault of our own/)
     assert.equal(bytes.reserved(), 0)
   })
 
-  test('that is not there keeps the body from being read', async () => {
+  test('that is missing prevents the body from being read', async () => {
     const bytes = createBytesInFlight(1_000)
     bytes.admit(800)?.grow(800)
     const request = whole('x'.repeat(201))
@@ -45,7 +45,7 @@ describe('room for a push', () => {
     assert.equal(bytes.reserved(), 800)
   })
 
-  test('is not sought for a push that is too long', async () => {
+  test('is not requested for a push that is too long', async () => {
     const bytes = createBytesInFlight(1_000)
     const headers = { 'content-length': String(MAX_PUSH_BYTES + 1) }
     const request = new Request(url, { method: 'POST', body: 'x', headers })
@@ -69,7 +69,7 @@ describe('a push that arrives slowly', () => {
 
   for (const [what, headers] of [
     ['says that it is long', { 'content-length': '14500000' }],
-    ['does not tell its length', {}],
+    ['has no declared length', {}],
   ] as const) {
     test(`and ${what} holds no more than what came of it, so that others are read meanwhile`, async () => {
       const bytes = createBytesInFlight(15_000_000)
@@ -88,7 +88,7 @@ describe('a push that arrives slowly', () => {
     })
   }
 
-  test('is busy when others have taken the room that the rest of it needs, and gives back what it held', async () => {
+  test('is busy when others hold the room that the rest of it needs, and releases its own', async () => {
     const bytes = createBytesInFlight(30_000)
     const { request, goOn } = stalling({})
     const taken = takePush(request, { bytes, now }, neverCalled)
@@ -101,7 +101,7 @@ describe('a push that arrives slowly', () => {
   })
 })
 
-describe('a push that does not tell its length', () => {
+describe('a push without a declared length', () => {
   test('may have the very most, and no byte more', async () => {
     const bytes = createBytesInFlight(1_000)
     const length = async (...sizes: readonly number[]) =>
@@ -118,7 +118,7 @@ describe('a push that does not tell its length', () => {
     assert.equal(length, 0)
   })
 
-  test('gives its room back when it breaks off', async () => {
+  test('releases its room when it breaks off', async () => {
     const bytes = createBytesInFlight(1_000)
     async function* body(): AsyncGenerator<Uint8Array> {
       yield Buffer.alloc(100, 'x')

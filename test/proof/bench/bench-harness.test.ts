@@ -157,7 +157,7 @@ describe('a report', () => {
     ['ours', samples('CPU ms/job', [1, 1, 3])],
   ])
 
-  test('tells median, least, most, and how many times the first contestant that is', () => {
+  test('has the median, the least, the most, and the ratio to the first contestant', () => {
     assert.deepEqual(rowsOf(results), [
       { contestant: 'baseline', metric: 'CPU ms/job', median: 4, min: 2, max: 6, ratio: 1 },
       { contestant: 'ours', metric: 'CPU ms/job', median: 1, min: 1, max: 3, ratio: 0.5 },

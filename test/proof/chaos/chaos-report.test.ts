@@ -52,7 +52,7 @@ describe('the report of a chaos run', () => {
     assert.equal(countEvidence(evidence, 2).rescues, 0)
   })
 
-  test('tells how long it took from a publish to its first acknowledgement', () => {
+  test('has the time from a publish to its first acknowledgement', () => {
     assert.deepEqual(report.acknowledgedAfterMs, { p50: 900, p95: 5_000 })
     assert.equal(countEvidence({ ...evidence, pushes: [] }, 0).acknowledgedAfterMs, undefined)
   })

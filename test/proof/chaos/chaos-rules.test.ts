@@ -152,7 +152,7 @@ const planted: readonly (readonly [rule: string, what: string, over: Partial<Evi
   ],
   [
     'a run is paid once, but for counted unknowns',
-    'more doubts than are counted',
+    'more unknown attempts than are counted',
     {
       records: [withUnknown(answered), failed],
       asks: [...healthy.asks, anAsk('answered.1.2'), anAsk('answered.1.3', { billed: false }, null)],

@@ -39,7 +39,7 @@ describe('a fault took place', () => {
     assert.equal(tookPlace(kill, {}), 0)
   })
 
-  test('of a lost acknowledgement, when what was acknowledged came again', () => {
+  test('of a lost acknowledgement, when an acknowledged message was redelivered', () => {
     assert.equal(tookPlace(lost, { pushes: [aPush(1, true), aPush(2, true)] }), 1)
     assert.equal(tookPlace(lost, { pushes: [aPush(1, false), aPush(2, true)] }), 0)
     assert.equal(tookPlace(lost, { pushes: [aPush(1, true), aPush(1, true, { duplicate: true })] }), 0)

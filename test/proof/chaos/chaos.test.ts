@@ -50,7 +50,7 @@ describe('a chaos run', { concurrency: false }, () => {
     })
   }
 
-  test('tells its plan, which follows from its seed', async (t) => {
+  test('prints its plan, which follows from its seed', async (t) => {
     const planOf = async (seed: string) =>
       (await (await startChaos(t, '--plan', '--store', 'sqlite', '--seed', seed)).ended).stdout
     const [plan, again, other] = [await planOf('7'), await planOf('7'), await planOf('8')]

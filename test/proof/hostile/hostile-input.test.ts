@@ -257,7 +257,7 @@ describe('hostile input', () => {
     assert.deepEqual(kept.toldOfMessages().filter(isSecret), [])
   })
 
-  test('no worker died, grew beyond its memory, hit a fault of its own or told a prompt or a token', async (t) => {
+  test('no worker died, grew beyond its memory, had an internal error, or logged a prompt or a token', async (t) => {
     for (const { mode, process } of workers) {
       assert.equal((await fetch(`${urls.get(mode)}/readyz`)).status, 200)
       const peak = peakKibOf(process.pid)

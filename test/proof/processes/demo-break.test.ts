@@ -43,7 +43,7 @@ test('--break leaves the state of a stopped demo alone', async (t) => {
 })
 
 for (const args of [['--break'], ['--break', 'everything']]) {
-  test(`demo ${args.join(' ')} is misuse, and is told what there is to break`, async (t) => {
+  test(`demo ${args.join(' ')} is misuse, and the error lists what there is to break`, async (t) => {
     const { code, stderr } = await runCommand(t, ['demo', ...args])
     assert.equal(code, 2)
     assert.equal(stderr, `error: --break takes one of: ${[...breaks.keys()].join(', ')}\n`)

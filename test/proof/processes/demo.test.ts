@@ -101,7 +101,7 @@ describe('a demo', { concurrency: 3 }, () => {
     assert.equal(next.code, 0)
   })
 
-  test('shows no progress any more once it was told to stop', async (t) => {
+  test('shows no more progress after a shutdown was requested', async (t) => {
     const { command } = await startedDemo(t, await newFolder(t))
     command.signal('SIGTERM')
     const { code, stdout } = await command.ended
@@ -204,7 +204,7 @@ describe('a demo', { concurrency: 3 }, () => {
     assert.match(second.stderr, /another demo runs in .*; wait for its end, or name another --folder\n$/)
   })
 
-  test('whose stand-ins cannot start says which log tells why', async (t) => {
+  test('whose stand-ins cannot start says which log has the reason', async (t) => {
     const folder = await newFolder(t)
     await mkdir(join(folder, 'entra.pem'))
     const command = startCommand(t, demo(folder, 4))
@@ -216,7 +216,7 @@ describe('a demo', { concurrency: 3 }, () => {
     await command.groupEnded()
   })
 
-  test('whose worker cannot start says at once which log tells why', async (t) => {
+  test('whose worker cannot start says at once which log has the reason', async (t) => {
     const folder = await newFolder(t)
     await writeFile(join(folder, 'promptbridge.env'), 'OPENAI_API_KEY=sk-in-the-state-folder\n')
     const { code, stderr } = await runCommand(t, demo(folder, 4))

@@ -54,7 +54,7 @@ describe('a worker process', { concurrency: 3 }, () => {
     letGo()
   })
 
-  test('a job that only waits for quota at SIGTERM is given back at once, as no attempt', async () => {
+  test('a job that only waits for quota at SIGTERM is released at once, as no attempt', async () => {
     await using on = await startProcess()
     await placeFault(on.cloud.azure, { kind: 'status', error: 'call_rate_limit', headers: { 'retry-after': '30' } })
     const answer = on.push()

@@ -9,7 +9,7 @@ import { postTo, wrap } from '../../support/worker.ts'
 const prompt = 'Bridges carry people over water, in all weathers.'
 
 describe('a worker that cannot start', () => {
-  test('because its port is taken says so', async () => {
+  test('because its port is in use says so', async () => {
     await using on = await startProcessCloud()
     const other = createServer().listen(0, '127.0.0.1')
     await once(other, 'listening')

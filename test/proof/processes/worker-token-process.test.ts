@@ -64,7 +64,7 @@ describe('a worker process', () => {
 /** Brings the process down in whatever it is doing, as a fault of its own would. */
 const CRASH = `data:text/javascript,process.on('SIGUSR2', () => { throw new Error('crash') })`
 
-test('a crash in the middle of an ask tells no prompt and no token', async () => {
+test('a crash in the middle of an ask logs no prompt and no token', async () => {
   await using on = await startProcessCloud()
   await using worker = on.start({}, ['--import', CRASH])
   const url = await worker.url()

@@ -41,7 +41,7 @@ describe('the time of the simulation', () => {
     assert.deepEqual(rung, ['retry 5000', 'deadline 60000', 'wait 1800000', 'timer 3600000'])
   })
 
-  test('rings no timer that was cleared, and breaks off a wait with its signal', async () => {
+  test('fires no timer that was cleared, and ends a wait with its signal', async () => {
     const world = aWorld()
     using _ = installVirtualTime(world)
     clearTimeout(setTimeout(() => assert.fail('it was cleared'), 1))
@@ -64,7 +64,7 @@ describe('the time of the simulation', () => {
     assert.deepEqual([await untilRest(world), rung], [500, [500]])
   })
 
-  test('brings what is planned for one time in an order that hangs on the seed', async () => {
+  test('runs what is planned for one time in an order that depends on the seed', async () => {
     const orderOf = async (seed: number) => {
       const world = aWorld(seed)
       const order: number[] = []
@@ -127,7 +127,7 @@ describe('the Pub/Sub of the simulation', () => {
     )
   })
 
-  test('delivers what is not answered again when its deadline is over, and hears no later answer', async () => {
+  test('redelivers a message without an answer when its deadline is over, and ignores a later answer', async () => {
     const answers: ((isAcked: boolean) => void)[] = []
     const { world, pushes, acked } = aTopic(() => new Promise((resolve) => answers.push(resolve)))
     while (pushes.length < 2) await world.step()

@@ -23,7 +23,7 @@ function namesBelow(heading: string): readonly string[] {
 }
 
 describe('the simulation', () => {
-  test(`finds that every invariant holds in ${SEEDS} histories with crashes, takeovers, lost replies and doubts`, async () => {
+  test(`finds that every invariant holds in ${SEEDS} histories with crashes, takeovers, lost replies and unknown outcomes`, async () => {
     const all: Exercised = new Map()
     for (let seed = 1; seed <= SEEDS; seed += 1) {
       const { breaches, exercised } = await runSeed(seed)
@@ -60,7 +60,7 @@ describe('each rule that can be broken', () => {
     })
   }
 
-  test('is told in docs/reliability.md, and no other', () => {
+  test('is listed in docs/reliability.md, and no other', () => {
     assert.deepEqual(namesBelow('Rules that can be broken'), Object.keys(rules))
   })
 })
@@ -73,7 +73,7 @@ test('a patch that is out of date is no patch', () => {
   )
 })
 
-test('every invariant is told in docs/reliability.md, and no other', () => {
+test('every invariant is listed in docs/reliability.md, and no other', () => {
   assert.deepEqual(namesBelow('What must hold'), Object.keys(invariants))
 })
 

@@ -88,7 +88,7 @@ if (made !== undefined) {
     assert.equal(valueAt(fresh, 'azurerm_cognitive_deployment.this["large"]', 'sku.0.name'), 'Standard')
   })
 
-  test('the deployments are told as the worker is to know them', () => {
+  test('the output for deployments is the worker’s setting', () => {
     const endpoint = 'https://fresh.openai.azure.com'
     assert.deepEqual(fresh.applied.outputs['deployments'], [
       { model: 'gpt-4o', endpoint, deployment: 'large', priority: 2, rpm: null, tpm: 10_000 },
@@ -107,7 +107,7 @@ if (made !== undefined) {
     assert.deepEqual(there.applied.outputs['deployments'], [])
   })
 
-  test('tenant and client are told as the worker is to know them', () => {
+  test('the outputs for tenant and client are the worker’s settings', () => {
     const { tenant_id: tenant, client_id: client } = there.applied.outputs
     assert.deepEqual([tenant, client], [TENANT_ID, CLIENT_ID])
   })

@@ -85,7 +85,7 @@ if (made !== undefined) {
     assert.equal(valueAt(both, SERVICE, 'template.0.scaling.0.max_instance_count'), 4)
   })
 
-  test('who submits, who operates and who is told is passed on', () => {
+  test('submitters, operators and alert channels are passed on', () => {
     const members = new Set(resources.map(({ values }) => values['member']))
     assert.ok(members.has(SUBMITTER) && members.has(OPERATOR))
     const alerts = resources.filter(({ type }) => type === 'google_monitoring_alert_policy')
@@ -117,7 +117,7 @@ if (made !== undefined) {
     assert.deepEqual(roles.map(({ values }) => values['scope']).toSorted(), ['/accounts/fresh', '/accounts/there'])
   })
 
-  test('what a person looks for afterwards is told', () => {
+  test('the outputs hold what an operator needs after the set-up', () => {
     const { env: _, ...rest } = outputs
     assert.deepEqual(rest, {
       client_id: CLIENT_ID,
@@ -188,7 +188,7 @@ for (const [heading, path] of [
   ['## The google module', 'modules/google'],
   ['## The azure module', 'modules/azure'],
 ] as const) {
-  test(`the README tells every input and output of ${path}, and no other`, () => {
+  test(`the README lists every input and output of ${path}, and no other`, () => {
     const named = (file: string) => [...read(join(path, file)).matchAll(/^(?:variable|output) "(\w+)"/gm)]
     const expected = ['variables.tf', 'outputs.tf'].flatMap((file) => named(file).map(([, name]) => name))
     assert.deepEqual(rowsBelow(heading), expected)

@@ -64,7 +64,7 @@ const [
   },
 ] = conditions
 
-test('the alert on a changed subscription is made without the other alerts, says who did it, and tells the channels', () => {
+test('the alert on a changed subscription is made without the other alerts, says who did it, and notifies the channels', () => {
   assert.deepEqual(notification_channels, [CHANNEL])
   assert.equal(alert_strategy[0].notification_rate_limit[0].period, '300s')
   assert.deepEqual(matched.label_extractors, {

@@ -74,7 +74,7 @@ if (made !== undefined) {
     assert.deepEqual(grantsTo(`serviceAccount:${PUBSUB_AGENT}`, least), forwards)
   })
 
-  test('Pub/Sub may also sign as the invoker and write the table of events, where it is told to', () => {
+  test('Pub/Sub may also sign as the invoker and write the table of events, where the variables say so', () => {
     assert.deepEqual(grantsTo(`serviceAccount:${PUBSUB_AGENT}`, most), [
       'roles/bigquery.dataEditor on table promptbridge.events',
       `roles/iam.serviceAccountTokenCreator on ${INVOKER}`,

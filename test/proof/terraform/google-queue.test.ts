@@ -100,7 +100,7 @@ if (made !== undefined) {
     ['low', { 'pb-priority': 'low', priority: 'high' }],
   ]
   for (const [name, attributes] of MESSAGES) {
-    test(`a message with ${JSON.stringify(attributes)} is taken by the class ${name}, and by no other`, () => {
+    test(`a message with ${JSON.stringify(attributes)} is delivered to the class ${name}, and to no other`, () => {
       assert.deepEqual(
         CLASSES.filter((one) => takes(filterOf(one), attributes)),
         [name],
@@ -199,7 +199,7 @@ const subscription = z.object({
   expiration_policy: z.tuple([z.object({ ttl: z.string() })]),
 })
 
-/** The subscription as a Pub/Sub client would tell of it. */
+/** The subscription as a Pub/Sub client would return it. */
 function liveOf(values: unknown) {
   const { name, ack_deadline_seconds, push_config, retry_policy, dead_letter_policy, expiration_policy } =
     subscription.parse(values)

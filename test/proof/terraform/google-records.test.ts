@@ -159,7 +159,7 @@ if (made !== undefined) {
     )
   })
 
-  test('the APIs are left alone where somebody else enables them', () => {
+  test('the APIs are not managed where they are enabled elsewhere', () => {
     assert.deepEqual(namesOf(most, 'google_project_service'), [])
   })
 

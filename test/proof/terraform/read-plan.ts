@@ -94,7 +94,7 @@ const plan = z.object({
   configuration: z.object({ root_module: configuredModule }),
 })
 
-/** Reads what `terraform show -json` tells of a plan. */
+/** Reads the output of `terraform show -json` for a plan. */
 export function readPlan(json: string): Plan {
   const { planned_values, prior_state, resource_changes, checks: found, configuration } = plan.parse(JSON.parse(json))
   const unknown = new Map(resource_changes.map(({ address, change }) => [address, change.after_unknown]))
@@ -110,7 +110,7 @@ export function readPlan(json: string): Plan {
   }
 }
 
-/** Reads what `terraform show -json` tells of a state. */
+/** Reads the output of `terraform show -json` for a state. */
 export function readApplied(json: string): Applied {
   const { values, checks: found } = z.object({ values: state, checks }).parse(JSON.parse(json))
   return { resources: resourcesOf(values.root_module), checks: found, outputs: outputsOf(values) }
@@ -137,7 +137,7 @@ function referencesOf(
 
 const references = z.object({ references: z.array(z.string()) })
 
-/** Every expression below, wherever it is nested, tells what it refers to. */
+/** Returns the references of every expression below, wherever it is nested. */
 function referencesIn(value: unknown): readonly string[] {
   if (typeof value !== 'object' || value === null) return []
   const { data } = references.safeParse(value)

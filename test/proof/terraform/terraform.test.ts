@@ -151,7 +151,7 @@ describe('a plan', () => {
     assert.deepEqual(outputs, { topics: { high: 'high', low: 'low' } })
   })
 
-  test('tells what each resource and each call of a module refers to', async () => {
+  test('returns the references of each resource and each module call', async () => {
     await using configuration = await openConfiguration(FIXTURE)
     const { references } = await configuration.plan(PROJECT)
     assert.ok(references['module.queue.google_pubsub_subscription.this']?.includes('google_pubsub_topic.this.id'))
@@ -231,7 +231,7 @@ describe('the format', () => {
     assert.deepEqual(await misformatted(plant('minimum_backoff =', 'minimum_backoff    =')), ['queue/main.tf'])
   })
 
-  test('of what is no configuration cannot be told', async () => {
+  test('of an invalid configuration cannot be read', async () => {
     await assert.rejects(misformatted(plant('provider "google" {', 'provider "google" ')), /Invalid block definition/)
   })
 })

@@ -65,7 +65,7 @@ export async function openConfiguration(folder: string, options: OpenOptions = {
 
 async function validate(terraform: Terraform, init: Ended): Promise<readonly Diagnostic[]> {
   const found = readValidated((await terraform('validate', '-json')).stdout)
-  // What keeps Terraform from reading a configuration is told better here than by init.
+  // What keeps Terraform from reading a configuration is reported more clearly here than by init.
   if (found.length === 0) throwIfFailed(init)
   return found
 }

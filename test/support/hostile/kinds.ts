@@ -13,7 +13,7 @@ export function mostly<T>(usual: fc.Arbitrary<T>, others: fc.Arbitrary<T>): fc.A
   return fc.boolean().chain((isUsual) => (isUsual ? usual : others))
 }
 
-/** Text that has broken somebody's parser, store or log before. */
+/** Text that is known to break parsers, stores or logs. */
 export const anyHostileText: fc.Arbitrary<string> = fc.oneof(
   fc.constantFrom(
     ...['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', 'then', '__x__', '.', '..', 'a/b'],

@@ -33,7 +33,7 @@ test('an argument is required, optional, computed, or the last two at once', () 
   })
 })
 
-test('a list is told from a set, and a map from both', () => {
+test('a list, a set and a map are distinguished', () => {
   const source = thing(
     member('list', OPTIONAL, 'private _list?: string[];', "this.getListAttribute('list')"),
     member('set', OPTIONAL, 'private _set?: string[];', "cdktf.Fn.tolist(this.getListAttribute('set'))"),
@@ -85,7 +85,7 @@ test('a list of what is computed is an argument of objects, and no block', () =>
   })
 })
 
-test('a type that is not told is an error', () => {
+test('a missing type is an error', () => {
   assert.throws(
     () => readSchemaBlock(thing(member('odd', OPTIONAL, 'private _odd?: Odd;', 'this._odd'))),
     /type of odd/,

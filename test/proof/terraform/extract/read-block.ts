@@ -10,7 +10,7 @@ export function readSchemaBlock(source: Source): Block {
   return blockOf(readMembers(source, name), source)
 }
 
-/** An argument or a block, as its class tells of it. */
+/** An argument or a block, as its class describes it. */
 interface Member {
   readonly name: string
   readonly computed: boolean
@@ -72,7 +72,7 @@ const TYPES: readonly (readonly [RegExp, AttributeType])[] = [
 
 function typeOf({ name, text }: Member): AttributeType {
   const [, type] = TYPES.find(([pattern]) => pattern.test(text)) ?? []
-  if (type === undefined) throw new Error(`the type of ${name} is not told:\n${text}`)
+  if (type === undefined) throw new Error(`the type of ${name} is missing:\n${text}`)
   return type
 }
 
@@ -135,7 +135,7 @@ const STORAGE: Readonly<Record<string, AttributeType>> = {
   stringList: ['list', 'string'],
 }
 
-/** A block of a provider has no class: its interface tells what is required, and the rest is in what it writes. */
+/** A block of a provider has no class: its interface lists what is required, and the rest is in what it writes. */
 function blockOfInterface(name: string, source: Source): Block {
   const [, fields = ''] = new RegExp(`^export interface ${name} \\{\n([sS]*?)^}`, 'm').exec(source) ?? []
   const required = [...fields.matchAll(/#(\w+) \w+#\w+\}\n +\*\/\n +readonly \w+:/g)].map(([, field]) => field)
