@@ -144,8 +144,20 @@ export async function composeWorker(config: Config, dependencies: Dependencies):
   })
   const checkStore = createReadyCheck(() => documents.read('any'), now)
   const bytes = createBytesInFlight(config.maxInFlightBytes)
-  const parts = { authenticate, receiver, recording, bytes, sweep, drain, heartbeat, checkStore, project, log, now }
-  const { fetch } = createServer(parts)
+  const serverDependencies = {
+    authenticate,
+    receiver,
+    recording,
+    bytes,
+    sweep,
+    drain,
+    heartbeat,
+    checkStore,
+    project,
+    log,
+    now,
+  }
+  const { fetch } = createServer(serverDependencies)
   return {
     fetch,
     drain,

@@ -9,32 +9,32 @@ import { MAX_ATTRIBUTES, MAX_NAME_BYTES, MAX_VALUE_BYTES } from './dead-letters/
 const KEEP_ALIVE_MS = 620_000
 
 export interface ReadLimits {
-  /** How long a request may take to arrive whole; its answer may take longer. */
+  /** How long a request may take to arrive completely. Its response may take longer. */
   readonly readWithinMs: number
   /** How long its headers may take. */
   readonly headersWithinMs: number
-  /** How often that is looked at. */
+  /** How often these limits are checked. */
   readonly lookEveryMs: number
 }
 
-/** A push that stalls holds room that others wait for. The largest has time enough at half a megabyte a second. */
+/** A stalled push holds room that others wait for. At half a megabyte per second, the largest push arrives in time. */
 const READ_LIMITS: ReadLimits = { readWithinMs: 30_000, headersWithinMs: 10_000, lookEveryMs: 5_000 }
 
 /** For probes, sweeps, dead letters, and pushes that are refused because an instance is full. */
 const SPARE_CONNECTIONS = 100
 
-/** What stands around a name and its value: a colon, a blank, and the end of the line. */
+/** A colon, a blank and the line end. */
 const HEADER_FRAME_BYTES = 4
-/** As much as node allows for all headers: the token, the message's metadata, and what proxies add. */
+/** Node's default for all headers. It covers the token, the message's metadata and headers of proxies. */
 const ORDINARY_HEADER_BYTES = 16 * 1_024
 /**
- * An unwrapped push brings each attribute as a header. One that has more than this is answered with 431 by node itself,
- * again and again, and its dead letter likewise. (Node reads 2,000 headers.)
+ * An unwrapped push has each attribute as a header. Node answers a push above this limit with 431, and every redelivery and
+ * the dead letter as well. (Node reads 2,000 headers.)
  */
 const MAX_HEADER_BYTES =
   MAX_ATTRIBUTES * (MAX_NAME_BYTES + MAX_VALUE_BYTES + HEADER_FRAME_BYTES) + ORDINARY_HEADER_BYTES
 
-/** Serves a worker over HTTP. Rejects with node's own error: EADDRINUSE for a taken port. */
+/** Serves a worker over HTTP. Rejects with Node's own error, such as EADDRINUSE for a port in use. */
 export async function listen(
   { fetch }: Pick<Worker, 'fetch'>,
   { host, port, maxInFlight }: Pick<Config, 'host' | 'port' | 'maxInFlight'>,
@@ -49,9 +49,9 @@ export async function listen(
     connectionsCheckingInterval: lookEveryMs,
   }
   const server = createServer(limits, listener)
-  // Each may hold so many bytes of headers before its caller is known.
+  // Each connection may hold MAX_HEADER_BYTES before its caller is known.
   server.maxConnections = 2 * maxInFlight + SPARE_CONNECTIONS
-  // One too many is dropped, and makes room for the next: connections that only wait for a request are closed.
+  // A dropped connection shows that the limit is reached: idle connections are closed to make room.
   server.on('drop', () => server.closeIdleConnections())
   server.listen({ host, port })
   await once(server, 'listening')

@@ -11,7 +11,7 @@ import { composeWorker, type Worker } from './compose.ts'
 import { listen } from './listen.ts'
 import { createLog, type Log } from './observe/log.ts'
 
-/** Cloud Run kills the process 10 s after SIGTERM: running jobs get six of them, their records the rest. */
+/** Cloud Run kills the process 10 s after SIGTERM: running jobs have six seconds to end, and the rest is for their records. */
 const GRACE_MS = 6_000
 const EXIT_WITHIN_MS = 8_500
 
@@ -31,18 +31,18 @@ async function start(): Promise<void> {
     onCloudRun: environment['K_SERVICE'] !== undefined,
   })
   const server = await listen(worker, config)
-  // Heard from here on: whoever reads the line may answer it with a signal.
-  const told = toldToEnd()
+  // Before the log line: a process that reads it may send a signal at once.
+  const requested = shutdownRequested()
   log.info(
     { address: server.address(), instance, ...(file.isFileRead && { settings: SETTINGS_FILE }) },
-    'the worker listens for pushes',
+    'listening for pushes',
   )
-  const cause = await told
-  log.info({ cause }, 'the worker ends: nothing new is admitted, running jobs are finished or given back')
+  const cause = await requested
+  log.info({ cause }, 'shutdown requested: no new job is admitted, running jobs are finished or released')
   await stop(server, worker, log)
 }
 
-/** Cloud Run names service and revision; the id is this process's own. */
+/** Service and revision are named by Cloud Run. The id is random for each process. */
 function instanceIn({ K_SERVICE, K_REVISION }: Environment): Instance {
   return {
     id: randomUUID(),
@@ -51,15 +51,15 @@ function instanceIn({ K_SERVICE, K_REVISION }: Environment): Instance {
   }
 }
 
-/** By a signal, or by the end of the command that started this process. */
-function toldToEnd(): Promise<string> {
+/** Resolves with the signal, or with `disconnect` when the command that started this process has ended. */
+function shutdownRequested(): Promise<string> {
   const causes = ['SIGTERM', 'SIGINT', 'disconnect']
   return Promise.race(causes.map((cause) => once(process, cause).then(() => cause)))
 }
 
 async function stop(server: Server, worker: Worker, log: Log): Promise<void> {
   setTimeout(() => {
-    log.error('some jobs could not be given back in time; their leases run out by themselves')
+    log.error('some jobs could not be released in time; their leases expire')
     process.exit(0)
   }, EXIT_WITHIN_MS)
   worker.drain.begin(GRACE_MS)

@@ -1,4 +1,4 @@
-/** Whether work, which never rejects, ends within so many milliseconds; when the signal is raised nobody waits on. */
+/** Resolves with whether the work ends within `ms` milliseconds and before the signal aborts. The work must never reject. */
 export async function endsWithin(work: Promise<unknown>, ms: number, signal?: AbortSignal): Promise<boolean> {
   const { promise: late, resolve } = Promise.withResolvers<boolean>()
   const giveUp = () => resolve(false)

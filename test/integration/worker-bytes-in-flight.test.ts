@@ -151,7 +151,7 @@ test('a push that stalls is given up, and its room with it', async () => {
   for await (const chunk of caller) told += chunk
   assert.match(told, /^HTTP\/1\.1 408 /)
   assert.equal(await pushedAtLast(worker, CAP), 204)
-  assert.match(worker.logText(), /a push broke off before it was whole/)
+  assert.match(worker.logText(), /a push ended before its body was complete/)
 })
 
 test('a push that has more than its length says is read to that length, and what follows is no push', async () => {

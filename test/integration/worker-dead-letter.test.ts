@@ -395,7 +395,7 @@ describe('what is away defers jobs', () => {
     await using worker = await startWorker(cloud)
     const bringBack = worker.takeAway('messages')
     assert.deepEqual(await worker.forward(job, { attributes: givenUp() }), away)
-    assert.match(worker.logText(), /"reason":"store".*"problem":"the jobs topic or the events topic takes nothing now"/)
+    assert.match(worker.logText(), /"reason":"store".*"problem":"the jobs topic or the events topic is unavailable"/)
     bringBack()
     assert.deepEqual(await worker.recorded(), [])
   })

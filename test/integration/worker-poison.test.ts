@@ -66,7 +66,7 @@ test('a push that breaks off on its way is no fault of ours', async () => {
   await (await fetch(`${worker.url}/healthz`)).text()
   caller.destroy()
   while (worker.logText() === '') await (await fetch(`${worker.url}/healthz`)).text()
-  assert.match(worker.logText(), /^{"severity":"INFO".*a push broke off before it was whole"}\n$/)
+  assert.match(worker.logText(), /^{"severity":"INFO".*a push ended before its body was complete"}\n$/)
 })
 
 describe('a job that nothing can come of', () => {

@@ -23,7 +23,7 @@ async function startProcess(azure: CloudOverrides['azure'] = {}) {
 }
 
 /** What the process says when it has to end before its jobs have. */
-const ENDED_BY_FORCE = /could not be given back in time/
+const ENDED_BY_FORCE = /could not be released in time/
 
 describe('a worker process', { concurrency: 3 }, () => {
   test('a worker without jobs ends by itself, though connections are kept alive', async () => {
@@ -41,7 +41,7 @@ describe('a worker process', { concurrency: 3 }, () => {
     const answer = on.push()
     await askedBy(answer)
     on.worker.kill('SIGTERM')
-    await on.worker.logged(/the worker ends/)
+    await on.worker.logged(/shutdown requested/)
     letGo()
     assert.deepEqual(await answer, { status: 204 })
     assert.equal((await on.worker.ended).code, 0)

@@ -7,8 +7,8 @@ import { createHeartbeat } from '../../worker/observe/heartbeat.ts'
 import { createLog } from '../../worker/observe/log.ts'
 import { DAY_MS, START } from '../support/job-builders.ts'
 
-const done = { done: true, as: 'succeeded', facts: {} } as const
-const retry = { done: false, failure: { kind: 'token', message: 'no token' }, facts: {} } as const
+const done = { done: true, as: 'succeeded', logFields: {} } as const
+const retry = { done: false, failure: { kind: 'token', message: 'no token' }, logFields: {} } as const
 const instance = { id: 'i-1' }
 
 function aHeart() {

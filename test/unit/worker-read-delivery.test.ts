@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { parseJob } from '../../shared/job/parse-job.ts'
-import { readDelivery } from '../../worker/http/parse-delivery.ts'
+import { parseDelivery } from '../../worker/http/parse-delivery.ts'
 import { sha256 } from '../support/job-builders.ts'
 
 const ARRIVED = Date.UTC(2026, 10, 24, 6)
@@ -11,11 +11,11 @@ const job = '{"prompt":"Summarise: …"}'
 const base64 = (data: string | Uint8Array) => Buffer.from(data).toString('base64')
 
 const readBytes = (body: Uint8Array, headers: Record<string, string> = {}) =>
-  readDelivery(new Headers(headers), body, ARRIVED)
+  parseDelivery(new Headers(headers), body, ARRIVED)
 const readText = (body: string, headers?: Record<string, string>) => readBytes(Buffer.from(body), headers)
 const readJson = (body: object, headers?: Record<string, string>) => readText(JSON.stringify(body), headers)
 
-const textOf = ({ delivery }: ReturnType<typeof readDelivery>) => Buffer.from(delivery.data).toString()
+const textOf = ({ delivery }: ReturnType<typeof parseDelivery>) => Buffer.from(delivery.data).toString()
 
 describe('a wrapped push', () => {
   test('is read to its last field', () => {
@@ -165,7 +165,7 @@ describe('a wrapped push that is poison', () => {
     test(`is of the wrong shape at ${at}: the problem names the field, and the whole body is kept`, () => {
       const read = readJson(envelope)
       assert.ok(!read.ok)
-      assert.equal(read.problem, `the push is not of Pub/Sub's form: ${at}`)
+      assert.equal(read.problem, `the push is malformed: ${at}`)
       assert.equal(textOf(read), JSON.stringify(envelope))
     })
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createBytesInFlight } from '../../worker/delivery/bytes-in-flight.ts'
-import { MAX_PUSH_BYTES, takePush } from '../../worker/http/read-push.ts'
+import { MAX_PUSH_BYTES, readPush } from '../../worker/http/read-push.ts'
 
 const now = () => 1_000
 const url = 'http://worker/push'
@@ -22,7 +22,7 @@ function streamOf(...sizes: readonly number[]): ReadableStream<Uint8Array> {
 describe('room for a push', () => {
   test('is its length while it is processed, and is released then', async () => {
     const bytes = createBytesInFlight(1_000)
-    const seen = await takePush(whole('x'.repeat(300)), { bytes, now }, async ({ delivery }) => {
+    const seen = await readPush(whole('x'.repeat(300)), { bytes, now }, async ({ delivery }) => {
       return [delivery.data.byteLength, delivery.arrivedAt, bytes.reserved()]
     })
     assert.deepEqual(seen, [300, 1_000, 300])
@@ -31,8 +31,8 @@ describe('room for a push', () => {
 
   test('is released when its processing fails', async () => {
     const bytes = createBytesInFlight(1_000)
-    const work = () => Promise.reject(new Error('a fault of our own'))
-    await assert.rejects(takePush(whole('x'), { bytes, now }, work), /a fault of our own/)
+    const work = () => Promise.reject(new Error('an internal error'))
+    await assert.rejects(readPush(whole('x'), { bytes, now }, work), /an internal error/)
     assert.equal(bytes.reserved(), 0)
   })
 
@@ -40,7 +40,7 @@ describe('room for a push', () => {
     const bytes = createBytesInFlight(1_000)
     bytes.admit(800)?.grow(800)
     const request = whole('x'.repeat(201))
-    assert.equal(await takePush(request, { bytes, now }, neverCalled), 'busy')
+    assert.equal(await readPush(request, { bytes, now }, neverCalled), 'busy')
     assert.equal(request.bodyUsed, false)
     assert.equal(bytes.reserved(), 800)
   })
@@ -49,7 +49,7 @@ describe('room for a push', () => {
     const bytes = createBytesInFlight(1_000)
     const headers = { 'content-length': String(MAX_PUSH_BYTES + 1) }
     const request = new Request(url, { method: 'POST', body: 'x', headers })
-    assert.equal(await takePush(request, { bytes, now }, neverCalled), 'too_large')
+    assert.equal(await readPush(request, { bytes, now }, neverCalled), 'too_large')
     assert.equal(request.bodyUsed, false)
   })
 })
@@ -74,9 +74,9 @@ describe('a push that arrives slowly', () => {
     test(`and ${what} holds no more than what came of it, so that others are read meanwhile`, async () => {
       const bytes = createBytesInFlight(15_000_000)
       const stalled = [stalling(headers), stalling(headers)]
-      const taken = stalled.map(({ request }) => takePush(request, { bytes, now }, async () => bytes.reserved()))
+      const taken = stalled.map(({ request }) => readPush(request, { bytes, now }, async () => bytes.reserved()))
       while (bytes.reserved() < 40_000) await new Promise(setImmediate)
-      const length = await takePush(
+      const length = await readPush(
         whole('x'.repeat(300_000)),
         { bytes, now },
         async ({ delivery }) => delivery.data.length,
@@ -91,7 +91,7 @@ describe('a push that arrives slowly', () => {
   test('is busy when others hold the room that the rest of it needs, and releases its own', async () => {
     const bytes = createBytesInFlight(30_000)
     const { request, goOn } = stalling({})
-    const taken = takePush(request, { bytes, now }, neverCalled)
+    const taken = readPush(request, { bytes, now }, neverCalled)
     while (bytes.reserved() < 20_000) await new Promise(setImmediate)
     const other = bytes.admit(10_000)
     assert.equal(other?.grow(10_000), true)
@@ -105,7 +105,7 @@ describe('a push without a declared length', () => {
   test('may have the very most, and no byte more', async () => {
     const bytes = createBytesInFlight(1_000)
     const length = async (...sizes: readonly number[]) =>
-      takePush(chunked(streamOf(...sizes)), { bytes, now }, async ({ delivery }) => delivery.data.byteLength)
+      readPush(chunked(streamOf(...sizes)), { bytes, now }, async ({ delivery }) => delivery.data.byteLength)
     assert.equal(await length(MAX_PUSH_BYTES - 1, 1), MAX_PUSH_BYTES)
     assert.equal(await length(MAX_PUSH_BYTES, 1), 'too_large')
     assert.equal(bytes.reserved(), 0)
@@ -114,7 +114,7 @@ describe('a push without a declared length', () => {
   test('may be empty', async () => {
     const bytes = createBytesInFlight(1_000)
     const request = new Request(url, { method: 'POST' })
-    const length = await takePush(request, { bytes, now }, async ({ delivery }) => delivery.data.byteLength)
+    const length = await readPush(request, { bytes, now }, async ({ delivery }) => delivery.data.byteLength)
     assert.equal(length, 0)
   })
 
@@ -124,7 +124,7 @@ describe('a push without a declared length', () => {
       yield Buffer.alloc(100, 'x')
       throw new Error('the caller went away')
     }
-    assert.equal(await takePush(chunked(ReadableStream.from(body())), { bytes, now }, neverCalled), 'broken')
+    assert.equal(await readPush(chunked(ReadableStream.from(body())), { bytes, now }, neverCalled), 'broken')
     assert.equal(bytes.reserved(), 0)
   })
 })

@@ -14,7 +14,7 @@ export interface LetterKeeping {
   readonly now: () => number
 }
 
-/** Keeps a message as a dead letter. `job`: what it was read as, if it is one. Rejects with StoreError. */
+/** Stores a message as a dead letter. `job`: the parsed job, if the message is one. Rejects with StoreError. */
 export async function keepDeadLetter(
   keeping: LetterKeeping,
   message: Message,
@@ -28,14 +28,14 @@ export async function keepDeadLetter(
     return await letters.put(letter, message.data)
   } catch (error) {
     if (!(error instanceof StoreError) || error.code !== 'refused') throw error
-    // Whatever the store has against it is in what we tell of it. The message itself is kept all the same.
+    // The store can refuse only the description, so the message is stored without it.
     const { reason, expireAt } = letter
     const bare = { batch: '', run: 1, reason, message: 'the store refused to keep more of it', attributes: {} }
     return letters.put({ ...bare, at, expireAt }, message.data)
   }
 }
 
-/** All of it was sent by others, and is kept to what Pub/Sub allows, which stores can take. */
+/** Cuts every text to Pub/Sub's limits: senders choose the texts, and stores accept these sizes. */
 function describe(
   attributes: Message['attributes'],
   cause: DeadLetterCause,
@@ -72,12 +72,12 @@ export interface DeadLettering extends LetterKeeping {
   readonly log: Log
 }
 
-/** `job`: what the message was read as, if it is one. */
+/** `job`: the parsed job, if the message is one. */
 export type PublishDeadLetter = (message: Message, cause: DeadLetterCause, job?: Job) => Promise<void>
 
 /**
- * Makes the function that dead-letters a message: through the topic, where others can hear of it, or, where that can
- * never take it, straight into the store. It rejects with QueueError or StoreError while both may work later.
+ * Creates the function that dead-letters a message. It publishes to the topic, where others can subscribe, and writes to the
+ * store if the topic can never accept the message. It rejects with QueueError or StoreError if a retry may succeed.
  */
 export function createDeadLettering(dead: DeadLettering): PublishDeadLetter {
   const { queue, topic, log } = dead

@@ -10,30 +10,30 @@ export interface DeadLetterCause {
   /** Names the job's record, where it has one. */
   readonly key?: string
   /**
-   * Whether a worker found this by the message's data and its job's record. Absent where the message's attributes say it:
-   * any sender can write those.
+   * Whether a worker found this cause in the message's data and its job's record. Absent if only the message's attributes
+   * name it: any sender can write those.
    */
   readonly verified?: true
 }
 
-/** The message as it came, with attributes that say why it failed; those of an earlier failure, or of a forwarding, go. */
+/** Returns the message with attributes that name its failure. Attributes of an earlier failure or forwarding are removed. */
 export function deadLetterMessage({ data, attributes }: Message, cause: DeadLetterCause): Message {
   const { reason, message, code, hint, key } = cause
   const causes = { 'pb-reason': reason, 'pb-error': message, 'pb-code': code, 'pb-hint': hint, 'pb-key': key }
-  const told = Object.entries(causes).flatMap(([name, value]) =>
+  const added = Object.entries(causes).flatMap(([name, value]) =>
     value === undefined ? [] : [[name, cut(value, MAX_VALUE_BYTES)] as const],
   )
   const isDropped = (name: string) => Object.hasOwn(causes, name) || isForwardingMark(name)
-  return { data, attributes: carriedAttributes(attributes, isDropped, told) }
+  return { data, attributes: carriedAttributes(attributes, isDropped, added) }
 }
 
 /**
- * What a message of the dead-letter topic says of its failure; undefined where it says nothing, or where Pub/Sub forwarded
- * it. Pub/Sub forwards a job with the attributes that its sender wrote, and no worker has found it to fail.
+ * Reads the failure that a message of the dead-letter topic names. Undefined if it names none, or if Pub/Sub forwarded it: a
+ * forwarded job has the attributes that its sender wrote, and no worker has found a failure.
  */
 export function claimedCause(attributes: Message['attributes']): DeadLetterCause | undefined {
   const { 'pb-reason': reason, 'pb-error': message = '', 'pb-code': code } = attributes
   if (reason === undefined || Object.keys(attributes).some(isForwardingMark)) return undefined
-  // Its hint stays among its attributes: how to fix a failure is for a worker to say.
+  // The hint stays an attribute: only a worker's hint is shown as one.
   return { reason, message, code }
 }

@@ -8,8 +8,8 @@ import { sha256 } from '../../shared/lib/sha256.ts'
 import { type Message, QueueError } from '../../shared/queues/job-queue.ts'
 import { isUnavailable, StoreError } from '../../shared/stores/job-store.ts'
 import type { RecordDocuments, StoredRecord } from '../../shared/stores/record-documents.ts'
-import type { Delivery, ReadDelivery } from '../delivery/delivery.ts'
-import type { Facts, Outcome } from '../delivery/outcome.ts'
+import type { Delivery, ParsedDelivery } from '../delivery/delivery.ts'
+import type { LogFields, Outcome } from '../delivery/outcome.ts'
 import { storeFailure } from '../delivery/store-failure.ts'
 import type { Announce } from '../events/announce.ts'
 import { keepDeadLetter, type LetterKeeping } from './keep.ts'
@@ -25,25 +25,25 @@ export interface DeadLetterRecording extends LetterKeeping {
   readonly announce: Announce
 }
 
-const REFUSED: RecordError = { kind: 'invalid', message: 'the jobs topic refuses to take it again' }
+const REFUSED: RecordError = { kind: 'invalid', message: 'the jobs topic refuses the message' }
 const HELD = { kind: 'busy', message: 'another delivery holds this job' } as const
 const CHANGED = { kind: 'busy', message: "the job's record changed meanwhile" } as const
 
 /**
- * Takes one delivery from the dead-letter topic: what a worker dead-lettered is recorded, and what Pub/Sub gave up on is
- * rescued while nothing is wrong with it.
+ * Processes one delivery from the dead-letter topic. A message that a worker dead-lettered is recorded. A healthy job that
+ * Pub/Sub forwarded is rescued.
  *
- * Nobody dead-letters it a second time, so whatever it is, it is done with unless the store or the topic is away. Rejects
- * only for a fault of our own.
+ * This subscription has no dead-letter topic of its own, so every message is acknowledged unless the store or a topic is
+ * unavailable. Rejects only with an internal error.
  */
-export async function recordDeadLetter(recording: DeadLetterRecording, read: ReadDelivery): Promise<Outcome> {
+export async function recordDeadLetter(recording: DeadLetterRecording, read: ParsedDelivery): Promise<Outcome> {
   try {
     const claimed = claimedCause(read.delivery.attributes)
-    return await (claimed === undefined ? takeForwarded(recording, read) : recordClaimed(recording, read, claimed))
+    return await (claimed === undefined ? recordForwarded(recording, read) : recordClaimed(recording, read, claimed))
   } catch (error) {
     const failure = awayFailure(error)
     if (failure === undefined) throw error
-    return { done: false, failure, facts: {} }
+    return { done: false, failure, logFields: {} }
   }
 }
 
@@ -54,19 +54,19 @@ async function record(
   job?: Job,
 ) {
   const letter = await keepDeadLetter(recording, { data, attributes }, cause, job)
-  const facts: Facts = {
+  const logFields: LogFields = {
     ...(letter.key === undefined ? {} : { jobKey: letter.key }),
     ...(letter.jobId === undefined ? {} : { jobId: letter.jobId, batch: letter.batch }),
     run: letter.run,
   }
-  return { done: true, as: 'dead_letter_recorded', why: sayReason(cause.reason), facts } as const
+  return { done: true, as: 'dead_letter_recorded', why: loggableReason(cause.reason), logFields } as const
 }
 
 /**
- * Records a message that says itself why it failed. A worker settles a job before it publishes its letter, so the record
- * says why, and without a record the data does; what the message says counts only where neither does. It is never rescued.
+ * Records a message whose attributes name its failure. A worker settles a job before it publishes the dead letter, so the
+ * record names the failure, or the data if there is no record. The attributes count only if neither does. Never rescues.
  */
-async function recordClaimed(recording: DeadLetterRecording, read: ReadDelivery, claimed: DeadLetterCause) {
+async function recordClaimed(recording: DeadLetterRecording, read: ParsedDelivery, claimed: DeadLetterCause) {
   const parsed = parse(read)
   if (!parsed.ok) return recordPoison(recording, read.delivery, parsed.problem)
   const { job } = parsed
@@ -77,17 +77,17 @@ async function recordClaimed(recording: DeadLetterRecording, read: ReadDelivery,
   return recordAs(recording, read.delivery, error, job)
 }
 
-function parse(read: ReadDelivery) {
+function parse(read: ParsedDelivery) {
   const { data, attributes } = read.delivery
   return read.ok ? parseJob(data, attributes, sha256) : read
 }
 
-/** Anyone may publish to the topic, so a reason that is none of ours may be any text: it is not for the log. */
-function sayReason(reason: string): string {
-  return endReasons.find((ours) => ours === reason) ?? 'not one of ours'
+/** Returns a known reason only: anyone may publish to the topic, so an unknown one may be any text. */
+function loggableReason(reason: string): string {
+  return endReasons.find((known) => known === reason) ?? 'unknown reason'
 }
 
-async function takeForwarded(recording: DeadLetterRecording, read: ReadDelivery): Promise<Outcome> {
+async function recordForwarded(recording: DeadLetterRecording, read: ParsedDelivery): Promise<Outcome> {
   const { delivery } = read
   const parsed = parse(read)
   if (!parsed.ok) return recordPoison(recording, delivery, parsed.problem)
@@ -97,40 +97,41 @@ async function takeForwarded(recording: DeadLetterRecording, read: ReadDelivery)
   const first = firstPublishedAt(delivery)
   const { now, maxJobAgeMs: maxAgeMs, retry: policy } = recording
   const fate = decideForwarded(job, found, { now: now(), firstPublishedAt: first, maxAgeMs, policy })
-  const facts: Facts = { jobKey: job.key, jobId: job.id, batch: job.batch, run: job.run }
-  if (fate.kind === 'wait') return { done: false, failure: HELD, facts }
+  const logFields: LogFields = { jobKey: job.key, jobId: job.id, batch: job.batch, run: job.run }
+  if (fate.kind === 'wait') return { done: false, failure: HELD, logFields }
   if (fate.kind === 'rescue') {
     const isTaken = await publishAgain(recording, rescuedMessage(delivery, first))
-    return isTaken ? { done: true, as: 'rescued', facts } : recordAs(recording, delivery, REFUSED, job)
+    return isTaken ? { done: true, as: 'rescued', logFields } : recordAs(recording, delivery, REFUSED, job)
   }
-  // A record that cannot be read stands as it is: a newer version may have written it, and may read it again.
+  // An unreadable record is not changed: a newer version may have written it and may still read it.
   const canSettle = stored !== 'unreadable'
   const ended =
     fate.ended ?? (fate.kind === 'record' && canSettle ? await settleOverdue(recording, job, found, fate) : undefined)
-  if (ended === 'changed') return { done: false, failure: CHANGED, facts }
-  // Whoever settled it may have died before it could tell. First: once its letter is kept, a replay may take its place.
+  if (ended === 'changed') return { done: false, failure: CHANGED, logFields }
+  // The process that settled it may have died before it published the event. The event comes before the dead letter, because
+  // a replay may replace the record once the dead letter is stored.
   if (ended !== undefined) await recording.announce(ended)
   return fate.kind === 'record'
     ? recordAs(recording, delivery, fate.error, job)
-    : { done: true, as: 'already_settled', facts }
+    : { done: true, as: 'already_settled', logFields }
 }
 
-/** Records a message with a failure that this worker has found. */
-function recordAs(recording: DeadLetterRecording, delivery: Delivery, { kind, ...told }: RecordError, job?: Job) {
-  return record(recording, delivery, { reason: kind, ...told, verified: true }, job)
+/** Records a message with a failure that this worker found. */
+function recordAs(recording: DeadLetterRecording, delivery: Delivery, { kind, ...error }: RecordError, job?: Job) {
+  return record(recording, delivery, { reason: kind, ...error, verified: true }, job)
 }
 
-/** Records a message that is no job. */
+/** Records a message that is not a valid job. */
 function recordPoison(recording: DeadLetterRecording, delivery: Delivery, message: string) {
   return recordAs(recording, delivery, { kind: 'invalid', message })
 }
 
 /**
- * Settles a job whose time is over, so that its batch ends and its letter can be replayed: in the record that waited for the
- * message, or in one of its own where nobody ever claimed it.
+ * Settles a job whose time is over, so that its batch can end and its dead letter can be replayed. It changes the waiting
+ * record, or creates one if no worker ever claimed the job.
  *
- * Resolves with `changed` where a claim or a sweep wrote meanwhile, which stands, and with undefined where its record is of
- * another run, or the store refuses this one for good.
+ * Resolves with `changed` if a claim or a sweep wrote meanwhile, whose write stays. Resolves with undefined if the record
+ * belongs to another run, or if the store refuses the write for good.
  */
 async function settleOverdue(
   { records, now, ttlMs }: DeadLetterRecording,
@@ -150,7 +151,7 @@ async function settleOverdue(
   }
 }
 
-/** A job whose record cannot be read is healthy as far as this version knows, until its time is over. */
+/** Reads the job's record. A job with an unreadable record counts as healthy until its time is over. */
 async function readRecord(
   { records }: DeadLetterRecording,
   { key }: Job,
@@ -163,7 +164,7 @@ async function readRecord(
   }
 }
 
-/** Resolves with false where the topic can never take it. */
+/** Resolves with false if the topic can never accept the message. */
 async function publishAgain({ publishJob }: DeadLetterRecording, message: Message): Promise<boolean> {
   try {
     await publishJob(message)
@@ -176,5 +177,5 @@ async function publishAgain({ publishJob }: DeadLetterRecording, message: Messag
 
 function awayFailure(error: unknown) {
   if (!(error instanceof QueueError)) return storeFailure(error)
-  return { kind: 'store', code: error.code, message: 'the jobs topic or the events topic takes nothing now' } as const
+  return { kind: 'store', code: error.code, message: 'the jobs topic or the events topic is unavailable' } as const
 }

@@ -1,23 +1,23 @@
 /**
- * How many bytes of pushes and answers an instance holds: a push takes its room as its body arrives, so that one that
- * stalls holds no more than what came of it, and that of its job's answer before it is asked for.
+ * Limits the bytes of pushes and answers that an instance holds. A push reserves room as its body arrives, so that a stalled
+ * push holds only the bytes that arrived. Room for the answer is reserved before the model is asked.
  */
 export interface BytesInFlight {
-  /** Admits a push of so many bytes, or gives undefined where they do not fit now. Alone, a push fits however long it is. */
+  /** Admits a push of `bytes` bytes; undefined if they do not fit now. A push of any length fits if there is no other. */
   admit(bytes: number): Reservation | undefined
-  /** How many bytes are taken now. */
+  /** How many bytes are reserved now. */
   reserved(): number
 }
 
 export interface Reservation {
-  /** Takes room for more of the push, or gives false where there is none now. */
+  /** Reserves room for more of the push. Returns false if there is none now. */
   grow(bytes: number): boolean
   /**
-   * Takes room for an answer, once, or gives false where there is none now. Alone, an answer fits however long it is:
-   * pushes that have not come so far do not count, or many at once would keep each other out for ever.
+   * Reserves room for an answer, once. Returns false if there is none now. An answer of any length fits if there is no other
+   * answer: if pushes counted too, many pushes could block each other for ever.
    */
   takeAnswer(bytes: number): boolean
-  /** Gives back all of it; a second time does nothing. */
+  /** Releases all of it. A second call does nothing. */
   release(): void
 }
 

@@ -1,10 +1,10 @@
-/** Ends an instance without losing what it has begun. */
+/** Shuts an instance down without losing the jobs under way. */
 export interface Drain {
-  /** Aborts at once: nothing new is admitted, and a job that only waits is given back. */
+  /** Aborts at once: no new job is admitted, and a waiting job is released. */
   readonly begun: AbortSignal
-  /** Aborts when the asks under way have had their time. */
+  /** Aborts when the grace period of the requests under way is over. */
   readonly over: AbortSignal
-  /** Begins to end; what is being asked has `graceMs` milliseconds more. */
+  /** Begins the shutdown. Requests under way have `graceMs` milliseconds to end. */
   begin(graceMs: number): void
 }
 

@@ -1,7 +1,7 @@
 import { TokenError } from '../../shared/identity/token-error.ts'
 import type { Failure } from '../../shared/job/failures.ts'
 
-/** Returns what a missing token, or a resource that refuses tokens, means to the job. */
+/** Converts a missing token, or a resource that refuses tokens, to the job's failure. */
 export function tokenFailure({ leg, message, details }: TokenError): Failure {
   const { code, httpStatus, correlationId, retryAfterMs, hint } = details
   return {

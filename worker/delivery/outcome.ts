@@ -1,7 +1,7 @@
 import type { Failure } from '../../shared/job/failures.ts'
 
-/** What is told of a delivery in the log: names and numbers, never a prompt or an answer. */
-export interface Facts {
+/** The log fields of a delivery: names and numbers, never a prompt or an answer. */
+export interface LogFields {
   readonly jobKey?: string
   readonly jobId?: string
   readonly batch?: string
@@ -17,10 +17,10 @@ export interface Facts {
 }
 
 export type Outcome =
-  /** Pub/Sub may forget the message. `as` says what became of it; `why` names the failure that ended it. */
-  | { readonly done: true; readonly as: DoneAs; readonly why?: string; readonly facts: Facts }
-  /** Pub/Sub is to deliver it again later. */
-  | { readonly done: false; readonly failure: Failure; readonly facts: Facts }
+  /** The message is acknowledged. `as`: the result. `why`: the failure that ended the job. */
+  | { readonly done: true; readonly as: DoneAs; readonly why?: string; readonly logFields: LogFields }
+  /** Pub/Sub is to redeliver the message later. */
+  | { readonly done: false; readonly failure: Failure; readonly logFields: LogFields }
 
 /** repeated: an earlier delivery had settled it. superseded: a replay has taken its place. poison: it is not a valid job. */
 const jobOutcomes = [

@@ -1,23 +1,23 @@
 import type { SettledRecord } from '../../shared/job/record.ts'
 import { type JobQueue, type Message, QueueError } from '../../shared/queues/job-queue.ts'
-import type { Facts } from '../delivery/outcome.ts'
+import type { LogFields } from '../delivery/outcome.ts'
 import type { Log } from '../observe/log.ts'
 import { batchEvent, type EndedBatch } from './batch-event.ts'
 import { completionEvent } from './completion-event.ts'
 
 export interface Announcing {
   readonly queue: Pick<JobQueue, 'publish'>
-  /** Undefined: nobody wants events. */
+  /** Undefined: no events are published. */
   readonly topic: string | undefined
   readonly project: string | undefined
   readonly log: Log
 }
 
 /**
- * Tells the events topic how a job ended.
+ * Publishes how a job ended to the events topic.
  *
- * Resolves once the event is durable or can never be: it must not keep its job coming for ever. Rejects with QueueError
- * `unavailable`.
+ * Resolves once the event is durable, or if the topic refuses it for good: its job must not be redelivered for ever. Rejects
+ * with QueueError `unavailable`.
  */
 export type Announce = (record: SettledRecord) => Promise<void>
 
@@ -28,7 +28,7 @@ export function createAnnouncer(announcing: Announcing): Announce {
   }
 }
 
-/** Tells the events topic that a batch has ended, in the same way. */
+/** Publishes that a batch has ended, in the same way. */
 export type AnnounceBatch = (batch: EndedBatch) => Promise<void>
 
 export function createBatchAnnouncer(announcing: Announcing): AnnounceBatch {
@@ -38,18 +38,18 @@ export function createBatchAnnouncer(announcing: Announcing): AnnounceBatch {
 async function publish(
   { queue, topic, project, log }: Announcing,
   event: (source: string) => Message,
-  facts: Facts,
+  logFields: LogFields,
 ): Promise<void> {
   if (topic === undefined) return
   try {
     await queue.publish(topic, event(eventSource(project)))
   } catch (error) {
     if (!(error instanceof QueueError) || error.code !== 'refused') throw error
-    log.error({ outcome: 'event_refused', ...facts, error }, 'an event can never be published')
+    log.error({ outcome: 'event_refused', ...logFields, error }, 'an event can never be published')
   }
 }
 
-/** What the events of one installation have in common; without a project it is this machine's own. */
+/** Returns the `source` of all events of one installation. */
 function eventSource(project: string | undefined): string {
   return project === undefined ? '/promptbridge' : `/promptbridge/projects/${encodeURIComponent(project)}`
 }

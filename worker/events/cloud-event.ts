@@ -16,7 +16,7 @@ export interface CloudEvent {
 
 type Attributes = Readonly<Record<string, string>>
 
-/** What a subscription may filter by, beside the event's own attributes. */
+/** Additional attributes that a subscription may filter by. */
 export interface Labels {
   readonly batch?: string
   readonly status?: string
@@ -27,7 +27,7 @@ export interface Labels {
 const JSON_TYPE = 'application/json; charset=utf-8'
 
 /**
- * Writes an event as a Pub/Sub message in binary mode: its data are the event's, and its attributes say what it is.
+ * Converts an event to a Pub/Sub message in binary mode: the message's data is the event's data, and the rest are attributes.
  *
  * The binding: https://github.com/googleapis/google-cloudevents/blob/main/docs/spec/pubsub.md
  */
@@ -36,7 +36,7 @@ export function eventMessage(event: CloudEvent, { metadata = {}, ...labels }: La
   const ours = {
     ...{ 'ce-specversion': '1.0', 'ce-id': id, 'ce-source': source, 'ce-type': type, 'ce-subject': subject },
     'ce-time': new Date(time).toISOString(),
-    // The binding's text names the first, its examples the second; readers differ likewise.
+    // The text of the binding names the first and its examples the second. Readers use either.
     ...{ 'content-type': JSON_TYPE, 'ce-datacontenttype': JSON_TYPE },
     ...labels,
   }
@@ -47,14 +47,14 @@ export function eventMessage(event: CloudEvent, { metadata = {}, ...labels }: La
   return { data: new TextEncoder().encode(data), attributes: Object.fromEntries(all) }
 }
 
-/** Ours, Google's, and those that our prefix makes: so no two names become one. */
+/** Names of this project and of Google, and names with the prefix `meta-`. Sender names among them get the prefix. */
 const RESERVED = /^(ce-|pb-|goog|meta-)|^(content-type|batch|status)$/i
 
 function attributeName(key: string): string {
   return RESERVED.test(key) ? `meta-${key}` : key
 }
 
-/** What does not fit is left out, since a filter would take half a value for another one. The data hold it whole. */
+/** An entry that does not fit is omitted: a filter could match a truncated value by mistake. The data has all entries. */
 function fits(name: string, value: string): boolean {
   return name !== '' && Buffer.byteLength(name) <= MAX_KEY_BYTES && Buffer.byteLength(value) <= MAX_VALUE_BYTES
 }

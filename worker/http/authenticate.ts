@@ -9,11 +9,11 @@ type PushCheck = { readonly ok: true } | Refused
 
 interface Refused {
   readonly ok: false
-  /** Of the answer to the push. */
+  /** The HTTP status of the response. */
   readonly status: 401 | 403 | 503
   readonly problem: string
   readonly expected: SeenClaims
-  /** What came, never the token itself. */
+  /** The claims that the token has, never the token itself. */
   readonly seen: SeenClaims
 }
 
@@ -22,14 +22,14 @@ interface SeenClaims {
   readonly email?: string
 }
 
-/** Checks by a request's headers who sends it. */
+/** Checks by the headers of a request who sends it. */
 export type PushAuthenticator = (headers: Headers) => Promise<PushCheck>
 
 export interface AuthenticatorOptions {
   readonly pushAuth: PushAuth
   /** Google's public keys as a JWKS. */
   readonly certsUrl: string
-  /** Whether Cloud Run stands before this process, and strips the signatures of tokens it has checked. */
+  /** Whether this process runs on Cloud Run, which strips the signatures of tokens that it has checked. */
   readonly onCloudRun: boolean
   /** Epoch milliseconds. */
   readonly now: () => number
@@ -42,10 +42,10 @@ const REMEMBERED_TOKENS = 1_000
 const pushClaims = z.object({ email: z.string(), email_verified: z.literal(true), exp: z.number() })
 
 /**
- * Makes the check that a push comes from our own subscription: Google's signature, the audience, the times, the service
- * account. Behind Cloud Run the signature is checked there, and the claims here.
+ * Creates the check that a push comes from the subscription: Google's signature, the audience, the times and the service
+ * account. On Cloud Run, Cloud Run checks the signature, and this function checks the claims.
  *
- * Pub/Sub sends the same token for an hour, so one that was verified is known again by its hash until it expires.
+ * Pub/Sub sends the same token for an hour, so a verified token is cached by its hash until it expires.
  */
 export function createPushAuthenticator({
   pushAuth,
@@ -107,7 +107,7 @@ function remember(verified: Map<string, number>, hash: string, expiresAt: number
   verified.set(hash, expiresAt)
 }
 
-/** Our own words: a library's message may quote the token. */
+/** Returns a fixed text: the message of a library may quote the token. */
 function describe(error: unknown): string {
   if (error instanceof errors.JWTExpired) return 'the token has expired'
   if (error instanceof errors.JWTClaimValidationFailed) return unexpected(error.claim)
@@ -116,7 +116,7 @@ function describe(error: unknown): string {
   return 'the token cannot be read'
 }
 
-/** Everything that is not about the token itself. */
+/** Whether the error concerns the certificates and not the token. */
 function isCertsFailure(error: unknown): boolean {
   if (!(error instanceof errors.JOSEError)) return true
   return ['ERR_JOSE_GENERIC', 'ERR_JWKS_TIMEOUT', 'ERR_JWKS_INVALID'].includes(error.code)

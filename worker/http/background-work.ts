@@ -1,10 +1,10 @@
 import type { WaitUntil } from '../../shared/identity/access-token-source.ts'
 import { endsWithin } from '../../shared/lib/settles-within.ts'
 
-/** Longer than this, a request does not wait for what it only carries. */
+/** A request waits no longer than this for its background work. */
 const MAX_WAIT_MS = 5_000
 
-/** Work that a request carries: its answer waits for it, because without a request Cloud Run stops the processor. */
+/** Work that runs beside a request. The response waits for it, because Cloud Run stops the CPU between requests. */
 export interface BackgroundWork {
   readonly waitUntil: WaitUntil
   /** Resolves when all of it is done, after five seconds, or when the signal is raised. */

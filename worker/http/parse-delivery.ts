@@ -1,19 +1,19 @@
 import { z } from 'zod'
 import { findExcess } from '../../shared/job/json-limits.ts'
-import type { Delivery, ReadDelivery } from '../delivery/delivery.ts'
+import type { Delivery, ParsedDelivery } from '../delivery/delivery.ts'
 
-/** An unwrapped push tells attributes as plain headers; among all others only these are ours. */
+/** An unwrapped push has attributes as plain headers, among all other headers. Only these are read as attributes. */
 const ATTRIBUTE_HEADERS = [
   ...['pb-run', 'pb-priority', 'batch', 'traceparent', 'googclient_traceparent', 'pb-first-published'],
   ...['pb-reason', 'pb-error', 'pb-code', 'pb-hint', 'pb-key', 'CloudPubSubDeadLetterSourceTopicPublishTime'],
 ]
 
-/** A hundred times the attributes that Pub/Sub allows. What holds more is no push in JSON; it may be a job as it is. */
+/** A hundred times the attributes that Pub/Sub allows. JSON with more values is not a wrapped push; it may be a bare job. */
 const ENVELOPE_LIMITS = { maxValues: 20_000, maxDepth: 101 }
 
 const idText = z.union([z.string(), z.number()]).transform(String).optional().catch(undefined)
 const timeText = z.string().optional().catch(undefined)
-/** null is as good as absent, and what cannot be read as text is left out: neither is a reason to lose a job. */
+/** null counts as absent, and values that are not text are omitted: neither is a reason to lose a job. */
 const attributeTexts = z
   .unknown()
   .transform((value) => Object.fromEntries(Object.entries(objectIn(value)).flatMap(attributeText)))
@@ -32,11 +32,11 @@ const wrappedPush = z.object({
 })
 
 /**
- * Reads a push in either form that Pub/Sub has: wrapped in JSON, or unwrapped with the metadata in headers.
+ * Parses a push in either form of Pub/Sub: wrapped in JSON, or unwrapped with the metadata in headers.
  *
  * https://cloud.google.com/pubsub/docs/push and https://cloud.google.com/pubsub/docs/payload-unwrapping
  */
-export function readDelivery(headers: Headers, body: Uint8Array, arrivedAt: number): ReadDelivery {
+export function parseDelivery(headers: Headers, body: Uint8Array, arrivedAt: number): ParsedDelivery {
   const unwrapped = readUnwrapped(headers, body, arrivedAt)
   if (headers.has('x-goog-pubsub-message-id')) return { ok: true, delivery: unwrapped }
   const envelope = parseEnvelope(body)
@@ -57,11 +57,11 @@ function readUnwrapped(headers: Headers, data: Uint8Array, arrivedAt: number): D
   }
 }
 
-function readWrapped(envelope: object, raw: Delivery): ReadDelivery {
+function readWrapped(envelope: object, raw: Delivery): ParsedDelivery {
   const push = wrappedPush.safeParse(envelope)
   if (!push.success) {
     const [issue] = push.error.issues
-    return { ok: false, delivery: raw, problem: `the push is not of Pub/Sub's form: ${issue?.path.join('.')}` }
+    return { ok: false, delivery: raw, problem: `the push is malformed: ${issue?.path.join('.')}` }
   }
   const { message, deliveryAttempt } = push.data
   const { attributes = {} } = message
@@ -85,7 +85,7 @@ function readWrapped(envelope: object, raw: Delivery): ReadDelivery {
 
 const utf8 = new TextDecoder()
 
-/** A wrapped push is a JSON object with a `message` in it, which no job has; a byte order mark before it is skipped. */
+/** A wrapped push is a JSON object with the field `message`, which no job has. The decoder skips a byte order mark. */
 function parseEnvelope(body: Uint8Array): object | undefined {
   const text = utf8.decode(body)
   if (findExcess(text, ENVELOPE_LIMITS) !== undefined) return undefined
@@ -111,7 +111,7 @@ function attributeText([name, value]: [string, unknown]): [string, string][] {
   return typeof value === 'number' || typeof value === 'boolean' ? [[name, String(value)]] : []
 }
 
-/** A whole number from 1 on, as a number or as text. */
+/** Reads an integer of at least 1, as a number or as text. */
 function attemptIn(value: unknown): number | undefined {
   const attempt = typeof value === 'number' || typeof value === 'string' ? Number(value) : Number.NaN
   return Number.isSafeInteger(attempt) && attempt > 0 ? attempt : undefined
@@ -122,7 +122,7 @@ function timeIn(text: string | null | undefined): number | undefined {
   return Number.isNaN(time) ? undefined : time
 }
 
-/** Buffer skips what is not base64 without a word. */
+/** Buffer skips characters that are not base64, without an error. */
 function isBase64(text: string): boolean {
   return text.length % 4 === 0 && /^[A-Za-z0-9+/]*={0,2}$/.test(text)
 }

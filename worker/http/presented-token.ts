@@ -1,8 +1,8 @@
 import type { PushAuth } from '../../shared/config/config.ts'
 
 /**
- * Where both are sent, Cloud Run checks the first, replaces that token's signature, and passes the second on as it came:
- * a caller with the invoker role can write anything there.
+ * If both are sent, Cloud Run checks the first, replaces that token's signature, and passes the second on unchanged: a caller
+ * with the invoker role can write anything there.
  *
  * https://cloud.google.com/run/docs/authenticating/service-to-service
  */
@@ -14,8 +14,8 @@ const SENT_BY_GOOGLE = ['authorization'] as const
 const BEARER = /^Bearer ([\w.~+/-]+=*)$/i
 
 /**
- * Finds the token that says who calls. `malformed`: one of the headers that can carry it is empty, is repeated or carries
- * something else. Which part of such a request was checked, and by whom, cannot be known.
+ * Finds the token that identifies the caller. `malformed`: one of the headers that can hold it is empty, is repeated or holds
+ * something else. It is unknown which part of such a request was checked.
  */
 export function presentedToken(headers: Headers, mode: PushAuth['mode']): { token: string } | 'none' | 'malformed' {
   const names = mode === 'cloud-run-iam' ? CHECKED_BY_CLOUD_RUN : SENT_BY_GOOGLE

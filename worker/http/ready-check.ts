@@ -1,9 +1,9 @@
-/** How long an answer about the store stands, in milliseconds. */
+/** How long a result of the check is reused, in milliseconds. */
 const STANDS_MS = 1_000
 
 /**
- * Makes a check that looks at the store once a second at most, however often it is asked: anybody who reaches the service
- * may ask. It rejects as the look does. `now`: epoch milliseconds.
+ * Creates a check that reads the store at most once a second, because anyone who reaches the service may call it. It rejects
+ * as `look` does. `now`: epoch milliseconds.
  */
 export function createReadyCheck(look: () => Promise<unknown>, now: () => number): () => Promise<unknown> {
   let last: { readonly answer: Promise<unknown>; endedAt?: number } | undefined

@@ -1,7 +1,7 @@
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { type DeadLetterRecording, recordDeadLetter } from '../dead-letters/record.ts'
 import type { BytesInFlight, Reservation } from '../delivery/bytes-in-flight.ts'
-import type { Delivery, ReadDelivery } from '../delivery/delivery.ts'
+import type { Delivery, ParsedDelivery } from '../delivery/delivery.ts'
 import type { Drain } from '../delivery/drain.ts'
 import type { Outcome } from '../delivery/outcome.ts'
 import { storeFailure } from '../delivery/store-failure.ts'
@@ -11,9 +11,9 @@ import { type Log, traceFields } from '../observe/log.ts'
 import type { Sweep } from '../sweep/sweep.ts'
 import type { PushAuthenticator } from './authenticate.ts'
 import { collectBackgroundWork } from './background-work.ts'
-import { MAX_PUSH_BYTES, type NotTaken, takePush } from './read-push.ts'
+import { MAX_PUSH_BYTES, type RejectedPush, readPush } from './read-push.ts'
 
-export interface ServerParts {
+export interface ServerDependencies {
   readonly authenticate: PushAuthenticator
   readonly receiver: Receiver
   readonly recording: DeadLetterRecording
@@ -21,7 +21,7 @@ export interface ServerParts {
   readonly sweep: Sweep
   readonly drain: Drain
   readonly heartbeat: Heartbeat
-  /** Rejects where the records cannot be read. */
+  /** Rejects if the records cannot be read. */
   readonly checkStore: () => Promise<unknown>
   readonly project: string | undefined
   readonly log: Log
@@ -34,15 +34,15 @@ type Receive = Receiver['receive']
 const NO_ROOM = { kind: 'busy', message: 'this instance holds MAX_IN_FLIGHT_BYTES of pushes' } as const
 
 /**
- * The worker's routes. `/push`, and `/dead-letter` for the dead-letter topic, answer 204 for a message that is done with
- * and 503 for one that must come again; Pub/Sub takes every other answer of ours (401, 403, 413, 500) for the latter too.
- * `/sweep` is for Cloud Scheduler.
+ * Creates the worker's routes. `/push`, and `/dead-letter` for the dead-letter topic, answer 204 to acknowledge a message
+ * and 503 to have it redelivered. Pub/Sub also redelivers after each of the other answers (400, 401, 403, 413, 500). `/sweep`
+ * is for Cloud Scheduler.
  */
-export function createServer(parts: ServerParts): Hono {
-  const { authenticate, receiver, recording, sweep, drain, heartbeat, checkStore, log } = parts
+export function createServer(dependencies: ServerDependencies): Hono {
+  const { authenticate, receiver, recording, sweep, drain, heartbeat, checkStore, log } = dependencies
   const app = new Hono()
 
-  // A connection that is kept alive would hold the process up until it is killed.
+  // A keep-alive connection would keep the process from ending until it is killed.
   app.use(async (context, next) => {
     await next()
     if (drain.begun.aborted) context.header('connection', 'close')
@@ -72,23 +72,25 @@ export function createServer(parts: ServerParts): Hono {
 
   async function answerPush(
     context: Context,
-    read: ReadDelivery,
+    read: ParsedDelivery,
     room: Reservation,
     receive: Receive,
   ): Promise<Response> {
-    const carried = collectBackgroundWork()
-    heartbeat.pushed(carried.waitUntil)
-    const outcome = await receive(read, carried.waitUntil, room)
-    logOutcome(parts, read.delivery, outcome)
+    const background = collectBackgroundWork()
+    heartbeat.pushed(background.waitUntil)
+    const outcome = await receive(read, background.waitUntil, room)
+    logOutcome(dependencies, read.delivery, outcome)
     heartbeat.answered(outcome)
-    await carried.done(drain.begun)
+    await background.done(drain.begun)
     return outcome.done ? context.body(null, 204) : context.json({ reason: outcome.failure.kind }, 503)
   }
 
-  // Room is taken only for a push that is ours: a stranger could fill it.
+  // Reserves room only for an authenticated push: any other caller could use it all up.
   const take = (receive: Receive) => async (context: Context) => {
-    const answer = await takePush(context.req.raw, parts, (read, room) => answerPush(context, read, room, receive))
-    return typeof answer === 'string' ? refuse(parts, context, answer) : answer
+    const answer = await readPush(context.req.raw, dependencies, (read, room) =>
+      answerPush(context, read, room, receive),
+    )
+    return typeof answer === 'string' ? refuse(dependencies, context, answer) : answer
   }
 
   app.use('/push', checkPush)
@@ -99,7 +101,7 @@ export function createServer(parts: ServerParts): Hono {
     take((read) => recordDeadLetter(recording, read)),
   )
 
-  // Whatever its body says: who may call it says all.
+  // The body is ignored: authentication is the only check.
   app.use('/sweep', checkPush)
   app.post('/sweep', async (context) => {
     if (drain.begun.aborted) return context.json({ reason: 'draining' }, 503)
@@ -108,37 +110,40 @@ export function createServer(parts: ServerParts): Hono {
     } catch (error) {
       const failure = storeFailure(error)
       if (failure === undefined) throw error
-      log.warn({ outcome: 'sweep_failed', error }, 'nothing more can be swept now: the next sweep goes on')
+      log.warn(
+        { outcome: 'sweep_failed', error },
+        'the sweep stops here: the store is unavailable. The next sweep continues.',
+      )
       return context.json({ reason: failure.kind }, 503)
     }
   })
 
   app.onError((error, context) => {
-    log.error({ error }, 'a fault of our own; the message will come again')
+    log.error({ error }, 'internal error; the message will be redelivered')
     return context.json({ error: 'internal error' }, 500)
   })
   return app
 }
 
-/** Answers a push of which the body was not read, or not wholly; the server throws away what still comes of it. */
-function refuse({ log, heartbeat }: ServerParts, context: Context, why: NotTaken): Response {
+/** Answers a push whose body was not read completely. The server discards the rest of it. */
+function refuse({ log, heartbeat }: ServerDependencies, context: Context, why: RejectedPush): Response {
   switch (why) {
     case 'busy':
       log.warn({ outcome: 'retry', reason: why, problem: NO_ROOM.message }, 'job deferred: busy')
-      heartbeat.answered({ done: false, failure: NO_ROOM, facts: {} })
+      heartbeat.answered({ done: false, failure: NO_ROOM, logFields: {} })
       return context.json({ reason: why }, 503)
     case 'too_large':
       return context.json({ error: `a push has at most ${MAX_PUSH_BYTES} bytes` }, 413)
     case 'broken':
-      log.info({ outcome: 'broken_push' }, 'a push broke off before it was whole')
-      return context.json({ error: 'the push broke off' }, 400)
+      log.info({ outcome: 'broken_push' }, 'a push ended before its body was complete')
+      return context.json({ error: 'the push ended before its body was complete' }, 400)
   }
 }
 
-function logOutcome({ log, project, now }: ServerParts, delivery: Delivery, outcome: Outcome): void {
+function logOutcome({ log, project, now }: ServerDependencies, delivery: Delivery, outcome: Outcome): void {
   const { messageId, deliveryAttempt, traceparent, arrivedAt } = delivery
   const durationMs = now() - arrivedAt
-  const line = { messageId, deliveryAttempt, durationMs, ...outcome.facts, ...traceFields(traceparent, project) }
+  const line = { messageId, deliveryAttempt, durationMs, ...outcome.logFields, ...traceFields(traceparent, project) }
   if (outcome.done) {
     const level = outcome.why === undefined ? 'info' : 'warn'
     log[level]({ ...line, outcome: outcome.as, why: outcome.why }, `job ${outcome.as}`)

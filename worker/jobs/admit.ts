@@ -25,16 +25,16 @@ const DRAINING: Failure = { kind: 'draining', message: 'this instance is about t
 
 /** A job that cannot start within this time is deferred: held jobs were measured to miss their deadlines. */
 const MAX_HOLD_MS = 60_000
-/** What a person has to fix, or another job has to find out, is not waited for so long. */
+/** The shorter limit for a set-up fault, which a person has to fix, and for a probe by another job. */
 const MAX_BRIEF_HOLD_MS = 10_000
 
 export type Admitted =
-  /** To be left when the job has ended, however it did. */
+  /** `leave` is called when the job has ended, whatever its result. */
   { readonly ok: true; readonly leave: () => void } | { readonly ok: false; readonly failure: Failure }
 
 /**
- * Waits for the deployment and for a token before any record is touched, so that an outage costs no write and burns no
- * attempt; nor does a day whose tokens are spent.
+ * Waits for the deployment and for a token before any record is touched. So neither an outage nor a spent daily budget costs
+ * a write or an attempt.
  */
 export async function admit(
   admission: Admission,
@@ -58,7 +58,7 @@ export async function admit(
   }
 }
 
-/** The last step, so that a job that probes a deployment waits for nothing else. */
+/** Runs last, so that a job that probes a deployment waits for nothing else. */
 async function enterCircuit(
   { drain, circuits, now }: Admission,
   deployment: Deployment,

@@ -23,9 +23,9 @@ export interface Asking {
 }
 
 export interface AskLimits {
-  /** For how many milliseconds a send may still begin. The lease outlives one that begins just before. */
+  /** Milliseconds in which a send may still begin. The lease outlives a send that begins at the last moment. */
   readonly leftMs: () => number
-  /** How long one send may take; it always has the whole of it. */
+  /** How long one send may take, in milliseconds. A send is never given less. */
   readonly modelTimeoutMs: number
   readonly waitUntil: WaitUntil
   /** Aborts when the job is cancelled. */
@@ -52,10 +52,10 @@ const OUT_OF_TIME: Failure = { kind: 'busy', message: 'the time for this attempt
 const RETRIES = { retries: 20, factor: 2, minTimeout: 200, maxTimeout: 5_000, randomize: true } as const
 
 /**
- * Asks the model until it answers, refuses, or can have billed something; never twice after that.
+ * Sends a request until the model answers, refuses it, or may have billed it. After that it sends nothing more.
  *
- * When the instance begins to drain, a request that waits is not sent, and one that was sent has the drain's grace. Rejects only
- * for an internal error.
+ * When the instance begins to drain, a waiting request is not sent, and a sent one has the drain's grace period. Rejects only
+ * with an internal error.
  */
 export async function ask(
   { provider, tokens, circuits, missing, drain, now }: Asking,
@@ -78,7 +78,7 @@ export async function ask(
     if (waitMs > 0 && waitMs >= leftMs()) return notSent(circuitOpen(waitMs))
     if (waitMs > 0) await delay(waitMs, undefined, { signal: waiting })
     const token = await tokens.get(waiting, { until: now() + leftMs(), waitUntil })
-    // In the same tick as the send: a process that was frozen since must not ask under a lease that is over.
+    // In the same tick as the send: the process may have been frozen, and its lease may be over.
     if (leftMs() <= 0) return notSent(OUT_OF_TIME)
     const reply = await withTimeout(modelTimeoutMs, asking, (signal) =>
       provider.ask({ ...request, token: token.value }, signal),
@@ -91,14 +91,14 @@ export async function ask(
     }
     const judged = circuits.judge(deployment, reply.failure, request.job.key)
     const failure = judged.kind === 'no_deployment' ? await missing.measure(deployment, judged) : judged
-    // What is the job's own fault says nothing of the deployment.
+    // A failure caused by the job itself is no evidence about the deployment.
     const isOwnFault = failure.kind !== reply.failure.kind
     lastFailure = failure
     if (!isOwnFault && learn(failure, token)) throw new NotBilled(failure)
     return { ok: false, failure }
   }
 
-  /** Takes in what a failure says of the token and of the deployment. Returns whether the request may be sent again. */
+  /** Records what a failure shows about the token and the deployment. Returns whether the request may be sent again. */
   function learn(failure: Failure, token: AccessToken): boolean {
     switch (tokenEvidence(failure)) {
       case 'accepted':
@@ -111,7 +111,7 @@ export async function ask(
         break
       case 'unknown':
     }
-    // What we broke off ourselves says nothing of the deployment.
+    // A request that this process aborted is no evidence about the deployment.
     const isBrokenOff = cancelled.aborted && (failure.kind === 'ambiguous' || failure.kind === 'unreachable')
     if (!isBrokenOff) circuits.learn(deployment, failure, waitUntil)
     return failure.kind !== 'unauthorized' && mayAskAgain(failure.kind)
@@ -127,7 +127,7 @@ export async function ask(
     if (error instanceof TokenError) return { ok: false, failure: drain.begun.aborted ? DRAINING : tokenFailure(error) }
     if (!(error instanceof NotBilled) && !waiting.aborted) throw error
   }
-  // Kept by ourselves: p-retry drops what came when its signal aborted meanwhile, and that may have been billed.
+  // p-retry drops a reply that arrives after its signal aborted, although it may have been billed.
   return came.reply ?? notSent(OUT_OF_TIME)
 }
 

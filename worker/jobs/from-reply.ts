@@ -4,9 +4,9 @@ import type { EndReason, Failure, Mark } from '../../shared/job/failures.ts'
 import { estimateUsage, type Job } from '../../shared/job/job.ts'
 import { type AttemptOutcome, type EndError, TIMEOUT, type Usage } from '../../shared/job/record.ts'
 import type { ModelReply } from '../../shared/models/provider.ts'
-import type { Facts } from '../delivery/outcome.ts'
+import type { LogFields } from '../delivery/outcome.ts'
 
-/* What a reply of the model is in the terms of records and of the log. */
+/* Converts replies of the model to fields of records and of the log. */
 
 type Answer = Extract<ModelReply, { ok: true }>
 
@@ -15,7 +15,7 @@ interface Used {
   readonly usageKnown?: false
 }
 
-/** An answer that does not tell its usage is paid for all the same, so limits are charged an estimate. */
+/** An answer without usage is billed too, so limits are charged an estimate. */
 export function usedBy({ usage, text }: Answer, job: Pick<Job, 'body'>): Used {
   return usage === undefined ? { usage: estimateUsage(job.body, text.length), usageKnown: false } : { usage }
 }
@@ -25,7 +25,7 @@ export function succeededWith(reply: Answer, used: Used, { deployment }: Deploym
   return { status: 'succeeded', result: text, ...used, finishReason, report: { deployment, httpStatus, requestId } }
 }
 
-/** In terms that the last release reads: what the provider could not serve, and what timed out, may have been billed. */
+/** Returns an outcome that the last release can read. A timeout or a failure of the provider may have been billed. */
 export function outcomeOf({ kind }: Failure): AttemptOutcome {
   return kind === 'ambiguous' || kind === 'timeout' || kind === 'unavailable' ? 'unknown' : kind
 }
@@ -47,11 +47,11 @@ export function reportOf({ kind, httpStatus, requestId, usage }: Failure, { depl
 }
 
 export function recordError({ kind, code, message, hint }: Failure, reason: EndReason): EndError {
-  // In the order in which a store gives it back, so that the event of a redelivery is the same to the byte.
+  // In the order in which stores return the fields, so that the event of a redelivery has the same bytes.
   return { kind: reason, code: kind === 'timeout' ? TIMEOUT : code, message, hint }
 }
 
-export function replyFields(reply: ModelReply, { deployment }: Deployment): Facts {
+export function replyFields(reply: ModelReply, { deployment }: Deployment): LogFields {
   if (!reply.ok) return { deployment, httpStatus: reply.failure.httpStatus, requestId: reply.failure.requestId }
   const { httpStatus, requestId, usage } = reply
   return { deployment, httpStatus, requestId, ...usage }

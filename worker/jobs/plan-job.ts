@@ -15,7 +15,7 @@ export interface Planning {
   readonly circuits: Circuits
   /** The most output tokens a job may ask for, where its deployment has no limit of its own. */
   readonly maxOutputTokens: number
-  /** What bodies may ask for beyond an answer, as ALLOW_BODY_FIELDS names it. */
+  /** The names in ALLOW_BODY_FIELDS: what bodies may ask for beyond an answer. */
   readonly allowedBodyFields: readonly string[]
   /**
    * How old a message becomes before a model that no deployment serves ends its job, in milliseconds: while a rollout runs,
@@ -28,18 +28,18 @@ export interface Planning {
 
 export type Plan =
   | AskPlan
-  /** It cannot be run here, and may be elsewhere: its message is to be redelivered. */
+  /** Another revision may run the job: its message is to be redelivered. */
   | { readonly kind: 'defer'; readonly failure: Failure }
   | EndPlan
 
 export interface AskPlan {
   readonly kind: 'ask'
   readonly deployment: Deployment
-  /** The cap that its body lacks: of each answer, in tokens. */
+  /** The cap to add if the body has none, in tokens for each answer. */
   readonly outputCap: number | undefined
 }
 
-/** It needs no model to say how this job ends. */
+/** The job ends without a request to the model. */
 export interface EndPlan {
   readonly kind: 'end'
   readonly ending: Exclude<Ending, { status: 'succeeded' }>
@@ -50,7 +50,7 @@ const NOT_SERVED_YET = {
   message: 'no deployment of this revision serves the model it names; a rollout may bring one that does',
 } as const
 
-/** Decides what a job needs before anything is spent on it. `publishedAt`: of its message, in epoch milliseconds. */
+/** Decides how a job goes on, before any cost. `publishedAt`: of its message, in epoch milliseconds. */
 export function planJob(planning: Planning, job: Job, publishedAt: number): Plan {
   const { deployments, circuits, rolloutMs, now } = planning
   if (job.deadline !== undefined && now() > job.deadline) {
@@ -71,7 +71,7 @@ export function planJob(planning: Planning, job: Job, publishedAt: number): Plan
   return missing && isMissingForGood(missing) ? missingForGood(missing) : askPlan(job, deployment)
 }
 
-/** What a job asks for that the operator has not allowed. */
+/** Returns how a job ends whose body asks for what the operator has not allowed; undefined if all is allowed. */
 function findBodyProblem(planning: Planning, job: Job, deployment: Deployment): EndPlan | undefined {
   const { maxOutputTokens, allowedBodyFields } = planning
   const limit = deployment.maxOutputTokens ?? maxOutputTokens
@@ -82,7 +82,7 @@ function findBodyProblem(planning: Planning, job: Job, deployment: Deployment): 
   const forbidden = findForbidden(job, allowedBodyFields)
   if (forbidden.length === 0) return undefined
   return invalid(
-    `its body asks for what is not allowed here: ${sayNames(forbidden)}`,
+    `its body asks for what is not allowed here: ${listNames(forbidden)}`,
     'Remove it from the job, or name it in ALLOW_BODY_FIELDS and replay the job.',
   )
 }
@@ -90,13 +90,13 @@ function findBodyProblem(planning: Planning, job: Job, deployment: Deployment): 
 const MAX_NAMES = 5
 const MAX_NAME_LENGTH = 60
 
-/** Some names are from the job. */
-function sayNames(names: readonly string[]): string {
+/** Some names come from the job, so their length and characters are limited. */
+function listNames(names: readonly string[]): string {
   const said = names.slice(0, MAX_NAMES).map((name) => name.slice(0, MAX_NAME_LENGTH).replaceAll(/[^\w.-]/g, '\ufffd'))
   return names.length > MAX_NAMES ? `${said.join(', ')} and ${names.length - MAX_NAMES} more` : said.join(', ')
 }
 
-/** Only a limit that the operator has set is set in a body: the default is more than some models take. */
+/** Adds only a cap that the operator has set to a body: the default is more than some models accept. */
 function askPlan({ body }: Job, deployment: Deployment): AskPlan {
   const { maxOutputTokens } = deployment
   const isLeftToModel = maxOutputTokens === undefined || outputTokenCap(body) !== undefined
@@ -107,7 +107,7 @@ function askPlan({ body }: Job, deployment: Deployment): AskPlan {
   }
 }
 
-/** A probe has just found it missing: the jobs that come until the next one need not be asked to know that. */
+/** Ends a job whose deployment a probe has just found missing. Jobs before the next probe send no request. */
 function missingForGood({ code, message, hint }: Failure): EndPlan {
   const error: EndError = { kind: 'no_deployment', code, message, hint }
   return { kind: 'end', ending: { status: 'dead_lettered', error } }
@@ -118,7 +118,7 @@ export const CANCELLED = {
   ending: { status: 'cancelled', error: { kind: 'cancelled', message: 'its batch was cancelled' } },
 } as const
 
-/** The plan, unless what people decided of the job's batch has ended it meanwhile. */
+/** Returns the plan, or the end of a job whose batch was cancelled or has reached its token limit. */
 export async function applyBatchControls<P extends Plan>(watch: Watch, { batch }: Job, plan: P): Promise<P | EndPlan> {
   if (watch.cancelled.aborted) return CANCELLED
   if (plan.kind !== 'ask') return plan

@@ -12,7 +12,7 @@ import {
 import { runSoFar, type Usage } from '../../shared/job/record.ts'
 import { type Held, isUnavailable } from '../../shared/stores/job-store.ts'
 import type { DeliveredJob } from '../delivery/delivered-job.ts'
-import type { Facts, Outcome } from '../delivery/outcome.ts'
+import type { LogFields, Outcome } from '../delivery/outcome.ts'
 import { storeFailure } from '../delivery/store-failure.ts'
 import type { BatchControls, Watch } from '../limits/batch-controls.ts'
 import { type Admission, admit } from './admit.ts'
@@ -36,23 +36,23 @@ export interface JobProcessing extends Planning, Admission, Asking, Settling {
 }
 
 interface SpendLimits extends AskLimits {
-  /** Hears what an answer took. */
+  /** Adds the tokens of an answer to its limits. */
   readonly spend: (usage: Usage) => void
 }
 
 const TOO_LATE: Failure = { kind: 'busy', message: 'the push has less than MODEL_TIMEOUT_SECONDS left' }
 
 /**
- * The share of the model's time for which a job that holds its record waits for a token, a refused token's successor or a
- * short throttle: the lease grows with it, and a job whose instance died is taken over that much later.
+ * The share of the model timeout for which a claimed job waits for a token or for a short throttle. The lease grows by it, so
+ * the job of an instance that died is taken over later.
  */
 const SEND_WITHIN_SHARE = 0.25
 
 /**
- * Takes one delivery of a job through admit → claim → ask → settle → publish.
+ * Processes one delivery of a job: admit → claim → ask → settle → publish.
  *
- * Resolves when the job is settled and what follows is durable, or with the failure for which it must come again.
- * Rejects only for a fault of our own.
+ * Resolves when the job is settled and its event and dead letter are durable, or with the failure that defers it. Rejects
+ * only with an internal error.
  */
 export async function processJob(processing: JobProcessing, delivered: DeliveredJob): Promise<Outcome> {
   const watch = await processing.controls.watch(delivered.job.batch)
@@ -65,39 +65,39 @@ export async function processJob(processing: JobProcessing, delivered: Delivered
 
 async function admitAndRun(processing: JobProcessing, delivered: DeliveredJob, watch: Watch): Promise<Outcome> {
   const { job } = delivered
-  const facts: Facts = { jobKey: job.key, jobId: job.id, batch: job.batch, run: job.run }
+  const logFields: LogFields = { jobKey: job.key, jobId: job.id, batch: job.batch, run: job.run }
   const planNow = () => applyBatchControls(watch, job, planJob(processing, job, delivered.publishedAt))
   const plan = await planNow()
-  if (plan.kind === 'defer') return { done: false, failure: plan.failure, facts }
-  if (plan.kind === 'end') return claimAndRunOrDefer(processing, delivered, plan, watch, facts)
+  if (plan.kind === 'defer') return { done: false, failure: plan.failure, logFields }
+  if (plan.kind === 'end') return claimAndRunOrDefer(processing, delivered, plan, watch, logFields)
   const admitted = await admit(processing, plan.deployment, delivered)
   if (!admitted.ok) {
-    // Another job may have found out meanwhile that no deployment is left to ask.
+    // Meanwhile, another job may have found that every deployment is missing.
     const now = admitted.failure.kind === 'no_deployment' ? await planNow() : plan
-    if (now.kind === 'end') return claimAndRunOrDefer(processing, delivered, now, watch, facts)
-    return { done: false, failure: admitted.failure, facts }
+    if (now.kind === 'end') return claimAndRunOrDefer(processing, delivered, now, watch, logFields)
+    return { done: false, failure: admitted.failure, logFields }
   }
   try {
-    // It may have waited for a minute, in which its deadline passed.
+    // Admission can take a minute, and the job's deadline may have passed.
     const still = await planNow()
-    if (still.kind === 'defer') return { done: false, failure: still.failure, facts }
-    // The deployment is the one that it was admitted to.
+    if (still.kind === 'defer') return { done: false, failure: still.failure, logFields }
+    // The job keeps the deployment that it was admitted to.
     const next = still.kind === 'ask' ? plan : still
-    return await claimAndRunOrDefer(processing, delivered, next, watch, facts)
+    return await claimAndRunOrDefer(processing, delivered, next, watch, logFields)
   } finally {
     admitted.leave()
   }
 }
 
-/** What the store cannot do now is left to the next delivery. */
+/** Defers the job if the store fails. */
 async function claimAndRunOrDefer(...run: Parameters<typeof claimAndRun>): Promise<Outcome> {
   try {
     return await claimAndRun(...run)
   } catch (error) {
     const failure = storeFailure(error)
-    const [, , , , facts] = run
+    const [, , , , logFields] = run
     if (failure === undefined) throw error
-    return { done: false, failure, facts }
+    return { done: false, failure, logFields }
   }
 }
 
@@ -106,14 +106,14 @@ async function claimAndRun(
   delivered: DeliveredJob,
   plan: Exclude<Plan, { kind: 'defer' }>,
   watch: Watch,
-  facts: Facts,
+  logFields: LogFields,
 ): Promise<Outcome> {
   const { store, newOwner, now, retry, maxJobAgeMs: maxAgeMs, modelTimeoutMs } = processing
   const { job, deadline } = delivered
   const startedAt = now()
-  // A send that has less than the model's whole time would end by the push's time, and be taken for the model's fault.
+  // The push would end before a later send times out, and the abort would count as a fault of the model.
   const neededMs = plan.kind === 'ask' ? modelTimeoutMs : 1
-  if (deadline - startedAt < neededMs) return { done: false, failure: TOO_LATE, facts }
+  if (deadline - startedAt < neededMs) return { done: false, failure: TOO_LATE, logFields }
   const sendBy = Math.min(
     startedAt + SEND_WITHIN_SHARE * modelTimeoutMs,
     deadline - modelTimeoutMs,
@@ -126,7 +126,7 @@ async function claimAndRun(
   const claim = await twice(() => store.claim(request))
   switch (claim.kind) {
     case 'run': {
-      const attempt = { ...facts, attempt: attemptNumber(claim.held) }
+      const attempt = { ...logFields, attempt: attemptNumber(claim.held) }
       if (plan.kind === 'end') return settle(processing, delivered, claim.held, plan.ending, attempt)
       const { waitUntil } = delivered
       const { cancelled } = watch
@@ -138,40 +138,37 @@ async function claimAndRun(
       return askAndSettle(processing, delivered, claim.held, plan, limits, attempt)
     }
     case 'settled':
-      return followUp(processing, delivered, claim.record, facts, 'repeated')
+      return followUp(processing, delivered, claim.record, logFields, 'repeated')
     case 'superseded':
-      return { done: true, as: 'superseded', facts }
+      return { done: true, as: 'superseded', logFields }
     case 'busy':
-      return { done: false, failure: { kind: 'busy', message: 'another delivery holds this job' }, facts }
+      return { done: false, failure: { kind: 'busy', message: 'another delivery holds this job' }, logFields }
     case 'waits': {
       const message = 'its next attempt may not start yet'
-      return { done: false, failure: { kind: 'busy', message, retryAfterMs: claim.retryInMs }, facts }
+      return { done: false, failure: { kind: 'busy', message, retryAfterMs: claim.retryInMs }, logFields }
     }
     case 'conflict':
-      return deadLetterOnly(processing, delivered, facts, 'conflict', 'another payload took this id and run')
+      return deadLetterOnly(processing, delivered, logFields, 'conflict', 'another payload took this id and run')
     case 'impossible_run':
       return deadLetterOnly(
         processing,
         delivered,
-        facts,
+        logFields,
         'invalid',
         'pb-run names a run that no replay can have reached',
       )
   }
 }
 
-/**
- * Counts down by whichever clock says that less is left: the wall clock may be set back, and the other one may stand still
- * while the machine is suspended.
- */
+/** Counts down by both clocks and returns the lower value: one may be set back, the other may stop during a suspend. */
 function countDown({ now, elapsed }: Pick<JobProcessing, 'now' | 'elapsed'>, ms: number): () => number {
   const [endsAt, endsAtElapsed] = [now() + ms, elapsed() + ms]
   return () => Math.min(endsAt - now(), endsAtElapsed - elapsed())
 }
 
 /**
- * A claim whose reply was lost stands all the same, and would cost the job an attempt that was never sent. Repeated by
- * the same owner, it goes on.
+ * Repeats a claim once if the store was unavailable: its reply may be lost, and the same owner continues its own claim.
+ * Without that, the job would lose an attempt that was never sent.
  */
 function twice<T>(claim: () => Promise<T>): Promise<T> {
   return pRetry(claim, { retries: 1, minTimeout: 100, shouldRetry: ({ error }) => isUnavailable(error) })
@@ -183,18 +180,18 @@ async function askAndSettle(
   held: Held,
   { deployment, outputCap }: AskPlan,
   limits: SpendLimits,
-  facts: Facts,
+  logFields: LogFields,
 ): Promise<Outcome> {
   const { job } = delivered
   const clientRequestId = `${job.key}.${job.run}.${attemptNumber(held)}`
   const reply = await ask(processing, { job, deployment, outputCap, clientRequestId }, limits)
-  const told = { ...facts, ...replyFields(reply, deployment) }
+  const answered = { ...logFields, ...replyFields(reply, deployment) }
   if (reply.ok) {
     const used = usedBy(reply, job)
     try {
-      return await settle(processing, delivered, held, succeededWith(reply, used, deployment), told)
+      return await settle(processing, delivered, held, succeededWith(reply, used, deployment), answered)
     } finally {
-      // Not before: of what is not stored yet, a sweep's figure holds nothing.
+      // After the settle, because a sweep counts only stored tokens.
       limits.spend(used.usage)
     }
   }
@@ -205,19 +202,19 @@ async function askAndSettle(
   const consequence = afterFailure(failure, runSoFar(held.record), processing.retry, processing.random())
   const attempt = consequence.marks === 'none' ? {} : { attempt: { outcome, report } }
   if (limits.cancelled.aborted && mayBeCancelled(failure, consequence)) {
-    return settle(processing, delivered, held, { ...CANCELLED.ending, ...attempt }, told)
+    return settle(processing, delivered, held, { ...CANCELLED.ending, ...attempt }, answered)
   }
   if (consequence.next === 'end') {
     const ending: Ending = { status: 'dead_lettered', error: recordError(failure, consequence.reason), ...attempt }
-    return settle(processing, delivered, held, ending, told)
+    return settle(processing, delivered, held, ending, answered)
   }
   const { marks, waitMs } = consequence
   const how: Release = { waitMs, ...releaseAs(marks, failure, report) }
   await release(processing, delivered, held, how)
-  return { done: false, failure, facts: told }
+  return { done: false, failure, logFields: answered }
 }
 
-/** While another deployment of its model may serve it, a job does not end because this one is missing. */
+/** Keeps a job from ending over a missing deployment if another deployment of its model may serve it. */
 function unlessServedElsewhere(
   { deployments, circuits }: JobProcessing,
   { model }: DeliveredJob['job'],
@@ -228,12 +225,12 @@ function unlessServedElsewhere(
   return { ...failure, missingForMs: 0 }
 }
 
-/** What Azure refused for good is told as that; of everything else, nobody waits for the next attempt. */
+/** Whether a cancelled job ends as `cancelled`. A final refusal by Azure stays its result. */
 function mayBeCancelled({ kind }: Failure, { next }: Consequence): boolean {
   return kind === 'ambiguous' || next === 'again'
 }
 
-/** 1 for the first attempt of the job's present run; no two sends of a run that may have been billed share one. */
+/** Returns 1 for the first attempt of the current run. No two sends of a run that may have been billed share a number. */
 function attemptNumber({ record }: Held): number {
   return record.attempts.findLast(({ owner }) => owner === record.owner)?.n ?? 1
 }

@@ -6,7 +6,7 @@ import { sha256 } from '../../shared/lib/sha256.ts'
 import { mostAnswerBytes } from '../../shared/models/azure-openai/endpoints.ts'
 import type { Reservation } from '../delivery/bytes-in-flight.ts'
 import type { DeliveredJob } from '../delivery/delivered-job.ts'
-import type { ReadDelivery } from '../delivery/delivery.ts'
+import type { ParsedDelivery } from '../delivery/delivery.ts'
 import type { Outcome } from '../delivery/outcome.ts'
 import { storeFailure } from '../delivery/store-failure.ts'
 import { type JobProcessing, processJob } from './process-job.ts'
@@ -19,10 +19,10 @@ export interface Receiving {
 
 export interface Receiver {
   /**
-   * Brings one delivery to its end; `waitUntil` takes what its answer is to wait for, `room` is the push's and takes
-   * that of the model's answer. Rejects only for a fault of our own.
+   * Processes one delivery. `waitUntil` adds background work that the response waits for. `room`: the push's reservation,
+   * which also reserves room for the model's answer. Rejects only with an internal error.
    */
-  receive(read: ReadDelivery, waitUntil: WaitUntil, room: Pick<Reservation, 'takeAnswer'>): Promise<Outcome>
+  receive(read: ParsedDelivery, waitUntil: WaitUntil, room: Pick<Reservation, 'takeAnswer'>): Promise<Outcome>
   /** How many jobs are under way. */
   inFlight(): number
   /** Resolves when nothing is under way. */
@@ -32,7 +32,7 @@ export interface Receiver {
 const FULL: Failure = { kind: 'busy', message: 'this instance has MAX_IN_FLIGHT jobs under way' }
 const NO_ROOM: Failure = { kind: 'busy', message: 'MAX_IN_FLIGHT_BYTES has no room for the answer this job may get' }
 
-/** Takes deliveries in: poison goes to the dead letters, a duplicate joins the job under way, a full instance refuses. */
+/** Poison is dead-lettered, a duplicate joins the job under way, and a full instance defers the job. */
 export function createReceiver({ processing, ackDeadlineMs, maxInFlight }: Receiving): Receiver {
   const underWay = new Map<string, Promise<Outcome>>()
 
@@ -41,7 +41,7 @@ export function createReceiver({ processing, ackDeadlineMs, maxInFlight }: Recei
     const name = `${key} ${run} ${payloadHash}`
     const joined = underWay.get(name)
     if (joined !== undefined)
-      return joined.then((outcome) => ({ ...outcome, facts: { ...outcome.facts, joined: true } }))
+      return joined.then((outcome) => ({ ...outcome, logFields: { ...outcome.logFields, joined: true } }))
     if (underWay.size >= maxInFlight) return Promise.resolve(deferred(delivered, FULL))
     if (!room.takeAnswer(mostAnswerBytes(delivered.job))) return Promise.resolve(deferred(delivered, NO_ROOM))
     const started = processJob(processing, delivered).finally(() => underWay.delete(name))
@@ -72,14 +72,14 @@ async function poison(
 ): Promise<Outcome> {
   try {
     await deadLetter(message, { reason: 'invalid', message: problem })
-    return { done: true, as: 'poison', why: problem, facts: {} }
+    return { done: true, as: 'poison', why: problem, logFields: {} }
   } catch (error) {
     const failure = storeFailure(error)
     if (failure === undefined) throw error
-    return { done: false, failure, facts: {} }
+    return { done: false, failure, logFields: {} }
   }
 }
 
 function deferred({ job: { key, id, batch, run } }: Pick<DeliveredJob, 'job'>, failure: Failure): Outcome {
-  return { done: false, failure, facts: { jobKey: key, jobId: id, batch, run } }
+  return { done: false, failure, logFields: { jobKey: key, jobId: id, batch, run } }
 }

@@ -4,7 +4,7 @@ import type { EndError, SettledRecord } from '../../shared/job/record.ts'
 import { type Held, isUnavailable, type JobStore, StoreError } from '../../shared/stores/job-store.ts'
 import type { PublishDeadLetter } from '../dead-letters/keep.ts'
 import type { DeliveredJob } from '../delivery/delivered-job.ts'
-import type { Facts, Outcome } from '../delivery/outcome.ts'
+import type { LogFields, Outcome } from '../delivery/outcome.ts'
 import type { Announce } from '../events/announce.ts'
 import type { Log } from '../observe/log.ts'
 
@@ -18,13 +18,13 @@ export interface Settling {
   readonly log: Log
 }
 
-/** Writes how the job ended, then does what follows. A claim that was lost meanwhile writes nothing. */
+/** Writes how the job ended, then publishes its event and dead letter. A claim that was lost meanwhile writes nothing. */
 export async function settle(
   settling: Settling,
   delivered: DeliveredJob,
   held: Held,
   ending: Ending,
-  facts: Facts,
+  logFields: LogFields,
 ): Promise<Outcome> {
   const write = (last: Ending) =>
     untilStored(() => settling.store.settle(held, last, settling.now()), settling, delivered)
@@ -32,18 +32,21 @@ export async function settle(
     if (ending.status !== 'succeeded' || !isRefused(error)) throw error
     return write(withoutAnswer(ending))
   })
-  if (result.kind === 'settled') return followUp(settling, delivered, result.record, facts, result.record.status)
-  const { promptTokens, completionTokens } = facts
-  settling.log.warn({ ...facts, promptTokens, completionTokens }, 'another claim took over: this answer is dropped')
-  return { done: false, failure: { kind: 'busy', message: 'another claim took the job over' }, facts }
+  if (result.kind === 'settled') return followUp(settling, delivered, result.record, logFields, result.record.status)
+  const { promptTokens, completionTokens } = logFields
+  settling.log.warn(
+    { ...logFields, promptTokens, completionTokens },
+    'another claim took the job over: this answer is dropped',
+  )
+  return { done: false, failure: { kind: 'busy', message: 'another claim took the job over' }, logFields }
 }
 
-/** Gives a job back that is to be tried again: what its attempt may have cost is written as surely as an answer. */
+/** Releases a job for its next attempt. Retries the write as `settle` does, because the attempt may have cost something. */
 export function release(settling: Settling, delivered: DeliveredJob, held: Held, how: Release): Promise<void> {
   return untilStored(() => settling.store.release(held, how, settling.now()), settling, delivered)
 }
 
-/** An answer that the store can never take ends its job all the same: asked again, it would be paid for again. */
+/** Ends a job whose answer the store refuses for good: a retry would be billed again. */
 function withoutAnswer({ report, usage, usageKnown }: Extract<Ending, { status: 'succeeded' }>): Ending {
   const error: EndError = {
     kind: 'store',
@@ -58,7 +61,7 @@ function isRefused(error: unknown): boolean {
   return error instanceof StoreError && error.code === 'refused'
 }
 
-/** What was paid for, or may have been, is kept and tried again while the push lasts. */
+/** Retries a write until the push ends: its content was billed, or may have been. */
 function untilStored<T>(work: () => Promise<T>, { now }: Settling, { deadline }: DeliveredJob): Promise<T> {
   return pRetry(work, {
     retries: 1_000,
@@ -71,30 +74,30 @@ function untilStored<T>(work: () => Promise<T>, { now }: Settling, { deadline }:
   })
 }
 
-/** Does what follows a settle, always from the record, so that a redelivery can repeat it. */
+/** Publishes the event and the dead letter of a settled job, from its record alone, so that a redelivery can repeat it. */
 export async function followUp(
   settling: Settling,
   delivered: DeliveredJob,
   record: SettledRecord,
-  facts: Facts,
+  logFields: LogFields,
   as: SettledRecord['status'] | 'repeated',
 ): Promise<Outcome> {
-  // First: once its dead letter is there, a replay may take the record's place, and nothing tells of this run any more.
+  // The event comes first: once the dead letter exists, a replay may replace the record of this run.
   await settling.announce(record)
-  if (record.status !== 'dead_lettered') return { done: true, as, facts }
+  if (record.status !== 'dead_lettered') return { done: true, as, logFields }
   const { kind, message, code, hint } = record.error
   await settling.deadLetter(delivered.message, { reason: kind, message, code, hint, key: record.key }, delivered.job)
-  return { done: true, as, why: code ?? kind, facts }
+  return { done: true, as, why: code ?? kind, logFields }
 }
 
-/** A message that must not touch the record that stands: the dead-letter topic is all that learns of it. */
+/** Dead-letters a message that must not change the existing record. */
 export async function deadLetterOnly(
   settling: Settling,
   delivered: DeliveredJob,
-  facts: Facts,
+  logFields: LogFields,
   reason: 'conflict' | 'invalid',
   message: string,
 ): Promise<Outcome> {
   await settling.deadLetter(delivered.message, { reason, message, key: delivered.job.key }, delivered.job)
-  return { done: true, as: reason === 'conflict' ? 'conflict' : 'poison', why: reason, facts }
+  return { done: true, as: reason === 'conflict' ? 'conflict' : 'poison', why: reason, logFields }
 }

@@ -4,7 +4,7 @@ import type { Batch } from '../../shared/stores/batch-store.ts'
 import type { Log } from '../observe/log.ts'
 import { createTokenSpending, type TokenSpending } from './token-spending.ts'
 
-interface BatchControlsParts {
+interface BatchControlsDependencies {
   /** Rejects with StoreError. */
   readonly read: (batch: string) => Promise<Batch | undefined>
   /** Calls once after so many milliseconds; what it returns prevents that. */
@@ -14,11 +14,11 @@ interface BatchControlsParts {
   readonly log: Log
 }
 
-/** What people decide about a batch while its jobs run. */
+/** The cancellation and the token limit of a batch, which may change while its jobs run. */
 export interface BatchControls {
   /**
-   * Watches a batch for as long as a job of it is under way, and knows first how it stands now. Never rejects: a store
-   * that is away stops no job.
+   * Reads the batch, then keeps reading it while one of its jobs is under way. Never rejects: an unavailable store stops no
+   * job.
    */
   watch(batch: string): Promise<Watch>
 }
@@ -27,11 +27,11 @@ export interface Watch {
   /** Aborts when the batch is cancelled. */
   readonly cancelled: AbortSignal
   /**
-   * Whether the batch may take no more tokens. What seems reached is read anew, so that a job that is replayed after its
-   * limit was raised does not end by the old one. Never rejects.
+   * Resolves with the limit if the batch has reached it. The batch is read again first, so that a raised limit applies to a
+   * replayed job at once. Never rejects.
    */
   limitReached(): Promise<ReachedLimit | undefined>
-  /** Adds what an answer took. */
+  /** Adds the tokens of an answer. */
   spend(usage: Usage): void
   leave(): void
 }
@@ -48,15 +48,15 @@ interface Watched {
   tokenLimit: number | undefined
   watchers: number
   readAt: number
-  /** While it is being read. */
+  /** Set while the batch is being read. */
   reading: Promise<void> | undefined
   stop: () => void
 }
 
 const READ_EVERY_MS = 5_000
-/** Longer than this, no job waits to learn what its batch says. */
+/** A job waits no longer than this for its batch to be read. */
 const MAX_WAIT_MS = 1_000
-/** As many are remembered while none of their jobs is under way. */
+/** Batches without a job under way are remembered up to this number. */
 const MAX_BATCHES = 1_000
 
 const NOTHING_TO_WATCH: Watch = {
@@ -67,10 +67,10 @@ const NOTHING_TO_WATCH: Watch = {
 }
 
 /** Reads a batch every five seconds at most, however many of its jobs are under way; jobs of no batch cost nothing. */
-export function createBatchControls({ read, later, now, log }: BatchControlsParts): BatchControls {
+export function createBatchControls({ read, later, now, log }: BatchControlsDependencies): BatchControls {
   const batches = new Map<string, Watched>()
 
-  function watchedOf(batch: string): Watched {
+  function watchedBatch(batch: string): Watched {
     const known = batches.get(batch)
     if (known !== undefined) return known
     forgetOne(batches)
@@ -92,7 +92,7 @@ export function createBatchControls({ read, later, now, log }: BatchControlsPart
       watched.cancel.abort(new Error('its batch was cancelled'))
       watched.stop()
     } catch (error) {
-      log.warn({ batch, error }, 'a batch cannot be read now: what was known of it goes on')
+      log.warn({ batch, error }, 'a batch cannot be read now: its last known state stays in effect')
     }
   }
 
@@ -110,19 +110,19 @@ export function createBatchControls({ read, later, now, log }: BatchControlsPart
 
   const dueInMs = ({ readAt }: Watched) => readAt + READ_EVERY_MS - now()
 
-  /** Reads it when that is due, and again and again while a job is under way. Nobody takes a cancel back. */
+  /** Reads the batch when that is due, then every five seconds while a job is under way. A cancel is final. */
   function readWhenDue(watched: Watched, batch: string): void {
     watched.stop()
     if (watched.cancel.signal.aborted) return
     if (dueInMs(watched) <= 0) readNow(watched, batch)
-    // A timer may ring a moment too soon: it is set anew for what is left.
+    // A timer may fire a moment too early: it is set again for the rest.
     watched.stop = later(() => readWhenDue(watched, batch), dueInMs(watched))
   }
 
   return {
     async watch(batch) {
       if (batch === '') return NOTHING_TO_WATCH
-      const watched = watchedOf(batch)
+      const watched = watchedBatch(batch)
       watched.watchers += 1
       if (watched.watchers === 1 || dueInMs(watched) <= 0) readWhenDue(watched, batch)
       await untilRead(watched)
@@ -150,7 +150,7 @@ function reachedBy({ spending, tokenLimit: limit }: Watched): ReachedLimit | und
   return spent < limit ? undefined : { spent, limit }
 }
 
-/** The one that was met first of those with no job under way. */
+/** Removes the oldest entry without a job under way. */
 function forgetOne(batches: Map<string, Watched>): void {
   if (batches.size < MAX_BATCHES) return
   for (const [batch, { watchers }] of batches) {

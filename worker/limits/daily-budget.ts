@@ -5,8 +5,8 @@ import { type DailyTokensStore, utcDay } from '../../shared/stores/daily-tokens.
 import type { Log } from '../observe/log.ts'
 import { createTokenSpending } from './token-spending.ts'
 
-interface DailyBudgetParts {
-  /** In tokens; undefined: none. */
+interface DailyBudgetDependencies {
+  /** In tokens; undefined: no limit. */
   readonly limit: number | undefined
   /** Rejects with StoreError. */
   readonly read: DailyTokensStore['read']
@@ -15,22 +15,22 @@ interface DailyBudgetParts {
   readonly log: Log
 }
 
-/** How many tokens may be spent in a day, from 00:00 UTC on. */
+/** Limits the tokens that are spent in one UTC day. */
 export interface DailyBudget {
-  /** Why no job is admitted any more today; undefined while one is. Never rejects: a store that is away stops no job. */
+  /** Why no job is admitted today; undefined if jobs are admitted. Never rejects: an unavailable store stops no job. */
   limitReached(): Promise<Failure | undefined>
-  /** Adds what an answer took. */
+  /** Adds the tokens of an answer. */
   spend(usage: Usage): void
 }
 
 const READ_EVERY_MS = 5_000
-/** Longer than this, no job waits to learn what was spent. */
+/** A job waits no longer than this for the spent tokens to be read. */
 const MAX_WAIT_MS = 1_000
 
 const NO_LIMIT: DailyBudget = { limitReached: async () => undefined, spend: () => undefined }
 
-/** Reads what the sweep counted of today every five seconds at most, and only while jobs come. */
-export function createDailyBudget({ limit, read, now, log }: DailyBudgetParts): DailyBudget {
+/** Reads today's count of the sweep every five seconds at most, and only while jobs arrive. */
+export function createDailyBudget({ limit, read, now, log }: DailyBudgetDependencies): DailyBudget {
   if (limit === undefined) return NO_LIMIT
   let today = beginDay(now())
 
@@ -45,7 +45,7 @@ export function createDailyBudget({ limit, read, now, log }: DailyBudgetParts): 
     try {
       learn(await read(day))
     } catch (error) {
-      log.warn({ day, error }, "the day's tokens cannot be read now: what was known of them goes on")
+      log.warn({ day, error }, "the day's tokens cannot be read now: their last known count stays in effect")
     }
   }
 
@@ -65,8 +65,8 @@ export function createDailyBudget({ limit, read, now, log }: DailyBudgetParts): 
       if (current.reading !== undefined) await endsWithin(current.reading, MAX_WAIT_MS)
       const spent = current.spending.total()
       if (spent < limit) return undefined
-      if (!current.isTold) log.warn({ outcome: 'day_closed', day: current.day, spent, limit }, 'no more jobs today')
-      current.isTold = true
+      if (!current.isLogged) log.warn({ outcome: 'day_closed', day: current.day, spent, limit }, 'no more jobs today')
+      current.isLogged = true
       return overspent(current.day, spent, limit)
     },
     spend: (usage) => beginToday().spending.spend(usage),
@@ -77,15 +77,15 @@ interface Day {
   readonly day: string
   readonly spending: ReturnType<typeof createTokenSpending>
   readAt: number
-  /** While it is being read. */
+  /** Set while the count is being read. */
   reading: Promise<void> | undefined
-  /** Whether the log says that its limit is reached. */
-  isTold: boolean
+  /** Whether the reached limit was logged. */
+  isLogged: boolean
 }
 
 function beginDay(at: number): Day {
   const spending = createTokenSpending()
-  return { day: utcDay(at), spending, readAt: Number.NEGATIVE_INFINITY, reading: undefined, isTold: false }
+  return { day: utcDay(at), spending, readAt: Number.NEGATIVE_INFINITY, reading: undefined, isLogged: false }
 }
 
 function overspent(day: string, spent: number, limit: number): Failure {

@@ -1,6 +1,6 @@
 import type { Usage } from '../../shared/job/record.ts'
 
-/** What a sweep counted, and when; nothing before the first. */
+/** The count of a sweep and its time; empty before the first sweep. */
 interface Counted {
   readonly tokens?: Usage | undefined
   readonly sweptAt?: number | undefined
@@ -8,22 +8,21 @@ interface Counted {
 
 /** The tokens that were spent, as far as this instance knows. */
 export interface TokenSpending {
-  /** Adds what an answer took that was settled here. */
+  /** Adds the tokens of an answer that was settled here. */
   spend(usage: Usage): void
-  /** Begins a read of what the sweep counted; the function that it gives takes what was found. */
+  /** Begins a read of the sweep's count. Call the returned function with the result. */
   beginRead(): (found: Counted | undefined) => void
   total(): number
 }
 
 /**
- * Adds up what the sweep counted last and what this instance has settled since.
+ * Adds the tokens that this instance has settled since the last count of the sweep to that count.
  *
  *     settled here    ───a───┬─────b─────┬───c───
  *     read                  old         new        a is in the new figure; b may be, and is kept; c is not
  *
- * A figure that is new was written at some time after the read before. So what lies between the two reads may count
- * twice until the next figure: by no clock but its own an instance could tell more. Counting takes a moment before that;
- * what was settled in it may be missing as long.
+ * A new figure was written at some time between the two reads. So tokens between the reads may count twice until the next
+ * figure: clocks of two machines cannot be compared. Tokens that are settled while the sweep counts may be missing until then.
  */
 export function createTokenSpending(): TokenSpending {
   let [counted, settledHere, settledBeforeRead, settledBeforeCount] = [0, 0, 0, 0]

@@ -16,9 +16,9 @@ export interface HeartbeatDependencies {
   readonly log: Log
 }
 
-/** Writes the state of an instance once a minute at most, and only while pushes arrive. */
+/** Writes the state of an instance, at most once a minute and only while pushes arrive. */
 export interface Heartbeat {
-  /** A push arrived. A heartbeat that is due is background work of it. */
+  /** Records that a push arrived. A heartbeat that is due becomes background work of this push. */
   pushed(waitUntil: WaitUntil): void
   answered(outcome: Outcome): void
   refusedPush(): void

@@ -3,21 +3,21 @@ import type { UnfinishedBatch } from '../../shared/stores/batch-store.ts'
 
 export type BatchVerdict =
   | 'goes_on'
-  /** Open, and nothing happens in it any more: it is counted no more. */
+  /** Open, and without any change for so long that it is no longer counted. */
   | 'left_out'
-  /** completed: every job is settled. incomplete: no more of its jobs can come, for their messages are gone. */
+  /** completed: every job is settled. incomplete: some jobs are missing, and their messages are gone. */
   | { readonly as: 'completed' | 'incomplete'; readonly total: number }
 
 export interface JudgeAt {
   /** Epoch milliseconds. */
   readonly now: number
-  /** How old a job's message can be. */
+  /** The age limit of a job's message, in milliseconds. */
   readonly maxJobAgeMs: number
 }
 
 const DAY_MS = 24 * 60 * 60 * 1_000
 
-/** Says what becomes of a batch that was counted. While a record waits or runs, it is not over, however old it is. */
+/** Decides what happens to a counted batch. A batch of any age goes on while one of its records waits or runs. */
 export function judgeBatch(batch: UnfinishedBatch, counts: StatusCounts, at: JudgeAt): BatchVerdict {
   if (batch.status === 'sealed' && settledIn(counts) >= batch.total) return { as: 'completed', total: batch.total }
   if (underWayIn(counts) > 0) return 'goes_on'
@@ -25,17 +25,17 @@ export function judgeBatch(batch: UnfinishedBatch, counts: StatusCounts, at: Jud
   return hasPassed(activeAt(batch, counts, at.now), at) ? 'left_out' : 'goes_on'
 }
 
-/** Whether every message of a sealed batch is too old: they were published before the seal. */
+/** Whether every message of a sealed batch is over the age limit: all were published before the seal. */
 export function isOverdue({ status, sealedAt, createdAt }: UnfinishedBatch, at: JudgeAt): boolean {
   return status === 'sealed' && hasPassed(sealedAt ?? createdAt, at)
 }
 
-/** A day more than a job can be old, for clocks that are wrong. A time that cannot be read is 0, and never passes. */
+/** Adds a day to the age limit, because clocks may be wrong. An unreadable time is stored as 0 and never passes. */
 function hasPassed(from: number, { now, maxJobAgeMs }: JudgeAt): boolean {
   return from > 0 && now >= from + maxJobAgeMs + DAY_MS
 }
 
-/** When the counts of a batch, or its limit, changed last: now, where they are others than before. */
+/** Returns when the counts of a batch, or its limit, changed last: now if the counts differ from those before. */
 export function activeAt({ counts: before, activeAt }: UnfinishedBatch, counts: StatusCounts, now: number): number {
   const isSame = jobStatuses.every((status) => counts[status] === before?.[status])
   return isSame ? (activeAt ?? now) : now

@@ -4,26 +4,26 @@ import { isUnavailable } from '../../shared/stores/job-store.ts'
 import { activeAt, isOverdue, judgeBatch } from './judge-batch.ts'
 import { isRefused, type SweepCourse, type Sweeping } from './sweep-course.ts'
 
-/** How many batches a sweep looked at, and what became of them. */
+/** Counts the batches of one sweep by result. */
 export interface BatchesSummary {
   readonly counted: number
   readonly completed: number
   readonly incomplete: number
-  /** Open batches that are counted no more until they are sealed or limited again. */
+  /** Open batches that are no longer counted until they are sealed or their limit changes. */
   readonly leftOut: number
-  /** Could not be counted, or their end not be published, now. */
+  /** Batches that could not be counted now, or whose end could not be published. */
   readonly deferred: number
-  /** What the store cannot count or take as it is. */
+  /** Batches that the store refuses to count or to write. */
   readonly refused: number
 }
 
 type Became = Exclude<keyof BatchesSummary, 'counted'> | 'goes_on'
 
 const BATCHES_A_PAGE = 100
-/** One that takes long holds up none of the others. */
+/** A slow batch does not delay the others. */
 const BATCHES_AT_ONCE = 8
 
-/** Counts the batches that were looked at longest ago, and ends those that are over. Never rejects. */
+/** Counts the batches that were counted longest ago, and ends those that are over. Never rejects. */
 export async function sweepBatches(
   sweeping: Sweeping,
   course: SweepCourse,
@@ -49,7 +49,7 @@ export async function sweepBatches(
   return done
 }
 
-/** What was looked at comes again at the end: where a whole page has, all have come. */
+/** Yields each batch once. Counted batches move to the end, so a page of known batches means that all were yielded. */
 async function* eachOnce(pages: AsyncIterable<readonly UnfinishedBatch[]>): AsyncGenerator<UnfinishedBatch> {
   const seen = new Set<string>()
   for await (const page of pages) {
@@ -64,7 +64,7 @@ async function* eachOnce(pages: AsyncIterable<readonly UnfinishedBatch[]>): Asyn
 
 type TokenSum = (batch: string) => Promise<Usage | undefined>
 
-/** A store that lacks the index for the sum lacks it for every batch: it is logged once, and asked no more. */
+/** A missing index for the sum affects every batch, so it is logged once and the sum is not tried again in this sweep. */
 function createTokenSum({ documents }: Sweeping, { report }: SweepCourse): TokenSum {
   let canSum = true
   return async (batch) => {
@@ -79,7 +79,7 @@ function createTokenSum({ documents }: Sweeping, { report }: SweepCourse): Token
   }
 }
 
-/** One that the store cannot count now, or refuses, goes behind the others. Where not even that can be written, it is away. */
+/** A batch that cannot be counted moves behind the others. If that write fails too, the store is unavailable. */
 async function sweepBatch(
   sweeping: Sweeping,
   course: SweepCourse,
@@ -99,7 +99,7 @@ async function sweepBatch(
   return swept.kind
 }
 
-/** A batch whose time is over is not held up by a sum: it ends without one. */
+/** A batch whose time is over ends without a token sum if the sum is unavailable. */
 async function countBatch(
   { documents, now, maxJobAgeMs }: Sweeping,
   batch: UnfinishedBatch,
@@ -114,7 +114,7 @@ async function countBatch(
   return { counts, ...(tokens && { tokens }), sweptAt: at.now, activeAt: activeAt(batch, counts, at.now) }
 }
 
-/** The event comes first: a batch that has ended is not looked at again, and its event must not be left out. */
+/** Publishes the event first: an ended batch is not swept again, so its event would be lost. */
 async function concludeBatch(
   { batches, announce, maxJobAgeMs }: Sweeping,
   course: SweepCourse,

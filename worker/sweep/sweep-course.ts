@@ -23,39 +23,39 @@ export interface Sweeping {
   readonly log: Log
 }
 
-/** What a sweep asks the store for that is about no single job or batch. */
+/** A query of a sweep that concerns no single job or batch. */
 type SweepPart = 'day' | 'jobs' | 'batches' | 'tokens'
 
-/** What a sweep was about: names it in the log. */
+/** Names in the log what a part of the sweep concerns. */
 type About = { readonly jobKey: string } | { readonly batch: string } | { readonly part: SweepPart }
 
-/** What a sweep did not do. */
+/** What a sweep left undone. */
 export interface LeftOver {
-  /** What could not be read now, or not to its end: the next sweep tries again. */
+  /** Queries that failed for now. The next sweep retries them. */
   readonly deferred: readonly SweepPart[]
-  /** What the store refuses until it is fixed: an index is missing. */
+  /** Queries that the store refuses until a person fixes the cause, such as a missing index. */
   readonly refused: readonly SweepPart[]
-  /** Whether its time was over before it had looked at everything. */
+  /** Whether the sweep ran out of time. */
   readonly outOfTime: boolean
 }
 
-/** refused: the store would do no better at the next try. deferred: the next sweep tries again. */
+/** refused: a retry would fail as well. deferred: the next sweep retries. */
 type Attempted<T> =
   | { readonly kind: 'done'; readonly value: T }
   | { readonly kind: 'refused' | 'deferred'; readonly error: unknown }
 
 /** One sweep under way. */
 export interface SweepCourse {
-  /** Does one thing. Whatever is wrong with it is logged and keeps the sweep from nothing else: never rejects. */
+  /** Does one part of the sweep. A failure is logged, and the sweep continues. Never rejects. */
   attempt<T>(about: About, work: () => Promise<T>): Promise<Attempted<T>>
-  /** Says what is wrong with one thing. */
+  /** Logs the failure of one part. */
   report(about: About, error: unknown): 'refused' | 'deferred'
-  /** Says that the store takes nothing now: nothing more is begun. */
+  /** Records that the store is unavailable: no other part is begun. */
   storeIsAway(error: unknown): void
-  /** Whether it is too late to begin anything more: so many milliseconds after the sweep began. */
+  /** Whether the sweep must not begin another part: its time since the beginning, in milliseconds, is over. */
   isOver(budgetMs: number): boolean
   leftOver(): LeftOver
-  /** Throws what kept the sweep from being one: an error of our own, or of a store that is away. */
+  /** Throws the error that made the sweep fail: an internal error, or the error of an unavailable store. */
   throwIfFailed(): void
 }
 
@@ -76,10 +76,10 @@ export function beginCourse({ drain, now, log }: Sweeping): SweepCourse {
     if ('part' in about) parts[kind].add(about.part)
     if (storeFailure(error) === undefined) {
       state.fault ??= { error }
-      log.error({ outcome: 'sweep_fault', ...about, error }, 'internal error: the sweep leaves this out')
+      log.error({ outcome: 'sweep_fault', ...about, error }, 'internal error: the sweep skips this')
     } else if (kind === 'refused') {
-      log.warn({ outcome: 'sweep_refused', ...about, error }, 'the sweep leaves this out until it is fixed')
-    } else log.warn({ outcome: 'sweep_deferred', ...about, error }, 'not possible now: the next sweep tries again')
+      log.warn({ outcome: 'sweep_refused', ...about, error }, 'the sweep skips this until it is fixed')
+    } else log.warn({ outcome: 'sweep_deferred', ...about, error }, 'not possible now: the next sweep retries')
     return kind
   }
 
@@ -108,7 +108,7 @@ export function beginCourse({ drain, now, log }: Sweeping): SweepCourse {
   }
 }
 
-/** Whether the store would do no better at the next try. */
+/** Whether a retry of the store call would fail as well. */
 export function isRefused(error: unknown): boolean {
   return error instanceof StoreError && error.code !== 'unavailable'
 }

@@ -4,19 +4,19 @@ import { type BatchesSummary, sweepBatches } from './sweep-batches.ts'
 import { beginCourse, type LeftOver, type SweepCourse, type Sweeping } from './sweep-course.ts'
 import { type Swept, sweepJob } from './sweep-job.ts'
 
-/** What one sweep did, and what it left to the next. */
+/** The result of one sweep, and what it left to the next. */
 interface SweepSummary extends LeftOver {
-  /** deferred: not possible now. refused: what the store cannot read or take as it is. */
+  /** deferred: not possible now. refused: the store cannot read or write the record. */
   readonly jobs: Readonly<Record<Swept | 'deferred' | 'refused', number>>
   readonly batches: BatchesSummary
 }
 
-/** Sweeps, or joins the sweep that is under way. Rejects with StoreError where the store is away. */
+/** Sweeps, or joins the sweep that is under way. Rejects with StoreError if the store is unavailable. */
 export type Sweep = () => Promise<SweepSummary>
 
-/** Cloud Scheduler comes again after a minute. */
+/** Cloud Scheduler calls again after a minute. */
 const BUDGET_MS = 30_000
-/** However many jobs are due, the batches have their time. */
+/** Leaves time for the batches, however many jobs are due. */
 const JOBS_BUDGET_MS = 20_000
 const JOBS_A_PAGE = 500
 const JOBS_AT_ONCE = 50
@@ -33,9 +33,9 @@ export function createSweep(sweeping: Sweeping): Sweep {
 
 async function sweepAll(sweeping: Sweeping): Promise<SweepSummary> {
   const course = beginCourse(sweeping)
-  // By itself: neither a long sweep nor a sum that takes too long is to stand in the way of the other.
+  // In parallel, so that a long sweep and a slow sum do not delay each other.
   const day = course.attempt({ part: 'day' }, () => sweepDay(sweeping))
-  // In this order: a batch is counted with what the sweep has just settled.
+  // Jobs come before batches, so that the counts include jobs that this sweep settled.
   const jobs = await sweepJobs(sweeping, course)
   const batches = await sweepBatches(sweeping, course, () => course.isOver(BUDGET_MS))
   await day
@@ -58,7 +58,7 @@ async function sweepJobs(sweeping: Sweeping, course: SweepCourse): Promise<Sweep
   const done = { left: 0, expired: 0, tooOld: 0, released: 0, ended: 0, raced: 0, deferred: 0, refused: 0 }
   await course.attempt({ part: 'jobs' }, async () => {
     for await (const { records, unreadable } of documents.due(now(), JOBS_A_PAGE)) {
-      if (unreadable.length > 0) log.warn({ outcome: 'sweep_refused', jobKeys: unreadable }, 'records of another form')
+      if (unreadable.length > 0) log.warn({ outcome: 'sweep_refused', jobKeys: unreadable }, 'malformed records')
       done.refused += unreadable.length
       for (let start = 0; start < records.length && !isOver(); start += JOBS_AT_ONCE) {
         const some = records.slice(start, start + JOBS_AT_ONCE)

@@ -25,7 +25,7 @@ async function startProcess(azure: CloudOverrides['azure'] = {}) {
 }
 
 /** What the process says when it has to end before its jobs have. */
-const ENDED_BY_FORCE = /could not be given back in time/
+const ENDED_BY_FORCE = /could not be released in time/
 
 describe('a worker process', { concurrency: 3 }, () => {
   test('a job that is being asked at SIGINT is finished, and the worker ends with 0', async () => {
@@ -34,7 +34,7 @@ describe('a worker process', { concurrency: 3 }, () => {
     const answer = on.push()
     await askedBy(answer)
     on.worker.kill('SIGINT')
-    await on.worker.logged(/the worker ends/)
+    await on.worker.logged(/shutdown requested/)
     letGo()
     assert.deepEqual(await answer, { status: 204 })
     assert.equal((await on.worker.ended).code, 0)
@@ -81,7 +81,7 @@ describe('a worker process', { concurrency: 3 }, () => {
       // A whole round trip later the worker has read this much.
       await (await fetch(`${on.at}/healthz`)).text()
       on.worker.kill('SIGTERM')
-      await on.worker.logged(/the worker ends/)
+      await on.worker.logged(/shutdown requested/)
       caller.write(`\r\n${body}`)
       const [answer] = await once(caller, 'data')
       assert.match(String(answer), answered)

@@ -98,7 +98,7 @@ export function startCluster(installation: Installation, size: number): Cluster 
   }
 
   function tally(outcome: Outcome, lookedAt: number): void {
-    const { jobKey, run = 1 } = outcome.facts
+    const { jobKey, run = 1 } = outcome.logFields
     if (!outcome.done) {
       if (outcome.failure.message.includes('took the job over')) count(exercised, 'dropped answer')
     } else if (outcome.as === 'rescued' && jobKey !== undefined) monitor.rescued(jobKey, run, lookedAt)

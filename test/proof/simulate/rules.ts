@@ -35,9 +35,9 @@ const patches: Readonly<Record<string, Patch>> = {
   },
   'ack-after-settle': {
     file: PROCESS_JOB,
-    find: 'return await settle(processing, delivered, held, succeededWith(reply, used, deployment), told)',
-    replace: `void settle(processing, delivered, held, succeededWith(reply, used, deployment), told).catch(() => undefined)
-      return { done: true, as: 'succeeded', facts: told }`,
+    find: 'return await settle(processing, delivered, held, succeededWith(reply, used, deployment), answered)',
+    replace: `void settle(processing, delivered, held, succeededWith(reply, used, deployment), answered).catch(() => undefined)
+      return { done: true, as: 'succeeded', logFields: answered }`,
   },
   'settle-before-publish': {
     file: 'worker/jobs/settle-job.ts',
@@ -119,19 +119,19 @@ const patches: Readonly<Record<string, Patch>> = {
   },
   'repeat-what-follows': {
     file: PROCESS_JOB,
-    find: "return followUp(processing, delivered, claim.record, facts, 'repeated')",
-    replace: "return { done: true, as: 'repeated', facts }",
+    find: "return followUp(processing, delivered, claim.record, logFields, 'repeated')",
+    replace: "return { done: true, as: 'repeated', logFields }",
   },
   'event-before-letter': {
     file: 'worker/jobs/settle-job.ts',
     find: `  await settling.announce(record)
-  if (record.status !== 'dead_lettered') return { done: true, as, facts }
+  if (record.status !== 'dead_lettered') return { done: true, as, logFields }
   const { kind, message, code, hint } = record.error
   await settling.deadLetter(delivered.message, { reason: kind, message, code, hint, key: record.key }, delivered.job)
 `,
     replace: `  if (record.status !== 'dead_lettered') {
     await settling.announce(record)
-    return { done: true, as, facts }
+    return { done: true, as, logFields }
   }
   const { kind, message, code, hint } = record.error
   await settling.deadLetter(delivered.message, { reason: kind, message, code, hint, key: record.key }, delivered.job)

@@ -3,7 +3,7 @@ import type { CircuitObserver } from '../../../shared/models/circuits.ts'
 import type { Message } from '../../../shared/queues/job-queue.ts'
 import type { BatchStore } from '../../../shared/stores/batch-store.ts'
 import { createFirestoreMissingDeployments } from '../../../shared/stores/firestore/firestore-missing-deployments.ts'
-import type { ReadDelivery } from '../../../worker/delivery/delivery.ts'
+import type { ParsedDelivery } from '../../../worker/delivery/delivery.ts'
 import type { JobProcessing } from '../../../worker/jobs/process-job.ts'
 import { createMissingEpisodes } from '../../../worker/limits/missing-episodes.ts'
 import { createLog } from '../../../worker/observe/log.ts'
@@ -109,7 +109,7 @@ export function composeSimWorker(installation: Installation, process: Process, w
     now,
     drain,
     receiver: parts.createReceiver({ processing, ackDeadlineMs: ACK_DEADLINE_MS, maxInFlight: 100 }),
-    recordDeadLetter: (read: ReadDelivery) => parts.recordDeadLetter(recording, read),
+    recordDeadLetter: (read: ParsedDelivery) => parts.recordDeadLetter(recording, read),
     sweep: parts.createSweep({
       ...{ documents, batches, announce: parts.createBatchAnnouncer(announcing), dailyTokens: undefined },
       ...{ retry, resultTtlMs: TTL_MS, maxJobAgeMs: MAX_JOB_AGE_MS, drain, now, log },
