@@ -67,7 +67,7 @@ describe('a worker', () => {
     await writeFile(join(on.folder, 'promptbridge.env'), 'AZURE_OPENAI_DEPLOYMENT=gpt-4o-mini\nMAX_OUTPUT_TOKENS=1\n')
     await using worker = on.start({ AZURE_OPENAI_DEPLOYMENT: '' })
     const at = await worker.url()
-    assert.equal((await worker.logged(/listens/))['settings'], 'promptbridge.env')
+    assert.equal((await worker.logged(/listening/))['settings'], 'promptbridge.env')
     const [ready, lives, nowhere] = await Promise.all(['/readyz', '/healthz', '/'].map((path) => fetch(at + path)))
     assert.deepEqual([ready?.status, lives?.status, nowhere?.status], [200, 200, 404])
     assert.deepEqual([await ready?.json(), await lives?.json()], [{ status: 'ready' }, { status: 'ok' }])

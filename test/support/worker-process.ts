@@ -71,7 +71,7 @@ export function watchWorker(child: ChildProcessByStdio<null, Readable, Readable>
   return {
     pid,
     logged,
-    url: async () => `http://127.0.0.1:${listening.parse(await logged(/listens/)).address.port}`,
+    url: async () => `http://127.0.0.1:${listening.parse(await logged(/listening/)).address.port}`,
     kill: (signal) => child.kill(signal),
     ended,
     async [Symbol.asyncDispose]() {
