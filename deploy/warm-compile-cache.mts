@@ -30,7 +30,7 @@ async function warm(worker: string, folder: string): Promise<void> {
   })
   const ended = once(child, 'exit')
   createInterface(child.stdout).on('line', (line) => {
-    if (line.includes('listens')) child.kill('SIGTERM')
+    if (line.includes('listening')) child.kill('SIGTERM')
   })
   const [code] = await ended
   const files = globSync('*/*', { cwd: folder })
