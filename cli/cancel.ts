@@ -17,7 +17,7 @@ interface CancelOptions extends StoreOptions {
 /** `promptbridge cancel ID`, or `cancel --batch NAME`: a job, or a whole batch, that is not to be run any more. */
 export function cancelCommand(environment: Environment): Command {
   const command = new Command('cancel')
-    .description('cancel a job that nobody runs now, or without an id a whole batch and what of it is being run')
+    .description('cancel a job that is not running; or, without an id, a whole batch with its running jobs')
     .argument('[id]', 'the id the job was submitted with')
     .option('--batch <name>', 'the batch it was submitted in; without it, the batch that has no name')
   return addStoreOptions(command)
@@ -50,7 +50,7 @@ interface CancelledBatch {
   readonly batch: string
   readonly total: number | undefined
   readonly settled: number
-  /** Undefined while nobody knows how many there are. */
+  /** Undefined while their number is unknown. */
   readonly left: number | undefined
   readonly counts: StatusCounts
 }
@@ -63,7 +63,7 @@ function describeBatch({ batch, total, settled, left, counts }: CancelledBatch):
   return `${batch}  cancelled  ${known}, ${rest} settled as cancelled when they come; ${running} under way are broken off`
 }
 
-/** Resolves with the exit code: 0 when the job is cancelled now, whoever did it. */
+/** Resolves with the exit code: 0 when the job is cancelled now, by this command or by an earlier one. */
 async function cancelOne(id: string, options: CancelOptions, environment: Environment): Promise<number> {
   const { batch = '', json } = options
   const job = nameOf(id, batch)

@@ -4,7 +4,7 @@ endWithTheReader(process.stdout)
 endWithTheReader(process.stderr)
 await runCommandLine(process.argv.slice(2), process.env)
 
-/** Whoever read this stream has gone, as in `| head`: the work ends as it does on SIGTERM, and in order. */
+/** The reader of this stream has closed it, as in `| head`: the command ends in order, as on SIGTERM. */
 function endWithTheReader(stream: NodeJS.WriteStream): void {
   stream.once('error', () => {
     stream.on('error', () => undefined)

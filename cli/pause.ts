@@ -61,7 +61,7 @@ const SAID: Readonly<Record<Handled['state'], string>> = {
   was_paused: 'was paused already',
   resumed: 'delivered again',
   was_delivered: 'was not paused',
-  no_endpoint: 'pushes to nobody',
+  no_endpoint: 'has no push endpoint',
 }
 
 function describe({ subscription, state, endpoint }: Handled): string {

@@ -89,6 +89,6 @@ async function checkLogin(): Promise<void> {
   try {
     await findCredentials()
   } catch (error) {
-    throw new Error('Google knows nobody here. Run gcloud auth application-default login.', { cause: error })
+    throw new Error('There is no Google login here. Run gcloud auth application-default login.', { cause: error })
   }
 }

@@ -39,7 +39,7 @@ const settingsSchema = z.strictObject({
         .partial()
         .nullable()
         .optional(),
-      /** Who has the role on the resource: nobody, or the app registration. */
+      /** Whether the app registration lacks the role on the resource. */
       isRoleMissing: z.boolean().optional(),
       /** The tenant that the resource belongs to. */
       resourceTenantId: z.string().optional(),

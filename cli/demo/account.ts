@@ -30,7 +30,7 @@ export interface Accounts {
   readonly throttledCalls: number
   readonly tokenExchanges: number
   readonly failedExchanges: number
-  /** Attempts that were sent and of which nobody knows whether they were billed. */
+  /** Attempts that were sent and of which it is unknown whether they were billed. */
   readonly unknownOutcomes: number
   readonly promptTokens: number
   readonly completionTokens: number

@@ -6,8 +6,8 @@ export interface Break {
   readonly story: string
   /** Of the stand-ins: what Google, Entra or Azure has otherwise, see `wrong` in local/main.ts. */
   readonly elsewhere?: Readonly<Record<string, unknown>>
-  /** Settings of the worker, and so of the doctor. `nobody`: HOST:PORT where nothing listens. */
-  readonly settings?: (nobody: string) => Readonly<Record<string, string>>
+  /** Settings of the worker and of the doctor. `closed`: HOST:PORT where nothing listens. */
+  readonly settings?: (closed: string) => Readonly<Record<string, string>>
   /** The doctor's steps that fail: a name each, without that of a deployment. */
   readonly fails: readonly string[]
   /** What the doctor says to do. */
@@ -115,8 +115,8 @@ export const breaks: ReadonlyMap<string, Break> = new Map<string, Break>([
     'authority',
     {
       ...entra,
-      story: 'AZURE_AUTHORITY_HOST is an address where nobody answers.',
-      settings: (nobody) => ({ AZURE_AUTHORITY_HOST: `https://${nobody}` }),
+      story: 'AZURE_AUTHORITY_HOST is an address where nothing answers.',
+      settings: (closed) => ({ AZURE_AUTHORITY_HOST: `https://${closed}` }),
       fix: /No answer of Entra came from https:\/\/127\.0\.0\.1:\d+\. .*AZURE_AUTHORITY_HOST/,
       exchanges: NONE,
     },
@@ -155,8 +155,8 @@ export const breaks: ReadonlyMap<string, Break> = new Map<string, Break>([
     'endpoint',
     {
       ...azure,
-      story: 'AZURE_OPENAI_ENDPOINT is an address where nobody answers.',
-      settings: (nobody) => ({ AZURE_OPENAI_ENDPOINT: `http://${nobody}` }),
+      story: 'AZURE_OPENAI_ENDPOINT is an address where nothing answers.',
+      settings: (closed) => ({ AZURE_OPENAI_ENDPOINT: `http://${closed}` }),
       fix: /Nothing answers at http:\/\/127\.0\.0\.1:\d+\. Correct AZURE_OPENAI_ENDPOINT/,
     },
   ],

@@ -24,7 +24,7 @@ export function demoCommand(): Command {
     .option('--folder <path>', 'where the demo keeps its state and its logs', '.promptbridge')
     .option('--results <file>', 'where to write the results, as an OpenAI Batch output file', 'demo-results.jsonl')
     .option('--emulators', "keep records and messages in Google's emulators; needs the Google Cloud SDK and Java")
-    .option('--kill', 'kill the worker every few seconds, whatever it does, and start it anew')
+    .option('--kill', 'kill the worker every few seconds, even during a job, and start it again')
     .option('--json', 'print the accounts as JSON; progress goes to standard error')
     .addOption(broken)
     .exitOverride()

@@ -19,7 +19,7 @@ export interface DemoState extends Disposable {
  * Opens the demo that was stopped, or a new one. `now`: epoch milliseconds.
  *
  * The state of a finished demo is deleted, and so is that of one that was stopped before its batch was submitted whole:
- * nobody knows which documents the rest of it would be. `mayGoOn`: false where its jobs did not outlive it.
+ * it is unknown which documents the rest of it would be. `mayGoOn`: false where its jobs did not outlive it.
  */
 export async function openDemoState(path: string, now: number, mayGoOn = true): Promise<DemoState> {
   const folder = resolve(path)

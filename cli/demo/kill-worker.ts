@@ -15,7 +15,7 @@ const SHORTEST_LIFE_MS = 2_000
 const LONGEST_LIFE_MS = 7_000
 
 /**
- * Starts a local system whose worker is killed every few seconds, whatever it does, and started anew, until it is stopped.
+ * Starts a local system whose worker is killed every few seconds, even during a job, and started again, until it is stopped.
  *
  * Rejects as startLocalSystem does.
  */

@@ -14,7 +14,7 @@ export function printAccounts(accounts: Accounts): string {
     [
       '  unknown',
       number(accounts.unknownOutcomes),
-      'sent, and the answer was lost: nobody knows whether it was billed',
+      'sent, and the answer was lost: it is unknown whether it was billed',
     ],
     ['token exchanges', number(accounts.tokenExchanges), `with Entra; ${accounts.failedExchanges} more failed`],
     [

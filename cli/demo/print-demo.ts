@@ -39,7 +39,7 @@ ${styleText('bold', 'Promptbridge demo')}  ${begun}
 `
 }
 
-const KILLED = '\n  The worker is killed every few seconds, in the middle of whatever it does, and started anew.'
+const KILLED = '\n  The worker is killed every few seconds, even during a job, and started again.'
 
 export function stopping(): string {
   return '\n  Stopping: jobs that are running are finished or given back.\n'

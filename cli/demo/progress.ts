@@ -21,7 +21,7 @@ const USUAL_COLUMNS = 80
 /** A line in a log for each tenth of the way. */
 const PLAIN_STEPS = 10
 
-/** A bar that is drawn anew on a terminal, and a plain line now and then everywhere else. */
+/** A bar that is redrawn on a terminal, and a plain line now and then everywhere else. */
 export function createProgress(out: Screen, total: number): Progress {
   return out.isTTY ? createBar(out, total) : createLines(out, total)
 }

@@ -43,7 +43,7 @@ export async function checkGrant(grant: Grant, read: ReadPolicy, signal: AbortSi
     return { ok: null, seen: `${unless}. If it is not there either: ${fix}` }
   }
   if (isIn(project, grant)) return granted('the project')
-  return { ok: false, seen: 'nobody has granted it', expected: `${role} for ${member.said} on ${on.name}`, fix }
+  return { ok: false, seen: 'not granted', expected: `${role} for ${member.said} on ${on.name}`, fix }
 }
 
 function isIn(policy: Policy, { roles, isMember }: Grant): boolean {
@@ -113,7 +113,7 @@ function onPubSub(project: string, kind: 'topics' | 'subscriptions', given: stri
   return { on: { api: 'pubsub', name }, command }
 }
 
-/** What whoever pushes needs, or Cloud Run refuses the push before the worker hears of it. */
+/** The role that the push identity needs: without it Cloud Run rejects the push before it reaches the worker. */
 export function invokerGrant(service: LiveService, pusher: string): Grant {
   const { project, region, name } = service
   const where = `--project=${quote(project)} --region=${quote(region)}`

@@ -17,7 +17,7 @@ import type { Finding, Walk } from './step.ts'
 
 export interface QueueSettings {
   readonly jobsTopic: string
-  /** Undefined where the settings are not whole: then nobody knows what the subscription should be. */
+  /** Undefined where the settings are incomplete: then it is not known how the subscription should be configured. */
   readonly config: Config | undefined
   /** HOST:PORT of Pub/Sub's emulator. */
   readonly emulator: string | undefined
@@ -30,7 +30,7 @@ const LETTERS = 'dead-letter subscription'
 export const QUEUE_STEPS = ['topics', SUBSCRIPTION, LETTERS]
 
 const PERMISSION_DENIED = 7
-const VIEWER = 'whoever has roles/pubsub.viewer may, and the worker does without'
+const VIEWER = 'it needs roles/pubsub.viewer, which the worker itself does not need'
 
 /** Looks at the topics and at the subscriptions that push jobs and dead letters, and changes nothing. */
 export async function checkQueue(

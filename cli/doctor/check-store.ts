@@ -51,7 +51,7 @@ function refused(seen: string, status: unknown, place: FirestorePlace, asker: As
   }
 }
 
-/** Whoever lacks an index learns it at the query that needs it: in the middle of the night, in a sweep. */
+/** Finds a missing index here. Otherwise it is found by the first query that needs it, such as one of a sweep. */
 async function checkIndexes(database: Database, where: string, place: FirestorePlace, asker: Asker): Promise<Finding> {
   const { findMissingIndexes } = await import('../../shared/stores/firestore/check-indexes.ts')
   const missing = await findMissingIndexes(database).catch((error: unknown) => ({ error }))

@@ -10,7 +10,7 @@ const ONCE = { timeout: 5_000, retry: null }
 const PUBLISH = 'pubsub.topics.publish'
 
 /**
- * Asks whether a topic may be published to; undefined where nobody knows. Rejects with gRPC's error where it is not there.
+ * Asks whether this login may publish to a topic; undefined when that is unknown. Rejects with gRPC's error when it does not exist.
  *
  * Anybody may ask which permissions they have. To look at the topic itself takes a role that the worker does not need;
  * only the emulator, which knows no permissions, is asked so.

@@ -21,7 +21,10 @@ export function doctorCommand(environment: Environment): Command {
   const command = new Command('doctor')
   return command
     .description('walk the way from the settings to Azure OpenAI and back to Pub/Sub, and say how to fix it')
-    .option('--service-account <email>', "speak for the worker's service account, for whoever may impersonate it")
+    .option(
+      '--service-account <email>',
+      "run the checks as the worker's service account; your login must be allowed to impersonate it",
+    )
     .option('--service <name>', 'look at the settings of this Cloud Run service, and speak for its service account')
     .option('--region <region>', 'where that service is, such as europe-west1')
     .option('--project <id>', 'the Google Cloud project; otherwise GOOGLE_CLOUD_PROJECT says it')

@@ -15,7 +15,7 @@ const NAMES: ReadonlyMap<unknown, string> = new Map([
   [16, 'UNAUTHENTICATED'],
 ])
 
-/** Who asks Google here, and who will: the worker's own account, or whoever is logged in. */
+/** The account that calls Google here: the worker's own account, or that of the current login. */
 export interface Asker {
   readonly project: string
   /** E-mail of the worker's service account, where it is known. */

@@ -51,7 +51,7 @@ export function judgeSubscription(
   const found = new Map<string, Finding<unknown>>()
   found.set('endpoint', { ok: true, seen: pushEndpoint ?? 'none', value: undefined })
   if (push === undefined) {
-    found.set('identity', { ok: null, seen: 'PUSH_AUTH is off: nobody looks at who pushes' })
+    found.set('identity', { ok: null, seen: 'PUSH_AUTH is off: the worker does not check who pushes' })
   } else {
     // gcloud sets the three together.
     const flags = [

@@ -45,7 +45,7 @@ const serviceSchema = z.object({
 const withStatus = z.object({ status: z.number().int() })
 
 /**
- * Reads the settings of a Cloud Run service through its Admin API, as whoever runs this.
+ * Reads the settings of a Cloud Run service through its Admin API, with the current login.
  *
  * `endpoint`: where that API is; Google's own, when absent.
  */

@@ -4,7 +4,7 @@ import { openCaller } from '../../shared/identity/impersonated-id-token.ts'
 /** Who has which roles on a resource. */
 export type Policy = readonly { readonly role: string; readonly members: readonly string[] }[]
 
-/** Resolves with a resource's policy; undefined where whoever runs this may not look at it, or nothing answered. */
+/** Resolves with a resource's policy; undefined when the current login may not read it, or when the API did not answer. */
 export type ReadPolicy = (resource: PolicyOf, signal: AbortSignal) => Promise<Policy | undefined>
 
 /** A resource by its API and its name there: `projects/p/topics/t`. */
@@ -26,7 +26,7 @@ const policySchema = z
   })
   .transform(({ bindings }) => bindings)
 
-/** Reads policies as whoever runs this. `endpoint`: where all of these APIs are; Google's own, when absent. */
+/** Reads policies with the current login. `endpoint`: the address of all these APIs; Google's own when absent. */
 export function createPolicyReader(endpoint?: string): ReadPolicy {
   return async ({ api, name }, signal) => {
     const { version, method, endpoint: own } = APIS[api]
@@ -36,7 +36,7 @@ export function createPolicyReader(endpoint?: string): ReadPolicy {
       const { data } = await caller.request<unknown>({ url, method, retry: false, signal })
       return policySchema.parse(data)
     } catch {
-      // Whatever hinders it, the answer is the same: from here nobody can see it.
+      // The reason makes no difference: this login cannot read the policy.
       return undefined
     }
   }

@@ -148,7 +148,7 @@ async function walkToGoogle(
   const asker: Asker = { project: store.kind === 'sqlite' ? '' : store.project, account, isWorker }
   if (store.kind === 'firestore' && (firestore === undefined || pubsub === undefined)) {
     const isKnown = await walk.take('Google login', () => checkLogin(isWorker))
-    if (!isKnown) return skip([STORE, ...QUEUE_STEPS, SWEEP], 'not asked: there is nobody to ask Google as')
+    if (!isKnown) return skip([STORE, ...QUEUE_STEPS, SWEEP], 'not checked: there is no Google login')
   }
   await walk.take(STORE, () => checkStore(store, asker, firestore))
   if (store.kind === 'sqlite') return skip(QUEUE_STEPS, 'the embedded queue needs none')

@@ -55,7 +55,7 @@ export function startWalk(onStep: (step: Step) => void, timeoutMs = STEP_TIMEOUT
   }
 }
 
-/** The text of an error that nobody foresaw may hold anything, so it is not repeated. */
+/** The text of an unexpected error may contain anything, so it is not printed. */
 function broken(error: unknown, timeoutMs: number): Finding {
   const isLate = error instanceof DOMException && error.name === 'TimeoutError'
   return {

@@ -29,7 +29,7 @@ export type Fate =
 /** Decides after a delivery. `attempt` counts it: the first delivery is 1. */
 export function decideFate(answer: Answer, attempt: number, now: number, policy: RedeliveryPolicy): Fate {
   if (answer === 'acked') return { kind: 'done' }
-  // Nobody refused it: a restart delivers it at once, without waiting out a lease.
+  // The worker did not reject it: after a restart it is delivered at once, without waiting for the lease to end.
   if (answer === 'cut') return { kind: 'retry', dueAt: now }
   const { retry, deadLetter } = policy
   if (deadLetter !== undefined && attempt >= deadLetter.maxAttempts) return deadLetterAfter(attempt, deadLetter)

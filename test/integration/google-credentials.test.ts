@@ -71,7 +71,7 @@ describe('a command without Google credentials', () => {
       const env = { HOME: home, GCE_METADATA_HOST: '127.0.0.1:9' }
       const { code, stdout, stderr } = await runHosted([...args, '--project', 'a-project'], { env })
       assert.deepEqual([code, stdout], [1, ''])
-      assert.equal(stderr, 'promptbridge: Google knows nobody here. Run gcloud auth application-default login.\n')
+      assert.equal(stderr, 'promptbridge: There is no Google login here. Run gcloud auth application-default login.\n')
     })
   }
 })

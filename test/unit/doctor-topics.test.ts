@@ -42,7 +42,7 @@ for (const [what, policy, ok, seen] of [
     'has no grant: the worker lacks it',
     onTopic(['serviceAccount:else@p.iam.gserviceaccount.com']),
     false,
-    'nobody has granted it',
+    'not granted',
   ],
   [
     'may have one that this login cannot see: it is not judged',

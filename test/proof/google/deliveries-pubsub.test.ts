@@ -109,7 +109,7 @@ test('resume of a subscription without an endpoint that was not paused here prin
   const { code, stderr, stdout } = await runCommand(t, ['resume'], {
     env: { ...env, PUSH_AUDIENCE: 'https://w/push' },
   })
-  assert.deepEqual([code, stdout], [1, `${nameOf('worker')}  pushes to nobody\n`])
+  assert.deepEqual([code, stdout], [1, `${nameOf('worker')}  has no push endpoint\n`])
   assert.match(
     stderr,
     /run: gcloud pubsub subscriptions update projects\/.*--push-endpoint=https:\/\/WORKER\/push .*=EMAIL .*=https:\/\/w\/push$/m,

@@ -58,7 +58,7 @@ resource "azurerm_cognitive_account" "this" {
   # Entra's tokens are taken at an address of the resource's own alone.
   custom_subdomain_name = each.value.name
 
-  # No keys: nobody can use one, and the provider writes none into the state.
+  # Keys are disabled: no key can be used, and the provider writes none into the state.
   local_auth_enabled = false
 }
 

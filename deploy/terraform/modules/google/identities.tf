@@ -1,4 +1,4 @@
-# Two identities, and every grant there is, each with its reason. Nobody may call the service but the invoker.
+# Two identities and all grants, each with its reason. Only the invoker may call the service.
 
 resource "google_service_account" "worker" {
   project      = var.project
@@ -32,7 +32,7 @@ locals {
 
 # --- The invoker
 
-# Pub/Sub and Cloud Scheduler call the worker as the invoker: Cloud Run lets nobody else in.
+# Pub/Sub and Cloud Scheduler call the worker as the invoker. Cloud Run rejects all other callers.
 resource "google_cloud_run_v2_service_iam_member" "invoker" {
   project  = var.project
   location = google_cloud_run_v2_service.worker.location
@@ -107,7 +107,7 @@ resource "google_pubsub_topic_iam_member" "pubsub_forwards" {
   member  = local.pubsub_agent
 }
 
-# … and acknowledges it where it came from. Without either, nothing is ever forwarded, and nobody is told.
+# … and acknowledges it on its first subscription. Without both grants nothing is forwarded, and no error is reported.
 resource "google_pubsub_subscription_iam_member" "pubsub_forwards" {
   for_each = google_pubsub_subscription.jobs
 

@@ -1,5 +1,5 @@
 output "env" {
-  description = "promptbridge.env for whoever operates it: the worker's settings, and the worker's identity by impersonation. ALLOW_CUSTOM_HOSTS is left out: a file must not set it."
+  description = "The file promptbridge.env for operators: the worker's settings, and the worker's identity by impersonation. It does not contain ALLOW_CUSTOM_HOSTS, which a file must not set."
   value = join("", [
     for name, value in merge(local.settings, { TOKEN_SOURCE = "impersonate:${google_service_account.worker.email}" }) :
     "${name}='${value}'\n" if name != "ALLOW_CUSTOM_HOSTS"

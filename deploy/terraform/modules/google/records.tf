@@ -4,7 +4,7 @@ locals {
   # The one place that says so; the Firebase CLI reads it as well.
   firestore = jsondecode(file(coalesce(var.firestore_indexes_file, "${path.module}/../../../firestore.indexes.json")))
 
-  # A database that is there already has its own place in the state of whoever made it. That was always the default one
+  # A database that is there already stays in the Terraform state that created it. That was always the default one
   # before it had a variable.
   database = var.create_database ? google_firestore_database.default[0].name : coalesce(var.firestore_database, "(default)")
 }

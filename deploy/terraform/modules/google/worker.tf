@@ -75,7 +75,7 @@ resource "google_cloud_run_v2_service" "worker" {
   name                = "${var.name}-worker"
   deletion_protection = var.deletion_protection
 
-  # Pub/Sub and Cloud Scheduler of this project count as internal; nobody else gets as far as the check of who calls.
+  # Pub/Sub and Cloud Scheduler of this project count as internal. Requests from elsewhere are rejected before IAM is checked.
   ingress = "INGRESS_TRAFFIC_INTERNAL_ONLY"
 
   # Cloud Run checks who calls, and lets nothing through unchecked. The worker relies on it (PUSH_AUTH): the signature that
