@@ -90,8 +90,8 @@ export function deadLetterStoreContract(name: string, open: () => Promise<DeadLe
     fact('is one: its newest content replaces the older, and its counts continue', async (letters) => {
       const { id } = await letters.put(aNewDeadLetter(), LETTER_DATA)
       await letters.markReplayed(id, START + 1)
-      const { code, hint, ...told } = aNewDeadLetter({ at: START + 5_000, reason: 'max_age', message: 'too old' })
-      const came = { ...told, expireAt: START + 31 * DAY_MS }
+      const { code, hint, ...rest } = aNewDeadLetter({ at: START + 5_000, reason: 'max_age', message: 'too old' })
+      const came = { ...rest, expireAt: START + 31 * DAY_MS }
       const stands = {
         ...aDeadLetterOf(came),
         ...{ firstAt: START, times: 2, replays: { n: 1, lastAt: START + 1 } },

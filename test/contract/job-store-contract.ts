@@ -65,21 +65,21 @@ export function jobStoreContract(name: string, open: () => Promise<Harness>): vo
       }
     })
 
-  describe(`${name}: documents`, () => documentFacts(fact))
+  describe(`${name}: documents`, () => documentCases(fact))
   describe(`${name}: the first claim`, () => firstClaimFacts(fact))
-  describe(`${name}: a claim after a death`, () => takeoverFacts(fact))
+  describe(`${name}: a claim after a death`, () => takeoverCases(fact))
   describe(`${name}: a claim of a settled job`, () => settledJobFacts(fact))
   describe(`${name}: a claim whose reply was lost`, () => lostClaimFacts(fact))
-  describe(`${name}: settle`, () => settleFacts(fact))
+  describe(`${name}: settle`, () => settleCases(fact))
   describe(`${name}: a stale owner`, () => staleOwnerFacts(fact))
-  describe(`${name}: release`, () => releaseFacts(fact))
-  describe(`${name}: a cancel`, () => cancelFacts(fact))
-  describe(`${name}: a sweep`, () => sweepFacts(fact))
-  describe(`${name}: a result`, () => resultFacts(fact))
-  describe(`${name}: a store that is away`, () => unavailableFacts(fact))
+  describe(`${name}: release`, () => releaseCases(fact))
+  describe(`${name}: a cancel`, () => cancelCases(fact))
+  describe(`${name}: a sweep`, () => sweepCases(fact))
+  describe(`${name}: a result`, () => resultCases(fact))
+  describe(`${name}: a store that is away`, () => unavailableCases(fact))
 }
 
-function documentFacts(fact: Fact): void {
+function documentCases(fact: Fact): void {
   fact('a record that is not there is undefined, and not replaced', async ({ documents }) => {
     const record = aRunningRecord()
     assert.equal(await documents.read(record.key), undefined)
@@ -227,7 +227,7 @@ function firstClaimFacts(fact: Fact): void {
   })
 }
 
-function takeoverFacts(fact: Fact): void {
+function takeoverCases(fact: Fact): void {
   fact('at the lease’s end the dead attempt is marked unknown and counted, and the next one runs', async (harness) => {
     const store = createJobStore(harness.documents, RESULT_TTL_MS)
     const { record } = heldBy(await afterDeath(harness, store, aClaim({ owner: 'b', now: START + 500 })))
@@ -413,7 +413,7 @@ function lostClaimFacts(fact: Fact): void {
   })
 }
 
-function settleFacts(fact: Fact): void {
+function settleCases(fact: Fact): void {
   for (const [what, ending] of Object.entries(endings)) {
     fact(`whose reply was lost, repeated, settles ${what} once`, async ({ documents }) => {
       const store = createJobStore(documents, RESULT_TTL_MS)
@@ -556,7 +556,7 @@ function staleOwnerFacts(fact: Fact): void {
   })
 }
 
-function releaseFacts(fact: Fact): void {
+function releaseCases(fact: Fact): void {
   fact('that counts ends the attempt, and the next is number 2', async ({ documents }) => {
     const store = createJobStore(documents, RESULT_TTL_MS)
     await store.release(heldBy(await store.claim(aClaim())), anAmbiguousEnd, START + 700)
@@ -643,7 +643,7 @@ function releaseFacts(fact: Fact): void {
   })
 }
 
-function cancelFacts(fact: Fact): void {
+function cancelCases(fact: Fact): void {
   const { key, id, batch } = aJob()
   const at = { now: START + 900, expireAt: START + DAY_MS }
   const cancel = (documents: RecordDocuments) => cancelJob(documents, { key, id, batch }, at)
@@ -719,14 +719,14 @@ function cancelFacts(fact: Fact): void {
       const racing = order === 'settle first' ? [settle(), stop()] : [stop(), settle()]
       const results = (await Promise.all(racing)).toSorted((a, b) => (a.kind < b.kind ? -1 : 1))
       const stored = (await documents.read(key))?.record
-      const told =
+      const outcomes =
         stored?.status === 'succeeded'
           ? [
               { kind: 'settled', record: stored },
               { kind: 'settled', record: stored },
             ]
           : [{ kind: 'cancelled', record: stored }, { kind: 'dropped' }]
-      assert.deepEqual(results, told)
+      assert.deepEqual(results, outcomes)
     })
   }
 
@@ -742,7 +742,7 @@ function cancelFacts(fact: Fact): void {
 /** So long after its lease an attempt is left alone. */
 const GRACE_MS = 60_000
 
-function sweepFacts(fact: Fact): void {
+function sweepCases(fact: Fact): void {
   const { key } = aJob()
   const policy = { maxAttempts: 5, onUnknown: 'retry' } as const
   const late = START + DAY_MS
@@ -902,10 +902,10 @@ function sweepFacts(fact: Fact): void {
       assert.ok(stored !== undefined)
       const settle = async () => (await store.settle(held, anAnswer(), late)).kind
       const sweepIt = () => sweepJob(documents, { ...stored, ageMs: DAY_MS }, policy, at)
-      const told = await Promise.all(order === 'settle first' ? [settle(), sweepIt()] : [sweepIt(), settle()])
+      const outcomes = await Promise.all(order === 'settle first' ? [settle(), sweepIt()] : [sweepIt(), settle()])
       const status = (await documents.read(key))?.record.status
       assert.equal(status, 'succeeded')
-      assert.ok(told.includes('settled') && (told.includes('raced') || told.includes('released')))
+      assert.ok(outcomes.includes('settled') && (outcomes.includes('raced') || outcomes.includes('released')))
     })
   }
 
@@ -946,7 +946,7 @@ function sweepFacts(fact: Fact): void {
   })
 }
 
-function resultFacts(fact: Fact): void {
+function resultCases(fact: Fact): void {
   const sizes = {
     'of 900 KiB stands in its record': { text: 'x'.repeat(MAX_RESULT_BYTES), in: 'record' },
     'of one byte more stands in parts': { text: 'x'.repeat(MAX_RESULT_BYTES + 1), in: 'parts' },
@@ -1032,7 +1032,7 @@ function resultFacts(fact: Fact): void {
   })
 }
 
-function unavailableFacts(fact: Fact): void {
+function unavailableCases(fact: Fact): void {
   fact('rejects every call with StoreError unavailable, and with nothing else', async ({ documents, close }) => {
     const store = createJobStore(documents, RESULT_TTL_MS)
     const reader = createJobReader(documents)

@@ -100,8 +100,8 @@ test('a batch is cancelled, and the number of jobs that are left is printed', as
 
 test('a batch that was never sealed is cancelled, and --json says what is known', async (t) => {
   const { code, stdout } = await cancelBatch(await storeOf(t, aSucceededUntilLater()), '--json')
-  const told = { batch: 'nightly', cancelled: true, settled: 1, counts: { succeeded: 1 } }
-  assert.deepEqual([code, JSON.parse(stdout)], [0, told])
+  const expected = { batch: 'nightly', cancelled: true, settled: 1, counts: { succeeded: 1 } }
+  assert.deepEqual([code, JSON.parse(stdout)], [0, expected])
 })
 
 test('cancel: without an id and a batch it is misuse', async (t) => {

@@ -27,7 +27,7 @@ const env = { ...cloud.env, HOST: '127.0.0.1', PUSH_AUTH: 'off', STORE: 'sqlite:
 const doctor = (args: readonly string[] = [], more = {}) =>
   runHosted(['doctor', ...args], { env: { ...env, ...more }, cwd: folder })
 
-const told = z.strictObject({
+const report = z.strictObject({
   steps: z.array(
     z.strictObject({
       step: z.string(),
@@ -62,7 +62,7 @@ test('doctor: a failed step exits with 1, and its fix is printed below it', asyn
 test('doctor --json prints one document with the same steps', async () => {
   await placeFault(cloud.entra, { kind: 'status', error: 'wrong_subject', match: '/token' })
   const { code, stdout } = await doctor(['--json'])
-  const { steps } = told.parse(JSON.parse(stdout))
+  const { steps } = report.parse(JSON.parse(stdout))
   assert.deepEqual([code, steps.length], [1, 9])
   const failed = steps.filter(({ ok }) => ok === false)
   assert.deepEqual(
@@ -82,7 +82,7 @@ test('doctor: an error in the settings file fails the first step, and the other 
   const cwd = await newFolder(t)
   await writeFile(join(cwd, 'promptbridge.env'), 'JOB_TOPIC=jobs\nHTTPS_PROXY=http://127.0.0.1:9\n')
   const { code, stdout } = await runHosted(['doctor', '--json'], { env, cwd })
-  const { steps } = told.parse(JSON.parse(stdout))
+  const { steps } = report.parse(JSON.parse(stdout))
   assert.deepEqual([code, steps.filter(({ ok }) => ok === false).map(({ step }) => step)], [1, ['settings']])
   assert.deepEqual(steps[0]?.fix?.split('\n').toSorted(), [
     'HTTPS_PROXY has no effect in promptbridge.env: it is read from the environment of the process. Set it there, before the process starts.',
@@ -115,7 +115,7 @@ test('a settings file cannot send tokens elsewhere: each command refuses it, and
   const calls = () => Promise.all([cloud.metadata, cloud.entra, cloud.azure].map((standIn) => callsOf(standIn)))
   const before = await calls()
   const { code, stdout, stderr } = await runHosted(['doctor', '--json'], { env: own, cwd })
-  const { steps } = told.parse(JSON.parse(stdout))
+  const { steps } = report.parse(JSON.parse(stdout))
   assert.deepEqual([code, stderr], [1, 'settings: promptbridge.env\n'])
   assert.deepEqual(
     steps[0]?.fix

@@ -68,9 +68,9 @@ test('token inspect: the claims of an ID token that Entra refuses are printed, a
 test('token inspect --json: the document holds a failure', async () => {
   await placeFault(cloud.metadata, { kind: 'status', error: 'no_service_account' })
   const { code, stdout } = await inspect('--json')
-  const told = JSON.parse(stdout)
-  assert.deepEqual([code, Object.keys(told)], [1, ['failure']])
-  assert.match(told.failure.hint, /attach one to the service/)
+  const printed = JSON.parse(stdout)
+  assert.deepEqual([code, Object.keys(printed)], [1, ['failure']])
+  assert.match(printed.failure.hint, /attach one to the service/)
 })
 
 test('token inspect: incomplete settings are misuse', async () => {

@@ -15,7 +15,7 @@ function openFetcher(cloud: Cloud, now: () => number = Date.now) {
   return openTokenFetcher({ federation, tokenSource: { kind: 'metadata-server' }, metadataHost }, now)
 }
 
-/** Tells the GETs at Google and the POSTs at Entra from now on. */
+/** Counts the GETs at Google and the POSTs at Entra from now on. */
 async function watchCalls({ metadata, entra }: Cloud) {
   const count = async () =>
     [(await callsOf(metadata, 'identity')).length, (await callsOf(entra, 'token')).length] as const

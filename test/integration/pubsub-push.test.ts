@@ -178,10 +178,10 @@ describe('the call log', () => {
       arrived.answer(status)
     }
     await drained(push)
-    const told = { messageId, duplicate: false, dataSha256: createHash('sha256').update('a').digest('hex') }
+    const common = { messageId, duplicate: false, dataSha256: createHash('sha256').update('a').digest('hex') }
     assert.deepEqual(await calls(push), [
-      { operation: SUBSCRIPTION, status: 503, detail: { ...told, deliveryAttempt: 1, acked: false } },
-      { operation: SUBSCRIPTION, status: 204, detail: { ...told, deliveryAttempt: 2, acked: true } },
+      { operation: SUBSCRIPTION, status: 503, detail: { ...common, deliveryAttempt: 1, acked: false } },
+      { operation: SUBSCRIPTION, status: 204, detail: { ...common, deliveryAttempt: 2, acked: true } },
     ])
   })
 })

@@ -77,9 +77,9 @@ describe('a push that does not fit', () => {
     const { hostname, port } = new URL(worker.url)
     const caller = connect(Number(port), hostname)
     caller.write('POST /push HTTP/1.1\r\nhost: worker\r\ncontent-length: 500000\r\n\r\nhalf of it')
-    let told = ''
-    for await (const chunk of caller) told += chunk
-    assert.match(told, /^HTTP\/1\.1 503 .*\r\n\r\n\{"reason":"busy"\}$/s)
+    let answer = ''
+    for await (const chunk of caller) answer += chunk
+    assert.match(answer, /^HTTP\/1\.1 503 .*\r\n\r\n\{"reason":"busy"\}$/s)
     assert.ok(!first.destroyed)
     first.destroy()
   })
@@ -147,9 +147,9 @@ test('a push that stalls is given up, and its room with it', async () => {
     readLimits: { readWithinMs: 1_000, headersWithinMs: 1_000, lookEveryMs: 10 },
   })
   const caller = await stall(worker, `content-length: ${CAP}`)
-  let told = ''
-  for await (const chunk of caller) told += chunk
-  assert.match(told, /^HTTP\/1\.1 408 /)
+  let answer = ''
+  for await (const chunk of caller) answer += chunk
+  assert.match(answer, /^HTTP\/1\.1 408 /)
   assert.equal(await pushedAtLast(worker, CAP), 204)
   assert.match(worker.logText(), /a push ended before its body was complete/)
 })
@@ -159,9 +159,9 @@ test('a push that has more than its length says is read to that length, and what
   const { hostname, port } = new URL(worker.url)
   const caller = connect(Number(port), hostname)
   caller.write('POST /push HTTP/1.1\r\nhost: worker\r\ncontent-length: 3\r\n\r\nabcdefghi\r\n\r\n')
-  let told = ''
-  for await (const chunk of caller) told += chunk
-  assert.match(told, /^HTTP\/1\.1 (204|400) /)
+  let answer = ''
+  for await (const chunk of caller) answer += chunk
+  assert.match(answer, /^HTTP\/1\.1 (204|400) /)
   assert.equal(await pushedAtLast(worker, CAP), 204)
   for (const { data } of await worker.deadLetters()) assert.ok([3, CAP].includes(data.byteLength))
 })

@@ -39,16 +39,16 @@ test('the finder finds a prompt, a Google token, an Azure token and a bearer in 
 })
 
 /** All that leaves the worker but for the answer, in the record and the event, and the dead letter's own data. */
-async function toldBy(worker: TestWorker): Promise<string> {
+async function outputOf(worker: TestWorker): Promise<string> {
   const record = await worker.record('doc-7')
   const letters = (await worker.deadLetters()).map(({ attributes }) => attributes)
   const recorded = (await worker.recorded()).map(({ raw, ...letter }) => letter)
   const telemetry = [await worker.tokenFailures(), await worker.instances()]
   const log = worker.logText()
   const events = await eventsOf(worker)
-  const told = { log, letters, recorded, events, record: { ...record, result: undefined }, telemetry }
-  assert.ok(told.log.length > 0)
-  return JSON.stringify(told)
+  const output = { log, letters, recorded, events, record: { ...record, result: undefined }, telemetry }
+  assert.ok(output.log.length > 0)
+  return JSON.stringify(output)
 }
 
 async function eventsOf({ file }: TestWorker) {
@@ -56,8 +56,8 @@ async function eventsOf({ file }: TestWorker) {
   const events = await report.list(EVENTS, { limit: 10 })
   report.close()
   return events.map(({ attributes, data }) => {
-    const told = z.record(z.string(), z.unknown()).parse(JSON.parse(Buffer.from(data).toString()))
-    return { attributes, data: { ...told, text: undefined, result: undefined } }
+    const output = z.record(z.string(), z.unknown()).parse(JSON.parse(Buffer.from(data).toString()))
+    return { attributes, data: { ...output, text: undefined, result: undefined } }
   })
 }
 
@@ -129,8 +129,8 @@ describe('no prompt, answer or token is in logs, events or telemetry', () => {
       const answer = await worker.push(data)
       for (const letter of await worker.deadLetters()) await worker.forward(letter.data, letter)
       await worker.forward(data)
-      const told = JSON.stringify(answer) + (await toldBy(worker))
-      assert.ok(!isSecret(told), told)
+      const output = JSON.stringify(answer) + (await outputOf(worker))
+      assert.ok(!isSecret(output), output)
     })
   }
 
@@ -152,6 +152,6 @@ describe('no prompt, answer or token is in logs, events or telemetry', () => {
       await worker.post(JSON.stringify(wrap(prompt)), { authorization: `Bearer ${token}` })
     }
     await certs.close()
-    assert.ok(!isSecret(await toldBy(worker)))
+    assert.ok(!isSecret(await outputOf(worker)))
   })
 })

@@ -19,14 +19,19 @@ const cloud = await startCloud()
 after(() => cloud.close())
 
 const iso = (ms: number) => new Date(ms).toISOString()
-/** As Pub/Sub tells of a message that it gave up on. */
+/** The attributes that Pub/Sub adds to a message that it forwards to the dead-letter topic. */
 const givenUp = (publishedAt = Date.now()) => ({
   CloudPubSubDeadLetterSourceDeliveryCount: '100',
   CloudPubSubDeadLetterSourceSubscription: 'jobs-worker',
   CloudPubSubDeadLetterSourceSubscriptionProject: 'test',
   CloudPubSubDeadLetterSourceTopicPublishTime: iso(publishedAt),
 })
-const told = { 'pb-reason': 'rejected', 'pb-error': 'refused', 'pb-code': 'content_filter', 'pb-hint': 'Change it.' }
+const failureAttributes = {
+  'pb-reason': 'rejected',
+  'pb-error': 'refused',
+  'pb-code': 'content_filter',
+  'pb-hint': 'Change it.',
+}
 
 async function onlyLetter(worker: TestWorker) {
   const [letter, ...others] = await worker.recorded()
@@ -58,7 +63,7 @@ describe('a message that a worker dead-lettered', () => {
 
   test('is recorded once, however often it comes', async () => {
     await using worker = await startWorker(cloud)
-    for (let n = 0; n < 3; n += 1) assert.deepEqual(await worker.forward(job, { attributes: told }), done)
+    for (let n = 0; n < 3; n += 1) assert.deepEqual(await worker.forward(job, { attributes: failureAttributes }), done)
     const { times, firstAt, lastAt } = await onlyLetter(worker)
     assert.equal(times, 3)
     assert.ok(firstAt <= lastAt)
@@ -66,7 +71,7 @@ describe('a message that a worker dead-lettered', () => {
 
   test('is recorded with the run that its replay had', async () => {
     await using worker = await startWorker(cloud)
-    for (const run of ['1', '2']) await worker.forward(job, { attributes: { ...told, 'pb-run': run } })
+    for (const run of ['1', '2']) await worker.forward(job, { attributes: { ...failureAttributes, 'pb-run': run } })
     const runs = (await worker.recorded()).map(({ run }) => run)
     assert.deepEqual(runs.toSorted(), [1, 2])
   })
@@ -87,15 +92,19 @@ describe('a message that a worker dead-lettered', () => {
 
   test('comes unwrapped, too', async () => {
     await using worker = await startWorker(cloud)
-    const headers = { 'x-goog-pubsub-message-id': '7', ...told }
+    const headers = { 'x-goog-pubsub-message-id': '7', ...failureAttributes }
     assert.deepEqual(await postTo(worker.url, JSON.stringify(job), headers, DEAD_LETTER_PATH), done)
-    assert.partialDeepStrictEqual(await onlyLetter(worker), { jobId: 'doc-7', reason: 'rejected', attributes: told })
+    assert.partialDeepStrictEqual(await onlyLetter(worker), {
+      jobId: 'doc-7',
+      reason: 'rejected',
+      attributes: failureAttributes,
+    })
   })
 
   test('comes unwrapped whole with as many and as long attributes as Pub/Sub allows', async () => {
     await using worker = await startWorker(cloud)
-    const more = Object.keys(told).length
-    const said = { ...told, 'pb-error': 'e'.repeat(1_024), 'pb-hint': 'h'.repeat(1_024) }
+    const more = Object.keys(failureAttributes).length
+    const said = { ...failureAttributes, 'pb-error': 'e'.repeat(1_024), 'pb-hint': 'h'.repeat(1_024) }
     const headers = { ...longestAttributes(100 - more), 'x-goog-pubsub-message-id': '7', ...said }
     assert.deepEqual(await postTo(worker.url, JSON.stringify(job), headers, DEAD_LETTER_PATH), done)
     const { message, attributes } = await onlyLetter(worker)
@@ -348,7 +357,13 @@ describe('poison in the dead-letter topic', () => {
 
   test('that has attributes as no store takes them is recorded all the same', async () => {
     await using worker = await startWorker(cloud)
-    const attributes = { '': 'nameless', __x__: 'reserved', 'a/b': 'y'.repeat(2_000), 'pb-run': '-1', ...told }
+    const attributes = {
+      '': 'nameless',
+      __x__: 'reserved',
+      'a/b': 'y'.repeat(2_000),
+      'pb-run': '-1',
+      ...failureAttributes,
+    }
     assert.deepEqual(await worker.forward(job, { attributes }), done)
     assert.deepEqual((await onlyLetter(worker)).attributes, { ...attributes, 'a/b': 'y'.repeat(1_024) })
   })
@@ -376,10 +391,10 @@ describe('what is away defers jobs', () => {
   test('a dead letter, which is recorded when the store is back', async () => {
     await using worker = await startWorker(cloud)
     const bringBack = worker.takeAway('deadLetters')
-    assert.deepEqual(await worker.forward(job, { attributes: told }), away)
+    assert.deepEqual(await worker.forward(job, { attributes: failureAttributes }), away)
     assert.deepEqual(await worker.forward('no job'), away)
     bringBack()
-    assert.deepEqual(await worker.forward(job, { attributes: told }), done)
+    assert.deepEqual(await worker.forward(job, { attributes: failureAttributes }), done)
     assert.equal((await onlyLetter(worker)).times, 1)
   })
 
@@ -455,7 +470,7 @@ test('a push to /dead-letter needs the same token as any other, and nothing is k
   const { PUSH_AUDIENCE: audience, PUSH_SERVICE_ACCOUNT: account } = identity
   const good = await bearer(audience, account)
   const pushed = (headers: Readonly<Record<string, string>>) =>
-    postTo(worker.url, JSON.stringify(wrap(job, { attributes: told })), headers, DEAD_LETTER_PATH)
+    postTo(worker.url, JSON.stringify(wrap(job, { attributes: failureAttributes })), headers, DEAD_LETTER_PATH)
   assert.deepEqual(await pushed({}), { status: 401 })
   assert.deepEqual(await pushed({ authorization: `${good.authorization}x` }), { status: 401 })
   assert.deepEqual(await pushed(await bearer('https://another.example', account)), { status: 401 })
@@ -469,7 +484,7 @@ test('a dead letter costs neither a token nor a model call', async () => {
   await using worker = await startWorker(cloud)
   const tokenCalls = async () => (await callsOf(cloud.metadata)).length + (await callsOf(cloud.entra)).length
   const before = await tokenCalls()
-  await worker.forward(job, { attributes: told })
+  await worker.forward(job, { attributes: failureAttributes })
   await worker.forward(job, { attributes: givenUp() })
   assert.equal(await tokenCalls(), before)
   assert.deepEqual(await worker.modelCalls(), [])

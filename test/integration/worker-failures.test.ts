@@ -29,7 +29,7 @@ const LONGEST_BACKOFF_MS = 300_000
 const cloud = await startCloud()
 after(() => cloud.close())
 
-/** What a record tells of its attempts: their numbers, outcomes and statuses. */
+/** The attempts of a record: their numbers, outcomes and statuses. */
 const attemptsOf = (record: JobRecord | undefined) =>
   record?.attempts.map(({ n, outcome, httpStatus }) => [n, outcome, httpStatus])
 
@@ -58,8 +58,8 @@ describe('a request that Azure rejects for what it says', () => {
       assert.equal((await worker.modelCalls()).length, 1)
       const [letter, ...others] = await worker.deadLetters()
       assert.deepEqual(others, [])
-      const { 'pb-reason': reason, 'pb-code': told, 'pb-key': key, 'pb-hint': fix } = letter?.attributes ?? {}
-      assert.deepEqual([reason, told, key, fix !== undefined], ['rejected', code, record.key, hint])
+      const { 'pb-reason': reason, 'pb-code': pbCode, 'pb-key': key, 'pb-hint': fix } = letter?.attributes ?? {}
+      assert.deepEqual([reason, pbCode, key, fix !== undefined], ['rejected', code, record.key, hint])
       assert.deepEqual(JSON.parse(Buffer.from(letter?.data ?? []).toString()), rejected)
     })
   }

@@ -24,8 +24,8 @@ describe('a job', () => {
     assert.match(record.result.in === 'record' ? record.result.text : '', /Bridges carry people over water/)
     const [attempt, ...others] = record.attempts
     assert.deepEqual(others, [])
-    const { owner, startedAt, endedAt, requestId, ...told } = attempt ?? {}
-    assert.deepEqual(told, {
+    const { owner, startedAt, endedAt, requestId, ...details } = attempt ?? {}
+    assert.deepEqual(details, {
       run: 1,
       n: 1,
       outcome: 'succeeded',
@@ -112,13 +112,13 @@ test('the log has a line for each delivery with its outcome and its ids', async 
   const trace = '0af7651916cd43dd8448eb211c80319c'
   const attributes = { traceparent: `00-${trace}-b7ad6b7169203331-01` }
   await worker.push(batchLine, { attributes })
-  const [told] = worker
+  const [details] = worker
     .logText()
     .trim()
     .split('\n')
     .map((text) => line.parse(JSON.parse(text)))
-  assert.ok(told)
-  const { time, durationMs, messageId, jobKey, requestId, ...rest } = told
+  assert.ok(details)
+  const { time, durationMs, messageId, jobKey, requestId, ...rest } = details
   assert.deepEqual(rest, {
     severity: 'INFO',
     jobId: 'doc-7',

@@ -21,7 +21,7 @@ const entry = { endpoint: cloud.azure.url, model: AZURE.deployment, deployment: 
 const DEPLOYMENTS = JSON.stringify([entry, { ...entry, model, deployment: model }])
 const both = { DEPLOYMENTS, AZURE_OPENAI_ENDPOINT: '', AZURE_OPENAI_DEPLOYMENT: '' }
 
-/** Runs one job, and tells its record, the answer in it, and how the model was called. */
+/** Runs one job, and returns its record, the answer in it, and how the model was called. */
 async function run(job: object, settings: Readonly<Record<string, string | undefined>> = {}) {
   await using worker = await startWorker(cloud, { settings: { ...both, ...settings } })
   assert.deepEqual(await worker.push(job), { status: 204 })
@@ -36,7 +36,7 @@ function answerIn(record: JobRecord | undefined): unknown {
   return record.result.in === 'record' ? JSON.parse(record.result.text) : undefined
 }
 
-const told = (record: JobRecord | undefined) =>
+const figuresOf = (record: JobRecord | undefined) =>
   record?.status === 'succeeded'
     ? [record.finishReason, record.usage.promptTokens, record.usage.completionTokens]
     : record
@@ -70,14 +70,14 @@ for (const OPENAI_API_VERSION of [undefined, '2025-04-01-preview']) {
 
     test('a chat completion is in the record with its usage and its finish reason', async () => {
       const { record, answer, call } = await run(chat(), settings)
-      assert.deepEqual(told(record), ['stop', 25, 25])
+      assert.deepEqual(figuresOf(record), ['stop', 25, 25])
       assert.match(chatAnswer.parse(answer).choices[0].message.content ?? '', /^Bridges carry people/)
       assert.deepEqual([call?.detail['apiVersion'], call?.operation], [apiVersion, 'ChatCompletions_Create'])
     })
 
     test('a response is in the record in the same words', async () => {
       const { record, answer, call } = await run(response(), settings)
-      assert.deepEqual(told(record), ['stop', 25, 25])
+      assert.deepEqual(figuresOf(record), ['stop', 25, 25])
       const [said] = responseAnswer.parse(answer).output
       assert.match(said.type === 'message' ? said.content[0].text : '', /^Bridges carry people/)
       assert.deepEqual([call?.detail['apiVersion'], call?.operation], [apiVersion, 'Responses_Create'])
@@ -85,14 +85,14 @@ for (const OPENAI_API_VERSION of [undefined, '2025-04-01-preview']) {
 
     test('embeddings are in the record, and cost their prompt alone', async () => {
       const { record, answer, call } = await run(embedding({ dimensions: 8 }), settings)
-      assert.deepEqual(told(record), ['stop', 25, 0])
+      assert.deepEqual(figuresOf(record), ['stop', 25, 0])
       assert.equal(embeddingAnswer.parse(answer).data[0]?.embedding.length, 8)
       assert.deepEqual([call?.detail['apiVersion'], call?.operation], [apiVersion, 'Embeddings_Create'])
     })
 
     test('an answer that met its limit is a success, flagged', async () => {
-      assert.deepEqual(told((await run(chat({ max_completion_tokens: 3 }), settings)).record), ['length', 25, 3])
-      assert.deepEqual(told((await run(response({ max_output_tokens: 16 }), settings)).record), ['length', 25, 16])
+      assert.deepEqual(figuresOf((await run(chat({ max_completion_tokens: 3 }), settings)).record), ['length', 25, 3])
+      assert.deepEqual(figuresOf((await run(response({ max_output_tokens: 16 }), settings)).record), ['length', 25, 16])
     })
 
     test('a prompt that the filter stops is dead-lettered with the code', async () => {

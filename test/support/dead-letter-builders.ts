@@ -28,8 +28,8 @@ export function aNewDeadLetter(over: Partial<NewDeadLetter> = {}): NewDeadLetter
 
 /** The same as it stands once it came. */
 export function aDeadLetterOf(came: NewDeadLetter = aNewDeadLetter(), data: Uint8Array = LETTER_DATA): DeadLetter {
-  const { at, ...told } = came
+  const { at, ...rest } = came
   const hash = hashOf(data)
-  const of = { id: `${told.key ?? hash}:${told.run}`, data: { bytes: data.byteLength, sha256: hash } }
-  return { ...told, ...of, firstAt: at, lastAt: at, times: 1, replays: { n: 0 } }
+  const of = { id: `${rest.key ?? hash}:${rest.run}`, data: { bytes: data.byteLength, sha256: hash } }
+  return { ...rest, ...of, firstAt: at, lastAt: at, times: 1, replays: { n: 0 } }
 }

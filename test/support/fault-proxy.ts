@@ -2,7 +2,7 @@ import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { z } from 'zod'
 
-/** A stretch of network before a TCP server, which breaks when it is told to. */
+/** A stretch of network before a TCP server, which breaks on request. */
 export interface FaultProxy extends AsyncDisposable {
   /** HOST:PORT */
   readonly address: string

@@ -12,7 +12,7 @@ export interface Random {
   fork(): Random
 }
 
-/** Mulberry32: one state of 32 bits, which is enough to tell histories apart. */
+/** Mulberry32: one state of 32 bits, which is enough to distinguish histories. */
 export function createRandom(seed: number): Random {
   let state = seed | 0
   const next = () => {

@@ -60,7 +60,7 @@ export function watchWorker(child: ChildProcessByStdio<null, Readable, Readable>
 
   async function logged(message: RegExp) {
     for (;;) {
-      const found = lines.map((text) => line.parse(JSON.parse(text))).find((told) => message.test(told.message))
+      const found = lines.map((text) => line.parse(JSON.parse(text))).find((entry) => message.test(entry.message))
       if (found !== undefined) return found
       if (child.exitCode !== null) throw new Error(`the worker ended before it said ${message}: ${stderr}`)
       await new Promise<void>((resolve) => waiting.push(resolve))

@@ -124,9 +124,9 @@ describe('certainly not sent', () => {
         t,
         createHttps({ key, cert }, (request) => seen.push(request.url)),
       )
-      const [kind, told] = await askAt(`https://${host}:${port}`)
+      const [kind, detail] = await askAt(`https://${host}:${port}`)
       assert.equal(kind, 'unreachable')
-      assert.match(told ?? '', code)
+      assert.match(detail ?? '', code)
     }
     assert.deepEqual(seen, [])
   })

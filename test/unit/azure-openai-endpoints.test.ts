@@ -7,7 +7,7 @@ import { addressOf, endpoints, mostAnswerBytes } from '../../shared/models/azure
 const usage = (promptTokens: number, completionTokens: number) => ({ promptTokens, completionTokens })
 const stopped = (finishReason: string, used: unknown = usage(11, 7)) => ({ ok: true, usage: used, finishReason })
 /** An answer without a usage. */
-const untold = (finishReason: string) => ({ ok: true, usage: undefined, finishReason })
+const withoutUsage = (finishReason: string) => ({ ok: true, usage: undefined, finishReason })
 /** Fields that hold nothing of use. */
 const NOTHING = [undefined, null, 7, 'x', [], {}]
 const FILTERED = {
@@ -54,7 +54,7 @@ describe('a chat completion', () => {
     const halves = [{ prompt_tokens: 11 }, { completion_tokens: 7 }]
     const odd = [1.5, -1, '11', null, true].map((prompt_tokens) => ({ ...counts, prompt_tokens }))
     for (const used of [...NOTHING, ...halves, ...odd]) {
-      assert.deepEqual(read({ ...completion, usage: used }), untold('stop'), JSON.stringify(used))
+      assert.deepEqual(read({ ...completion, usage: used }), withoutUsage('stop'), JSON.stringify(used))
     }
   })
 
@@ -124,14 +124,14 @@ describe('a response', () => {
     }
   })
 
-  for (const [reason, told] of [
+  for (const [reason, expected] of [
     ['max_output_tokens', 'length'],
     ['content_filter', 'content_filter'],
     ['a reason of tomorrow', 'a reason of tomorrow'],
     [null, 'incomplete'],
   ] as const) {
-    test(`that is incomplete by ${reason} was paid, and has the finish reason ${told}`, () => {
-      assert.deepEqual(read(incomplete({ reason })), stopped(told))
+    test(`that is incomplete by ${reason} was paid, and has the finish reason ${expected}`, () => {
+      assert.deepEqual(read(incomplete({ reason })), stopped(expected))
     })
   }
 
@@ -141,8 +141,8 @@ describe('a response', () => {
 
   test('is kept where its usage is absent, null, of another type, or incomplete', () => {
     for (const used of [...NOTHING, { input_tokens: 11 }, { input_tokens: 11, output_tokens: '7' }]) {
-      assert.deepEqual(read({ ...completed, usage: used }), untold('stop'))
-      assert.deepEqual(read({ ...incomplete({ reason: 'max_output_tokens' }), usage: used }), untold('length'))
+      assert.deepEqual(read({ ...completed, usage: used }), withoutUsage('stop'))
+      assert.deepEqual(read({ ...incomplete({ reason: 'max_output_tokens' }), usage: used }), withoutUsage('length'))
     }
   })
 
@@ -238,7 +238,7 @@ describe('embeddings', () => {
 
   test('are kept where their usage is absent, null, or of another type', () => {
     for (const used of [...NOTHING, { prompt_tokens: null }]) {
-      assert.deepEqual(read({ ...list([1]), usage: used }), untold('stop'))
+      assert.deepEqual(read({ ...list([1]), usage: used }), withoutUsage('stop'))
     }
   })
 

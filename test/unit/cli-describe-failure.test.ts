@@ -48,8 +48,8 @@ test('failure text: an unknown value has no line', () => {
 })
 
 test('failure text: a deployment that denies its caller, or is missing, is named', () => {
-  const told = lines({ leg: 'azure_refused', deployment: 'gpt-4o-eu' })
-  assert.equal(told[2], 'where     Azure refused requests to deployment gpt-4o-eu')
+  const described = lines({ leg: 'azure_refused', deployment: 'gpt-4o-eu' })
+  assert.equal(described[2], 'where     Azure refused requests to deployment gpt-4o-eu')
 })
 
 test('failure text: every leg has a text of its own', () => {
@@ -71,7 +71,7 @@ test('no text of the store can steer the terminal or add a line', () => {
   const evil = '\x1b[2J\r\nforged  \x9b1m\u202e'
   const presented = { issuer: evil, subject: evil, audience: evil }
   const texts = { message: evil, hint: evil, code: evil, correlationId: evil, deployment: evil, presented }
-  const told = describeFailure(aTokenFailure({ ...texts, instance: { service: evil, revision: evil, id: evil } }))
-  assert.equal(told.split('\n').length, lines({}).length)
-  assert.doesNotMatch(told.replaceAll('\n', ''), /[\p{Cc}\p{Cf}]/u)
+  const described = describeFailure(aTokenFailure({ ...texts, instance: { service: evil, revision: evil, id: evil } }))
+  assert.equal(described.split('\n').length, lines({}).length)
+  assert.doesNotMatch(described.replaceAll('\n', ''), /[\p{Cc}\p{Cf}]/u)
 })

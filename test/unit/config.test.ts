@@ -165,11 +165,11 @@ describe('the API version', () => {
 
 describe('settings that are missing', () => {
   test('are all reported at once, a line each', () => {
-    const told = problemsOf(() => readConfig({}))
-    const missing = told.map((line) => line.split(' ')[0])
+    const reported = problemsOf(() => readConfig({}))
+    const missing = reported.map((line) => line.split(' ')[0])
     const required = [...Object.keys(enough).filter((name) => name !== 'STORE'), 'GOOGLE_CLOUD_PROJECT']
     assert.deepEqual(missing.toSorted(), required.toSorted())
-    assert.ok(told.every((line) => line.includes(' is missing')))
+    assert.ok(reported.every((line) => line.includes(' is missing')))
   })
 
   test('leave the project out where the store is a file, and only there', () => {
@@ -180,8 +180,13 @@ describe('settings that are missing', () => {
   })
 
   test('stand beside what is wrong with the others', () => {
-    const told = problems({ AZURE_TENANT_ID: undefined, PORT: '70000', AZURE_CLIENT_ID: 'my-app', OPENAI_API_KEY: 'x' })
-    assert.deepEqual(told.map((line) => line.split(/[: ]/)[0]).toSorted(), [
+    const reported = problems({
+      AZURE_TENANT_ID: undefined,
+      PORT: '70000',
+      AZURE_CLIENT_ID: 'my-app',
+      OPENAI_API_KEY: 'x',
+    })
+    assert.deepEqual(reported.map((line) => line.split(/[: ]/)[0]).toSorted(), [
       'AZURE_CLIENT_ID',
       'AZURE_TENANT_ID',
       'OPENAI_API_KEY',
@@ -214,8 +219,8 @@ const secrets = [
 describe('a secret in the environment', () => {
   for (const name of secrets) {
     test(`${name} is refused, with the reason`, () => {
-      const [told, ...others] = problems({ [name]: 'sk-canary' })
-      assert.match(told ?? '', new RegExp(`^${name} is set: no key is needed .* federated identity`))
+      const [reported, ...others] = problems({ [name]: 'sk-canary' })
+      assert.match(reported ?? '', new RegExp(`^${name} is set: no key is needed .* federated identity`))
       assert.deepEqual(others, [])
     })
   }
@@ -227,18 +232,18 @@ describe('a secret in the environment', () => {
 
 describe('no value is ever quoted', () => {
   const canary = 'canary-7f3a'
-  const tells = (message: string) => message.includes(canary)
+  const quotes = (message: string) => message.includes(canary)
 
   test('the finder finds a planted canary', () => {
-    assert.ok(tells(new ConfigError([`PORT: ${canary} is no port`]).message))
+    assert.ok(quotes(new ConfigError([`PORT: ${canary} is no port`]).message))
   })
 
   for (const name of [...Object.keys(settings.shape), ...secrets]) {
     test(`not that of ${name}`, () => {
       const inside = JSON.stringify([{ model: canary, endpoint: canary, deployment: canary, priority: canary }])
       for (const value of [canary, ` ${canary}`, `https://${canary}:x`, `sqlite ${canary}`, inside]) {
-        const told = problems({ [name]: value }).join('\n')
-        assert.ok(!tells(told), told)
+        const reported = problems({ [name]: value }).join('\n')
+        assert.ok(!quotes(reported), reported)
       }
     })
   }
@@ -333,8 +338,11 @@ describe('DEPLOYMENTS', () => {
     ['rmp', 'rpm'],
   ]) {
     test(`with the field ${field} are refused, and the error suggests ${meant}`, () => {
-      const told = problems(given({ ...one, [field ?? '']: 'x' })).join()
-      assert.match(told, new RegExp(`^DEPLOYMENTS: .*unknown field "${field}"; did you mean "${meant}"\\?.*at \\[0\\]`))
+      const reported = problems(given({ ...one, [field ?? '']: 'x' })).join()
+      assert.match(
+        reported,
+        new RegExp(`^DEPLOYMENTS: .*unknown field "${field}"; did you mean "${meant}"\\?.*at \\[0\\]`),
+      )
     })
   }
 
@@ -351,9 +359,9 @@ describe('DEPLOYMENTS', () => {
   })
 
   test('are refused without quoting an unknown field that may be a secret', () => {
-    const told = problems(given({ ...one, 'sk-canary 7f3a': 'x' })).join()
-    assert.match(told, /^DEPLOYMENTS: .*a field that is unknown/)
-    assert.doesNotMatch(told, /canary/)
+    const reported = problems(given({ ...one, 'sk-canary 7f3a': 'x' })).join()
+    assert.match(reported, /^DEPLOYMENTS: .*a field that is unknown/)
+    assert.doesNotMatch(reported, /canary/)
   })
 
   test('that name one model and deployment twice are refused, however the address is written', () => {
@@ -427,7 +435,7 @@ describe('an endpoint that is a region’s, where Entra tokens are refused', () 
 describe('topics', () => {
   const GOOGLE_CLOUD_PROJECT = 'contoso'
 
-  for (const [given, ...told] of [
+  for (const [given, ...reported] of [
     [{ JOBS_TOPIC: 'a', DEAD_LETTER_TOPIC: 'a' }, 'DEAD_LETTER_TOPIC is the same topic as JOBS_TOPIC'],
     [{ DEAD_LETTER_TOPIC: 'promptbridge-jobs' }, 'DEAD_LETTER_TOPIC is the same topic as JOBS_TOPIC'],
     [{ EVENTS_TOPIC: ' promptbridge-jobs ' }, 'EVENTS_TOPIC is the same topic as JOBS_TOPIC'],
@@ -444,8 +452,8 @@ describe('topics', () => {
     [{ EVENTS_TOPIC: 'projects/fabrikam/topics/promptbridge-jobs' }],
     [{ JOBS_TOPIC: 'a', DEAD_LETTER_TOPIC: 'A', EVENTS_TOPIC: 'a-events' }],
   ] as const) {
-    test(`${JSON.stringify(given)}: ${told.join(' and ') || 'each is its own'}`, () => {
-      const expected = told.map((problem) => `${problem}: each needs a topic of its own`)
+    test(`${JSON.stringify(given)}: ${reported.join(' and ') || 'each is its own'}`, () => {
+      const expected = reported.map((problem) => `${problem}: each needs a topic of its own`)
       assert.deepEqual(problems({ GOOGLE_CLOUD_PROJECT, ...given }), expected)
     })
   }
@@ -456,12 +464,13 @@ describe('topics', () => {
 })
 
 describe('RECORD_TTL_DAYS', () => {
-  const told = /^RECORD_TTL_DAYS is shorter than MAX_JOB_AGE_DAYS: a job whose record is gone is paid for again\. Set /
+  const reported =
+    /^RECORD_TTL_DAYS is shorter than MAX_JOB_AGE_DAYS: a job whose record is gone is paid for again\. Set /
 
   test('that is shorter than MAX_JOB_AGE_DAYS is refused: the job would be paid for again each day', () => {
-    assert.match(problems({ RECORD_TTL_DAYS: '1' }).join(), told)
-    assert.match(problems({ MAX_JOB_AGE_DAYS: '31' }).join(), told)
-    assert.match(problems({ RECORD_TTL_DAYS: '9', MAX_JOB_AGE_DAYS: '10' }).join(), told)
+    assert.match(problems({ RECORD_TTL_DAYS: '1' }).join(), reported)
+    assert.match(problems({ MAX_JOB_AGE_DAYS: '31' }).join(), reported)
+    assert.match(problems({ RECORD_TTL_DAYS: '9', MAX_JOB_AGE_DAYS: '10' }).join(), reported)
   })
 
   test('may be as long as MAX_JOB_AGE_DAYS', () => {

@@ -24,7 +24,7 @@ interface Flush {
   fail(error: Error): void
 }
 
-/** A store whose flushes are answered by hand; `ask` asks for a write whose text is its own name, unless told otherwise. */
+/** A store whose flushes are answered by hand; `ask` asks for a write whose text is its own name, unless another is given. */
 function open(over: Partial<FlushLimits> = {}) {
   const flushes: Flush[] = []
   const send = (writes: readonly string[]) => {
@@ -331,7 +331,7 @@ describe('whatever is asked for, and however the store answers', () => {
     readonly bytes: number
   }
 
-  /** A store that answers as it is told to, and notes which of its limits a call breaks. */
+  /** A store that answers as the case says, and notes which of its limits a call breaks. */
   function openStrictly(outcomes: Iterator<string>, { maxWrites, maxBytes, maxFlushes }: FlushLimits) {
     const broken: string[] = []
     const reached: Numbered[] = []

@@ -88,8 +88,8 @@ describe('an unknown name in the settings file', () => {
   }
 
   test('that is not written as names are is reported by its line: it may be a secret', (t) => {
-    const told = problemsOf(t, '# first\nPORT=1\nc2stY2FuYXJ5==\nexport jobs_topic=a\n\uFEFFHOST=::1\n')
-    assert.deepEqual(told, [
+    const reported = problemsOf(t, '# first\nPORT=1\nc2stY2FuYXJ5==\nexport jobs_topic=a\n\uFEFFHOST=::1\n')
+    assert.deepEqual(reported, [
       'the name on line 3 is unknown in promptbridge.env. Remove it; what other programs read belongs in the environment of the process.',
       'the name on line 4 is unknown in promptbridge.env; did you mean JOBS_TOPIC?',
       'the name on line 5 is unknown in promptbridge.env; did you mean HOST?',
@@ -196,7 +196,7 @@ describe('what has no effect in the settings file', () => {
 })
 
 describe('problems of the settings file', () => {
-  const told = (read: () => unknown): readonly string[] => {
+  const reported = (read: () => unknown): readonly string[] => {
     try {
       read()
     } catch (error) {
@@ -209,13 +209,13 @@ describe('problems of the settings file', () => {
   test('are reported together with all others, for the worker and for every command', (t) => {
     const path = aFile(t, 'JOB_TOPIC=x\nOPENAI_API_KEY=sk-canary\nSTORE=sqlite:state.db\nMAX_ATTEMPTS=0\n')
     const { environment, ...file } = withSettingsFile({}, path)
-    const forWorker = told(() => readConfig(environment, file)).map((line) => line.split(/[: ]/)[0])
+    const forWorker = reported(() => readConfig(environment, file)).map((line) => line.split(/[: ]/)[0])
     for (const name of ['JOB_TOPIC', 'OPENAI_API_KEY', 'MAX_ATTEMPTS', 'AZURE_TENANT_ID']) {
       assert.ok(forWorker.includes(name), name)
     }
     // A command needs no key either, and what it does not use does not stop it.
     assert.deepEqual(
-      told(() => readStoresConfig(environment, file)),
+      reported(() => readStoresConfig(environment, file)),
       file.fileProblems,
     )
     assert.equal(file.fileProblems.length, 1)

@@ -51,7 +51,7 @@ const POLICIES = [
 const ENDINGS: readonly Ending[] = [anAnswer(), aDeadLetter(), aCancel, anExpiry]
 const RELEASES: readonly Release[] = [anAmbiguousEnd, { marks: 'folded' }, { marks: 'none', kind: 'token' }]
 
-/** Every record that a store may hold of the job, as far as the rules tell them apart; none for a job without a record. */
+/** Every record that a store may hold of the job, as far as the rules distinguish them; none for a job without a record. */
 const held = aRunningRecord({ deadline: START + DAY_MS })
 const found: readonly (JobRecord | undefined)[] = [
   undefined,

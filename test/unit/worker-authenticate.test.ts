@@ -116,8 +116,8 @@ for (const mode of ['verify', 'cloud-run-iam'] as const) {
         const check = await authenticator(mode).authenticate(withToken(token))
         assert.ok(!check.ok)
         assert.equal(check.status, status)
-        const told = JSON.stringify(check)
-        for (const part of token.split('.')) assert.ok(part.length < 8 || !told.includes(part), told)
+        const text = JSON.stringify(check)
+        for (const part of token.split('.')) assert.ok(part.length < 8 || !text.includes(part), text)
       })
     }
   })

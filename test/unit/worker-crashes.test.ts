@@ -114,7 +114,7 @@ test('a worker that resumes after another took over writes nothing, and its mess
   const asked = Promise.withResolvers<void>()
   const sleeper = deliver({
     ...worker(),
-    // It is frozen: its own clock tells it nothing.
+    // It is frozen: its own clock does not advance.
     provider: {
       ask() {
         asked.resolve()

@@ -90,9 +90,9 @@ describe('the budget of a day', () => {
       on.spend(100)
       for (let job = 0; job < 10; job += 1) await on.isOpen()
     }
-    const told = on.lines.map((line) => JSON.parse(line))
+    const logged = on.lines.map((line) => JSON.parse(line))
     assert.deepEqual(
-      told.map(({ severity, outcome, day, spent, limit }) => [severity, outcome, day, spent, limit]),
+      logged.map(({ severity, outcome, day, spent, limit }) => [severity, outcome, day, spent, limit]),
       [TODAY, '2026-11-25'].map((day) => ['WARNING', 'day_closed', day, 100, 100]),
     )
   })

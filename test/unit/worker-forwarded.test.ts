@@ -43,7 +43,7 @@ async function forward(
     letters.close()
   })
   if (record !== undefined) await documents.create({ ...record, payloadHash })
-  const told: string[] = []
+  const published: string[] = []
   const recording = {
     ...{ records: over(documents), letters, ttlMs: DAY_MS, maxJobAgeMs: 7 * DAY_MS, now: () => now },
     retry: { maxAttempts: 5, onUnknown: 'retry' },
@@ -52,7 +52,7 @@ async function forward(
     },
     announce: async (ended: JobRecord) => {
       await announce()
-      told.push(`${ended.run}/${ended.status}`)
+      published.push(`${ended.run}/${ended.status}`)
     },
   } as const
   const delivery = {
@@ -61,7 +61,7 @@ async function forward(
   }
   const outcome = await recordDeadLetter(recording, { ok: true, delivery })
   const status = (await documents.read(key))?.record.status
-  return { outcome, told, status, reasons: (await letters.list({}, 9)).found.map(({ reason }) => reason) }
+  return { outcome, published, status, reasons: (await letters.list({}, 9)).found.map(({ reason }) => reason) }
 }
 
 interface Dependencies {
@@ -80,21 +80,24 @@ const unreadable = (documents: RecordDocuments): RecordDocuments => ({
 
 describe('a message that Pub/Sub gave up, of a job whose record this version cannot read', () => {
   test('is published again: nothing says that the job is not healthy', async (t) => {
-    const { outcome, told, reasons } = await forward(t, aWaitingRecord(), { over: unreadable, rescues: true })
-    assert.deepEqual([outcome.done && outcome.as, told, reasons], ['rescued', [], []])
+    const { outcome, published, reasons } = await forward(t, aWaitingRecord(), { over: unreadable, rescues: true })
+    assert.deepEqual([outcome.done && outcome.as, published, reasons], ['rescued', [], []])
   })
 
   test('is kept as a dead letter once its time is over, and the record stays as it is', async (t) => {
-    const { outcome, told, status, reasons } = await forward(t, aWaitingRecord(), { now: TOO_OLD, over: unreadable })
-    assert.deepEqual([outcome.done, told, status, reasons], [true, [], 'waiting', ['max_age']])
+    const { outcome, published, status, reasons } = await forward(t, aWaitingRecord(), {
+      now: TOO_OLD,
+      over: unreadable,
+    })
+    assert.deepEqual([outcome.done, published, status, reasons], [true, [], 'waiting', ['max_age']])
   })
 })
 
 describe('a message that Pub/Sub gave up publishes the end of its job again: the worker that settled it may have died first', () => {
   for (const record of [aSucceededRecord, aCancelledRecord]) {
     test(`of one that is ${record.status}, and is done with`, async (t) => {
-      const { outcome, told, reasons } = await forward(t, record)
-      assert.deepEqual([outcome.done, told, reasons], [true, [`1/${record.status}`], []])
+      const { outcome, published, reasons } = await forward(t, record)
+      assert.deepEqual([outcome.done, published, reasons], [true, [`1/${record.status}`], []])
     })
   }
 
@@ -103,8 +106,8 @@ describe('a message that Pub/Sub gave up publishes the end of its job again: the
     [anExpiredRecord, 'expired'],
   ] as const) {
     test(`of one that is ${record.status}, and its letter is kept`, async (t) => {
-      const { outcome, told, reasons } = await forward(t, record)
-      assert.deepEqual([outcome.done, told, reasons], [true, [`1/${record.status}`], [reason]])
+      const { outcome, published, reasons } = await forward(t, record)
+      assert.deepEqual([outcome.done, published, reasons], [true, [`1/${record.status}`], [reason]])
     })
   }
 
@@ -124,20 +127,26 @@ describe('a message that Pub/Sub gave up, of a job that waits for a provider', (
   })
 
   test('settles its record when its time is over, though its wait is not', async (t) => {
-    const { told, status, reasons } = await forward(t, waits, { now: TOO_OLD })
-    assert.deepEqual([told, status, reasons], [['1/dead_lettered'], 'dead_lettered', ['max_age']])
+    const { published, status, reasons } = await forward(t, waits, { now: TOO_OLD })
+    assert.deepEqual([published, status, reasons], [['1/dead_lettered'], 'dead_lettered', ['max_age']])
   })
 })
 
 describe('a message that Pub/Sub gave up, of a job whose time is over', () => {
   test('settles the record that waited for it, and publishes the end', async (t) => {
-    const { outcome, told, status, reasons } = await forward(t, aWaitingRecord(), { now: TOO_OLD })
-    assert.deepEqual([outcome.done, told, status, reasons], [true, ['1/dead_lettered'], 'dead_lettered', ['max_age']])
+    const { outcome, published, status, reasons } = await forward(t, aWaitingRecord(), { now: TOO_OLD })
+    assert.deepEqual(
+      [outcome.done, published, status, reasons],
+      [true, ['1/dead_lettered'], 'dead_lettered', ['max_age']],
+    )
   })
 
   test('has a record that says so where no worker ever claimed it: its batch is to end', async (t) => {
-    const { outcome, told, status, reasons } = await forward(t, undefined, { now: TOO_OLD })
-    assert.deepEqual([outcome.done, told, status, reasons], [true, ['1/dead_lettered'], 'dead_lettered', ['max_age']])
+    const { outcome, published, status, reasons } = await forward(t, undefined, { now: TOO_OLD })
+    assert.deepEqual(
+      [outcome.done, published, status, reasons],
+      [true, ['1/dead_lettered'], 'dead_lettered', ['max_age']],
+    )
   })
 
   test('settles and publishes the end before its letter is kept: a replay may replace the record', async (t) => {
@@ -147,8 +156,8 @@ describe('a message that Pub/Sub gave up, of a job whose time is over', () => {
   })
 
   test('is redelivered while a worker holds it', async (t) => {
-    const { outcome, told, status, reasons } = await forward(t, aRunningRecord(), { now: TOO_OLD })
-    assert.deepEqual([outcome.done, told, status, reasons], [false, [], 'running', []])
+    const { outcome, published, status, reasons } = await forward(t, aRunningRecord(), { now: TOO_OLD })
+    assert.deepEqual([outcome.done, published, status, reasons], [false, [], 'running', []])
   })
 
   test('is redelivered when a worker claimed it meanwhile', async (t) => {
@@ -159,8 +168,8 @@ describe('a message that Pub/Sub gave up, of a job whose time is over', () => {
         return documents.create(record)
       },
     })
-    const { outcome, told, status, reasons } = await forward(t, undefined, { now: TOO_OLD, over })
-    assert.deepEqual([outcome.done, told, status, reasons], [false, [], 'running', []])
+    const { outcome, published, status, reasons } = await forward(t, undefined, { now: TOO_OLD, over })
+    assert.deepEqual([outcome.done, published, status, reasons], [false, [], 'running', []])
   })
 
   test('is redelivered when the record changed meanwhile: that change may have settled it', async (t) => {
@@ -171,7 +180,7 @@ describe('a message that Pub/Sub gave up, of a job whose time is over', () => {
         return documents.replace(record, revision)
       },
     })
-    const { outcome, told, status, reasons } = await forward(t, aWaitingRecord(), { now: TOO_OLD, over })
-    assert.deepEqual([outcome.done, told, status, reasons], [false, [], 'expired', []])
+    const { outcome, published, status, reasons } = await forward(t, aWaitingRecord(), { now: TOO_OLD, over })
+    assert.deepEqual([outcome.done, published, status, reasons], [false, [], 'expired', []])
   })
 })

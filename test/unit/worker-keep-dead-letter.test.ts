@@ -11,12 +11,12 @@ import { DAY_MS, START } from '../support/job-builders.ts'
 const job = Buffer.from('{"id":"doc-7","prompt":"Summarise: …","model":"gpt-4o"}')
 const cause = { reason: 'rejected', message: 'refused', code: 'content_filter', hint: 'Change it.' }
 
-async function kept(message: Message, told = cause) {
+async function kept(message: Message, details = cause) {
   const letters = await openSqliteDeadLetters(':memory:')
   try {
     const parsed = parseJob(message.data, message.attributes, sha256)
     const known = parsed.ok ? [parsed.job] : []
-    return await keepDeadLetter({ letters, ttlMs: DAY_MS, now: () => START }, message, told, ...known)
+    return await keepDeadLetter({ letters, ttlMs: DAY_MS, now: () => START }, message, details, ...known)
   } finally {
     letters.close()
   }
@@ -35,8 +35,8 @@ describe('a dead letter', () => {
   })
 
   test('of what is no job has the batch and the run of its attributes', async () => {
-    const told = await kept({ data: Buffer.from('no job'), attributes: { batch: 'nightly', 'pb-run': '3' } })
-    assert.deepEqual([told.key, told.batch, told.run], [undefined, 'nightly', 3])
+    const details = await kept({ data: Buffer.from('no job'), attributes: { batch: 'nightly', 'pb-run': '3' } })
+    assert.deepEqual([details.key, details.batch, details.run], [undefined, 'nightly', 3])
     for (const run of ['0', '-1', '1e9', '1000000', 'x', '']) {
       assert.equal((await kept({ data: Buffer.from('no job'), attributes: { 'pb-run': run } })).run, 1, run)
     }

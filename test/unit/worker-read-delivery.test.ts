@@ -77,7 +77,7 @@ describe('a wrapped push', () => {
     assert.deepEqual([read.delivery.data.byteLength, read.delivery.attributes], [0, { batch: 'nightly' }])
   })
 
-  for (const [told, attempt] of [
+  for (const [given, attempt] of [
     [3, 3],
     ['3', 3],
     [3.5, undefined],
@@ -90,8 +90,8 @@ describe('a wrapped push', () => {
     [[3], undefined],
     [{}, undefined],
   ] as const) {
-    test(`with the delivery attempt ${JSON.stringify(told)} is in its attempt ${attempt ?? 'unknown'}`, () => {
-      const read = readJson({ message: { data: base64(job) }, deliveryAttempt: told })
+    test(`with the delivery attempt ${JSON.stringify(given)} is in its attempt ${attempt ?? 'unknown'}`, () => {
+      const read = readJson({ message: { data: base64(job) }, deliveryAttempt: given })
       assert.ok(read.ok)
       assert.equal(read.delivery.deliveryAttempt, attempt)
     })
@@ -214,12 +214,12 @@ describe('an unwrapped push', () => {
   })
 
   test('of a dead letter says why it is one, whether Pub/Sub or the worker made it', () => {
-    const told = { 'pb-reason': 'rejected', 'pb-error': 'refused', 'pb-code': 'c', 'pb-hint': 'h', 'pb-key': 'k' }
+    const given = { 'pb-reason': 'rejected', 'pb-error': 'refused', 'pb-code': 'c', 'pb-hint': 'h', 'pb-key': 'k' }
     const forwarded = {
       'pb-first-published': '2026-11-23T06:00:00.000Z',
       CloudPubSubDeadLetterSourceTopicPublishTime: '2026-11-24T05:00:00Z',
     }
-    const attributes = { ...told, ...forwarded }
+    const attributes = { ...given, ...forwarded }
     const sent = Object.fromEntries(Object.entries(attributes).map(([name, value]) => [name.toLowerCase(), value]))
     assert.deepEqual(readText(job, { ...sent, 'x-goog-pubsub-message-id': '24' }).delivery.attributes, attributes)
   })

@@ -25,8 +25,8 @@ describe('the time of first publication', () => {
   })
 
   test('is the one that an earlier rescue recorded, rather than either', () => {
-    const told = { 'pb-first-published': iso(START - 9 * HOUR_MS), [SOURCE]: iso(START - HOUR_MS) }
-    assert.equal(first(told, START - 1), START - 9 * HOUR_MS)
+    const times = { 'pb-first-published': iso(START - 9 * HOUR_MS), [SOURCE]: iso(START - HOUR_MS) }
+    assert.equal(first(times, START - 1), START - 9 * HOUR_MS)
   })
 
   test('is that of the message itself where no attribute has one', () => {

@@ -304,11 +304,11 @@ describe('a sweep', () => {
     const { sweep, noted, logText } = sweeping({ batches: ['a', 'b', 'c'].map(sealed), faultAt })
     assert.equal((await sweep()).batches.completed, 3)
     assert.deepEqual(noted[2], { counts: { succeeded: 1 }, sweptAt: START, activeAt: START })
-    const told = logText()
+    const logged = logText()
       .split('\n')
       .filter((line) => line.includes('"part":"tokens"'))
-    assert.equal(told.length, 1)
-    assert.match(told[0] ?? '', /fix it/)
+    assert.equal(logged.length, 1)
+    assert.match(logged[0] ?? '', /fix it/)
   })
 
   test('that meets an internal error does the rest, then rejects, and does not stand in the way of the next', async () => {

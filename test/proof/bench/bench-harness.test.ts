@@ -11,13 +11,13 @@ import { runRounds } from './harness/run-rounds.ts'
 import { median, ratios, spreadOf } from './harness/statistics.ts'
 
 describe('the median', () => {
-  const facts: readonly (readonly [string, readonly number[], number])[] = [
+  const cases: readonly (readonly [string, readonly number[], number])[] = [
     ['of an odd number of values is the middle one, in whatever order they come', [9, 1, 2], 2],
     ['of an even number is between the two middle ones', [4, 1, 2, 100], 3],
     ['of one value is that value', [7], 7],
     ['of nothing is no number', [], Number.NaN],
   ]
-  for (const [fact, values, expected] of facts) {
+  for (const [fact, values, expected] of cases) {
     test(fact, () => {
       assert.equal(median(values), expected)
     })

@@ -56,7 +56,7 @@ const batch = {
   counts: { succeeded: 1, dead_lettered: 1 },
 } as const satisfies Batch
 
-const told = {
+const published = {
   answered: anEvent(answered, `{"id":"doc-7","result":${answer}}`),
   failed: anEvent(failed),
   batch: { id: 'promptBatches/nightly/2/completed', type: 'promptbridge.batch.completed', data: '{}' },
@@ -72,7 +72,7 @@ const healthy: Evidence = {
   results: new Map([['answered', answer]]),
   letters: [letter],
   batches: [batch],
-  events: Object.values(told),
+  events: Object.values(published),
   pushes: [aPush('one'), aPush('two')],
   letterPushes: [],
   asks: [anAsk('answered.1.1'), anAsk('failed.1.1', { billed: false }, 400)],
@@ -118,30 +118,30 @@ const planted: readonly (readonly [rule: string, what: string, over: Partial<Evi
   ['a run ends once', 'two ends', { events: [...healthy.events, anEvent({ ...failed, status: 'cancelled' })] }],
   ['a run ends once', 'two answers', { events: [...healthy.events, anEvent(answered, '{"result":"another"}')] }],
   [
-    'an end that was told stands',
+    'an end that was published stands',
     'a record that was overwritten',
     { events: [...healthy.events, anEvent({ ...answered, status: 'expired' })] },
   ],
   [
-    'an end that was told stands',
+    'an end that was published stands',
     'a run that went back',
     { events: [...healthy.events, anEvent({ ...answered, run: 2 })] },
   ],
   [
-    'an end that was told stands',
+    'an end that was published stands',
     'a record that is gone',
     { events: [...healthy.events, anEvent({ ...answered, key: 'gone' })] },
   ],
-  ['every end is told', 'a silent success', { events: [told.failed, told.batch] }],
-  ['an answer is one that the model gave, and the one that is told', 'an answer from nowhere', { asks: [] }],
+  ['every end is published', 'a silent success', { events: [published.failed, published.batch] }],
+  ['an answer is one that the model gave, and the one that is published', 'an answer from nowhere', { asks: [] }],
   [
-    'an answer is one that the model gave, and the one that is told',
+    'an answer is one that the model gave, and the one that is published',
     'the answer of another run',
     { asks: [anAsk('answered.2.1')] },
   ],
-  ['an answer is one that the model gave, and the one that is told', 'a lost answer', { results: new Map() }],
+  ['an answer is one that the model gave, and the one that is published', 'a lost answer', { results: new Map() }],
   [
-    'an answer is one that the model gave, and the one that is told',
+    'an answer is one that the model gave, and the one that is published',
     'an answer that changed',
     { results: new Map([['answered', '{"choices":[1]}']]) },
   ],
@@ -183,21 +183,25 @@ const planted: readonly (readonly [rule: string, what: string, over: Partial<Evi
   ['a dead letter says why', 'one that does not', { letters: [{ ...letter, reason: '' }] }],
   ['a replay runs', 'one that left no trace', { letters: [{ ...letter, replays: { n: 1 } }] }],
   [
-    'the totals of a batch agree, and its end is told',
+    'the totals of a batch agree, and its end is published',
     'a job that is missing',
     { batches: [{ ...batch, total: 3, counts: { succeeded: 2, dead_lettered: 1 } }] },
   ],
   [
-    'the totals of a batch agree, and its end is told',
+    'the totals of a batch agree, and its end is published',
     'jobs that are counted as something else',
     { batches: [{ ...batch, counts: { succeeded: 2 } }] },
   ],
   [
-    'the totals of a batch agree, and its end is told',
+    'the totals of a batch agree, and its end is published',
     'one that never ends',
     { batches: [{ status: 'sealed', name: 'nightly', createdAt: START, total: 2 }] },
   ],
-  ['the totals of a batch agree, and its end is told', 'a silent end', { events: [told.answered, told.failed] }],
+  [
+    'the totals of a batch agree, and its end is published',
+    'a silent end',
+    { events: [published.answered, published.failed] },
+  ],
   [
     'a worker ends only when it is asked, in order and in time',
     'a crash',
@@ -262,7 +266,7 @@ describe('what a chaos run is judged by', () => {
   test('finds a published job whose cancel has no event', () => {
     const sent = [...healthy.sent, { sha256: 'three', key: 'unseen', at: START }]
     const found = judge({ ...healthy, sent, records: [...healthy.records, unseen] }).map(({ rule }) => rule)
-    assert.ok(found.includes('every end is told'), found.join('; '))
+    assert.ok(found.includes('every end is published'), found.join('; '))
   })
 
   test('accepts a job that was cancelled before its first claim', () => {
@@ -288,7 +292,7 @@ describe('what a chaos run is judged by', () => {
       letters: [letter, { ...letter, id: 'answered:1', key: 'answered', replays: { n: 1 } }],
       asks: [anAsk('answered.2.1')],
     }
-    const events = evidence.events.filter(({ id }) => id !== told.answered.id)
+    const events = evidence.events.filter(({ id }) => id !== published.answered.id)
     assert.deepEqual(judge({ ...healthy, ...evidence, events }), [])
   })
 })

@@ -31,16 +31,16 @@ async function startChaos(t: TestContext, ...args: readonly string[]) {
   t.after(() => {
     if (isLeft()) process.kill(group, 'SIGKILL')
   })
-  const told = createInterface(child.stderr)
+  const output = createInterface(child.stderr)
   const lines: string[] = []
-  told.on('line', (line) => lines.push(line))
+  output.on('line', (line) => lines.push(line))
   const ended = Promise.all([once(child, 'close'), text(child.stdout)]).then(([[code, signal], stdout]) => ({
     code: z.number().nullable().parse(code),
     stdout,
     /** Its own reason, for a failure. */
     reason: `exit code ${code}, signal ${signal}\n${lines.join('\n')}\n${stdout}`,
   }))
-  return { folder, ended, told, isLeft, interrupt: () => process.kill(group, 'SIGINT') }
+  return { folder, ended, output, isLeft, interrupt: () => process.kill(group, 'SIGINT') }
 }
 
 describe('a chaos run', { concurrency: false }, () => {
@@ -60,8 +60,8 @@ describe('a chaos run', { concurrency: false }, () => {
   })
 
   test('leaves nothing behind when it is interrupted', async (t) => {
-    const { folder, ended, told, isLeft, interrupt } = await startChaos(t, '--store', 'sqlite', '--minutes', '1')
-    for await (const [line] of on(told, 'line', { close: ['close'] })) if (/workers take jobs/.test(line)) break
+    const { folder, ended, output, isLeft, interrupt } = await startChaos(t, '--store', 'sqlite', '--minutes', '1')
+    for await (const [line] of on(output, 'line', { close: ['close'] })) if (/workers take jobs/.test(line)) break
     interrupt()
     const { code, reason } = await ended
     assert.equal(code, 130, reason)

@@ -47,7 +47,7 @@ interface Place {
 /** Starts a worker for each post, and waits until all answer. */
 export async function startCrew(folder: string, posts: readonly Post[], signal: AbortSignal): Promise<Crew> {
   const ends: WorkerEnd[] = []
-  /** Those that are told to end, or have not answered yet: one that cannot start is started again, as Cloud Run does. */
+  /** Those that shut down, or have not answered yet: one that cannot start is started again, as Cloud Run does. */
   const expected = new WeakSet<Child>()
   const older = new Set([...posts.keys()].filter((worker) => posts[worker]?.isLastRelease))
 

@@ -26,7 +26,7 @@ export type Fault =
   | { readonly on: 'push'; readonly kind: string; readonly script: z.input<typeof pushFaultSchema> }
   /** Of the network between one worker and its store, or its queue. */
   | { readonly on: 'firestore' | 'pubsub'; readonly kind: NetworkKind; readonly ms: number }
-  /** Somebody else holds the lock on the store's file. */
+  /** Another process holds the lock on the store's file. */
   | { readonly on: 'file'; readonly kind: 'locked'; readonly ms: number }
   | { readonly on: 'command'; readonly kind: 'replay' | 'cancel batch' }
   /** upcoming: before anybody has seen it. */

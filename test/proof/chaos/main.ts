@@ -59,32 +59,33 @@ async function main(args: readonly string[]): Promise<number> {
   const { seed, store, workers, minutes, isPlan, isJson } = asked
   const durationMs = minutes * 60_000
   const plan = makePlan({ seed, durationMs, workers, store })
-  const tell = (line: string) => void process.stderr.write(`${line}\n`)
-  tell(`chaos: --seed ${seed} --minutes ${minutes} --workers ${workers} --store ${store}; ${plan.length} faults`)
+  const print = (line: string) => void process.stderr.write(`${line}\n`)
+  print(`chaos: --seed ${seed} --minutes ${minutes} --workers ${workers} --store ${store}; ${plan.length} faults`)
   if (isPlan) {
     process.stdout.write(`${printPlan(plan)}\n`)
     return 0
   }
-  tell(printPlan(plan))
+  print(printPlan(plan))
   const folder = await mkdtemp(join(tmpdir(), 'promptbridge-chaos-'))
   using interrupt = listenForInterrupt()
   const { signal } = interrupt
   const beganAt = Date.now()
-  const tellWhen = (line: string) => tell(`  ${((Date.now() - beganAt) / 1_000).toFixed(1).padStart(6)} s  ${line}`)
+  const printWithTime = (line: string) =>
+    print(`  ${((Date.now() - beganAt) / 1_000).toFixed(1).padStart(6)} s  ${line}`)
   try {
-    const run = { plan, seed, store, workers, durationMs, folder, now: Date.now, tell: tellWhen, signal }
+    const run = { plan, seed, store, workers, durationMs, folder, now: Date.now, print: printWithTime, signal }
     const report = await runChaos(run)
     process.stdout.write(
       isJson ? `${JSON.stringify({ ...report, folder }, undefined, 2)}\n` : `${printReport(report)}\n`,
     )
     if (!holds(report)) {
-      tell(`run it again with --seed ${seed}; the store and the logs are in ${folder}`)
+      print(`run it again with --seed ${seed}; the store and the logs are in ${folder}`)
       return 1
     }
   } catch (error) {
-    if (!signal.aborted) tell(`the logs are in ${folder}`)
+    if (!signal.aborted) print(`the logs are in ${folder}`)
     if (!signal.aborted) throw error
-    tell('stopped; nothing is left behind')
+    print('stopped; nothing is left behind')
     await rm(folder, { recursive: true, force: true })
     return INTERRUPTED
   }
@@ -118,7 +119,7 @@ function readStore(asked: string | undefined): StoreKind | undefined {
   return isThere ? 'emulators' : 'sqlite'
 }
 
-// A proxy that this process was told to use leads to the world; everything here is on this machine.
+// A proxy from the environment leads to the internet. Everything here is on this machine.
 process.env['no_proxy'] = '*'
 try {
   process.exitCode = await main(process.argv.slice(2))

@@ -58,7 +58,7 @@ export async function startPullRelay({ urlOf, key, log, subscriptions, now }: Pu
   }
 }
 
-/** A message without a dead-letter policy tells no attempts, so they are counted here. */
+/** A message without a dead-letter policy has no attempt number, so attempts are counted here. */
 function createCarrier(deliver: Deliver): (message: Pulled) => Promise<boolean> {
   const attempts = new Map<string, number>()
   return async (message) => {

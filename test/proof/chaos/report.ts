@@ -29,10 +29,10 @@ export interface Report {
   readonly breaches: readonly Breach[]
 }
 
-type Facts = 'ended' | 'deadLetters' | 'events' | 'pushes' | 'model' | 'messages' | 'acknowledgedAfterMs' | 'rescues'
+type Figures = 'ended' | 'deadLetters' | 'events' | 'pushes' | 'model' | 'messages' | 'acknowledgedAfterMs' | 'rescues'
 
 /** Counts what was gathered. `replays`: messages that replays published. */
-export function countEvidence(evidence: Evidence, replays: number): Pick<Report, Facts> {
+export function countEvidence(evidence: Evidence, replays: number): Pick<Report, Figures> {
   const { sent, records, letters, events, pushes, asks } = evidence
   const unknown = [...unknownByRun(records).values()].reduce((sum, count) => sum + count, 0)
   const published = new Set(pushes.map(({ detail }) => detail['messageId'])).size
@@ -76,7 +76,7 @@ export function holds({ breaches, shortfalls }: Report): boolean {
 export function printReport(report: Report): string {
   const { pushes, model, ended, acknowledgedAfterMs: waits, breaches, shortfalls, restedAfterMs } = report
   const seconds = (ms: number | undefined) => (ms === undefined ? 'never' : `${(ms / 1_000).toFixed(1)} s`)
-  const facts = [
+  const figures = [
     ['messages', `${report.messages}: ${list(ended)}`],
     ['dead letters', `${report.deadLetters}, replayed ${report.replays}`],
     ['events', String(report.events)],
@@ -97,7 +97,7 @@ export function printReport(report: Report): string {
   ]
   const more = breaches.length > MOST ? [`… and ${breaches.length - MOST} more`] : []
   const verdict = holds(report) ? 'everything held' : `${breaches.length} breaches, ${shortfalls.length} shortfalls`
-  const lines = facts.map(([name = '', value = '']) => `  ${name.padEnd(14)}${value}`)
+  const lines = figures.map(([name = '', value = '']) => `  ${name.padEnd(14)}${value}`)
   return ['faults that took place', ...faults, '', 'what came of it', ...lines, '', ...wrong, ...more, verdict].join(
     '\n',
   )

@@ -35,40 +35,42 @@ export const RULES: Readonly<Record<string, Rule>> = {
 
   'a run ends once': ({ events }) => {
     const ends = Map.groupBy(jobEvents(events), ({ run }) => run)
-    return [...ends].flatMap(([run, told]) => {
-      const ways = new Set(told.map(({ status }) => status))
+    return [...ends].flatMap(([run, published]) => {
+      const ways = new Set(published.map(({ status }) => status))
       if (ways.size > 1) return [`${run} ended as ${[...ways].join(' and as ')}`]
-      const [first, ...others] = told.map(({ data }): unknown => JSON.parse(data, dropUnreadable))
-      return others.every((other) => isDeepStrictEqual(other, first)) ? [] : [`${run} was told with different answers`]
+      const [first, ...others] = published.map(({ data }): unknown => JSON.parse(data, dropUnreadable))
+      return others.every((other) => isDeepStrictEqual(other, first))
+        ? []
+        : [`${run} was published with different answers`]
     })
   },
 
-  'an end that was told stands': ({ events, records }) => {
+  'an end that was published stands': ({ events, records }) => {
     const byKey = new Map(records.map((record) => [record.key, record]))
     return jobEvents(events).flatMap(({ key, run, status, n }) => {
       const record = byKey.get(key)
-      if (record === undefined) return [`${run} was told, and has no record`]
-      if (record.run < n) return [`${run} was told, and its record is at run ${record.run}`]
+      if (record === undefined) return [`${run} was published, and has no record`]
+      if (record.run < n) return [`${run} was published, and its record is at run ${record.run}`]
       return record.run === n && record.status !== status
-        ? [`${run} was told as ${status}, and is ${record.status}`]
+        ? [`${run} was published as ${status}, and is ${record.status}`]
         : []
     })
   },
 
-  'every end is told': ({ sent, records, events }) => {
-    const told = new Set(events.map(({ id }) => id))
+  'every end is published': ({ sent, records, events }) => {
+    const reported = new Set(events.map(({ id }) => id))
     // A job may be cancelled before it is published, and the run end before it ever is.
     const published = new Set(sent.map(({ key }) => key))
     return records
       .filter(isSettled)
       .filter(({ key, status }) => status !== 'cancelled' || published.has(key))
-      .filter(({ key, run, status }) => !told.has(`${key}/${run}/${status}`))
-      .map(({ key, run, status }) => `${key} is ${status} in run ${run}, and no event tells it`)
+      .filter(({ key, run, status }) => !reported.has(`${key}/${run}/${status}`))
+      .map(({ key, run, status }) => `${key} is ${status} in run ${run}, and no event reports it`)
   },
 
-  'an answer is one that the model gave, and the one that is told': ({ records, results, asks, events }) => {
+  'an answer is one that the model gave, and the one that is published': ({ records, results, asks, events }) => {
     const given = new Set(asks.filter(isBilled).map(({ detail }) => `${runOf(detail)} ${detail['requestId']}`))
-    const told = new Map(events.map(({ id, data }) => [id, data]))
+    const published = new Map(events.map(({ id, data }) => [id, data]))
     return records.flatMap(({ key, run, status, attempts }) => {
       if (status !== 'succeeded') return []
       const result = results.get(key)
@@ -76,8 +78,8 @@ export const RULES: Readonly<Record<string, Rule>> = {
       const last = attempts.findLast((attempt) => attempt.outcome === 'succeeded' && attempt.run === run)
       if (!given.has(`${key}.${run} ${last?.requestId}`))
         return [`${key} has an answer that no model gave in run ${run}`]
-      const event = told.get(`${key}/${run}/succeeded`)
-      return event === undefined || event.includes(result) ? [] : [`${key} has another answer than was told`]
+      const event = published.get(`${key}/${run}/succeeded`)
+      return event === undefined || event.includes(result) ? [] : [`${key} has another answer than was published`]
     })
   },
 
@@ -131,8 +133,8 @@ export const RULES: Readonly<Record<string, Rule>> = {
       .map(({ id }) => `${id} was replayed, and its next run left neither a record nor a dead letter`)
   },
 
-  'the totals of a batch agree, and its end is told': ({ batches, records, events }) => {
-    const told = new Set(events.map(({ id }) => id))
+  'the totals of a batch agree, and its end is published': ({ batches, records, events }) => {
+    const published = new Set(events.map(({ id }) => id))
     const byBatch = Map.groupBy(records, ({ batch }) => batch)
     return batches.flatMap((batch) => {
       const { name, status, counts = {} } = batch
@@ -143,7 +145,9 @@ export const RULES: Readonly<Record<string, Rule>> = {
       if (status === 'sealed') return [`${name} is not completed, though its ${total} jobs are settled`]
       if (settledIn(counts) !== total)
         return [`${name} was completed with ${settledIn(counts)} of ${total} jobs settled`]
-      const missing = told.has(`promptBatches/${name}/${total}/completed`) ? [] : [`the end of ${name} was never told`]
+      const missing = published.has(`promptBatches/${name}/${total}/completed`)
+        ? []
+        : [`the end of ${name} was never published`]
       return [...missing, ...miscounted(name, own, counts)]
     })
   },

@@ -26,7 +26,7 @@ export interface ChaosRun {
   /** Epoch milliseconds. */
   readonly now: () => number
   /** Hears what is being done, a line at a time. */
-  readonly tell: (line: string) => void
+  readonly print: (line: string) => void
   readonly signal: AbortSignal
 }
 
@@ -40,7 +40,7 @@ const STRIKE_WITHIN_MS = 180_000
 /** For what never comes to rest: a busy machine takes longer, and is no breach. */
 const REST_WITHIN_MS = 300_000
 const LOOK_EVERY_MS = 250
-const TELL_EVERY_MS = 10_000
+const PRINT_EVERY_MS = 10_000
 const FEED_PAUSE_MS = 1_000
 
 /**
@@ -48,11 +48,11 @@ const FEED_PAUSE_MS = 1_000
  * left. Rejects with the reason of `signal`, and where the stage itself fails.
  */
 export async function runChaos(run: ChaosRun): Promise<Report> {
-  const { workers, now, tell } = run
+  const { workers, now, print } = run
   await using open = new AsyncDisposableStack()
   const scene = await openScene(run, open)
   const { stage, feed, sweeps } = scene
-  tell(`${workers} workers take jobs`)
+  print(`${workers} workers take jobs`)
 
   const beganAt = now()
   const performed = await perform(run, beganAt, scene)
@@ -61,7 +61,7 @@ export async function runChaos(run: ChaosRun): Promise<Report> {
   // As after a fix: a circuit that opened for minutes closes with its process.
   await Promise.all(stage.urls.map((_, worker) => stage.crew.drain(worker)))
   await feed.stop()
-  tell(`the faults are lifted; ${feed.sent.length} messages were sent, and what is left comes to rest`)
+  print(`the faults are lifted; ${feed.sent.length} messages were sent, and what is left comes to rest`)
 
   const liftedAt = now()
   const isAtRest = await untilAtRest(run, scene)
@@ -120,7 +120,7 @@ interface Performed {
 
 /** Lets each fault of the plan happen when its time has come, whatever the others are doing. */
 async function perform(
-  { plan, now, durationMs, signal, tell }: ChaosRun,
+  { plan, now, durationMs, signal, print }: ChaosRun,
   beganAt: number,
   inflicting: Inflicting,
 ): Promise<Performed> {
@@ -129,7 +129,7 @@ async function perform(
   for (const planned of plan) {
     await delay(Math.max(0, beganAt + planned.atMs - now()), undefined, { signal })
     const { fault, name, worker } = planned
-    tell(`${name}: ${fault.on} ${fault.kind}${fault.on === 'worker' ? `, worker ${worker}` : ''}`)
+    print(`${name}: ${fault.on} ${fault.kind}${fault.on === 'worker' ? `, worker ${worker}` : ''}`)
     const done = inflict(inflicting, planned).then((replays) => {
       inflicted.add(name)
       return replays
@@ -154,17 +154,17 @@ async function untilStruck({ plan, now, signal }: ChaosRun, stage: Stage): Promi
 }
 
 /** At rest, nothing is to be delivered, and every batch is completed. Resolves with whether it was, in time. */
-async function untilAtRest({ now, signal, tell }: ChaosRun, { backend, stage, feed }: Scene): Promise<boolean> {
+async function untilAtRest({ now, signal, print }: ChaosRun, { backend, stage, feed }: Scene): Promise<boolean> {
   const until = now() + REST_WITHIN_MS
-  let toldAt = now()
+  let printedAt = now()
   let open = feed.batches
   for (;;) {
     open = await stillOpen(backend, open)
     if (open.length === 0 && (await backend.isIdle(stage.progress.lastPushAt))) return true
     if (now() > until) return false
-    if (now() - toldAt > TELL_EVERY_MS) {
-      toldAt = now()
-      tell(`${open.length} batches are not completed`)
+    if (now() - printedAt > PRINT_EVERY_MS) {
+      printedAt = now()
+      print(`${open.length} batches are not completed`)
     }
     await delay(LOOK_EVERY_MS, undefined, { signal })
   }

@@ -10,7 +10,7 @@ import type { SeenEvent } from './evidence.ts'
 const PAGE = 500
 const NO_EMULATORS = { firestore: undefined, pubsub: undefined }
 
-/** Records and messages in one SQLite file, whose lock somebody else holds now and then. */
+/** Records and messages in one SQLite file, whose lock another process holds now and then. */
 export async function openSqliteBackend({ folder, now }: BackendOptions): Promise<Backend> {
   await using opened = new AsyncDisposableStack()
   const path = join(folder, 'state.db')

@@ -20,7 +20,7 @@ export interface Stage extends AsyncDisposable {
   readonly push: StandIn
   readonly crew: Crew
   readonly log: CallLog
-  /** What the pushes tell so far. */
+  /** The totals of the pushes so far. */
   readonly progress: Progress
   readonly urls: readonly string[]
   /** A token such as Cloud Scheduler brings. */
@@ -56,7 +56,7 @@ const oidc = {
   serviceAccount: `push@${GOOGLE.projectId}.iam.gserviceaccount.com`,
 }
 
-/** Half of what the worker is told: Pub/Sub may deliver again whenever it likes, and so a takeover takes seconds. */
+/** Half of the worker’s setting: Pub/Sub may deliver again whenever it likes, and so a takeover takes seconds. */
 const PUSH_DEADLINE_MS = 5_000
 /** Tokens of which half a minute is left are good no more: so each worker needs one several times a minute. */
 const TOKEN_LIFE_SECONDS = 45
@@ -142,7 +142,7 @@ function subscription(name: string, topic: string, ports: readonly number[], pat
   return { name, topic, endpoint, alsoAt, oidc, ackDeadlineMs: PUSH_DEADLINE_MS, retry, flow }
 }
 
-/** Tells the progress from what is logged as it is. */
+/** Reports the progress from the log lines as they are written. */
 function watched(log: CallLog, progress: { acked: Set<string>; lastPushAt: number }, now: () => number): CallLog {
   return {
     ...log,

@@ -3,7 +3,7 @@ import type { Evidence } from './evidence.ts'
 import { countKinds, nameOf, type PlannedFault } from './plan.ts'
 import { isAcked } from './rules.ts'
 
-/** What tells that a fault took place. */
+/** What shows that a fault took place. */
 export interface Happened {
   readonly plan: readonly PlannedFault[]
   /** Names of the faults that we inflicted ourselves. */

@@ -102,9 +102,9 @@ describe('the step for the sweep looks at a batch under way', () => {
       }
       await database.close()
       const pushAuth = { mode: 'verify', audience: AUDIENCE, serviceAccount: PUSHER } as const
-      const told = await checkSweep({ project }, pushAuth, { now: () => NOW, emulator: firestore.address })
-      assert.deepEqual([told.ok, told.seen], [ok, seen])
-      const fix = told.ok === false ? told.fix : ''
+      const step = await checkSweep({ project }, pushAuth, { now: () => NOW, emulator: firestore.address })
+      assert.deepEqual([step.ok, step.seen], [ok, seen])
+      const fix = step.ok === false ? step.fix : ''
       assert.equal(ok, fix === '')
       if (!ok) assert.match(fix, /^gcloud scheduler jobs create http .*--uri=https:\/\/WORKER\/sweep /)
     })

@@ -71,14 +71,14 @@ test('gcloud knows the commands that the doctor prints', async () => {
     ...forwardingGrants('p', 'dead-letter', ['projects/p/subscriptions/jobs']),
     invokerGrant({ project: 'p', region: 'r', name: 'worker' }, push.serviceAccount),
   ]
-  const told = [
+  const printed = [
     createLine('jobs', { ...wanted, path: '/push', deadLetterTopic: 'dead-letter' }),
     createLine('dead-letter', { ...wanted, path: '/dead-letter', deadLetterTopic: undefined }),
     ...grants.map(({ command, member, roles: [role] }) => `${command} --member=${member.flag} --role=${role}`),
     ...(await linesThatCloseTheService(push)),
   ].flatMap((line) => gcloudCommands(line))
-  assert.equal(told.length, 10)
-  assert.deepEqual(await refused(told), [])
+  assert.equal(printed.length, 10)
+  assert.deepEqual(await refused(printed), [])
 })
 
 /** What the doctor prints for a service that everyone may call, in each of the ways. */

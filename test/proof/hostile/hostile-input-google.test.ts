@@ -9,7 +9,7 @@ import { createPubSub } from '../../../shared/queues/pubsub/pubsub-queue.ts'
 import { isSecret } from '../../support/canary.ts'
 import { startWarmEmulator } from '../../support/emulators.ts'
 import type { Framed } from '../../support/hostile/framings.ts'
-import { anyPush, type HostilePush, tellPush } from '../../support/hostile/pushes.ts'
+import { anyPush, describePush, type HostilePush } from '../../support/hostile/pushes.ts'
 import { sendRaw } from '../../support/hostile/send-raw.ts'
 import { serveWorker } from '../../support/served-worker.ts'
 import { startCloud } from '../../support/stand-ins.ts'
@@ -55,7 +55,7 @@ describe('hostile input over Firestore and Pub/Sub', () => {
       const framed = push.framing.frame(path, [], push.envelope)
       const { status, body } = await deliver(framed)
       const isRight = status === 204 || (framed.fate !== 'read' && status < 500)
-      assert.ok(isRight, `${path}; answered ${status} ${body}; ${tellPush(push)}`)
+      assert.ok(isRight, `${path}; answered ${status} ${body}; ${describePush(push)}`)
     }
     const anyPath = fc.constantFrom('/push', '/dead-letter')
     const anyBatch = fc.array(fc.tuple(anyPath, anyPush), { minLength: AT_ONCE, maxLength: AT_ONCE })

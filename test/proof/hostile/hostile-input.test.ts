@@ -11,7 +11,7 @@ import { CANARY, isSecret } from '../../support/canary.ts'
 import { serveCerts } from '../../support/certs-server.ts'
 import type { Framed } from '../../support/hostile/framings.ts'
 import { hashOf, openKeptData } from '../../support/hostile/kept-data.ts'
-import { anyPush, type HostilePush, tellPush } from '../../support/hostile/pushes.ts'
+import { anyPush, describePush, type HostilePush } from '../../support/hostile/pushes.ts'
 import { type RawAnswer, sendRaw } from '../../support/hostile/send-raw.ts'
 import { anyToken, type Mode, makeTokens, modes, type Presented } from '../../support/hostile/tokens.ts'
 import { sha256 } from '../../support/job-builders.ts'
@@ -119,7 +119,7 @@ function faultIn({ hostile, framed, hashes, answer }: Sent): string | undefined 
   if (framed.fate !== 'read' && isRefusedAsHttp) return undefined
   if (hostile.path === '/sweep') return status === 200 ? undefined : 'the sweep did not end'
   if (status !== 204 || framed.fate === 'refused') return 'it was not answered as it should be'
-  return hashes.some((hash) => seen.has(hash)) || isHistory(hostile) ? undefined : 'nothing tells what became of it'
+  return hashes.some((hash) => seen.has(hash)) || isHistory(hostile) ? undefined : 'its outcome is not recorded'
 }
 
 /** Whether another run of its job has been settled, so that nothing is kept of this one. */
@@ -129,10 +129,10 @@ function isHistory({ data }: Hostile): boolean {
   return record !== undefined && isSettled(record) && (record.run > 1 || record.status === 'succeeded')
 }
 
-function tell({ hostile, answer }: Pick<Sent, 'hostile' | 'answer'>): string {
+function describeSent({ hostile, answer }: Pick<Sent, 'hostile' | 'answer'>): string {
   const { path, mode, token } = hostile
   const answered = `answered ${answer.status} ${answer.body.slice(0, 200)}`
-  return `${path}, PUSH_AUTH=${mode}; token: ${token.kind}; ${answered}; ${tellPush(hostile)}`
+  return `${path}, PUSH_AUTH=${mode}; token: ${token.kind}; ${answered}; ${describePush(hostile)}`
 }
 
 const anyHostile: fc.Arbitrary<Hostile> = fc
@@ -167,11 +167,11 @@ async function sendAll(batch: readonly Hostile[]): Promise<void> {
   for (const { hash } of news) seen.add(hash)
   for (const one of sent) {
     const fault = faultIn(one)
-    if (fault !== undefined) assert.fail(`${fault}: ${tell(one)}`)
+    if (fault !== undefined) assert.fail(`${fault}: ${describeSent(one)}`)
   }
   const strange = news.filter(({ hash }) => !ours.has(hash))
   const strangers = sent.filter(({ hashes }) => hashes.some((hash) => strange.some((kept) => kept.hash === hash)))
-  assert.deepEqual(strangers.map(tell), [], 'what is not ours was kept')
+  assert.deepEqual(strangers.map(describeSent), [], 'what is not ours was kept')
   assert.deepEqual(strange, [], 'something was kept that was never sent')
 }
 
@@ -185,7 +185,7 @@ describe('hostile input', () => {
     const data = { kind: 'no JSON', data: Buffer.from('x') }
     const good = { ...hostile, data, path: '/push', mode: 'verify', token: { ...tokens.good, kind: 'good' } } as const
     const bad = { ...good, token: { ...tokens.none, kind: 'none' } } as const
-    assert.match(faultIn({ hostile: good, framed, hashes: ['x'], answer }) ?? '', /nothing tells/)
+    assert.match(faultIn({ hostile: good, framed, hashes: ['x'], answer }) ?? '', /its outcome is not recorded/)
     assert.match(faultIn({ hostile: bad, framed, hashes: ['x'], answer }) ?? '', /not ours/)
   })
 
@@ -254,7 +254,7 @@ describe('hostile input', () => {
       assert.notEqual(record.error.kind, 'unknown', JSON.stringify(record.error))
       assert.ok(!isSecret(JSON.stringify(record.error)), JSON.stringify(record.error))
     }
-    assert.deepEqual(kept.toldOfMessages().filter(isSecret), [])
+    assert.deepEqual(kept.messageDetails().filter(isSecret), [])
   })
 
   test('no worker died, grew beyond its memory, had an internal error, or logged a prompt or a token', async (t) => {

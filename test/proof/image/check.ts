@@ -26,26 +26,26 @@ async function check(): Promise<void> {
   mkdirSync(context)
   copyContext(ROOT, context)
   const stages = parseDockerfile(readFileSync(join(ROOT, 'Dockerfile'), 'utf8'))
-  const { image, stages: built } = await performStages(stages, { folder, context, tell })
-  tell(`the app: ${sizes(join(image.root, image.workdir))}`)
-  tell(await checkReproducibility(built.get('build'), image, mkdtempSync(join(folder, 'again-'))))
+  const { image, stages: built } = await performStages(stages, { folder, context, print })
+  print(`the app: ${sizes(join(image.root, image.workdir))}`)
+  print(await checkReproducibility(built.get('build'), image, mkdtempSync(join(folder, 'again-'))))
   // Where an engine would mount a volume.
   mkdirSync(join(image.root, 'state'))
 
   await checkWriteProtection(image)
-  tell(`as user ${image.uid}: writes nowhere`)
+  print(`as user ${image.uid}: writes nowhere`)
   const newState = () => {
     const state = mkdtempSync(join(folder, 'state-'))
     chownSync(state, image.uid, image.gid)
     return state
   }
-  tell(await checkOnStandIns(image, newState()))
+  print(await checkOnStandIns(image, newState()))
   await checkCompiledCode(image, newState())
-  tell(`on SQLite: ${await measureBoot(image, newState(), IDLE)}`)
-  tell(await checkOnGoogle(image, newState()))
+  print(`on SQLite: ${await measureBoot(image, newState(), IDLE)}`)
+  print(await checkOnGoogle(image, newState()))
 }
 
-function tell(line: string): void {
+function print(line: string): void {
   process.stdout.write(`${line}\n`)
 }
 

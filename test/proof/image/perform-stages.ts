@@ -24,7 +24,7 @@ interface Site {
   readonly folder: string
   /** The build context. */
   readonly context: string
-  readonly tell: (line: string) => void
+  readonly print: (line: string) => void
 }
 
 export interface PerformedStages {
@@ -50,7 +50,7 @@ async function performStage(stage: Stage, images: ReadonlyMap<string, Image>, si
   const root = mkdtempSync(join(site.folder, 'root-'))
   chmodSync(root, 0o755)
   const base = standInFor(stage.base)
-  site.tell(`FROM ${stage.base} (stood in for by ${base === 'host' ? 'this machine' : 'Node alone'})`)
+  site.print(`FROM ${stage.base} (stood in for by ${base === 'host' ? 'this machine' : 'Node alone'})`)
   if (base === 'bare') layOutBareRoot(root)
   const image = { root, workdir: '/', uid: 0, gid: 0, env: {}, labels: {}, entrypoint: [], command: [] }
   for (const instruction of stage.instructions) await perform(instruction, image, { base, images, site })
@@ -77,7 +77,7 @@ async function perform(step: Instruction, image: Image, dependencies: Dependenci
       return
     }
     case 'RUN':
-      site.tell(`RUN ${step.command.form === 'shell' ? step.command.line : step.command.words.join(' ')}`)
+      site.print(`RUN ${step.command.form === 'shell' ? step.command.line : step.command.words.join(' ')}`)
       return run(step.command, image, dependencies.base)
     case 'USER':
       Object.assign(image, { uid: step.uid, gid: step.gid })

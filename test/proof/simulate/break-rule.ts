@@ -46,7 +46,7 @@ export async function breakRule(name: string, range: SeedRange): Promise<0 | 2 |
       }
       await writeFile(join(folder, patch.file), patched)
     }
-    return tell(name, rule, await simulateIn(folder, rule, range))
+    return report(name, rule, await simulateIn(folder, rule, range))
   } finally {
     await rm(folder, { recursive: true, force: true })
   }
@@ -65,7 +65,7 @@ async function simulateIn(folder: string, { invariant }: Rule, { from, seeds }: 
   return childReport.parse(JSON.parse(await text(child.stdout)))
 }
 
-function tell(name: string, { invariant }: Rule, { seeds, breaches }: z.infer<typeof childReport>): 0 | 3 {
+function report(name: string, { invariant }: Rule, { seeds, breaches }: z.infer<typeof childReport>): 0 | 3 {
   const first = breaches.find((breach) => invariant === undefined || breach.invariant === invariant)
   if (first === undefined) {
     process.stdout.write(`✗ "${name}" is broken, and ${seeds} histories do not show it\n`)

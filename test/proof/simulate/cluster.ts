@@ -71,7 +71,7 @@ export function startCluster(installation: Installation, size: number): Cluster 
 
   function drain({ process, worker }: Instance, die: (why: string) => void): void {
     count(exercised, 'drain')
-    world.note(process.name, 'is told to end')
+    world.note(process.name, 'gets a shutdown request')
     process.troubledAt = Number.POSITIVE_INFINITY
     worker.drain.begin(GRACE_MS)
     world.after(EXIT_WITHIN_MS, process, () => die('ends'))

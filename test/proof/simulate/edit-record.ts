@@ -4,14 +4,14 @@ import { plainFields } from './stored-values.ts'
 
 type Edit = (random: Random, fields: Fields) => Fields | undefined
 
-/** Without one of them a record tells too little to act on. */
+/** Without one of them a record holds too little to act on. */
 const ESSENTIAL: Readonly<Record<string, string>> = {
   ...{ key: 'string', id: 'string', batch: 'string', url: 'string', run: 'number', payloadHash: 'string' },
   attempts: 'object',
 }
 const STATUSES = ['running', 'waiting', 'succeeded', 'dead_lettered', 'cancelled', 'expired']
 
-/** Whether a record tells enough to act on it. */
+/** Whether a record holds enough to act on it. */
 export function isReadable(fields: Fields): boolean {
   const plain = plainFields(fields)
   const isCancelled = plain['status'] === 'cancelled'
@@ -20,7 +20,7 @@ export function isReadable(fields: Fields): boolean {
   return STATUSES.includes(String(plain['status'])) && needed.every(isThere)
 }
 
-/** What somebody does to a record in Firestore's console. */
+/** The edits that a person makes to a record in Firestore's console. */
 const edits: Readonly<Record<string, Edit>> = {
   'sets a field to null': (random, fields) => {
     const name = random.pick(Object.keys(fields))

@@ -5,7 +5,7 @@ import type { Installation } from './sim-worker.ts'
 
 const MINUTE_MS = 60_000
 
-/** Plans what somebody changes by hand in the records of one history. */
+/** Plans the edits that a person makes to the records of one history. */
 export function planEdits({ world, firestore, monitor, exercised }: Installation): void {
   const { random } = world
   if (!random.chance(0.2)) return

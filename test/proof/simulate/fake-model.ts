@@ -15,7 +15,7 @@ export interface ModelCall extends Pick<ModelAct, 'behaviour' | 'isBillable' | '
 }
 
 /** It is unknown whether it was billed, and the provider did not say that it is unavailable. */
-export function isDoubtful({ behaviour }: ModelCall): boolean {
+export function isMaybeBilled({ behaviour }: ModelCall): boolean {
   return behaviour === 'silent' || behaviour === 'fail billed' || behaviour === 'fail unbilled'
 }
 

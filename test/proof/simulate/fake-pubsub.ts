@@ -141,14 +141,14 @@ function pushOf({ id, data, attributes, deliveries: attempt, publishedAt }: Held
 /** https://cloud.google.com/pubsub/docs/handling-failures */
 function forwarded({ data, attributes, deliveries, publishedAt }: Held): Message {
   const source = 'CloudPubSubDeadLetterSource'
-  const told = {
+  const added = {
     [`${source}DeliveryCount`]: String(deliveries),
     [`${source}TopicPublishTime`]: new Date(publishedAt).toISOString(),
   }
-  return { data, attributes: { ...attributes, ...told } }
+  return { data, attributes: { ...attributes, ...added } }
 }
 
-/** Only the first call counts; tells whether it was this one. */
+/** Only the first call counts. Returns whether it was this one. */
 function once<A extends readonly unknown[]>(call: (...args: A) => void): (...args: A) => boolean {
   let isOver = false
   return (...args) => {

@@ -11,8 +11,8 @@ export const invariants = {
   'paid-once':
     'sends of a run that were billed, or may have been, are at most one more than its attempts of unknown outcome',
   'every-message-ends': 'every message ends in a record that is settled, or in a dead letter with a reason',
-  'told-at-least-once': 'every end of a run is told by an event, and every dead letter is kept',
-  'told-after-settle': 'what is told of a job stands in its record by then',
+  'published-at-least-once': 'every end of a run is published as an event, and every dead letter is kept',
+  'published-after-settle': 'an event of a job is published after its record is settled',
   'no-idle-rescue': 'what has ended is not published again',
   'cancel-applied': 'a worker that knows of a batch’s cancel asks for none of its jobs',
   'one-write-at-a-time': 'two writes to one document are never under way together in one process',
@@ -29,7 +29,7 @@ export const invariants = {
   'unreadable-ends-by-age': 'a job whose record cannot be read ends by its age, and by nothing else',
   'slow-batch-stops-none': 'a batch ends within 20 minutes although another one takes too long to be counted',
   'batch-completes':
-    'a batch of which every job is settled is told to be complete; one that lacks a job, to be incomplete',
+    'a batch is published as complete when every job of it is settled, and as incomplete when it lacks a job',
   'no-fault-of-our-own': 'no delivery and no sweep ends in an unexpected error',
   'ends-in-time': `once nothing fails any more, a job ends within ${ENDS_WITHIN_MS / 60_000} minutes`,
   'comes-to-rest': 'once nothing fails any more, all of it ends: nothing goes on for ever',

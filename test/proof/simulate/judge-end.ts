@@ -10,7 +10,7 @@ export function judgeEnd(monitor: Monitor, store: FakeFirestore, exercised: Exer
   const letters = store.documents('deadLetters').map(readLetter)
   judgeMessages(monitor, records, letters)
   judgePayments(monitor, records)
-  judgeTold(monitor, letters)
+  judgePublished(monitor, letters)
   judgeBatches(monitor, store, records, exercised)
   for (const record of records.values()) tally(record, exercised)
 }
@@ -26,7 +26,7 @@ function judgeMessages(
     const { key, hash, run } = message
     const record = key === undefined ? undefined : records.get(key)
     const isLetter = letters.some((letter) => letter.data.sha256 === hash && letter.run === run)
-    // What somebody did to the record afterwards takes nothing back.
+    // An edit of the record afterwards does not change that.
     const hadEnded = editedJobs.has(key ?? '') && answered.has(`${hash} ${run}`)
     const isCovered = hadEnded || (record !== undefined && covers(record, message))
     if (!isLetter && !isCovered) breach('every-message-ends', `${hash.slice(0, 6)} run ${run} of ${key ?? 'no job'}`)
@@ -58,13 +58,13 @@ function judgePayments({ calls, mixedJobs, breach }: Monitor, records: ReadonlyM
   }
 }
 
-function judgeTold({ ends, events, breach }: Monitor, letters: Letters): void {
+function judgePublished({ ends, events, breach }: Monitor, letters: Letters): void {
   for (const end of ends.keys()) {
     const [key, run, status] = end.split('/')
-    if (!events.has(end)) breach('told-at-least-once', `no event of ${end}`)
+    if (!events.has(end)) breach('published-at-least-once', `no event of ${end}`)
     if (status !== 'dead_lettered') continue
     if (!letters.some((letter) => letter.key === key && letter.run === Number(run))) {
-      breach('told-at-least-once', `no dead letter of ${end}`)
+      breach('published-at-least-once', `no dead letter of ${end}`)
     }
   }
 }
@@ -80,11 +80,11 @@ function judgeBatches(
     const settled = [...records.values()].filter((record) => record.batch === name && isOver(record)).length
     if (typeof total !== 'number') continue
     const as = completedAt !== undefined ? 'completed' : incomplete !== undefined ? 'incomplete' : undefined
-    const isTold = as !== undefined && events.has(`promptBatches/${name}/${total}/${as}`)
+    const isPublished = as !== undefined && events.has(`promptBatches/${name}/${total}/${as}`)
     const isRight = as === (settled < total ? 'incomplete' : 'completed')
     if (as !== undefined) count(exercised, `${as} batch`)
-    // A record that somebody made unreadable may say that it runs for ever, or that it has ended.
-    if (editedJobs.size > 0 ? as !== undefined && !isTold : !isTold || !isRight) {
+    // A record that an edit made unreadable may say that it runs for ever, or that it has ended.
+    if (editedJobs.size > 0 ? as !== undefined && !isPublished : !isPublished || !isRight) {
       breach('batch-completes', `${name}: ${settled} of ${total} are settled, and it is ${as ?? 'under way'}`)
     }
   }

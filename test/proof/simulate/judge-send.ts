@@ -3,7 +3,7 @@ import type { SeenRecord } from './records.ts'
 import { MODEL_TIMEOUT_MS } from './settings.ts'
 import type { Process } from './world.ts'
 
-/** A clock that was set back makes its process wait for so long: by as much as it was set back, and a claim's time. */
+/** How long a process may wait after its clock was set back: the time by which it was set back, and a claim's time. */
 const MAX_DELAY_MS = 15 * 60_000
 
 export interface Send {
@@ -21,15 +21,15 @@ export interface Send {
 }
 
 /** Looks at one send of a job in the tick in which it leaves. */
-export function judgeSend(send: Send, tell: (invariant: Invariant, what: string) => void): void {
+export function judgeSend(send: Send, breach: (invariant: Invariant, what: string) => void): void {
   const { requestId, process, record, pushEndsAt = Number.NaN, isCancelled, now } = send
   const what = `${process.name} asks ${requestId}`
-  // Times that a process takes from its own clock are longer than it knows when that is set back.
+  // A time that a process measures by its own clock is longer than measured when the clock is set back.
   const isClockSetBack = process.clockSetBackAt >= now - MAX_DELAY_MS
-  if (!isHeld(send)) tell('asked-under-lease', what)
-  if (isCancelled) tell('cancel-applied', `${what} of batch ${record?.batch}`)
-  if (now + process.skewMs > (record?.deadline ?? Infinity)) tell('no-start-after-deadline', what)
-  if (now + MODEL_TIMEOUT_MS > pushEndsAt && !isClockSetBack) tell('whole-model-time', what)
+  if (!isHeld(send)) breach('asked-under-lease', what)
+  if (isCancelled) breach('cancel-applied', `${what} of batch ${record?.batch}`)
+  if (now + process.skewMs > (record?.deadline ?? Infinity)) breach('no-start-after-deadline', what)
+  if (now + MODEL_TIMEOUT_MS > pushEndsAt && !isClockSetBack) breach('whole-model-time', what)
 }
 
 function isHeld({ requestId, process, record, now }: Send): boolean {

@@ -9,7 +9,7 @@ import type { Process } from './world.ts'
 /** A claim begins no sooner than so long before it is written. */
 const MAX_CLAIM_MS = 5_000
 
-type Tell = (invariant: Invariant, what: string) => void
+type Breach = (invariant: Invariant, what: string) => void
 
 /** One write of a record. */
 interface RecordWrite {
@@ -23,38 +23,38 @@ interface RecordWrite {
 }
 
 /** Looks at one write of a record: what it may change, and what never. */
-export function judgeWrite(write: RecordWrite, tell: Tell, exercised: Exercised): void {
+export function judgeWrite(write: RecordWrite, breach: Breach, exercised: Exercised): void {
   const { now, was, processes } = write
-  const what = `${now.key}: ${was === undefined ? 'nothing' : told(was)} becomes ${told(now)}`
-  judgeAttempts(write, (invariant) => tell(invariant, what))
-  if (now.error?.kind === 'no_deployment' && !isMissing(write)) tell('missing-waits', what)
+  const what = `${now.key}: ${was === undefined ? 'nothing' : summaryOf(was)} becomes ${summaryOf(now)}`
+  judgeAttempts(write, (invariant) => breach(invariant, what))
+  if (now.error?.kind === 'no_deployment' && !isMissing(write)) breach('missing-waits', what)
   if (was === undefined) return
   if (isOver(was)) {
     const isNextRun = now.run === was.run + 1 && now.status === 'running' && was.status !== 'succeeded'
-    if (!isNextRun) tell(now.run === was.run ? 'one-result' : 'runs-in-order', what)
-  } else if (now.run !== was.run) tell('runs-in-order', what)
+    if (!isNextRun) breach(now.run === was.run ? 'one-result' : 'runs-in-order', what)
+  } else if (now.run !== was.run) breach('runs-in-order', what)
   if (was.status === 'running' && now.owner !== was.owner) {
-    judgeTakeover(now, was, () => tell('live-lease', what))
+    judgeTakeover(now, was, () => breach('live-lease', what))
     const holder = holderOf(was.owner, processes)
-    if (holder !== undefined && !hadTrouble(holder, was.writtenAt)) tell('lost-reply-is-free', what)
+    if (holder !== undefined && !hadTrouble(holder, was.writtenAt)) breach('lost-reply-is-free', what)
   }
   const waitedMs = now.writtenAt - was.writtenAt
-  if (was.status === 'waiting' && now.status === 'running' && waitedMs < (was.waitMs ?? 0)) tell('waits', what)
+  if (was.status === 'waiting' && now.status === 'running' && waitedMs < (was.waitMs ?? 0)) breach('waits', what)
   tally(now, was, exercised)
 }
 
 /** What may limit a run: never that the provider was unavailable. */
-function judgeAttempts({ now, processes, calls }: RecordWrite, tell: (invariant: Invariant) => void): void {
+function judgeAttempts({ now, processes, calls }: RecordWrite, breach: (invariant: Invariant) => void): void {
   const ofRun = now.attempts.filter(({ run }) => run === now.run)
-  if (ofRun.length > MAX_ATTEMPTS) tell('attempts-bounded')
-  if (ofRun.filter(({ cause }) => cause === 'timeout').length > MAX_TIMEOUTS) tell('timeouts-bounded')
+  if (ofRun.length > MAX_ATTEMPTS) breach('attempts-bounded')
+  if (ofRun.filter(({ cause }) => cause === 'timeout').length > MAX_TIMEOUTS) breach('timeouts-bounded')
   if (now.status !== 'dead_lettered' || now.error?.kind !== 'max_attempts') return
   const isOutage = ofRun.every(({ n, owner }) => {
     const holder = holderOf(owner, processes)
     const isCut = holder === undefined || holder.isDead || holder.troubledAt > 0
     return !isCut && calls.some((call) => call.requestId === `${now.key}.${now.run}.${n}` && isUnavailable(call))
   })
-  if (isOutage) tell('outage-kills-none')
+  if (isOutage) breach('outage-kills-none')
 }
 
 /** Whether a deployment of the job's model has been missing for so long that jobs end. */
@@ -68,11 +68,11 @@ function isUnavailable({ reply }: ModelCall): boolean {
   return reply?.ok === false && reply.failure.kind === 'unavailable' && reply.failure.httpStatus !== 500
 }
 
-function judgeTakeover(now: SeenRecord, { leaseMs = 0, writtenAt }: SeenRecord, tell: () => void): void {
+function judgeTakeover(now: SeenRecord, { leaseMs = 0, writtenAt }: SeenRecord, breach: () => void): void {
   // Under the same name a message that Pub/Sub gave up ends a job whose time is over; it needs no more than that.
   const isSweep = now.owner === 'sweep' && !['expired', 'max_age'].includes(now.error?.kind ?? '')
   const graceMs = isSweep ? SWEEP_GRACE_MS : 0
-  if (now.writtenAt - writtenAt < leaseMs + graceMs) tell()
+  if (now.writtenAt - writtenAt < leaseMs + graceMs) breach()
 }
 
 function holderOf(owner: string, processes: ReadonlyMap<string, Process>): Process | undefined {
@@ -109,6 +109,6 @@ function isOverSwept(now: SeenRecord, was: SeenRecord): boolean {
   return now.status === 'succeeded' && was.status === 'waiting' && was.attempts.at(-1)?.owner === now.owner
 }
 
-function told({ status, run, owner, attempts }: SeenRecord): string {
+function summaryOf({ status, run, owner, attempts }: SeenRecord): string {
   return `${status} (run ${run}, ${owner}, ${attempts.length} attempts)`
 }

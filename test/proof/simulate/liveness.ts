@@ -10,7 +10,7 @@ export interface Liveness {
   lettered(letter: SeenLetter): void
   /** Its message was acknowledged: a later run may have taken its place. */
   answered(message: Pick<Published, 'hash' | 'run'>): void
-  /** Somebody edited the record of a job by hand: it may take until its age ends it. */
+  /** The record of a job was edited by hand: the job may take until its age ends it. */
   edited(key: string): void
   /** The longest that a job took, in milliseconds. */
   longestMs(): number

@@ -55,7 +55,7 @@ async function runMany({ seeds, from, json, until }: Asked): Promise<0 | 1> {
   const summary = await runSeeds({
     ...{ seeds, from, threads: availableParallelism() },
     isEnough: (breaches) => json && breaches.some(({ invariant }) => until === undefined || invariant === until),
-    onProgress: (done) => tellProgress(done, seeds),
+    onProgress: (done) => showProgress(done, seeds),
   })
   const rare = seeds < ENOUGH_SEEDS ? [] : belowFloor(summary.exercised, seeds)
   process.stdout.write(json ? jsonSummary(summary, rare) : printSummary(summary, rare, performance.now() - began))
@@ -86,7 +86,7 @@ function misuse(problem: string): 2 {
   return 2
 }
 
-function tellProgress(done: number, all: number): void {
+function showProgress(done: number, all: number): void {
   if (!process.stderr.isTTY) return
   process.stderr.write(done === all ? '\r\x1b[K' : `\r${done} of ${all} histories\x1b[K`)
 }

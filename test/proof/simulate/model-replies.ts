@@ -99,23 +99,23 @@ function unavailable(random: Random): ModelAct {
 
 function answer(request: ModelRequest, behaviour: Behaviour): ModelAct {
   const { clientRequestId: requestId } = request
-  const told = { httpStatus: 200, requestId } as const
+  const details = { httpStatus: 200, requestId } as const
   if (says(request, REJECT)) {
     const failure = { kind: 'rejected', message: 'rejected', httpStatus: 400, requestId, fromService: true } as const
     return ended(behaviour, false, failed(failure))
   }
   if (behaviour === 'filter') {
-    const failure = { kind: 'rejected', code: 'content_filter', message: 'filtered', usage: USAGE, ...told } as const
+    const failure = { kind: 'rejected', code: 'content_filter', message: 'filtered', usage: USAGE, ...details } as const
     return ended(behaviour, true, failed(failure), 'paid rejection')
   }
   const isEmpty = behaviour === 'answer nothing'
   const content = isEmpty ? '' : says(request, ANSWER_AT_LENGTH) ? LONG_TEXT : requestId
   const text = JSON.stringify({ choices: [{ message: { content } }] })
   if (behaviour === 'answer without usage') {
-    const reply = { ok: true, text, usage: undefined, finishReason: 'unknown', ...told } as const
+    const reply = { ok: true, text, usage: undefined, finishReason: 'unknown', ...details } as const
     return ended(behaviour, true, reply, 'answer without usage')
   }
-  const reply = { ok: true, text, usage: USAGE, finishReason: 'stop', ...told } as const
+  const reply = { ok: true, text, usage: USAGE, finishReason: 'stop', ...details } as const
   return ended(behaviour, true, reply, ...(isEmpty ? (['empty answer'] as const) : []))
 }
 

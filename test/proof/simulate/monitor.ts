@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Message } from '../../../shared/queues/job-queue.ts'
 import { count, type Exercised } from './exercised.ts'
 import type { Document, FakeFirestore, OnWrite } from './fake-database.ts'
-import { isDoubtful, type ModelCall } from './fake-model.ts'
+import { isMaybeBilled, type ModelCall } from './fake-model.ts'
 import type { Faults } from './faults.ts'
 import type { Breach, Invariant } from './invariants.ts'
 import { judgeSend } from './judge-send.ts'
@@ -14,7 +14,7 @@ import type { Process, World } from './world.ts'
 
 /** By so much a clock may be wrong: it starts wrong, and is set. */
 const MAX_CLOCK_ERROR_MS = 25 * 60_000
-/** What holds for jobs whose records somebody edited by hand, too. */
+/** The invariants that also hold for jobs whose records were edited by hand. */
 const HOLDS_FOR_EDITED: readonly Invariant[] = [
   ...(['every-message-ends', 'ends-in-time', 'unreadable-ends-by-age', 'no-fault-of-our-own'] as const),
   'one-write-at-a-time',
@@ -61,7 +61,7 @@ export interface Monitor {
   taken(call: ModelCall): void
   /** `hash run` of the messages that were acknowledged while a record said how their jobs ended. */
   readonly answered: ReadonlySet<string>
-  /** Somebody edited a record by hand. */
+  /** A record was edited by hand. */
   edited(after: Document): void
   /** The jobs whose records the last release wrote, too. */
   readonly mixedJobs: ReadonlySet<string>
@@ -99,7 +99,7 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
   /** When the pushes end that a process works on, by process, key and run. */
   const deliveries = new Map<string, Set<number>>()
 
-  /** The jobs whose records somebody edited by hand. */
+  /** The jobs whose records were edited by hand. */
   const edited = new Set<string>()
 
   function breach(invariant: Invariant, what: string): void {
@@ -113,7 +113,7 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
     if (process?.release !== 'last') return breach
     return (invariant, what) => {
       const isNew = NOT_YET_PROMISED.includes(invariant)
-      // Records that somebody edited were more than it could read.
+      // There were more edited records than it could read.
       const isOfEdit = invariant === 'no-fault-of-our-own' && edited.size > 0
       if (!isNew && !isOfEdit) breach(invariant, what)
     }
@@ -144,15 +144,15 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
   }
 
   /** Each send whose billing is unknown is an attempt that counts, or its sender died and that has cost an attempt. */
-  function judgeDoubts(requestId: string): void {
+  function judgeMaybeBilled(requestId: string): void {
     const run = requestId.slice(0, requestId.lastIndexOf('.') + 1)
-    const doubts = calls.filter((call) => isDoubtful(call) && call.requestId.startsWith(run)).length
-    if (doubts > MAX_ATTEMPTS)
-      breach('attempts-bounded', `${requestId} is send ${doubts} of its run that may have been billed`)
+    const maybeBilled = calls.filter((call) => isMaybeBilled(call) && call.requestId.startsWith(run)).length
+    if (maybeBilled > MAX_ATTEMPTS)
+      breach('attempts-bounded', `${requestId} is send ${maybeBilled} of its run that may have been billed`)
   }
 
   /** Nothing of an unreadable record says that its job is not healthy: only its age ends it. */
-  function judgeLetter({ key, run, reason, data: { sha256: hash } }: SeenLetter, tell: Monitor['breach']): void {
+  function judgeLetter({ key, run, reason, data: { sha256: hash } }: SeenLetter, report: Monitor['breach']): void {
     // What a worker dead-lettered was decided before its letter came here.
     if (key === undefined || deadLettered.has(`${hash} ${run}`)) return
     const isUnreadable = recordOf(key)?.status === 'unreadable'
@@ -162,7 +162,7 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
     const ageMs = world.now() - (first?.at ?? 0)
     const isTooSoon = reason === 'max_age' && ageMs < MAX_JOB_AGE_MS - MAX_CLOCK_ERROR_MS
     if (reason === 'store' || (isUnreadable && (!isTime || isTooSoon))) {
-      tell('unreadable-ends-by-age', `${key} run ${run}: ${reason} after ${ageMs / 60_000} minutes`)
+      report('unreadable-ends-by-age', `${key} run ${run}: ${reason} after ${ageMs / 60_000} minutes`)
     }
   }
 
@@ -175,17 +175,17 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
     if (!isWhole) breach('whole-answer', `${key} names ${result.count} parts`)
   }
 
-  function judgeTold(topic: string, { attributes }: Message): void {
+  function judgePublished(topic: string, { attributes }: Message): void {
     const { 'ce-id': id, 'ce-type': type, 'pb-key': key, 'pb-reason': reason = '' } = attributes
     if (topic === 'events' && id !== undefined && type?.startsWith('promptbridge.job.')) {
       events.add(id)
-      if (!ends.has(id)) breach('told-after-settle', `event ${id}, and no record says so`)
+      if (!ends.has(id)) breach('published-after-settle', `event ${id}, and no record says so`)
     } else if (topic === 'events' && id !== undefined) events.add(id)
     else if (topic === 'dead' && key !== undefined && reason !== 'conflict' && reason !== 'invalid') {
       const record = recordOf(key)
       const isSettled = [...ends.keys()].some((end) => end.startsWith(`${key}/`) && end.endsWith('/dead_lettered'))
       if (record === undefined || !isSettled)
-        breach('told-after-settle', `dead letter of ${key}, and no record says so`)
+        breach('published-after-settle', `dead letter of ${key}, and no record says so`)
     }
   }
 
@@ -217,7 +217,7 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
         const { hash, run } = nameOf(message)
         deadLettered.add(`${hash} ${run}`)
       }
-      judgeTold(topic, message)
+      judgePublished(topic, message)
     },
     acknowledged(message) {
       const named = nameOf(message)
@@ -243,7 +243,7 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
     },
     taken(call) {
       calls.push(call)
-      judgeDoubts(call.requestId)
+      judgeMaybeBilled(call.requestId)
       const { deployment, behaviour } = call
       if (behaviour === 'missing' && !missingSince.has(deployment)) missingSince.set(deployment, world.now())
     },
@@ -279,7 +279,7 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
   }
 }
 
-/** Tells what a message is by its data and attributes. */
+/** Describes a message by its data and attributes. */
 export type NameMessage = (message: Message) => Published
 
 export function hashOf(data: Uint8Array): string {
@@ -287,8 +287,8 @@ export function hashOf(data: Uint8Array): string {
 }
 
 function describe({ data, attributes }: Message): string {
-  const told = ['pb-run', 'pb-reason', 'ce-id'].flatMap((name) =>
+  const values = ['pb-run', 'pb-reason', 'ce-id'].flatMap((name) =>
     attributes[name] ? [`${name}=${attributes[name]}`] : [],
   )
-  return [hashOf(data).slice(0, 6), ...told].join(' ')
+  return [hashOf(data).slice(0, 6), ...values].join(' ')
 }

@@ -34,7 +34,7 @@ const RETRY_MS = 45_000
 type Parsed = ReturnType<typeof parseJob>
 const parsedJobs = new WeakMap<Uint8Array, Parsed>()
 
-/** A message is looked at many times, and its data tells all that is of interest. */
+/** A message is looked at many times, and its data holds all that is of interest. */
 function parseOnce(data: Uint8Array): Parsed {
   const parsed = parsedJobs.get(data) ?? parseJob(data, {}, sha256)
   parsedJobs.set(data, parsed)

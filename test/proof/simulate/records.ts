@@ -12,7 +12,7 @@ const seenRecord = z.looseObject({
   batch: z.string(),
   model: z.string().optional(),
   run: z.number(),
-  /** Of one that somebody edited by hand, it may tell too little to act on. */
+  /** A record that was edited by hand may hold too little to act on. */
   status: z.enum([...statuses, 'unreadable']),
   owner: z.string(),
   payloadHash: z.string().optional(),
@@ -32,7 +32,7 @@ const seenRecord = z.looseObject({
   result: z.looseObject({ in: z.string(), owner: z.string().optional(), count: z.number().optional() }).optional(),
 })
 
-/** One that somebody edited by hand: a field that is lost is as if the record were new. */
+/** A record that was edited by hand: a lost field reads as in a new record. */
 const editedRecord = z
   .object({
     ...{ batch: z.string().catch(''), run: z.number().catch(1), status: z.string().catch('') },

@@ -74,7 +74,7 @@ function asLastReleaseAsks(database: Database): Database {
   return Object.assign({ ...database }, { since })
 }
 
-/** As its adapter for Azure said it: every server error may have been billed, and an answer has to tell its usage. */
+/** As its adapter for Azure did: every server error may have been billed, and an answer must have a usage. */
 function asLastReleaseReads(reply: ModelReply): ModelReply {
   if (reply.ok) return reply.usage === undefined ? lost(reply.httpStatus) : reply
   const { kind, httpStatus = 0, message } = reply.failure

@@ -5,7 +5,7 @@ import type { Happening } from './world.ts'
 
 /** As many lines of a long history are printed. */
 const MAX_LINES = 2_000
-const MAX_TOLD = 10
+const MAX_SHOWN = 10
 
 /** What many histories showed, for people. */
 export function printSummary(summary: Summary, rare: readonly Shortfall[], ms: number): string {
@@ -37,11 +37,11 @@ function printExercised(exercised: Exercised): string[] {
 }
 
 function printFailures({ seed, history, breaches }: Failure, failures: readonly Failure[]): string[] {
-  const told = failures.slice(0, MAX_TOLD).map((failure) => failure.seed)
-  const more = failures.length > MAX_TOLD ? ', …' : ''
+  const shown = failures.slice(0, MAX_SHOWN).map((failure) => failure.seed)
+  const more = failures.length > MAX_SHOWN ? ', …' : ''
   return [
     ...printHistory(seed, history, breaches),
-    `seeds that fail: ${told.join(', ')}${more} (${failures.length})`,
+    `seeds that fail: ${shown.join(', ')}${more} (${failures.length})`,
     `run it again: npm run simulate -- --seed ${seed}`,
   ]
 }

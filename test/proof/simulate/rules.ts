@@ -143,7 +143,7 @@ const patches: Readonly<Record<string, Patch>> = {
     find: 'const ended = found === undefined ? timeOverUnseen(job, error, at) : unsettled && timeOver(unsettled, error, at)',
     replace: 'const ended = unsettled && (timeOverUnseen(job, error, at), timeOver(unsettled, error, at))',
   },
-  'tell-what-was-given-up': {
+  'publish-what-was-given-up': {
     file: 'worker/dead-letters/record.ts',
     find: 'if (ended !== undefined) await recording.announce(ended)',
     replace: '',
@@ -153,7 +153,7 @@ const patches: Readonly<Record<string, Patch>> = {
     find: 'const SWEEP_GRACE_MS = 60_000',
     replace: 'const SWEEP_GRACE_MS = 0',
   },
-  'tell-before-complete': {
+  'publish-before-complete': {
     file: 'worker/sweep/sweep-batches.ts',
     find: '  const announced = await course.attempt(',
     replace: '  await batches.end(name, ending)\n  const announced = await course.attempt(',

@@ -159,7 +159,7 @@ export function createWire(parts: WireParts, process: Process, die: (why: string
 
 const MAX_SAID = 80
 
-/** A glance at an answer: what a write was told. */
+/** A short form of the answer to a write. */
 function say(answer: unknown): string {
   if (!Array.isArray(answer)) return 'answered'
   if (answer.length === 0) return 'nothing'
@@ -201,12 +201,12 @@ export function overWire(
     batchWrite(writes) {
       const names = writes.map(({ update }) => update?.name ?? '')
       const over = flushed(names)
-      const told = writes.map(({ update, currentDocument }) => {
+      const answers = writes.map(({ update, currentDocument }) => {
         const status = update?.fields?.['status']?.stringValue
         const fence = currentDocument?.exists === false ? 'create' : currentDocument?.updateTime ? 'replace' : 'put'
         return `${fence} ${short(update?.name ?? '')}${status ? ` ${status}` : ''}`
       })
-      return call(told.join(' + '), () => writeSome(database, writes, wire)).finally(over)
+      return call(answers.join(' + '), () => writeSome(database, writes, wire)).finally(over)
     },
     get: (name, mask) => call(`get ${short(name)}`, () => database.get(name, mask)),
     newest: (...asked) => call('newest', () => database.newest(...asked)),

@@ -12,13 +12,13 @@ const recordRow = z.object({
   record: z.string().transform((text) => jobRecord.parse(JSON.parse(text))),
 })
 
-const toldRow = z.object({ told: z.string() })
+const detailsRow = z.object({ details: z.string() })
 
 interface News {
   /** Of the data. */
   readonly hash: string
   /** Where it was found, and how the data begin. */
-  readonly told: string
+  readonly details: string
 }
 
 /** What workers have made of the messages they took, seen from outside. Throws for a record that is not of our form. */
@@ -27,8 +27,8 @@ export interface KeptData extends Disposable {
   news(): readonly News[]
   record(key: string): JobRecord | undefined
   records(): readonly JobRecord[]
-  /** All that is told of messages beside their data. */
-  toldOfMessages(): readonly string[]
+  /** All that is kept of messages beside their data. */
+  messageDetails(): readonly string[]
 }
 
 /** Looks into the file of a store and its queue. `topics`: those that hold pushed messages. */
@@ -39,8 +39,8 @@ export function openKeptData(file: string, topics: readonly string[]): KeptData 
   const letters = db.prepare('SELECT rowid AS at, data FROM deadLetters WHERE rowid > ? ORDER BY rowid')
   const changed = db.prepare('SELECT key, updatedAt, record FROM promptJobs WHERE updatedAt >= ? ORDER BY updatedAt')
   const one = db.prepare('SELECT key, updatedAt, record FROM promptJobs WHERE key = ?')
-  const told = db.prepare(
-    `SELECT attributes AS told FROM messages WHERE topic IN (${names}) UNION ALL SELECT document FROM deadLetters`,
+  const details = db.prepare(
+    `SELECT attributes AS details FROM messages WHERE topic IN (${names}) UNION ALL SELECT document FROM deadLetters`,
   )
   const last = { message: 0, letter: 0, change: 0 }
   return {
@@ -53,14 +53,14 @@ export function openKeptData(file: string, topics: readonly string[]): KeptData 
       last.change = newRecords.at(-1)?.updatedAt ?? last.change
       const kept = [...newMessages, ...newLetters].map(({ at, data }) => ({
         hash: hashOf(data),
-        told: `a message or letter, ${at}: ${JSON.stringify(Buffer.from(data.subarray(0, 400)).toString())}`,
+        details: `a message or letter, ${at}: ${JSON.stringify(Buffer.from(data.subarray(0, 400)).toString())}`,
       }))
       const settled = newRecords.filter(({ record }) => isSettled(record))
       return [
         ...kept,
         ...settled.map(({ key, record }) => ({
           hash: record.payloadHash ?? '',
-          told: `the record ${key} of ${record.id}`,
+          details: `the record ${key} of ${record.id}`,
         })),
       ]
     },
@@ -69,7 +69,7 @@ export function openKeptData(file: string, topics: readonly string[]): KeptData 
       return found === undefined ? undefined : recordRow.parse(found).record
     },
     records: () => changed.all(0).map((found) => recordRow.parse(found).record),
-    toldOfMessages: () => told.all(...topics).map((found) => toldRow.parse(found).told),
+    messageDetails: () => details.all(...topics).map((found) => detailsRow.parse(found).details),
     [Symbol.dispose]: () => db.close(),
   }
 }

@@ -15,7 +15,7 @@ export const anyPush: fc.Arbitrary<HostilePush> = anyHostileData.chain((data) =>
 )
 
 /** Names what was drawn. */
-export function tellPush({ data, envelope, framing }: HostilePush): string {
+export function describePush({ data, envelope, framing }: HostilePush): string {
   const text = JSON.stringify(data.data.subarray(0, 400).toString())
   return `data: ${data.kind}; envelope: ${envelope.kind}; framing: ${framing.kind}; ${text}`
 }

@@ -3,7 +3,7 @@ import { base64url, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
 import type { SigningKey } from '../../../local/signing-key.ts'
 import { anyOf, mostly, type Named } from './kinds.ts'
 
-/** How a worker is told to check pushes, and whether Cloud Run stands before it. */
+/** How a worker checks pushes, and whether Cloud Run is in front of it. */
 export const modes = ['off', 'verify', 'cloud-run-iam', 'cloud-run-iam on Cloud Run'] as const
 export type Mode = (typeof modes)[number]
 

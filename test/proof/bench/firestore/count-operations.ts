@@ -74,7 +74,7 @@ function passOn(
       stream.respond(answer, isWhole ? { endStream: true } : { waitForTrailers: true })
     })
     const trailers = once(request, 'trailers')
-    stream.on('wantTrailers', () => void trailers.then(([told]) => stream.sendTrailers(told)))
+    stream.on('wantTrailers', () => void trailers.then(([sent]) => stream.sendTrailers(sent)))
     trailers.catch(() => undefined)
     request.on('close', () => onPassed(String(headers[':path']), asked(), answered()))
     endTogether(stream, request)

@@ -18,7 +18,7 @@ export const roundAnswer = z.object({ jobs: z.int(), cpuMs: z.number(), wallMs: 
 
 const CONCURRENCY = 64
 
-/** Runs rounds as the bench asks for them, and tells what each took of this process's processor time. */
+/** Runs rounds as the bench asks for them, and returns the processor time that each took of this process. */
 export function serveRounds(contest: Contest): void {
   answerParent(question, async ({ kind, jobs, round }) => {
     const work = contest[kind]

@@ -6,10 +6,10 @@ export interface Sample {
   readonly values: Readonly<Record<string, number>>
 }
 
-/** Somebody who does the same work as the others, in a process of its own. */
+/** A program that does the same work as the others, in a process of its own. */
 export interface Contestant {
   readonly name: string
-  /** Does so many jobs and tells what they took; `round` makes the jobs' ids unique. */
+  /** Runs so many jobs and returns what they took; `round` makes the jobs' ids unique. */
   run(jobs: number, round: number): Promise<Sample>
 }
 

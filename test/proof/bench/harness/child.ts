@@ -36,7 +36,7 @@ export function startChild(module: string, options: ChildOptions = {}): Child {
     async ask(question, answer) {
       const gone = new AbortController()
       const replied = once(child, 'message', { signal: gone.signal })
-      // A process that has ended takes no question; its end is what is told.
+      // A process that has ended answers no question. Its end is reported instead.
       child.send(question, () => undefined)
       try {
         const [reply] = await Promise.race([replied, ended.then(() => diedOf(module, child))])

@@ -12,7 +12,7 @@ const question = z.object({ url: z.string(), authorization: z.string(), jobs: z.
 
 const agent = new Agent({ keepAlive: true, maxSockets: CONNECTIONS })
 
-/** Pushes the jobs, and tells how many were answered with 204 and what the first other answer was. */
+/** Pushes the jobs, and returns how many were answered with 204 and what the first other answer was. */
 answerParent(question, async ({ url, authorization, jobs, round }) => {
   let done = 0
   let refused: string | undefined

@@ -1,4 +1,4 @@
-/** Loaded before a server's own modules: tells what the process has used whenever its parent asks. */
+/** Loaded before a server's own modules: reports the processor time of the process when its parent asks. */
 process.on('message', () => {
   const { user, system } = process.cpuUsage()
   process.send?.({ cpuMs: (user + system) / 1_000, peakMiB: process.resourceUsage().maxRSS / 1_024 })

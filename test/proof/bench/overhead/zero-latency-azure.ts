@@ -39,7 +39,7 @@ const server = createServer((request, response) => {
 server.keepAliveTimeout = 600_000
 server.listen(0, '127.0.0.1')
 
-/** Tells where it listens, and how many calls were answered since the last question. */
+/** Reports where it listens, and how many calls were answered since the last question. */
 answerParent(z.object({}), async () => {
   const { port } = z.object({ port: z.number() }).parse(server.address())
   const answer = { port, calls }

@@ -24,7 +24,7 @@ function readSource(path: string): Source {
   return sourceMap.parse(JSON.parse(Buffer.from(map, 'base64').toString())).sourcesContent[0] ?? ''
 }
 
-/** Unpacks a package into the folder, and tells where it is. */
+/** Unpacks a package into the folder, and returns its path. */
 function unpack(folder: string, { package: name, version }: Wanted): string {
   const args = ['pack', `${name}@${version}`, '--silent']
   const archive = execFileSync('npm', args, { cwd: folder, encoding: 'utf8' }).trim()

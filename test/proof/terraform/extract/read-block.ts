@@ -90,9 +90,9 @@ function nestedOf({ name, text }: Member, source: Source): Nested | undefined {
   if (type === undefined) return undefined
   const block = blockOf(readMembers(source, `${type}OutputReference`), source)
   if (form === 'List') return { many: isSet === 'true' ? 'set' : 'list', shape: 'several', block }
-  const told = entriesOf(source).find((entry) => entry.name === name && entry.storage.replace(/List$/, '') === type)
-  if (told?.type === 'struct') return { many: 'list', shape: 'struct', block }
-  return { many: told?.type === 'set' ? 'set' : 'list', shape: 'one', block }
+  const declared = entriesOf(source).find((entry) => entry.name === name && entry.storage.replace(/List$/, '') === type)
+  if (declared?.type === 'struct') return { many: 'list', shape: 'struct', block }
+  return { many: declared?.type === 'set' ? 'set' : 'list', shape: 'one', block }
 }
 
 function blockTypeOf({ required }: Member, { many, shape, block }: Nested): BlockType {

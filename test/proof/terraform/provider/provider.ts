@@ -29,7 +29,7 @@ const FIXED: Readonly<Record<string, readonly string[]>> = {
 
 /**
  * Serves a provider that knows the schema and no cloud, as Terraform's plugin protocol 5 has it: it plans what it is
- * told to, leaves open what a cloud computes, and makes that up when it is told to apply or to read.
+ * told to, leaves open what a cloud computes, and makes that up when it applies or reads.
  */
 export function serveProvider(schema: ProviderSchema, computed: Computed): Promise<GrpcServer> {
   const encoded = encodeProviderSchema(schema)
