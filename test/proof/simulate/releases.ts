@@ -13,6 +13,7 @@ import { StoreError } from '../../../shared/stores/job-store.ts'
 import { createDeadLettering } from '../../../worker/dead-letters/keep.ts'
 import { recordDeadLetter } from '../../../worker/dead-letters/record.ts'
 import { createDrain } from '../../../worker/delivery/drain.ts'
+import type { Outcome } from '../../../worker/delivery/outcome.ts'
 import { storeFailure } from '../../../worker/delivery/store-failure.ts'
 import { createAnnouncer, createBatchAnnouncer } from '../../../worker/events/announce.ts'
 import { createReceiver } from '../../../worker/jobs/receive.ts'
@@ -52,8 +53,17 @@ const lastParts: typeof thisVersion = {
   ...lastVersion,
   createCircuits: (now, random, { opened, closed }) =>
     lastVersion.createDeploymentGates(now, random, { closed: opened, opened: closed }),
-  createReceiver: ({ processing, ...settings }) =>
-    lastVersion.createReceiver({ ...settings, processing: Object.assign({ gates: processing.circuits }, processing) }),
+  createReceiver: ({ processing, ...settings }) => {
+    const gated = Object.assign({ gates: processing.circuits }, processing)
+    const receiver = lastVersion.createReceiver({ ...settings, processing: gated })
+    return { ...receiver, receive: async (...push) => withLogFields(await receiver.receive(...push)) }
+  },
+  recordDeadLetter: async (...letter) => withLogFields(await lastVersion.recordDeadLetter(...letter)),
+}
+
+/** The last release called the log fields of an outcome facts. */
+function withLogFields(outcome: Outcome): Outcome {
+  return Object.assign({}, outcome, { logFields: Reflect.get(outcome, 'facts') })
 }
 
 export const releases: Readonly<Record<'this' | 'last', Release>> = {
