@@ -30,7 +30,7 @@ export function filterOf({ batch, reason, model, since }: LetterOptions, now: nu
   }
 }
 
-/** All that match, page by page; `onUnreadable` hears how many of a page are not of our form. */
+/** All that match, page by page; `onUnreadable` is called with the number of malformed letters of a page. */
 export async function* readLetters(
   store: DeadLetterReader,
   filter: DeadLetterFilter,

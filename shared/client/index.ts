@@ -66,9 +66,9 @@ export type JobResult = {
       /** The model's whole answer, as Azure sent it. */
       readonly answer: unknown
       readonly usage: { readonly promptTokens: number; readonly completionTokens: number }
-      /** False where the answer does not tell its usage, which is an estimate then. */
+      /** False if the answer has no usage. `usage` is an estimate then. */
       readonly usageKnown: boolean
-      /** `unknown` where the answer does not tell. */
+      /** `unknown` if the answer has none. */
       readonly finishReason: string
     }
   | {
@@ -131,7 +131,7 @@ export interface AzureCredential {
  */
 export function createAzureCredential(identity: AzureIdentity): AzureCredential {
   const settings = readIdentity(identity, process.env)
-  // Microsoft's and Google's libraries are loaded for those who ask for a token, and for nobody else.
+  // Loads Microsoft's and Google's libraries only when a token is needed.
   const open = async () => {
     const { openAzureTokens } = await import('./azure-credential.ts')
     return openAzureTokens(settings, { now: Date.now, random: Math.random })
@@ -204,7 +204,7 @@ function unreadable(key: string, batch: string): JobResult {
   return { key, id: '', batch, metadata: {}, status: 'unreadable', error }
 }
 
-/** By the rule that the worker reads jobs by, so that a mistake is told to who made it. */
+/** Parses a job by the worker's rules, so that its sender sees a mistake at once. */
 function readJob(job: JobInput): { readonly key: string; readonly data: Uint8Array } {
   const data = Buffer.from(JSON.stringify(job))
   const parsed = parseJob(data, {}, sha256)

@@ -21,7 +21,7 @@ const SECRETS = [
   'AZURE_PASSWORD',
 ]
 
-/** What no single setting can tell of itself. `fromFile`: the settings that the settings file holds. Holds no value. */
+/** Checks rules over several settings. `fromFile`: the names in the settings file. The problems contain no values. */
 export function relationProblems(given: Environment, fromFile: readonly string[]): string[] {
   return [
     ...hostProblems(given, fromFile),

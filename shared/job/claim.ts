@@ -75,7 +75,7 @@ type DeadDecision = Extract<ClaimDecision, { kind: 'take_over' | 'give_up' }>
 
 const INSTANCE_DIED = { kind: 'ambiguous', message: 'the instance that asked the model ended' } as const
 
-/** Of an attempt whose instance died, nobody knows whether it was billed. */
+/** An attempt whose instance died counts as unknown: it may have been billed. */
 function decideDead(dead: RunningRecord, policy: RetryPolicy): DeadDecision {
   const consequence = afterFailure(INSTANCE_DIED, runSoFar(dead), policy, 0)
   if (consequence.next === 'again') return { kind: 'take_over', dead }
@@ -132,7 +132,7 @@ export type CancelDecision =
   /** Its instance may be asking the model now, and the answer is paid for. */
   | { readonly kind: 'running'; readonly leaseLeftMs: number }
 
-/** Decides what a cancel does to a job whose record is there: it takes nothing from whoever holds the job. */
+/** Decides what a cancel does to a job that has a record. A claim that holds the job keeps it. */
 export function decideCancel({ record, ageMs }: Found): CancelDecision {
   if (isSettled(record)) return { kind: 'settled', record }
   if (record.status === 'waiting' || isLeaseOver(record, ageMs)) return { kind: 'cancel', record }
@@ -147,7 +147,7 @@ export function giveUpTime(since: number, maxAgeMs: number): number {
   return since + maxAgeMs
 }
 
-/** When a record may be the sweep's, in epoch milliseconds by the clock of whoever wrote it; undefined: never. */
+/** Returns when the sweep may change a record, in epoch milliseconds by the clock of its writer; undefined: never. */
 export function sweepAt(record: JobRecord): number | undefined {
   if (record.status === 'waiting') return earlier(record.deadline, record.giveUpAt)
   if (record.status !== 'running') return undefined

@@ -3,7 +3,7 @@ import type { Usage } from './record.ts'
 /**
  * What went wrong with a job, in our own terms: adapters say what they saw, this table says what it does.
  *
- * - invalid: unparseable, bad schema, over a cap, or a model nobody serves
+ * - invalid: unparseable, bad schema, over a cap, or a model that no deployment serves
  * - conflict: another payload took the same id and run
  * - expired: its deadline passed before it was started
  * - token: no Google ID token, or Entra would not exchange it
@@ -16,8 +16,8 @@ import type { Usage } from './record.ts'
  * - unreachable: certainly not sent
  * - oversized: the answer is longer than is read, and was paid for
  * - unavailable: the provider answered that it cannot serve requests now; whether it billed this one is unknown
- * - timeout: no answer came within the whole of our own time limit
- * - ambiguous: sent, and nobody knows whether it was billed
+ * - timeout: no answer arrived within MODEL_TIMEOUT_SECONDS
+ * - ambiguous: sent, and it is unknown whether it was billed
  * - store: the record cannot be read or written now
  * - busy: another delivery holds the job, or this instance is full
  * - draining: this instance is about to end
@@ -108,7 +108,7 @@ export function mayAskAgain(kind: FailureKind): boolean {
 
 export interface RetryPolicy {
   readonly maxAttempts: number
-  /** What to do when nobody knows whether the last attempt was billed. */
+  /** What to do if it is unknown whether the last attempt was billed. */
   readonly onUnknown: 'retry' | 'dead-letter'
 }
 

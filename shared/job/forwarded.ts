@@ -15,11 +15,11 @@ export interface ForwardingRules {
 export type ForwardedFate =
   /** Its time is over, and somebody holds it, who may settle it or die: it is looked at again later. */
   | { readonly kind: 'wait' }
-  /** Healthy: it only came too often. It is published again. */
+  /** The job is healthy: it only exceeded the delivery attempts. It is published again. */
   | { readonly kind: 'rescue' }
   /**
-   * It is taken no further, for this reason; a record of it that nobody holds has waited for it in vain. `ended`: its record,
-   * where that says so.
+   * The job ends for this reason. `unsettled`: its record, if it waits and no claim holds it. `ended`: its record, if that is
+   * settled with this reason.
    */
   | {
       readonly kind: 'record'

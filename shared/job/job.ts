@@ -23,7 +23,7 @@ export interface Job {
   readonly metadata: Readonly<Record<string, string>>
   /** Epoch milliseconds; the job is not started after it. */
   readonly deadline: number | undefined
-  /** Hex SHA-256 of the message's data: tells a redelivery from another job that took the same id. */
+  /** Hex SHA-256 of the message's data. It distinguishes a redelivery from another job with the same id. */
   readonly payloadHash: string
 }
 
@@ -48,8 +48,8 @@ export function jobKey(batch: string, id: string, sha256: Sha256): string {
 const CHARACTERS_PER_TOKEN = 4
 
 /**
- * Estimates the tokens of an answer that does not tell its usage: a quarter of the prompt's characters, and the job's output
- * cap for each of its choices, or a quarter of the answer's characters where the job sets none.
+ * Estimates the tokens of an answer without usage: a quarter of the prompt's characters, plus the job's output cap for each
+ * choice, or a quarter of the answer's characters if the job has no cap.
  */
 export function estimateUsage(body: Job['body'], answerCharacters: number): Usage {
   const cap = outputTokenCap(body)

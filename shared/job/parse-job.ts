@@ -56,7 +56,7 @@ const common = {
 const bodyFields = withoutProto(
   z.object({
     model: modelName.optional(),
-    stream: off('nobody reads a stream here: the whole answer goes into the record'),
+    stream: off('streams are not supported: the whole answer goes into the record'),
     background: off('the answer must come with the response that was paid for'),
   }),
 )

@@ -1,13 +1,13 @@
 import { z } from 'zod'
 import type { EndReason, FailureKind, RunSoFar } from './failures.ts'
 
-/** Tokens as the model billed them, or as they are estimated where its answer does not tell. */
+/** Tokens as the model billed them, or an estimate if the answer has no usage. */
 export interface Usage {
   readonly promptTokens: number
   readonly completionTokens: number
 }
 
-/** unknown: it was sent, and nobody knows whether it was billed. */
+/** unknown: it was sent, and it is unknown whether it was billed. */
 export type AttemptOutcome = 'succeeded' | 'unknown' | FailureKind
 
 /*
@@ -32,7 +32,7 @@ const attemptFields = z
     run: count.catch(1),
     /** 1 for the first attempt of a run. */
     n: count.catch(1),
-    /** Names this one claim: nobody else may settle it. */
+    /** Names this claim, which alone may settle the attempt. */
     owner: text.catch(''),
     startedAt: time.catch(0),
     endedAt: lenient(time),
@@ -89,7 +89,7 @@ const lasting = {
   metadata: z.record(text, text).readonly().catch({}),
   /** The job is not started after it. */
   deadline: lenient(time),
-  /** When nobody waits for the present run any more, whatever became of its message; absent in older records. */
+  /** When the current run reaches its age limit, with or without its message; absent in older records. */
   giveUpAt: lenient(time),
   run: count,
   payloadHash: text,
@@ -100,7 +100,7 @@ const lasting = {
   /** How often the job was deferred by failures that count as no attempt, by their kinds. */
   uncounted: z.record(text, count).readonly().catch({}),
   createdAt: time.catch(0),
-  /** Of the claim that wrote the record last: a reply that was lost is told by it. */
+  /** The owner of the claim that wrote the record last. It shows whether a write with a lost reply was applied. */
   owner: text.catch(''),
 }
 
@@ -129,7 +129,7 @@ const succeededRecord = z
     usage: lenient(usage),
     /** False where the usage is an estimate. */
     usageKnown: lenient(z.boolean()),
-    /** `unknown` where the answer does not tell. */
+    /** `unknown` if the answer has none. */
     finishReason: text.catch('unknown'),
   })
   .transform(({ usage, ...record }) =>
@@ -221,10 +221,10 @@ export function unknownAttempts(record: JobRecord, run?: number): number {
 
 /** How many attempts of a job, or of one run of it, the provider could not serve. */
 export function foldedIn({ folded = [], uncounted }: Folding, run?: number): number {
-  const told = folded.reduce((sum, entry) => sum + entry.n, 0)
+  const listed = folded.reduce((sum, entry) => sum + entry.n, 0)
   const ofRun = folded.reduce((sum, entry) => (run === undefined || entry.run === run ? sum + entry.n : sum), 0)
-  // The last release took the job up meanwhile and dropped the entries: of which run they were is not known any more.
-  return ofRun + Math.max(0, (uncounted[FOLDED_KIND] ?? 0) - told)
+  // If the last release wrote the record meanwhile, it dropped the entries, and their runs are unknown.
+  return ofRun + Math.max(0, (uncounted[FOLDED_KIND] ?? 0) - listed)
 }
 
 type Folding = Pick<JobRecord, 'folded' | 'uncounted'>

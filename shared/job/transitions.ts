@@ -17,7 +17,7 @@ import {
   type WaitingRecord,
 } from './record.ts'
 
-/** The record of a job that nobody has claimed before. */
+/** Creates the record of a job at its first claim. */
 export function firstRecord({ job, owner, leaseMs, maxAgeMs, now }: ClaimRequest): RunningRecord {
   const { key, id, batch, url, model, metadata, run, payloadHash, deadline } = job
   return {
@@ -140,7 +140,7 @@ export function givenUp(
   return { ...lasting(dead), status: 'dead_lettered', error, owner, attempts, settledAt: now, expireAt }
 }
 
-/** A cancel is nobody's claim: no attempt that wakes up takes what it wrote for its own. */
+/** The owner of a cancel's write, so that no resumed attempt mistakes the write for its own. */
 const CANCEL = 'cancel'
 
 /** The record of a job that is cancelled before anybody has claimed it. */
@@ -152,7 +152,7 @@ export function cancelledUnseen({ key, id, batch }: JobName, { now, expireAt }: 
   }
 }
 
-/** A job that nobody holds, cancelled. Of an attempt whose instance died, nobody knows whether it was billed. */
+/** Cancels a job that no claim holds. An attempt whose instance died becomes `unknown`. */
 export function cancelled(record: RunningRecord | WaitingRecord, { now, expireAt }: Settlement): CancelledRecord {
   const { attempts } = record.status === 'running' ? withDeadAttempt(record, now) : record
   const error = { kind: 'cancelled', message: 'it was cancelled between two attempts' } as const
@@ -165,14 +165,14 @@ export function expired(waiting: WaitingRecord, at: Settlement): SettledRecord {
 }
 
 /** A job that waited for its next attempt until it was too old: its message may be gone. */
-export function grownTooOld(waiting: WaitingRecord, at: Settlement): SettledRecord {
+export function agedOut(waiting: WaitingRecord, at: Settlement): SettledRecord {
   const message = 'it waited for its next attempt until it was older than MAX_JOB_AGE_DAYS'
   const hint =
     'See why jobs were deferred, fix it, then replay the job. If no dead letter of it is kept, its message is gone: submit it in another batch.'
   return timeOver(waiting, { kind: 'max_age', message, hint }, at)
 }
 
-/** A job that nobody holds and whose time is over. Of an attempt whose instance died, nobody knows whether it was billed. */
+/** Ends a job whose time is over and that no claim holds. An attempt whose instance died becomes `unknown`. */
 export function timeOver(
   record: RunningRecord | WaitingRecord,
   error: RecordError,
@@ -193,12 +193,12 @@ function overAs({ kind }: RecordError): 'expired' | 'dead_lettered' {
 }
 
 /** A job whose attempt died and that waits for the next, which its redelivery brings. */
-export function sweptBack(dead: RunningRecord, now: number): WaitingRecord {
+export function requeued(dead: RunningRecord, now: number): WaitingRecord {
   return { ...lasting(withDeadAttempt(dead, now)), status: 'waiting', owner: SWEEP }
 }
 
 /** A job whose last attempt died, settled although no delivery found it. */
-export function sweptAway(dead: RunningRecord, reason: 'unknown' | 'max_attempts', at: Settlement): SettledRecord {
+export function endedBySweep(dead: RunningRecord, reason: 'unknown' | 'max_attempts', at: Settlement): SettledRecord {
   return givenUp(dead, SWEEP, reason, at)
 }
 

@@ -1,8 +1,8 @@
 /**
  * How our gRPC clients keep their connections.
  *
- * By themselves they wait ever longer before they connect anew, up to two minutes, and use a connection that died without
- * a word until TCP gives it up, which takes a quarter of an hour. Pings are sent only while a call is under way.
+ * By default, they wait up to two minutes before they reconnect, and they use a silently lost connection until TCP closes it
+ * after 15 minutes. Pings are sent only while a call is under way.
  */
 export const CHANNEL_OPTIONS = {
   'grpc.max_reconnect_backoff_ms': 2_000,

@@ -11,8 +11,8 @@ export function findCredentials(): Promise<AuthClient> {
 /**
  * Credentials that are looked for when a call needs them, and again by the next call where they were not found.
  *
- * Google's clients look for them once, as they open: where that fails they never work again, and end the process by a
- * promise that nobody can hold.
+ * Google's clients look for them once, when they open. After a failure they never work again, and they end the process with
+ * an unhandled rejection.
  */
 export function credentialsByCall(project: string): GoogleAuth {
   return new GoogleAuth({ projectId: project, authClient: new CredentialsByCall() })

@@ -14,7 +14,7 @@ const HTTP_DATE =
   /^(?:[a-z]{3}, \d{2} [a-z]{3} \d{4} \d{2}:\d{2}:\d{2} GMT|[a-z]{6,9}, \d{2}-[a-z]{3}-\d{2} \d{2}:\d{2}:\d{2} GMT|[a-z]{3} [a-z]{3} [ \d]\d \d{2}:\d{2}:\d{2} \d{4})$/i
 
 /**
- * Reads how long a service asks its caller to wait, from every header and form in which vendors tell it.
+ * Reads how long a service asks its caller to wait, from every header and format that vendors use.
  *
  * In milliseconds, 0 to 24 hours; undefined where no header has a value that can be meant: Azure sends empty ones and -1.
  * A date counts from the reply's own Date, since the two clocks need not agree; without a plausible one, from `now`

@@ -9,13 +9,13 @@ import type { Usage } from '../job/record.ts'
  * An answer is paid for whether or not it reports its usage and why it ended, so neither decides whether it is kept.
  */
 export type Reading =
-  /** `usage`: undefined where it is not told whole. `finishReason`: UNTOLD where it is not told. */
+  /** `usage`: undefined if the answer has none or only a part. `finishReason`: NO_REASON if the answer has none. */
   | { readonly ok: true; readonly usage: Usage | undefined; readonly finishReason: string }
   /** It came with 200 and says that the model failed. */
   | { readonly ok: false; readonly failure: Failure }
 
-/** The finish reason of an answer that does not tell its own. */
-export const UNTOLD = 'unknown'
+/** The finish reason of an answer that has none. */
+export const NO_REASON = 'unknown'
 
 /** One of the requests a job may ask for. */
 export interface Endpoint {

@@ -20,9 +20,9 @@ export type ModelReply =
       readonly ok: true
       /** The answer's JSON text, as it came. */
       readonly text: string
-      /** Undefined where the answer does not tell. */
+      /** Undefined if the answer has none. */
       readonly usage: Usage | undefined
-      /** `unknown` where the answer does not tell. */
+      /** `unknown` if the answer has none. */
       readonly finishReason: string
       readonly httpStatus: number
       readonly requestId: string | undefined

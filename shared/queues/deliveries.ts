@@ -3,8 +3,8 @@ export interface Handled {
   /** As the queue names it. */
   readonly subscription: string
   /**
-   * was_paused and was_delivered: it was so before. no_endpoint: nothing is delivered, and nobody noted where to, so it
-   * was not paused here.
+   * was_paused and was_delivered: no change was needed. no_endpoint: nothing is delivered, and no endpoint was saved, so it
+   * was not paused by this project.
    */
   readonly state: 'paused' | 'was_paused' | 'resumed' | 'was_delivered' | 'no_endpoint'
   /**

@@ -7,11 +7,11 @@ export type CancelResult =
   | { readonly kind: 'cancelled'; readonly record: CancelledRecord }
   | Exclude<CancelDecision, { kind: 'cancel' }>
 
-/** A write that is refused is decided anew; a job that changes this often is being run. */
+/** A refused write is decided again. A job that changes this often is running. */
 const MAX_TRIES = 3
 
 /**
- * Cancels a job unless somebody holds it or it is settled; what became of it is told. Repeated, it does no more.
+ * Cancels a job unless it is held or settled, and returns the result. A repeated call changes nothing.
  *
  *     cancel       read ─── lease over ─── replace(cancelled, fenced by the revision that was read)
  *     delivery B              replace(running, B, fenced)    ✗ cancel reads again: lease lives, left alone

@@ -56,8 +56,8 @@ export interface DeadLetterFilter {
  */
 export interface DeadLetterStore {
   /**
-   * Keeps a message, and resolves with its letter as it stands. The same message again is the same letter: what it tells
-   * last stands, and `times` counts it. Another message of the same key and run is a letter of its own.
+   * Stores a message and resolves with its letter. The same message updates the same letter, and `times` counts it. Another
+   * message of the same key and run is a separate letter.
    */
   put(letter: NewDeadLetter, data: Uint8Array): Promise<DeadLetter>
   get(id: string): Promise<DeadLetter | undefined>

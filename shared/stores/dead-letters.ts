@@ -17,7 +17,7 @@ export function createDeadLetterStore(documents: LetterDocuments): DeadLetterSto
     },
     async get(id) {
       const found = await documents.read(id)
-      if (found !== undefined && found.letter === undefined) throw corrupt('a dead letter is not of our form')
+      if (found !== undefined && found.letter === undefined) throw corrupt('a dead letter is malformed')
       return found?.letter
     },
     async readData(letter) {
@@ -35,18 +35,18 @@ function corrupt(message: string): StoreError {
   return new StoreError('corrupt', message)
 }
 
-function firstLetter({ at, ...told }: NewDeadLetter, data: DeadLetter['data']): DeadLetter {
-  const id = `${told.key ?? data.sha256}:${told.run}`
-  return { ...told, id, data, firstAt: at, lastAt: at, times: 1, replays: { n: 0 } }
+function firstLetter({ at, ...fields }: NewDeadLetter, data: DeadLetter['data']): DeadLetter {
+  const id = `${fields.key ?? data.sha256}:${fields.run}`
+  return { ...fields, id, data, firstAt: at, lastAt: at, times: 1, replays: { n: 0 } }
 }
 
-/** The same message came again. What it tells now stands; what was counted goes on. */
+/** Updates the letter of a message that arrived again. Its counts continue. */
 function again(before: DeadLetter, now: DeadLetter): DeadLetter {
   const { firstAt, times, replays } = before
   return { ...now, firstAt, lastAt: Math.max(before.lastAt, now.lastAt), times: times + 1, replays }
 }
 
-/** Resolves with undefined where another message has this id: whoever conflicts with a job has its key and run. */
+/** Resolves with undefined if another message has this id: a conflicting message has the key and run of its job. */
 async function putAs(
   documents: LetterDocuments,
   letter: DeadLetter,
@@ -60,7 +60,7 @@ async function putAs(
     const found = await documents.read(letter.id)
     const isSame = found?.letter?.data.sha256 === letter.data.sha256
     if (found !== undefined && !isSame && !isNamedByHash) return undefined
-    // Under the hash of its own data nothing else can stand but what somebody has spoilt: it is written anew.
+    // An id made from the data's own hash can belong to this message only. A damaged letter is overwritten.
     next = found?.letter !== undefined && isSame ? again(found.letter, letter) : letter
     revision = found?.revision
   }

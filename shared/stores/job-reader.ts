@@ -27,5 +27,5 @@ export function createJobReader(
 /** The record that a listing found. Throws StoreError `corrupt` where it cannot be read. */
 export function recordOf(listed: ListedRecord): JobRecord {
   if ('record' in listed) return listed.record
-  throw new StoreError('corrupt', `the record ${listed.unreadable} is not of our form`)
+  throw new StoreError('corrupt', `the record ${listed.unreadable} is malformed`)
 }

@@ -5,7 +5,7 @@ import { given, lenient } from './lenient.ts'
 import type { Write } from './record-documents.ts'
 import { NEVER, time, whole } from './stored-numbers.ts'
 
-/** A letter as the store holds it; undefined, where what it holds is not of our form. */
+/** Reads a stored letter; undefined if it is malformed. */
 interface StoredLetter {
   readonly id: string
   readonly letter: DeadLetter | undefined
@@ -39,10 +39,10 @@ export interface LetterDocuments {
 /** A letter as stores keep it: not every name of an attribute may name a field in Firestore. */
 const attribute = z.object({ name: z.string(), value: z.string() })
 
-/** What a store keeps of a letter. Throws StoreError `refused` where nobody could read it again. */
+/** Converts a letter to its stored form. Throws StoreError `refused` if it could not be read back. */
 export function toStoredLetter(letter: DeadLetter) {
   const parsed = deadLetter.safeParse(letter)
-  if (!parsed.success) throw new StoreError('refused', 'a dead letter is not of our form', parsed.error)
+  if (!parsed.success) throw new StoreError('refused', 'a dead letter is malformed', parsed.error)
   const attributes = Object.entries(parsed.data.attributes).map(([name, value]) => ({ name, value }))
   return { ...parsed.data, attributes }
 }

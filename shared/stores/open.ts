@@ -80,7 +80,7 @@ export async function openStoreReaders(store: StoreConfig, dependencies: StoreDe
   return { ...stores, close: () => database.close() }
 }
 
-/** Opens the queue alone, for whoever only publishes. Rejects with QueueError. */
+/** Opens the queue alone, for a process that only publishes. Rejects with QueueError. */
 export async function openQueue(store: StoreConfig, { now, emulators }: StoreDependencies): Promise<JobQueue> {
   if (store.kind === 'sqlite') {
     const { openSqliteQueue } = await import('../queues/sqlite/sqlite-queue.ts')

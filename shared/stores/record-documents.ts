@@ -12,7 +12,7 @@ export interface StoredRecord {
 /** Some of the records that may be the sweep's. */
 export interface DuePage {
   readonly records: readonly StoredRecord[]
-  /** The keys of those that are not of our form. */
+  /** The keys of malformed records. */
   readonly unreadable: readonly string[]
 }
 

@@ -24,7 +24,7 @@ export function fitsIntoRecord(text: string): boolean {
   return Buffer.byteLength(text) <= MAX_RESULT_BYTES
 }
 
-/** Names the parts of one owner so that nobody else's, and no torn set of them, is ever taken for the result. */
+/** Describes the parts of one owner, so that a reader rejects parts of another owner and incomplete sets. */
 export function describeParts(owner: string, text: string, count: number): StoredResult {
   return { in: 'parts', owner, count, sha256: sha256Hex(text) }
 }

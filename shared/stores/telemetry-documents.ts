@@ -76,10 +76,10 @@ export const workerInstanceKind: TelemetryKind<WorkerInstance> = {
   timeOf: ({ at }) => at,
 }
 
-/** What a store keeps of a document. Throws StoreError `refused` where nobody could read it again. */
+/** Converts a document to its stored form. Throws StoreError `refused` if it could not be read back. */
 export function kept<T>(schema: z.ZodType<T>, document: T): T {
   const parsed = schema.safeParse(document)
-  if (!parsed.success) throw new StoreError('refused', 'a document of telemetry is not of our form', parsed.error)
+  if (!parsed.success) throw new StoreError('refused', 'a telemetry document is malformed', parsed.error)
   return parsed.data
 }
 

@@ -68,13 +68,13 @@ export type WorkerInstance = z.infer<typeof workerInstance>
 /** What a store found. */
 export interface Listing<T> {
   readonly found: readonly T[]
-  /** How many more there are that are not of our form: they are no reason to hide the others. */
+  /** How many malformed documents were skipped. */
   readonly unreadable: number
 }
 
 /**
- * Where instances tell how they are. Every method rejects with StoreError: `unavailable` when the store cannot be
- * reached, `refused` for what it can never keep.
+ * Where instances record their state. Every method rejects with StoreError: `unavailable` if the store cannot be reached,
+ * `refused` if it refuses the write for good.
  */
 export interface TelemetryStore {
   /** Writes the document of an episode, whole, whatever stands there. */

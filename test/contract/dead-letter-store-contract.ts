@@ -10,7 +10,7 @@ export interface DeadLetterHarness {
   readonly letters: DeadLetterStore
   /** Another process's view of the same store. */
   another(): Promise<DeadLetterStore>
-  /** Makes a letter's document one that is not of our form. */
+  /** Makes a letter's document malformed. */
   spoil(id: string): Promise<void>
   close(): Promise<void>
 }

@@ -32,7 +32,7 @@ export interface Harness {
   another(): Promise<RecordDocuments>
   /** Lets at least that much of the store's time pass. */
   pass(ms: number): Promise<void>
-  /** Lets a record be one that is not of our form. */
+  /** Makes a record malformed. */
   spoil(key: string): Promise<void>
   /** Ends every connection; may be called twice. */
   close(): Promise<void>

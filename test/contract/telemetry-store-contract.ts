@@ -102,7 +102,7 @@ export function telemetryStoreContract(name: string, open: () => Promise<Telemet
     }
 
     fact(
-      'one that is not of our form is counted, and hides no other; what can be read of one is',
+      'a malformed document is counted, and hides no other; its readable fields are read',
       async (telemetry, { plant }) => {
         await telemetry.putTokenFailure(aTokenFailure({ id: 'before' }))
         await plant({ id: 'foreign', lastAt: START + 90_001 })

@@ -5,7 +5,8 @@ import type * as changes from '../../shared/job/transitions.ts'
 type Reader = Pick<z.ZodType, 'parse'>
 
 interface LastRelease
-  extends Pick<typeof changes, 'firstRecord' | 'nextRun' | 'ended' | 'succeeded' | 'sweptBack' | 'cancelledUnseen'> {
+  extends Pick<typeof changes, 'firstRecord' | 'nextRun' | 'ended' | 'succeeded' | 'cancelledUnseen'> {
+  sweptBack: typeof changes.requeued
   readonly jobRecord: Reader
   readonly storedBatch: Reader
   readonly tokenFailure: Reader

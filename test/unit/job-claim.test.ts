@@ -20,7 +20,7 @@ import {
   nextAttempt,
   nextRun,
   released,
-  sweptBack,
+  requeued,
   withDeadAttempt,
 } from '../../shared/job/transitions.ts'
 import {
@@ -396,25 +396,25 @@ describe('a closing write that was refused', () => {
   })
 
   test('is repeated over a record that the sweep requeued: its answer is paid for', () => {
-    assert.equal(decideRefusedWrite(sweptBack(ours, START), ours), 'again')
+    assert.equal(decideRefusedWrite(requeued(ours, START), ours), 'again')
   })
 
   test('is not repeated when another attempt began and ended after the sweep set the record back', () => {
-    const next = nextAttempt(sweptBack(ours, START), aClaim({ owner: 'b' }))
-    for (const record of [next, sweptBack(next, START), released(next, anAmbiguousEnd, START)]) {
+    const next = nextAttempt(requeued(ours, START), aClaim({ owner: 'b' }))
+    for (const record of [next, requeued(next, START), released(next, anAmbiguousEnd, START)]) {
       assert.equal(decideRefusedWrite(record, ours), 'not_ours')
     }
   })
 
   test('is repeated only if it ends the job when another claim left no attempt: a release would lose what it counted', () => {
-    const next = nextAttempt(sweptBack(ours, START), aClaim({ owner: 'b' }))
+    const next = nextAttempt(requeued(ours, START), aClaim({ owner: 'b' }))
     for (const how of [{ marks: 'folded' }, { marks: 'none', kind: 'throttled' }] as const) {
       assert.equal(decideRefusedWrite(released(next, how, START), ours), 'settle_only')
     }
   })
 
   test('is not repeated over the next run of the job', () => {
-    assert.equal(decideRefusedWrite({ ...sweptBack(ours, START), run: 2 }, ours), 'not_ours')
+    assert.equal(decideRefusedWrite({ ...requeued(ours, START), run: 2 }, ours), 'not_ours')
   })
 })
 

@@ -331,7 +331,7 @@ describe('what is wrong with a field is said in words', () => {
     [{ ...request, url: '/v1/files' }, `url: cannot be asked here; it must be one of ${urls}`],
     [
       { ...request, body: { stream: true } },
-      'body.stream: can only be false: nobody reads a stream here: the whole answer goes into the record',
+      'body.stream: can only be false: streams are not supported: the whole answer goes into the record',
     ],
     [
       { ...request, body: { background: true } },

@@ -4,7 +4,7 @@ import { decideClaim } from '../../shared/job/claim.ts'
 import type { Release } from '../../shared/job/ending.ts'
 import { afterFailure, failureKinds } from '../../shared/job/failures.ts'
 import { jobRecord, type RunningRecord, runSoFar, unknownAttempts } from '../../shared/job/record.ts'
-import { ended, nextAttempt, released, succeeded, sweptBack } from '../../shared/job/transitions.ts'
+import { ended, nextAttempt, released, requeued, succeeded } from '../../shared/job/transitions.ts'
 import { storedBatch } from '../../shared/stores/batch-store.ts'
 import { fields, toFields } from '../../shared/stores/firestore/values.ts'
 import { readStoredLetter, toStoredLetter } from '../../shared/stores/letter-documents.ts'
@@ -56,7 +56,7 @@ const written = {
   ),
   expired: ended(aRunningRecord(), anExpiry, at),
   cancelled: ended(aRunningRecord(), aCancel, at),
-  'set back by a sweep': sweptBack(aRunningRecord(), START),
+  'set back by a sweep': requeued(aRunningRecord(), START),
 }
 
 describe('the last release reads a record of this version', () => {

@@ -1,7 +1,7 @@
 import { decideSweep } from '../../shared/job/claim.ts'
 import type { RetryPolicy } from '../../shared/job/failures.ts'
 import type { JobRecord } from '../../shared/job/record.ts'
-import { expired, grownTooOld, type Settlement, sweptAway, sweptBack } from '../../shared/job/transitions.ts'
+import { agedOut, endedBySweep, expired, requeued, type Settlement } from '../../shared/job/transitions.ts'
 import type { RecordDocuments, StoredRecord } from '../../shared/stores/record-documents.ts'
 
 export type Swept =
@@ -20,7 +20,7 @@ export type Swept =
 /**
  * Brings a record that is due to what it should be, fenced by the revision that was read. Rejects with StoreError.
  *
- * What follows a settle is left to the job's redelivery, which brings the message: nobody has acknowledged it. Of a job
+ * The event and the dead letter are left to the job's redelivery: its message was not acknowledged. Of a job
  * that is too old the message may be gone, and nothing follows.
  */
 export async function sweepJob(
@@ -38,11 +38,11 @@ export async function sweepJob(
     case 'expire':
       return write(expired(decision.waiting, at), 'expired')
     case 'too_old':
-      return write(grownTooOld(decision.waiting, at), 'tooOld')
+      return write(agedOut(decision.waiting, at), 'tooOld')
     case 'take_over':
-      return write(sweptBack(decision.dead, at.now), 'released')
+      return write(requeued(decision.dead, at.now), 'released')
     case 'give_up':
-      return write(sweptAway(decision.dead, decision.reason, at), 'ended')
+      return write(endedBySweep(decision.dead, decision.reason, at), 'ended')
     case 'leave':
       return 'left'
   }

@@ -16,8 +16,8 @@ const LOGPROB_BYTES = 150
 const USUAL_TOKENS = 4_096
 
 /**
- * Estimates an answer in words, in bytes. `perToken`: of how many tokens it tells the logprob for each that it has; 0
- * where the job does not ask for them.
+ * Estimates the size of a text answer, in bytes. `perToken`: how many logprobs it has for each token; 0 if the job does not
+ * ask for them.
  *
  * Only what a job asks for is counted: its own cap, choices, logprobs. Of the others none is long, and thousands may
  * wait together: a hundred of 128,000 tokens, which no model exceeds, take as much memory as a single large answer.

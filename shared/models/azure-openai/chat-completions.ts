@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Endpoint, lenient, tokens, UNTOLD, wholeUsage } from '../endpoint.ts'
+import { type Endpoint, lenient, NO_REASON, tokens, wholeUsage } from '../endpoint.ts'
 import { bytesOfWords, numberIn } from './answer-size.ts'
 import { FILTERED, sayFiltered } from './read-refusal.ts'
 
@@ -34,7 +34,7 @@ export const chatCompletions: Endpoint = {
     const { data } = chatCompletion.safeParse(answer)
     if (data === undefined) return undefined
     const usage = wholeUsage(data.usage?.prompt_tokens, data.usage?.completion_tokens)
-    const finishReason = data.choices[0]?.finish_reason ?? UNTOLD
+    const finishReason = data.choices[0]?.finish_reason ?? NO_REASON
     // A message is an answer whatever is in it: text, a refusal, tool calls, or nothing where the model stopped at once.
     if (data.choices.some(({ message }) => message !== undefined)) return { ok: true, usage, finishReason }
     return finishReason === FILTERED ? { ok: false, failure: sayFiltered(usage) } : undefined

@@ -55,7 +55,7 @@ export function openConnections(now: () => number): Connections {
   const freedAt = new WeakMap<Duplex, number>()
   for (const { agent } of [overHttp, overHttps]) agent.on('free', (socket) => freedAt.set(socket, now()))
 
-  /** Timers do not run while the process is frozen, as it is on Cloud Run between requests; then the clock tells. */
+  /** Compares times, because timers do not run while Cloud Run freezes the process between requests. */
   function dropStale({ freeSockets }: HttpAgent): void {
     for (const free of Object.values(freeSockets)) {
       // The agent takes the last one, which is the one that was freed last.

@@ -32,8 +32,8 @@ export async function post(
 ): Promise<IncomingMessage> {
   const { promise, resolve } = Promise.withResolvers<IncomingMessage>()
   /*
-   * The client adds headers that tell of this machine, and whatever OPENAI_CUSTOM_HEADERS says: none of these leaves. It
-   * is given no signal: it would report an abort in place of what the connection knows of the request.
+   * The client adds headers that describe this machine, and those of OPENAI_CUSTOM_HEADERS. They are removed. The client has
+   * no signal, because it would report an abort and hide what the connection knows about the request.
    */
   const send = async (url: string | URL | Request, init: RequestInit = {}): Promise<Response> => {
     if (typeof init.body !== 'string') throw new TypeError('a request of a model has a JSON body')
@@ -69,7 +69,7 @@ function clientOf(endpoint: string, send: typeof fetch): OpenAI {
   })
 }
 
-/** The client reads a refusal by itself, and without end. Its status tells enough where its body cannot be read. */
+/** Reads the body of a refusal with a limit, which the client lacks. If the body cannot be read, the status is enough. */
 async function shortBody(refusal: IncomingMessage): Promise<string | null> {
   const text = await readText(refusal, MAX_REFUSAL_BYTES).catch(() => undefined)
   return text || null

@@ -182,7 +182,7 @@ const SAME_HOST = 'relative.invalid'
 /** The host alone: a path or a query may hold what is secret. */
 function redirectTarget(location: string | null): string {
   const host = URL.parse(location ?? '', `https://${SAME_HOST}`)?.host ?? ''
-  if (location === null || host === '' || host.length > MAX_HOST) return 'an address that it does not tell'
+  if (location === null || host === '' || host.length > MAX_HOST) return 'an unknown address'
   return host === SAME_HOST ? 'another path of the same host' : host
 }
 

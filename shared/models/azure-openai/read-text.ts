@@ -5,8 +5,8 @@ const MARK = Buffer.from('\ufeff')
  *
  * A byte order mark at its beginning is dropped: a parser of JSON need not take it (RFC 8259, 8.1), and Node's does not.
  *
- * A long answer may be a good part of the memory there is. So its bytes are gathered in one buffer that grows in place
- * and is given back at once: Response.text() was measured to hold them three times.
+ * A long answer may take a large part of the memory. So its bytes are collected in one buffer that grows in place and is
+ * freed at once. Response.text() was measured to hold them three times.
  */
 export async function readText(body: AsyncIterable<Uint8Array>, maxBytes: number): Promise<string | undefined> {
   const gathered = new ArrayBuffer(0, { maxByteLength: maxBytes })

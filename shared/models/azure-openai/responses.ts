@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Endpoint, lenient, type Reading, tokens, UNTOLD, wholeUsage } from '../endpoint.ts'
+import { type Endpoint, lenient, NO_REASON, type Reading, tokens, wholeUsage } from '../endpoint.ts'
 import { bytesOfWords, numberIn } from './answer-size.ts'
 import { FILTERED, type RefusalKind, sayFiltered, sayRefusal } from './read-refusal.ts'
 
@@ -32,8 +32,8 @@ export const responses: Endpoint = {
   },
   answerBytes(body) {
     const { include } = body
-    const isTold = Array.isArray(include) && include.includes('message.output_text.logprobs')
-    return bytesOfWords(body, 1, isTold ? 1 + numberIn(body['top_logprobs'], 0) : 0)
+    const hasLogprobs = Array.isArray(include) && include.includes('message.output_text.logprobs')
+    return bytesOfWords(body, 1, hasLogprobs ? 1 + numberIn(body['top_logprobs'], 0) : 0)
   },
   textOf(answer) {
     const items = said.safeParse(answer).data?.output ?? []
@@ -59,15 +59,15 @@ function readAnswered({
   return { ok: true, usage, finishReason: finishReasonOf(status, reason) }
 }
 
-/** Of a response that does not tell how it ended: what was said in words, or a tool that is called. */
+/** Whether an output item is an answer: a text or a tool call. Used for responses without a known status. */
 function isAnswer(item: unknown): boolean {
   return (message.safeParse(item).data?.content.length ?? 0) > 0 || toolCall.safeParse(item).success
 }
 
-/** In the words of a chat completion, so that a record tells the same whatever was asked. */
+/** Returns the finish reason in the terms of a chat completion, so that records of all urls use the same terms. */
 function finishReasonOf(status: string | undefined, reason: string | undefined): string {
   if (status === 'completed') return 'stop'
-  if (status !== 'incomplete') return UNTOLD
+  if (status !== 'incomplete') return NO_REASON
   return reason === 'max_output_tokens' ? 'length' : (reason ?? 'incomplete')
 }
 
@@ -83,8 +83,8 @@ const ABOUT_THE_REQUEST =
 /**
  * What a response that failed after its 200 does to its job.
  *
- * It was taken in and worked on, so it may have been billed: unless it says that the request itself is at fault, nobody
- * knows. The exception is a quota that ran out before a token was used. Azure says that in a 200 as well as in a 429,
+ * Azure processed the request, so it may have been billed, unless the answer says that the request itself is at fault. The
+ * exception is a quota that ran out before a token was used. Azure says that in a 200 as well as in a 429,
  * and counting it as an attempt would dead-letter a healthy job in a busy hour.
  */
 function kindOf(code: string | undefined, isUsed: boolean): RefusalKind {

@@ -8,7 +8,8 @@ const TIMEOUT_MS = 5_000
 const STATUS = { notFound: 5, permissionDenied: 7 } as const
 
 /**
- * Pauses push subscriptions by taking their endpoint away: they are pulled from then, by nobody, and nothing is delivered.
+ * Pauses push subscriptions by removing their endpoint. They become pull subscriptions without a subscriber, and nothing is
+ * delivered.
  *
  * Where to and as whom each pushed is saved before, and put back as it was.
  */
@@ -23,7 +24,7 @@ export function openPubSubDeliveries(options: PubSubOptions, saved: SavedPushes)
       if (name === undefined && one.push !== undefined && !isOfWorker(one.push.pushEndpoint)) continue
       handled.push(await handle(one))
     }
-    // What was never ours to pause is told only where nothing else is.
+    // Subscriptions without an endpoint are returned only if there are no others.
     const ours = handled.filter(({ state }) => state !== 'no_endpoint')
     return ours.length > 0 ? ours : handled
   }

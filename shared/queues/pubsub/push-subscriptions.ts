@@ -3,7 +3,7 @@ import type { PubSub, Subscription } from '@google-cloud/pubsub'
 /** The client would try for a minute by itself. */
 const ONCE = { timeout: 5_000, retry: null }
 
-/** A subscription, and what the client tells of it. */
+/** A subscription and its configuration. */
 export interface Found {
   readonly subscription: Subscription
   readonly metadata: unknown
@@ -23,7 +23,7 @@ export async function subscriptionsOf(client: PubSub, topic: string): Promise<re
 /** Where a worker takes jobs, and dead letters. */
 export type PushPath = '/push' | '/dead-letter'
 
-/** Whether an endpoint is a worker's: nobody else's path ends so. */
+/** Whether an endpoint belongs to a worker, judged by the end of its path. */
 export function isOfWorker(endpoint: string | null | undefined, path: PushPath = '/push'): boolean {
   const url = endpoint ?? ''
   return URL.canParse(url) && new URL(url).pathname.endsWith(path)

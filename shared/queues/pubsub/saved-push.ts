@@ -2,7 +2,7 @@ import { z } from 'zod'
 
 const text = z.string().nullable().default(null)
 
-/** All that Pub/Sub has to say of a push, as its client tells it; what is not set is null there. */
+/** The push configuration as Pub/Sub's client returns it. Fields that are not set are null. */
 const pushConfig = z.object({
   pushEndpoint: text,
   attributes: z.record(z.string(), z.string()).nullable().default(null),

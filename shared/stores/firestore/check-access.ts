@@ -4,14 +4,14 @@ import type { Database } from './database.ts'
 /** What a database lets a caller do, and the gRPC status of what it did not; undefined where nothing answered. */
 export type Access = { readonly kind: 'granted' } | { readonly kind: 'read' | 'write'; readonly status: unknown }
 
-/** A document that nobody makes: the worker's own are named after hashes. */
+/** A document that never exists: the worker names its documents by hashes. */
 const NOWHERE = 'promptJobs/promptbridge-doctor'
 
 /**
  * Finds out whether the caller may read and write, and leaves nothing behind.
  *
- * The write is of a document that would have to exist: whoever may write learns that it does not. Never rejects for an
- * answer of the database.
+ * The write requires that the document exists, so it never changes anything: a caller with the right to write gets the answer
+ * that the document is missing. Never rejects for an answer of the database.
  */
 export async function checkAccess(database: Database): Promise<Access> {
   const name = `${database.root}/${NOWHERE}`

@@ -9,8 +9,8 @@ export interface Index {
   readonly fields: readonly string[]
 }
 
-/** What no document holds. */
-const NOBODY = 'promptbridge-doctor'
+/** A value that no document has. */
+const ABSENT = 'promptbridge-doctor'
 const JOBS = 'promptJobs'
 
 interface Need extends Index {
@@ -22,7 +22,7 @@ interface Need extends Index {
 const equality = (collection: string, field: string): Need => ({
   collection,
   fields: [field],
-  ask: (database) => database.count(collection, { [field]: NOBODY }),
+  ask: (database) => database.count(collection, { [field]: ABSENT }),
 })
 
 /** An index that an order by time needs. */
@@ -37,7 +37,7 @@ const tokenSum = (field: 'batch' | 'day'): Need => ({
   collection: JOBS,
   fields: [field, 'usage.completionTokens', 'usage.promptTokens'],
   ask: (database) =>
-    createFirestoreDocuments(database).sumUsage(field === 'batch' ? { batch: NOBODY } : { day: NOBODY }),
+    createFirestoreDocuments(database).sumUsage(field === 'batch' ? { batch: ABSENT } : { day: ABSENT }),
 })
 
 /** What the sweep and the commands ask of the database. */
@@ -45,7 +45,7 @@ export const INDEX_NEEDS: readonly Need[] = [
   {
     collection: JOBS,
     fields: ['batch', ...TALLY_FIELDS],
-    ask: (database) => database.sumAndCount(JOBS, { batch: NOBODY }, TALLY_FIELDS),
+    ask: (database) => database.sumAndCount(JOBS, { batch: ABSENT }, TALLY_FIELDS),
   },
   tokenSum('batch'),
   tokenSum('day'),

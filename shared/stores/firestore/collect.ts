@@ -59,7 +59,7 @@ function sayRefusal(status: unknown): string {
 const NO_INDEX =
   'Firestore has no index for this query, or is still building it: deploy/firestore.indexes.json declares it, and `promptbridge doctor` says how to make it'
 
-/** The same status has other causes: only its text tells this one. https://firebase.google.com/docs/firestore/query-data/indexing */
+/** The status has other causes too, so the text is checked. https://firebase.google.com/docs/firestore/query-data/indexing */
 function lacksIndex(error: unknown): boolean {
   return codeOf(error) === STATUS.failedPrecondition && error instanceof Error && /\bindex\b/i.test(error.message)
 }

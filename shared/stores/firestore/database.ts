@@ -27,8 +27,8 @@ export interface CallLimits {
 const LIMITS: CallLimits = { callMs: 5_000, idleMs: 10_000, queryMs: 300_000, aggregationMs: 25_000 }
 
 /**
- * The client tries a failed write again for a minute by itself, and a read, which is a stream, three times: whoever waits
- * for the answer decides that.
+ * The client itself retries a failed write for a minute, and a read, which is a stream, three times. Here the caller decides
+ * about retries.
  */
 const ONCE = { retry: null, retryRequestOptions: { retries: 0, noResponseRetries: 0 } }
 

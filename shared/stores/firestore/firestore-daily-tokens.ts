@@ -20,7 +20,7 @@ export function createFirestoreDailyTokens(database: Database): DailyTokensStore
       const { found } = getAnswer.parse(await database.get(nameOf(day)))
       if (!found) return undefined
       const parsed = storedDailyTokens.safeParse(found.fields)
-      if (!parsed.success) throw new StoreError('corrupt', "a day's tokens in Firestore are not of our form")
+      if (!parsed.success) throw new StoreError('corrupt', "a day's tokens in Firestore are malformed")
       return parsed.data
     },
   }

@@ -13,7 +13,7 @@ import { fields, toFields } from './values.ts'
 import { walkPages } from './walk-pages.ts'
 
 const LETTERS = 'deadLetters'
-/** All but the data, which nobody wants in a list. */
+/** All fields except the data, which lists omit. */
 const LETTER_FIELDS = Object.keys(deadLetter.shape)
 /** The most data that fits into the document, beside a hundred attributes at their longest. */
 const MAX_DATA_BYTES = 600 * 1024

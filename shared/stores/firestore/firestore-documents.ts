@@ -110,7 +110,7 @@ function fieldsOf(record: JobRecord) {
   return toFields({ ...record, [DUE]: due, [DAY]: day, [TALLY]: tallyOf(record.status) })
 }
 
-/** What an answer tells of a document that a range found, whatever else it holds. */
+/** The fields that are read of each document of a range query. */
 const foundAnswer = z.object({
   readTime: timestamp,
   document: z.object({
@@ -140,7 +140,7 @@ function duePage(found: readonly FoundAnswer[]): DuePage {
   }
 }
 
-/** Undefined where the document is not of our form. */
+/** Undefined if the document is malformed. */
 function readRecord(document: unknown): JobRecord | undefined {
   const { data } = fields.safeParse(document)
   return jobRecord.safeParse(data).data
@@ -158,6 +158,6 @@ const textPart = z.object({ text: z.string() }).transform(({ text }) => text)
 
 function parseRecord(document: unknown): JobRecord {
   const parsed = jobRecord.safeParse(document)
-  if (!parsed.success) throw new StoreError('corrupt', 'a record in Firestore is not of our form', parsed.error)
+  if (!parsed.success) throw new StoreError('corrupt', 'a record in Firestore is malformed', parsed.error)
   return parsed.data
 }

@@ -29,7 +29,7 @@ export function createFirestoreMissingDeployments(database: Database, now: () =>
       const ageMs = found ? toEpochMs(readTime) - toEpochMs(found.updateTime) : 0
       const after = next(storedEpisode.parse(found?.fields), ageMs)
       if (after === undefined) return undefined
-      // Without the time, a write that changes nothing else would not change the revision, which tells its age.
+      // Without the time, a write without other changes would not change the revision, which dates the document.
       const document = toFields({ ...after, lastAt: now(), expireAt: now() + KEPT_MS })
       const precondition = found ? { updateTime: found.updateTime } : { exists: false as const }
       const { kind } = await put({ name: nameOf(deployment), fields: document, precondition })

@@ -9,7 +9,7 @@ export type Value = NonNullable<NonNullable<NonNullable<DocumentWrite['update']>
 
 export const FirestoreClient = firestore.v1.FirestoreClient
 
-/** gRPC's status codes, as far as they tell us something. https://grpc.io/docs/guides/status-codes */
+/** The gRPC status codes that are handled. https://grpc.io/docs/guides/status-codes */
 export const STATUS = {
   ok: 0,
   invalidArgument: 3,

@@ -25,7 +25,7 @@ import { cutIntoParts, describeParts, fitsIntoRecord } from '../result-parts.ts'
 
 /** How soon to look again at a job that somebody else claimed in the same moment. */
 const LOST_RACE_RETRY_MS = 1_000
-/** A fenced claim that is refused is decided anew once: its own lost reply looks like a lost race. */
+/** A refused fenced claim is decided again once: its own lost reply looks like a lost race. */
 const CLAIM_READS = 2
 /** As many as go out in one call: more would wait in memory, and be turned away where too much waits. */
 const PARTS_AT_ONCE = 8

@@ -113,7 +113,7 @@ function batchTable(db: DatabaseSync): BatchStore & UnfinishedBatches {
   }
 }
 
-/** The next sweep counts anew, so totals that are not of our form are none. */
+/** Malformed totals count as absent, because the next sweep counts again. */
 const totals = jsonText.nullable().catch(null)
 const batchRow = z
   .looseObject({ totals, sweptAt: z.unknown(), incompleteAt: z.unknown(), incompleteTotal: z.unknown() })

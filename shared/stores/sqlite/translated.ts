@@ -7,7 +7,7 @@ export async function translated<T>(work: () => Promise<T>): Promise<T> {
     return await work()
   } catch (error) {
     if (error instanceof StoreError) throw error
-    if (error instanceof z.ZodError) throw new StoreError('corrupt', 'a row of the database is not of our form', error)
+    if (error instanceof z.ZodError) throw new StoreError('corrupt', 'a row of the database is malformed', error)
     throw new StoreError('unavailable', 'the database cannot be read or written now', error)
   }
 }

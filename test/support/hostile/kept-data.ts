@@ -21,7 +21,7 @@ interface News {
   readonly details: string
 }
 
-/** What workers have made of the messages they took, seen from outside. Throws for a record that is not of our form. */
+/** What workers have made of the messages they took, seen from outside. Throws for a malformed record. */
 export interface KeptData extends Disposable {
   /** The data that messages, recorded letters and settled records came to hold since it was last asked; some twice. */
   news(): readonly News[]
