@@ -3,8 +3,8 @@ import { type Config, ConfigError } from '../shared/config/config.ts'
 import { createAccessTokenSource } from '../shared/identity/access-token-source.ts'
 import { openTokenFetcher } from '../shared/identity/token-fetcher.ts'
 import { createAzureOpenAI } from '../shared/models/azure-openai/azure-openai.ts'
-import { explainDenials } from '../shared/models/azure-openai/explain-denials.ts'
 import { diagnose } from '../shared/models/azure-openai/explain-refused-token.ts'
+import { createBearerProvider } from '../shared/models/bearer-provider.ts'
 import { isSetUpFault } from '../shared/models/circuit.ts'
 import { createCircuits } from '../shared/models/circuits.ts'
 import type { Message } from '../shared/queues/job-queue.ts'
@@ -14,7 +14,6 @@ import type { Instance } from '../shared/stores/telemetry-store.ts'
 import { createDeadLettering } from './dead-letters/keep.ts'
 import { createBytesInFlight } from './delivery/bytes-in-flight.ts'
 import { createDrain, type Drain } from './delivery/drain.ts'
-import { asTokenError } from './delivery/failures.ts'
 import { createAnnouncer, createBatchAnnouncer } from './events/announce.ts'
 import { createPushAuthenticator } from './http/authenticate.ts'
 import { createReadyCheck } from './http/ready-check.ts'
@@ -60,6 +59,7 @@ const ROLLOUT_MS = 10 * 60_000
 /** Builds a worker from its settings. Rejects with ConfigError where the store cannot be opened. */
 export async function composeWorker(config: Config, dependencies: Dependencies): Promise<Worker> {
   const { log, now, elapsed, random, newOwner, instance, onCloudRun } = dependencies
+  const { apiVersion, federation } = config
   const stores = await openStoresOf(config, dependencies)
   const { documents, batches, dailyTokens, queue, telemetry: store } = stores
   const keeping = { letters: stores.deadLetters, ttlMs: config.resultTtlMs, now }
@@ -67,7 +67,7 @@ export async function composeWorker(config: Config, dependencies: Dependencies):
   const telemetry = createFailureTelemetry({ store, instance, ttlMs: config.resultTtlMs, now, newId: newOwner, log })
   const tokens = createAccessTokenSource({
     fetchToken: openTokenFetcher(config, now),
-    diagnose: (error) => diagnose(error, config.federation),
+    diagnose: (error) => diagnose(error, federation),
     now,
     random,
     observer: telemetry,
@@ -80,7 +80,7 @@ export async function composeWorker(config: Config, dependencies: Dependencies):
         `circuit opened: ${deployment}`,
       )
       if (!isSetUpFault(reason)) return
-      await telemetry.denied(deployment, asTokenError(failure), nextTryAt, tokens.status().validForMs)
+      await telemetry.denied(deployment, failure, nextTryAt, tokens.status().validForMs)
     },
     async closed(deployment) {
       log.info({ outcome: 'circuit_closed', deployment }, `circuit closed: ${deployment}`)
@@ -97,10 +97,9 @@ export async function composeWorker(config: Config, dependencies: Dependencies):
     store: createJobStore(documents, config.resultTtlMs),
     deadLetter: createDeadLettering({ ...keeping, queue, topic: config.deadLetterTopic, log }),
     announce: createAnnouncer(announcing),
-    tokens,
     circuits,
     missing: createMissingEpisodes({ store: stores.missingDeployments, now, log }),
-    provider: explainDenials(createAzureOpenAI(config.apiVersion, now), config.federation),
+    provider: createBearerProvider(tokens, createAzureOpenAI({ apiVersion, federation, now })),
     deployments: config.deployments,
     maxOutputTokens: config.maxOutputTokens,
     allowedBodyFields: config.allowedBodyFields,

@@ -3,7 +3,6 @@ import type { Deployment } from '../../shared/config/schema.ts'
 import type { AccessToken } from '../../shared/identity/renewal.ts'
 import type { Failure } from '../../shared/job/failures.ts'
 import { createAzureOpenAI } from '../../shared/models/azure-openai/azure-openai.ts'
-import { explainDenials } from '../../shared/models/azure-openai/explain-denials.ts'
 import type { Finding, Walk } from './step.ts'
 
 const ASK_TIMEOUT_MS = 10_000
@@ -18,7 +17,7 @@ export async function checkDeployments(
   token: AccessToken | undefined,
   { now, newId }: { readonly now: () => number; readonly newId: () => string },
 ): Promise<void> {
-  const provider = explainDenials(createAzureOpenAI(apiVersion, now), federation)
+  const ask = createAzureOpenAI({ apiVersion, federation, now })
   for (const deployment of deployments) {
     const step = `Azure OpenAI ${deployment.deployment}`
     if (token === undefined) {
@@ -26,8 +25,8 @@ export async function checkDeployments(
       continue
     }
     await walk.take(step, async () => {
-      const request = { job: EMPTY_JOB, deployment, token: token.value, clientRequestId: `doctor.${newId()}` }
-      const reply = await provider.ask(request, AbortSignal.timeout(ASK_TIMEOUT_MS))
+      const request = { job: EMPTY_JOB, deployment, clientRequestId: `doctor.${newId()}` }
+      const reply = await ask(request, token.value, AbortSignal.timeout(ASK_TIMEOUT_MS))
       return judgeReply(reply.ok ? undefined : reply.failure, deployment, apiVersion)
     })
   }

@@ -1,4 +1,5 @@
 import type { Deployment } from '../config/schema.ts'
+import type { WaitUntil } from '../identity/access-token-source.ts'
 import type { Failure } from '../job/failures.ts'
 import type { Job } from '../job/job.ts'
 import type { Usage } from '../job/record.ts'
@@ -9,9 +10,7 @@ export interface ModelRequest {
   readonly deployment: Deployment
   /** Set in the body as the cap of each answer, in tokens; absent: the body is sent as it is, but for `model`. */
   readonly outputCap?: number | undefined
-  /** The bearer token. */
-  readonly token: string
-  /** Names this send to Azure's support and in its logs. */
+  /** Names this send to the provider's support and in its logs. */
   readonly clientRequestId: string
 }
 
@@ -27,9 +26,40 @@ export type ModelReply =
       readonly httpStatus: number
       readonly requestId: string | undefined
     }
-  | { readonly ok: false; readonly failure: Failure }
+  | {
+      readonly ok: false
+      readonly failure: Failure
+      /** The provider has dropped the credential that was refused: with the next one, the same request may be accepted. */
+      readonly isCredentialReplaced?: boolean
+    }
 
-/** A way to ask a model. It sends once, never rejects, and says of every failure whether it can have been billed. */
+/** Sends a request once. Never rejects, and classifies each failure by whether it can have been billed. */
+export type Send = (request: ModelRequest, signal: AbortSignal) => Promise<ModelReply>
+
+interface ReadyOptions {
+  /** The caller is not held beyond this, in epoch milliseconds. */
+  readonly until: number
+  /** Takes background work, such as the renewal of a credential. */
+  readonly waitUntil: WaitUntil
+}
+
+/** Asks models. A provider owns its credential: no request carries one. */
 export interface ModelProvider {
-  ask(request: ModelRequest, signal: AbortSignal): Promise<ModelReply>
+  /**
+   * Resolves when a request to this deployment can be sent, with what sends it; it is to be used at once.
+   *
+   * Rejects with NotReadyError where no credential comes in time, or with the signal's reason.
+   */
+  ready(deployment: Deployment, signal: AbortSignal, options: ReadyOptions): Promise<Send>
+}
+
+/** Nothing can be sent now. `failure` says why, as the job's log and its deferral report it. */
+export class NotReadyError extends Error {
+  override readonly name = 'NotReadyError'
+  readonly failure: Failure
+
+  constructor(failure: Failure, cause?: unknown) {
+    super(failure.message, { cause })
+    this.failure = failure
+  }
 }

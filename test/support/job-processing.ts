@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import type { AccessTokenSource } from '../../shared/identity/access-token-source.ts'
 import { createCircuits } from '../../shared/models/circuits.ts'
+import type { ModelProvider, Send } from '../../shared/models/provider.ts'
 import { createJobStore } from '../../shared/stores/job-store/create-job-store.ts'
 import type { RecordDocuments } from '../../shared/stores/record-documents.ts'
 import { createDrain } from '../../worker/delivery/drain.ts'
@@ -18,7 +19,6 @@ export function processingOver(
   asked: string[],
   deadLetter: JobProcessing['deadLetter'] = async () => assert.fail('nothing is to be dead-lettered'),
 ): JobProcessing {
-  const token = { value: 't', fetchedAt: 0, expiresAt: Number.MAX_SAFE_INTEGER }
   const usage = { promptTokens: 1, completionTokens: 1 }
   return {
     store: createJobStore(documents, 1_000),
@@ -26,15 +26,12 @@ export function processingOver(
     daily: NO_DAILY_LIMIT,
     deadLetter,
     announce: async () => undefined,
-    tokens: tokensOf(async () => token),
     circuits: circuitsOf(Date.now),
     missing: NEVER_MISSING,
-    provider: {
-      async ask({ clientRequestId }) {
-        asked.push(clientRequestId)
-        return { ok: true, text: '{}', usage, finishReason: 'stop', httpStatus: 200, requestId: 'r' }
-      },
-    },
+    provider: providerOf(async ({ clientRequestId }) => {
+      asked.push(clientRequestId)
+      return { ok: true, text: '{}', usage, finishReason: 'stop', httpStatus: 200, requestId: 'r' }
+    }),
     deployments: [DEPLOYMENT],
     retry: { maxAttempts: 5, onUnknown: 'retry' },
     maxJobAgeMs: 7 * 86_400_000,
@@ -49,6 +46,11 @@ export function processingOver(
     now: Date.now,
     log: createLog('error', { write: () => undefined }),
   }
+}
+
+/** A provider whose credential is always there. */
+export function providerOf(send: Send): ModelProvider {
+  return { ready: async () => send }
 }
 
 /** Controls of batches without a cancellation or a limit. */

@@ -69,11 +69,14 @@ function resolveTo(t: TestContext, ...addresses: readonly string[]): void {
   )
 }
 
+const federation = { tenantId: 't', clientId: 'c', authorityHost: 'https://login.test', scope: 's', audience: 'a' }
+const anAdapter = (now = Date.now) => createAzureOpenAI({ apiVersion: undefined, federation, now })
+
 /** `answered`, or the failure's kind and code. */
-async function askAt(endpoint: string, { provider = createAzureOpenAI(undefined, Date.now), signal = NEVER } = {}) {
+async function askAt(endpoint: string, { ask = anAdapter(), signal = NEVER } = {}) {
   const deployment = { model: 'm', endpoint, deployment: 'd', priority: 1 }
   const job = { url: '/v1/chat/completions', body: { messages: [] } } as const
-  const reply = await provider.ask({ job, deployment, token: 't', clientRequestId: 'c' }, signal)
+  const reply = await ask({ job, deployment, clientRequestId: 'c' }, 't', signal)
   return reply.ok ? ['answered'] : [reply.failure.kind, reply.failure.code]
 }
 
@@ -189,9 +192,9 @@ describe('perhaps sent', () => {
     }
     for (const endpoint of await servedBoth(t, act)) {
       requests = 0
-      const provider = createAzureOpenAI(undefined, Date.now)
-      assert.deepEqual(await askAt(endpoint, { provider }), ['answered'])
-      assert.equal((await askAt(endpoint, { provider }))[0], 'ambiguous')
+      const ask = anAdapter()
+      assert.deepEqual(await askAt(endpoint, { ask }), ['answered'])
+      assert.equal((await askAt(endpoint, { ask }))[0], 'ambiguous')
     }
   })
 })
@@ -207,10 +210,10 @@ describe('a kept connection', () => {
         response.writeHead(200, headers).end(ANSWER)
       })
       let now = 0
-      const provider = createAzureOpenAI(undefined, () => now)
+      const ask = anAdapter(() => now)
       for (const time of times) {
         now = time
-        assert.deepEqual(await askAt(endpoints[secure ? 1 : 0] ?? '', { provider }), ['answered'])
+        assert.deepEqual(await askAt(endpoints[secure ? 1 : 0] ?? '', { ask }), ['answered'])
       }
       counts.push(sockets.size)
     }
@@ -241,10 +244,10 @@ describe('a kept connection', () => {
       response.end(ANSWER, () => setImmediate(() => socket?.end()))
       closed.push(once(socket ?? response, 'close'))
     })
-    const provider = createAzureOpenAI(undefined, Date.now)
-    assert.deepEqual(await askAt(endpoint, { provider }), ['answered'])
+    const ask = anAdapter()
+    assert.deepEqual(await askAt(endpoint, { ask }), ['answered'])
     await closed[0]
-    assert.deepEqual(await askAt(endpoint, { provider }), ['answered'])
+    assert.deepEqual(await askAt(endpoint, { ask }), ['answered'])
   })
 })
 

@@ -18,11 +18,13 @@ const wrongSubject = new TokenError('entra_exchange', 'Entra answered 401 invali
   presented,
   hint: 'Set Subject to 1045',
 })
-const denial = new TokenError('azure_refused', 'denied', {
+const denial = {
+  kind: 'forbidden',
+  message: 'denied',
   httpStatus: 403,
   code: 'PermissionDenied',
   hint: 'give the role',
-})
+} as const
 
 /** A store that keeps the last of each document, and can be away. */
 function aTelemetry() {

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import type { Circuits } from '../../shared/models/circuits.ts'
+import type { ModelProvider, Send } from '../../shared/models/provider.ts'
 import { createJobStore } from '../../shared/stores/job-store/create-job-store.ts'
 import { openSqliteDocuments } from '../../shared/stores/sqlite/sqlite-documents.ts'
 import { createDrain } from '../../worker/delivery/drain.ts'
 import { type JobProcessing, processJob } from '../../worker/jobs/process-job.ts'
 import { createLog } from '../../worker/observe/log.ts'
 import { aJob, DAY_MS, START } from '../support/job-builders.ts'
-import { circuitsOf, NEVER_MISSING, NO_CONTROLS, NO_DAILY_LIMIT, tokensOf } from '../support/job-processing.ts'
+import { circuitsOf, NEVER_MISSING, NO_CONTROLS, NO_DAILY_LIMIT } from '../support/job-processing.ts'
 
 const deployment = {
   model: 'gpt-4o',
@@ -34,10 +35,20 @@ function passingTime(circuits: Circuits, clock: { now: number }): Circuits {
   }
 }
 
-/** All that a job needs, over records in memory; `onToken` is called when a token is asked for. */
+/** A provider that calls `onReady` each time it is asked whether it is ready. */
+function readyAfter(onReady: () => void, send: Send): ModelProvider {
+  return {
+    async ready() {
+      onReady()
+      return send
+    },
+  }
+}
+
+/** All that a job needs, over records in memory; `onReady` is called when a job asks whether the provider is ready. */
 async function processing(
   t: TestContext,
-  onToken: () => void = () => undefined,
+  onReady: () => void = () => undefined,
   over: Pick<Partial<JobProcessing>, 'controls' | 'daily'> = {},
 ) {
   const clock = { now: START }
@@ -54,16 +65,10 @@ async function processing(
     drain: createDrain(),
     circuits: passingTime(circuitsOf(now), clock),
     missing: NEVER_MISSING,
-    tokens: tokensOf(async () => {
-      onToken()
-      return { value: 'a token', fetchedAt: START, expiresAt: START + DAY_MS }
+    provider: readyAfter(onReady, async () => {
+      asked.push(now())
+      return { ok: false, failure: { kind: 'rejected', message: 'rejected' } }
     }),
-    provider: {
-      async ask() {
-        asked.push(now())
-        return { ok: false, failure: { kind: 'rejected', message: 'rejected' } } as const
-      },
-    },
     deployments: [deployment],
     maxOutputTokens: 1_000,
     allowedBodyFields: [],
@@ -113,18 +118,19 @@ describe('a job that must wait for quota', () => {
 
 test('a clock that is set back while a job waits to send does not let it be sent when its lease is over', async (t) => {
   const on = await processing(t)
-  const clocks = { tokens: 0, elapsed: 0 }
-  const tokens = tokensOf(async () => {
-    clocks.tokens += 1
-    // Once for admission; then the wait that the lease covers, and half a minute more.
-    if (clocks.tokens === 2) {
+  const clocks = { ready: 0, elapsed: 0 }
+  const provider = readyAfter(
+    () => {
+      clocks.ready += 1
+      // Once for admission; then the wait that the lease covers, and half a minute more.
+      if (clocks.ready !== 2) return
       clocks.elapsed = 60_000
       on.clock.now -= 360_000
-    }
-    return { value: 'a token', fetchedAt: START, expiresAt: START + DAY_MS }
-  })
+    },
+    async () => assert.fail('it is sent when its lease is over'),
+  )
   const outcome = await processJob(
-    { ...on, tokens, elapsed: () => clocks.elapsed },
+    { ...on, provider, elapsed: () => clocks.elapsed },
     { job, message, publishedAt: START, deadline: START + 570_000, waitUntil: ignore },
   )
   assert.deepEqual([outcome.done || outcome.failure.kind, on.asked], ['busy', []])

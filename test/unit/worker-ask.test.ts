@@ -3,11 +3,12 @@ import { describe, test } from 'node:test'
 import type { AccessToken } from '../../shared/identity/renewal.ts'
 import { TokenError } from '../../shared/identity/token-error.ts'
 import type { Failure, FailureKind } from '../../shared/job/failures.ts'
+import { createBearerProvider } from '../../shared/models/bearer-provider.ts'
 import type { ModelReply } from '../../shared/models/provider.ts'
 import { createDrain } from '../../worker/delivery/drain.ts'
 import { ask } from '../../worker/jobs/ask.ts'
 import { aJob, START } from '../support/job-builders.ts'
-import { circuitsOf, NEVER_MISSING, tokensOf } from '../support/job-processing.ts'
+import { circuitsOf, NEVER_MISSING, providerOf, tokensOf } from '../support/job-processing.ts'
 
 const deployment = {
   model: 'gpt-4o',
@@ -32,20 +33,18 @@ function scripted(script: Script, over: { now?: () => number; getToken?: () => P
   const asked: string[] = []
   const refused: string[] = []
   const token = async () => ({ value: `token ${refused.length + 1}`, fetchedAt: 0, expiresAt: 0 })
+  const tokens = tokensOf(over.getToken ?? token, { refused: ({ value }) => refused.push(value) > 1 })
   const asking = {
     drain,
     now,
     circuits: circuitsOf(now),
     missing: NEVER_MISSING,
-    tokens: tokensOf(over.getToken ?? token, { refused: ({ value }) => refused.push(value) > 1 }),
-    provider: {
-      async ask({ token }: { token: string }, signal: AbortSignal) {
-        asked.push(token)
-        const reply = script[asked.length - 1]
-        assert.ok(reply, 'asked more often than the script says')
-        return reply(signal)
-      },
-    },
+    provider: createBearerProvider(tokens, async (_, token, signal) => {
+      asked.push(token)
+      const reply = script[asked.length - 1]
+      assert.ok(reply, 'asked more often than the script says')
+      return reply(signal)
+    }),
   }
   const cancel = new AbortController()
   const run = (sendWithinMs = 60_000, modelTimeoutMs = 60_000) => {
@@ -233,15 +232,13 @@ describe('an instance that begins to end', () => {
 
 /** Asks of one deployment, each cancelled while it is being sent or answered. */
 function severalCutOff(kind: FailureKind) {
-  const { circuits, tokens, drain, now } = scripted([])
+  const { circuits, drain, now } = scripted([])
   const asking = (cancel: AbortController) => ({
-    ...{ circuits, tokens, drain, now, missing: NEVER_MISSING },
-    provider: {
-      async ask() {
-        cancel.abort()
-        return failed(kind)
-      },
-    },
+    ...{ circuits, drain, now, missing: NEVER_MISSING },
+    provider: providerOf(async () => {
+      cancel.abort()
+      return failed(kind)
+    }),
   })
   return { asking, circuits }
 }

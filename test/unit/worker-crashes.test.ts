@@ -6,7 +6,7 @@ import { openSqliteDocuments } from '../../shared/stores/sqlite/sqlite-documents
 import type { Outcome } from '../../worker/delivery/outcome.ts'
 import { type JobProcessing, processJob } from '../../worker/jobs/process-job.ts'
 import { aJob, START } from '../support/job-builders.ts'
-import { processingOver } from '../support/job-processing.ts'
+import { processingOver, providerOf } from '../support/job-processing.ts'
 
 /** Longer than any lease here. */
 const LEASE_OVER_MS = 60_000
@@ -44,16 +44,15 @@ async function aWorld(t: TestContext, reply: 'answers' | 'refuses') {
         at(record.status === 'running' ? 'claim' : 'settle', () => documents.replace(record, revision)),
     }
     const usual = processingOver(mortal, [], () => at('dead letter', async () => undefined))
+    const usage = { promptTokens: 1, completionTokens: 1 }
+    const answer: ModelReply = { ok: true, text: '{}', usage, finishReason: 'stop', httpStatus: 200, requestId: 'r' }
     const refusal: ModelReply = { ok: false, failure: { kind: 'rejected', message: 'rejected', httpStatus: 400 } }
     return {
       ...usual,
       now: () => clock.now,
       newOwner: () => `owner-${++owners}`,
       announce: () => at('event', async () => undefined),
-      provider: {
-        ask: (request, signal) =>
-          at('ask', async () => (reply === 'answers' ? usual.provider.ask(request, signal) : refusal)),
-      },
+      provider: providerOf(() => at('ask', async () => (reply === 'answers' ? answer : refusal))),
     }
   }
 
@@ -115,12 +114,10 @@ test('a worker that resumes after another took over writes nothing, and its mess
   const sleeper = deliver({
     ...worker(),
     // It is frozen: its own clock does not advance.
-    provider: {
-      ask() {
-        asked.resolve()
-        return asleep.promise
-      },
-    },
+    provider: providerOf(() => {
+      asked.resolve()
+      return asleep.promise
+    }),
   })
   await asked.promise
   clock.now += LEASE_OVER_MS

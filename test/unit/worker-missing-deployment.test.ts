@@ -11,7 +11,7 @@ import { type JobProcessing, processJob } from '../../worker/jobs/process-job.ts
 import { createMissingEpisodes } from '../../worker/limits/missing-episodes.ts'
 import { createLog } from '../../worker/observe/log.ts'
 import { aJob, DAY_MS, START } from '../support/job-builders.ts'
-import { circuitsOf, processingOver } from '../support/job-processing.ts'
+import { circuitsOf, processingOver, providerOf } from '../support/job-processing.ts'
 
 const MINUTE_MS = 60_000
 const log = createLog('silent', { write: () => undefined })
@@ -132,12 +132,10 @@ async function workersWhere(t: TestContext, reply: (name: string) => ModelReply,
       store: createJobStore(documents, 30 * DAY_MS),
       circuits: circuitsOf(now, 1),
       missing: createMissingEpisodes({ store, now, log }),
-      provider: {
-        async ask({ deployment: { deployment: name } }) {
-          asked.push(name)
-          return reply(name)
-        },
-      },
+      provider: providerOf(async ({ deployment: { deployment: name } }) => {
+        asked.push(name)
+        return reply(name)
+      }),
       deployments,
       ...{ now, modelTimeoutMs: 120_000, newOwner: () => `owner ${++owners}` },
     }

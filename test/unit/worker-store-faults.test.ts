@@ -6,7 +6,7 @@ import { openSqliteDocuments } from '../../shared/stores/sqlite/sqlite-documents
 import { processJob } from '../../worker/jobs/process-job.ts'
 import { losingReplies } from '../contract/job-store-support.ts'
 import { aJob } from '../support/job-builders.ts'
-import { processingOver } from '../support/job-processing.ts'
+import { processingOver, providerOf } from '../support/job-processing.ts'
 
 const job = aJob({ model: undefined, deadline: undefined })
 
@@ -70,7 +70,7 @@ test('an answer without a usage that the store refuses leaves an estimated usage
     httpStatus: 200,
     requestId: 'r',
   } as const
-  const provider = { ask: async () => answer }
+  const provider = providerOf(async () => answer)
   const processing = processingOver(refusingAnswers(documents), [], async () => undefined)
   await processJob({ ...processing, provider }, delivered())
   const found = await documents.read(job.key)
@@ -96,7 +96,7 @@ function failingReleases(documents: RecordDocuments, failures: number): RecordDo
 test('a job is released although the store is unavailable for a moment at its release', async () => {
   const documents = await openSqliteDocuments(':memory:', Date.now)
   const lost = { kind: 'ambiguous', message: 'no whole answer came' } as const
-  const provider = { ask: async () => ({ ok: false, failure: lost }) as const }
+  const provider = providerOf(async () => ({ ok: false, failure: lost }))
   const outcome = await processJob({ ...processingOver(failingReleases(documents, 2), []), provider }, delivered())
   assert.deepEqual(outcome.done ? outcome.as : outcome.failure.kind, 'ambiguous')
   const found = await documents.read(job.key)

@@ -8,7 +8,7 @@ import { createJobStore } from '../../shared/stores/job-store/create-job-store.t
 import { openSqliteDocuments } from '../../shared/stores/sqlite/sqlite-documents.ts'
 import { type JobProcessing, processJob } from '../../worker/jobs/process-job.ts'
 import { aJob, DAY_MS, START } from '../support/job-builders.ts'
-import { circuitsOf, processingOver } from '../support/job-processing.ts'
+import { circuitsOf, processingOver, providerOf } from '../support/job-processing.ts'
 
 const MINUTE_MS = 60_000
 /** As Pub/Sub redelivers at its slowest backoff. */
@@ -35,12 +35,10 @@ async function workerWhere(
       async (_, { reason, code }) => void letters.push(`${reason} ${code ?? ''}`.trim()),
     ),
     store: createJobStore(documents, 30 * DAY_MS),
-    provider: {
-      async ask() {
-        sends.push(clock.now)
-        return reply(sends.length, clock.now)
-      },
-    },
+    provider: providerOf(async () => {
+      sends.push(clock.now)
+      return reply(sends.length, clock.now)
+    }),
     deployments: [{ model: 'gpt-4o', endpoint: 'http://127.0.0.1', deployment: 'd', priority: 1 }],
     ...{ now, random: () => 0, newOwner: randomUUID, modelTimeoutMs: 120_000, ...over },
   }

@@ -1,26 +1,10 @@
-import { TokenError } from '../../shared/identity/token-error.ts'
 import type { Failure } from '../../shared/job/failures.ts'
+import { QueueError } from '../../shared/queues/job-queue.ts'
+import { StoreError } from '../../shared/stores/job-store.ts'
 
-/** Converts a missing token, or a resource that refuses tokens, to the job's failure. */
-export function tokenFailure({ leg, message, details }: TokenError): Failure {
-  const { code, httpStatus, correlationId, retryAfterMs, hint } = details
-  return {
-    kind: leg === 'azure_refused' ? 'unauthorized' : 'token',
-    message,
-    ...(code === undefined ? {} : { code }),
-    ...(hint === undefined ? {} : { hint }),
-    ...(httpStatus === undefined ? {} : { httpStatus }),
-    ...(correlationId === undefined ? {} : { requestId: correlationId }),
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
-  }
-}
-
-/** Converts Azure's refusal of this caller or of its token. */
-export function asTokenError({ message, code, hint, httpStatus, requestId }: Failure): TokenError {
-  return new TokenError('azure_refused', message, {
-    ...(code === undefined ? {} : { code }),
-    ...(hint === undefined ? {} : { hint }),
-    ...(httpStatus === undefined ? {} : { httpStatus }),
-    ...(requestId === undefined ? {} : { correlationId: requestId }),
-  })
+/** Converts an error of a store or a topic to the job's failure; undefined for any other error. */
+export function storeFailure(error: unknown): Failure | undefined {
+  if (error instanceof StoreError) return { kind: 'store', code: error.code, message: error.message }
+  if (!(error instanceof QueueError)) return undefined
+  return { kind: 'store', code: error.code, message: 'the dead-letter topic or the events topic is unavailable' }
 }

@@ -1,14 +1,12 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Deployment } from '../../shared/config/schema.ts'
-import type { AccessTokenSource } from '../../shared/identity/access-token-source.ts'
-import { TokenError } from '../../shared/identity/token-error.ts'
 import type { Failure } from '../../shared/job/failures.ts'
 import { endsWithin } from '../../shared/lib/settles-within.ts'
 import { isSetUpFault } from '../../shared/models/circuit.ts'
 import type { Circuits } from '../../shared/models/circuits.ts'
+import { type ModelProvider, NotReadyError } from '../../shared/models/provider.ts'
 import type { DeliveredJob } from '../delivery/delivered-job.ts'
 import type { Drain } from '../delivery/drain.ts'
-import { tokenFailure } from '../delivery/failures.ts'
 import type { DailyBudget } from '../limits/daily-budget.ts'
 
 export interface Admission {
@@ -16,7 +14,7 @@ export interface Admission {
   readonly now: () => number
   readonly drain: Drain
   readonly circuits: Circuits
-  readonly tokens: AccessTokenSource
+  readonly provider: ModelProvider
   readonly daily: DailyBudget
   readonly modelTimeoutMs: number
 }
@@ -41,7 +39,7 @@ export async function admit(
   deployment: Deployment,
   { deadline, waitUntil }: Pick<DeliveredJob, 'deadline' | 'waitUntil'>,
 ): Promise<Admitted> {
-  const { drain, tokens, daily, now, modelTimeoutMs } = admission
+  const { drain, provider, daily, now, modelTimeoutMs } = admission
   if (drain.begun.aborted) return refuse(DRAINING)
   const arrivedAt = now()
   const overspent = await daily.limitReached()
@@ -49,11 +47,11 @@ export async function admit(
   // A job that is held for longer has too little time left to ask the model.
   const until = Math.min(arrivedAt + MAX_HOLD_MS, deadline - modelTimeoutMs)
   try {
-    await tokens.get(drain.begun, { until, waitUntil })
+    await provider.ready(deployment, drain.begun, { until, waitUntil })
     return await enterCircuit(admission, deployment, until)
   } catch (error) {
     if (drain.begun.aborted) return refuse(DRAINING)
-    if (error instanceof TokenError) return refuse(tokenFailure(error))
+    if (error instanceof NotReadyError) return refuse(error.failure)
     throw error
   }
 }

@@ -1,20 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import pRetry from 'p-retry'
-import type { AccessTokenSource, WaitUntil } from '../../shared/identity/access-token-source.ts'
-import type { AccessToken } from '../../shared/identity/renewal.ts'
-import { TokenError } from '../../shared/identity/token-error.ts'
+import type { WaitUntil } from '../../shared/identity/access-token-source.ts'
 import { type Failure, mayAskAgain } from '../../shared/job/failures.ts'
 import type { Job } from '../../shared/job/job.ts'
-import { type Circuits, resourceOf } from '../../shared/models/circuits.ts'
-import type { ModelProvider, ModelReply, ModelRequest } from '../../shared/models/provider.ts'
-import { tokenEvidence } from '../../shared/models/token-evidence.ts'
+import type { Circuits } from '../../shared/models/circuits.ts'
+import { type ModelProvider, type ModelReply, type ModelRequest, NotReadyError } from '../../shared/models/provider.ts'
 import type { Drain } from '../delivery/drain.ts'
-import { tokenFailure } from '../delivery/failures.ts'
 import type { MissingEpisodes } from '../limits/missing-episodes.ts'
 
 export interface Asking {
   readonly provider: ModelProvider
-  readonly tokens: AccessTokenSource
   readonly circuits: Circuits
   readonly missing: MissingEpisodes
   readonly drain: Drain
@@ -32,7 +27,7 @@ export interface AskLimits {
   readonly cancelled: AbortSignal
 }
 
-interface JobRequest extends Omit<ModelRequest, 'token'> {
+interface JobRequest extends ModelRequest {
   readonly job: Pick<Job, 'key' | 'url' | 'body'>
 }
 
@@ -58,16 +53,15 @@ const RETRIES = { retries: 20, factor: 2, minTimeout: 200, maxTimeout: 5_000, ra
  * with an internal error.
  */
 export async function ask(
-  { provider, tokens, circuits, missing, drain, now }: Asking,
+  { provider, circuits, missing, drain, now }: Asking,
   request: JobRequest,
   { leftMs, modelTimeoutMs, waitUntil, cancelled }: AskLimits,
 ): Promise<ModelReply> {
   const { deployment } = request
-  const resource = resourceOf(deployment)
   const waiting = AbortSignal.any([drain.begun, cancelled])
   const asking = AbortSignal.any([drain.over, cancelled])
   let lastFailure: Failure | undefined
-  let tokensRefused = 0
+  let refusals = 0
   const notSent = (why: Failure): ModelReply => ({
     ok: false,
     failure: drain.begun.aborted ? DRAINING : (lastFailure ?? why),
@@ -77,14 +71,11 @@ export async function ask(
     const waitMs = circuits.waitMs(deployment)
     if (waitMs > 0 && waitMs >= leftMs()) return notSent(circuitOpen(waitMs))
     if (waitMs > 0) await delay(waitMs, undefined, { signal: waiting })
-    const token = await tokens.get(waiting, { until: now() + leftMs(), waitUntil })
+    const sendNow = await provider.ready(deployment, waiting, { until: now() + leftMs(), waitUntil })
     // In the same tick as the send: the process may have been frozen, and its lease may be over.
     if (leftMs() <= 0) return notSent(OUT_OF_TIME)
-    const reply = await withTimeout(modelTimeoutMs, asking, (signal) =>
-      provider.ask({ ...request, token: token.value }, signal),
-    )
+    const reply = await withTimeout(modelTimeoutMs, asking, (signal) => sendNow(request, signal))
     if (reply.ok) {
-      tokens.accepted(token, resource)
       circuits.learn(deployment, undefined, waitUntil)
       missing.answered(deployment, waitUntil)
       return reply
@@ -94,22 +85,15 @@ export async function ask(
     // A failure caused by the job itself is no evidence about the deployment.
     const isOwnFault = failure.kind !== reply.failure.kind
     lastFailure = failure
-    if (!isOwnFault && learn(failure, token)) throw new NotBilled(failure)
+    if (!isOwnFault && learn(failure, reply.isCredentialReplaced)) throw new NotBilled(failure)
     return { ok: false, failure }
   }
 
-  /** Records what a failure shows about the token and the deployment. Returns whether the request may be sent again. */
-  function learn(failure: Failure, token: AccessToken): boolean {
-    switch (tokenEvidence(failure)) {
-      case 'accepted':
-        tokens.accepted(token, resource)
-        break
-      case 'refused':
-        tokensRefused += 1
-        // Another token may be accepted.
-        if (!tokens.refused(token, resource)) return tokensRefused === 1
-        break
-      case 'unknown':
+  /** Records what a failure says about the deployment. Returns whether the request may be sent again. */
+  function learn(failure: Failure, isCredentialReplaced = false): boolean {
+    if (isCredentialReplaced) {
+      refusals += 1
+      return refusals === 1
     }
     // A request that this process aborted is no evidence about the deployment.
     const isBrokenOff = cancelled.aborted && (failure.kind === 'ambiguous' || failure.kind === 'unreachable')
@@ -124,7 +108,7 @@ export async function ask(
   try {
     await pRetry(sendAndKeep, { ...RETRIES, signal: waiting, shouldRetry: ({ error }) => error instanceof NotBilled })
   } catch (error) {
-    if (error instanceof TokenError) return { ok: false, failure: drain.begun.aborted ? DRAINING : tokenFailure(error) }
+    if (error instanceof NotReadyError) return { ok: false, failure: drain.begun.aborted ? DRAINING : error.failure }
     if (!(error instanceof NotBilled) && !waiting.aborted) throw error
   }
   // p-retry drops a reply that arrives after its signal aborted, although it may have been billed.

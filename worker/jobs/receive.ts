@@ -7,8 +7,8 @@ import { mostAnswerBytes } from '../../shared/models/azure-openai/endpoints.ts'
 import type { Reservation } from '../delivery/bytes-in-flight.ts'
 import type { DeliveredJob } from '../delivery/delivered-job.ts'
 import type { ParsedDelivery } from '../delivery/delivery.ts'
+import { storeFailure } from '../delivery/failures.ts'
 import type { Outcome } from '../delivery/outcome.ts'
-import { storeFailure } from '../delivery/store-failure.ts'
 import { type JobProcessing, processJob } from './process-job.ts'
 
 export interface Receiving {

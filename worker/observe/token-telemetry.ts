@@ -1,5 +1,6 @@
 import type { ObservedFailure, TokenObserver } from '../../shared/identity/access-token-source.ts'
-import type { TokenError } from '../../shared/identity/token-error.ts'
+import { TokenError } from '../../shared/identity/token-error.ts'
+import type { Failure } from '../../shared/job/failures.ts'
 import { isUnavailable } from '../../shared/stores/job-store.ts'
 import type { Instance, TelemetryStore, TokenFailure } from '../../shared/stores/telemetry-store.ts'
 import type { Log } from './log.ts'
@@ -18,7 +19,7 @@ export interface TelemetryDependencies {
 /** Never rejects. What cannot be written is logged, and kept for a later try. */
 export interface FailureTelemetry extends TokenObserver {
   /** A deployment denies this caller or is missing. `nextTryAt`: epoch milliseconds. */
-  denied(deployment: string, error: TokenError, nextTryAt: number, tokenValidForMs: number): Promise<void>
+  denied(deployment: string, failure: Failure, nextTryAt: number, tokenValidForMs: number): Promise<void>
   /** A deployment that denied this caller or was missing accepts requests again. */
   accessRestored(deployment: string): Promise<void>
   /** Writes what could not be written before. */
@@ -126,11 +127,11 @@ export function createFailureTelemetry(dependencies: TelemetryDependencies): Fai
       return failedAgain(TOKEN, { ...describe(error), kind, lastAt: now(), nextTryAt, tokenValidForMs }, takeHeld())
     },
     recovered: () => recovered(TOKEN, takeHeld()),
-    denied(deployment, error, nextTryAt, tokenValidForMs) {
+    denied(deployment, failure, nextTryAt, tokenValidForMs) {
       const kind = 'configuration'
       return failedAgain(
         deployment,
-        { ...describe(error), kind, deployment, lastAt: now(), nextTryAt, tokenValidForMs },
+        { ...describe(asTokenError(failure)), kind, deployment, lastAt: now(), nextTryAt, tokenValidForMs },
         0,
       )
     },
@@ -152,4 +153,14 @@ function describe({ leg, message, details }: TokenError) {
     ...(correlationId !== undefined && { correlationId }),
     ...(presented !== undefined && { presented }),
   }
+}
+
+/** Converts Azure's refusal of this caller or of its token. */
+function asTokenError({ message, code, hint, httpStatus, requestId }: Failure): TokenError {
+  return new TokenError('azure_refused', message, {
+    ...(code === undefined ? {} : { code }),
+    ...(hint === undefined ? {} : { hint }),
+    ...(httpStatus === undefined ? {} : { httpStatus }),
+    ...(requestId === undefined ? {} : { correlationId: requestId }),
+  })
 }

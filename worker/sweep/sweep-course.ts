@@ -4,7 +4,7 @@ import type { DailyTokensStore } from '../../shared/stores/daily-tokens.ts'
 import { StoreError } from '../../shared/stores/job-store.ts'
 import type { RecordDocuments } from '../../shared/stores/record-documents.ts'
 import type { Drain } from '../delivery/drain.ts'
-import { storeFailure } from '../delivery/store-failure.ts'
+import { storeFailure } from '../delivery/failures.ts'
 import type { AnnounceBatch } from '../events/announce.ts'
 import type { Log } from '../observe/log.ts'
 

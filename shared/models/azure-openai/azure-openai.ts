@@ -1,37 +1,43 @@
 import type { IncomingMessage } from 'node:http'
 import { APIError } from 'openai'
+import type { FederationSettings } from '../../identity/federation-settings.ts'
 import type { Failure } from '../../job/failures.ts'
 import type { Job, JobUrl } from '../../job/job.ts'
-import type { ModelProvider, ModelReply, ModelRequest } from '../provider.ts'
+import type { AskWithToken } from '../bearer-provider.ts'
+import type { ModelReply, ModelRequest } from '../provider.ts'
 import { MAX_ANSWER_BYTES } from './answer-size.ts'
 import { codeOf, NotSentError, openConnections } from './connections.ts'
 import { addressOf, endpoints } from './endpoints.ts'
+import { explainDenial } from './explain-refused-token.ts'
 import { headersOf, type ModelPost, post } from './post.ts'
 import { readRefusal, requestIdOf } from './read-refusal.ts'
 import { readText } from './read-text.ts'
 
-/**
- * Asks Azure OpenAI on a dated API version, or on its v1 API where none is given. `now`: epoch milliseconds.
- *
- * Connections are kept alive and shared by all requests to an endpoint.
- */
-export function createAzureOpenAI(apiVersion: string | undefined, now: () => number): ModelProvider {
+interface AzureOpenAIDependencies {
+  /** Undefined: Azure's v1 API. */
+  readonly apiVersion: string | undefined
+  /** A denial's hint names the very values to set. */
+  readonly federation: FederationSettings
+  /** Epoch milliseconds. */
+  readonly now: () => number
+}
+
+/** Sends requests to Azure OpenAI. Connections are kept alive and shared by all requests to an endpoint. */
+export function createAzureOpenAI({ apiVersion, federation, now }: AzureOpenAIDependencies): AskWithToken {
   const connections = openConnections(now)
-  return {
-    async ask(request, signal) {
-      try {
-        const answer = await post(connections, postOf(request, apiVersion), signal)
-        const text = await readText(answer, MAX_ANSWER_BYTES)
-        return text === undefined ? tooLong(answer) : readAnswer(request.job.url, text, answer)
-      } catch (error) {
-        return { ok: false, failure: readFailure(error, now()) }
-      }
-    },
+  return async (request, token, signal) => {
+    try {
+      const answer = await post(connections, postOf(request, token, apiVersion), signal)
+      const text = await readText(answer, MAX_ANSWER_BYTES)
+      return text === undefined ? tooLong(answer) : readAnswer(request.job.url, text, answer)
+    } catch (error) {
+      return { ok: false, failure: explainDenial(readFailure(error, now()), federation) }
+    }
   }
 }
 
-function postOf(request: ModelRequest, apiVersion: string | undefined): ModelPost {
-  const { job, deployment, token, clientRequestId } = request
+function postOf(request: ModelRequest, token: string, apiVersion: string | undefined): ModelPost {
+  const { job, deployment, clientRequestId } = request
   return {
     endpoint: deployment.endpoint,
     address: addressOf(job.url, deployment.deployment, apiVersion),

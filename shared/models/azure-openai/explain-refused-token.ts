@@ -3,6 +3,7 @@ import { configuration, type Diagnosis, passing } from '../../identity/failure-n
 import type { FederationSettings } from '../../identity/federation-settings.ts'
 import { gatherValues, isPassing } from '../../identity/hint-values.ts'
 import type { TokenErrorDetails } from '../../identity/token-error.ts'
+import type { Failure } from '../../job/failures.ts'
 import { dataActionIn, readDenial } from './denial.ts'
 
 /** Explains why Azure does not take a token that Entra has just made. */
@@ -36,3 +37,11 @@ function explainRefusedToken(details: TokenErrorDetails, us: FederationSettings)
 
 /** Says why there is no token that Azure OpenAI accepts, and how to fix it. */
 export const diagnose = createDiagnose(explainRefusedToken)
+
+/** Adds to a denial how to fix it, where it has no hint yet. */
+export function explainDenial(failure: Failure, us: FederationSettings): Failure {
+  const { kind, httpStatus, code, hint } = failure
+  if ((kind !== 'forbidden' && kind !== 'unauthorized') || hint !== undefined) return failure
+  const details = { ...(httpStatus !== undefined && { httpStatus }), ...(code !== undefined && { code }) }
+  return { ...failure, hint: diagnose({ leg: 'azure_refused', details }, us).hint }
+}

@@ -1,4 +1,5 @@
-import type { ModelProvider, ModelReply, ModelRequest } from '../../../shared/models/provider.ts'
+import type { AskWithToken } from '../../../shared/models/bearer-provider.ts'
+import type { ModelReply, ModelRequest } from '../../../shared/models/provider.ts'
 import { count } from './exercised.ts'
 import { ratesAt } from './faults.ts'
 import { act, type Behaviour, drawBehaviour, type ModelAct } from './model-replies.ts'
@@ -22,7 +23,7 @@ export function isMaybeBilled({ behaviour }: ModelCall): boolean {
 interface ModelListener {
   readonly sending: (requestId: string) => void
   readonly taken: (call: ModelCall) => void
-  readonly replied: (request: ModelRequest, reply: ModelReply) => void
+  readonly replied: (request: ModelRequest, token: string, reply: ModelReply) => void
   /** What the sender reads of a reply. */
   readonly reads: (reply: ModelReply) => ModelReply
 }
@@ -35,7 +36,7 @@ const MAX_THINKING_MS = 20_000
  * `heard.sending` is called in the tick in which a send leaves, `taken` when the model has taken it in, and `replied` in the
  * tick in which its sender has the reply.
  */
-export function createModel(parts: WireParts, process: Process, wire: Wire, heard: ModelListener): ModelProvider {
+export function createModel(parts: WireParts, process: Process, wire: Wire, heard: ModelListener): AskWithToken {
   const { world, faults, exercised } = parts
   const { random } = world
 
@@ -45,31 +46,29 @@ export function createModel(parts: WireParts, process: Process, wire: Wire, hear
     return faults.modelWindow(deployment, now) ?? drawBehaviour(random, random.chance(ratesAt(faults, now).model))
   }
 
-  return {
-    ask(request, signal) {
-      const { promise, resolve } = Promise.withResolvers<ModelReply>()
-      const { clientRequestId: requestId } = request
-      const deployment = nameOf(request.deployment)
-      if (process.isDead || wire.fateOfCaller(`ask ${requestId}`)) return promise
-      heard.sending(requestId)
-      const giveUp = () => {
-        resolve({ ok: false, failure: { kind: 'ambiguous', message: 'the request was aborted before its answer' } })
-      }
-      if (signal.aborted) giveUp()
-      signal.addEventListener('abort', giveUp, { once: true })
-      const { behaviour, isBillable, reply, situation } = act(random, request, behave(deployment))
-      world.after(random.whole(1, 50), undefined, () => {
-        world.note('model', `${deployment}, ${requestId}: ${behaviour}${isBillable ? ', billed' : ''}`)
-        heard.taken({ requestId, deployment, behaviour, isBillable, reply })
-        if (situation !== undefined) count(exercised, situation)
-        if (reply === undefined) return
-        world.after(random.whole(1, reply.ok ? MAX_THINKING_MS : 1_000), process, () => {
-          if (wire.fateWithAnswer(`the answer to ${requestId}`)) return
-          if (!signal.aborted) heard.replied(request, reply)
-          resolve(heard.reads(reply))
-        })
+  return (request, token, signal) => {
+    const { promise, resolve } = Promise.withResolvers<ModelReply>()
+    const { clientRequestId: requestId } = request
+    const deployment = nameOf(request.deployment)
+    if (process.isDead || wire.fateOfCaller(`ask ${requestId}`)) return promise
+    heard.sending(requestId)
+    const giveUp = () => {
+      resolve({ ok: false, failure: { kind: 'ambiguous', message: 'the request was aborted before its answer' } })
+    }
+    if (signal.aborted) giveUp()
+    signal.addEventListener('abort', giveUp, { once: true })
+    const { behaviour, isBillable, reply, situation } = act(random, request, behave(deployment))
+    world.after(random.whole(1, 50), undefined, () => {
+      world.note('model', `${deployment}, ${requestId}: ${behaviour}${isBillable ? ', billed' : ''}`)
+      heard.taken({ requestId, deployment, behaviour, isBillable, reply })
+      if (situation !== undefined) count(exercised, situation)
+      if (reply === undefined) return
+      world.after(random.whole(1, reply.ok ? MAX_THINKING_MS : 1_000), process, () => {
+        if (wire.fateWithAnswer(`the answer to ${requestId}`)) return
+        if (!signal.aborted) heard.replied(request, token, reply)
+        resolve(heard.reads(reply))
       })
-      return promise.finally(() => signal.removeEventListener('abort', giveUp))
-    },
+    })
+    return promise.finally(() => signal.removeEventListener('abort', giveUp))
   }
 }

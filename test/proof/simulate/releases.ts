@@ -1,7 +1,8 @@
-import { createAccessTokenSource } from '../../../shared/identity/access-token-source.ts'
+import { type AccessTokenSource, createAccessTokenSource } from '../../../shared/identity/access-token-source.ts'
 import { TokenError } from '../../../shared/identity/token-error.ts'
+import type { AskWithToken } from '../../../shared/models/bearer-provider.ts'
 import { type CircuitObserver, type Circuits, createCircuits } from '../../../shared/models/circuits.ts'
-import type { ModelReply } from '../../../shared/models/provider.ts'
+import type { ModelReply, ModelRequest } from '../../../shared/models/provider.ts'
 import { QueueError } from '../../../shared/queues/job-queue.ts'
 import type { Database } from '../../../shared/stores/firestore/database.ts'
 import { createFirestoreBatches } from '../../../shared/stores/firestore/firestore-batches.ts'
@@ -13,10 +14,10 @@ import { StoreError } from '../../../shared/stores/job-store.ts'
 import { createDeadLettering } from '../../../worker/dead-letters/keep.ts'
 import { recordDeadLetter } from '../../../worker/dead-letters/record.ts'
 import { createDrain } from '../../../worker/delivery/drain.ts'
+import { storeFailure } from '../../../worker/delivery/failures.ts'
 import type { Outcome } from '../../../worker/delivery/outcome.ts'
-import { storeFailure } from '../../../worker/delivery/store-failure.ts'
 import { createAnnouncer, createBatchAnnouncer } from '../../../worker/events/announce.ts'
-import { createReceiver } from '../../../worker/jobs/receive.ts'
+import { createReceiver, type Receiver, type Receiving } from '../../../worker/jobs/receive.ts'
 import { createBatchControls } from '../../../worker/limits/batch-controls.ts'
 import { createDailyBudget } from '../../../worker/limits/daily-budget.ts'
 import { createSweep } from '../../../worker/sweep/sweep.ts'
@@ -25,12 +26,18 @@ const thisVersion = {
   ...{ createAccessTokenSource, TokenError, QueueError, StoreError, createJobStore, createFirestoreBatches },
   ...{ createFirestoreDailyTokens, createFirestoreDeadLetters, createFirestoreDocuments, createBatchControls },
   ...{ createDailyBudget, createDrain, createAnnouncer, createBatchAnnouncer, createDeadLettering },
-  ...{ createCircuits, createReceiver, recordDeadLetter, storeFailure, createSweep },
+  ...{ createCircuits, recordDeadLetter, storeFailure, createSweep },
+}
+
+interface Credentials {
+  readonly tokens: AccessTokenSource
+  readonly ask: AskWithToken
 }
 
 /** What a worker is composed of. */
 export interface Release {
   readonly parts: typeof thisVersion
+  readonly receive: (receiving: Receiving, credentials: Credentials) => Receiver
   /** A database as its adapters ask it. */
   readonly asked: (database: Database) => Database
   /** What it reads of a model's reply. */
@@ -44,6 +51,7 @@ interface LastVersion extends Omit<typeof thisVersion, 'createCircuits'> {
     random: () => number,
     watch: { readonly closed: CircuitObserver['opened']; readonly opened: CircuitObserver['closed'] },
   ): Circuits
+  createReceiver(receiving: Omit<Receiving, 'processing'> & { readonly processing: object }): Receiver
 }
 
 /** Bundled from its source, so that it stays as it was. It takes what this version takes, and leaves out what it does not know. */
@@ -53,11 +61,6 @@ const lastParts: typeof thisVersion = {
   ...lastVersion,
   createCircuits: (now, random, { opened, closed }) =>
     lastVersion.createDeploymentGates(now, random, { closed: opened, opened: closed }),
-  createReceiver: ({ processing, ...settings }) => {
-    const gated = Object.assign({ gates: processing.circuits }, processing)
-    const receiver = lastVersion.createReceiver({ ...settings, processing: gated })
-    return { ...receiver, receive: async (...push) => withLogFields(await receiver.receive(...push)) }
-  },
   recordDeadLetter: async (...letter) => withLogFields(await lastVersion.recordDeadLetter(...letter)),
 }
 
@@ -66,9 +69,19 @@ function withLogFields(outcome: Outcome): Outcome {
   return Object.assign({}, outcome, { logFields: Reflect.get(outcome, 'facts') })
 }
 
+/** The last release gave each request its token, and reported to the source itself what became of it. */
+function receiveAsLastRelease({ processing, ...settings }: Receiving, { tokens, ask }: Credentials): Receiver {
+  const provider = {
+    ask: ({ token, ...request }: ModelRequest & { token: string }, signal: AbortSignal) => ask(request, token, signal),
+  }
+  const before = { ...processing, gates: processing.circuits, tokens, provider }
+  const receiver = lastVersion.createReceiver({ ...settings, processing: before })
+  return { ...receiver, receive: async (...push) => withLogFields(await receiver.receive(...push)) }
+}
+
 export const releases: Readonly<Record<'this' | 'last', Release>> = {
-  this: { parts: thisVersion, asked: (database) => database, reads: (reply) => reply },
-  last: { parts: lastParts, asked: asLastReleaseAsks, reads: asLastReleaseReads },
+  this: { parts: thisVersion, receive: createReceiver, asked: (database) => database, reads: (reply) => reply },
+  last: { parts: lastParts, receive: receiveAsLastRelease, asked: asLastReleaseAsks, reads: asLastReleaseReads },
 }
 
 /** The last release took the fields alone of what it found by time, and gave no range but its beginning. */

@@ -1,4 +1,5 @@
 import type { Failure, RetryPolicy } from '../../../shared/job/failures.ts'
+import { createBearerProvider } from '../../../shared/models/bearer-provider.ts'
 import type { CircuitObserver } from '../../../shared/models/circuits.ts'
 import type { Message } from '../../../shared/queues/job-queue.ts'
 import type { BatchStore } from '../../../shared/stores/batch-store.ts'
@@ -64,6 +65,12 @@ export function composeSimWorker(installation: Installation, process: Process, w
     diagnose: () => ({ nature: 'passing', hint: '' }),
     ...{ now, random },
   })
+  const ask = createModel(installation, process, wire, {
+    sending: (requestId) => monitor.sending(requestId, process),
+    taken: monitor.taken,
+    replied: ledger.replied,
+    reads: release.reads,
+  })
   let owners = 0
   const processing: JobProcessing = {
     controls: parts.createBatchControls({ read: observedReader(batches, process, monitor), later, now, log }),
@@ -76,15 +83,9 @@ export function composeSimWorker(installation: Installation, process: Process, w
     }),
     deadLetter: parts.createDeadLettering({ ...keeping, queue, topic: TOPICS.dead, log }),
     announce: parts.createAnnouncer(announcing),
-    tokens,
     circuits: parts.createCircuits(now, random, circuitObserver(exercised)),
     missing: createMissingEpisodes({ store: createFirestoreMissingDeployments(database, now), now, log }),
-    provider: createModel(installation, process, wire, {
-      sending: (requestId) => monitor.sending(requestId, process),
-      taken: monitor.taken,
-      replied: ledger.replied,
-      reads: release.reads,
-    }),
+    provider: createBearerProvider(tokens, ask),
     deployments: hasSpare ? [GOOD, SPARE, OTHER] : [GOOD, OTHER],
     ...{
       maxOutputTokens: 1_000,
@@ -108,7 +109,7 @@ export function composeSimWorker(installation: Installation, process: Process, w
   return {
     now,
     drain,
-    receiver: parts.createReceiver({ processing, ackDeadlineMs: ACK_DEADLINE_MS, maxInFlight: 100 }),
+    receiver: release.receive({ processing, ackDeadlineMs: ACK_DEADLINE_MS, maxInFlight: 100 }, { tokens, ask }),
     recordDeadLetter: (read: ParsedDelivery) => parts.recordDeadLetter(recording, read),
     sweep: parts.createSweep({
       ...{ documents, batches, announce: parts.createBatchAnnouncer(announcing), dailyTokens: undefined },

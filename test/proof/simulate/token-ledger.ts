@@ -4,7 +4,7 @@ import type { ModelReply, ModelRequest } from '../../../shared/models/provider.t
 /** Says of each exchange of one process for a new token what made it necessary. */
 export interface TokenLedger {
   /** What a resource said of the token that it was sent. */
-  replied(request: ModelRequest, reply: ModelReply): void
+  replied(request: ModelRequest, token: string, reply: ModelReply): void
   fetched(token: AccessToken): void
   /** An exchange begins. `now`: by the process's clock, in epoch milliseconds. */
   exchanging(now: number): void
@@ -41,7 +41,7 @@ export function createTokenLedger(needless: (what: string) => void): TokenLedger
   }
 
   return {
-    replied({ token, deployment: { endpoint } }, reply) {
+    replied({ deployment: { endpoint } }, token, reply) {
       // Of a token that is held no more, a late answer says nothing.
       if (token !== held?.value) return
       if (reply.ok || reply.failure.fromService) {
