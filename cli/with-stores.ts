@@ -24,7 +24,7 @@ export function addStoreOptions(command: Command): Command {
       '--store <store>',
       'firestore, or sqlite:PATH such as sqlite:.promptbridge/demo.db; otherwise STORE says it',
     )
-    .option('--project <id>', 'the Google Cloud project; otherwise GOOGLE_CLOUD_PROJECT says it')
+    .option('--project <id>', 'the Google Cloud project (default: GOOGLE_CLOUD_PROJECT)')
 }
 
 /** change: a file that is not there is a mistake. write: it is made. */

@@ -1,24 +1,24 @@
 import { quote } from '../../shared/lib/quote.ts'
 import type { LiveService } from './read-live-settings.ts'
 import type { Policy, PolicyOf, ReadPolicy } from './read-policy.ts'
-import type { Finding, Walk } from './step.ts'
+import type { Checks, Finding } from './step.ts'
 
-/** What one of Google's own services has to be allowed, so that it does its part. */
+/** A role that an account needs on a Google Cloud resource. */
 export interface Grant {
   readonly step: string
   readonly on: PolicyOf
-  /** Of them one is enough; the first is the least. */
+  /** One of them is enough. The first has the fewest permissions. */
   readonly roles: readonly [string, ...string[]]
   readonly isMember: (member: string) => boolean
-  /** In words, and as `gcloud` takes it. */
-  readonly member: { readonly said: string; readonly flag: string }
-  /** The command that gives it, up to the member. */
+  /** Its name in messages, and its value for `gcloud`. */
+  readonly member: { readonly label: string; readonly flag: string }
+  /** The command that grants the role, without its member. */
   readonly command: string
 }
 
-/** Takes a step for each grant, and looks at the project where the resource itself does not give it. */
-export async function checkGrants(walk: Walk, grants: readonly Grant[], read: ReadPolicy): Promise<void> {
-  for (const grant of grants) await walk.take(grant.step, (signal) => checkGrant(grant, read, signal))
+/** Checks each grant on its resource, and on the project if the resource does not have it. */
+export async function checkGrants(checks: Checks, grants: readonly Grant[], read: ReadPolicy): Promise<void> {
+  for (const grant of grants) await checks.run(grant.step, (signal) => checkGrant(grant, read, signal))
 }
 
 /** Looks for one grant, on the resource and on its project. */
@@ -27,23 +27,23 @@ export async function checkGrant(grant: Grant, read: ReadPolicy, signal: AbortSi
   const [role] = roles
   const granted = (where: string): Finding => ({
     ok: true,
-    seen: `${member.said} has it on ${where}`,
+    seen: `${member.label} has it on ${where}`,
     value: undefined,
   })
   const fix = `${command} --member=${member.flag} --role=${role}`
 
   const own = await read(on, signal)
   if (own === undefined) {
-    return { ok: null, seen: `this login may not look at the grants of ${on.name}; ${member.said} needs ${role} there` }
+    return { ok: null, seen: `this login cannot read the grants of ${on.name}; ${member.label} needs ${role} there` }
   }
   if (isIn(own, grant)) return granted(on.name)
   const project = await read(projectOf(on), signal)
   if (project === undefined) {
-    const unless = `not on ${on.name} itself, and this login may not look at the project's grants`
-    return { ok: null, seen: `${unless}. If it is not there either: ${fix}` }
+    const unless = `not on ${on.name} itself, and this login cannot read the project's grants`
+    return { ok: null, seen: `${unless}. If the project does not have it either: ${fix}` }
   }
   if (isIn(project, grant)) return granted('the project')
-  return { ok: false, seen: 'not granted', expected: `${role} for ${member.said} on ${on.name}`, fix }
+  return { ok: false, seen: 'not granted', expected: `${role} for ${member.label} on ${on.name}`, fix }
 }
 
 function isIn(policy: Policy, { roles, isMember }: Grant): boolean {
@@ -59,8 +59,8 @@ const PUBSUB_AGENT = /^serviceAccount:service-\d+@gcp-sa-pubsub\.iam\.gserviceac
 const WIDE = ['roles/pubsub.editor', 'roles/pubsub.admin', 'roles/editor', 'roles/owner']
 
 /**
- * What Pub/Sub needs to forward a message that came too often: it takes it from the subscription and publishes it as an
- * account of its own.
+ * The grants that Pub/Sub needs to forward a message after its last delivery attempt: its service agent acknowledges the
+ * message on the subscription and publishes it to the dead-letter topic.
  */
 export function forwardingGrants(
   project: string,
@@ -71,7 +71,7 @@ export function forwardingGrants(
   const agent = {
     isMember: (member: string) => PUBSUB_AGENT.test(member),
     member: {
-      said: "Pub/Sub's service agent",
+      label: "Pub/Sub's service agent",
       flag: `"serviceAccount:service-${number}@gcp-sa-pubsub.iam.gserviceaccount.com"`,
     },
   }
@@ -84,7 +84,7 @@ export function forwardingGrants(
     },
     ...subscriptions.map(
       (name): Grant => ({
-        step: `grant: Pub/Sub may take from ${name.split('/').at(-1)}`,
+        step: `grant: Pub/Sub may acknowledge on ${name.split('/').at(-1)}`,
         ...onPubSub(project, 'subscriptions', name),
         roles: ['roles/pubsub.subscriber', ...WIDE],
         ...agent,
@@ -93,7 +93,7 @@ export function forwardingGrants(
   ]
 }
 
-/** What the worker needs on a topic, for a login that is not the worker's. */
+/** The grant that the worker needs on a topic, when the check runs with another login. */
 export function publishGrant(project: string, topic: string, account: string): Grant {
   const member = `serviceAccount:${account}`
   return {
@@ -101,7 +101,7 @@ export function publishGrant(project: string, topic: string, account: string): G
     ...onPubSub(project, 'topics', topic),
     roles: ['roles/pubsub.publisher', ...WIDE],
     isMember: (found) => found === member,
-    member: { said: account, flag: quote(member) },
+    member: { label: account, flag: quote(member) },
   }
 }
 
@@ -123,7 +123,7 @@ export function invokerGrant(service: LiveService, pusher: string): Grant {
     on: serviceOf(service),
     roles: ['roles/run.invoker', 'roles/run.admin', 'roles/editor', 'roles/owner'],
     isMember: (found) => found === member || found === 'allUsers',
-    member: { said: pusher, flag: quote(member) },
+    member: { label: pusher, flag: quote(member) },
     command: `gcloud run services add-iam-policy-binding ${quote(name)} ${where}`,
   }
 }

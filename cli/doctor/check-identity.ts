@@ -6,14 +6,14 @@ import type { TokenSettings } from '../../shared/identity/token-fetcher.ts'
 import { diagnose } from '../../shared/models/azure-openai/explain-refused-token.ts'
 import { type Claims, readClaims } from '../token/read-claims.ts'
 import { openTokenLegs } from '../token/token-legs.ts'
-import type { Finding, Walk } from './step.ts'
+import type { Checks, Finding } from './step.ts'
 
 const MAX_CLOCK_DIFFERENCE_S = 300
 const GOOGLE_ISSUER = 'https://accounts.google.com'
 
-/** What the way through Google and Entra led to. */
+/** The result of the checks of Google and Entra. */
 export interface Identity {
-  /** The access token, for the next steps alone. */
+  /** The access token, only for the next checks. */
   readonly token: AccessToken | undefined
   /** E-mail of the service account that the ID token names. */
   readonly account: string | undefined
@@ -24,36 +24,36 @@ const CLAIMS = 'ID token claims'
 const ENTRA = 'Entra'
 
 export interface IdentitySettings extends TokenSettings {
-  /** Whether the worker gets its tokens without this login, which only speaks for it. */
+  /** Whether the worker gets its tokens without this login, which only impersonates it. */
   readonly isElsewhere: boolean
 }
 
-/** Gets both tokens, as the worker does, and looks at what they say. `now`: epoch milliseconds. */
-export async function checkIdentity(walk: Walk, settings: IdentitySettings, now: () => number): Promise<Identity> {
+/** Gets both tokens as the worker does, and checks their claims. `now`: epoch milliseconds. */
+export async function checkIdentity(checks: Checks, settings: IdentitySettings, now: () => number): Promise<Identity> {
   const legs = openTokenLegs(settings, now)
   if (legs.kind === 'azure-cli') {
-    const why = "TOKEN_SOURCE is azure-cli: a developer's own login, in which Google plays no part"
-    walk.tell(GOOGLE, { ok: null, seen: why })
-    walk.tell(CLAIMS, { ok: null, seen: why })
-    const token = await walk.take(ENTRA, () => getAzureToken(() => legs.azure(), settings, now))
+    const why = "TOKEN_SOURCE is azure-cli: the developer's own login is used, without a Google token"
+    checks.report(GOOGLE, { ok: null, seen: why })
+    checks.report(CLAIMS, { ok: null, seen: why })
+    const token = await checks.run(ENTRA, () => getAzureToken(() => legs.azure(), settings, now))
     return { token, account: undefined }
   }
-  const idToken = await walk.take(GOOGLE, () => getIdToken(() => legs.google(), settings))
+  const idToken = await checks.run(GOOGLE, () => getIdToken(() => legs.google(), settings))
   if (idToken === undefined) {
-    walk.tell(CLAIMS, { ok: null, seen: 'there is no ID token' })
-    walk.tell(ENTRA, { ok: null, seen: 'there is no ID token to exchange' })
+    checks.report(CLAIMS, { ok: null, seen: 'there is no ID token' })
+    checks.report(ENTRA, { ok: null, seen: 'there is no ID token to exchange' })
     const { tokenSource: source } = settings
     return { token: undefined, account: source.kind === 'impersonate' ? source.serviceAccount : undefined }
   }
   const claims = readClaims(idToken.value) ?? {}
-  walk.tell(CLAIMS, judgeClaims(claims, settings, now()))
-  const token = await walk.take(ENTRA, () => getAzureToken(() => legs.entra(idToken), settings, now))
+  checks.report(CLAIMS, judgeClaims(claims, settings, now()))
+  const token = await checks.run(ENTRA, () => getAzureToken(() => legs.entra(idToken), settings, now))
   return { token, account: claims.email }
 }
 
-/** Tells that the tokens were not asked for. */
-export function skipIdentity(walk: Walk, seen: string): void {
-  for (const step of [GOOGLE, CLAIMS, ENTRA]) walk.tell(step, { ok: null, seen })
+/** Reports that the tokens were not requested. */
+export function skipIdentity(checks: Checks, seen: string): void {
+  for (const step of [GOOGLE, CLAIMS, ENTRA]) checks.report(step, { ok: null, seen })
 }
 
 async function getIdToken(
@@ -64,13 +64,16 @@ async function getIdToken(
   const by =
     tokenSource.kind === 'impersonate'
       ? `of ${tokenSource.serviceAccount}, by impersonation`
-      : 'of the service account this runs as, from the metadata server'
+      : 'of the service account of this process, from the metadata server'
   try {
-    return { ok: true, seen: `given: ${by}`, value: await fetch() }
+    return { ok: true, seen: `received: an ID token ${by}`, value: await fetch() }
   } catch (error) {
-    // Who operates a worker need not be able to be it. Of the worker itself this says nothing.
+    // Operators need not be allowed to impersonate the worker. This is no failure of the worker itself.
     if (isElsewhere && error instanceof TokenError && error.details.httpStatus === 403)
-      return { ok: null, seen: `not given ${by}: this login lacks ${TOKEN_CREATOR}. The worker needs no such role` }
+      return {
+        ok: null,
+        seen: `not received: an ID token ${by}. This login lacks ${TOKEN_CREATOR}; the worker does not need this role`,
+      }
     return explain(error, settings, `an ID token ${by}`)
   }
 }
@@ -86,7 +89,7 @@ async function getAzureToken(
   try {
     const token = await fetch()
     const minutes = Math.round((token.expiresAt - now()) / 60_000)
-    return { ok: true, seen: `an access token ${asked}, good for ${minutes} min`, value: token }
+    return { ok: true, seen: `an access token ${asked}, valid for ${minutes} min`, value: token }
   } catch (error) {
     return explain(error, settings, `an access token ${asked}`)
   }
@@ -99,7 +102,7 @@ function explain(error: unknown, { federation }: TokenSettings, expected: string
   return { ok: false, seen: error.message + reference, expected, fix: diagnose(error, federation).hint }
 }
 
-/** Holds the ID token's claims against the settings and this clock. `now`: epoch milliseconds. */
+/** Compares the ID token's claims with the settings and with this clock. `now`: epoch milliseconds. */
 function judgeClaims(claims: Claims, { federation, tokenSource }: TokenSettings, now: number): Finding {
   const { iss = 'none', sub = 'none', aud = 'none', email = 'none', iat, exp } = claims
   const { clientId, audience } = federation
@@ -119,19 +122,19 @@ function judgeClaims(claims: Claims, { federation, tokenSource }: TokenSettings,
 }
 
 const WHO_ANSWERS =
-  'something else answers in place of Google. Check GCE_METADATA_HOST, and any proxy between this and the metadata server.'
+  'another server answers in place of Google. Check GCE_METADATA_HOST, and any proxy between this machine and the metadata server.'
 
 function timesOf({ iat, exp }: Claims, now: number): string {
-  if (iat === undefined || exp === undefined) return 'without its times'
+  if (iat === undefined || exp === undefined) return 'without iat and exp'
   const age = Math.round(now / 1_000 - iat)
   const left = Math.round((exp - now / 1_000) / 60)
-  const made = age < 0 ? `made ${-age} s ahead of this clock` : `made ${age} s ago by this clock`
-  return `${made}, ${left < 0 ? `over for ${-left} min` : `good for ${left} min`}`
+  const made = age < 0 ? `issued ${-age} s ahead of this clock` : `issued ${age} s ago by this clock`
+  return `${made}, ${left < 0 ? `expired ${-left} min ago` : `valid for ${left} min`}`
 }
 
 /**
- * Compares this clock with Google's. A fresh token tells it to the second; the metadata server hands out the same one
- * for the most of its hour, so there an age alone is no sign. All in seconds since 1970.
+ * Compares this clock with Google's. A fresh token gives Google's time to the second. The metadata server returns the same
+ * token for most of its hour, so there its age alone shows nothing. All in seconds since 1970.
  */
 function clockProblem(
   iat: number | undefined,
@@ -148,5 +151,5 @@ function clockProblem(
 }
 
 function fixClock(byS: number, side: 'behind' | 'ahead of'): string {
-  return `This machine's clock is ${Math.round(byS / 60)} min ${side} Google's, and Entra takes an ID token only within its time. Set the clock by a time server (timedatectl set-ntp true).`
+  return `This machine's clock is ${Math.round(byS / 60)} min ${side} Google's, and Entra accepts an ID token only between its iat and exp. Synchronize the clock with a time server (timedatectl set-ntp true).`
 }

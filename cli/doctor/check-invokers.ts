@@ -7,13 +7,13 @@ import type { Finding } from './step.ts'
 
 export interface ServiceAccess {
   readonly service: LiveService
-  /** How the worker checks pushes, and the account that they come from. */
+  /** How the worker checks pushes, and the account that sends them. */
   readonly pushAuth: Exclude<PushAuth, { mode: 'off' }>
-  /** Whether Cloud Run lets every caller in, whatever the policies say. */
+  /** Whether Cloud Run accepts every caller without a check of policies. */
   readonly invokerCheckDisabled: boolean
 }
 
-/** A member who may call the service, and by which grant. */
+/** A member that may call the service, and the grant that allows it. */
 interface Invoker {
   readonly member: string
   readonly role: string
@@ -21,17 +21,17 @@ interface Invoker {
 }
 
 /**
- * Roles that contain `run.routes.invoke`. Owners have it, too, and are left out: they can grant themselves any role.
+ * Roles that contain `run.routes.invoke`. roles/owner is left out: owners can grant themselves any role.
  *
  * https://cloud.google.com/run/docs/reference/iam/roles
  */
 const INVOKING = ['roles/run.invoker', 'roles/run.servicesInvoker', 'roles/run.admin', 'roles/editor']
 const EVERYONE = ['allUsers', 'allAuthenticatedUsers']
-const UNSEEN = 'grants of folders and of the organization were not looked at'
+const UNSEEN = 'grants of folders and of the organization were not checked'
 
 /**
- * Finds who may call the service beside the account that pushes. It fails where that is everyone and the worker leaves the
- * check of signatures to Cloud Run: every caller could then write the token of that account.
+ * Finds who may call the service besides the account that pushes. Fails when everyone may and the worker leaves the check
+ * of signatures to Cloud Run: then every caller could forge the token of that account.
  */
 export async function checkInvokers(access: ServiceAccess, read: ReadPolicy, signal: AbortSignal): Promise<Finding> {
   const { service, pushAuth, invokerCheckDisabled } = access
@@ -42,7 +42,7 @@ export async function checkInvokers(access: ServiceAccess, read: ReadPolicy, sig
   const others = found.filter(({ member }) => member !== `serviceAccount:${pushAuth.serviceAccount}`)
   const closed = [...(own ? [] : [resource]), ...(inherited ? [] : [project])].map(({ name }) => name)
   const unseen = [
-    ...(closed.length > 0 ? [`this login may not look at the grants of ${closed.join(' and ')}`] : []),
+    ...(closed.length > 0 ? [`this login cannot read the grants of ${closed.join(' and ')}`] : []),
     UNSEEN,
   ]
   const also = (text: string) => [text, ...unseen].join('; ')
@@ -69,12 +69,12 @@ function invokersIn(policy: Policy | undefined, on: PolicyOf): readonly Invoker[
   )
 }
 
-/** What a custom role contains is not looked at: given on the service itself, it is there for those who use the service. */
+/** Permissions of custom roles are not read: a custom role on the service itself counts as one that may call it. */
 function isInvoking(role: string, { api }: PolicyOf): boolean {
   return INVOKING.includes(withoutCondition(role)) || (api === 'run' && !role.startsWith('roles/'))
 }
 
-/** A role that is given under a condition arrives as `ROLE_withcond_HASH`. */
+/** A role that is granted under a condition is listed as `ROLE_withcond_HASH`. */
 function withoutCondition(role: string): string {
   return role.replace(/_withcond_[\da-f]+$/, '')
 }

@@ -4,7 +4,7 @@ import { isOfWorker, subscriptionsOf } from '../../shared/queues/pubsub/push-sub
 import { invocation } from '../installation.ts'
 import { checkGrant, checkGrants, forwardingGrants } from './check-grants.ts'
 import { askMayPublish, checkTopic } from './check-topics.ts'
-import { type Asker, fixStatus, sayStatus, statusOf } from './google-answers.ts'
+import { type Asker, describeStatus, fixStatus, statusOf } from './google-answers.ts'
 import {
   createLine,
   judgeSubscription,
@@ -13,7 +13,7 @@ import {
   type WantedSubscription,
 } from './judge-subscription.ts'
 import type { ReadPolicy } from './read-policy.ts'
-import type { Finding, Walk } from './step.ts'
+import type { Checks, Finding } from './step.ts'
 
 export interface QueueSettings {
   readonly jobsTopic: string
@@ -32,9 +32,9 @@ export const QUEUE_STEPS = ['topics', SUBSCRIPTION, LETTERS]
 const PERMISSION_DENIED = 7
 const VIEWER = 'it needs roles/pubsub.viewer, which the worker itself does not need'
 
-/** Looks at the topics and at the subscriptions that push jobs and dead letters, and changes nothing. */
+/** Checks the topics and the push subscriptions of jobs and dead letters. Changes nothing. */
 export async function checkQueue(
-  walk: Walk,
+  checks: Checks,
   { jobsTopic, config, emulator, readPolicy }: QueueSettings,
   asker: Asker,
 ): Promise<void> {
@@ -45,13 +45,13 @@ export async function checkQueue(
     const topics = [jobsTopic, config?.deadLetterTopic, config?.eventsTopic].filter((topic) => topic !== undefined)
     for (const topic of topics) {
       const askMay = () => askMayPublish(client, topic, isEmulator)
-      await walk.take(`topic ${topic}`, (signal) =>
+      await checks.run(`topic ${topic}`, (signal) =>
         checkTopic(topic, askMay, asker, (grant) => checkGrant(grant, readPolicy, signal)),
       )
     }
     if (config === undefined) {
       for (const step of [SUBSCRIPTION, LETTERS]) {
-        walk.tell(step, { ok: null, seen: 'the settings do not say what it should be' })
+        checks.report(step, { ok: null, seen: 'not checked: the settings are incomplete' })
       }
       return
     }
@@ -61,21 +61,21 @@ export async function checkQueue(
       [LETTERS, deadLetterTopic, { path: '/dead-letter', deadLetterTopic: undefined }],
     ] as const) {
       const wanted = { ...wantedOf(config, asker), ...over }
-      const found = await walk.take(step, () => findSubscriptions(client, topic, wanted, asker))
+      const found = await checks.run(step, () => findSubscriptions(client, topic, wanted, asker))
       for (const live of found ?? []) {
-        for (const [part, finding] of judgeSubscription(live, wanted)) walk.tell(`${step}: ${part}`, finding)
+        for (const [part, finding] of judgeSubscription(live, wanted)) checks.report(`${step}: ${part}`, finding)
       }
-      // Only what is forwarded needs them, and the emulator knows no permissions.
+      // Only forwarded messages need these grants, and the emulator has no permissions.
       if (over.deadLetterTopic === undefined || isEmulator) continue
       const names = (found ?? []).map(({ name }) => name)
-      await checkGrants(walk, forwardingGrants(asker.project, over.deadLetterTopic, names), readPolicy)
+      await checkGrants(checks, forwardingGrants(asker.project, over.deadLetterTopic, names), readPolicy)
     }
   } finally {
     await client.close()
   }
 }
 
-/** What both subscriptions have in common. */
+/** The configuration that both subscriptions share. */
 function wantedOf(
   { pushAuth, ackDeadlineMs }: Config,
   { project }: Asker,
@@ -101,20 +101,20 @@ async function findSubscriptions(
     const pushing = live.filter(({ pushConfig }) => isOfWorker(pushConfig?.pushEndpoint, wanted.path))
     if (pushing.length > 0) return { ok: true, seen: pushing.map(({ name }) => name).join(', '), value: pushing }
     const others = live.map(({ name, pushConfig }) => `${name} (${pushConfig?.pushEndpoint || 'pull'})`)
-    const seen = others.length === 0 ? 'the topic has no subscription' : `none but ${others.join(', ')}`
-    // What pause takes off is such an endpoint.
+    const seen = others.length === 0 ? 'the topic has no subscription' : `only others: ${others.join(', ')}`
+    // A pause removes the push endpoint.
     const mayBePaused = wanted.path === '/push' && live.some(({ pushConfig }) => !pushConfig?.pushEndpoint)
     const resume = mayBePaused ? `If delivery was paused: ${invocation()} resume\nOtherwise: ` : ''
     return { ok: false, seen, expected, fix: resume + createLine(topic, wanted) }
   } catch (error) {
     const status = statusOf(error)
     if (status === undefined) throw error
-    // To look at subscriptions takes a role that the worker does not need.
-    if (status === PERMISSION_DENIED) return { ok: null, seen: `this login may not look at it: ${VIEWER}` }
+    // Reading subscriptions needs a role that the worker does not need.
+    if (status === PERMISSION_DENIED) return { ok: null, seen: `this login cannot read it: ${VIEWER}` }
     const fixes = { role: 'roles/pubsub.viewer', notFound: createLine(topic, wanted) }
     return {
       ok: false,
-      seen: sayStatus(status),
+      seen: describeStatus(status),
       expected,
       fix: fixStatus(status, 'pubsub.googleapis.com', asker, fixes),
     }

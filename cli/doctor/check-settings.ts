@@ -9,13 +9,13 @@ import {
 import { type Environment, secretProblems, withoutSecrets } from '../../shared/config/rules.ts'
 import type { Finding } from './step.ts'
 
-/** As much of the settings as can be worked with. */
+/** The part of the settings that can be used. */
 export interface Usable {
   readonly config?: Config
   readonly stores?: StoresConfig
 }
 
-/** Settings to look at, and where they are from. */
+/** The settings to check, and their source. */
 export interface FoundSettings {
   readonly environment: Environment
   readonly file: FileOrigin
@@ -27,7 +27,7 @@ export function checkSettings({ environment, file, from }: FoundSettings): Findi
   try {
     const config = readConfig(environment, file)
     const stores = readStoresConfig(environment)
-    return { ok: true, seen: `${from}: nothing is missing, and nothing contradicts`, value: { config, stores } }
+    return { ok: true, seen: `${from}: complete and consistent`, value: { config, stores } }
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     const { problems } = error
@@ -35,14 +35,14 @@ export function checkSettings({ environment, file, from }: FoundSettings): Findi
     return {
       ok: false,
       seen: `${from}: the worker would not start, ${all} ${all === 1 ? 'setting needs' : 'settings need'} attention`,
-      expected: 'settings by which the worker starts; the README has a table of all of them',
+      expected: 'settings with which the worker starts; the README lists all settings',
       fix: problems.join('\n'),
       value: usable(withoutSecrets(environment), file, harmless === all),
     }
   }
 }
 
-/** Without its secrets, and what has no effect, the environment may be whole; else the stores at least may be known. */
+/** Without secrets and settings that have no effect, the environment may be complete. If not, the stores may be known. */
 function usable(environment: Environment, { fromFile = [] }: FileOrigin, isWhole: boolean): Usable {
   const stores = readOr(() => readStoresConfig(environment))
   const config = isWhole ? readOr(() => readConfig(environment, { fromFile })) : undefined

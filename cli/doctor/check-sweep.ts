@@ -10,10 +10,10 @@ export interface SweepDependencies {
   readonly emulator: string | undefined
 }
 
-/** Cloud Scheduler comes every minute; a sweep may have had no time for every batch. */
+/** Cloud Scheduler calls every minute. A sweep may not have time for every batch. */
 const LATE_MS = 300_000
 
-/** Tells by a batch under way whether anybody calls the sweep: the one that was swept longest ago. */
+/** Checks that the sweep runs: by the unfinished batch that was swept longest ago. */
 export async function checkSweep(
   place: { readonly project: string; readonly database?: string },
   pushAuth: PushAuth | undefined,
@@ -24,7 +24,7 @@ export async function checkSweep(
   const database = openDatabase({ ...place, emulator })
   try {
     const batch = await firstOf(createFirestoreBatches(database).unfinished(1))
-    if (batch === undefined) return { ok: null, seen: 'no batch is under way by which it could be told' }
+    if (batch === undefined) return { ok: null, seen: 'not known: there is no unfinished batch' }
     const { name, createdAt, sweptAt, deferredAt = 0 } = batch
     const agoMs = now() - Math.max(sweptAt ?? createdAt, deferredAt)
     const minutes = Math.floor(agoMs / 60_000)
@@ -39,10 +39,10 @@ export async function checkSweep(
       fix: createLine(place.project, pushAuth),
     }
   } catch (error) {
-    if (error instanceof StoreError) return { ok: null, seen: 'the store has to answer first' }
+    if (error instanceof StoreError) return { ok: null, seen: 'not known: the store did not answer' }
     throw error
   } finally {
-    // What it still has to say is no news.
+    // An error of the close adds nothing to the result.
     await database.close().catch(() => undefined)
   }
 }

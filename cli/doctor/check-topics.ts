@@ -1,19 +1,20 @@
 import type { PubSub } from '@google-cloud/pubsub'
 import { quote } from '../../shared/lib/quote.ts'
 import { type Grant, publishGrant } from './check-grants.ts'
-import { type Asker, fixStatus, sayStatus, statusOf } from './google-answers.ts'
+import { type Asker, describeStatus, fixStatus, statusOf } from './google-answers.ts'
 import type { Finding } from './step.ts'
 
-/** The client would try for a minute by itself. */
+/** By default the client retries for a minute. */
 const ONCE = { timeout: 5_000, retry: null }
 
 const PUBLISH = 'pubsub.topics.publish'
 
 /**
- * Asks whether this login may publish to a topic; undefined when that is unknown. Rejects with gRPC's error when it does not exist.
+ * Checks whether this login may publish to a topic; undefined when that is unknown. Rejects with gRPC's error when the
+ * topic does not exist.
  *
- * Anybody may ask which permissions they have. To look at the topic itself takes a role that the worker does not need;
- * only the emulator, which knows no permissions, is asked so.
+ * Every account may test its own permissions. Reading the topic itself needs a role that the worker does not need, so only
+ * the emulator, which has no permissions, is asked for the topic.
  */
 export async function askMayPublish(client: PubSub, name: string, isEmulator: boolean): Promise<boolean | undefined> {
   const topic = client.topic(name)
@@ -26,9 +27,9 @@ export async function askMayPublish(client: PubSub, name: string, isEmulator: bo
 }
 
 /**
- * Judges a topic by the answer to whether it may be published to; nothing is published.
+ * Checks that a topic exists and that the worker may publish to it, without publishing.
  *
- * A login that is not the worker's need not have that right: then `look` looks for the worker's own grant.
+ * A login that is not the worker's may lack that permission. Then `look` finds the worker's own grant.
  */
 export async function checkTopic(
   name: string,
@@ -40,14 +41,14 @@ export async function checkTopic(
     const mayPublish = await askMay()
     if (mayPublish === false && !asker.isWorker && asker.account !== undefined)
       return await look(publishGrant(asker.project, name, asker.account))
-    if (mayPublish === false) return failed('it is there, and may not be published to', grantLine(name, asker))
-    const seen = mayPublish ? 'and may be published to' : 'the emulator knows no permissions'
-    return { ok: true, seen: `it is there, ${seen}`, value: undefined }
+    if (mayPublish === false) return failed('it exists, but publishing to it is not allowed', grantLine(name, asker))
+    const seen = mayPublish ? 'and publishing to it is allowed' : 'the emulator has no permissions'
+    return { ok: true, seen: `it exists, ${seen}`, value: undefined }
   } catch (error) {
     const status = statusOf(error)
     const notFound = `gcloud pubsub topics create ${quote(name)} --project=${quote(asker.project)}`
     const fixes = { role: 'roles/pubsub.publisher', notFound }
-    return failed(sayStatus(status), fixStatus(status, 'pubsub.googleapis.com', asker, fixes))
+    return failed(describeStatus(status), fixStatus(status, 'pubsub.googleapis.com', asker, fixes))
   }
 }
 
@@ -58,5 +59,5 @@ function failed(seen: string, fix: string): Finding {
 function grantLine(topic: string, { project, account = 'EMAIL', isWorker }: Asker): string {
   const member = quote(`serviceAccount:${account}`)
   const line = `gcloud pubsub topics add-iam-policy-binding ${quote(topic)} --project=${quote(project)} --member=${member} --role=roles/pubsub.publisher`
-  return isWorker ? line : `This was asked with your own login, which is not the worker's. The worker needs: ${line}`
+  return isWorker ? line : `This check used your own login, not the worker's. The worker needs: ${line}`
 }

@@ -16,19 +16,19 @@ interface Given {
   readonly json?: true
 }
 
-/** `promptbridge doctor`: walks the way a job takes, and says how to fix each step that fails. */
+/** `promptbridge doctor`: checks each service that a job needs, and prints how to fix each failed check. */
 export function doctorCommand(environment: Environment): Command {
   const command = new Command('doctor')
   return command
-    .description('walk the way from the settings to Azure OpenAI and back to Pub/Sub, and say how to fix it')
+    .description('check the settings, the tokens, Azure OpenAI, the store and Pub/Sub, and print how to fix what fails')
     .option(
       '--service-account <email>',
       "run the checks as the worker's service account; your login must be allowed to impersonate it",
     )
-    .option('--service <name>', 'look at the settings of this Cloud Run service, and speak for its service account')
-    .option('--region <region>', 'where that service is, such as europe-west1')
-    .option('--project <id>', 'the Google Cloud project; otherwise GOOGLE_CLOUD_PROJECT says it')
-    .option('--json', 'print all steps as one JSON document, at the end')
+    .option('--service <name>', 'check the settings of this Cloud Run service, as its service account')
+    .option('--region <region>', 'the region of that service, such as europe-west1')
+    .option('--project <id>', 'the Google Cloud project (default: GOOGLE_CLOUD_PROJECT)')
+    .option('--json', 'print all results as one JSON document, at the end')
     .exitOverride()
     .action(async (given: Given) => {
       const problem = misuse(given)
@@ -69,7 +69,7 @@ async function run(given: Given, { environment: own, ...file }: GivenSettings, c
   return steps.some(({ ok }) => ok === false) ? 1 : 0
 }
 
-/** The option says which it is, whatever the file says. */
+/** The option has priority over the file. */
 function isNotProject(name: string): boolean {
   return name !== 'GOOGLE_CLOUD_PROJECT'
 }

@@ -13,12 +13,12 @@ export function placeOf({ project, database = DEFAULT }: Extract<StoreConfig, { 
   return { project, database }
 }
 
-/** The place in words. */
-export function sayPlace({ project, database }: FirestorePlace): string {
+/** The place as text. */
+export function describePlace({ project, database }: FirestorePlace): string {
   return database === DEFAULT ? project : `${project}, database ${database}`
 }
 
-/** The flag by which gcloud finds a database that is not the default one. */
+/** The flag of gcloud for a database that is not the default one. */
 export function databaseFlag({ database }: FirestorePlace): string {
   return database === DEFAULT ? '' : ` --database=${quote(database)}`
 }

@@ -4,7 +4,7 @@ import { databaseFlag, type FirestorePlace } from './firestore-place.ts'
 
 const FIELD = '--field-config=order=ascending,field-path'
 
-/** The commands that make indexes, a line each. */
+/** The commands that create indexes, one on each line. */
 export function fixIndexes(missing: readonly Index[], place: FirestorePlace): string {
   const lines = missing.map(({ collection, fields: [first = '', ...more] }) => {
     const where = `--project=${quote(place.project)}${databaseFlag(place)} --collection-group=${collection}`
@@ -14,11 +14,11 @@ export function fixIndexes(missing: readonly Index[], place: FirestorePlace): st
   })
   return [
     ...lines,
-    'Building one takes minutes, and it is missing until then. deploy/firestore.indexes.json declares them all, in the Firebase CLI’s form.',
+    'Building an index takes minutes. Until then it counts as missing. deploy/firestore.indexes.json declares all indexes, in the format of the Firebase CLI.',
   ].join('\n')
 }
 
-/** An index by its name in a line: `promptJobs (batch, status)`. */
-export function sayIndex({ collection, fields }: Index): string {
+/** An index as text: `promptJobs (batch, status)`. */
+export function describeIndex({ collection, fields }: Index): string {
   return `${collection} (${fields.join(', ')})`
 }

@@ -1,6 +1,6 @@
 import { quote } from '../../shared/lib/quote.ts'
 
-/** gRPC's status codes, as far as somebody can fix them. */
+/** The gRPC status codes that have a fix of their own. */
 const STATUS = { notFound: 5, permissionDenied: 7, unauthenticated: 16 } as const
 const NAMES: ReadonlyMap<unknown, string> = new Map([
   [3, 'INVALID_ARGUMENT'],
@@ -18,22 +18,22 @@ const NAMES: ReadonlyMap<unknown, string> = new Map([
 /** The account that calls Google here: the worker's own account, or that of the current login. */
 export interface Asker {
   readonly project: string
-  /** E-mail of the worker's service account, where it is known. */
+  /** E-mail of the worker's service account, if it is known. */
   readonly account: string | undefined
-  /** Whether this process asks as that account. */
+  /** Whether this process uses that account. */
   readonly isWorker: boolean
 }
 
-/** How to fix each kind of trouble with one of Google's services. */
+/** How to fix each kind of error of a Google service. */
 export interface Fixes {
-  /** The role that the worker needs on the project, and what limits it there. */
+  /** The role that the worker needs on the project, and the condition of its grant. */
   readonly role: string
   readonly condition?: string
   readonly notFound: string
 }
 
-/** Google's answer by its name; its own text is not repeated. */
-export function sayStatus(status: unknown): string {
+/** The name of a gRPC status. Google's own error text is not printed. */
+export function describeStatus(status: unknown): string {
   return NAMES.get(status) ?? 'no answer'
 }
 
@@ -47,19 +47,19 @@ export function fixStatus(
   const { project } = asker
   if (status === STATUS.notFound) return notFound
   if (status === STATUS.unauthenticated) {
-    return 'Google does not know who runs this, or the login is over. Run gcloud auth application-default login.'
+    return 'There is no Google login, or it has expired. Run gcloud auth application-default login.'
   }
   if (status === STATUS.permissionDenied) {
     const grant = `gcloud projects add-iam-policy-binding ${quote(project)} --member=${memberOf(asker)} --role=${role}${condition === undefined ? '' : ` --condition=${quote(condition)}`}`
     const enable = `If the service is not enabled: gcloud services enable ${service} --project=${quote(project)}`
     return asker.isWorker
       ? `${grant}\n${enable}`
-      : `This was asked with your own login, which is not the worker's. The worker needs: ${grant}\nTo see it from here, you need that role as well.\n${enable}`
+      : `This check used your own login, not the worker's. The worker needs: ${grant}\nTo check it with your login, you need that role as well.\n${enable}`
   }
-  return `${service} did not answer as it should. It may end by itself; if it lasts, check the network's way there, and GOOGLE_CLOUD_PROJECT (${project}).`
+  return `${service} did not answer as expected. The cause may be temporary. If it persists, check the network connection to it, and GOOGLE_CLOUD_PROJECT (${project}).`
 }
 
-/** As an IAM policy names the worker's account. */
+/** The worker's account as a member of an IAM policy. */
 function memberOf({ account = 'EMAIL' }: Asker): string {
   return `serviceAccount:${quote(account)}`
 }

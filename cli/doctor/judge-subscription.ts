@@ -11,11 +11,11 @@ export interface WantedSubscription {
   readonly push: { readonly audience: string; readonly serviceAccount: string } | undefined
   readonly ackDeadlineSeconds: number
   readonly path: PushPath
-  /** Undefined: there must be none, for what comes has nowhere else to go. */
+  /** Undefined: the subscription must have no dead-letter policy. */
   readonly deadLetterTopic: string | undefined
 }
 
-/** As a Pub/Sub client tells them: whole numbers may come as text. */
+/** As a Pub/Sub client returns them: whole numbers may be strings. */
 const seconds = z.object({ seconds: z.coerce.number().nullish() }).nullish()
 const text = z.string().nullish()
 export const subscriptionSchema = z.object({
@@ -30,12 +30,12 @@ export const subscriptionSchema = z.object({
 })
 export type LiveSubscription = z.infer<typeof subscriptionSchema>
 
-/** About 16 hours of an outage: fewer would dead-letter healthy jobs. */
+/** Enough for an outage of about 16 hours. With fewer, healthy jobs would be dead-lettered. */
 const MAX_DELIVERY_ATTEMPTS = 100
 const MIN_BACKOFF_S = 10
 const MAX_BACKOFF_S = 600
 
-/** Holds a push subscription against what it should be: a finding for each of its parts, by its name. */
+/** Compares a push subscription with the configuration that it should have. Returns a finding for each property. */
 export function judgeSubscription(
   live: LiveSubscription,
   wanted: WantedSubscription,
@@ -59,7 +59,7 @@ export function judgeSubscription(
       `--push-auth-service-account=${quote(push.serviceAccount)}`,
       `--push-auth-token-audience=${quote(push.audience)}`,
     ].join(' ')
-    // Without an audience of its own, Pub/Sub takes the endpoint for it.
+    // Without an audience, Pub/Sub uses the endpoint.
     const audience = oidcToken?.audience || (oidcToken ? pushEndpoint : undefined)
     found.set('audience', compare(audience ?? 'none', push.audience, flags))
     found.set('service account', compare(oidcToken?.serviceAccountEmail || 'none', push.serviceAccount, flags))
@@ -84,16 +84,16 @@ export function judgeSubscription(
   found.set(
     'retry policy',
     compare(
-      sayBackoff(live.retryPolicy),
+      describeBackoff(live.retryPolicy),
       `${MIN_BACKOFF_S} to ${MAX_BACKOFF_S} s`,
       `--min-retry-delay=${MIN_BACKOFF_S}s --max-retry-delay=${MAX_BACKOFF_S}s`,
     ),
   )
-  found.set('expiration', compare(sayExpiration(live.expirationPolicy), 'never', '--expiration-period=never'))
+  found.set('expiration', compare(describeExpiration(live.expirationPolicy), 'never', '--expiration-period=never'))
   return found
 }
 
-/** The line that makes a subscription as it should be. */
+/** The command that creates a subscription with the right configuration. */
 export function createLine(topic: string, { project, push, ...wanted }: WantedSubscription): string {
   const auth =
     push === undefined
@@ -124,14 +124,14 @@ function shortName(topic: string): string {
   return topic.split('/').at(-1) ?? topic
 }
 
-/** Without a policy, what was deferred is redelivered at once. */
-function sayBackoff(policy: LiveSubscription['retryPolicy']): string {
-  if (!policy) return 'none: again at once'
+/** Without a policy, a deferred message is redelivered at once. */
+function describeBackoff(policy: LiveSubscription['retryPolicy']): string {
+  if (!policy) return 'none: redelivers at once'
   return `${policy.minimumBackoff?.seconds ?? 10} to ${policy.maximumBackoff?.seconds ?? 600} s`
 }
 
 /** Without a policy, a subscription that is idle for 31 days is deleted; with one that names no time, it never is. */
-function sayExpiration(policy: LiveSubscription['expirationPolicy']): string {
+function describeExpiration(policy: LiveSubscription['expirationPolicy']): string {
   if (!policy) return 'after 31 idle days'
   const ttl = policy.ttl?.seconds
   return ttl ? `after ${Math.round(ttl / 86_400)} idle days` : 'never'

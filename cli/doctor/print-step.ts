@@ -2,7 +2,7 @@ import { styleText } from 'node:util'
 import { plainText } from '../plain-text.ts'
 import type { Step } from './step.ts'
 
-/** One line for a step, and below it how to fix it. Coloured on a terminal alone. */
+/** One line for a step, followed by how to fix it. Coloured only on a terminal. */
 export function describeStep({ step, ok, seen, expected, fix }: Step): string {
   const lines = [`${markOf({ ok, fix })} ${styleText('bold', plainText(step))}  ${plainText(seen)}\n`]
   if (expected !== null) lines.push(`    expected  ${plainText(expected)}\n`)
@@ -17,14 +17,13 @@ function markOf({ ok, fix }: Pick<Step, 'ok' | 'fix'>): string {
   return ok ? styleText('green', '✓') : styleText('red', '✗')
 }
 
-/** The last line, and before it what is no failure and should be looked at. */
+/** The last line, preceded by the warnings. */
 export function describeVerdict(steps: readonly Step[]): string {
   const named = (found: readonly Step[]) => found.map(({ step }) => plainText(step)).join(', ')
   const warnings = steps.filter(({ ok, fix }) => ok === null && fix !== null)
   const failed = steps.filter(({ ok }) => ok === false)
   const warning = warnings.length === 0 ? '' : `\n${styleText('yellow', `Check: ${named(warnings)}.`)}\n`
   if (failed.length > 0) return `${warning}\n${styleText('red', `To fix: ${named(failed)}.`)}\n`
-  if (warnings.length > 0)
-    return `${warning}\n${styleText('green', 'All else that was looked at is as it should be.')}\n`
-  return `\n${styleText('green', 'Everything that was looked at is as it should be.')}\n`
+  if (warnings.length > 0) return `${warning}\n${styleText('green', 'All other checks passed.')}\n`
+  return `\n${styleText('green', 'All checks passed.')}\n`
 }

@@ -12,12 +12,12 @@ export interface LiveService {
   readonly name: string
 }
 
-/** What a live service runs with. */
+/** The settings and the account of a live service. */
 export interface LiveSettings {
   readonly environment: Environment
   /** E-mail of the account that it runs as. */
   readonly serviceAccount: string
-  /** Whether Cloud Run lets every caller in, whatever role it has. */
+  /** Whether Cloud Run accepts every caller without a check of roles. */
   readonly invokerCheckDisabled: boolean
 }
 
@@ -47,7 +47,7 @@ const withStatus = z.object({ status: z.number().int() })
 /**
  * Reads the settings of a Cloud Run service through its Admin API, with the current login.
  *
- * `endpoint`: where that API is; Google's own, when absent.
+ * `endpoint`: the address of that API; Google's own when absent.
  */
 export async function readLiveSettings(
   service: LiveService,
@@ -74,7 +74,7 @@ function readService(
   expected: string,
 ): Finding<LiveSettings> {
   const { serviceAccount, containers } = template
-  // The first container is the one that takes requests, unless another names a port: the worker has no sidecar.
+  // The first container receives the requests, unless another one names a port. The worker has no sidecar.
   const variables = containers.flatMap(({ env }) => env)
   const plain = variables.flatMap((variable) => (variable.value === undefined ? [] : [[variable.name, variable.value]]))
   const secret = variables.filter(({ valueSource }) => valueSource !== undefined).map((variable) => variable.name)
@@ -106,10 +106,14 @@ function explain(error: unknown, { project, region, name }: LiveService): { seen
   }
   if (status === 404) {
     const fix = `Correct --service, --region or --project: gcloud run services list ${where} --region=${quote(region)}`
-    return { seen: `Cloud Run knows no service ${name}`, fix }
+    return { seen: `Cloud Run has no service ${name}`, fix }
   }
-  const seen = status === undefined ? 'Cloud Run gave no answer that can be read' : `Cloud Run answered ${status}`
-  return { seen, fix: 'It may end by itself; if it lasts, check the way to run.googleapis.com.' }
+  const seen =
+    status === undefined ? 'Cloud Run did not answer, or its answer cannot be read' : `Cloud Run answered ${status}`
+  return {
+    seen,
+    fix: 'The cause may be temporary. If it persists, check the network connection to run.googleapis.com.',
+  }
 }
 
 const LOGIN = 'Run gcloud auth application-default login.'

@@ -13,61 +13,61 @@ import { checkSweep } from './check-sweep.ts'
 import type { Asker } from './google-answers.ts'
 import { type LiveService, readLiveSettings } from './read-live-settings.ts'
 import { createPolicyReader, type ReadPolicy } from './read-policy.ts'
-import { type Step, startWalk, type Walk } from './step.ts'
+import { type Checks, type Step, startChecks } from './step.ts'
 
 export interface DoctorOptions {
-  /** E-mail of the worker's service account, to speak for. */
+  /** E-mail of the worker's service account, to impersonate. */
   readonly serviceAccount?: string
-  /** Whose settings to read in place of our own. */
+  /** The service whose settings are read instead of our own. */
   readonly live?: LiveService
 }
 
 export interface DoctorDependencies {
-  /** Our own settings, and what is known of the file that some of them are from. */
+  /** Our own settings, and the file that some of them come from. */
   readonly environment: Environment
   readonly file?: FileOrigin
   /** Epoch milliseconds. */
   readonly now: () => number
   readonly newId: () => string
-  /** Hears of each step as soon as it is known. */
+  /** Receives each step as soon as its result is known. */
   readonly onStep: (step: Step) => void
-  /** Where Google's IAM Credentials API, Cloud Run's, and all that tell grants are; Google's own, when absent. */
+  /** Addresses of the IAM Credentials API, of Cloud Run's Admin API, and of the APIs that return policies; Google's own when absent. */
   readonly iamEndpoint?: string
   readonly runEndpoint?: string
   readonly policyEndpoint?: string
 }
 
-/** Walks the way from the settings to a push, and resolves with what each step found. Never rejects for a step. */
+/** Runs all checks, from the settings to the pushes, and resolves with their results. A failed check does not reject. */
 export async function runDoctor(options: DoctorOptions, dependencies: DoctorDependencies): Promise<readonly Step[]> {
-  const walk = startWalk(dependencies.onStep)
-  const found = await findSettings(walk, options, dependencies)
-  if (found === undefined) return walk.steps
-  const usable = (await walk.take('settings', async () => checkSettings(found))) ?? {}
-  const identity = await walkToAzure(walk, usable.config, found.isElsewhere, dependencies)
-  await walkToGoogle(walk, usable, identity, dependencies)
+  const checks = startChecks(dependencies.onStep)
+  const found = await findSettings(checks, options, dependencies)
+  if (found === undefined) return checks.steps
+  const usable = (await checks.run('settings', async () => checkSettings(found))) ?? {}
+  const identity = await checkAzure(checks, usable.config, found.isElsewhere, dependencies)
+  await checkGoogle(checks, usable, identity, dependencies)
   const pushAuth = usable.config?.pushAuth
   if (options.live !== undefined && pushAuth !== undefined && pushAuth.mode !== 'off') {
     const access = { service: options.live, pushAuth, invokerCheckDisabled: found.invokerCheckDisabled }
-    await checkCallers(walk, access, createPolicyReader(dependencies.policyEndpoint))
+    await checkCallers(checks, access, createPolicyReader(dependencies.policyEndpoint))
   }
-  return walk.steps
+  return checks.steps
 }
 
 /** Checks that pushes may call the service, and that no other caller may. */
-async function checkCallers(walk: Walk, access: ServiceAccess, read: ReadPolicy): Promise<void> {
-  await checkGrants(walk, [invokerGrant(access.service, access.pushAuth.serviceAccount)], read)
-  await walk.take('grant: only pushes may call the service', (signal) => checkInvokers(access, read, signal))
+async function checkCallers(checks: Checks, access: ServiceAccess, read: ReadPolicy): Promise<void> {
+  await checkGrants(checks, [invokerGrant(access.service, access.pushAuth.serviceAccount)], read)
+  await checks.run('grant: only pushes may call the service', (signal) => checkInvokers(access, read, signal))
 }
 
 interface SettingsOf extends FoundSettings {
-  /** Whether this process looks at settings of a process that runs as another account. */
+  /** Whether the checked settings belong to a process that runs as another account. */
   readonly isElsewhere: boolean
   readonly invokerCheckDisabled: boolean
 }
 
-/** The settings to look at, and where they are from. */
+/** The settings to check, and their source. */
 async function findSettings(
-  walk: Walk,
+  checks: Checks,
   { live, serviceAccount }: DoctorOptions,
   { environment, file = {}, runEndpoint }: DoctorDependencies,
 ): Promise<SettingsOf | undefined> {
@@ -78,9 +78,9 @@ async function findSettings(
     const here = { isElsewhere: false, invokerCheckDisabled: false }
     return { environment: { ...environment, ...own }, file, from, ...here }
   }
-  const read = await walk.take('live service', (signal) => readLiveSettings(live, signal, runEndpoint))
+  const read = await checks.run('live service', (signal) => readLiveSettings(live, signal, runEndpoint))
   if (read === undefined) {
-    walk.tell('settings', { ok: null, seen: 'the live settings could not be read, so nothing else was looked at' })
+    checks.report('settings', { ok: null, seen: 'the live settings could not be read, so nothing else was checked' })
     return undefined
   }
   const account = serviceAccount ?? read.serviceAccount
@@ -97,8 +97,8 @@ async function findSettings(
 }
 
 /**
- * A service of a project that the settings file names may be anyone's, and the hosts that it allows would get tokens. Its
- * settings count as those of the file.
+ * The settings file may name a project of somebody else, whose service could allow hosts that then receive tokens. So the
+ * settings of such a service are trusted no more than those of the file.
  */
 function trustIn(
   theirs: Environment,
@@ -109,50 +109,50 @@ function trustIn(
   return { environment: { ...theirs, ALLOW_CUSTOM_HOSTS }, file: { fromFile: Object.keys(theirs) } }
 }
 
-async function walkToAzure(
-  walk: Walk,
+async function checkAzure(
+  checks: Checks,
   config: Config | undefined,
   isElsewhere: boolean,
   { now, newId, iamEndpoint }: DoctorDependencies,
 ): Promise<Identity> {
   if (config === undefined) {
-    skipIdentity(walk, 'not tried: the settings have to be whole first')
-    walk.tell('Azure OpenAI', { ok: null, seen: 'not asked: the settings have to be whole first' })
+    skipIdentity(checks, 'not checked: the settings are incomplete')
+    checks.report('Azure OpenAI', { ok: null, seen: 'not checked: the settings are incomplete' })
     return { token: undefined, account: undefined }
   }
   const settings = { ...config, isElsewhere, ...(iamEndpoint !== undefined && { iamEndpoint }) }
-  const identity = await checkIdentity(walk, settings, now)
-  await checkDeployments(walk, config, identity.token, { now, newId })
+  const identity = await checkIdentity(checks, settings, now)
+  await checkDeployments(checks, config, identity.token, { now, newId })
   return identity
 }
 
 const STORE = 'store'
 const SWEEP = 'sweep'
 
-/** Records and messages do not depend on Azure: they are looked at whatever came before. */
-async function walkToGoogle(
-  walk: Walk,
+/** Records and messages do not depend on Azure, so they are checked in any case. */
+async function checkGoogle(
+  checks: Checks,
   { config, stores }: Usable,
   { account }: Identity,
   { environment, policyEndpoint, now }: DoctorDependencies,
 ): Promise<void> {
   const skip = (steps: readonly string[], seen: string) => {
-    for (const step of steps) walk.tell(step, { ok: null, seen })
+    for (const step of steps) checks.report(step, { ok: null, seen })
   }
-  if (stores === undefined) return skip([STORE, ...QUEUE_STEPS, SWEEP], 'the settings do not say where it is')
+  if (stores === undefined) return skip([STORE, ...QUEUE_STEPS, SWEEP], 'not checked: the settings do not name it')
   const { store, jobsTopic } = stores
-  // How this process reaches Google, whosever settings it looks at.
+  // Decided by the environment of this process, also when it checks the settings of a service.
   const { firestore, pubsub } = emulatorsIn(environment)
-  // Where the metadata server speaks for an account, Google's libraries ask it as well.
+  // If the metadata server provides the account, Google's libraries use that account as well.
   const isWorker = config?.tokenSource.kind === 'metadata-server' && account !== undefined
   const asker: Asker = { project: store.kind === 'sqlite' ? '' : store.project, account, isWorker }
   if (store.kind === 'firestore' && (firestore === undefined || pubsub === undefined)) {
-    const isKnown = await walk.take('Google login', () => checkLogin(isWorker))
+    const isKnown = await checks.run('Google login', () => checkLogin(isWorker))
     if (!isKnown) return skip([STORE, ...QUEUE_STEPS, SWEEP], 'not checked: there is no Google login')
   }
-  await walk.take(STORE, () => checkStore(store, asker, firestore))
-  if (store.kind === 'sqlite') return skip(QUEUE_STEPS, 'the embedded queue needs none')
+  await checks.run(STORE, () => checkStore(store, asker, firestore))
+  if (store.kind === 'sqlite') return skip(QUEUE_STEPS, 'not needed: the queue is embedded')
   const readPolicy = createPolicyReader(policyEndpoint)
-  await checkQueue(walk, { jobsTopic, config, emulator: pubsub, readPolicy }, asker)
-  await walk.take(SWEEP, () => checkSweep(store, config?.pushAuth, { now, emulator: firestore }))
+  await checkQueue(checks, { jobsTopic, config, emulator: pubsub, readPolicy }, asker)
+  await checks.run(SWEEP, () => checkSweep(store, config?.pushAuth, { now, emulator: firestore }))
 }

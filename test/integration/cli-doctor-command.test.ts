@@ -44,7 +44,7 @@ test('doctor: a healthy set-up exits with 0, prints a line for each step, and no
   assert.deepEqual([code, stderr], [0, ''])
   const lines = stdout.split('\n').filter((line) => /^[✓✗–] /.test(line))
   assert.equal(lines.length, 9)
-  assert.match(stdout, /\nEverything that was looked at is as it should be\.\n$/)
+  assert.match(stdout, /\nAll checks passed\.\n$/)
   assert.ok(!stdout.includes('\x1b'))
 })
 

@@ -49,7 +49,7 @@ describe("the worker's identity, from elsewhere", () => {
     const calls = await callsOf(iam, 'generateIdToken')
     await iam.close()
     assert.deepEqual(failuresIn(steps), [])
-    assert.equal(steps[1]?.seen, `given: of ${serviceAccount}, by impersonation`)
+    assert.equal(steps[1]?.seen, `received: an ID token of ${serviceAccount}, by impersonation`)
     assert.match(steps[2]?.seen ?? '', new RegExp(`sub ${GOOGLE.subject}, .* email ${serviceAccount};`))
     assert.deepEqual(
       calls.map(({ detail }) => detail),
@@ -138,14 +138,14 @@ describe('a live service', () => {
     assert.deepEqual(marksOf(steps).slice(-2), CALLERS)
   })
 
-  test('is looked at by a login that cannot be the worker: what it cannot see is said, and no step fails', async () => {
+  test('is checked by a login that cannot impersonate the worker: what it cannot check is reported, and no step fails', async () => {
     const steps = await examineLive({}, live, [])
     assert.deepEqual(failuresIn(steps), [])
     const marks = ['– Google ID token', '– ID token claims', '– Entra', `– Azure OpenAI ${AZURE.deployment}`]
     assert.deepEqual(marksOf(steps).slice(2, 6), marks)
     assert.match(
       steps[2]?.seen ?? '',
-      /this login lacks roles\/iam\.serviceAccountOpenIdTokenCreator.*worker_token_operators/,
+      /This login lacks roles\/iam\.serviceAccountOpenIdTokenCreator.*worker_token_operators/,
     )
     assert.deepEqual(marksOf(steps).slice(-2), CALLERS)
   })
@@ -181,7 +181,7 @@ describe('a live service', () => {
       'that is not there',
       {},
       { ...live, name: 'unknown' },
-      /knows no service unknown$/,
+      /has no service unknown$/,
       /gcloud run services list --project=promptbridge-local --region=europe-west1$/,
     ],
   ] as const) {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { checkGrants, forwardingGrants, invokerGrant } from '../../cli/doctor/check-grants.ts'
 import { createPolicyReader } from '../../cli/doctor/read-policy.ts'
-import { startWalk } from '../../cli/doctor/step.ts'
+import { startChecks } from '../../cli/doctor/step.ts'
 import { startGooglePolicies } from '../../local/google-policies.ts'
 import { callsOf, placeFault, startCloud } from '../support/stand-ins.ts'
 
@@ -34,10 +34,10 @@ const right: Policies = {
 async function check(policies: Policies) {
   const google = await startGooglePolicies({ policies })
   try {
-    const walk = startWalk(() => undefined)
-    await checkGrants(walk, grants, createPolicyReader(google.url))
+    const checks = startChecks(() => undefined)
+    await checkGrants(checks, grants, createPolicyReader(google.url))
     const calls = await callsOf(google, 'getIamPolicy')
-    return { steps: walk.steps, asked: calls.map(({ detail }) => detail?.['name']) }
+    return { steps: checks.steps, asked: calls.map(({ detail }) => detail?.['name']) }
   } finally {
     await google.close()
   }
@@ -49,7 +49,7 @@ test('complete grants are found on the resources themselves, and the project is 
     steps.map(({ step, ok }) => [step, ok]),
     [
       ['grant: Pub/Sub may publish to dead-letter', true],
-      ['grant: Pub/Sub may take from jobs-worker', true],
+      ['grant: Pub/Sub may acknowledge on jobs-worker', true],
       ['grant: pushes may call the service', true],
     ],
   )
@@ -106,18 +106,18 @@ test('grants that this login may not read are not judged, and the fix is shown',
     closed.steps.map(({ ok }) => ok),
     [null, null, null],
   )
-  assert.match(closed.steps[0]?.seen ?? '', /may not look at the grants of projects\/p\/topics\/dead-letter/)
+  assert.match(closed.steps[0]?.seen ?? '', /cannot read the grants of projects\/p\/topics\/dead-letter/)
   assert.match(
     closed.steps[1]?.seen ?? '',
-    /not on projects\/p\/subscriptions\/jobs-worker itself.* If it is not there either: gcloud/,
+    /not on projects\/p\/subscriptions\/jobs-worker itself.* If the project does not have it either: gcloud/,
   )
 })
 
 test('grants are not judged while Google is unavailable', async () => {
   const google = await startGooglePolicies({ policies: right })
   await placeFault(google, { kind: 'status', error: 'unavailable' })
-  const walk = startWalk(() => undefined)
-  await checkGrants(walk, grants.slice(0, 1), createPolicyReader(google.url))
+  const checks = startChecks(() => undefined)
+  await checkGrants(checks, grants.slice(0, 1), createPolicyReader(google.url))
   await google.close()
-  assert.equal(walk.steps[0]?.ok, null)
+  assert.equal(checks.steps[0]?.ok, null)
 })

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { checkInvokers } from '../../cli/doctor/check-invokers.ts'
 import { createPolicyReader } from '../../cli/doctor/read-policy.ts'
-import { startWalk } from '../../cli/doctor/step.ts'
+import { startChecks } from '../../cli/doctor/step.ts'
 import { startGooglePolicies } from '../../local/google-policies.ts'
 import { startCloud } from '../support/stand-ins.ts'
 
@@ -32,19 +32,19 @@ async function check(
   }: { mode?: 'cloud-run-iam' | 'verify'; invokerCheckDisabled?: boolean } = {},
 ) {
   const google = await startGooglePolicies({ policies })
-  const walk = startWalk(() => undefined)
+  const checks = startChecks(() => undefined)
   const access = { service, pushAuth: { mode, audience: 'a', serviceAccount: PUSHER }, invokerCheckDisabled }
-  await walk.take('callers', (signal) => checkInvokers(access, createPolicyReader(google.url), signal))
+  await checks.run('callers', (signal) => checkInvokers(access, createPolicyReader(google.url), signal))
   await google.close()
-  const [step] = walk.steps
+  const [step] = checks.steps
   assert.ok(step)
   return step
 }
 
-test('a service that the pushing account alone may call is as it should be, and what was not looked at is said', async () => {
+test('a service that only the pushing account may call passes, and what was not checked is reported', async () => {
   const { ok, seen, fix } = await check(right)
   assert.deepEqual([ok, fix], [true, null])
-  assert.equal(seen, 'only the account that pushes; grants of folders and of the organization were not looked at')
+  assert.equal(seen, 'only the account that pushes; grants of folders and of the organization were not checked')
 })
 
 describe('everyone may call the service', () => {
@@ -73,7 +73,7 @@ describe('everyone may call the service', () => {
   test('by a check that is switched off, also where this login may look at no grants', async () => {
     const { ok, seen } = await check({}, { invokerCheckDisabled: true })
     assert.equal(ok, false)
-    assert.match(seen, /may not look at the grants of projects\/p\/locations.* and projects\/p;/)
+    assert.match(seen, /cannot read the grants of projects\/p\/locations.* and projects\/p;/)
   })
 
   test('is a warning where the worker itself checks signatures', async () => {
@@ -135,12 +135,12 @@ test('roles that call nothing, owners and deleted accounts are no callers', asyn
   assert.equal(ok, true)
 })
 
-test('of grants that this login may not look at, nothing is claimed', async () => {
+test('grants that this login cannot read are not judged', async () => {
   const closed = await check({ [PROJECT]: {} })
   assert.equal(closed.ok, null)
   assert.equal(closed.fix, null)
-  assert.match(closed.seen, /^this login may not look at the grants of projects\/p\/locations/)
+  assert.match(closed.seen, /^this login cannot read the grants of projects\/p\/locations/)
   const half = await check({ [SERVICE]: { 'roles/run.invoker': [`serviceAccount:${PUSHER}`] } })
   assert.equal(half.ok, true)
-  assert.match(half.seen, /; this login may not look at the grants of projects\/p; grants of folders/)
+  assert.match(half.seen, /; this login cannot read the grants of projects\/p; grants of folders/)
 })

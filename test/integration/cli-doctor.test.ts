@@ -47,9 +47,9 @@ describe('a healthy set-up', () => {
     const claims = steps.find(({ step }) => step === 'ID token claims')
     const { issuer, subject, serviceAccountEmail } = GOOGLE
     const { clientId, assertionAudience } = ENTRA
-    const seen = `iss ${issuer}, sub ${subject}, aud ${assertionAudience}, email ${serviceAccountEmail}; made `
+    const seen = `iss ${issuer}, sub ${subject}, aud ${assertionAudience}, email ${serviceAccountEmail}; issued `
     assert.ok(claims?.seen.startsWith(seen), claims?.seen)
-    const [, ago] = /; made (\d+) s ago by this clock, good for 60 min$/.exec(claims?.seen ?? '') ?? []
+    const [, ago] = /; issued (\d+) s ago by this clock, valid for 60 min$/.exec(claims?.seen ?? '') ?? []
     assert.ok(Number(ago) >= 2, claims?.seen)
     assert.equal(
       claims?.expected,
@@ -305,7 +305,10 @@ describe('the store in a file', () => {
     await writeFile(path, 'Dear database, '.repeat(1_000))
     await chmod(path, 0o600)
     const [failed] = failuresIn(await examine(cloud, { STORE: `sqlite:${path}` }))
-    assert.deepEqual([failed?.step, failed?.seen], ['store', `${path} is not a database, or is kept locked`])
+    assert.deepEqual(
+      [failed?.step, failed?.seen],
+      ['store', `${path} is not a database, or another process keeps it locked`],
+    )
   })
 
   test('that other users may read passes, with the command that closes it', async () => {
@@ -317,7 +320,7 @@ describe('the store in a file', () => {
     assert.equal(store?.ok, true)
     assert.match(
       store.seen,
-      /; its mode is 644, so other users .* \(chmod 600 '?\S+open\.db'?\* leaves it to its owner\)$/,
+      /; its mode is 644, so other users .* \(to allow only its owner: chmod 600 '?\S+open\.db'?\*\)$/,
     )
   })
 })

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { fixStatus, sayStatus } from '../../cli/doctor/google-answers.ts'
+import { describeStatus, fixStatus } from '../../cli/doctor/google-answers.ts'
 import { createLine, judgeSubscription } from '../../cli/doctor/judge-subscription.ts'
 import { checkAccess } from '../../shared/stores/firestore/check-access.ts'
 import { StoreError } from '../../shared/stores/job-store.ts'
@@ -27,7 +27,7 @@ describe("the fix of Google's answers", () => {
 
   test('to a developer who is denied says whose role it is', () => {
     const [first = ''] = fix(7, { ...worker, isWorker: false }).split('\n')
-    assert.ok(first.startsWith('This was asked with your own login') && first.endsWith(GRANT), first)
+    assert.ok(first.startsWith('This check used your own login') && first.endsWith(GRANT), first)
   })
 
   test('where something is missing makes it', () => {
@@ -39,8 +39,8 @@ describe("the fix of Google's answers", () => {
   })
 
   test('where nothing answered is the way there', () => {
-    for (const status of [undefined, 4, 14]) assert.match(fix(status), /check the network's way there/)
-    assert.deepEqual([sayStatus(14), sayStatus(undefined)], ['UNAVAILABLE', 'no answer'])
+    for (const status of [undefined, 4, 14]) assert.match(fix(status), /check the network connection/)
+    assert.deepEqual([describeStatus(14), describeStatus(undefined)], ['UNAVAILABLE', 'no answer'])
   })
 })
 
@@ -100,7 +100,7 @@ describe('a push subscription', () => {
     assert.deepEqual(found, [
       ['ack deadline', '10 s'],
       ['dead-letter policy', 'none'],
-      ['retry policy', 'none: again at once'],
+      ['retry policy', 'none: redelivers at once'],
       ['expiration', 'after 31 idle days'],
     ])
   })

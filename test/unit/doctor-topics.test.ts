@@ -13,7 +13,7 @@ const status = (code: number) => () => Promise.reject(Object.assign(new Error('n
 
 test('a topic that may be published to is right', async () => {
   const found = await check(async () => true)
-  assert.deepEqual([found.ok, found.seen], [true, 'it is there, and may be published to'])
+  assert.deepEqual([found.ok, found.seen], [true, 'it exists, and publishing to it is allowed'])
 })
 
 test('a topic that may not be published to fails with the role on it, and whose', async () => {
@@ -48,7 +48,7 @@ for (const [what, policy, ok, seen] of [
     'may have one that this login cannot see: it is not judged',
     async () => undefined,
     null,
-    `this login may not look at the grants of ${TOPIC}; ${worker.account} needs roles/pubsub.publisher there`,
+    `this login cannot read the grants of ${TOPIC}; ${worker.account} needs roles/pubsub.publisher there`,
   ],
 ] as const) {
   test(`a topic to which an operator may not publish is judged by the worker, which ${what}`, async () => {

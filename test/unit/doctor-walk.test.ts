@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { describeStep, describeVerdict } from '../../cli/doctor/print-step.ts'
-import { type Step, startWalk } from '../../cli/doctor/step.ts'
+import { type Step, startChecks } from '../../cli/doctor/step.ts'
 
 const failed: Step = {
   step: 'Entra',
@@ -13,24 +13,24 @@ const failed: Step = {
 
 test('doctor: a step is reported as soon as its result is known, and passes its value to the next ones', async () => {
   const heard: Step[] = []
-  const walk = startWalk((step) => heard.push(step))
-  assert.equal(await walk.take('one', async () => ({ ok: true, seen: 'fine', value: 7 })), 7)
+  const checks = startChecks((step) => heard.push(step))
+  assert.equal(await checks.run('one', async () => ({ ok: true, seen: 'fine', value: 7 })), 7)
   assert.deepEqual(heard, [{ step: 'one', ok: true, seen: 'fine', expected: null, fix: null }])
-  assert.deepEqual(walk.steps, heard)
+  assert.deepEqual(checks.steps, heard)
 })
 
 test('doctor: a check that hangs fails at its deadline', async () => {
-  const walk = startWalk(() => undefined, 20)
-  assert.equal(await walk.take('one', () => new Promise(() => undefined)), undefined)
-  assert.partialDeepStrictEqual(walk.steps, [{ ok: false, seen: 'no answer within 0.02 s' }])
+  const checks = startChecks(() => undefined, 20)
+  assert.equal(await checks.run('one', () => new Promise(() => undefined)), undefined)
+  assert.partialDeepStrictEqual(checks.steps, [{ ok: false, seen: 'no answer within 0.02 s' }])
 })
 
 test('doctor: a check that throws fails, and the text of its error is not repeated', async () => {
-  const walk = startWalk(() => undefined)
+  const checks = startChecks(() => undefined)
   const error = Object.assign(new TypeError('canary'), { code: 'EPERM' })
-  await walk.take('one', () => Promise.reject(error))
-  assert.equal(walk.steps[0]?.seen, 'the check itself failed: TypeError EPERM')
-  assert.doesNotMatch(JSON.stringify(walk.steps), /canary/)
+  await checks.run('one', () => Promise.reject(error))
+  assert.equal(checks.steps[0]?.seen, 'the check itself failed: TypeError EPERM')
+  assert.doesNotMatch(JSON.stringify(checks.steps), /canary/)
 })
 
 test('a step is printed with how to fix it below, a line each', () => {
@@ -50,7 +50,7 @@ test('what others wrote cannot steer the terminal or forge a line', () => {
 test('the last line names what failed', () => {
   const skipped = { ...failed, step: 'store', ok: null, fix: null }
   assert.match(describeVerdict([failed, skipped]), /^\nTo fix: Entra\.\n$/)
-  assert.match(describeVerdict([{ ...failed, ok: true }]), /as it should be/)
+  assert.match(describeVerdict([{ ...failed, ok: true }]), /All checks passed/)
 })
 
 test('a warning has a mark and its fix, and is named before the last line', () => {
@@ -59,6 +59,6 @@ test('a warning has a mark and its fix, and is named before the last line', () =
     describeStep(warning),
     '! callers  refused\n    expected  a token\n    to do     Set Subject.\n              Then wait.\n',
   )
-  assert.equal(describeVerdict([warning]), '\nCheck: callers.\n\nAll else that was looked at is as it should be.\n')
+  assert.equal(describeVerdict([warning]), '\nCheck: callers.\n\nAll other checks passed.\n')
   assert.equal(describeVerdict([failed, warning]), '\nCheck: callers.\n\nTo fix: Entra.\n')
 })

@@ -273,7 +273,7 @@ test('an events topic that is wanted is looked at, too', async () => {
 test('a topic that is only pulled from has no push subscription', async () => {
   const failed = failuresIn(await onGoogle(await newProject(() => ({}))))
   assert.equal(failed[0]?.step, 'push subscription')
-  assert.match(failed[0]?.seen ?? '', /^none but .*\/subscriptions\/worker \(pull\)$/)
+  assert.match(failed[0]?.seen ?? '', /^only others: .*\/subscriptions\/worker \(pull\)$/)
   assert.match(
     failed[0]?.fix ?? '',
     /^If delivery was paused: .* resume\nOtherwise: gcloud pubsub subscriptions create/,
