@@ -165,8 +165,11 @@ describe('a batch that is swept', () => {
       ...{ 'ce-id': 'promptBatches/nightly/2/completed', 'ce-subject': 'promptBatches/nightly' },
       ...{ 'ce-time': new Date(batch.completedAt).toISOString(), batch: 'nightly', status: 'completed' },
     })
-    const told = { batch: 'nightly', total: 2, counts, tokens: record.usage, createdAt: 1 }
-    assert.deepEqual(JSON.parse(Buffer.from(event?.data ?? []).toString()), { ...told, completedAt: batch.completedAt })
+    const common = { batch: 'nightly', total: 2, counts, tokens: record.usage, createdAt: 1 }
+    assert.deepEqual(JSON.parse(Buffer.from(event?.data ?? []).toString()), {
+      ...common,
+      completedAt: batch.completedAt,
+    })
   })
 
   test('is completed although the message of a job is gone, when that job is too old', async () => {

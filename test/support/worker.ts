@@ -45,7 +45,7 @@ export interface Traces {
   recorded(): Promise<readonly RecordedLetter[]>
   /** The model calls since the worker started. */
   modelCalls(): Promise<readonly Call[]>
-  /** What was told of tokens that failed, the latest first. */
+  /** The recorded token failures, the latest first. */
   tokenFailures(): Promise<readonly TokenFailure[]>
   /** The workers that gave a sign of life, the latest first. */
   instances(): Promise<readonly WorkerInstance[]>
@@ -138,7 +138,7 @@ export const impatient = {
   dependencies: { random: () => 1 },
 }
 
-/** The real clock, which can be put on and stopped, and tells how often it was read. */
+/** The real clock, which can be moved forward and stopped, and counts its reads. */
 export function watchClock() {
   let stoppedAt: number | undefined
   const clock = {

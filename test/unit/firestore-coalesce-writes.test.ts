@@ -345,21 +345,21 @@ describe('whatever is asked for, and however the store answers', () => {
       if (underWay.length >= maxFlushes) broken.push('too many flushes')
     }
 
-    async function answer(writes: readonly Numbered[], told: string) {
+    async function answer(writes: readonly Numbered[], outcome: string) {
       underWay.push(writes)
       await nextTurn()
       underWay.splice(underWay.indexOf(writes), 1)
-      if (told === 'failed') throw new Error('failed')
-      if (told === 'impossible') return 'impossible'
-      return writes.map(({ n }) => (told === 'written' ? written(String(n)) : REFUSED))
+      if (outcome === 'failed') throw new Error('failed')
+      if (outcome === 'impossible') return 'impossible'
+      return writes.map(({ n }) => (outcome === 'written' ? written(String(n)) : REFUSED))
     }
 
     const send = (writes: readonly Numbered[]) => {
       note(writes)
       reached.push(...writes)
-      const told = outcomes.next().value
-      if (told === 'thrown') throw new Error('thrown')
-      return answer(writes, told)
+      const outcome = outcomes.next().value
+      if (outcome === 'thrown') throw new Error('thrown')
+      return answer(writes, outcome)
     }
     const write: (write: PendingWrite<Numbered>) => Promise<WriteAnswer> = coalesceWrites(send, limits)
     return { broken, reached, write }

@@ -28,6 +28,6 @@ export function layOutBareRoot(root: string): void {
 
 function librariesOf(program: string): string[] {
   const { stdout, status } = spawnSync('ldd', [program], { encoding: 'utf8' })
-  if (status !== 0) throw new Error(`ldd cannot tell what ${basename(program)} is linked to`)
+  if (status !== 0) throw new Error(`ldd cannot read the libraries of ${basename(program)}`)
   return [...stdout.matchAll(/\s(\/\S+) \(0x/g)].flatMap(([, path]) => path ?? [])
 }

@@ -28,8 +28,8 @@ const FIXED: Readonly<Record<string, readonly string[]>> = {
 }
 
 /**
- * Serves a provider that knows the schema and no cloud, as Terraform's plugin protocol 5 has it: it plans what it is
- * told to, leaves open what a cloud computes, and makes that up when it applies or reads.
+ * Serves a provider that knows the schema and no cloud, as Terraform's plugin protocol 5 has it: it plans the
+ * given values, leaves what a cloud computes unknown, and fills that in when it applies or reads.
  */
 export function serveProvider(schema: ProviderSchema, computed: Computed): Promise<GrpcServer> {
   const encoded = encodeProviderSchema(schema)
