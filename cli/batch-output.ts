@@ -25,7 +25,7 @@ export function* batchOutputLine(record: SettledRecord, result: string | undefin
 /** What closes the response, and the line. */
 const CLOSING = '}}'
 
-/** The line of a job without an answer that can be shown. */
+/** The line of a job that has no readable answer. */
 export function errorLine(record: SettledRecord, code: string, message: string): string {
   return `${JSON.stringify({ ...named(record), response: null, error: { code, message } })}\n`
 }

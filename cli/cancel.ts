@@ -14,23 +14,23 @@ interface CancelOptions extends StoreOptions {
   readonly json?: true
 }
 
-/** `promptbridge cancel ID`, or `cancel --batch NAME`: a job, or a whole batch, that is not to be run any more. */
+/** `promptbridge cancel ID`, or `cancel --batch NAME`: cancels a job or a whole batch. */
 export function cancelCommand(environment: Environment): Command {
   const command = new Command('cancel')
     .description('cancel a job that is not running; or, without an id, a whole batch with its running jobs')
-    .argument('[id]', 'the id the job was submitted with')
-    .option('--batch <name>', 'the batch it was submitted in; without it, the batch that has no name')
+    .argument('[id]', 'the id of the job')
+    .option('--batch <name>', 'the batch of the job (default: the batch without a name)')
   return addStoreOptions(command)
-    .option('--json', 'print what became of it as JSON')
+    .option('--json', 'print the result as JSON')
     .exitOverride()
     .action(async (id: string | undefined, options: CancelOptions) => {
       if (id !== undefined) process.exitCode = await cancelOne(id, options, environment)
       else if (options.batch) await cancelBatch(options.batch, options, environment)
-      else command.error('error: which job? Give an id, or --batch for a whole batch')
+      else command.error('error: name a job by its id, or a whole batch with --batch')
     })
 }
 
-/** The workers do the rest: they read it within five seconds. */
+/** Records the cancel. The workers read it within five seconds and cancel the jobs. */
 async function cancelBatch(batch: string, options: CancelOptions, environment: Environment): Promise<void> {
   nameOf('-', batch)
   await withStores('change', options, environment, async ({ batches, documents }) => {
@@ -40,9 +40,9 @@ async function cancelBatch(batch: string, options: CancelOptions, environment: E
     const total = before === undefined || before.status === 'open' ? undefined : before.total
     const settled = settledIn(counts)
     const left = total === undefined ? undefined : Math.max(0, total - settled)
-    const told = { batch, cancelled: true, total, settled, left, counts }
-    if (options.json) printJson(told)
-    else print(`${plainText(describeBatch(told))}\n`)
+    const result = { batch, cancelled: true, total, settled, left, counts }
+    if (options.json) printJson(result)
+    else print(`${plainText(describeBatch(result))}\n`)
   })
 }
 
@@ -57,10 +57,10 @@ interface CancelledBatch {
 
 function describeBatch({ batch, total, settled, left, counts }: CancelledBatch): string {
   const { running = 0 } = counts
-  if (left === 0) return `${batch}  cancelled  all of its ${total} jobs had been settled before, and stay as they are`
+  if (left === 0) return `${batch}  cancelled  all ${total} jobs were settled before and are unchanged`
   const known = total === undefined ? `${settled} jobs settled` : `${settled} of ${total} jobs settled`
-  const rest = left === undefined ? 'all others are' : `${left} left, to be`
-  return `${batch}  cancelled  ${known}, ${rest} settled as cancelled when they come; ${running} under way are broken off`
+  const rest = left === undefined ? 'all others' : `the other ${left}`
+  return `${batch}  cancelled  ${known}; ${rest} are cancelled when they are delivered; running jobs that are aborted: ${running}`
 }
 
 /** Resolves with the exit code: 0 when the job is cancelled now, by this command or by an earlier one. */
@@ -77,10 +77,10 @@ async function cancelOne(id: string, options: CancelOptions, environment: Enviro
   return status === 'cancelled' ? 0 : 1
 }
 
-/** By the rule that the worker reads jobs by: a record under a name that no job can have would only be in the way. */
+/** Parses the name as the worker does, so that no record gets a name that no job can have. */
 function nameOf(id: string, batch: string): JobName {
   const parsed = parseJob(Buffer.from(JSON.stringify({ id, batch, prompt: '-' })), {}, sha256)
-  if (!parsed.ok) throw new Error(`no job has this name: ${parsed.problem}`)
+  if (!parsed.ok) throw new Error(`no job can have this name: ${parsed.problem}`)
   const { key } = parsed.job
   return { key, id, batch }
 }
@@ -88,11 +88,11 @@ function nameOf(id: string, batch: string): JobName {
 function describe(result: CancelResult): string {
   if (result.kind === 'running') {
     const seconds = Math.ceil(result.leaseLeftMs / 1_000)
-    return `running  being run now, and left alone: its instance may still finish it. Its lease ends in ${seconds} s`
+    return `running  not cancelled: its instance may still finish it. Its lease ends in ${seconds} s`
   }
   const { status, attempts, folded } = result.record
-  if (status !== 'cancelled') return `${status}  settled already, and left as it is`
-  if (attempts.length === 0 && folded === undefined) return 'cancelled  it was not started, and will not be'
+  if (status !== 'cancelled') return `${status}  not cancelled: it was settled before`
+  if (attempts.length === 0 && folded === undefined) return 'cancelled  it was never started'
   const before = attempts.length + foldedIn(result.record)
   return `cancelled  attempts before: ${before}, of unknown outcome: ${unknownAttempts(result.record)}`
 }

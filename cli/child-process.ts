@@ -5,36 +5,36 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { PRIVATE_FILE } from '../shared/lib/private-files.ts'
 
-/** A process of ours, from its start to its end. */
+/** A child process that we started. */
 export interface Child {
-  /** What people call it: "the worker". */
+  /** Its name in messages: "the worker". */
   readonly name: string
   readonly stdout: ChildProcess['stdout']
   readonly logPath: string
   /** Resolves with the exit code; null when a signal ended it. */
   readonly exited: Promise<number | null>
-  /** Signals it, and waits for nothing. */
+  /** Sends a signal, and does not wait. */
   signal(name: NodeJS.Signals): void
-  /** Asks it to end (SIGTERM) and waits until it has. */
+  /** Sends SIGTERM, and waits until it has ended. */
   stop(): Promise<number | null>
-  /** Ends it at once (SIGKILL), whatever it does, and waits until it has ended. */
+  /** Sends SIGKILL, and waits until it has ended. */
   kill(): Promise<number | null>
 }
 
 export interface ChildOptions {
   readonly name: string
-  /** What Node is to run. */
+  /** The file that Node runs. */
   readonly file: string
   readonly args: readonly string[]
-  /** Its working directory, where its log goes too. */
+  /** Its working directory, which also contains its log. */
   readonly folder: string
   readonly environment: Readonly<Record<string, string>>
   readonly log: string
-  /** Whether this process reads what it prints, instead of the log. */
+  /** Whether its standard output goes to this process and not to the log. */
   readonly isHeard: boolean
 }
 
-/** Starts a file with this Node. It learns of the end of this process by the end of their channel. */
+/** Starts a file with this Node. The child can see the end of this process: its IPC channel disconnects. */
 export function startChild({ name, file, args, folder, environment, log, isHeard }: ChildOptions): Child {
   const logPath = join(folder, log)
   const output = openSync(logPath, 'a', PRIVATE_FILE)
@@ -62,16 +62,16 @@ export function startChild({ name, file, args, folder, environment, log, isHeard
   }
 }
 
-/** The first line that a child prints. Rejects when `signal` is raised; never resolves for a child that ends without one. */
+/** The first line that a child prints. Rejects when `signal` is aborted. Does not resolve if the child ends without one. */
 export async function firstLine({ stdout }: Child, signal: AbortSignal): Promise<string> {
-  if (stdout === null) throw new Error('what this child prints goes to its log')
+  if (stdout === null) throw new Error('the output of this child goes to its log')
   const [line] = await once(createInterface(stdout), 'line', { signal })
   return String(line)
 }
 
-/** Rejects when a child ends, and says where to read why. */
+/** Rejects when a child ends, with the path of its log. */
 export async function untilEnded({ name, exited, logPath }: Child): Promise<never> {
   const code = await exited
   const how = code === null ? 'was ended by a signal' : `ended with code ${code}`
-  throw new Error(`${name} ${how}; ${logPath} says why`)
+  throw new Error(`${name} ${how}; see ${logPath}`)
 }

@@ -14,7 +14,7 @@ import { tokenCommand } from './token/token-command.ts'
 
 const MISUSE = 2
 
-/** Runs a command with these arguments. Sets the exit code of the process: 1 for what failed, 2 for misuse. */
+/** Runs a command with these arguments. Sets the exit code of the process: 1 after a failure, 2 after misuse. */
 export async function runCommandLine(args: readonly string[], environment: Environment): Promise<void> {
   try {
     await createProgram(environment).parseAsync(args, { from: 'user' })
@@ -41,13 +41,13 @@ function createProgram(environment: Environment): Command {
   return withPrint(program)
 }
 
-/** Help and misuse are printed as all else is: an argument may be anything. */
+/** Help and misuse are printed with `print`, because an argument may contain any text. */
 function withPrint(command: Command): Command {
   for (const inner of command.commands) withPrint(inner)
   return command.configureOutput({ writeOut: (text) => print(text), writeErr: (text) => print(text, process.stderr) })
 }
 
-/** 0 for help that was asked for, 2 for misuse, 1 for everything that failed. */
+/** 0 for help on request, 2 for misuse, 1 for all other failures. */
 function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : MISUSE
   printProblem(error instanceof Error ? error.message : String(error))

@@ -1,6 +1,6 @@
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const
 
-/** Listens for being told to end, by Ctrl-C or SIGTERM. The second time ends this process as it would any other. */
+/** Listens for Ctrl-C and SIGTERM. The second one ends this process in the usual way. */
 export function listenForInterrupt(): Disposable & { readonly signal: AbortSignal } {
   const controller = new AbortController()
   const end = () => {

@@ -1,20 +1,20 @@
-// An answer is passed on as its own text: read and written again, its numbers would lose digits.
+// An answer is passed on as text. If it were parsed and serialized, its numbers would lose digits.
 
 import { endOfString } from '../shared/job/exact-numbers.ts'
 
 const TOKEN = /"|\{\s*\}|\[\s*\]|[{}[\],:]|[^\s"{}[\],:]+/g
 
-/** Adds a member at the end of an object's JSON text, its value as JSON text, too; the value is put on one line. */
+/** Adds a member at the end of an object's JSON text. `value`: JSON text, which is put on one line. */
 export function withMember(object: string, name: string, value: string): string {
   return `${object.slice(0, -1)},${JSON.stringify(name)}:${onOneLine(value)}}`
 }
 
-/** Line ends stand between values only: inside a string JSON escapes them. */
+/** Line ends occur only between values. JSON escapes them inside strings. */
 export function onOneLine(json: string): string {
   return json.replaceAll(/[\r\n]+/g, '')
 }
 
-/** Lays JSON text out for people, as JSON.stringify does with an indent of two. */
+/** Formats JSON text for people, as JSON.stringify does with an indent of two. */
 export function indented(json: string): string {
   let depth = 0
   let laidOut = ''

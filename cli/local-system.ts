@@ -7,13 +7,13 @@ import { type Child, firstLine, startChild, untilEnded } from './child-process.t
 import { freePort } from './free-port.ts'
 import { programFile } from './installation.ts'
 
-/** A child that cannot start ends; this is for one that hangs, and far beyond what a busy machine takes. */
+/** Only for a child that hangs: a child that cannot start ends by itself. Far longer than a busy machine needs. */
 const START_TIMEOUT_MS = 120_000
 const LOOK_EVERY_MS = 25
 const WORKER_LOG = 'worker.log'
 
 const readySchema = z.object({
-  /** Where each stand-in is told its faults and tells its calls. */
+  /** The address of each stand-in, where faults are placed and calls are read. */
   control: z.object({ metadata: z.url(), entra: z.url(), azure: z.url(), push: z.url() }),
   environment: z.object({ AZURE_OPENAI_DEPLOYMENT: z.string(), NODE_EXTRA_CA_CERTS: z.string() }).catchall(z.string()),
   filteredPhrase: z.string(),
@@ -33,14 +33,14 @@ export interface LocalSystemOptions {
   readonly worker: Readonly<Record<string, string>>
 }
 
-/** All that a worker needs, in one process on this machine. */
+/** All services that a worker needs, in one process on this machine. */
 export interface LocalStandIns extends Omit<Ready, 'environment'> {
   /** The deployment that jobs may name. */
   readonly model: string
-  /** What a worker here has in its environment. */
+  /** The environment of a worker here. */
   readonly environment: Readonly<Record<string, string>>
   readonly workerLog: string
-  /** Rejects when they end without having been told to. */
+  /** Rejects when they end before `stop` is called. */
   readonly broken: Promise<never>
   /** Starts the worker and waits until it is ready. Rejects when it ends before, or is not ready in two minutes. */
   startWorker(signal: AbortSignal): Promise<Child>
@@ -49,14 +49,14 @@ export interface LocalStandIns extends Omit<Ready, 'environment'> {
 
 /** The worker and everything it needs, in processes of their own on this machine. */
 export interface LocalSystem extends Omit<LocalStandIns, 'startWorker'> {
-  /** Ends the worker, which first finishes its jobs or gives them back. */
+  /** Ends the worker, which first finishes or releases its jobs. */
   stopWorker(): Promise<void>
 }
 
 /**
  * Starts the stand-ins and the worker, and waits until the worker is ready.
  *
- * Rejects, with everything ended again, when one of them cannot start in two minutes or `signal` is raised meanwhile.
+ * Rejects when one of them does not start within two minutes or `signal` is aborted. All processes have ended then.
  */
 export async function startLocalSystem(options: LocalSystemOptions, signal: AbortSignal): Promise<LocalSystem> {
   await using started = new AsyncDisposableStack()
@@ -72,7 +72,7 @@ export async function startLocalSystem(options: LocalSystemOptions, signal: Abor
   return { ...standIns, broken, stopWorker, stop: () => cleanups.disposeAsync() }
 }
 
-/** Starts what a worker needs, without one. Rejects as startLocalSystem does. */
+/** Starts all services that a worker needs, without a worker. Rejects as startLocalSystem does. */
 export async function startStandIns(options: LocalSystemOptions, signal: AbortSignal): Promise<LocalStandIns> {
   await using started = new AsyncDisposableStack()
   const port = await freePort()
@@ -141,23 +141,23 @@ async function startWorker(
   }
 }
 
-/** Entra's stand-in is told its faults over TLS as well. */
+/** This process places faults at Entra's stand-in over TLS. */
 function trust(caPath: string): void {
   tls.setDefaultCACertificates([...tls.getCACertificates('default'), readFileSync(caPath, 'utf8')])
 }
 
-/** A proxy that this process was told to use leads to the world; everything it asks here is on this machine. */
+/** All calls of this process stay on this machine, so they must not go through a proxy. */
 function reachDirectly(): void {
   process.env['no_proxy'] = '*'
 }
 
-/** Nothing of the caller's own settings: a key or a proxy that is meant for the cloud must not reach these. */
+/** Without the caller's own settings: a key or a proxy for the cloud must not reach these processes. */
 function plainEnvironment(): Record<string, string> {
   const { PATH = '', HOME = '', TMPDIR = '' } = process.env
   return { PATH, HOME, ...(TMPDIR === '' ? {} : { TMPDIR }) }
 }
 
-/** Waits for what tells that a child is ready. Rejects when it ends, when it takes too long, or with `signal`. */
+/** Waits until a child is ready. Rejects when it ends, when it takes too long, or with `signal`. */
 async function whenReady<T>(child: Child, look: (signal: AbortSignal) => Promise<T>, signal: AbortSignal): Promise<T> {
   const decided = new AbortController()
   const timeout = AbortSignal.timeout(START_TIMEOUT_MS)
@@ -166,7 +166,7 @@ async function whenReady<T>(child: Child, look: (signal: AbortSignal) => Promise
     return await Promise.race([looking, untilEnded(child)])
   } catch (error) {
     if (!timeout.aborted) throw error
-    throw new Error(`${child.name} did not start within ${START_TIMEOUT_MS / 1_000} s; ${child.logPath} may say why`)
+    throw new Error(`${child.name} did not start within ${START_TIMEOUT_MS / 1_000} s; see ${child.logPath}`)
   } finally {
     decided.abort()
   }

@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander'
 
-/** A span of time as it was typed, for people, and in milliseconds. */
+/** A duration as the user typed it, and in milliseconds. */
 export interface Duration {
   readonly text: string
   readonly ms: number

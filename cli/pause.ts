@@ -12,13 +12,17 @@ interface DeliveryOptions extends StoreOptions {
   readonly json?: true
 }
 
-/** `promptbridge pause`: messages wait in the queue until they are let go. */
+/** `promptbridge pause`: messages wait in the queue until `promptbridge resume`. */
 export function pauseCommand(environment: Environment): Command {
-  return describeCommand('pause', 'deliver no more jobs: they wait, and no attempt is counted', async (options) => {
-    const handled = await handle(options, environment, (deliveries) => deliveries.pause)
-    if (!handled.some(({ state }) => state === 'paused' || state === 'was_paused')) throw nothingToPause(options)
-    if (!options.json) print(`Those under way go on. To deliver again: ${resumeLine(options)}\n`)
-  })
+  return describeCommand(
+    'pause',
+    'stop the delivery of jobs; they wait, and no attempt is counted',
+    async (options) => {
+      const handled = await handle(options, environment, (deliveries) => deliveries.pause)
+      if (!handled.some(({ state }) => state === 'paused' || state === 'was_paused')) throw nothingToPause(options)
+      if (!options.json) print(`Running jobs continue. To deliver again: ${resumeLine(options)}\n`)
+    },
+  )
 }
 
 /** `promptbridge resume`: delivers again what was paused. */
@@ -27,16 +31,15 @@ export function resumeCommand(environment: Environment): Command {
     const handled = await handle(options, environment, (deliveries) => deliveries.resume)
     const [lost] = handled.filter(({ state }) => state === 'no_endpoint')
     if (handled.length === 0) throw nothingToPause(options)
-    if (lost !== undefined)
-      throw new Error(`where it pushed to was not noted by a pause; run: ${updateLine(lost, environment)}`)
+    if (lost !== undefined) throw new Error(`the pause saved no push endpoint; run: ${updateLine(lost, environment)}`)
   })
 }
 
 function describeCommand(name: string, does: string, run: (options: DeliveryOptions) => Promise<void>): Command {
   const command = new Command(name)
     .description(does)
-    .option('--subscription <name>', 'this one alone; otherwise all of JOBS_TOPIC that push to a worker')
-  return addStoreOptions(command).option('--json', 'print what was done as JSON').exitOverride().action(run)
+    .option('--subscription <name>', 'only this subscription (default: all of JOBS_TOPIC that push to a worker)')
+  return addStoreOptions(command).option('--json', 'print the result as JSON').exitOverride().action(run)
 }
 
 async function handle(
@@ -56,7 +59,7 @@ async function handle(
   }
 }
 
-const SAID: Readonly<Record<Handled['state'], string>> = {
+const LABELS: Readonly<Record<Handled['state'], string>> = {
   paused: 'paused',
   was_paused: 'was paused already',
   resumed: 'delivered again',
@@ -66,7 +69,7 @@ const SAID: Readonly<Record<Handled['state'], string>> = {
 
 function describe({ subscription, state, endpoint }: Handled): string {
   const to = endpoint === undefined ? '' : ` to ${plainText(endpoint)}`
-  return `${plainText(subscription)}  ${SAID[state]}${to}\n`
+  return `${plainText(subscription)}  ${LABELS[state]}${to}\n`
 }
 
 function nothingToPause({ subscription }: DeliveryOptions): Error {
@@ -80,7 +83,7 @@ function resumeLine({ store, project, subscription }: DeliveryOptions): string {
   return ['promptbridge resume', ...flags].join(' ')
 }
 
-/** The line by which Google's own tool lets a subscription push. */
+/** The gcloud command that sets the push endpoint of a subscription. */
 function updateLine({ subscription }: Handled, { PUSH_AUDIENCE, PUSH_SERVICE_ACCOUNT }: Environment): string {
   const flags = [
     '--push-endpoint=https://WORKER/push',

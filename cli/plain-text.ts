@@ -1,6 +1,6 @@
 import { printable } from '../shared/lib/printable.ts'
 
-/** Makes outside text safe to print within one line: ends of lines and tabs are blanks. */
+/** Makes outside text safe to print within one line: line ends and tabs become spaces. */
 export function plainText(text: string): string {
   return printable(text.replaceAll(/(\r?\n|\t)+/g, ' '))
 }

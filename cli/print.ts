@@ -1,4 +1,4 @@
-// All that the commands print goes through here, so that no text from outside can steer the terminal.
+// All output of the commands goes through here, so that no outside text can control the terminal.
 
 import { printable } from '../shared/lib/printable.ts'
 
@@ -12,12 +12,12 @@ export interface Output {
 const ESCAPE = '\u001b'
 const STYLES = new RegExp(`(${ESCAPE}\\[(?:1|2|22|31|32|33|39)m)`)
 
-/** Prints text for people. Ends of lines and tabs stay; what else could steer the terminal is escaped. */
+/** Prints text for people. Line ends and tabs stay; other control characters are escaped. */
 export function print(text: string, to: Output = process.stdout): void {
   to.write(printable(text))
 }
 
-/** Prints text with styles of our own. Text from outside has to be plain already: its styles would pass. */
+/** Prints text with our own styles. Outside text must be plain already, because styles are not escaped. */
 export function printStyled(text: string, to: Output = process.stdout): void {
   to.write(
     text
@@ -27,7 +27,7 @@ export function printStyled(text: string, to: Output = process.stdout): void {
   )
 }
 
-/** Prints JSON text, or a value as JSON, and ends the line. Its reader reads the very same value. */
+/** Prints JSON text, or a value as JSON, and ends the line. A parser reads the same value. */
 export function printJson(value: unknown, indent?: number): void {
   printJsonText(JSON.stringify(value, undefined, indent))
 }
@@ -36,17 +36,17 @@ export function printJsonText(json: string): void {
   print(`${json}\n`)
 }
 
-/** Prints what went wrong, in the name of the program. A message may have several lines. */
+/** Prints an error message after the name of the program. It may have several lines. */
 export function printProblem(message: string): void {
   print(`promptbridge: ${message}\n`, process.stderr)
 }
 
-/** Draws a line over the last one on standard error, where that is a terminal; an empty text clears it. */
+/** Replaces the last line on standard error if that is a terminal. An empty text clears it. */
 export function printStatus(text: string, to: Output = process.stderr): void {
   if (to.isTTY) to.write(`\r${printable(text)}\x1b[K`)
 }
 
-/** Passes data on as they are, unless they go to a terminal. */
+/** Writes data unchanged, unless the output is a terminal. */
 export function printData(data: Uint8Array, to: Output = process.stdout): void {
   if (to.isTTY) print(`${new TextDecoder().decode(data)}\n`, to)
   else to.write(data)

@@ -5,34 +5,34 @@ import type { JobQueue, Message } from '../shared/queues/job-queue.ts'
 import { createSeenJobs, type SeenJobs } from './seen-jobs.ts'
 import { type Line, splitLines } from './split-lines.ts'
 
-/** How much is published together; the input is read no faster. */
+/** The size of a publish request. The input is read at the speed of publishing. */
 const MAX_CHUNK = 500
 const MAX_CHUNK_BYTES = 16 * 1024 * 1024
 
-/** What became of an input's lines. */
+/** How many lines were published, repeated or rejected. */
 export interface Submitted {
   readonly published: number
-  /** Lines that are the same, byte for byte, as an earlier one that is published: they are one job. */
+  /** Published lines that are the same job as an earlier line, byte for byte. */
   readonly repeated: number
-  /** Lines that are no jobs. */
+  /** Lines that are not jobs. */
   readonly refused: number
 }
 
 export interface PublishOptions {
   readonly queue: JobQueue
   readonly topic: string
-  /** '' for none. */
+  /** '' for no batch. */
   readonly batch: string
-  /** Called before anything is published, and never where nothing is. */
+  /** Called before the first publish, and not at all if nothing is published. */
   readonly beforeFirst: () => Promise<void>
   readonly onPublished: (count: number) => void
   readonly onRefused: (line: number, problem: string) => void
 }
 
 /**
- * Publishes each line of a JSON Lines input as a job, its bytes as they are.
+ * Publishes each line of a JSON Lines input as a job, with its bytes unchanged.
  *
- * Rejects where the input is UTF-16 as a whole, and as the queue does.
+ * Rejects if the whole input is UTF-16, and with the errors of the queue.
  */
 export async function publishLines(input: AsyncIterable<Uint8Array>, options: PublishOptions): Promise<Submitted> {
   const { batch, onRefused } = options
@@ -67,7 +67,7 @@ function readLine({ number, data, byteLength }: Line, attributes: Message['attri
 function compare(job: Job, number: number, seen: SeenJobs): ReadLine {
   const earlier = seen.add(job, number)
   if (earlier === undefined || earlier.isSame) return { ok: true, isRepeated: earlier !== undefined }
-  return { ok: false, problem: `another line has this custom_id and other data: line ${earlier.line}` }
+  return { ok: false, problem: `line ${earlier.line} has the same custom_id and other data` }
 }
 
 function publishInChunks({ queue, topic, beforeFirst, onPublished }: PublishOptions) {
@@ -98,13 +98,13 @@ function publishInChunks({ queue, topic, beforeFirst, onPublished }: PublishOpti
 const UTF16 = 'UTF-16 text: save the file as UTF-8'
 const UTF16_MARKS = [Buffer.from([0xff, 0xfe]), Buffer.from([0xfe, 0xff])]
 
-/** By its byte order mark, or by the NUL of its first character. */
+/** Recognized by its byte order mark, or by a NUL in its first character. */
 function isUtf16(start: Uint8Array): boolean {
   const first = start.subarray(0, 2)
   return UTF16_MARKS.some((mark) => mark.equals(first)) || holdsNul(first)
 }
 
-/** No JSON text holds one; in UTF-16 each ASCII character has one. */
+/** JSON text contains no NUL byte. In UTF-16, each ASCII character has one. */
 function holdsNul(data: Uint8Array): boolean {
   return data.includes(0)
 }

@@ -10,12 +10,12 @@ interface ResultsOptions extends StoreOptions {
   readonly output?: string
 }
 
-/** `promptbridge results BATCH`: what became of every job of a batch, in OpenAI's own form. */
+/** `promptbridge results BATCH`: the outcome of each job of a batch, in OpenAI's Batch format. */
 export function resultsCommand(environment: Environment): Command {
   const command = new Command('results')
     .description('print the settled jobs of a batch as an OpenAI Batch output file')
-    .argument('<batch>', 'the batch they were submitted in')
-    .option('--output <file>', 'write to a file instead')
+    .argument('<batch>', 'the batch of the jobs')
+    .option('--output <file>', 'write to this file instead of standard output')
   return addStoreOptions(command)
     .exitOverride()
     .action(async (batch: string, options: ResultsOptions) => {
@@ -23,7 +23,7 @@ export function resultsCommand(environment: Environment): Command {
     })
 }
 
-/** Resolves with the exit code: 1 when something of the batch cannot be read; all else is written. */
+/** Resolves with the exit code: 1 when a record or an answer cannot be read. All others are written. */
 async function results(batch: string, options: ResultsOptions, environment: Environment): Promise<number> {
   const written = await withReaders(options, environment, async ({ documents }) => {
     const reader = createJobReader(documents)
@@ -39,12 +39,12 @@ async function results(batch: string, options: ResultsOptions, environment: Envi
 function notesOn({ left, unreadable, keys, torn }: WrittenResults): readonly string[] {
   return [
     ...(left > 0 ? [`${left} more jobs of this batch are not settled yet`] : []),
-    ...(torn > 0 ? [`${torn} answers cannot be read; their lines hold an error`] : []),
+    ...(torn > 0 ? [`${torn} answers cannot be read; their lines contain an error`] : []),
     ...(unreadable > 0 ? [`${unreadable} records cannot be read and have no line: ${keys.join(', ')}`] : []),
   ]
 }
 
-/** The same items; undefined where there is none. Nothing is read twice. */
+/** The same items; undefined if there is none. No item is read twice. */
 async function unlessEmpty<T>(items: AsyncIterable<T>): Promise<AsyncIterable<T> | undefined> {
   const rest = items[Symbol.asyncIterator]()
   const first = await rest.next()

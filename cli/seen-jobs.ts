@@ -1,6 +1,6 @@
 import type { Job } from '../shared/job/job.ts'
 
-/** The line that a job stood in first. */
+/** The first line of a job. */
 interface Earlier {
   readonly line: number
   /** Whether the job had the same data there. */
@@ -9,11 +9,11 @@ interface Earlier {
 
 /** Remembers which jobs of a file were seen, and with which data. */
 export interface SeenJobs {
-  /** Remembers a job, unless one of its key was seen before: then that is the answer. Lines count from 1. */
+  /** Remembers a job. If one with the same key was seen before, returns that one instead. Lines count from 1. */
   add(job: Pick<Job, 'key' | 'payloadHash'>, line: number): Earlier | undefined
 }
 
-/** 96 bits of the key, which no two jobs of a file share by chance; 32 of the data's hash; the line. */
+/** 96 bits of the key, enough to avoid a collision within one file; 32 bits of the data's hash; the line. */
 const WORDS = 5
 const DATA_AT = 3
 const LINE_AT = 4
@@ -21,10 +21,10 @@ const FIRST_SLOTS = 1_024
 const MAX_LOAD = 0.75
 
 /**
- * A hash table in one array: it takes 27 to 53 bytes a line, where a Map of strings takes about 200.
+ * A hash table in one array. It needs 27 to 53 bytes for each line; a Map of strings needs about 200.
  *
- * Jobs of one key with different data are taken for the same once in four billion times. Such a job is refused as a
- * conflict later, by the worker.
+ * Two jobs with the same key and different data are confused once in four billion times. The worker then rejects the second
+ * one as a conflict.
  */
 export function createSeenJobs(): SeenJobs {
   let slots = new Uint32Array(FIRST_SLOTS * WORDS)

@@ -14,12 +14,12 @@ interface ShowOptions extends StoreOptions {
   readonly json?: true
 }
 
-/** `promptbridge show ID`: everything that is known of one job. */
+/** `promptbridge show ID`: all that is recorded about one job. */
 export function showCommand(environment: Environment): Command {
   const command = new Command('show')
-    .description('show one job: its record, its attempts, and its answer or why there is none')
-    .argument('<id>', 'the id the job was submitted with')
-    .option('--batch <name>', 'the batch it was submitted in; without it, the batch that has no name')
+    .description('show one job: its record, its attempts, and its answer or its error')
+    .argument('<id>', 'the id of the job')
+    .option('--batch <name>', 'the batch of the job (default: the batch without a name)')
   return addStoreOptions(command)
     .option('--json', 'print the record as JSON')
     .exitOverride()
@@ -32,10 +32,8 @@ async function show(id: string, options: ShowOptions, environment: Environment):
     const reader = createJobReader(documents)
     const record = await reader.read(jobKey(batch, id, sha256))
     if (record === undefined) {
-      const where = batch === '' ? 'in the batch that has no name' : `in batch "${batch}"`
-      throw new Error(
-        `there is no job "${plainText(id)}" ${plainText(where)}; --batch says which batch it was submitted in`,
-      )
+      const where = batch === '' ? 'in the batch without a name' : `in batch "${batch}"`
+      throw new Error(`there is no job "${plainText(id)}" ${plainText(where)}; to search another batch, use --batch`)
     }
     const result = isSettled(record) ? await reader.readResult(record) : undefined
     if (json) printJsonText(recordLine(record, result))
@@ -43,7 +41,7 @@ async function show(id: string, options: ShowOptions, environment: Environment):
   })
 }
 
-/** The answer stands where the record says how it is kept. */
+/** Puts the answer in the place of the record's reference to it. */
 function recordLine(record: JobRecord, answer: string | undefined): string {
   const line = JSON.stringify({ ...record, result: undefined })
   return answer === undefined ? line : withMember(line, 'result', answer)
@@ -60,7 +58,7 @@ function describeRecord(record: JobRecord, answer: string | undefined): string {
   for (const { run, n, firstAt, lastAt } of record.folded ?? []) {
     const [from, to] = [firstAt, lastAt].map((time) => new Date(time).toISOString())
     lines.push(
-      `unserved  ${n} attempts of run ${run} that the provider could not serve, ${from} to ${to}; billing unknown`,
+      `unserved  ${n} attempts of run ${run} that the service could not process, ${from} to ${to}; billing unknown`,
     )
   }
   if ('error' in record) {
@@ -73,7 +71,7 @@ function describeRecord(record: JobRecord, answer: string | undefined): string {
     const estimated = record.usageKnown === false ? ' (estimated: the answer does not say)' : ''
     lines.push(`tokens    ${promptTokens} in, ${completionTokens} out${estimated}, finished by ${record.finishReason}`)
   }
-  const told = lines.map(plainText)
-  if (answer !== undefined) told.push('', indented(answer))
-  return `${told.join('\n')}\n`
+  const plain = lines.map(plainText)
+  if (answer !== undefined) plain.push('', indented(answer))
+  return `${plain.join('\n')}\n`
 }

@@ -1,10 +1,10 @@
-// Node's readline decodes text and ends lines at U+2028 and U+2029 too: it cannot give the bytes of a JSON Lines file.
+// Node's readline decodes text and also ends lines at U+2028 and U+2029, so it cannot return the bytes of a JSON Lines file.
 
 const LF = 0x0a
 const CR = 0x0d
 const UTF8_MARK = Buffer.from([0xef, 0xbb, 0xbf])
 
-/** A line as it stands in the input, without what ends it. */
+/** A line of the input, without its line end. */
 export interface Line {
   /** From 1. */
   readonly number: number
@@ -15,7 +15,7 @@ export interface Line {
 }
 
 /**
- * Splits bytes into lines, and holds no more than `limit` bytes of a line, however long it is.
+ * Splits bytes into lines, and keeps at most `limit` bytes of each line in memory.
  *
  * Only LF ends a line; a CR before it is dropped, and so is a UTF-8 byte order mark before the first line. The last line
  * needs no LF.
@@ -37,7 +37,7 @@ export async function* splitLines(chunks: AsyncIterable<Uint8Array>, limit: numb
 
 /** A line that is being read. */
 function openLine(number: number, limit: number) {
-  // A mark and a CR may stand beside as many bytes as the limit says.
+  // A byte order mark and a CR do not count towards the limit.
   const room = limit + UTF8_MARK.length + 1
   const pieces: Uint8Array[] = []
   let [kept, byteLength, last] = [0, 0, 0]

@@ -8,7 +8,7 @@ import { publishLines, type Submitted } from './publish-lines.ts'
 import { submitBatch } from './submit-batch.ts'
 import { addStoreOptions, type StoreOptions, withStores } from './with-stores.ts'
 
-const MAX_PROBLEMS_TOLD = 20
+const MAX_PROBLEMS_PRINTED = 20
 
 interface SubmitOptions extends StoreOptions {
   readonly batch?: string
@@ -23,27 +23,27 @@ export function submitCommand(environment: Environment): Command {
   const command = new Command('submit')
     .description('publish the lines of an OpenAI Batch input file as jobs')
     .argument('<file>', 'a JSONL file; - for standard input')
-    .option('--batch <name>', 'the batch the jobs belong to')
-    .option('--topic <name>', 'where to publish them; otherwise JOBS_TOPIC says it')
+    .option('--batch <name>', 'the batch that the jobs belong to')
+    .option('--topic <name>', 'the topic to publish them to (default: JOBS_TOPIC)')
     .option(
       '--token-limit <n>',
-      'ask no further job of the batch when its answers have taken so many tokens',
+      'start no more jobs of the batch after its answers have used this many tokens',
       tokenNumber,
     )
-    .option('--again', 'send the file of a batch that was submitted before once more')
+    .option('--again', 'submit the same file of a batch again')
   return addStoreOptions(command)
     .option('--json', 'print the counts as JSON')
     .exitOverride()
     .action(async (file: string, options: SubmitOptions) => {
       const { batch, tokenLimit, again } = options
       if (!batch && (tokenLimit !== undefined || again)) {
-        command.error(`error: ${again ? '--again' : '--token-limit'} is about a batch: name it with --batch`)
+        command.error(`error: ${again ? '--again' : '--token-limit'} needs --batch`)
       }
       process.exitCode = await submit(file, options, environment)
     })
 }
 
-/** Resolves with the exit code: 1 when a line was no job; all others are published. */
+/** Resolves with the exit code: 1 when a line is not a job. All other lines are published. */
 async function submit(file: string, options: SubmitOptions, environment: Environment): Promise<number> {
   const { batch = '', topic, tokenLimit, again = false, json } = options
   await using input = await openInput(file)
@@ -63,7 +63,7 @@ async function submit(file: string, options: SubmitOptions, environment: Environ
   return submitted.refused === 0 ? 0 : 1
 }
 
-/** The bytes to submit. A file is open before anything else is. */
+/** The bytes to submit. Opens the file before anything else, so that a wrong path has no effect. */
 async function openInput(file: string): Promise<AsyncDisposable & { readonly bytes: AsyncIterable<Uint8Array> }> {
   if (file === '-') return { bytes: process.stdin, [Symbol.asyncDispose]: async () => undefined }
   const handle = await open(file)
@@ -80,7 +80,7 @@ function createReports() {
     onPublished: (count: number) => printStatus(`${count} jobs published`),
     onRefused(line: number, problem: string) {
       refused += 1
-      if (refused <= MAX_PROBLEMS_TOLD) print(`line ${line}: ${plainText(problem)}\n`, process.stderr)
+      if (refused <= MAX_PROBLEMS_PRINTED) print(`line ${line}: ${plainText(problem)}\n`, process.stderr)
     },
     end: () => printStatus(''),
   }

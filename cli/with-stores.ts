@@ -17,20 +17,17 @@ export interface StoreOptions {
   readonly project?: string
 }
 
-/** The options of every command that works on jobs; without them it finds the jobs where a worker here would. */
+/** The options of every command that works on jobs. Without them the command uses the same store as a worker here. */
 export function addStoreOptions(command: Command): Command {
   return command
-    .option(
-      '--store <store>',
-      'firestore, or sqlite:PATH such as sqlite:.promptbridge/demo.db; otherwise STORE says it',
-    )
+    .option('--store <store>', 'firestore, or sqlite:PATH such as sqlite:.promptbridge/demo.db (default: STORE)')
     .option('--project <id>', 'the Google Cloud project (default: GOOGLE_CLOUD_PROJECT)')
 }
 
-/** change: a file that is not there is a mistake. write: it is made. */
+/** change: a missing file is an error. write: it is created. */
 type Use = 'change' | 'write'
 
-/** Opens the stores for as long as the work lasts. Rejects with ConfigError where nothing says which they are. */
+/** Opens the stores, does the work and closes them. Rejects with ConfigError if the settings do not name them. */
 export async function withStores<T>(
   use: Use,
   options: StoreOptions,
@@ -46,7 +43,7 @@ export async function withStores<T>(
   }
 }
 
-/** Does the same for work that only reads: a database file is neither locked nor changed. */
+/** The same for work that only reads. A database file is neither locked nor changed. */
 export async function withReaders<T>(
   options: StoreOptions,
   environment: Environment,
@@ -65,14 +62,14 @@ interface Located extends StoresConfig {
   readonly emulators: Emulators
 }
 
-/** Finds out which stores are meant, and that somebody may ask them. */
+/** Finds the stores, and checks that there is a Google login if they need one. */
 export async function locateStores(use: Use, options: StoreOptions, environment: Environment): Promise<Located> {
   const { environment: settings, fileProblems } = readSettings(environment)
   const { STORE, GOOGLE_CLOUD_PROJECT } = settings
   const { store = STORE, project = GOOGLE_CLOUD_PROJECT } = options
   const config = readStoresConfig({ ...settings, STORE: store, GOOGLE_CLOUD_PROJECT: project }, { fileProblems })
   if (use === 'change' && config.store.kind === 'sqlite' && !existsSync(config.store.path)) {
-    throw new Error(`there is no file ${config.store.path}; --store names the one that holds the records`)
+    throw new Error(`there is no file ${config.store.path}; name the file of the records with --store`)
   }
   const emulators = emulatorsIn(settings)
   if (config.store.kind === 'firestore' && isUnset(emulators)) await checkLogin()
@@ -83,7 +80,7 @@ function isUnset({ firestore, pubsub }: Emulators): boolean {
   return firestore === undefined && pubsub === undefined
 }
 
-/** Sooner and more plainly than by calls that fail. Google's library is loaded only where it is needed. */
+/** Fails earlier and with a clearer message than the calls would. Google's library is loaded only when it is needed. */
 async function checkLogin(): Promise<void> {
   const { findCredentials } = await import('../shared/lib/google-credentials.ts')
   try {

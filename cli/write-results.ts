@@ -20,7 +20,7 @@ export interface WrittenResults {
   readonly unreadable: number
   /** The keys of the first of them. */
   readonly keys: readonly string[]
-  /** Answers that cannot be read; the line has an error in their place. */
+  /** Answers that cannot be read; their lines have an error instead. */
   readonly torn: number
 }
 
@@ -66,7 +66,7 @@ export async function writeResults(out: Writable, reader: Reader, listing: Listi
   return { left, unreadable, keys, torn }
 }
 
-/** The parts of the answer are not whole, which is no reason to leave out the other jobs. */
+/** The parts of this answer are incomplete. The other jobs are still written. */
 const TORN = Symbol('torn')
 
 async function readAnswer(reader: Reader, record: SettledRecord): Promise<string | undefined | typeof TORN> {

@@ -4,10 +4,10 @@ import { listCommand } from './list.ts'
 import { replayCommand } from './replay.ts'
 import { showCommand } from './show.ts'
 
-/** `promptbridge dead-letters`: what no worker takes any further, and the way back. */
+/** `promptbridge dead-letters`: lists, shows and replays dead letters. */
 export function deadLettersCommand(environment: Environment): Command {
   return new Command('dead-letters')
-    .description('list, show and replay the jobs that were dead-lettered')
+    .description('list, show and replay dead-lettered jobs')
     .exitOverride()
     .addCommand(listCommand(environment))
     .addCommand(showCommand(environment))

@@ -10,10 +10,10 @@ interface ReasonCount extends Pick<Counted, 'reason' | 'code' | 'verified'> {
   readonly hint: string | undefined
 }
 
-/** What of a letter is counted. */
+/** The fields of a letter by which it is counted. */
 export type Counted = Pick<DeadLetter, 'reason' | 'code' | 'hint' | 'verified'>
 
-/** Counts letters by reason and code, the most frequent first: how to fix them hangs on both. */
+/** Counts letters by reason and code, the most frequent first. Both decide how to fix them. */
 export function countReasons(letters: readonly Counted[]): readonly ReasonCount[] {
   const counts = new Map<string, ReasonCount>()
   for (const letter of letters) {
@@ -37,7 +37,7 @@ export function describeReasons(counts: readonly ReasonCount[], chosenBy: readon
   return lines.map((line) => `${plainLine(line)}\n`).join('')
 }
 
-/** What ended by its batch's token limit ends by it again, unless that is raised; and a limit is a batch's own. */
+/** Jobs that ended at the token limit of their batch need a higher limit, so the command names one batch and its limit. */
 function replayOptions(reason: string, chosenBy: readonly string[]): readonly string[] {
   if (reason !== 'budget') return [...chosenBy, '--reason', reason]
   const named = chosenBy.includes('--batch') ? chosenBy : ['--batch', 'NAME', ...chosenBy]
@@ -51,7 +51,7 @@ export function describeLine(letter: DeadLetter): string {
   return `${plainLine(`${id}  ${jobId ?? '-'}  run ${run}${replayed}  ${nameReason(letter)}: ${message}`)}\n`
 }
 
-/** Everything that is known of one letter, but for its data. */
+/** All that is recorded of one letter, except its data. */
 export function describeLetter(letter: DeadLetter): string {
   const { id, jobId, batch, run, model, message, data, times, replays } = letter
   const hint = hintOf(letter)
@@ -65,7 +65,7 @@ export function describeLetter(letter: DeadLetter): string {
     `reason    ${nameReason(letter)}: ${message}`,
     ...(letter.verified ? [] : [`          ${UNVERIFIED}`]),
     ...(hint === undefined ? [] : [`to do     ${hint}`]),
-    `came      ${came}`,
+    `received  ${came}`,
     ...(replays.lastAt === undefined ? [] : [`replayed  ${replays.n} ×, last ${instant(replays.lastAt)}`]),
     `data      ${data.bytes} bytes; --data writes them to standard output`,
     'attributes of the message:',
@@ -74,14 +74,14 @@ export function describeLetter(letter: DeadLetter): string {
   return lines.map((line) => `${plainLine(line)}\n`).join('')
 }
 
-const UNVERIFIED = 'no worker has checked this reason: the message itself says it, so its sender may have written it'
+const UNVERIFIED = 'no worker has verified this reason: it comes from the message, and the sender can have written it'
 
 function nameReason({ reason, code, verified }: Pick<DeadLetter, 'reason' | 'code' | 'verified'>): string {
   const name = code === undefined ? reason : `${reason} (${code})`
   return verified ? name : `${name} [unverified]`
 }
 
-/** How to fix it, where a worker says that. */
+/** How to fix it, if a worker wrote that. */
 function hintOf({ hint, verified }: Counted): string | undefined {
   return verified ? hint : undefined
 }

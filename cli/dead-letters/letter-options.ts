@@ -15,9 +15,9 @@ const PAGE = 300
 export function addLetterOptions(command: Command): Command {
   return command
     .option('--batch <name>', 'only those of this batch')
-    .option('--reason <reason>', 'only those that failed for this: rejected, no_deployment, max_attempts, …')
+    .option('--reason <reason>', 'only those with this reason: rejected, no_deployment, max_attempts, …')
     .option('--model <name>', 'only those that name this model')
-    .option('--since <duration>', 'only those that came in the last 30m, 24h, 7d', duration)
+    .option('--since <duration>', 'only those of the last 30m, 24h, 7d', duration)
 }
 
 /** `now`: epoch milliseconds. */

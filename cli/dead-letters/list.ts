@@ -14,12 +14,14 @@ interface ListOptions extends StoreOptions, LetterOptions {
   readonly json?: true
 }
 
-/** `promptbridge dead-letters list`: how many failed for what, and which. */
+/** `promptbridge dead-letters list`: counts the dead letters by reason, and lists them. */
 export function listCommand(environment: Environment): Command {
-  const command = new Command('list').description('count dead letters by reason, with how to fix them, and list them')
+  const command = new Command('list').description(
+    'count dead letters by reason, print how to fix each reason, and list them',
+  )
   return addStoreOptions(addLetterOptions(command))
-    .option('--limit <n>', 'list at most this many; all are counted', wholeNumber, DEFAULT_LIMIT)
-    .option('--json', 'print each that is listed as a line of JSON, and no table')
+    .option('--limit <n>', 'list at most this many; the counts include all', wholeNumber, DEFAULT_LIMIT)
+    .option('--json', 'print one line of JSON for each, and no table')
     .exitOverride()
     .action((options: ListOptions) => list(options, environment))
 }
@@ -34,7 +36,7 @@ async function list(options: ListOptions, environment: Environment): Promise<voi
       unreadable += count
     }
     for await (const letter of readLetters(deadLetters, filterOf(options, Date.now()), onUnreadable)) {
-      // Of the others only what is counted is kept: there may be a hundred thousand.
+      // Only these fields are kept, because there may be a hundred thousand letters.
       const { reason, code, hint, verified } = letter
       seen.push({ reason, code, hint, verified })
       if (listed.length < limit) listed.push(letter)

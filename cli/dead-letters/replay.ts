@@ -10,7 +10,7 @@ import { addStoreOptions, type StoreOptions, withStores } from '../with-stores.t
 import { addLetterOptions, filterOf, type LetterOptions, readLetters } from './letter-options.ts'
 import { makeReplay, type ReplayChanges } from './replay-message.ts'
 
-const MAX_TOLD = 20
+const MAX_PRINTED = 20
 
 interface ReplayOptions extends StoreOptions, LetterOptions {
   readonly limit?: number
@@ -24,7 +24,7 @@ interface ReplayOptions extends StoreOptions, LetterOptions {
 }
 
 interface Replayed {
-  /** Published again, or, in a dry run, what would be. */
+  /** How many were published again, or would be in a dry run. */
   readonly replayed: number
   readonly skipped: Readonly<Record<string, number>>
 }
@@ -32,21 +32,21 @@ interface Replayed {
 /** `promptbridge dead-letters replay`: publishes the jobs again, each under its next run. */
 export function replayCommand(environment: Environment): Command {
   const command = new Command('replay')
-    .description('publish dead-lettered jobs again; what succeeded meanwhile is left alone')
-    .argument('[ids...]', 'letters as `list` prints them; without any, all that the options choose')
+    .description('publish dead-lettered jobs again, except those that have succeeded since then')
+    .argument('[ids...]', 'ids of letters as `list` prints them (default: all that match the options)')
   return addStoreOptions(addLetterOptions(command))
-    .option('--to-model <name>', 'ask this model instead')
-    .option('--max-output-tokens <n>', 'ask for at most this many tokens', wholeNumber)
-    .option('--token-limit <n>', 'let the answers of the --batch take so many tokens from now on', tokenNumber)
+    .option('--to-model <name>', 'use this model instead')
+    .option('--max-output-tokens <n>', 'limit the answer to this many tokens', wholeNumber)
+    .option('--token-limit <n>', 'set the token limit of the --batch to this number', tokenNumber)
     .option('--limit <n>', 'replay at most this many', wholeNumber)
-    .option('--rate <n>', 'publish at most this many in a second', wholeNumber)
-    .option('--again', 'replay those, too, that were replayed before')
-    .option('--dry-run', 'say what would be replayed, and publish nothing')
+    .option('--rate <n>', 'publish at most this many each second', wholeNumber)
+    .option('--again', 'also replay those that were replayed before')
+    .option('--dry-run', 'print what would be replayed, and publish nothing')
     .option('--json', 'print the counts as JSON')
     .exitOverride()
     .action((ids: readonly string[], options: ReplayOptions) => {
       if (options.tokenLimit !== undefined && !options.batch) {
-        command.error('error: --token-limit is about a batch: name it with --batch')
+        command.error('error: --token-limit needs --batch')
       }
       return replay(ids, options, environment)
     })
@@ -56,10 +56,10 @@ async function replay(ids: readonly string[], options: ReplayOptions, environmen
   const { batch, reason, model, since, tokenLimit, dryRun, json } = options
   const isChosen = [batch, reason, model, since].some((choice) => choice !== undefined)
   if (ids.length === 0 && !isChosen) {
-    throw new Error('say which: letters by their ids, or --batch, --reason, --model or --since')
+    throw new Error('name the letters to replay: by id, or with --batch, --reason, --model or --since')
   }
   const counts = await withStores('write', options, environment, async (stores, jobsTopic) => {
-    // First: a job that comes before its limit is raised would be dead-lettered again.
+    // First, because a job that runs before the limit is raised would be dead-lettered again.
     if (batch && tokenLimit !== undefined && !dryRun) await stores.batches.limitTokens(batch, tokenLimit, Date.now())
     return replayAll(chosen(stores, ids, options), stores, jobsTopic, options)
   })
@@ -73,14 +73,14 @@ async function* chosen(
   options: ReplayOptions,
 ): AsyncGenerator<DeadLetter> {
   if (ids.length === 0) {
-    const tell = (count: number) => printProblem(`${count} in the store cannot be read`)
-    yield* readLetters(deadLetters, filterOf(options, Date.now()), tell)
+    const report = (count: number) => printProblem(`${count} in the store cannot be read`)
+    yield* readLetters(deadLetters, filterOf(options, Date.now()), report)
     return
   }
   for (const id of ids) {
     const letter = await deadLetters.get(id)
     if (letter === undefined)
-      throw new Error(`there is no dead letter "${plainText(id)}"; \`dead-letters list\` has their ids`)
+      throw new Error(`there is no dead letter "${plainText(id)}"; \`dead-letters list\` prints the ids`)
     yield letter
   }
 }
@@ -97,7 +97,7 @@ async function replayAll(
     ...(options.maxOutputTokens !== undefined && { maxOutputTokens: options.maxOutputTokens }),
   }
   const skipped: Record<string, number> = {}
-  let [replayed, told] = [0, 0]
+  let [replayed, printed] = [0, 0]
   for await (const letter of letters) {
     if (replayed >= limit) break
     const data = await stores.deadLetters.readData(letter)
@@ -106,14 +106,14 @@ async function replayAll(
     const made = makeReplay(seen, data, record, changes)
     if (made.kind === 'skip') {
       skipped[made.why] = (skipped[made.why] ?? 0) + 1
-      told += 1
-      if (told <= MAX_TOLD) print(`${plainText(`${letter.id} is left: ${made.why}`)}\n`, process.stderr)
+      printed += 1
+      if (printed <= MAX_PRINTED) print(`${plainText(`${letter.id} is skipped: ${made.why}`)}\n`, process.stderr)
       continue
     }
     replayed += 1
     if (dryRun) continue
     await stores.queue.publish(topic, made.message)
-    // Last: a letter that is published twice runs once, one that is only marked would not run at all.
+    // Last: a letter that is published twice runs once, but a letter that is only marked would never run.
     await stores.deadLetters.markReplayed(letter.id, Date.now())
     printStatus(`${replayed} replayed`)
     if (rate !== undefined) await delay(1_000 / rate)
@@ -123,7 +123,7 @@ async function replayAll(
 }
 
 function describe({ replayed, skipped }: Replayed, { dryRun }: ReplayOptions): string {
-  const left = Object.entries(skipped).map(([why, count]) => `${String(count).padStart(6)} left: ${why}\n`)
+  const left = Object.entries(skipped).map(([why, count]) => `${String(count).padStart(6)} skipped: ${why}\n`)
   const would = dryRun ? ' would be replayed; nothing was published' : ' replayed'
   return `${replayed}${would}\n${left
     .map(plainText)

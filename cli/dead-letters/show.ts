@@ -16,13 +16,13 @@ interface ShowOptions extends StoreOptions {
   readonly json?: true
 }
 
-/** `promptbridge dead-letters show ID`: why one was dead-lettered, and its data as it came. */
+/** `promptbridge dead-letters show ID`: why one was dead-lettered, and its data as received. */
 export function showCommand(environment: Environment): Command {
   const command = new Command('show')
     .description('show one dead letter')
     .argument('<id>', 'the id of the job, or of the letter as `list` prints it')
-    .option('--batch <name>', 'the batch the job was submitted in; without it, the batch that has no name')
-    .option('--data', "write the message's data to standard output, byte by byte, and nothing else")
+    .option('--batch <name>', 'the batch of the job (default: the batch without a name)')
+    .option('--data', "write only the message's data to standard output, byte for byte")
   return addStoreOptions(command)
     .option('--json', 'print the letter as JSON')
     .exitOverride()
@@ -34,14 +34,14 @@ async function show(id: string, options: ShowOptions, environment: Environment):
   await withReaders(options, environment, async (stores) => {
     const letter = await find(stores, id, batch)
     if (letter === undefined)
-      throw new Error(`there is no dead letter "${plainText(id)}"; \`dead-letters list\` has their ids`)
+      throw new Error(`there is no dead letter "${plainText(id)}"; \`dead-letters list\` prints the ids`)
     if (data) printData(await stores.deadLetters.readData(letter))
     else if (json) printJson(letter)
     else print(describeLetter(letter))
   })
 }
 
-/** By its own id, or the latest of a job. */
+/** The letter with this id, or the latest letter of the job with this id. */
 async function find(
   { deadLetters, documents }: StoreReaders,
   id: string,

@@ -1,7 +1,7 @@
 import { isSettled, type JobRecord, unknownAttempts } from '../../shared/job/record.ts'
 import type { Call } from './call-log.ts'
 
-/** What the stand-ins and the store tell of one batch. Nothing in it comes from the worker. */
+/** What the stand-ins and the store recorded of one batch. Nothing in it comes from the worker. */
 export interface Evidence {
   /** How many jobs were submitted. */
   readonly total: number
@@ -40,7 +40,7 @@ export interface Accounts {
   readonly problems: readonly string[]
 }
 
-/** Draws up the accounts of a batch, and says what does not add up in them. */
+/** Calculates the accounts of a batch, and lists all that does not add up. */
 export function account(evidence: Evidence): Accounts {
   const { total, records, pushes, asks, exchanges } = evidence
   const asksOf = Map.groupBy(asks, keyOf)
@@ -64,7 +64,7 @@ export function account(evidence: Evidence): Accounts {
     addedLatencyMs: addedLatency(records, pushes, asksOf),
     problems: [
       ...missing(evidence),
-      ...records.flatMap((record) => doubts(record, asksOf.get(record.key) ?? [], evidence)),
+      ...records.flatMap((record) => violations(record, asksOf.get(record.key) ?? [], evidence)),
     ],
   }
 }
@@ -76,7 +76,7 @@ function missing({ total, records }: Evidence): string[] {
 }
 
 /** What is wrong with one job. */
-function doubts(record: JobRecord, asks: readonly Call[], { pushes, deadLetterKeys }: Evidence): string[] {
+function violations(record: JobRecord, asks: readonly Call[], { pushes, deadLetterKeys }: Evidence): string[] {
   if (!isSettled(record)) return [`"${record.id}" is ${record.status}, though its message is gone`]
   const found: string[] = []
   const paid = asks.filter(isPaid).length
@@ -108,7 +108,7 @@ function sum(calls: readonly Call[], name: string): number {
   return calls.reduce((total, { detail }) => total + Number(detail[name] ?? 0), 0)
 }
 
-/** Of the jobs that were pushed once and asked once: there the two logs tell of the same request. */
+/** Measured on jobs with one push and one model call, where the two logs describe the same request. */
 function addedLatency(records: readonly JobRecord[], pushes: readonly Call[], asksOf: ReadonlyMap<string, Call[]>) {
   const pushesOf = Map.groupBy(pushes, ({ detail }) => String(detail['dataSha256']))
   const added = records

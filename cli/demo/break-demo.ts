@@ -21,7 +21,7 @@ import { describeBreak, describeResult } from './print-break.ts'
 import { deadLetterKeys } from './until-recorded.ts'
 
 const DOCUMENTS = 20
-/** Long enough for what can be tried again to be tried a few times. */
+/** Long enough for a few retries. */
 const TRY_MS = 4_000
 const STAND_INS = { maxOutstanding: 40, ackDeadlineMs: 60_000, retry: { minBackoffMs: 200, maxBackoffMs: 3_000 } }
 const WORKER = { ACK_DEADLINE_SECONDS: '60', MODEL_TIMEOUT_SECONDS: '2', MAX_ATTEMPTS: '10' }
@@ -33,9 +33,9 @@ export interface BreakOptions {
 }
 
 /**
- * Runs the worker with one thing set wrong, and the doctor after it.
+ * Runs the worker with one wrong setting, and then the doctor.
  *
- * Resolves with the exit code: 0 only when no job is lost, and the doctor names what is wrong and how to fix it.
+ * Resolves with the exit code: 0 only when no job is lost and the doctor reports the fault and how to fix it.
  */
 export async function runBreakDemo(name: string, broken: Break, options: BreakOptions): Promise<number> {
   using interrupt = listenForInterrupt()
@@ -66,7 +66,7 @@ async function breakAndLook(broken: Break, jobs: number, path: string, signal: A
   )
   const { control } = system
   const total = await publishJobs(stores, jobs, system)
-  const isWorkerStarted = await letTheWorkerTry(system, broken, signal)
+  const isWorkerStarted = await runWorkerBriefly(system, broken, signal)
   return {
     jobs: total,
     waiting: await backend.countLeft(control, total, signal),
@@ -75,14 +75,14 @@ async function breakAndLook(broken: Break, jobs: number, path: string, signal: A
     exchanges: await countExchanges(control.entra),
     failures: (await stores.telemetry.tokenFailures(0, 10)).found,
     isWorkerStarted,
-    // Last: its own calls are not the worker's.
+    // Last, so that the doctor's calls are not counted as the worker's.
     doctor: await runDoctorProcess(folder, system.environment),
   }
 }
 
 const IN_FILE = { now: Date.now, emulators: { firestore: undefined, pubsub: undefined } }
 
-/** A folder beside the other demo's state, which this one leaves alone. What an earlier one left is removed. */
+/** A folder beside the state of the other demo, which is not touched. Files of an earlier run are removed. */
 function openFolder(path: string, opened: AsyncDisposableStack): { folder: string; file: string } {
   const folder = resolve(path, 'broken')
   mkdirSync(folder, { recursive: true, mode: PRIVATE_FOLDER })
@@ -97,7 +97,7 @@ function openFolder(path: string, opened: AsyncDisposableStack): { folder: strin
 async function publishJobs({ queue }: Stores, jobs: number, { model, filteredPhrase }: LocalStandIns): Promise<number> {
   const documents = findDocuments(packagesFolder()).slice(0, jobs)
   const lines = summaryJobs(documents, { model, filteredPhrase, tooManyBytes: 1 }).slice(0, documents.length)
-  // A job that names no model takes whatever the worker is set to.
+  // A job that names no model uses the worker's default deployment.
   const messages = lines.map(({ body: { model: _, ...body }, ...line }) => ({
     data: Buffer.from(JSON.stringify({ ...line, body })),
     attributes: { batch: 'broken' },
@@ -106,8 +106,8 @@ async function publishJobs({ queue }: Stores, jobs: number, { model, filteredPhr
   return messages.length
 }
 
-/** Resolves with whether it started; afterwards it has ended, and given back what it held. */
-async function letTheWorkerTry(system: LocalStandIns, broken: Break, signal: AbortSignal): Promise<boolean> {
+/** Resolves with whether the worker started. It has ended then, and has released its jobs. */
+async function runWorkerBriefly(system: LocalStandIns, broken: Break, signal: AbortSignal): Promise<boolean> {
   try {
     const worker = await system.startWorker(signal)
     await Promise.race([delay(TRY_MS, undefined, { signal }), system.broken]).finally(() => worker.stop())
@@ -119,7 +119,7 @@ async function letTheWorkerTry(system: LocalStandIns, broken: Break, signal: Abo
   }
 }
 
-/** A tenant that is not there is already refused when the library looks it up. */
+/** An unknown tenant is already rejected at discovery. */
 async function countExchanges(entra: string): Promise<number> {
   const calls = await readCalls(entra)
   const isExchange = ({ operation, status }: (typeof calls)[number]) =>
@@ -129,7 +129,7 @@ async function countExchanges(entra: string): Promise<number> {
 
 const DOCTOR_LOG = 'doctor.log'
 
-/** `promptbridge doctor` as anybody would run it, with the worker's settings. */
+/** `promptbridge doctor` as a user runs it, with the worker's settings. */
 async function runDoctorProcess(
   folder: string,
   environment: Readonly<Record<string, string>>,

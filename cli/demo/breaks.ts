@@ -1,22 +1,22 @@
 import type { TokenLeg } from '../../shared/identity/token-error.ts'
 
-/** One thing that is set wrong, and what must come of it. */
+/** One wrong setting, and its expected result. */
 export interface Break {
   /** What is wrong, in a sentence. */
   readonly story: string
-  /** Of the stand-ins: what Google, Entra or Azure has otherwise, see `wrong` in local/main.ts. */
+  /** Settings of the stand-ins that are wrong at Google, Entra or Azure; see `wrong` in local/main.ts. */
   readonly elsewhere?: Readonly<Record<string, unknown>>
   /** Settings of the worker and of the doctor. `closed`: HOST:PORT where nothing listens. */
   readonly settings?: (closed: string) => Readonly<Record<string, string>>
-  /** The doctor's steps that fail: a name each, without that of a deployment. */
+  /** The names of the doctor's steps that fail, without the name of a deployment. */
   readonly fails: readonly string[]
-  /** What the doctor says to do. */
+  /** The fix that the doctor prints. */
   readonly fix: RegExp
-  /** Where `tokenFailures` sees it; absent where no token failed. */
+  /** The leg in `tokenFailures`; absent when no token fails. */
   readonly leg?: TokenLeg
-  /** How often Entra may be asked for a token while the worker tries: [least, most]. */
+  /** How many token requests Entra may receive while the worker runs: [least, most]. */
   readonly exchanges: readonly [number, number]
-  /** The worker sees it at once, and does not start. */
+  /** The worker finds it at the start, and does not start. */
   readonly isRefusedAtStart?: true
 }
 
@@ -24,13 +24,13 @@ const UNKNOWN_ID = '11111111-2222-4333-8444-555555555555'
 const CLOCK_MS = 2 * 60 * 60 * 1_000
 
 const NONE = [0, 0] as const
-/** Entra gives a token, and it is good. */
+/** Entra returns a valid token. */
 const ONE = [1, 1] as const
-/** The wait after a failure is drawn from a minute and more, so another try is rarely due so soon. */
+/** The random wait after a failure is a minute or more, so a retry is rare in this time. */
 const HARDLY_MORE = [1, 4] as const
-/** What may be a setting on its way is tried again every few seconds. */
+/** A setting that may still be propagating is retried every few seconds. */
 const A_FEW = [1, 8] as const
-/** An ID token that is over is dropped, and a fresh one tried at once. */
+/** An expired ID token is dropped, and the exchange is retried at once with a new one. */
 const TWICE_AS_MANY = [2, 8] as const
 
 const entra = { fails: ['Entra'], leg: 'entra_exchange', exchanges: HARDLY_MORE } as const
@@ -185,7 +185,7 @@ export const breaks: ReadonlyMap<string, Break> = new Map<string, Break>([
   [
     'key',
     {
-      story: 'An API key lies in the environment, though none is needed.',
+      story: 'An API key is in the environment, although none is needed.',
       settings: () => ({ AZURE_OPENAI_API_KEY: 'not-a-real-key' }),
       fails: ['settings'],
       fix: /AZURE_OPENAI_API_KEY is set: no key is needed or read here, .* Unset it\./,

@@ -11,7 +11,7 @@ const call = z.object({
 })
 export type Call = z.infer<typeof call>
 
-/** Reads everything a stand-in has logged, in the state file's whole life. */
+/** Reads all calls that a stand-in has logged since the state file was created. */
 export async function readCalls(controlUrl: string): Promise<Call[]> {
   const calls: Call[] = []
   for (;;) {

@@ -16,11 +16,11 @@ export interface Purposes {
   readonly model: string
   /** A phrase that the content filter stops. */
   readonly filteredPhrase: string
-  /** More bytes than the model's context holds. */
+  /** More bytes than the context of the model can hold. */
   readonly tooManyBytes: number
 }
 
-/** Asks for a summary of each document, and adds two that must fail: one that is filtered, one that is too long. */
+/** One summary job for each document, and two jobs that must fail: one is filtered, one is too long. */
 export function summaryJobs(documents: readonly Document[], purposes: Purposes): BatchLine[] {
   const everything = documents.map(({ text }) => text).join('\n')
   const copies = Math.ceil(purposes.tooManyBytes / Math.max(1, everything.length))

@@ -7,7 +7,7 @@ import { lockFolder } from './lock-folder.ts'
 
 export interface DemoState extends Disposable {
   readonly folder: string
-  /** The one file that holds everything a stopped demo needs to go on. */
+  /** The file with all that a stopped demo needs to continue. */
   readonly file: string
   readonly batches: BatchStore
   readonly batch: Exclude<Batch, { status: 'completed' }>
@@ -18,8 +18,8 @@ export interface DemoState extends Disposable {
 /**
  * Opens the demo that was stopped, or a new one. `now`: epoch milliseconds.
  *
- * The state of a finished demo is deleted, and so is that of one that was stopped before its batch was submitted whole:
- * it is unknown which documents the rest of it would be. `mayGoOn`: false where its jobs did not outlive it.
+ * Deletes the state of a finished demo, and of one that was stopped before its batch was submitted completely, because its
+ * remaining documents are unknown. `mayGoOn`: false if its jobs ended with it.
  */
 export async function openDemoState(path: string, now: number, mayGoOn = true): Promise<DemoState> {
   const folder = resolve(path)

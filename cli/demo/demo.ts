@@ -20,7 +20,7 @@ import { submit } from './submit.ts'
 import { untilDone } from './until-done.ts'
 import { untilRecorded } from './until-recorded.ts'
 
-/** Quick enough to watch: the model takes a moment, and what was deferred is redelivered soon. */
+/** Fast enough for a demo: short model times, and early redelivery. */
 const STAND_INS = {
   maxOutstanding: 40,
   maxPauseMs: 1_000,
@@ -28,12 +28,12 @@ const STAND_INS = {
   retry: { minBackoffMs: 200, maxBackoffMs: 3_000 },
   contextWindow: 128_000,
   latency: { baseMs: 250, perOutputTokenMs: 3, spread: 0.4 },
-  // A token with less than 30 s left is not used any more, so each of these lives for six: there are several exchanges.
+  // A token is not used in its last 30 s, so each of these is used for 6 s, and there are several exchanges.
   tokenLifetimeSeconds: 36,
 }
 /** A token is about four bytes, so this is more than the model's context holds. */
 const TOO_MANY_BYTES = 4 * STAND_INS.contextWindow + 10_000
-/** A worker that was killed holds its leases for a quarter more than the model's time. */
+/** The leases of a killed worker last a quarter longer than the model timeout. */
 const WORKER = { ACK_DEADLINE_SECONDS: '60', MODEL_TIMEOUT_SECONDS: '10', MAX_ATTEMPTS: '10' }
 const EXIT_INTERRUPTED = 130
 
@@ -63,7 +63,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   }
 }
 
-/** Resolves with the number of problems found. Rejects, with every process ended again, when `signal` is raised. */
+/** Resolves with the number of problems. Rejects when `signal` is aborted; all processes have ended then. */
 async function runBatch(options: DemoOptions, out: NodeJS.WriteStream, signal: AbortSignal): Promise<number> {
   await using opened = new AsyncDisposableStack()
   const documents = findDocuments(packagesFolder()).slice(0, options.documents)
@@ -97,8 +97,8 @@ async function runBatch(options: DemoOptions, out: NodeJS.WriteStream, signal: A
   const { results } = options
   if (options.json) printJson({ batch: batch.name, ...accounts })
   else {
-    const told = { accounts, documents, records, reader, batch: batch.name, store: backend.storeOption, results }
-    printStyled(await describeDemo(told), out)
+    const outcome = { accounts, documents, records, reader, batch: batch.name, store: backend.storeOption, results }
+    printStyled(await describeDemo(outcome), out)
   }
   return accounts.problems.length
 }
@@ -112,12 +112,12 @@ async function startSystem(
   return { ...(await startLocalSystem(settings, signal)), kills: () => 0 }
 }
 
-/** The emulators forget everything with the demo, so theirs never goes on, and it leaves the other one's state alone. */
+/** The emulators keep nothing after the demo, so a demo on them is never continued and has a folder of its own. */
 function stateFolder({ folder, emulators }: DemoOptions): string {
   return emulators ? join(folder, 'emulators') : folder
 }
 
-/** Google's libraries are loaded only where they are needed. */
+/** Google's libraries are loaded only when they are needed. */
 async function openBackend({ emulators }: DemoOptions, file: string): Promise<DemoBackend> {
   if (!emulators) return openEmbeddedBackend(file)
   const { openEmulatorBackend } = await import('./emulator-backend.ts')

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto'
 import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
-/** A text that somebody else wrote. */
+/** A text from an installed package. */
 export interface Document {
-  /** Where it lies below the packages' folder. */
+  /** Its path below the packages' folder. */
   readonly name: string
   readonly text: string
 }
@@ -14,9 +14,9 @@ const MAX_BYTES = 200_000
 const MIN_BYTES = 40
 
 /**
- * Finds the README files of installed packages: real documents, each only once, in order of their names.
+ * Finds the README files of installed packages, without duplicates, in order of their names.
  *
- * Throws where there is none.
+ * Throws if there is none.
  */
 export function findDocuments(folder: string): Document[] {
   const names = globSync('**/{README,readme,Readme}.{md,markdown,MD}', { cwd: folder }).sort()

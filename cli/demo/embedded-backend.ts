@@ -15,7 +15,7 @@ export async function openEmbeddedBackend(file: string): Promise<DemoBackend> {
     standIns: {},
     storeOption: `sqlite:${relative('.', file)}`,
     connect: async () => undefined,
-    // Of both topics: a dead letter is not done with before it is recorded.
+    // Counts both topics, because a dead letter is finished only when it is recorded.
     async countLeft({ push }, _total, signal) {
       const answer = await fetch(`${push}/__subscriptions`, { signal })
       const counts = subscriptions.parse(await answer.json())

@@ -4,11 +4,11 @@ import { startEmulator } from '../emulators.ts'
 import { type DemoBackend, readJobPushes, TOPICS } from './backend.ts'
 
 const PROJECT = 'promptbridge-local'
-/** The emulator pushes two or three messages at a time, so the model is quicker here. */
+/** The emulator pushes two or three messages at a time, so the model is faster here. */
 const STAND_INS = { isRelay: true, latency: { baseMs: 30, perOutputTokenMs: 0.5, spread: 0.4 } }
 const DELIVERIES = 100
 
-/** Records in Google's Firestore emulator, messages in its Pub/Sub emulator: they live as long as the demo. */
+/** Records in Google's Firestore emulator, messages in its Pub/Sub emulator. Both end with the demo. */
 export async function openEmulatorBackend(): Promise<DemoBackend> {
   await using opened = new AsyncDisposableStack()
   const [firestore, pubsub] = await Promise.all([startEmulator('firestore'), startEmulator('pubsub')])

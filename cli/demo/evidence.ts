@@ -13,7 +13,7 @@ export interface EvidenceOf {
   readonly total: number
 }
 
-/** Gathers what the stand-ins' call logs and the store tell of a batch; the worker is not asked. */
+/** Reads the stand-ins' call logs and the store. Nothing comes from the worker. */
 export async function gatherEvidence({ control, reader, batch, total, ...found }: EvidenceOf): Promise<Evidence> {
   const pushes = await readJobPushes(control)
   const asks = await readCalls(control.azure)

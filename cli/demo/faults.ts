@@ -1,6 +1,6 @@
 import type { LocalSystem } from '../local-system.ts'
 
-/** What goes wrong in a demo, so that there is something to see: every share and count is small. */
+/** The faults of a demo. All rates and counts are small. */
 const FAULTS = {
   push: [{ kind: 'duplicate', rate: 0.05 }],
   entra: [{ kind: 'status', error: 'temporarily_unavailable', every: 2, match: '/token' }],
@@ -21,5 +21,5 @@ export async function placeFaults({ control }: LocalSystem): Promise<void> {
 
 async function place(url: string, fault: object): Promise<void> {
   const answer = await fetch(`${url}/__faults`, { method: 'POST', body: JSON.stringify(fault) })
-  if (answer.status !== 201) throw new Error(`the stand-in took no fault: ${await answer.text()}`)
+  if (answer.status !== 201) throw new Error(`the stand-in rejected a fault: ${await answer.text()}`)
 }

@@ -1,7 +1,7 @@
 import type { TokenFailure } from '../../shared/stores/telemetry-store.ts'
 import type { Break } from './breaks.ts'
 
-/** What came of a system in which one thing is set wrong. Nothing in it comes from the worker. */
+/** The result of a system with one wrong setting. Nothing in it comes from the worker. */
 export interface ScenarioResult {
   /** How many jobs were submitted. */
   readonly jobs: number
@@ -11,16 +11,16 @@ export interface ScenarioResult {
   readonly deadLettered: number
   /** Model calls that were paid. */
   readonly paidCalls: number
-  /** How often Entra was asked for a token. */
+  /** How many token requests Entra received. */
   readonly exchanges: number
   readonly failures: readonly TokenFailure[]
   readonly isWorkerStarted: boolean
   readonly doctor: { readonly code: number | null; readonly output: string }
 }
 
-/** What is otherwise than it must be; nothing, where all is as expected. */
+/** The differences from the expected result; empty if there are none. */
 export function judgeBreak(broken: Break, found: ScenarioResult): readonly string[] {
-  return [...judgeJobs(broken, found), ...judgeTelling(broken, found), ...judgeDoctor(broken, found)]
+  return [...judgeJobs(broken, found), ...judgeFailures(broken, found), ...judgeDoctor(broken, found)]
 }
 
 function judgeJobs({ exchanges: [least, most], isRefusedAtStart }: Break, found: ScenarioResult): string[] {
@@ -30,7 +30,7 @@ function judgeJobs({ exchanges: [least, most], isRefusedAtStart }: Break, found:
   if (deadLettered > 0) problems.push(`${deadLettered} jobs are dead-lettered`)
   if (paidCalls > 0) problems.push(`${paidCalls} model calls were paid`)
   if (exchanges < least || exchanges > most) {
-    problems.push(`Entra was asked for a token ${exchanges} times, expected ${least} to ${most}`)
+    problems.push(`Entra received ${exchanges} token requests, expected ${least} to ${most}`)
   }
   if (isWorkerStarted === (isRefusedAtStart === true)) {
     problems.push(isWorkerStarted ? 'the worker started' : 'the worker did not start')
@@ -38,13 +38,13 @@ function judgeJobs({ exchanges: [least, most], isRefusedAtStart }: Break, found:
   return problems
 }
 
-function judgeTelling({ leg, fix }: Break, { failures }: ScenarioResult): string[] {
-  if (leg === undefined) return failures.length === 0 ? [] : ['tokenFailures tells of a token that did not fail']
-  const told = failures.filter((failure) => failure.leg === leg)
-  if (told.length === 0) return [`tokenFailures says nothing of ${leg}`]
-  // A clock cannot be told by the worker: it has no other to hold against its own.
-  const isTold = told.some(({ hint }) => fix.test(hint) || /check the clock/.test(hint))
-  return isTold ? [] : ['tokenFailures does not tell the fix']
+function judgeFailures({ leg, fix }: Break, { failures }: ScenarioResult): string[] {
+  if (leg === undefined) return failures.length === 0 ? [] : ['tokenFailures has a failure, but no token failed']
+  const recorded = failures.filter((failure) => failure.leg === leg)
+  if (recorded.length === 0) return [`tokenFailures has no failure of ${leg}`]
+  // The worker cannot recognize a wrong clock, because it has no other clock to compare with.
+  const hasFix = recorded.some(({ hint }) => fix.test(hint) || /check the clock/.test(hint))
+  return hasFix ? [] : ['tokenFailures does not contain the fix']
 }
 
 function judgeDoctor({ fails, fix }: Break, { doctor: { code, output } }: ScenarioResult): string[] {
@@ -53,6 +53,6 @@ function judgeDoctor({ fails, fix }: Break, { doctor: { code, output } }: Scenar
   const problems: string[] = []
   if (code !== 1) problems.push(`the doctor ended with ${code}, expected 1`)
   if (!isExpected) problems.push(`the doctor failed at: ${failed.join(', ')}; expected: ${fails.join(', ')}`)
-  if (!fix.test(output)) problems.push('the doctor does not tell the fix')
+  if (!fix.test(output)) problems.push('the doctor does not print the fix')
   return problems
 }

@@ -8,9 +8,9 @@ export interface KilledSystem extends LocalSystem {
   kills(): number
 }
 
-/** The first lives just long enough to have jobs under way. */
+/** The first worker runs just long enough to have jobs under way. */
 const FIRST_LIFE_MS = 1_000
-/** Long enough to take jobs, and too short to bring them all to their end. Regular lives would meet the same retries. */
+/** Long enough to start jobs, and too short to finish all of them. Random, so that retries meet different moments. */
 const SHORTEST_LIFE_MS = 2_000
 const LONGEST_LIFE_MS = 7_000
 
@@ -27,7 +27,7 @@ export async function startKilledSystem(options: LocalSystemOptions, signal: Abo
   let worker = await startWorker(signal)
   let kills = 0
 
-  async function killOnAndOn(): Promise<never> {
+  async function killRepeatedly(): Promise<never> {
     for (;;) {
       const lifeMs = kills === 0 ? FIRST_LIFE_MS : randomInt(SHORTEST_LIFE_MS, LONGEST_LIFE_MS)
       await Promise.race([delay(lifeMs, undefined, { signal: over }), untilEnded(worker)])
@@ -37,14 +37,14 @@ export async function startKilledSystem(options: LocalSystemOptions, signal: Abo
     }
   }
 
-  const killing = killOnAndOn()
+  const killing = killRepeatedly()
   const stopWorker = async () => {
     spared.abort()
     await killing.catch(() => undefined)
     await worker.stop()
   }
   started.defer(stopWorker)
-  // Spared, the worker is no more killed, which breaks nothing.
+  // After stopWorker the loop ends, which is not a failure.
   const failed = killing.catch((error: unknown) => (spared.signal.aborted ? forever() : Promise.reject(error)))
   const broken = Promise.race([standIns.broken, failed])
   broken.catch(() => undefined)

@@ -2,9 +2,10 @@ import { join } from 'node:path'
 import { openSqlite } from '../../shared/lib/sqlite.ts'
 
 /**
- * Takes a folder for this process alone, until it is given back or the process ends, however it ends.
+ * Locks a folder for this process, until the lock is disposed or the process ends.
  *
- * Throws when another process has it: two demos on one file would take each other's jobs, and delete each other's state.
+ * Throws when another process holds the lock: two demos on one file would run each other's jobs and delete each other's
+ * state.
  */
 export function lockFolder(folder: string): Disposable {
   const lock = openSqlite(join(folder, 'demo.lock'), 'NORMAL')

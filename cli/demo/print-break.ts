@@ -6,13 +6,13 @@ import type { ScenarioResult } from './judge-break.ts'
 export function describeBreak(name: string, { story }: Break, jobs: number): string {
   return `
 ${styleText('bold', `Promptbridge demo --break ${name}`)}  ${story}
-  ${jobs} jobs are submitted, and the worker tries for a few seconds. It is the real one; Pub/Sub, Entra and Azure
-  OpenAI are stand-ins on this machine, which check what they are sent.
+  ${jobs} jobs are submitted, and the worker runs for a few seconds. The worker is the real one. Pub/Sub, Entra and
+  Azure OpenAI are stand-ins on this machine, which check their requests.
 
 `
 }
 
-/** Everything that came of it. */
+/** The whole result. */
 export function describeResult(broken: Break, found: ScenarioResult, problems: readonly string[]): string {
   const { jobs, waiting, deadLettered, paidCalls, exchanges, failures, doctor } = found
   const lost = jobs - waiting - deadLettered
@@ -30,10 +30,10 @@ ${verdict}
 `
 }
 
-const VERDICT = 'No job is lost, none is dead-lettered, and the doctor names what is wrong and how to fix it.'
+const VERDICT = 'No job is lost, none is dead-lettered, and the doctor reports the fault and how to fix it.'
 
 function whyNone({ isRefusedAtStart }: Break): string {
-  return isRefusedAtStart ? 'the worker refuses to start, so it asked for no token' : 'no token failed'
+  return isRefusedAtStart ? 'the worker does not start, so it requested no token' : 'no token failed'
 }
 
 function section(title: string): string {

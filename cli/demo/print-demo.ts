@@ -14,7 +14,7 @@ export interface DemoOutcome {
   readonly records: readonly JobRecord[]
   readonly reader: JobReader
   readonly batch: string
-  /** For `--store`; undefined where the jobs are gone with the demo. */
+  /** For `--store`; undefined if the jobs end with the demo. */
   readonly store: string | undefined
   readonly results: string
 }
@@ -25,7 +25,7 @@ export function introduction(
   { emulators = false, kill = false }: { readonly emulators?: boolean; readonly kill?: boolean },
 ): string {
   const begun = goesOn
-    ? `Going on with ${batch}, which was stopped.`
+    ? `Continues ${batch}, which was stopped.`
     : `${batch}: a summary of each README below node_modules.`
   const parts = emulators
     ? "Pub/Sub and Firestore are Google's own emulators; Entra and Azure OpenAI are stand-ins on this machine."
@@ -33,8 +33,8 @@ export function introduction(
   return `
 ${styleText('bold', 'Promptbridge demo')}  ${begun}
   The worker and the protocols are real. ${parts}
-  Some of what they do goes wrong on purpose: 5 % of the messages come twice, Entra fails now and then, and so
-  does the model, before or after it was paid.${kill ? KILLED : ''}
+  They fail on purpose: 5 % of the messages are delivered twice, and Entra and the model fail now and then, the
+  model before or after the call was paid.${kill ? KILLED : ''}
 
 `
 }
@@ -42,14 +42,14 @@ ${styleText('bold', 'Promptbridge demo')}  ${begun}
 const KILLED = '\n  The worker is killed every few seconds, even during a job, and started again.'
 
 export function stopping(): string {
-  return '\n  Stopping: jobs that are running are finished or given back.\n'
+  return '\n  Stopping: running jobs are finished or released.\n'
 }
 
 export function stopped(onEmulators: boolean): string {
-  return onEmulators ? '  Stopped.\n\n' : '  Stopped. Start the demo again and it goes on from here.\n\n'
+  return onEmulators ? '  Stopped.\n\n' : '  Stopped. Start the demo again to continue.\n\n'
 }
 
-/** Everything a finished demo says. */
+/** The output of a finished demo. */
 export async function describeDemo({
   accounts,
   documents,
@@ -70,8 +70,8 @@ ${verdict}
 ${section('One summary beside its source')}${await printSummary(documents, records, reader)}
   (The stand-in for the model picks sentences from the document; a real model would write its own.)
 
-${section('Two that failed on purpose')}${printFailures(records)}
-${section('Results')}  ${results}, in the form of an OpenAI Batch output file
+${section('Two jobs that failed on purpose')}${printFailures(records)}
+${section('Results')}  ${results}, in the format of an OpenAI Batch output file
 
 ${section('Try next')}${tryNext(batch, store)}
 `
@@ -84,7 +84,7 @@ function tryNext(batch: string, store: string | undefined): string {
       : `${invocation()} show ${quoted(FILTERED_ID)} --batch ${batch} --store ${quoted(store)}`
   return `  ${first}
   ${invocation()} demo --documents 40
-      and press Ctrl-C in the middle, then start it again
+      press Ctrl-C while it runs, then start it again
 `
 }
 
@@ -92,7 +92,7 @@ function section(title: string): string {
   return `${styleText('bold', title)}\n`
 }
 
-/** As a shell reads it. */
+/** Quoted for a shell. */
 function quoted(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`
 }

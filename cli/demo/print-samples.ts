@@ -11,7 +11,7 @@ const SOURCE_LINES = 6
 const MIN_SUMMARY_LENGTH = 80
 const MAX_SOURCE_LENGTH = 8_000
 
-/** One summary beside its source: of the first document that is short, with a summary of some length. */
+/** A summary beside its source: of the first short document that has a summary of some length. */
 export async function printSummary(
   documents: readonly Document[],
   records: readonly JobRecord[],
@@ -33,7 +33,7 @@ export async function printSummary(
   return ''
 }
 
-/** The two that had to fail, and why they did. */
+/** The two jobs that fail on purpose, with the reason. */
 export function printFailures(records: readonly JobRecord[]): string {
   return [FILTERED_ID, TOO_LONG_ID]
     .flatMap((id) => {

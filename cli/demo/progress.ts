@@ -1,9 +1,9 @@
 import { type StatusCounts, settledIn } from '../../shared/job/record.ts'
 
-/** Shows how far a batch is. */
+/** Shows the progress of a batch. */
 export interface Progress {
   show(counts: StatusCounts): void
-  /** Leaves what is shown standing. */
+  /** Ends the output and keeps its last line. */
   end(): void
 }
 
@@ -18,10 +18,10 @@ export interface Screen {
 /** Leaves room for the figures on a terminal of 80 columns. */
 const BAR_WIDTH = 16
 const USUAL_COLUMNS = 80
-/** A line in a log for each tenth of the way. */
+/** One line for each tenth of the jobs. */
 const PLAIN_STEPS = 10
 
-/** A bar that is redrawn on a terminal, and a plain line now and then everywhere else. */
+/** On a terminal a bar that is redrawn, elsewhere a plain line now and then. */
 export function createProgress(out: Screen, total: number): Progress {
   return out.isTTY ? createBar(out, total) : createLines(out, total)
 }
@@ -31,7 +31,7 @@ function createBar(out: Screen, total: number): Progress {
     show(counts) {
       const full = Math.round((settledIn(counts) / total) * BAR_WIDTH)
       const line = `  ${'█'.repeat(full)}${'░'.repeat(BAR_WIDTH - full)} ${describe(counts, total)}`
-      // A line that is broken cannot be drawn over.
+      // A line that wraps cannot be redrawn.
       out.write(`\r${line.slice(0, (out.columns || USUAL_COLUMNS) - 1)}\x1b[K`)
     },
     end: () => void out.write('\n'),

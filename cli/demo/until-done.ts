@@ -3,21 +3,21 @@ import { setTimeout as delay } from 'node:timers/promises'
 const LOOK_EVERY_MS = 150
 const STUCK_AFTER_MS = 60_000
 
-export interface Watched {
-  /** How many messages are not done with. */
+export interface DemoQueue {
+  /** How many messages are not finished. */
   countLeft(signal: AbortSignal): Promise<number>
-  /** Where to read when nothing moves. */
+  /** The log to read when there is no progress. */
   readonly workerLog: string
 }
 
 /**
- * Waits until Pub/Sub has nothing left to deliver, and looks at the progress meanwhile.
+ * Waits until Pub/Sub has nothing left to deliver. Calls `look` in the meantime.
  *
- * The queue decides when a batch is done, not the records: a job whose record is lost must be found missing, not
- * waited for. Rejects when nothing has left the queue for a minute, and with `signal`.
+ * The queue decides when a batch is finished, not the records: a job whose record is lost must be reported as missing.
+ * Rejects when no message has left the queue for a minute, and with `signal`.
  */
 export async function untilDone(
-  { countLeft, workerLog }: Watched,
+  { countLeft, workerLog }: DemoQueue,
   look: () => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
@@ -30,7 +30,7 @@ export async function untilDone(
       since = Date.now()
     }
     if (Date.now() - since > STUCK_AFTER_MS) {
-      throw new Error(`none of the ${left} messages left has been done for a minute; ${workerLog} says why`)
+      throw new Error(`${left} messages are left, and none was finished for a minute; see ${workerLog}`)
     }
     await delay(LOOK_EVERY_MS, undefined, { signal })
   }

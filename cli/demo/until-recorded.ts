@@ -3,12 +3,12 @@ import type { DeadLetterFilter, DeadLetterStore } from '../../shared/stores/dead
 import type { JobReader } from '../../shared/stores/job-store.ts'
 
 const PAGE = 300
-/** Google's emulator does not tell what it still has to deliver. */
+/** Google's emulator does not report what it still has to deliver. */
 const WAIT_MS = 10_000
 const LOOK_EVERY_MS = 50
 
 /**
- * The records whose message is kept as a dead letter: as many as failed, or as many as come in a few seconds.
+ * The records whose message is kept as a dead letter: waits until all failed jobs have one, at most a few seconds.
  *
  * Rejects with `signal`.
  */

@@ -18,7 +18,7 @@ export function checkStore(store: StoreConfig, asker: Asker, emulator: string | 
 const PERMISSION_DENIED = 7
 const WORKER_WRITES = 'whether the worker may (roles/datastore.user) was not checked.'
 
-/** Google's libraries are loaded only where they are needed. */
+/** Google's libraries are loaded only when they are needed. */
 async function checkFirestore(place: FirestorePlace, asker: Asker, emulator: string | undefined): Promise<Finding> {
   const { openDatabase } = await import('../../shared/stores/firestore/database.ts')
   const { checkAccess } = await import('../../shared/stores/firestore/check-access.ts')

@@ -11,8 +11,8 @@ const LEGS: Readonly<Record<TokenLeg, string>> & Readonly<Record<string, string>
 }
 
 const KINDS: Readonly<Record<string, string>> = {
-  passing: 'passing: it may end by itself',
-  configuration: 'configuration: somebody has to fix it',
+  passing: 'passing: it may end without a change',
+  configuration: 'configuration: it must be fixed',
 }
 
 /** One episode for people: a block of lines, the last one ended. */
@@ -27,11 +27,10 @@ export function describeFailure(failure: TokenFailure): string {
     `cost      ${counted(tries, 'try', 'tries')}, ${counted(jobsHeld, 'job', 'jobs')} held`,
     `instance  ${[instance.service, instance.revision, instance.id].filter(Boolean).join(' / ')}`,
   ]
-  if (tokenValidForMs > 0)
-    lines.push(`token     the one that was held was good for another ${inWords(tokenValidForMs)}`)
+  if (tokenValidForMs > 0) lines.push(`token     the token in use was valid for another ${inWords(tokenValidForMs)}`)
   if (presented !== undefined) {
     const { issuer, subject, audience } = presented
-    lines.push('Entra was shown', `  issuer    ${issuer}`, `  subject   ${subject}`, `  audience  ${audience}`)
+    lines.push('Entra received', `  issuer    ${issuer}`, `  subject   ${subject}`, `  audience  ${audience}`)
   }
   lines.push(`to do     ${hint}`)
   return lines.map((line) => `${plainText(line)}\n`).join('')
@@ -39,13 +38,13 @@ export function describeFailure(failure: TokenFailure): string {
 
 function period({ firstAt, lastAt, nextTryAt, resolvedAt }: TokenFailure): string {
   if (resolvedAt !== undefined) return `${instant(firstAt)} until ${instant(resolvedAt)}`
-  // No timer tries again: a job does, the first that comes when it is time.
+  // There is no timer. The first job after this time causes the next try.
   return `${instant(firstAt)}, still failing: last try ${instant(lastAt)}, next from ${instant(nextTryAt)} on`
 }
 
 function seen({ message, httpStatus, code, aadsts = [], correlationId }: TokenFailure): string {
   const codes = [httpStatus, code, ...aadsts.map((number) => `AADSTS${number}`)].filter((part) => part !== undefined)
-  // The message of a leg may have them already.
+  // The message may contain them already.
   const more = codes.filter((part) => !message.includes(String(part))).join(' ')
   const reference = correlationId === undefined ? '' : `correlation id ${correlationId}`
   const beside = [more, reference].filter(Boolean).join(', ')

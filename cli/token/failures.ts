@@ -14,17 +14,17 @@ interface FailuresOptions extends StoreOptions {
   readonly json?: true
 }
 
-/** `promptbridge token failures`: when and why workers had no token that Azure takes. */
+/** `promptbridge token failures`: when and why workers had no token that Azure accepts. */
 export function failuresCommand(environment: Environment): Command {
-  const since = new Option('--since <duration>', 'how far to look back: 30m, 24h, 7d')
+  const since = new Option('--since <duration>', 'the time to search: 30m, 24h, 7d')
     .argParser(duration)
     .default(duration(DEFAULT_SINCE), DEFAULT_SINCE)
   const command = new Command('failures')
-    .description('list when and why workers had no token that Azure takes, and how to fix it')
+    .description('list when and why workers had no token that Azure accepts, and how to fix it')
     .addOption(since)
-    .option('--limit <n>', 'list at most this many, the latest', wholeNumber, DEFAULT_LIMIT)
+    .option('--limit <n>', 'list at most this many of the latest', wholeNumber, DEFAULT_LIMIT)
   return addStoreOptions(command)
-    .option('--json', 'print each as a line of JSON; times are milliseconds since 1970')
+    .option('--json', 'print one line of JSON for each; times are milliseconds since 1970')
     .exitOverride()
     .action((options: FailuresOptions) => failures(options, environment))
 }
@@ -38,7 +38,7 @@ async function failures(options: FailuresOptions, environment: Environment): Pro
     else if (unreadable === 0) print(`no token failures in the last ${since.text}\n`)
     if (unreadable > 0) printProblem(`${unreadable} more in the store cannot be read`)
     if (found.length + unreadable === limit) {
-      printProblem(`these are the latest ${limit}; there may be more, --limit raises the number`)
+      printProblem(`these are the latest ${limit}; there may be more. To see more, use --limit`)
     }
   })
 }

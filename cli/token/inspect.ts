@@ -3,10 +3,10 @@ import { readConfig } from '../../shared/config/config.ts'
 import type { Environment } from '../../shared/config/rules.ts'
 import { readSettings } from '../read-settings.ts'
 
-/** `promptbridge token inspect`: what the worker's two tokens say, and never the tokens. */
+/** `promptbridge token inspect`: the claims of the worker's two tokens, never the tokens. */
 export function inspectCommand(environment: Environment): Command {
   return new Command('inspect')
-    .description("get both of the worker's tokens and print what they say, never the tokens themselves")
+    .description('get both tokens of the worker and print their claims, never the tokens')
     .option('--json', 'print the claims as JSON; times are seconds since 1970')
     .exitOverride()
     .action(async ({ json }: { json?: true }) => {

@@ -6,7 +6,7 @@ const MAX_SHOWN = 200
 const word = z.string().transform((text) => text.slice(0, MAX_SHOWN))
 const seconds = z.number().nonnegative()
 
-/** What may be shown of a token, and nothing that could be used in its place. */
+/** The claims that may be printed. The token cannot be rebuilt from them. */
 const claims = z.object({
   iss: word.optional(),
   sub: word.optional(),
@@ -22,7 +22,7 @@ const claims = z.object({
 })
 export type Claims = z.infer<typeof claims>
 
-/** Reads a token's claims, without a look at its signature. Undefined where it has none that can be read. */
+/** Reads a token's claims without checking its signature. Undefined if they cannot be read. */
 export function readClaims(token: string): Claims | undefined {
   try {
     return claims.safeParse(decodeJwt(token)).data

@@ -7,7 +7,7 @@ import { print, printJson, printProblem } from '../print.ts'
 import { type Claims, readClaims } from './read-claims.ts'
 import { openTokenLegs } from './token-legs.ts'
 
-/** What is shown of each token. */
+/** The claims that are printed of each token. */
 const SHOWN = {
   google: ['iss', 'sub', 'aud', 'email', 'iat', 'exp'],
   azure: ['aud', 'tid', 'appid', 'azp', 'oid', 'iat', 'exp'],
@@ -16,14 +16,14 @@ type Whose = keyof typeof SHOWN
 
 const TITLES: Readonly<Record<Whose, string>> = { google: 'Google ID token', azure: 'Azure access token' }
 
-/** Where the claims go. */
+/** Prints the claims. */
 interface Output {
   claims(whose: Whose, claims: Claims | undefined): void
   failed(problem: string, hint: string): void
   end(): void
 }
 
-/** Resolves with the exit code. The Google token is told even where Entra refuses it: it says why. */
+/** Resolves with the exit code. Also prints the claims of a Google token that Entra rejects, because they show why. */
 export async function inspect(settings: TokenSettings, asJson: boolean): Promise<number> {
   const output = asJson ? createJson() : createText()
   const legs = openTokenLegs(settings, Date.now)
@@ -48,7 +48,7 @@ export async function inspect(settings: TokenSettings, asJson: boolean): Promise
 function createText(): Output {
   return {
     claims(whose, claims) {
-      const lines = shown(whose, claims).map(([name, value]) => `  ${name.padEnd(6)}${sayValue(name, value)}\n`)
+      const lines = shown(whose, claims).map(([name, value]) => `  ${name.padEnd(6)}${describeValue(name, value)}\n`)
       print(`${TITLES[whose]}\n${lines.length === 0 ? '  its claims cannot be read\n' : lines.join('')}`)
     },
     failed(problem, hint) {
@@ -59,15 +59,15 @@ function createText(): Output {
 }
 
 function createJson(): Output {
-  const told: Record<string, unknown> = {}
+  const printed: Record<string, unknown> = {}
   return {
     claims(whose, claims) {
-      told[whose] = Object.fromEntries(shown(whose, claims))
+      printed[whose] = Object.fromEntries(shown(whose, claims))
     },
     failed(problem, hint) {
-      told['failure'] = { problem, hint }
+      printed['failure'] = { problem, hint }
     },
-    end: () => printJson(told, 2),
+    end: () => printJson(printed, 2),
   }
 }
 
@@ -78,7 +78,7 @@ function shown(whose: Whose, claims: Claims = {}): [string, string | number][] {
   })
 }
 
-function sayValue(name: string, value: string | number): string {
+function describeValue(name: string, value: string | number): string {
   if (typeof value === 'string') return plainText(value)
   const date = new Date(value * 1_000)
   const isTime = (name === 'iat' || name === 'exp') && Number.isFinite(date.getTime())

@@ -4,14 +4,14 @@ import type { GoogleIdToken } from '../../shared/identity/google-id-token.ts'
 import type { AccessToken } from '../../shared/identity/renewal.ts'
 import { openIdTokenFetcher, type TokenSettings } from '../../shared/identity/token-fetcher.ts'
 
-/** The ways to the worker's two tokens, one by one; all reject with TokenError. */
+/** How to get each of the worker's two tokens. All functions reject with TokenError. */
 export type TokenLegs =
   | {
       readonly kind: 'federated'
       google(): Promise<GoogleIdToken>
       entra(idToken: GoogleIdToken): Promise<AccessToken>
     }
-  /** The developer's own login: Google plays no part. */
+  /** The developer's own login, without a Google token. */
   | { readonly kind: 'azure-cli'; azure(): Promise<AccessToken> }
 
 /** `now`: epoch milliseconds. */

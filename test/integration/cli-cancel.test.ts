@@ -30,7 +30,7 @@ function cancel(path: string, ...more: string[]) {
 
 test('a job that was not started is cancelled, however often, for as long as records are kept', async (t) => {
   const path = await storeOf(t)
-  const line = 'doc-7  cancelled  it was not started, and will not be\n'
+  const line = 'doc-7  cancelled  it was never started\n'
   for (const _ of ['first', 'again']) {
     assert.deepEqual(await cancel(path), { code: 0, stdout: line, stderr: '' })
   }
@@ -48,14 +48,14 @@ test('a job that is being run is left alone, and that is a failure', async (t) =
   const path = await storeOf(t, aRunningRecord())
   const { code, stdout } = await cancel(path)
   assert.equal(code, 1)
-  assert.match(stdout, /^doc-7 {2}running {2}being run now, and left alone: .* ends in \d+ s\n$/)
+  assert.match(stdout, /^doc-7 {2}running {2}not cancelled: .* ends in \d+ s\n$/)
   assert.equal((await recordIn(path))?.status, 'running')
 })
 
 test('a job that is settled is left alone, and that is a failure', async (t) => {
   const path = await storeOf(t, { ...aSucceededRecord, expireAt: Date.now() + DAY_MS })
   const { code, stdout } = await cancel(path)
-  assert.deepEqual([code, stdout], [1, 'doc-7  succeeded  settled already, and left as it is\n'])
+  assert.deepEqual([code, stdout], [1, 'doc-7  succeeded  not cancelled: it was settled before\n'])
 })
 
 test('cancel --json prints the job’s name and its status', async (t) => {
@@ -68,7 +68,7 @@ test('cancel: an id that no job can have is an error, and leaves no record', asy
   const path = await storeOf(t)
   const long = await runHosted(['cancel', 'x'.repeat(257), '--store', `sqlite:${path}`])
   assert.equal(long.code, 1)
-  assert.match(long.stderr, /^promptbridge: no job has this name: id: /)
+  assert.match(long.stderr, /^promptbridge: no job can have this name: id: /)
 })
 
 test('cancel: a store that is missing is an error', async (t) => {
@@ -88,7 +88,7 @@ test('a batch is cancelled, and the number of jobs that are left is printed', as
   const { code, stdout, stderr } = await cancelBatch(path)
   assert.equal(
     stdout,
-    'nightly  cancelled  1 of 5 jobs settled, 4 left, to be settled as cancelled when they come; 1 under way are broken off\n',
+    'nightly  cancelled  1 of 5 jobs settled; the other 4 are cancelled when they are delivered; running jobs that are aborted: 1\n',
   )
   assert.deepEqual([code, stderr], [0, ''])
   const batch = await batches.read('nightly')
@@ -108,7 +108,7 @@ test('cancel: without an id and a batch it is misuse', async (t) => {
   const path = await storeOf(t)
   for (const args of [[], ['--batch', '']]) {
     const { code, stderr } = await runHosted(['cancel', '--store', `sqlite:${path}`, ...args])
-    assert.deepEqual([code, stderr], [2, 'error: which job? Give an id, or --batch for a whole batch\n'])
+    assert.deepEqual([code, stderr], [2, 'error: name a job by its id, or a whole batch with --batch\n'])
   }
 })
 

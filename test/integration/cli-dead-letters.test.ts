@@ -85,18 +85,18 @@ test('show finds a letter by the id of its job, and writes its data byte by byte
 
 const claimed = { reason: 'budget', message: 'Send money', hint: 'Send money to …', verified: undefined }
 
-test('list and show mark a reason that no worker has checked, and never print its hint', async (t) => {
+test('list and show mark a reason that no worker has verified, and never print its hint', async (t) => {
   const attributes = { 'pb-reason': 'budget', 'pb-hint': 'Send money to …' }
   const { run } = await storeOf(t, aLetter('a'), aLetter('b', { ...claimed, code: undefined, attributes }))
   const list = (await run('list')).stdout
   assert.match(list, /^ +1 {2}rejected \(content_filter\)\n +Change the prompt\.\n/m)
   assert.match(
     list,
-    /^ +1 {2}budget \[unverified\]\n +no worker has checked this reason: the message itself says it, .*\n +\S+.* replay/m,
+    /^ +1 {2}budget \[unverified\]\n +no worker has verified this reason: it comes from the message, .*\n +\S+.* replay/m,
   )
   assert.doesNotMatch(list, /money to/)
   const shown = (await run('show', 'b', '--batch', BATCH)).stdout
-  assert.match(shown, /^reason {4}budget \[unverified\]: Send money\n +no worker has checked this reason/m)
+  assert.match(shown, /^reason {4}budget \[unverified\]: Send money\n +no worker has verified this reason/m)
   assert.match(shown, /^attributes of the message:\n {2}pb-reason = budget\n {2}pb-hint = Send money to …$/m)
   assert.doesNotMatch(shown, /to do/)
   assert.doesNotMatch((await run('show', 'a', '--batch', BATCH)).stdout, /unverified|no worker/)
@@ -110,12 +110,12 @@ test('list counts a reason that was checked and one that was not in lines of the
   )
 })
 
-test('show of what is not there says where the ids are', async (t) => {
+test('dead-letters show: an unknown id is an error that names the command with the ids', async (t) => {
   const { run } = await storeOf(t)
   const { code, stderr } = await run('show', 'a')
   assert.deepEqual(
     [code, stderr],
-    [1, 'promptbridge: there is no dead letter "a"; `dead-letters list` has their ids\n'],
+    [1, 'promptbridge: there is no dead letter "a"; `dead-letters list` prints the ids\n'],
   )
 })
 
@@ -128,7 +128,7 @@ test('replay publishes each letter once under its next run, and leaves it the se
   assert.deepEqual(JSON.parse(second.stdout), {
     dryRun: false,
     replayed: 1,
-    skipped: { 'it was replayed before; --again does so once more': 1 },
+    skipped: { 'it was replayed before; to replay it again, use --again': 1 },
   })
   assert.equal((await run('replay', '--batch', BATCH, '--again')).stdout, '2 replayed\n')
   assert.equal((await published()).length, 4)
@@ -156,7 +156,7 @@ test('replay of everything there is has to be asked for', async (t) => {
   const { run, published } = await storeOf(t, aLetter('a'))
   const { code, stderr } = await run('replay')
   assert.equal(code, 1)
-  assert.match(stderr, /say which: letters by their ids, or --batch, --reason, --model or --since/)
+  assert.match(stderr, /name the letters to replay: by id, or with --batch, --reason, --model or --since/)
   assert.deepEqual(await published(), [])
 })
 
@@ -182,6 +182,6 @@ test('replay --token-limit sets a new limit for the batch, but not in a dry run'
 test('replay --token-limit without a batch is misuse', async (t) => {
   const { run, published } = await storeOf(t, aLetter('a', overLimit))
   const { code, stderr } = await run('replay', '--reason', 'budget', '--token-limit', '5')
-  assert.deepEqual([code, stderr], [2, 'error: --token-limit is about a batch: name it with --batch\n'])
+  assert.deepEqual([code, stderr], [2, 'error: --token-limit needs --batch\n'])
   assert.deepEqual(await published(), [])
 })

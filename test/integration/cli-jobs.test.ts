@@ -163,7 +163,7 @@ test('submit to a batch that was submitted whole is refused; --again takes it', 
   const submit = (...more: string[]) => runHosted(['submit', jobs, '--batch', 'nightly', ...store, ...more])
   const { code, stdout, stderr } = await submit()
   assert.deepEqual([code, stdout], [1, ''])
-  assert.match(stderr, /^promptbridge: batch "nightly" was submitted before, with 1 jobs: one batch is one file\. /)
+  assert.match(stderr, /^promptbridge: batch "nightly" was submitted before, with 1 jobs\. One batch is one file\. /)
   assert.deepEqual(await submit('--again'), { code: 0, stdout: '2 jobs published\n', stderr: '' })
   assert.partialDeepStrictEqual(await batches.read('nightly'), { status: 'sealed', createdAt: 1, total: 2 })
 })
@@ -172,6 +172,6 @@ for (const option of [['--token-limit', '5'], ['--again']]) {
   test(`submit ${option[0]} without a batch is misuse`, async (t) => {
     const { jobs, store } = await openFolder(t, [batchLine('a', 'x')])
     const { code, stderr } = await runHosted(['submit', jobs, ...store, ...option])
-    assert.deepEqual([code, stderr], [2, `error: ${option[0]} is about a batch: name it with --batch\n`])
+    assert.deepEqual([code, stderr], [2, `error: ${option[0]} needs --batch\n`])
   })
 }

@@ -23,7 +23,7 @@ test('what is submitted during a pause is delivered after it, by its first attem
   const resume = `promptbridge resume --store sqlite:${file}`
   assert.deepEqual(
     [paused.code, paused.stdout],
-    [0, `${TOPIC}  paused\nThose under way go on. To deliver again: ${resume}\n`],
+    [0, `${TOPIC}  paused\nRunning jobs continue. To deliver again: ${resume}\n`],
   )
   assert.match((await run('pause')).stdout, /^promptbridge-jobs {2}was paused already\n/)
 

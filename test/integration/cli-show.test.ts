@@ -132,21 +132,21 @@ test('a job without a batch is found without --batch', async (t) => {
 test('show: an id that was never submitted fails, and the error names the store that was searched', async (t) => {
   const path = await storeOf(t, aSucceededRecord)
   const other = await runHosted(['show', 'doc-7', '--batch', 'daily', '--store', `sqlite:${path}`])
-  const hint = '--batch says which batch it was submitted in'
+  const hint = 'to search another batch, use --batch'
   assert.deepEqual(other, {
     code: 1,
     stdout: '',
     stderr: `promptbridge: there is no job "doc-7" in batch "daily"; ${hint}\n`,
   })
   const nameless = await runHosted(['show', 'doc-7', '--store', `sqlite:${path}`])
-  assert.equal(nameless.stderr, `promptbridge: there is no job "doc-7" in the batch that has no name; ${hint}\n`)
+  assert.equal(nameless.stderr, `promptbridge: there is no job "doc-7" in the batch without a name; ${hint}\n`)
 })
 
 test('show: a database file that is missing is an error, and is not created', async (t) => {
   const path = join(await newFolder(t), 'nowhere.db')
   for (const _ of ['looked for', 'looked for again']) {
     const { code, stderr } = await show(path)
-    assert.equal(stderr, `promptbridge: there is no file ${path}; --store names the one that holds the records\n`)
+    assert.equal(stderr, `promptbridge: there is no file ${path}; name the file of the records with --store\n`)
     assert.equal(code, 1)
   }
 })

@@ -62,7 +62,7 @@ test('token failures --limit keeps the latest, and says that there may be more',
   const path = await storeOf(t, ...[3, 1, 2].map((hours) => resolved(`${hours}h ago`, hours * HOUR_MS)))
   const { code, stdout, stderr } = await list(path, '--json', '--limit', '2')
   assert.deepEqual([code, idsOf(stdout)], [0, ['1h ago', '2h ago']])
-  assert.equal(stderr, 'promptbridge: these are the latest 2; there may be more, --limit raises the number\n')
+  assert.equal(stderr, 'promptbridge: these are the latest 2; there may be more. To see more, use --limit\n')
 })
 
 test('token failures: an empty list says so, and exits with 0', async (t) => {
@@ -86,7 +86,7 @@ test('token failures: one that cannot be read is counted, and the others are lis
 test('token failures: a database file that is missing is an error', async (t) => {
   const path = join(await newFolder(t), 'nowhere.db')
   const { code, stderr } = await list(path)
-  assert.equal(stderr, `promptbridge: there is no file ${path}; --store names the one that holds the records\n`)
+  assert.equal(stderr, `promptbridge: there is no file ${path}; name the file of the records with --store\n`)
   assert.equal(code, 1)
 })
 

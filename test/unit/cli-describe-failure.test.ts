@@ -10,13 +10,13 @@ const lines = (over: Parameters<typeof aTokenFailure>[0]) => describeFailure(aTo
 test('failure text: an episode that is over is described from its first failure to its recovery', () => {
   assert.deepEqual(lines({ deployment: undefined }), [
     '2026-11-24T06:00:00Z until 2026-11-24T06:01:30Z',
-    'kind      configuration: somebody has to fix it',
+    'kind      configuration: it must be fixed',
     'where     Entra gave no access token for the ID token',
     'seen      no federated credential has this subject (400 invalid_request AADSTS700213 AADSTS70021, correlation id correlation-1)',
     'cost      3 tries, 12 jobs held',
     'instance  promptbridge / promptbridge-00007 / instance-1',
-    'token     the one that was held was good for another 14 min',
-    'Entra was shown',
+    'token     the token in use was valid for another 14 min',
+    'Entra received',
     '  issuer    https://accounts.google.com',
     '  subject   1045',
     '  audience  api://AzureADTokenExchange',
@@ -37,7 +37,7 @@ test('failure text: an unknown value has no line', () => {
   const over = { ...unseen, ...bare, leg: 'google_id_token', kind: 'passing', message: 'no answer within 2 s' } as const
   assert.deepEqual(lines({ ...over, tries: 1, jobsHeld: 1, tokenValidForMs: 0 }), [
     '2026-11-24T06:00:00Z until 2026-11-24T06:01:30Z',
-    'kind      passing: it may end by itself',
+    'kind      passing: it may end without a change',
     'where     Google gave no ID token',
     'seen      no answer within 2 s',
     'cost      1 try, 1 job held',
@@ -58,8 +58,8 @@ test('failure text: every leg has a text of its own', () => {
 })
 
 test('failure text: less than two minutes are written in seconds', () => {
-  assert.ok(lines({ tokenValidForMs: 119_000 }).includes('token     the one that was held was good for another 119 s'))
-  assert.ok(lines({ tokenValidForMs: 120_000 }).includes('token     the one that was held was good for another 2 min'))
+  assert.ok(lines({ tokenValidForMs: 119_000 }).includes('token     the token in use was valid for another 119 s'))
+  assert.ok(lines({ tokenValidForMs: 120_000 }).includes('token     the token in use was valid for another 2 min'))
 })
 
 test('failure text: the latest time that a store keeps can be written', () => {

@@ -97,9 +97,9 @@ describe('a replay', () => {
 
 describe('left alone is', () => {
   const cases: readonly (readonly [string, Given, RegExp])[] = [
-    ['what succeeded meanwhile', { record: aSucceededRecord }, /^it succeeded meanwhile$/],
-    ['what is under way', { letter: { run: 1 }, record: aRunningRecord() }, /^it is under way$/],
-    ['what waits for its next attempt', { letter: { run: 1 }, record: aWaitingRecord() }, /^it is under way$/],
+    ['what succeeded meanwhile', { record: aSucceededRecord }, /^it has succeeded since then$/],
+    ['what is under way', { letter: { run: 1 }, record: aRunningRecord() }, /^it is not settled yet$/],
+    ['what waits for its next attempt', { letter: { run: 1 }, record: aWaitingRecord() }, /^it is not settled yet$/],
     [
       'what a later run has overtaken',
       { letter: { run: 0 }, record: aDeadLetteredRecord() },
@@ -107,20 +107,20 @@ describe('left alone is', () => {
     ],
     ['what was replayed before', { letter: { replays: { n: 1 } } }, /--again/],
     ['what failed in five runs', { letter: { run: 5 } }, /^it has failed in 5 runs/],
-    ['whose id belongs to another job', { letter: { reason: 'conflict' } }, /under an id of its own$/],
-    ['what is no job', { data: Buffer.from('not JSON') }, /^it is no job: the data is not JSON$/],
-    ['what is no job, and was to be changed', { data: Buffer.from('1'), changes: { model: 'm' } }, /^it is no job/],
+    ['whose id belongs to another job', { letter: { reason: 'conflict' } }, /with another id$/],
+    ['what is no job', { data: Buffer.from('not JSON') }, /^it is not a job: the data is not JSON$/],
+    ['what is no job, and was to be changed', { data: Buffer.from('1'), changes: { model: 'm' } }, /^it is not a job/],
     ['what is not UTF-8, and was to be changed', { data: NOT_UTF8, changes: { model: 'm' } }, /is not UTF-8 text$/],
     ['what is nested too deeply, and was to be changed', { data: DEEP, changes: { model: 'm' } }, /levels deep$/],
     [
       'what the changes make no job',
       { changes: { model: 'm'.repeat(129) } },
-      /^with these changes it is no job: body.model: /,
+      /^with these changes it is not a job: body.model: /,
     ],
     [
       'a bare prompt whose limit was to be changed',
       { data: toData({ prompt: 'x' }), changes: { maxOutputTokens: 9 } },
-      /^a bare prompt has no limit/,
+      /^a bare prompt has no token limit/,
     ],
   ]
   for (const [what, given, why] of cases) {

@@ -122,7 +122,7 @@ describe('submit refuses', () => {
     const lines = [lineOf('a', 'first question'), lineOf('b'), '', lineOf('a', 'second question')]
     const { submitted, problems, messages } = await publish(utf8(lines.join('\n')))
     assert.deepEqual(submitted, counts(2, 1))
-    assert.deepEqual(problems, ['line 4: another line has this custom_id and other data: line 1'])
+    assert.deepEqual(problems, ['line 4: line 1 has the same custom_id and other data'])
     assert.deepEqual(messages[0]?.data, utf8(lineOf('a', 'first question')))
   })
 
@@ -130,7 +130,7 @@ describe('submit refuses', () => {
     const lines = Array.from({ length: 1_200 }, (_, n) => lineOf(`doc-${n}`))
     const { submitted, problems, calls } = await publish(utf8([...lines, lineOf('doc-0', 'other')].join('\n')))
     assert.deepEqual([submitted, calls.length], [counts(1_200, 1), 3])
-    assert.deepEqual(problems, ['line 1201: another line has this custom_id and other data: line 1'])
+    assert.deepEqual(problems, ['line 1201: line 1 has the same custom_id and other data'])
   })
 })
 
@@ -234,7 +234,7 @@ describe('submit to a batch', () => {
       const batches = await openBatches(t, prepare)
       const before = await batches.read('nightly')
       const message =
-        /^batch "nightly" was submitted before, with 5 jobs: .* Use another name .*, or pass --again to send the same file/
+        /^batch "nightly" was submitted before, with 5 jobs\. .* Use another name .* To submit the same file again, pass --again/
       await assert.rejects(submit(batches, { tokenLimit: 7 }), { message })
       assert.deepEqual(await batches.read('nightly'), before)
     })
@@ -274,7 +274,7 @@ describe('submit to a batch', () => {
   for (const again of [false, true]) {
     test(`that is cancelled is refused, --again: ${again}`, async (t) => {
       const batches = await openBatches(t, (store) => store.cancel('nightly', 1))
-      const message = 'batch "nightly" is cancelled, and so would these jobs be when they come: use another name'
+      const message = 'batch "nightly" is cancelled, so these jobs would be cancelled as well. Use another name'
       await assert.rejects(submit(batches, { again }), { message })
     })
   }

@@ -31,11 +31,11 @@ describe('demo break reports', () => {
     ['that a job is lost', {}, { waiting: 3 }, /^3 of 4 jobs wait, expected 4$/],
     ['that a job is dead-lettered', {}, { deadLettered: 1 }, /^1 jobs are dead-lettered$/],
     ['that a call was paid', {}, { paidCalls: 1 }, /^1 model calls were paid$/],
-    ['that Entra was asked too often', {}, { exchanges: 4 }, /^Entra was asked for a token 4 times, expected 1 to 3$/],
-    ['that Entra was not asked', {}, { exchanges: 0 }, /^Entra was asked for a token 0 times/],
+    ['that Entra was asked too often', {}, { exchanges: 4 }, /^Entra received 4 token requests, expected 1 to 3$/],
+    ['that Entra was not asked', {}, { exchanges: 0 }, /^Entra received 0 token requests/],
     ['that the worker did not start', {}, { isWorkerStarted: false }, /^the worker did not start$/],
     ['that it started all the same', { isRefusedAtStart: true }, {}, /^the worker started$/],
-    ['that telemetry is silent', {}, { failures: [] }, /^tokenFailures says nothing of entra_exchange$/],
+    ['that telemetry is silent', {}, { failures: [] }, /^tokenFailures has no failure of entra_exchange$/],
     [
       'that telemetry shows another fix',
       {},
@@ -53,7 +53,7 @@ describe('demo break reports', () => {
       'that the doctor does not show the fix',
       {},
       { doctor: { code: 1, output: '✗ Entra  refused\n' } },
-      /^the doctor does not tell/,
+      /^the doctor does not print/,
     ],
   ]
   for (const [what, otherBreak, otherFound, problem] of cases) {

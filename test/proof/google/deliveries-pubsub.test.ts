@@ -121,7 +121,7 @@ test('the commands say what they did', async (t) => {
   await topic.createSubscription('worker', { pushEndpoint: 'http://127.0.0.1:9/push' })
   const subscription = nameOf('worker')
   const paused = await runCommand(t, ['pause', '--subscription', 'worker'], { env })
-  const stdout = `${subscription}  paused\nThose under way go on. To deliver again: promptbridge resume --subscription worker\n`
+  const stdout = `${subscription}  paused\nRunning jobs continue. To deliver again: promptbridge resume --subscription worker\n`
   assert.deepEqual(paused, { code: 0, stdout, stderr: '' })
   const resumed = await runCommand(t, ['resume', '--json'], { env })
   const endpoint = 'http://127.0.0.1:9/push'

@@ -80,7 +80,7 @@ describe('a demo', { concurrency: 3 }, () => {
     await command.groupEnded()
 
     const { code, accounts, stderr } = await accountsOf(t, folder, { documents: DOCUMENTS })
-    assert.match(stderr, /Going on with demo-.*, which was stopped/)
+    assert.match(stderr, /Continues demo-.*, which was stopped/)
     assert.partialDeepStrictEqual(accounts, { batch, jobs: JOBS, succeeded: DOCUMENTS, problems: [] })
     assert.ok(accounts.paidCalls <= JOBS + accounts.unknownOutcomes)
     assert.equal(code, 0)
@@ -92,7 +92,7 @@ describe('a demo', { concurrency: 3 }, () => {
     command.signal('SIGINT')
     const { code, stdout } = await command.ended
     assert.equal(code, 130)
-    assert.match(stdout, /Stopped\. Start the demo again and it goes on from here\.\s*$/)
+    assert.match(stdout, /Stopped\. Start the demo again to continue\.\s*$/)
     await command.groupEnded()
 
     const { accounts, ...next } = await accountsOf(t, folder, { documents: DOCUMENTS })
