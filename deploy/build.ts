@@ -16,7 +16,7 @@ function declareClient(): void {
       encoding: 'utf8',
     })
     if (status !== 0) throw new Error(`the types do not hold:\n${stdout}`)
-    const types = join(folder, 'shared/client.d.ts')
+    const types = join(folder, 'shared/client/index.d.ts')
     if (/\bfrom ['"]|\bimport\b/.test(readFileSync(types, 'utf8')))
       throw new Error('the types of the client import something')
     copyFileSync(types, join(DIST, 'client.d.ts'))
