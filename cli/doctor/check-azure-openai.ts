@@ -1,5 +1,5 @@
 import type { Config } from '../../shared/config/config.ts'
-import type { Deployment } from '../../shared/config/schema.ts'
+import type { Deployment } from '../../shared/config/deployments.ts'
 import type { AccessToken } from '../../shared/identity/renewal.ts'
 import type { Failure } from '../../shared/job/failures.ts'
 import { createAzureOpenAI } from '../../shared/models/azure-openai/azure-openai.ts'

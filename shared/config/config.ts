@@ -1,8 +1,9 @@
 import type { z } from 'zod'
 import type { RetryPolicy } from '../job/failures.ts'
 import { azureClouds } from './azure-clouds.ts'
+import { type Deployment, nameDeployments } from './deployments.ts'
 import { type Environment, projectProblems, relationProblems, secretProblems, withoutBlanks } from './rules.ts'
-import { type Deployment, settings, type TokenSource } from './schema.ts'
+import { type DeploymentSetting, settings, type TokenSource } from './schema.ts'
 
 const DAY_MS = 86_400_000
 /** A job may ask for so many output tokens where nothing else is set. */
@@ -139,7 +140,7 @@ function toConfig(given: z.infer<typeof settings>, metadataHost: string | undefi
     },
     tokenSource: given.TOKEN_SOURCE,
     metadataHost,
-    deployments: deploymentsOf(given).map((deployment) => withLimit(deployment, given.MAX_OUTPUT_TOKENS)),
+    deployments: nameDeployments(deploymentsOf(given)).map((each) => withLimit(each, given.MAX_OUTPUT_TOKENS)),
     apiVersion: given.OPENAI_API_VERSION,
     pushAuth: pushAuthOf(given),
     pushCertsUrl: given.PUSH_CERTS_URL,
@@ -162,11 +163,15 @@ function toConfig(given: z.infer<typeof settings>, metadataHost: string | undefi
 }
 
 /** One deployment serves its own name; of several the lowest priority stands first. */
-function deploymentsOf({ DEPLOYMENTS, AZURE_OPENAI_ENDPOINT, AZURE_OPENAI_DEPLOYMENT }: z.infer<typeof settings>) {
+function deploymentsOf({
+  DEPLOYMENTS,
+  AZURE_OPENAI_ENDPOINT,
+  AZURE_OPENAI_DEPLOYMENT,
+}: z.infer<typeof settings>): DeploymentSetting[] {
   if (DEPLOYMENTS !== undefined) return DEPLOYMENTS.toSorted((a, b) => a.priority - b.priority)
   if (AZURE_OPENAI_ENDPOINT === undefined || AZURE_OPENAI_DEPLOYMENT === undefined) return []
   const name = AZURE_OPENAI_DEPLOYMENT
-  return [{ model: name, endpoint: AZURE_OPENAI_ENDPOINT, deployment: name, priority: 1 }]
+  return [{ provider: 'azure-openai', model: name, endpoint: AZURE_OPENAI_ENDPOINT, deployment: name, priority: 1 }]
 }
 
 function withLimit(deployment: Deployment, limit: number | undefined): Deployment {

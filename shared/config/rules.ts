@@ -1,6 +1,7 @@
 import { longestSendMs } from '../job/push-time.ts'
 import type { TokenReceiver } from './azure-clouds.ts'
-import { type Deployment, settings } from './schema.ts'
+import { deploymentListProblems } from './deployments.ts'
+import { settings } from './schema.ts'
 import { hostProblem, isLoopback, type TokenAddress } from './token-hosts.ts'
 import { fullTopicName } from './topic-name.ts'
 
@@ -104,18 +105,7 @@ function deploymentProblems(given: Environment): string[] {
   }
   const both = single.filter((name) => given[name] !== undefined)
   const beside = both.map((name) => `${name} stands beside DEPLOYMENTS: give one or the other`)
-  return [...beside, ...repeatedDeployments(settings.shape.DEPLOYMENTS.safeParse(given['DEPLOYMENTS']).data ?? [])]
-}
-
-/** One deployment may serve several models, but none twice: of two quotas or priorities only one can be meant. */
-function repeatedDeployments(list: readonly Deployment[]): string[] {
-  const names = list.map(({ model, endpoint, deployment }) => JSON.stringify([model, new URL(endpoint), deployment]))
-  return names.flatMap((name, index) => {
-    const first = names.indexOf(name)
-    return first === index
-      ? []
-      : [`DEPLOYMENTS: [${index}] names the same model and deployment as [${first}]: remove one`]
-  })
+  return [...beside, ...deploymentListProblems(settings.shape.DEPLOYMENTS.safeParse(given['DEPLOYMENTS']).data ?? [])]
 }
 
 /** A delivery that has less than MODEL_TIMEOUT_SECONDS left starts no job. */

@@ -39,6 +39,8 @@ const azureEndpoint = webUrl
 const MOST_OUTPUT_TOKENS = 10_000_000
 
 const deploymentFields = {
+  provider: z.literal('azure-openai', 'must be azure-openai').default('azure-openai'),
+  name: text.max(100).optional(),
   model: text,
   endpoint: azureEndpoint,
   deployment: text,
@@ -51,7 +53,7 @@ const deployment = z.strictObject(deploymentFields, {
   error: (issue) => (issue.code === 'unrecognized_keys' ? issue.keys.map(sayUnknownField).join(', ') : undefined),
 })
 /** An Azure OpenAI deployment and the model name that jobs know it by. Lower priorities are asked first. */
-export type Deployment = z.infer<typeof deployment>
+export type DeploymentSetting = z.infer<typeof deployment>
 
 const sayUnknownField = (name: string) => sayUnknownName(name, Object.keys(deploymentFields))
 

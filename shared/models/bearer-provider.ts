@@ -1,8 +1,8 @@
+import { resourceOf } from '../config/deployments.ts'
 import type { AccessTokenSource } from '../identity/access-token-source.ts'
 import type { AccessToken } from '../identity/renewal.ts'
 import { TokenError } from '../identity/token-error.ts'
 import type { Failure } from '../job/failures.ts'
-import { resourceOf } from './circuits.ts'
 import { type ModelProvider, type ModelReply, type ModelRequest, NotReadyError } from './provider.ts'
 import { tokenEvidence } from './token-evidence.ts'
 

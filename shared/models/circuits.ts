@@ -1,4 +1,4 @@
-import type { Deployment } from '../config/schema.ts'
+import type { Deployment } from '../config/deployments.ts'
 import type { WaitUntil } from '../identity/access-token-source.ts'
 import type { Failure } from '../job/failures.ts'
 import { type Answers, judge, NO_ANSWERS, onAnswered } from './answers.ts'
@@ -44,7 +44,7 @@ type Entry =
 /**
  * Is called when a circuit opens for anything but the quota, and when it closes. The promises never reject.
  *
- * `name`: of a deployment, `gpt-4o at HOST`; of all deployments of a resource, `* at HOST`.
+ * `name`: of a deployment; of all deployments of a resource, `* at HOST`.
  */
 export interface CircuitObserver {
   opened(name: string, failure: Failure, nextTryAt: number): Promise<void>
@@ -87,7 +87,7 @@ export function createCircuits(now: () => number, random: () => number, observer
   return {
     enter(deployment) {
       const toProbe: string[] = []
-      for (const name of [nameOfAll(deployment), nameOf(deployment)]) {
+      for (const name of [nameOfAll(deployment), deployment.name]) {
         const decision = decideRequest(circuitOf(name), now())
         if (decision.kind === 'refuse') {
           const { forMs, failure } = decision
@@ -98,18 +98,18 @@ export function createCircuits(now: () => number, random: () => number, observer
       return { isAllowed: true, leave: probe(toProbe) }
     },
     waitMs(deployment) {
-      const openUntil = Math.max(circuitOf(nameOfAll(deployment)).openUntil, circuitOf(nameOf(deployment)).openUntil)
+      const openUntil = Math.max(circuitOf(nameOfAll(deployment)).openUntil, circuitOf(deployment.name).openUntil)
       return Math.max(0, openUntil - now())
     },
-    missing: (deployment) => missingNow(circuitOf(nameOf(deployment)), now()),
+    missing: (deployment) => missingNow(circuitOf(deployment.name), now()),
     judge(deployment, failure, job) {
-      const name = nameOf(deployment)
+      const { name } = deployment
       const [after, judged] = judge(answers.get(name) ?? NO_ANSWERS, failure, job, now())
       answers.set(name, after)
       return judged
     },
     learn(deployment, failure, waitUntil) {
-      const [ofAll, own] = [nameOfAll(deployment), nameOf(deployment)]
+      const [ofAll, own] = [nameOfAll(deployment), deployment.name]
       change(ofAll, learnedOfResource(circuitOf(ofAll), failure, random(), now()), waitUntil)
       if (failure === undefined || failure.kind === 'oversized') answers.set(own, onAnswered(now()))
       change(own, learned(circuitOf(own), failure, random(), now()), waitUntil)
@@ -160,16 +160,7 @@ function learned(circuit: Circuit, failure: Failure | undefined, jitter: number,
   }
 }
 
-/** The resource of a deployment: the origin of its endpoint. */
-export function resourceOf({ endpoint }: Deployment): string {
-  return new URL(endpoint).origin
-}
-
-/** A deployment's name and its resource's: two resources may have deployments of one name. */
-export function nameOf({ endpoint, deployment }: Deployment): string {
-  return `${deployment} at ${new URL(endpoint).host}`
-}
-
+/** Of all deployments of a resource. */
 function nameOfAll({ endpoint }: Deployment): string {
   return `* at ${new URL(endpoint).host}`
 }

@@ -1,4 +1,4 @@
-import type { Deployment } from '../config/schema.ts'
+import type { Deployment } from '../config/deployments.ts'
 import type { WaitUntil } from '../identity/access-token-source.ts'
 import type { Failure } from '../job/failures.ts'
 import type { Job } from '../job/job.ts'

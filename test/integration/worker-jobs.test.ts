@@ -126,6 +126,7 @@ test('the log has a line for each delivery with its outcome and its ids', async 
     run: 1,
     attempt: 1,
     deployment: AZURE.deployment,
+    provider: 'azure-openai',
     httpStatus: 200,
     promptTokens: 25,
     completionTokens: 25,

@@ -10,8 +10,9 @@ import type { BatchControls } from '../../worker/limits/batch-controls.ts'
 import type { DailyBudget } from '../../worker/limits/daily-budget.ts'
 import type { MissingEpisodes } from '../../worker/limits/missing-episodes.ts'
 import { createLog } from '../../worker/observe/log.ts'
+import { aDeployment } from './deployment-builders.ts'
 
-const DEPLOYMENT = { model: 'm', endpoint: 'http://127.0.0.1', deployment: 'd', priority: 1 }
+const DEPLOYMENT = aDeployment({ model: 'm', endpoint: 'http://127.0.0.1', deployment: 'd' })
 
 /** Processes jobs over a store, with a model that answers at once; `asked` gathers the requests it was sent. */
 export function processingOver(

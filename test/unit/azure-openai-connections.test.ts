@@ -8,6 +8,7 @@ import { describe, type TestContext, test } from 'node:test'
 import { rootCertificates, setDefaultCACertificates, TLSSocket } from 'node:tls'
 import { makeCertificate } from '../../local/certificate.ts'
 import { createAzureOpenAI } from '../../shared/models/azure-openai/azure-openai.ts'
+import { aDeployment } from '../support/deployment-builders.ts'
 
 const ANSWER = JSON.stringify({ choices: [{ finish_reason: 'stop', message: { content: 'A bridge.' } }] })
 const NEVER = new AbortController().signal
@@ -74,7 +75,7 @@ const anAdapter = (now = Date.now) => createAzureOpenAI({ apiVersion: undefined,
 
 /** `answered`, or the failure's kind and code. */
 async function askAt(endpoint: string, { ask = anAdapter(), signal = NEVER } = {}) {
-  const deployment = { model: 'm', endpoint, deployment: 'd', priority: 1 }
+  const deployment = aDeployment({ endpoint })
   const job = { url: '/v1/chat/completions', body: { messages: [] } } as const
   const reply = await ask({ job, deployment, clientRequestId: 'c' }, 't', signal)
   return reply.ok ? ['answered'] : [reply.failure.kind, reply.failure.code]

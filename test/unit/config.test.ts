@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { ConfigError, readConfig, readStoresConfig } from '../../shared/config/config.ts'
 import { settings } from '../../shared/config/schema.ts'
+import { aDeployment } from '../support/deployment-builders.ts'
 
 type Given = Readonly<Record<string, string | undefined>>
 
@@ -51,7 +52,7 @@ describe('settings that are enough', () => {
 
   test('make the one deployment serve its own name', () => {
     const endpoint = 'https://contoso.openai.azure.com'
-    assert.deepEqual(read().deployments, [{ model: 'gpt-4o-mini', endpoint, deployment: 'gpt-4o-mini', priority: 1 }])
+    assert.deepEqual(read().deployments, [aDeployment({ model: 'gpt-4o-mini', endpoint, deployment: 'gpt-4o-mini' })])
   })
 })
 
@@ -315,8 +316,8 @@ describe('DEPLOYMENTS', () => {
     assert.deepEqual(names, ['d1', 'd3', 'd2', 'd0'])
   })
 
-  test('have priority 1 when they name none', () => {
-    assert.deepEqual(read(given(one)).deployments, [{ ...one, priority: 1 }])
+  test('have priority 1, and the name that Azure knows, when they give none', () => {
+    assert.deepEqual(read(given(one)).deployments, [aDeployment(one)])
   })
 
   test('have the limit that is theirs, or MAX_OUTPUT_TOKENS where that is set, and none by default', () => {
@@ -371,10 +372,29 @@ describe('DEPLOYMENTS', () => {
     ])
   })
 
-  test('may serve two models by one deployment, and have one name on two resources', () => {
+  test('may serve two models by one deployment, and be called the same on two resources: their names have the host', () => {
     const alias = { ...one, model: 'gpt-4o-2024-08-06' }
     const elsewhere = { ...one, endpoint: 'https://us.openai.azure.com' }
-    assert.equal(read(given(one, alias, elsewhere)).deployments.length, 3)
+    const namesOf = (...list: readonly object[]) => read(given(...list)).deployments.map(({ name }) => name)
+    assert.deepEqual(namesOf(one, alias), ['gpt-4o-eu', 'gpt-4o-eu'])
+    const [eu, us] = ['gpt-4o-eu at eu.openai.azure.com', 'gpt-4o-eu at us.openai.azure.com']
+    assert.deepEqual(namesOf(one, alias, elsewhere), [eu, eu, us])
+    assert.deepEqual(namesOf({ ...one, name: 'europe' }, elsewhere), ['europe', us])
+  })
+
+  test('with one name for two deployments are refused, and so is one deployment with two names', () => {
+    const elsewhere = { ...one, endpoint: 'https://us.openai.azure.com' }
+    const alias = { ...one, model: 'gpt-4o-2024-08-06' }
+    assert.deepEqual(problems(given({ ...one, name: 'x' }, { ...elsewhere, name: 'x' })), [
+      'DEPLOYMENTS: [1] and [0] have one name and are two deployments: give each a name of its own',
+    ])
+    assert.deepEqual(problems(given({ ...one, name: 'x' }, alias)), [
+      'DEPLOYMENTS: [1] and [0] are one deployment with two names: give both the same name',
+    ])
+  })
+
+  test('of another provider are refused', () => {
+    assert.match(problems(given({ ...one, provider: 'bedrock' })).join(), /^DEPLOYMENTS: .*must be azure-openai/)
   })
 
   test('without an endpoint are refused, and the entry is named', () => {

@@ -12,6 +12,7 @@ import { tokenFailureKind, workerInstanceKind } from '../../shared/stores/teleme
 import { tokenFailure, workerInstance } from '../../shared/stores/telemetry-store.ts'
 import { outcomeOf, recordError, releaseAs, reportOf } from '../../worker/jobs/from-reply.ts'
 import { aDeadLetterOf } from '../support/dead-letter-builders.ts'
+import { aDeployment } from '../support/deployment-builders.ts'
 import {
   aCancel,
   aClaim,
@@ -72,7 +73,7 @@ describe('the last release reads a record of this version', () => {
 })
 
 describe('the last release reads what any failure leaves in the record', () => {
-  const deployment = { model: 'm', endpoint: 'https://contoso.openai.azure.com', deployment: 'd', priority: 1 }
+  const deployment = aDeployment({ model: 'm', deployment: 'd' })
   const cases = failureKinds.flatMap((kind) =>
     (['retry', 'dead-letter'] as const).flatMap((onUnknown) =>
       [1, 5].map((maxAttempts) => ({ kind, onUnknown, maxAttempts })),

@@ -7,15 +7,11 @@ import { openSqliteDocuments } from '../../shared/stores/sqlite/sqlite-documents
 import { createDrain } from '../../worker/delivery/drain.ts'
 import { type JobProcessing, processJob } from '../../worker/jobs/process-job.ts'
 import { createLog } from '../../worker/observe/log.ts'
+import { aDeployment } from '../support/deployment-builders.ts'
 import { aJob, DAY_MS, START } from '../support/job-builders.ts'
 import { circuitsOf, NEVER_MISSING, NO_CONTROLS, NO_DAILY_LIMIT } from '../support/job-processing.ts'
 
-const deployment = {
-  model: 'gpt-4o',
-  endpoint: 'https://contoso.openai.azure.com',
-  deployment: 'gpt-4o-eu',
-  priority: 1,
-}
+const deployment = aDeployment()
 const throttled = (retryAfterMs: number) => ({ kind: 'throttled', message: 'quota', retryAfterMs }) as const
 const ignore = () => undefined
 const job = aJob()

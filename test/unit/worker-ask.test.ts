@@ -7,15 +7,11 @@ import { createBearerProvider } from '../../shared/models/bearer-provider.ts'
 import type { ModelReply } from '../../shared/models/provider.ts'
 import { createDrain } from '../../worker/delivery/drain.ts'
 import { ask } from '../../worker/jobs/ask.ts'
+import { aDeployment } from '../support/deployment-builders.ts'
 import { aJob, START } from '../support/job-builders.ts'
 import { circuitsOf, NEVER_MISSING, providerOf, tokensOf } from '../support/job-processing.ts'
 
-const deployment = {
-  model: 'gpt-4o',
-  endpoint: 'https://contoso.openai.azure.com',
-  deployment: 'gpt-4o-eu',
-  priority: 1,
-}
+const deployment = aDeployment()
 const request = { job: aJob(), deployment, clientRequestId: 'key.1.1' }
 const usage = { promptTokens: 11, completionTokens: 7 }
 const answer: ModelReply = { ok: true, text: '{}', usage, finishReason: 'stop', httpStatus: 200, requestId: undefined }

@@ -8,6 +8,7 @@ import type { ModelReply } from '../../shared/models/provider.ts'
 import { createDrain } from '../../worker/delivery/drain.ts'
 import { admit } from '../../worker/jobs/admit.ts'
 import { ask } from '../../worker/jobs/ask.ts'
+import { aDeployment } from '../support/deployment-builders.ts'
 import { aJob } from '../support/job-builders.ts'
 import { NEVER_MISSING, NO_DAILY_LIMIT } from '../support/job-processing.ts'
 
@@ -15,8 +16,8 @@ const TOKEN_LIFE_MS = 3_600_000
 const RENEWALS_IN_AN_HOUR = 1
 const STEP_MS = 500
 const usage = { promptTokens: 1, completionTokens: 1 }
-const good = { model: 'good', endpoint: 'https://contoso.openai.azure.com', deployment: 'good', priority: 1 }
-const bad = { model: 'bad', endpoint: 'https://fabrikam.openai.azure.com', deployment: 'bad', priority: 1 }
+const good = aDeployment({ deployment: 'good' })
+const bad = aDeployment({ endpoint: 'https://fabrikam.openai.azure.com', deployment: 'bad' })
 const answer: ModelReply = { ok: true, text: '{}', usage, finishReason: 'stop', httpStatus: 200, requestId: undefined }
 const refusal: ModelReply = { ok: false, failure: { kind: 'unauthorized', message: '401', httpStatus: 401 } }
 

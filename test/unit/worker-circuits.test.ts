@@ -16,6 +16,7 @@ import {
 } from '../../shared/models/circuit.ts'
 import { createCircuits } from '../../shared/models/circuits.ts'
 import { areOthersMissing, chooseDeployment } from '../../worker/jobs/choose-deployment.ts'
+import { aDeployment } from '../support/deployment-builders.ts'
 
 const START = Date.UTC(2026, 10, 24, 6)
 const throttled = (retryAfterMs?: number): Failure => ({
@@ -206,8 +207,9 @@ test('a fault of the set-up is a refused token, a denied caller or a missing dep
   assert.deepEqual(failureKinds.filter(isSetUpFault), ['unauthorized', 'forbidden', 'no_deployment'])
 })
 
-const large = { model: 'gpt-4o', endpoint: 'https://contoso.openai.azure.com', deployment: 'gpt-4o', priority: 1 }
-const NAME = 'gpt-4o at contoso.openai.azure.com'
+const large = aDeployment({ deployment: 'gpt-4o' })
+const elsewhere = aDeployment({ ...large, endpoint: 'https://fabrikam.openai.azure.com', name: 'gpt-4o elsewhere' })
+const NAME = 'gpt-4o'
 const ALL = '* at contoso.openai.azure.com'
 
 function theCircuits() {
@@ -230,13 +232,10 @@ function theCircuits() {
 }
 
 describe('the circuits', () => {
-  test('of other deployments stay closed, also of one with the same name in another resource', () => {
+  test('of other deployments stay closed, also of one that another resource calls the same', () => {
     const { learn, enter } = theCircuits()
     learn(throttled(10_000))
-    const others = [
-      { ...large, deployment: 'gpt-4o-mini' },
-      { ...large, endpoint: 'https://fabrikam.openai.azure.com' },
-    ]
+    const others = [aDeployment({ deployment: 'gpt-4o-mini' }), elsewhere]
     assert.deepEqual(
       [large, ...others].map((deployment) => enter(deployment).isAllowed),
       [false, true, true],
@@ -304,13 +303,13 @@ describe('the circuits', () => {
 
   test('of all deployments of a resource open where it refuses tokens, are probed by one job, and close together', () => {
     const { learn, reports, clock, enter } = theCircuits()
-    const small = { ...large, deployment: 'gpt-4o-mini' }
+    const small = aDeployment({ deployment: 'gpt-4o-mini' })
     learn({ kind: 'unauthorized', message: 'refused' }, 100)
     assert.deepEqual(
       [enter(large).isAllowed, enter(small).isAllowed, reports],
       [false, false, [`${ALL}: unauthorized, 60000`]],
     )
-    assert.equal(enter({ ...large, endpoint: 'https://fabrikam.openai.azure.com' }).isAllowed, true)
+    assert.equal(enter(elsewhere).isAllowed, true)
     clock.now += 60_000
     assert.deepEqual([enter(small).isAllowed, enter(large).isAllowed], [true, false])
     learn(undefined)
@@ -393,7 +392,7 @@ describe('a 500', () => {
   test("is judged by the deployment's own answers, and not by another's; other failures stay as they are", () => {
     const circuits = theCircuits()
     circuits.learn(undefined)
-    assert.deepEqual(circuits.judge({ ...large, deployment: 'gpt-4o-mini' }, serverError, 'a'), serverError)
+    assert.deepEqual(circuits.judge(aDeployment({ deployment: 'gpt-4o-mini' }), serverError, 'a'), serverError)
     const unserved: Failure = { ...serverError, httpStatus: 503 }
     assert.deepEqual([circuits.judge(large, unserved, 'a'), circuits.judge(large, lost, 'a')], [unserved, lost])
   })
@@ -433,12 +432,7 @@ describe('a deployment that is missing', () => {
 })
 
 describe('the deployment for a job', () => {
-  const serve = (model: string, deployment: string) => ({
-    model,
-    deployment,
-    endpoint: 'https://contoso.openai.azure.com',
-    priority: 1,
-  })
+  const serve = (model: string, deployment: string) => aDeployment({ model, deployment })
   const [first, small, second] = [serve('gpt-4o', 'first'), serve('gpt-4o-mini', 'small'), serve('gpt-4o', 'second')]
   const deployments = [first, small, second]
   const since = (missingForMs: number): Failure => ({ ...notFound, missingForMs })

@@ -10,13 +10,14 @@ import { openSqliteMissingDeployments } from '../../shared/stores/sqlite/sqlite-
 import { type JobProcessing, processJob } from '../../worker/jobs/process-job.ts'
 import { createMissingEpisodes } from '../../worker/limits/missing-episodes.ts'
 import { createLog } from '../../worker/observe/log.ts'
+import { aDeployment } from '../support/deployment-builders.ts'
 import { aJob, DAY_MS, START } from '../support/job-builders.ts'
 import { circuitsOf, processingOver, providerOf } from '../support/job-processing.ts'
 
 const MINUTE_MS = 60_000
 const log = createLog('silent', { write: () => undefined })
-const deployment = { model: 'gpt-4o', endpoint: 'https://contoso.openai.azure.com', deployment: 'd', priority: 1 }
-const second = { ...deployment, deployment: 'e', priority: 2 }
+const deployment = aDeployment({ deployment: 'd' })
+const second = aDeployment({ deployment: 'e', priority: 2 })
 const hint = 'Create the deployment.'
 const notFound: ModelReply = {
   ok: false,

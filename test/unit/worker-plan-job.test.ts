@@ -5,12 +5,13 @@ import { jobUrls } from '../../shared/job/job.ts'
 import { parseJob } from '../../shared/job/parse-job.ts'
 import { bodyOf } from '../../shared/models/azure-openai/azure-openai.ts'
 import { applyBatchControls, CANCELLED, type Planning, planJob } from '../../worker/jobs/plan-job.ts'
+import { aDeployment } from '../support/deployment-builders.ts'
 import { aJob, START, sha256 } from '../support/job-builders.ts'
 import { circuitsOf } from '../support/job-processing.ts'
 
 const MINUTE_MS = 60_000
 const ROLLOUT_MS = 10 * MINUTE_MS
-const deployment = { model: 'gpt-4o', endpoint: 'https://eu.openai.azure.com', deployment: 'gpt-4o-eu', priority: 1 }
+const deployment = aDeployment()
 
 const planning = (over: Partial<Planning> = {}): Planning => ({
   deployments: [deployment],

@@ -7,6 +7,7 @@ import type { ModelReply } from '../../shared/models/provider.ts'
 import { createJobStore } from '../../shared/stores/job-store/create-job-store.ts'
 import { openSqliteDocuments } from '../../shared/stores/sqlite/sqlite-documents.ts'
 import { type JobProcessing, processJob } from '../../worker/jobs/process-job.ts'
+import { aDeployment } from '../support/deployment-builders.ts'
 import { aJob, DAY_MS, START } from '../support/job-builders.ts'
 import { circuitsOf, processingOver, providerOf } from '../support/job-processing.ts'
 
@@ -39,7 +40,7 @@ async function workerWhere(
       sends.push(clock.now)
       return reply(sends.length, clock.now)
     }),
-    deployments: [{ model: 'gpt-4o', endpoint: 'http://127.0.0.1', deployment: 'd', priority: 1 }],
+    deployments: [aDeployment()],
     ...{ now, random: () => 0, newOwner: randomUUID, modelTimeoutMs: 120_000, ...over },
   }
   // Each delivery finds another instance, whose circuits are closed: the record alone makes it wait.

@@ -8,6 +8,7 @@ export interface LogFields {
   readonly run?: number
   readonly attempt?: number
   readonly deployment?: string
+  readonly provider?: string
   readonly httpStatus?: number | undefined
   readonly requestId?: string | undefined
   readonly promptTokens?: number

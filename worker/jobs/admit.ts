@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Deployment } from '../../shared/config/schema.ts'
+import type { Deployment } from '../../shared/config/deployments.ts'
 import type { Failure } from '../../shared/job/failures.ts'
 import { endsWithin } from '../../shared/lib/settles-within.ts'
 import { isSetUpFault } from '../../shared/models/circuit.ts'

@@ -1,4 +1,4 @@
-import type { Deployment } from '../../shared/config/schema.ts'
+import type { Deployment } from '../../shared/config/deployments.ts'
 import { type Failure, isMissingForGood } from '../../shared/job/failures.ts'
 
 /** Why a deployment counts as missing now; undefined where it does not. */
@@ -30,11 +30,10 @@ export function chooseDeployment(
 export function areOthersMissing(
   deployments: readonly Deployment[],
   model: string | undefined,
-  { endpoint, deployment }: Deployment,
+  { name }: Deployment,
   missing: Missing,
 ): boolean {
-  const isSame = (other: Deployment) => other.endpoint === endpoint && other.deployment === deployment
-  return servingDeployments(deployments, model).every((other) => isSame(other) || isForGood(missing(other)))
+  return servingDeployments(deployments, model).every((other) => other.name === name || isForGood(missing(other)))
 }
 
 function isForGood(failure: Failure | undefined): boolean {

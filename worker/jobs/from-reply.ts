@@ -1,4 +1,4 @@
-import type { Deployment } from '../../shared/config/schema.ts'
+import type { Deployment } from '../../shared/config/deployments.ts'
 import type { AttemptReport, Ending, Release } from '../../shared/job/ending.ts'
 import type { EndReason, Failure, Mark } from '../../shared/job/failures.ts'
 import { estimateUsage, type Job } from '../../shared/job/job.ts'
@@ -20,7 +20,7 @@ export function usedBy({ usage, text }: Answer, job: Pick<Job, 'body'>): Used {
   return usage === undefined ? { usage: estimateUsage(job.body, text.length), usageKnown: false } : { usage }
 }
 
-export function succeededWith(reply: Answer, used: Used, { deployment }: Deployment): Ending {
+export function succeededWith(reply: Answer, used: Used, { name: deployment }: Deployment): Ending {
   const { text, finishReason, httpStatus, requestId } = reply
   return { status: 'succeeded', result: text, ...used, finishReason, report: { deployment, httpStatus, requestId } }
 }
@@ -41,7 +41,10 @@ export function releaseAs(marks: Mark, failure: Failure, report: AttemptReport):
   }
 }
 
-export function reportOf({ kind, httpStatus, requestId, usage }: Failure, { deployment }: Deployment): AttemptReport {
+export function reportOf(
+  { kind, httpStatus, requestId, usage }: Failure,
+  { name: deployment }: Deployment,
+): AttemptReport {
   const cause = kind === 'timeout' ? { cause: TIMEOUT } : {}
   return { deployment, httpStatus, requestId, ...cause, ...(usage && { usage }) }
 }
@@ -51,8 +54,9 @@ export function recordError({ kind, code, message, hint }: Failure, reason: EndR
   return { kind: reason, code: kind === 'timeout' ? TIMEOUT : code, message, hint }
 }
 
-export function replyFields(reply: ModelReply, { deployment }: Deployment): LogFields {
-  if (!reply.ok) return { deployment, httpStatus: reply.failure.httpStatus, requestId: reply.failure.requestId }
+export function replyFields(reply: ModelReply, { name: deployment, provider }: Deployment): LogFields {
+  if (!reply.ok)
+    return { deployment, provider, httpStatus: reply.failure.httpStatus, requestId: reply.failure.requestId }
   const { httpStatus, requestId, usage } = reply
-  return { deployment, httpStatus, requestId, ...usage }
+  return { deployment, provider, httpStatus, requestId, ...usage }
 }

@@ -1,4 +1,4 @@
-import type { Deployment } from '../../shared/config/schema.ts'
+import type { Deployment } from '../../shared/config/deployments.ts'
 import { findForbidden } from '../../shared/job/body-fields.ts'
 import type { Ending } from '../../shared/job/ending.ts'
 import { type Failure, isMissingForGood } from '../../shared/job/failures.ts'

@@ -1,5 +1,5 @@
 import pRetry from 'p-retry'
-import type { Deployment } from '../../shared/config/schema.ts'
+import type { Deployment } from '../../shared/config/deployments.ts'
 import { leaseFor } from '../../shared/job/claim.ts'
 import type { Ending, Release } from '../../shared/job/ending.ts'
 import {

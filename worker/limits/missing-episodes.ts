@@ -1,7 +1,6 @@
-import type { Deployment } from '../../shared/config/schema.ts'
+import { type Deployment, placeOf } from '../../shared/config/deployments.ts'
 import type { WaitUntil } from '../../shared/identity/access-token-source.ts'
 import type { Failure } from '../../shared/job/failures.ts'
-import { nameOf } from '../../shared/models/circuits.ts'
 import type { MissingDeployments } from '../../shared/stores/missing-deployments.ts'
 import type { Log } from '../observe/log.ts'
 
@@ -35,44 +34,44 @@ export function createMissingEpisodes({ store, now, log }: MissingEpisodesDepend
   /** When an answer is to end the episode next, by deployment: at the first answer after the start, and after each 404. */
   const endsDueAt = new Map<string, number>()
 
-  async function found(name: string): Promise<number | undefined> {
+  async function found(place: string): Promise<number | undefined> {
     try {
-      return await store.found(name)
+      return await store.found(place)
     } catch (error) {
-      log.warn({ deployment: name, error }, 'how long a deployment has been missing cannot be read now')
+      log.warn({ deployment: place, error }, 'how long a deployment has been missing cannot be read now')
       return undefined
     }
   }
 
   /** Requests that find it missing together ask the store once. */
-  function foundTogether(name: string): Promise<number | undefined> {
-    const underWay = measuring.get(name)
+  function foundTogether(place: string): Promise<number | undefined> {
+    const underWay = measuring.get(place)
     if (underWay !== undefined) return underWay
-    const asked = found(name).finally(() => measuring.delete(name))
-    measuring.set(name, asked)
+    const asked = found(place).finally(() => measuring.delete(place))
+    measuring.set(place, asked)
     return asked
   }
 
-  async function end(name: string): Promise<void> {
-    endsDueAt.set(name, now() + END_EVERY_MS)
+  async function end(place: string): Promise<void> {
+    endsDueAt.set(place, now() + END_EVERY_MS)
     try {
-      await store.end(name)
+      await store.end(place)
     } catch (error) {
-      endsDueAt.set(name, now() + TRY_AGAIN_AFTER_MS)
-      log.warn({ deployment: name, error }, 'that a deployment is there again cannot be written now')
+      endsDueAt.set(place, now() + TRY_AGAIN_AFTER_MS)
+      log.warn({ deployment: place, error }, 'that a deployment is there again cannot be written now')
     }
   }
 
   return {
     async measure(deployment, failure) {
-      const name = nameOf(deployment)
-      endsDueAt.delete(name)
-      const missingForMs = await foundTogether(name)
+      const place = placeOf(deployment)
+      endsDueAt.delete(place)
+      const missingForMs = await foundTogether(place)
       return missingForMs === undefined ? failure : { ...failure, missingForMs }
     },
     answered(deployment, waitUntil) {
-      const name = nameOf(deployment)
-      if (now() >= (endsDueAt.get(name) ?? 0)) waitUntil(end(name))
+      const place = placeOf(deployment)
+      if (now() >= (endsDueAt.get(place) ?? 0)) waitUntil(end(place))
     },
   }
 }

@@ -14,6 +14,7 @@ const ROOMS = [
   'cli',
   'test/proof/simulate',
   'test/support/seeded-random.ts',
+  'test/support/deployment-builders.ts',
   'test/fixtures',
   'package.json',
 ]

@@ -1,4 +1,4 @@
-import type { Deployment } from '../../../shared/config/schema.ts'
+import type { Deployment } from '../../../shared/config/deployments.ts'
 import type { Random } from '../../support/seeded-random.ts'
 import { GOOD, OTHER, SPARE } from './settings.ts'
 

@@ -1,3 +1,5 @@
+import { aDeployment } from '../../support/deployment-builders.ts'
+
 /** How the simulated workers are set up. Times are milliseconds. */
 
 export const MAX_ATTEMPTS = 3
@@ -15,11 +17,11 @@ export const MISSING_ENDS_AFTER_MS = 600_000
 export const MAX_TIMEOUTS = 2
 
 /** Serves the jobs that name no model, at a resource of its own. */
-export const GOOD = { model: 'm', endpoint: 'https://good.example', deployment: 'd', priority: 1 } as const
+export const GOOD = aDeployment({ model: 'm', endpoint: 'https://good.example', deployment: 'd', name: 'good' })
 /** Serves the jobs that name its model, at another resource. */
-export const OTHER = { model: 'n', endpoint: 'https://other.example', deployment: 'd', priority: 1 } as const
+export const OTHER = aDeployment({ model: 'n', endpoint: 'https://other.example', deployment: 'd', name: 'other' })
 /** In some installations: serves the jobs of the first one while that is missing, at the other resource. */
-export const SPARE = { ...OTHER, model: 'm', deployment: 'spare', priority: 2 } as const
+export const SPARE = aDeployment({ ...OTHER, model: 'm', deployment: 'spare', name: 'spare', priority: 2 })
 
 export const BATCH = 'nightly'
 /** Counting it may take longer than a count may take. */
