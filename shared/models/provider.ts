@@ -14,24 +14,41 @@ export interface ModelRequest {
   readonly clientRequestId: string
 }
 
-export type ModelReply =
-  | {
-      readonly ok: true
-      /** The answer's JSON text, as it came. */
-      readonly text: string
-      /** Undefined if the answer has none. */
-      readonly usage: Usage | undefined
-      /** `unknown` if the answer has none. */
-      readonly finishReason: string
-      readonly httpStatus: number
-      readonly requestId: string | undefined
-    }
-  | {
-      readonly ok: false
-      readonly failure: Failure
-      /** The provider has dropped the credential that was refused: with the next one, the same request may be accepted. */
-      readonly isCredentialReplaced?: boolean
-    }
+/** The quota of a deployment, per minute, as the provider reports it. Each is absent if the provider does not know it. */
+export interface RateLimit {
+  readonly limitRequests?: number
+  readonly limitTokens?: number
+  readonly remainingRequests?: number
+  readonly remainingTokens?: number
+}
+
+/** What pacing needs to know of a reply. */
+interface Served {
+  readonly rateLimit?: RateLimit | undefined
+  /** The tier that served the request, in the provider's own word. */
+  readonly serviceTier?: string | undefined
+}
+
+export type ModelReply = Served &
+  (
+    | {
+        readonly ok: true
+        /** The answer's JSON text, as it came. */
+        readonly text: string
+        /** Undefined if the answer has none. */
+        readonly usage: Usage | undefined
+        /** `unknown` if the answer has none. */
+        readonly finishReason: string
+        readonly httpStatus: number
+        readonly requestId: string | undefined
+      }
+    | {
+        readonly ok: false
+        readonly failure: Failure
+        /** The provider has dropped the credential that was refused: with the next one, the same request may be accepted. */
+        readonly isCredentialReplaced?: boolean
+      }
+  )
 
 /** Sends a request once. Never rejects, and classifies each failure by whether it can have been billed. */
 export type Send = (request: ModelRequest, signal: AbortSignal) => Promise<ModelReply>

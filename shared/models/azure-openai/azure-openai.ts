@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { APIError } from 'openai'
+import { z } from 'zod'
 import type { FederationSettings } from '../../identity/federation-settings.ts'
 import type { Failure } from '../../job/failures.ts'
 import type { Job, JobUrl } from '../../job/job.ts'
@@ -10,6 +11,7 @@ import { codeOf, NotSentError, openConnections } from './connections.ts'
 import { addressOf, endpoints } from './endpoints.ts'
 import { explainDenial } from './explain-refused-token.ts'
 import { headersOf, type ModelPost, post } from './post.ts'
+import { readRateLimit } from './read-rate-limit.ts'
 import { readRefusal, requestIdOf } from './read-refusal.ts'
 import { readText } from './read-text.ts'
 
@@ -29,9 +31,11 @@ export function createAzureOpenAI({ apiVersion, federation, now }: AzureOpenAIDe
     try {
       const answer = await post(connections, postOf(request, token, apiVersion), signal)
       const text = await readText(answer, MAX_ANSWER_BYTES)
-      return text === undefined ? tooLong(answer) : readAnswer(request.job.url, text, answer)
+      const reply = text === undefined ? tooLong(answer) : readAnswer(request.job.url, text, answer)
+      return withRateLimit(reply, headersOf(answer))
     } catch (error) {
-      return { ok: false, failure: explainDenial(readFailure(error, now()), federation) }
+      const failure = explainDenial(readFailure(error, now()), federation)
+      return withRateLimit({ ok: false, failure }, error instanceof APIError ? error.headers : undefined)
     }
   }
 }
@@ -56,13 +60,24 @@ export function bodyOf(
   return { ...job.body, ...cap, model: deployment.deployment }
 }
 
+const served = z
+  .object({ service_tier: z.string().max(40).optional().catch(undefined) })
+  .catch({ service_tier: undefined })
+
+function withRateLimit(reply: ModelReply, headers: Headers | undefined): ModelReply {
+  const rateLimit = headers && readRateLimit(headers)
+  return rateLimit === undefined ? reply : { ...reply, rateLimit }
+}
+
 function readAnswer(url: JobUrl, text: string, answer: IncomingMessage): ModelReply {
   const { status, requestId } = metaOf(answer)
-  const reading = endpoints[url].read(parseJson(text))
+  const body = parseJson(text)
+  const reading = endpoints[url].read(body)
   if (reading === undefined) {
     return { ok: false, failure: ambiguous('Azure OpenAI answered something of another form', status, requestId) }
   }
-  if (reading.ok) return { ...reading, text, httpStatus: status, requestId }
+  const { service_tier: serviceTier } = served.parse(body)
+  if (reading.ok) return { ...reading, text, httpStatus: status, requestId, ...(serviceTier && { serviceTier }) }
   const known = { httpStatus: status, fromService: true, ...(requestId === undefined ? {} : { requestId }) } as const
   return { ok: false, failure: { ...reading.failure, ...known } }
 }
