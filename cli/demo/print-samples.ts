@@ -1,6 +1,6 @@
 import { styleText } from 'node:util'
 import type { JobRecord } from '../../shared/job/record.ts'
-import { textOf } from '../../shared/models/azure-openai/endpoints.ts'
+import { textOf } from '../../shared/models/job-answer.ts'
 import type { JobReader } from '../../shared/stores/job-store.ts'
 import { plainText } from '../plain-text.ts'
 import { FILTERED_ID, TOO_LONG_ID } from './demo-jobs.ts'

@@ -1,7 +1,7 @@
 import type { Job, JobUrl } from './job.ts'
 
 /*
- * A job is complete in its body, and its answer comes back complete. What has Azure fetch, run, keep or read something else,
+ * A job is complete in its body, and its answer comes back complete. What makes the provider fetch, run, keep or read something else,
  * or bill at another price, is refused unless the operator has allowed it. So is what this version does not know.
  */
 
@@ -31,14 +31,14 @@ const IDLE: Readonly<Record<string, readonly unknown[]>> = {
   prompt_cache_retention: ['in_memory'],
 }
 
-/** Tools that Azure does not run: the answer only says that the model calls them. */
+/** Tools that the provider does not run: the answer only says that the model calls them. */
 const LOCAL_TOOLS: readonly unknown[] = [undefined, 'function', 'custom']
 /** Items that hold what they say. */
 const LOCAL_ITEMS: readonly unknown[] = [
   ...[undefined, 'message', 'reasoning', 'compaction'],
   ...['function_call', 'function_call_output', 'custom_tool_call', 'custom_tool_call_output'],
 ]
-/** Fields of a message's parts that name something stored at Azure. */
+/** Fields of a message's parts that name something that the provider stores. */
 const STORED = ['file_id', 'container_id']
 
 const under = (group: string, names: readonly string[]) => names.map((name) => `${group}.${name}`)

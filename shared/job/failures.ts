@@ -7,10 +7,10 @@ import type { Usage } from './record.ts'
  * - conflict: another payload took the same id and run
  * - expired: its deadline passed before it was started
  * - token: no Google ID token, or Entra would not exchange it
- * - unauthorized: Azure refused the token
+ * - unauthorized: the provider refused the credential
  * - forbidden: the set-up keeps the caller from the deployment: role, tenant, network, subdomain, redirect
- * - no_deployment: Azure knows no such deployment
- * - rejected: Azure refused the request for what it says
+ * - no_deployment: the provider knows no such deployment
+ * - rejected: the provider refused the content of the request
  * - throttled: the quota is used up for now
  * - budget: the batch's token limit is reached, or the day's
  * - unreachable: certainly not sent

@@ -134,7 +134,7 @@ export function givenUp(
   const error: EndError = {
     kind: reason,
     message: 'the instance that asked the model ended before it could say what came of it',
-    hint: 'Azure may have billed this attempt. Replay the job to run it again.',
+    hint: 'The provider may have billed this attempt. Replay the job to run it again.',
   }
   const { attempts } = withDeadAttempt(dead, now)
   return { ...lasting(dead), status: 'dead_lettered', error, owner, attempts, settledAt: now, expireAt }

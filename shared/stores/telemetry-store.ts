@@ -32,7 +32,7 @@ export const tokenFailure = z.object({
   correlationId: z.string().optional(),
   /** The claims that Entra was shown. */
   presented: z.object({ issuer: z.string(), subject: z.string(), audience: z.string() }).optional(),
-  /** The deployment that Azure denies; absent where the token itself is the trouble. */
+  /** The deployment that denies its caller or is missing; absent if the token itself failed. */
   deployment: z.string().optional(),
   firstAt: time,
   /** The last try. The recovery counts as a try; stores see to that. */

@@ -3,50 +3,19 @@ import dns from 'node:dns'
 import { once } from 'node:events'
 import { createServer as createHttp, type RequestListener, type ServerResponse } from 'node:http'
 import { createServer as createHttps, globalAgent } from 'node:https'
-import { createServer, type Server, type Socket } from 'node:net'
+import type { Socket } from 'node:net'
 import { describe, type TestContext, test } from 'node:test'
 import { rootCertificates, setDefaultCACertificates, TLSSocket } from 'node:tls'
 import { makeCertificate } from '../../local/certificate.ts'
 import { createAzureOpenAI } from '../../shared/models/azure-openai/azure-openai.ts'
 import { aDeployment } from '../support/deployment-builders.ts'
+import { listen, onConnection, unusedPort } from '../support/sockets.ts'
 
 const ANSWER = JSON.stringify({ choices: [{ finish_reason: 'stop', message: { content: 'A bridge.' } }] })
 const NEVER = new AbortController().signal
 
 const trusted = await makeCertificate()
 setDefaultCACertificates([...rootCertificates, trusted.certPem])
-
-/** Listens on a free port of 127.0.0.1 until the test ends; resolves with the port. */
-async function listen(t: TestContext, server: Server): Promise<number> {
-  const sockets = new Set<Socket>()
-  server.on('connection', (socket: Socket) => sockets.add(socket))
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  t.after(() => {
-    server.close()
-    for (const socket of sockets) socket.destroy()
-  })
-  const address = server.address()
-  assert.ok(address !== null && typeof address !== 'string')
-  return address.port
-}
-
-/** Does this with each connection. */
-function onConnection(t: TestContext, act: (socket: Socket) => void): Promise<number> {
-  const server = createServer((socket) => {
-    socket.on('error', () => undefined)
-    act(socket)
-  })
-  return listen(t, server)
-}
-
-async function unusedPort(t: TestContext): Promise<number> {
-  const server = createServer()
-  const port = await listen(t, server)
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 /** Serves over both schemes, each request when it has come as a whole. */
 async function servedBoth(t: TestContext, act: (response: ServerResponse) => void): Promise<readonly string[]> {
@@ -82,10 +51,6 @@ async function askAt(endpoint: string, { ask = anAdapter(), signal = NEVER } = {
 }
 
 describe('certainly not sent', () => {
-  test('is what no connection was made for: it was refused', async (t) => {
-    assert.deepEqual(await askAt(`http://127.0.0.1:${await unusedPort(t)}`), ['unreachable', 'ECONNREFUSED'])
-  })
-
   test('is what no connection was made for: its name is not known', async () => {
     const [kind, code] = await askAt('https://no-such-host.invalid')
     assert.equal(kind, 'unreachable')
@@ -168,21 +133,6 @@ describe('perhaps sent', () => {
       for (const endpoint of await servedBoth(t, act)) assert.equal((await askAt(endpoint))[0], 'ambiguous', endpoint)
     })
   }
-
-  test('is a request that was aborted while its answer was awaited or read; the connection is closed', async (t) => {
-    for (const isBegun of [false, true]) {
-      const giveUp = new AbortController()
-      const closed = Promise.withResolvers<void>()
-      const act = (response: ServerResponse) => {
-        response.socket?.once('close', closed.resolve)
-        if (isBegun) response.write(ANSWER.slice(0, 10), () => giveUp.abort())
-        else giveUp.abort()
-      }
-      const [endpoint = ''] = await servedBoth(t, act)
-      assert.deepEqual(await askAt(endpoint, { signal: giveUp.signal }), ['ambiguous', undefined])
-      await closed.promise
-    }
-  })
 
   test('is what was sent over a kept connection that is reset before a byte of the answer', async (t) => {
     let requests = 0

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { Job } from '../../shared/job/job.ts'
 import { MAX_ANSWER_BYTES } from '../../shared/models/azure-openai/answer-size.ts'
-import { addressOf, endpoints, mostAnswerBytes } from '../../shared/models/azure-openai/endpoints.ts'
+import { addressOf, endpoints } from '../../shared/models/azure-openai/endpoints.ts'
+import { mostAnswerBytes } from '../../shared/models/job-answer.ts'
 
 const usage = (promptTokens: number, completionTokens: number) => ({ promptTokens, completionTokens })
 const stopped = (finishReason: string, used: unknown = usage(11, 7)) => ({ ok: true, usage: used, finishReason })

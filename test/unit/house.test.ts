@@ -53,6 +53,7 @@ const planted: Readonly<Record<string, readonly [string, string]>> = {
   'worker/jobs/to-http.ts': ["import '../http/part.ts'", 'noRestrictedImports'],
   'worker/jobs/to-cli.ts': ["import '../../cli/part.ts'", 'noRestrictedImports'],
   'worker/jobs/to-adapter.ts': ["import '../../shared/stores/firestore/part.ts'", 'noRestrictedImports'],
+  'worker/events/to-adapter.ts': ["import '../../shared/models/azure-openai/part.ts'", 'noRestrictedImports'],
   'worker/sweep/to-jobs.ts': ["import '../jobs/part.ts'", 'noRestrictedImports'],
   'worker/http/to-root.ts': ["import '../part.ts'", 'noRestrictedImports'],
   'cli/to-worker.ts': ["import '../worker/part.ts'", 'noRestrictedImports'],

@@ -3,7 +3,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { endOfString, numberOf } from '../../shared/job/exact-numbers.ts'
 import { parseJob } from '../../shared/job/parse-job.ts'
-import { mostAnswerBytes } from '../../shared/models/azure-openai/endpoints.ts'
+import { mostAnswerBytes } from '../../shared/models/job-answer.ts'
 import { sha256 } from '../support/job-builders.ts'
 
 const CHAT = '/v1/chat/completions'

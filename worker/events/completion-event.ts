@@ -1,5 +1,5 @@
 import type { SettledRecord } from '../../shared/job/record.ts'
-import { textOf } from '../../shared/models/azure-openai/endpoints.ts'
+import { textOf } from '../../shared/models/job-answer.ts'
 import type { Message } from '../../shared/queues/job-queue.ts'
 import { eventMessage } from './cloud-event.ts'
 

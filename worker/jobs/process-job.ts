@@ -225,7 +225,7 @@ function unlessServedElsewhere(
   return { ...failure, missingForMs: 0 }
 }
 
-/** Whether a cancelled job ends as `cancelled`. A final refusal by Azure stays its result. */
+/** Whether a cancelled job ends as `cancelled`. A final refusal by the provider stays its result. */
 function mayBeCancelled({ kind }: Failure, { next }: Consequence): boolean {
   return kind === 'ambiguous' || next === 'again'
 }

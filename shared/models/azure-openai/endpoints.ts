@@ -1,6 +1,5 @@
-import { type Job, type JobUrl, jobUrls } from '../../job/job.ts'
+import type { JobUrl } from '../../job/job.ts'
 import type { Endpoint } from '../endpoint.ts'
-import { MAX_ANSWER_BYTES } from './answer-size.ts'
 import { chatCompletions } from './chat-completions.ts'
 import { embeddings } from './embeddings.ts'
 import { responses } from './responses.ts'
@@ -9,17 +8,6 @@ export const endpoints: Readonly<Record<JobUrl, Endpoint>> = {
   '/v1/chat/completions': chatCompletions,
   '/v1/responses': responses,
   '/v1/embeddings': embeddings,
-}
-
-/** What an answer says in plain text; undefined where it says nothing in words, or for a url that this version does not know. */
-export function textOf(url: string, answer: unknown): string | undefined {
-  const known = jobUrls.find((each) => each === url)
-  return known && endpoints[known].textOf(answer)
-}
-
-/** How many bytes a job's answer may have at most, as far as that is read. */
-export function mostAnswerBytes({ url, body }: Pick<Job, 'url' | 'body'>): number {
-  return Math.min(endpoints[url].answerBytes(body), MAX_ANSWER_BYTES)
 }
 
 /** Where a request goes, under a resource's `/openai`. */
