@@ -23,7 +23,8 @@ export async function runCommandLine(args: readonly string[], environment: Envir
   }
 }
 
-function createProgram(environment: Environment): Command {
+/** All commands. Exported for the page that lists them. */
+export function createProgram(environment: Environment): Command {
   const program = new Command('promptbridge')
     .description('Runs large numbers of prompts on Azure OpenAI from Google Cloud, without an API key.')
     .exitOverride()

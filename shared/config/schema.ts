@@ -119,7 +119,7 @@ const tokenSource = text
     return { kind: 'impersonate', serviceAccount: value.slice('impersonate:'.length) }
   })
 
-/** Every setting there is; the README's table is tested against it. */
+/** Every setting there is; docs/settings.md is generated from it. */
 export const settings = z.object({
   HOST: text.default('0.0.0.0'),
   PORT: whole(0, 65_535).default(8080),

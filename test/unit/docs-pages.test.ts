@@ -65,7 +65,8 @@ test('docs: no cell of a table holds a paragraph', () => {
   assert.deepEqual(paragraphs(`| a | ${two} |\n| \`x. Y\` | ${'long '.repeat(30)} |`), [two, 'long '.repeat(30).trim()])
 })
 
-test('README: it links to every page of docs', () => {
-  const readme = readFileSync(join(DOCS, '../README.md'), 'utf8')
+test('README: it has at most 150 lines, and links to every page of docs', () => {
+  const readme = page('../README.md')
+  assert.ok(readme.split('\n').length <= 151)
   for (const name of globSync('*.md', { cwd: DOCS })) assert.ok(readme.includes(`](docs/${name})`), name)
 })

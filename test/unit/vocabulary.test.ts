@@ -10,7 +10,7 @@ const EXTENSIONS = /\.(ts|mts|md|tf)$/
 const EXCLUDED =
   /^(CHANGELOG\.md$|test\/fixtures\/|test\/proof\/terraform\/(fixtures|schemas)\/|local\/(.+\/)?fixtures\/|test\/unit\/vocabulary\.test\.ts$)/
 /** Not cleaned yet. */
-const PENDING = /^(README\.md$|shared\/|worker\/|test\/unit\/job-parse\.test\.ts$)/
+const PENDING = /^(shared\/|worker\/|test\/unit\/job-parse\.test\.ts$)/
 /** Folders that git ignores, for a copy without git. */
 const NOT_OURS = /(^|\/)(node_modules|dist|coverage|reports|\.git|\.stryker-tmp|\.cache|\.terraform)(\/|$)/
 
