@@ -28,6 +28,8 @@ test('a deployment that Azure does not know: one request, jobs that wait, and th
   assert.deepEqual(answers(await worker.pushAll(100)), ['503 no_deployment'])
   assert.equal((await worker.modelCalls()).length, 1)
   assert.deepEqual([await worker.deadLetters(), await worker.record('doc-1')], [[], undefined])
+  const { status, attempts, uncounted } = (await worker.record('doc-0')) ?? {}
+  assert.deepEqual([status, attempts, uncounted], ['waiting', [], { no_deployment: 1 }])
   const [failure, ...others] = await worker.tokenFailures()
   assert.deepEqual(
     [failure?.deployment, failure?.code, failure?.kind, others],

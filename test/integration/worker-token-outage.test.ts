@@ -107,6 +107,7 @@ describe('a wrong subject', () => {
     assert.ok((configuration?.jobsHeld ?? 0) >= 200)
     assert.deepEqual([configuration?.aadsts, configuration?.presented?.subject], [[700213], GOOGLE.subject])
     assert.match(configuration?.hint ?? '', new RegExp(`Set Subject .* to ${GOOGLE.subject}`))
+    assert.match(worker.logText(), /AADSTS700213.*"requestId":"[\da-f-]{36}"/)
     assert.deepEqual(
       [await worker.record('doc-0'), await worker.deadLetters(), await worker.modelCalls()],
       [undefined, [], []],
