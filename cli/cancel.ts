@@ -5,6 +5,7 @@ import { foldedIn, type StatusCounts, settledIn, unknownAttempts } from '../shar
 import type { JobName } from '../shared/job/transitions.ts'
 import { sha256 } from '../shared/lib/sha256.ts'
 import { type CancelResult, cancelJob } from '../shared/stores/cancel-job.ts'
+import { addHelpEnding } from './help.ts'
 import { plainText } from './plain-text.ts'
 import { print, printJson } from './print.ts'
 import { addStoreOptions, type StoreOptions, withStores } from './with-stores.ts'
@@ -20,7 +21,13 @@ export function cancelCommand(environment: Environment): Command {
     .description('cancel a job that is not running; or, without an id, a whole batch with its running jobs')
     .argument('[id]', 'the id of the job')
     .option('--batch <name>', 'the batch of the job (default: the batch without a name)')
-  return addStoreOptions(command)
+  return addHelpEnding(addStoreOptions(command), {
+    examples: [
+      ['promptbridge cancel doc-7 --batch nightly', 'cancel one job'],
+      ['promptbridge cancel --batch nightly', 'cancel all jobs of a batch that are not settled'],
+    ],
+    failure: 'the job is running or was settled before',
+  })
     .option('--json', 'print the result as JSON')
     .exitOverride()
     .action(async (id: string | undefined, options: CancelOptions) => {

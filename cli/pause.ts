@@ -3,6 +3,7 @@ import type { Environment } from '../shared/config/rules.ts'
 import { quote } from '../shared/lib/quote.ts'
 import type { Deliveries, Handled } from '../shared/queues/deliveries.ts'
 import { openDeliveries } from '../shared/stores/open-deliveries.ts'
+import { addHelpEnding } from './help.ts'
 import { plainText } from './plain-text.ts'
 import { print, printJson } from './print.ts'
 import { addStoreOptions, locateStores, type StoreOptions } from './with-stores.ts'
@@ -39,6 +40,13 @@ function describeCommand(name: string, does: string, run: (options: DeliveryOpti
   const command = new Command(name)
     .description(does)
     .option('--subscription <name>', 'only this subscription (default: all of JOBS_TOPIC that push to a worker)')
+  addHelpEnding(command, {
+    examples: [
+      [`promptbridge ${name}`, `${name} all jobs`],
+      [`promptbridge ${name} --subscription promptbridge-push`, `${name} the jobs of one subscription`],
+    ],
+    failure: 'no subscription pushes to a worker',
+  })
   return addStoreOptions(command).option('--json', 'print the result as JSON').exitOverride().action(run)
 }
 

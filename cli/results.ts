@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import type { Environment } from '../shared/config/rules.ts'
 import { createJobReader } from '../shared/stores/job-reader.ts'
+import { addHelpEnding } from './help.ts'
 import { plainText } from './plain-text.ts'
 import { printProblem } from './print.ts'
 import { addStoreOptions, type StoreOptions, withReaders } from './with-stores.ts'
@@ -16,7 +17,13 @@ export function resultsCommand(environment: Environment): Command {
     .description('print the settled jobs of a batch as an OpenAI Batch output file')
     .argument('<batch>', 'the batch of the jobs')
     .option('--output <file>', 'write to this file instead of standard output')
-  return addStoreOptions(command)
+  return addHelpEnding(addStoreOptions(command), {
+    examples: [
+      ['promptbridge results nightly --output out.jsonl', 'write the results of a batch to a file'],
+      ['promptbridge results nightly | head', 'print the first of them'],
+    ],
+    failure: 'an answer or a record cannot be read (all others are written)',
+  })
     .exitOverride()
     .action(async (batch: string, options: ResultsOptions) => {
       process.exitCode = await results(batch, options, environment)

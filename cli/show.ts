@@ -4,6 +4,7 @@ import { jobKey } from '../shared/job/job.ts'
 import { isSettled, type JobRecord } from '../shared/job/record.ts'
 import { sha256 } from '../shared/lib/sha256.ts'
 import { createJobReader } from '../shared/stores/job-reader.ts'
+import { addHelpEnding } from './help.ts'
 import { indented, withMember } from './json-text.ts'
 import { plainText } from './plain-text.ts'
 import { print, printJsonText } from './print.ts'
@@ -20,7 +21,13 @@ export function showCommand(environment: Environment): Command {
     .description('show one job: its record, its attempts, and its answer or its error')
     .argument('<id>', 'the id of the job')
     .option('--batch <name>', 'the batch of the job (default: the batch without a name)')
-  return addStoreOptions(command)
+  return addHelpEnding(addStoreOptions(command), {
+    examples: [
+      ['promptbridge show doc-7 --batch nightly', 'show a job of a batch'],
+      ['promptbridge show doc-7 --json', 'show a job without a batch as JSON'],
+    ],
+    failure: 'there is no such job',
+  })
     .option('--json', 'print the record as JSON')
     .exitOverride()
     .action((id: string, options: ShowOptions) => show(id, options, environment))

@@ -1,6 +1,7 @@
 import { open } from 'node:fs/promises'
 import { Command } from 'commander'
 import type { Environment } from '../shared/config/rules.ts'
+import { addHelpEnding } from './help.ts'
 import { tokenNumber } from './option-values.ts'
 import { plainText } from './plain-text.ts'
 import { print, printJson, printStatus } from './print.ts'
@@ -31,7 +32,18 @@ export function submitCommand(environment: Environment): Command {
       tokenNumber,
     )
     .option('--again', 'submit the same file of a batch again')
-  return addStoreOptions(command)
+  return addHelpEnding(addStoreOptions(command), {
+    examples: [
+      ['promptbridge submit jobs.jsonl --batch nightly', 'publish the jobs of a file as one batch'],
+      ['promptbridge submit - --batch nightly < jobs.jsonl', 'read standard input'],
+      ['promptbridge submit jobs.jsonl --batch nightly --token-limit 5000000', 'limit the tokens of the batch'],
+      [
+        'promptbridge submit jobs.jsonl --batch nightly --again',
+        'publish the same file again; jobs with a record do not run again',
+      ],
+    ],
+    failure: 'a line was refused (all other lines are published)',
+  })
     .option('--json', 'print the counts as JSON')
     .exitOverride()
     .action(async (file: string, options: SubmitOptions) => {

@@ -1,6 +1,7 @@
 import { Command } from 'commander'
 import type { Environment } from '../../shared/config/rules.ts'
 import type { DeadLetter } from '../../shared/stores/dead-letter-store.ts'
+import { addHelpEnding } from '../help.ts'
 import { wholeNumber } from '../option-values.ts'
 import { print, printJson, printProblem } from '../print.ts'
 import { addStoreOptions, type StoreOptions, withReaders } from '../with-stores.ts'
@@ -19,7 +20,12 @@ export function listCommand(environment: Environment): Command {
   const command = new Command('list').description(
     'count dead letters by reason, print how to fix each reason, and list them',
   )
-  return addStoreOptions(addLetterOptions(command))
+  return addHelpEnding(addStoreOptions(addLetterOptions(command)), {
+    examples: [
+      ['promptbridge dead-letters list --batch nightly', 'list the dead letters of a batch'],
+      ['promptbridge dead-letters list --reason rejected --since 24h', 'list those of one reason and the last day'],
+    ],
+  })
     .option('--limit <n>', 'list at most this many; the counts include all', wholeNumber, DEFAULT_LIMIT)
     .option('--json', 'print one line of JSON for each, and no table')
     .exitOverride()

@@ -3,6 +3,7 @@ import { Command } from 'commander'
 import type { Environment } from '../../shared/config/rules.ts'
 import type { DeadLetter } from '../../shared/stores/dead-letter-store.ts'
 import type { Stores } from '../../shared/stores/open.ts'
+import { addHelpEnding } from '../help.ts'
 import { tokenNumber, wholeNumber } from '../option-values.ts'
 import { plainText } from '../plain-text.ts'
 import { print, printJson, printProblem, printStatus } from '../print.ts'
@@ -34,7 +35,19 @@ export function replayCommand(environment: Environment): Command {
   const command = new Command('replay')
     .description('publish dead-lettered jobs again, except those that have succeeded since then')
     .argument('[ids...]', 'ids of letters as `list` prints them (default: all that match the options)')
-  return addStoreOptions(addLetterOptions(command))
+  return addHelpEnding(addStoreOptions(addLetterOptions(command)), {
+    examples: [
+      ['promptbridge dead-letters replay --reason no_deployment --dry-run', 'print what would be replayed'],
+      [
+        'promptbridge dead-letters replay --batch nightly --reason budget --token-limit 5000000',
+        'raise the token limit and replay',
+      ],
+      [
+        'promptbridge dead-letters replay --batch nightly --to-model gpt-4o-mini --rate 10',
+        'use another model, ten each second',
+      ],
+    ],
+  })
     .option('--to-model <name>', 'use this model instead')
     .option('--max-output-tokens <n>', 'limit the answer to this many tokens', wholeNumber)
     .option('--token-limit <n>', 'set the token limit of the --batch to this number', tokenNumber)

@@ -4,6 +4,7 @@ import { jobKey } from '../../shared/job/job.ts'
 import { sha256 } from '../../shared/lib/sha256.ts'
 import type { DeadLetter } from '../../shared/stores/dead-letter-store.ts'
 import type { StoreReaders } from '../../shared/stores/open.ts'
+import { addHelpEnding } from '../help.ts'
 import { plainText } from '../plain-text.ts'
 import { print, printData, printJson } from '../print.ts'
 import { addStoreOptions, type StoreOptions, withReaders } from '../with-stores.ts'
@@ -23,7 +24,13 @@ export function showCommand(environment: Environment): Command {
     .argument('<id>', 'the id of the job, or of the letter as `list` prints it')
     .option('--batch <name>', 'the batch of the job (default: the batch without a name)')
     .option('--data', "write only the message's data to standard output, byte for byte")
-  return addStoreOptions(command)
+  return addHelpEnding(addStoreOptions(command), {
+    examples: [
+      ['promptbridge dead-letters show doc-7 --batch nightly', 'show the latest dead letter of a job'],
+      ['promptbridge dead-letters show doc-7 --data > message.json', 'write the data of its message to a file'],
+    ],
+    failure: 'there is no such dead letter',
+  })
     .option('--json', 'print the letter as JSON')
     .exitOverride()
     .action((id: string, options: ShowOptions) => show(id, options, environment))

@@ -1,4 +1,5 @@
 import { Command, Option } from 'commander'
+import { addHelpEnding } from '../help.ts'
 import { wholeNumber } from '../option-values.ts'
 import { breaks } from './breaks.ts'
 import type { DemoOptions } from './demo.ts'
@@ -16,7 +17,16 @@ export function demoCommand(): Command {
     ['emulators', 'json', 'kill'],
   )
   const command = new Command('demo')
-  return command
+  return addHelpEnding(command, {
+    examples: [
+      ['promptbridge demo', 'run jobs from the queue to the results'],
+      ['promptbridge demo --kill --documents 60', 'kill the worker again and again'],
+      ['promptbridge demo --break subject', 'make one setting wrong, and let the doctor find it'],
+    ],
+    failure: 'the accounts do not agree, the doctor missed a fault',
+    needsSettings: false,
+    isInterruptible: true,
+  })
     .description('summarise the READMEs of the installed packages, on stand-ins for Google Cloud and Azure')
     .option('--documents <n>', 'summarise at most this many documents (default: all)', wholeNumber)
     .option('--folder <path>', 'the folder of the state and the logs of the demo', '.promptbridge')

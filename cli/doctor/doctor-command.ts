@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Command } from 'commander'
 import type { Environment } from '../../shared/config/rules.ts'
 import type { GivenSettings } from '../../shared/config/settings-file.ts'
+import { addHelpEnding } from '../help.ts'
 import { printJson, printStyled } from '../print.ts'
 import { readSettings } from '../read-settings.ts'
 import { describeStep, describeVerdict } from './print-step.ts'
@@ -19,7 +20,15 @@ interface Given {
 /** `promptbridge doctor`: checks each service that a job needs, and prints how to fix each failed check. */
 export function doctorCommand(environment: Environment): Command {
   const command = new Command('doctor')
-  return command
+  return addHelpEnding(command, {
+    examples: [
+      ['promptbridge doctor', 'check everything with the settings of this machine'],
+      ['promptbridge doctor --service promptbridge --region europe-west1', 'check a Cloud Run service'],
+      ['promptbridge doctor --json', 'print the results as JSON'],
+    ],
+    failure: 'a check failed',
+    needsSettings: false,
+  })
     .description('check the settings, the tokens, Azure OpenAI, the store and Pub/Sub, and print how to fix what fails')
     .option(
       '--service-account <email>',
