@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { globSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { parseEnv } from 'node:util'
@@ -70,24 +70,4 @@ describe('the ten most likely mistakes', () => {
         part,
       )
   })
-})
-
-describe('links between the pages lead somewhere', () => {
-  const slug = (heading: string) =>
-    heading
-      .toLowerCase()
-      .replaceAll(/[^\w\- ]/g, '')
-      .replaceAll(' ', '-')
-  const anchors = (path: string) => [...page(path).matchAll(/^#+ (.+)$/gm)].map(([, heading = '']) => slug(heading))
-  const pages = ['README.md', ...globSync('docs/*.md', { cwd: root })]
-  const linksOf = (path: string) => [...page(path).matchAll(/\]\((?!https?:)([^)#]*)#([^)]+)\)/g)]
-  test('there are many', () => assert.ok(pages.flatMap(linksOf).length > 50))
-  for (const from of pages) {
-    test(from, () => {
-      for (const [link, file = '', anchor = ''] of linksOf(from)) {
-        const to = file === '' ? from : join(from, '..', file)
-        assert.ok(anchors(to).includes(anchor), `${link} in ${from}`)
-      }
-    })
-  }
 })

@@ -67,28 +67,3 @@ test('every file that the security documents name is there', () => {
   assert.ok(ours.length > 20)
   for (const path of ours) assert.ok(existsSync(join(ROOT, path)), path)
 })
-
-test('every link of the security documents leads to a file, and to a heading of it', () => {
-  const links = [
-    ...[...docs.matchAll(/\]\(([^)]+)\)/g)].map(([, link = '']) => ['docs', 'docs/security.md', link] as const),
-    ...[...policy.matchAll(/\]\(([^)]+)\)/g)].map(([, link = '']) => ['.', 'SECURITY.md', link] as const),
-  ]
-  assert.ok(links.length > 15)
-  for (const [folder, from, link] of links) {
-    const [path = '', heading] = link.split('#')
-    const target = path === '' ? from : join(folder, path)
-    assert.ok(existsSync(join(ROOT, target)), link)
-    if (heading !== undefined) assert.ok(headingsOf(target).includes(heading), link)
-  }
-})
-
-/** The anchors that the hosting site makes of a document's headings. */
-function headingsOf(path: string): readonly string[] {
-  const titles = [...read(path).matchAll(/^#+ (.+)$/gm)].map(([, title = '']) => title)
-  return titles.map((title) =>
-    title
-      .toLowerCase()
-      .replace(/[^\w\- ]/g, '')
-      .replaceAll(' ', '-'),
-  )
-}

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
-import { existsSync, globSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
+import { ownFiles, walk } from '../support/own-files.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const EXTENSIONS = /\.(ts|mts|md|tf)$/
@@ -11,8 +11,7 @@ const EXCLUDED =
   /^(CHANGELOG\.md$|test\/fixtures\/|test\/proof\/terraform\/(fixtures|schemas)\/|local\/(.+\/)?fixtures\/|test\/unit\/vocabulary\.test\.ts$)/
 /** Not cleaned yet. */
 const PENDING = /^(shared\/|worker\/|test\/unit\/job-parse\.test\.ts$)/
-/** Folders that git ignores, for a copy without git. */
-const NOT_OURS = /(^|\/)(node_modules|dist|coverage|reports|\.git|\.stryker-tmp|\.cache|\.terraform)(\/|$)/
+const hasWords = (path: string) => EXTENSIONS.test(path)
 
 /** Words and phrases that are not used, each row with what is used instead. */
 const REFUSED: readonly (readonly [refused: string, instead: string])[] = [
@@ -76,18 +75,6 @@ function refusedIn(text: string): Use[] {
       return instead === undefined || isPlain ? [] : [{ line, found, instead }]
     })
   })
-}
-
-/** Paths of the project's own files, relative to its root; of a copy that git does not know, all that are not built. */
-function listFiles(root: string): string[] {
-  const { status, stdout } = spawnSync('git', ['ls-files', '-z'], { cwd: root, encoding: 'utf8' })
-  const tracked = status === 0 ? stdout.split('\0').filter((path) => path !== '') : []
-  const all = tracked.length > 0 ? tracked : walk(root)
-  return all.filter((path) => EXTENSIONS.test(path) && existsSync(join(root, path))).sort()
-}
-
-function walk(root: string): string[] {
-  return globSync('**/*', { cwd: root, exclude: (path) => NOT_OURS.test(path) })
 }
 
 describe('vocabulary', () => {
@@ -155,8 +142,8 @@ describe('vocabulary', () => {
   })
 
   test('lists the same files with and without git', () => {
-    const walked = new Set(walk(ROOT).filter((path) => EXTENSIONS.test(path)))
-    const listed = listFiles(ROOT)
+    const walked = new Set(walk(ROOT).filter(hasWords))
+    const listed = ownFiles(ROOT).filter(hasWords)
     assert.ok(listed.includes('cli/main.ts') && listed.includes('deploy/terraform/main.tf'))
     assert.deepEqual(
       listed.filter((path) => !walked.has(path) && !path.startsWith('.')),
@@ -165,7 +152,8 @@ describe('vocabulary', () => {
   })
 
   test('no file uses a refused word, in its text or its name', () => {
-    const uses = listFiles(ROOT)
+    const uses = ownFiles(ROOT)
+      .filter(hasWords)
       .filter((path) => !EXCLUDED.test(path) && !PENDING.test(path))
       .flatMap((path) => [
         ...refusedIn(path).map((use) => ({ ...use, path, line: 0 })),
