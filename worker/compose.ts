@@ -5,7 +5,6 @@ import { openTokenFetcher } from '../shared/identity/token-fetcher.ts'
 import { createAzureOpenAI } from '../shared/models/azure-openai/azure-openai.ts'
 import { diagnose } from '../shared/models/azure-openai/explain-refused-token.ts'
 import { createBearerProvider } from '../shared/models/bearer-provider.ts'
-import { isSetUpFault } from '../shared/models/circuit.ts'
 import { createCircuits } from '../shared/models/circuits.ts'
 import type { Message } from '../shared/queues/job-queue.ts'
 import { createJobStore } from '../shared/stores/job-store/create-job-store.ts'
@@ -18,14 +17,13 @@ import { createAnnouncer, createBatchAnnouncer } from './events/announce.ts'
 import { createPushAuthenticator } from './http/authenticate.ts'
 import { createReadyCheck } from './http/ready-check.ts'
 import { createServer } from './http/server.ts'
-import type { JobProcessing } from './jobs/process-job.ts'
+import type { JobDependencies } from './jobs/process-job.ts'
 import { createReceiver } from './jobs/receive.ts'
 import { createBatchControls } from './limits/batch-controls.ts'
 import { createDailyBudget } from './limits/daily-budget.ts'
 import { createMissingEpisodes } from './limits/missing-episodes.ts'
-import { createHeartbeat } from './observe/heartbeat.ts'
 import type { Log } from './observe/log.ts'
-import { createFailureTelemetry } from './observe/token-telemetry.ts'
+import { createObserver } from './observe/observer.ts'
 import { createSweep } from './sweep/sweep.ts'
 
 /** What a worker takes from the process it runs in. */
@@ -59,106 +57,73 @@ const ROLLOUT_MS = 10 * 60_000
 /** Builds a worker from its settings. Rejects with ConfigError where the store cannot be opened. */
 export async function composeWorker(config: Config, dependencies: Dependencies): Promise<Worker> {
   const { log, now, elapsed, random, newOwner, instance, onCloudRun } = dependencies
-  const { apiVersion, federation } = config
   const stores = await openStoresOf(config, dependencies)
   const { documents, batches, dailyTokens, queue, telemetry: store } = stores
-  const keeping = { letters: stores.deadLetters, ttlMs: config.resultTtlMs, now }
+  const {
+    apiVersion,
+    federation,
+    deployments,
+    retry,
+    maxJobAgeMs,
+    modelTimeoutMs,
+    resultTtlMs: ttlMs,
+    project,
+  } = config
+  const keeping = { letters: stores.deadLetters, ttlMs, now }
   const drain = createDrain()
-  const telemetry = createFailureTelemetry({ store, instance, ttlMs: config.resultTtlMs, now, newId: newOwner, log })
+  const observer = createObserver({
+    ...{ log, store, instance, ttlMs, project, now, newId: newOwner },
+    models: deployments.map(({ model }) => model),
+    tokens: { status: () => tokens.status() },
+    inFlight: () => receiver.inFlight(),
+  })
   const tokens = createAccessTokenSource({
     fetchToken: openTokenFetcher(config, now),
     diagnose: (error) => diagnose(error, federation),
     now,
     random,
-    observer: telemetry,
+    observer: observer.tokens,
   })
-  const circuits = createCircuits(now, random, {
-    async opened(deployment, failure, nextTryAt) {
-      const { kind: reason, message: problem, hint } = failure
-      log.warn(
-        { outcome: 'circuit_opened', deployment, reason, problem, hint, nextTryAt },
-        `circuit opened: ${deployment}`,
-      )
-      if (!isSetUpFault(reason)) return
-      await telemetry.denied(deployment, failure, nextTryAt, tokens.status().validForMs)
-    },
-    async closed(deployment) {
-      log.info({ outcome: 'circuit_closed', deployment }, `circuit closed: ${deployment}`)
-      await telemetry.accessRestored(deployment)
-    },
-  })
-  const controls = createBatchControls({ read: batches.read, later, now, log })
-  const announcing = { queue, topic: config.eventsTopic, project: config.project, log }
-  const { dailyTokenLimit } = config
+  const announcing = { queue, topic: config.eventsTopic, project, log }
+  const announce = createAnnouncer(announcing)
+  const { dailyTokenLimit, maxOutputTokens, allowedBodyFields } = config
+  const rolloutMs = instance.revision === undefined ? 0 : ROLLOUT_MS
+  const circuits = createCircuits(now, random, observer.circuits)
   const daily = createDailyBudget({ limit: dailyTokenLimit, read: dailyTokens.read, now, log })
-  const processing: JobProcessing = {
-    controls,
-    daily,
-    store: createJobStore(documents, config.resultTtlMs),
-    deadLetter: createDeadLettering({ ...keeping, queue, topic: config.deadLetterTopic, log }),
-    announce: createAnnouncer(announcing),
-    circuits,
-    missing: createMissingEpisodes({ store: stores.missingDeployments, now, log }),
-    provider: createBearerProvider(tokens, createAzureOpenAI({ apiVersion, federation, now })),
-    deployments: config.deployments,
-    maxOutputTokens: config.maxOutputTokens,
-    allowedBodyFields: config.allowedBodyFields,
-    rolloutMs: instance.revision === undefined ? 0 : ROLLOUT_MS,
-    modelTimeoutMs: config.modelTimeoutMs,
-    retry: config.retry,
-    maxJobAgeMs: config.maxJobAgeMs,
-    newOwner,
-    random,
-    elapsed,
-    drain,
-    now,
-    log,
+  const missing = createMissingEpisodes({ store: stores.missingDeployments, now, log })
+  const provider = createBearerProvider(tokens, createAzureOpenAI({ apiVersion, federation, now }))
+  const jobStore = createJobStore(documents, ttlMs)
+  const deadLetter = createDeadLettering({ ...keeping, queue, topic: config.deadLetterTopic, log })
+  const jobs: JobDependencies = {
+    controls: createBatchControls({ read: batches.read, later, now, log }),
+    observer,
+    plan: { deployments, circuits, maxOutputTokens, allowedBodyFields, rolloutMs, now },
+    admit: { provider, circuits, daily, drain, modelTimeoutMs, now },
+    run: {
+      claim: { store: jobStore, retry, maxJobAgeMs, modelTimeoutMs, newOwner, now, elapsed },
+      ask: { provider, circuits, missing, drain, now },
+      settle: { store: jobStore, deadLetter, announce, now },
+      deployments,
+      daily,
+      random,
+    },
   }
-  const { ackDeadlineMs, maxInFlight, pushAuth, pushCertsUrl: certsUrl, project } = config
-  const receiver = createReceiver({ processing, ackDeadlineMs, maxInFlight })
-  const recording = {
-    ...keeping,
-    records: documents,
-    publishJob: (message: Message) => queue.publish(config.jobsTopic, message),
-    announce: processing.announce,
-    maxJobAgeMs: config.maxJobAgeMs,
-    retry: config.retry,
-  }
-  const heartbeat = createHeartbeat({
-    store,
-    instance,
-    models: config.deployments.map(({ model }) => model),
-    tokens,
-    inFlight: () => receiver.inFlight(),
-    flush: () => telemetry.flush(),
-    now,
-    log,
-  })
+  const { ackDeadlineMs, maxInFlight, pushAuth, pushCertsUrl: certsUrl } = config
+  const receiver = createReceiver({ jobs, ackDeadlineMs, maxInFlight })
+  const publishJob = (message: Message) => queue.publish(config.jobsTopic, message)
+  const recording = { ...keeping, records: documents, publishJob, announce, maxJobAgeMs, retry }
   const authenticate = createPushAuthenticator({ pushAuth, certsUrl, onCloudRun, now })
   const sweep = createSweep({
     ...{ documents, batches, announce: createBatchAnnouncer(announcing) },
-    // Not needed where a day has no limit.
+    // Not needed if a day has no limit.
     dailyTokens: dailyTokenLimit === undefined ? undefined : dailyTokens,
-    ...{ retry: config.retry, resultTtlMs: config.resultTtlMs, maxJobAgeMs: config.maxJobAgeMs, drain, now, log },
+    ...{ retry, resultTtlMs: ttlMs, maxJobAgeMs, drain, now, log },
   })
   const checkStore = createReadyCheck(() => documents.read('any'), now)
   const bytes = createBytesInFlight(config.maxInFlightBytes)
-  const serverDependencies = {
-    authenticate,
-    receiver,
-    recording,
-    bytes,
-    sweep,
-    drain,
-    heartbeat,
-    checkStore,
-    project,
-    log,
-    now,
-  }
-  const { fetch } = createServer(serverDependencies)
+  const server = createServer({ authenticate, receiver, recording, bytes, sweep, drain, observer, checkStore, now })
   return {
-    fetch,
+    fetch: server.fetch,
     drain,
     idle: () => receiver.idle(),
     close: () => stores.close(),

@@ -5,21 +5,21 @@ import type { ModelProvider, Send } from '../../shared/models/provider.ts'
 import { createJobStore } from '../../shared/stores/job-store/create-job-store.ts'
 import type { RecordDocuments } from '../../shared/stores/record-documents.ts'
 import { createDrain } from '../../worker/delivery/drain.ts'
-import type { JobProcessing } from '../../worker/jobs/process-job.ts'
 import type { BatchControls } from '../../worker/limits/batch-controls.ts'
 import type { DailyBudget } from '../../worker/limits/daily-budget.ts'
 import type { MissingEpisodes } from '../../worker/limits/missing-episodes.ts'
-import { createLog } from '../../worker/observe/log.ts'
+import type { Observer } from '../../worker/observe/observer.ts'
 import { aDeployment } from './deployment-builders.ts'
+import type { JobParts } from './job-dependencies.ts'
 
 const DEPLOYMENT = aDeployment({ model: 'm', endpoint: 'http://127.0.0.1', deployment: 'd' })
 
-/** Processes jobs over a store, with a model that answers at once; `asked` gathers the requests it was sent. */
-export function processingOver(
+/** What jobs need over a store, with a model that answers at once; `asked` gathers the requests it was sent. */
+export function partsOver(
   documents: RecordDocuments,
   asked: string[],
-  deadLetter: JobProcessing['deadLetter'] = async () => assert.fail('nothing is to be dead-lettered'),
-): JobProcessing {
+  deadLetter: JobParts['deadLetter'] = async () => assert.fail('nothing is to be dead-lettered'),
+): JobParts {
   const usage = { promptTokens: 1, completionTokens: 1 }
   return {
     store: createJobStore(documents, 1_000),
@@ -45,8 +45,22 @@ export function processingOver(
     elapsed: () => performance.now(),
     drain: createDrain(),
     now: Date.now,
-    log: createLog('error', { write: () => undefined }),
+    observer: NO_OBSERVER,
   }
+}
+
+/** An observer that ignores what it sees. */
+export const NO_OBSERVER: Observer = {
+  pushed: () => undefined,
+  pushRefused: () => undefined,
+  pushBroken: () => undefined,
+  ended: () => undefined,
+  answerDropped: () => undefined,
+  notReady: () => undefined,
+  sweepFailed: () => undefined,
+  internalError: () => undefined,
+  circuits: { closed: async () => undefined, opened: async () => undefined },
+  tokens: { failed: async () => undefined, held: () => undefined, recovered: async () => undefined },
 }
 
 /** A provider whose credential is always there. */
@@ -83,5 +97,5 @@ export function tokensOf(get: AccessTokenSource['get'], over: Partial<AccessToke
 
 /** Circuits without an observer, and without jitter unless another is given. */
 export function circuitsOf(now: () => number, jitter = 0) {
-  return createCircuits(now, () => jitter, { closed: async () => undefined, opened: async () => undefined })
+  return createCircuits(now, () => jitter, NO_OBSERVER.circuits)
 }

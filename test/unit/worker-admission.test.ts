@@ -2,14 +2,13 @@ import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import type { Circuits } from '../../shared/models/circuits.ts'
 import type { ModelProvider, Send } from '../../shared/models/provider.ts'
-import { createJobStore } from '../../shared/stores/job-store/create-job-store.ts'
 import { openSqliteDocuments } from '../../shared/stores/sqlite/sqlite-documents.ts'
-import { createDrain } from '../../worker/delivery/drain.ts'
-import { type JobProcessing, processJob } from '../../worker/jobs/process-job.ts'
-import { createLog } from '../../worker/observe/log.ts'
+import { processJob } from '../../worker/jobs/process-job.ts'
+import type { BatchControls } from '../../worker/limits/batch-controls.ts'
 import { aDeployment } from '../support/deployment-builders.ts'
-import { aJob, DAY_MS, START } from '../support/job-builders.ts'
-import { circuitsOf, NEVER_MISSING, NO_CONTROLS, NO_DAILY_LIMIT } from '../support/job-processing.ts'
+import { aJob, START } from '../support/job-builders.ts'
+import { type JobParts, jobDependencies } from '../support/job-dependencies.ts'
+import { circuitsOf, partsOver } from '../support/job-processing.ts'
 
 const deployment = aDeployment()
 const throttled = (retryAfterMs: number) => ({ kind: 'throttled', message: 'quota', retryAfterMs }) as const
@@ -45,7 +44,7 @@ function readyAfter(onReady: () => void, send: Send): ModelProvider {
 async function processing(
   t: TestContext,
   onReady: () => void = () => undefined,
-  over: Pick<Partial<JobProcessing>, 'controls' | 'daily'> = {},
+  over: Pick<Partial<JobParts>, 'controls' | 'daily'> = {},
 ) {
   const clock = { now: START }
   const now = () => clock.now
@@ -53,34 +52,26 @@ async function processing(
   t.after(() => documents.close())
   const asked: number[] = []
   const parts = {
-    store: createJobStore(documents, DAY_MS),
-    controls: NO_CONTROLS,
-    daily: NO_DAILY_LIMIT,
-    deadLetter: async () => undefined,
-    announce: async () => undefined,
-    drain: createDrain(),
+    ...partsOver(documents, [], async () => undefined),
     circuits: passingTime(circuitsOf(now), clock),
-    missing: NEVER_MISSING,
     provider: readyAfter(onReady, async () => {
       asked.push(now())
       return { ok: false, failure: { kind: 'rejected', message: 'rejected' } }
     }),
     deployments: [deployment],
-    maxOutputTokens: 1_000,
-    allowedBodyFields: [],
-    rolloutMs: 0,
     modelTimeoutMs: 120_000,
-    retry: { maxAttempts: 5, onUnknown: 'retry' } as const,
-    maxJobAgeMs: 7 * 86_400_000,
-    newOwner: () => 'a',
-    random: () => 0,
     elapsed: now,
     now,
-    log: createLog('silent', { write: () => undefined }),
     ...over,
   }
   const run = async (deadline = START + 570_000) => {
-    const outcome = await processJob(parts, { job, message, publishedAt: START, deadline, waitUntil: ignore })
+    const outcome = await processJob(jobDependencies(parts), {
+      job,
+      message,
+      publishedAt: START,
+      deadline,
+      waitUntil: ignore,
+    })
     return outcome.done ? outcome.as : outcome.failure.kind
   }
   const record = async () => (await documents.read(job.key))?.record
@@ -125,10 +116,13 @@ test('a clock that is set back while a job waits to send does not let it be sent
     },
     async () => assert.fail('it is sent when its lease is over'),
   )
-  const outcome = await processJob(
-    { ...on, provider, elapsed: () => clocks.elapsed },
-    { job, message, publishedAt: START, deadline: START + 570_000, waitUntil: ignore },
-  )
+  const outcome = await processJob(jobDependencies({ ...on, provider, elapsed: () => clocks.elapsed }), {
+    job,
+    message,
+    publishedAt: START,
+    deadline: START + 570_000,
+    waitUntil: ignore,
+  })
   assert.deepEqual([outcome.done || outcome.failure.kind, on.asked], ['busy', []])
 })
 
@@ -153,7 +147,7 @@ test('a job whose deadline passed while it waited for admission is expired and n
   const on = await processing(t, () => {
     on.clock.now += 5_000
   })
-  const outcome = await processJob(on, {
+  const outcome = await processJob(jobDependencies(on), {
     job: { ...job, deadline: START + 4_999 },
     ...{ message, publishedAt: START, deadline: START + 570_000, waitUntil: ignore },
   })
@@ -202,7 +196,7 @@ describe('a job that arrives while another probes the deployment', () => {
 
 describe('a job that arrives when the tokens are spent', () => {
   /** Controls that find the batch at its limit from the `from`th look on. */
-  const limitedFrom = (from: number): JobProcessing['controls'] => {
+  const limitedFrom = (from: number): BatchControls => {
     let looks = 0
     const limitReached = async () => {
       looks += 1
@@ -242,10 +236,10 @@ describe('a job that arrives when the tokens are spent', () => {
   })
 
   test('of its batch and whose deadline has passed is expired: no replay would help it', async (t) => {
-    const { store, ...parts } = await processing(t, ignore, { controls: limitedFrom(1) })
+    const on = await processing(t, ignore, { controls: limitedFrom(1) })
     const late = { ...job, deadline: START - 1 }
     const delivered = { job: late, message, publishedAt: START, deadline: START + 570_000, waitUntil: ignore }
-    const outcome = await processJob({ store, ...parts }, delivered)
+    const outcome = await processJob(jobDependencies(on), delivered)
     assert.ok(outcome.done)
     assert.equal(outcome.as, 'expired')
   })

@@ -4,9 +4,10 @@ import type { ModelReply } from '../../shared/models/provider.ts'
 import type { RecordDocuments } from '../../shared/stores/record-documents.ts'
 import { openSqliteDocuments } from '../../shared/stores/sqlite/sqlite-documents.ts'
 import type { Outcome } from '../../worker/delivery/outcome.ts'
-import { type JobProcessing, processJob } from '../../worker/jobs/process-job.ts'
+import { processJob } from '../../worker/jobs/process-job.ts'
 import { aJob, START } from '../support/job-builders.ts'
-import { processingOver, providerOf } from '../support/job-processing.ts'
+import { type JobParts, jobDependencies } from '../support/job-dependencies.ts'
+import { partsOver, providerOf } from '../support/job-processing.ts'
 
 /** Longer than any lease here. */
 const LEASE_OVER_MS = 60_000
@@ -29,7 +30,7 @@ async function aWorld(t: TestContext, reply: 'answers' | 'refuses') {
   let owners = 0
 
   /** One worker, which dies at a step, or lives. */
-  function worker(death?: Death): JobProcessing {
+  function worker(death?: Death): JobParts {
     const at = async <T>(step: Step, work: () => Promise<T>): Promise<T> => {
       if (death?.step === step && death.when === 'before') throw new Crash(step)
       const result = await work()
@@ -43,7 +44,7 @@ async function aWorld(t: TestContext, reply: 'answers' | 'refuses') {
       replace: (record, revision) =>
         at(record.status === 'running' ? 'claim' : 'settle', () => documents.replace(record, revision)),
     }
-    const usual = processingOver(mortal, [], () => at('dead letter', async () => undefined))
+    const usual = partsOver(mortal, [], () => at('dead letter', async () => undefined))
     const usage = { promptTokens: 1, completionTokens: 1 }
     const answer: ModelReply = { ok: true, text: '{}', usage, finishReason: 'stop', httpStatus: 200, requestId: 'r' }
     const refusal: ModelReply = { ok: false, failure: { kind: 'rejected', message: 'rejected', httpStatus: 400 } }
@@ -56,8 +57,8 @@ async function aWorld(t: TestContext, reply: 'answers' | 'refuses') {
     }
   }
 
-  const deliver = (processing: JobProcessing, run = 1): Promise<Outcome> =>
-    processJob(processing, {
+  const deliver = (processing: JobParts, run = 1): Promise<Outcome> =>
+    processJob(jobDependencies(processing), {
       job: { ...job, run },
       message,
       publishedAt: clock.now,

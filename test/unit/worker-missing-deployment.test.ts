@@ -7,12 +7,13 @@ import type { MissingDeployments } from '../../shared/stores/missing-deployments
 import { withSighting } from '../../shared/stores/missing-deployments.ts'
 import { openSqliteDocuments } from '../../shared/stores/sqlite/sqlite-documents.ts'
 import { openSqliteMissingDeployments } from '../../shared/stores/sqlite/sqlite-missing-deployments.ts'
-import { type JobProcessing, processJob } from '../../worker/jobs/process-job.ts'
+import { processJob } from '../../worker/jobs/process-job.ts'
 import { createMissingEpisodes } from '../../worker/limits/missing-episodes.ts'
 import { createLog } from '../../worker/observe/log.ts'
 import { aDeployment } from '../support/deployment-builders.ts'
 import { aJob, DAY_MS, START } from '../support/job-builders.ts'
-import { circuitsOf, processingOver, providerOf } from '../support/job-processing.ts'
+import { type JobParts, jobDependencies } from '../support/job-dependencies.ts'
+import { circuitsOf, partsOver, providerOf } from '../support/job-processing.ts'
 
 const MINUTE_MS = 60_000
 const log = createLog('silent', { write: () => undefined })
@@ -128,8 +129,8 @@ async function workersWhere(t: TestContext, reply: (name: string) => ModelReply,
   let owners = 0
 
   function start() {
-    const processing: JobProcessing = {
-      ...processingOver(documents, [], async (_, { reason, hint }) => void letters.push(`${reason}: ${hint}`)),
+    const processing: JobParts = {
+      ...partsOver(documents, [], async (_, { reason, hint }) => void letters.push(`${reason}: ${hint}`)),
       store: createJobStore(documents, 30 * DAY_MS),
       circuits: circuitsOf(now, 1),
       missing: createMissingEpisodes({ store, now, log }),
@@ -141,7 +142,7 @@ async function workersWhere(t: TestContext, reply: (name: string) => ModelReply,
       ...{ now, modelTimeoutMs: 120_000, newOwner: () => `owner ${++owners}` },
     }
     return async (id: string) => {
-      const outcome = await processJob(processing, {
+      const outcome = await processJob(jobDependencies(processing), {
         ...{ job: aJob({ id }), message: { data: new Uint8Array(), attributes: {} } },
         ...{ publishedAt: START, deadline: clock.now + 570_000, waitUntil: () => undefined },
       })

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { jobUrls } from '../../shared/job/job.ts'
 import { parseJob } from '../../shared/job/parse-job.ts'
 import { bodyOf } from '../../shared/models/azure-openai/azure-openai.ts'
-import { applyBatchControls, CANCELLED, type Planning, planJob } from '../../worker/jobs/plan-job.ts'
+import { applyBatchControls, CANCELLED, type PlanDependencies, planJob } from '../../worker/jobs/plan-job.ts'
 import { aDeployment } from '../support/deployment-builders.ts'
 import { aJob, START, sha256 } from '../support/job-builders.ts'
 import { circuitsOf } from '../support/job-processing.ts'
@@ -13,7 +13,7 @@ const MINUTE_MS = 60_000
 const ROLLOUT_MS = 10 * MINUTE_MS
 const deployment = aDeployment()
 
-const planning = (over: Partial<Planning> = {}): Planning => ({
+const planning = (over: Partial<PlanDependencies> = {}): PlanDependencies => ({
   deployments: [deployment],
   circuits: circuitsOf(() => START),
   maxOutputTokens: 1_000,
@@ -77,11 +77,11 @@ test('a job of any age whose model is served, or that names none, is asked', () 
 describe('the output that a job may ask for', () => {
   const chat = (body: object) => aJob({ body: { model: 'gpt-4o', messages: [], ...body } })
   const limited = (maxOutputTokens: number) => planning({ deployments: [{ ...deployment, maxOutputTokens }] })
-  const problemOf = (body: object, over: Planning = planning()) => {
+  const problemOf = (body: object, over: PlanDependencies = planning()) => {
     const plan = planJob(over, chat(body), START)
     return plan.kind === 'end' && plan.ending.status === 'dead_lettered' ? plan.ending.error.message : undefined
   }
-  const capOf = (body: object, over: Planning) => {
+  const capOf = (body: object, over: PlanDependencies) => {
     const plan = planJob(over, chat(body), START)
     return plan.kind === 'ask' ? plan.outputCap : assert.fail('it is not asked')
   }

@@ -6,7 +6,8 @@ import { openSqliteDocuments } from '../../shared/stores/sqlite/sqlite-documents
 import { processJob } from '../../worker/jobs/process-job.ts'
 import { losingReplies } from '../contract/job-store-support.ts'
 import { aJob } from '../support/job-builders.ts'
-import { processingOver, providerOf } from '../support/job-processing.ts'
+import { jobDependencies } from '../support/job-dependencies.ts'
+import { partsOver, providerOf } from '../support/job-processing.ts'
 
 const job = aJob({ model: undefined, deadline: undefined })
 
@@ -23,7 +24,7 @@ function delivered() {
 test('a claim whose reply was lost goes on, and costs the job no attempt', async () => {
   const documents = await openSqliteDocuments(':memory:', Date.now)
   const asked: string[] = []
-  const outcome = await processJob(processingOver(losingReplies(documents), asked), delivered())
+  const outcome = await processJob(jobDependencies(partsOver(losingReplies(documents), asked)), delivered())
   assert.equal(outcome.done, true)
   assert.deepEqual(asked, [`${job.key}.1.1`])
   const found = await documents.read(job.key)
@@ -48,9 +49,9 @@ test('an answer that the store refuses for good ends the job, and is not paid fo
   const asked: string[] = []
   const reasons: string[] = []
   const deadLetter = async (_: unknown, { reason }: { reason: string }) => void reasons.push(reason)
-  const processing = processingOver(refusingAnswers(documents), asked, deadLetter)
+  const processing = partsOver(refusingAnswers(documents), asked, deadLetter)
   for (let deliveries = 0; deliveries < 2; deliveries += 1) {
-    const outcome = await processJob(processing, delivered())
+    const outcome = await processJob(jobDependencies(processing), delivered())
     assert.equal(outcome.done, true)
   }
   assert.deepEqual([asked.length, reasons], [1, ['store', 'store']])
@@ -71,8 +72,8 @@ test('an answer without a usage that the store refuses leaves an estimated usage
     requestId: 'r',
   } as const
   const provider = providerOf(async () => answer)
-  const processing = processingOver(refusingAnswers(documents), [], async () => undefined)
-  await processJob({ ...processing, provider }, delivered())
+  const processing = partsOver(refusingAnswers(documents), [], async () => undefined)
+  await processJob(jobDependencies({ ...processing, provider }), delivered())
   const found = await documents.read(job.key)
   assert.partialDeepStrictEqual(found?.record.attempts, [{ outcome: 'succeeded', usageKnown: false }])
   documents.close()
@@ -97,7 +98,10 @@ test('a job is released although the store is unavailable for a moment at its re
   const documents = await openSqliteDocuments(':memory:', Date.now)
   const lost = { kind: 'ambiguous', message: 'no whole answer came' } as const
   const provider = providerOf(async () => ({ ok: false, failure: lost }))
-  const outcome = await processJob({ ...processingOver(failingReleases(documents, 2), []), provider }, delivered())
+  const outcome = await processJob(
+    jobDependencies({ ...partsOver(failingReleases(documents, 2), []), provider }),
+    delivered(),
+  )
   assert.deepEqual(outcome.done ? outcome.as : outcome.failure.kind, 'ambiguous')
   const found = await documents.read(job.key)
   assert.deepEqual([found?.record.status, found?.record.attempts[0]?.outcome], ['waiting', 'unknown'])

@@ -6,10 +6,11 @@ import { unknownAttempts } from '../../shared/job/record.ts'
 import type { ModelReply } from '../../shared/models/provider.ts'
 import { createJobStore } from '../../shared/stores/job-store/create-job-store.ts'
 import { openSqliteDocuments } from '../../shared/stores/sqlite/sqlite-documents.ts'
-import { type JobProcessing, processJob } from '../../worker/jobs/process-job.ts'
+import { processJob } from '../../worker/jobs/process-job.ts'
 import { aDeployment } from '../support/deployment-builders.ts'
 import { aJob, DAY_MS, START } from '../support/job-builders.ts'
-import { circuitsOf, processingOver, providerOf } from '../support/job-processing.ts'
+import { type JobParts, jobDependencies } from '../support/job-dependencies.ts'
+import { circuitsOf, partsOver, providerOf } from '../support/job-processing.ts'
 
 const MINUTE_MS = 60_000
 /** As Pub/Sub redelivers at its slowest backoff. */
@@ -20,7 +21,7 @@ const job = aJob()
 async function workerWhere(
   t: TestContext,
   reply: (sends: number, now: number) => ModelReply,
-  over: Partial<JobProcessing> = {},
+  over: Partial<JobParts> = {},
   job = aJob(),
 ) {
   const clock = { now: START }
@@ -29,12 +30,8 @@ async function workerWhere(
   t.after(() => documents.close())
   const sends: number[] = []
   const letters: string[] = []
-  const processing: JobProcessing = {
-    ...processingOver(
-      documents,
-      [],
-      async (_, { reason, code }) => void letters.push(`${reason} ${code ?? ''}`.trim()),
-    ),
+  const processing: JobParts = {
+    ...partsOver(documents, [], async (_, { reason, code }) => void letters.push(`${reason} ${code ?? ''}`.trim())),
     store: createJobStore(documents, 30 * DAY_MS),
     provider: providerOf(async () => {
       sends.push(clock.now)
@@ -45,13 +42,10 @@ async function workerWhere(
   }
   // Each delivery finds another instance, whose circuits are closed: the record alone makes it wait.
   const deliver = () =>
-    processJob(
-      { ...processing, circuits: circuitsOf(now) },
-      {
-        ...{ job, message: { data: new Uint8Array(), attributes: {} }, publishedAt: START },
-        ...{ deadline: clock.now + 570_000, waitUntil: () => undefined },
-      },
-    )
+    processJob(jobDependencies({ ...processing, circuits: circuitsOf(now) }), {
+      ...{ job, message: { data: new Uint8Array(), attributes: {} }, publishedAt: START },
+      ...{ deadline: clock.now + 570_000, waitUntil: () => undefined },
+    })
   /** Redelivers until the message is acknowledged, or for so long. */
   const redeliver = async (forMs: number) => {
     for (const end = clock.now + forMs; clock.now < end; clock.now += REDELIVERED_EVERY_MS) {

@@ -1,13 +1,11 @@
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import { type DeadLetterRecording, recordDeadLetter } from '../dead-letters/record.ts'
 import type { BytesInFlight, Reservation } from '../delivery/bytes-in-flight.ts'
-import type { Delivery, ParsedDelivery } from '../delivery/delivery.ts'
+import type { ParsedDelivery } from '../delivery/delivery.ts'
 import type { Drain } from '../delivery/drain.ts'
 import { storeFailure } from '../delivery/failures.ts'
-import type { Outcome } from '../delivery/outcome.ts'
 import type { Receiver } from '../jobs/receive.ts'
-import type { Heartbeat } from '../observe/heartbeat.ts'
-import { type Log, traceFields } from '../observe/log.ts'
+import type { Observer } from '../observe/observer.ts'
 import type { Sweep } from '../sweep/sweep.ts'
 import type { PushAuthenticator } from './authenticate.ts'
 import { collectBackgroundWork } from './background-work.ts'
@@ -20,11 +18,9 @@ export interface ServerDependencies {
   readonly bytes: BytesInFlight
   readonly sweep: Sweep
   readonly drain: Drain
-  readonly heartbeat: Heartbeat
+  readonly observer: Observer
   /** Rejects if the records cannot be read. */
   readonly checkStore: () => Promise<unknown>
-  readonly project: string | undefined
-  readonly log: Log
   /** Epoch milliseconds. */
   readonly now: () => number
 }
@@ -39,7 +35,7 @@ const NO_ROOM = { kind: 'busy', message: 'this instance holds MAX_IN_FLIGHT_BYTE
  * is for Cloud Scheduler.
  */
 export function createServer(dependencies: ServerDependencies): Hono {
-  const { authenticate, receiver, recording, sweep, drain, heartbeat, checkStore, log } = dependencies
+  const { authenticate, receiver, recording, sweep, drain, observer, checkStore } = dependencies
   const app = new Hono()
 
   // A keep-alive connection would keep the process from ending until it is killed.
@@ -56,7 +52,7 @@ export function createServer(dependencies: ServerDependencies): Hono {
       await checkStore()
       return context.json({ status: 'ready' })
     } catch (error) {
-      log.warn({ error }, 'not ready: the store cannot be read')
+      observer.notReady(error)
       return context.json({ status: 'the store cannot be read' }, 503)
     }
   })
@@ -64,10 +60,8 @@ export function createServer(dependencies: ServerDependencies): Hono {
   const checkPush: MiddlewareHandler = async (context, next) => {
     const check = await authenticate(context.req.raw.headers)
     if (check.ok) return next()
-    const { status, problem, expected, seen } = check
-    heartbeat.refusedPush()
-    log.warn({ outcome: 'refused_push', httpStatus: status, problem, expected, seen }, 'a push was refused')
-    return context.json({ error: problem }, status)
+    observer.pushRefused(check)
+    return context.json({ error: check.problem }, check.status)
   }
 
   async function answerPush(
@@ -77,10 +71,9 @@ export function createServer(dependencies: ServerDependencies): Hono {
     receive: Receive,
   ): Promise<Response> {
     const background = collectBackgroundWork()
-    heartbeat.pushed(background.waitUntil)
+    observer.pushed(background.waitUntil)
     const outcome = await receive(read, background.waitUntil, room)
-    logOutcome(dependencies, read.delivery, outcome)
-    heartbeat.answered(outcome)
+    observer.ended(outcome, read.delivery)
     await background.done(drain.begun)
     return outcome.done ? context.body(null, 204) : context.json({ reason: outcome.failure.kind }, 503)
   }
@@ -110,46 +103,28 @@ export function createServer(dependencies: ServerDependencies): Hono {
     } catch (error) {
       const failure = storeFailure(error)
       if (failure === undefined) throw error
-      log.warn(
-        { outcome: 'sweep_failed', error },
-        'the sweep stops here: the store is unavailable. The next sweep continues.',
-      )
+      observer.sweepFailed(error)
       return context.json({ reason: failure.kind }, 503)
     }
   })
 
   app.onError((error, context) => {
-    log.error({ error }, 'internal error; the message will be redelivered')
+    observer.internalError(error)
     return context.json({ error: 'internal error' }, 500)
   })
   return app
 }
 
 /** Answers a push whose body was not read completely. The server discards the rest of it. */
-function refuse({ log, heartbeat }: ServerDependencies, context: Context, why: RejectedPush): Response {
+function refuse({ observer }: ServerDependencies, context: Context, why: RejectedPush): Response {
   switch (why) {
     case 'busy':
-      log.warn({ outcome: 'retry', reason: why, problem: NO_ROOM.message }, 'job deferred: busy')
-      heartbeat.answered({ done: false, failure: NO_ROOM, logFields: {} })
+      observer.ended({ done: false, failure: NO_ROOM, logFields: {} })
       return context.json({ reason: why }, 503)
     case 'too_large':
       return context.json({ error: `a push has at most ${MAX_PUSH_BYTES} bytes` }, 413)
     case 'broken':
-      log.info({ outcome: 'broken_push' }, 'a push ended before its body was complete')
+      observer.pushBroken()
       return context.json({ error: 'the push ended before its body was complete' }, 400)
-  }
-}
-
-function logOutcome({ log, project, now }: ServerDependencies, delivery: Delivery, outcome: Outcome): void {
-  const { messageId, deliveryAttempt, traceparent, arrivedAt } = delivery
-  const durationMs = now() - arrivedAt
-  const line = { messageId, deliveryAttempt, durationMs, ...outcome.logFields, ...traceFields(traceparent, project) }
-  if (outcome.done) {
-    const level = outcome.why === undefined ? 'info' : 'warn'
-    log[level]({ ...line, outcome: outcome.as, why: outcome.why }, `job ${outcome.as}`)
-  } else {
-    const { kind, code, message, hint, httpStatus, requestId } = outcome.failure
-    const why = { reason: kind, code, problem: message, hint, httpStatus, requestId }
-    log.warn({ ...line, outcome: 'retry', ...why }, `job deferred: ${kind}`)
   }
 }

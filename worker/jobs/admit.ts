@@ -5,11 +5,11 @@ import { endsWithin } from '../../shared/lib/settles-within.ts'
 import { isSetUpFault } from '../../shared/models/circuit.ts'
 import type { Circuits } from '../../shared/models/circuits.ts'
 import { type ModelProvider, NotReadyError } from '../../shared/models/provider.ts'
-import type { DeliveredJob } from '../delivery/delivered-job.ts'
+import type { DeliveredJob } from '../delivery/delivery.ts'
 import type { Drain } from '../delivery/drain.ts'
 import type { DailyBudget } from '../limits/daily-budget.ts'
 
-export interface Admission {
+export interface AdmitDependencies {
   /** Epoch milliseconds. */
   readonly now: () => number
   readonly drain: Drain
@@ -35,11 +35,11 @@ export type Admitted =
  * a write or an attempt.
  */
 export async function admit(
-  admission: Admission,
+  dependencies: AdmitDependencies,
   deployment: Deployment,
   { deadline, waitUntil }: Pick<DeliveredJob, 'deadline' | 'waitUntil'>,
 ): Promise<Admitted> {
-  const { drain, provider, daily, now, modelTimeoutMs } = admission
+  const { drain, provider, daily, now, modelTimeoutMs } = dependencies
   if (drain.begun.aborted) return refuse(DRAINING)
   const arrivedAt = now()
   const overspent = await daily.limitReached()
@@ -48,7 +48,7 @@ export async function admit(
   const until = Math.min(arrivedAt + MAX_HOLD_MS, deadline - modelTimeoutMs)
   try {
     await provider.ready(deployment, drain.begun, { until, waitUntil })
-    return await enterCircuit(admission, deployment, until)
+    return await enterCircuit(dependencies, deployment, until)
   } catch (error) {
     if (drain.begun.aborted) return refuse(DRAINING)
     if (error instanceof NotReadyError) return refuse(error.failure)
@@ -58,7 +58,7 @@ export async function admit(
 
 /** Runs last, so that a job that probes a deployment waits for nothing else. */
 async function enterCircuit(
-  { drain, circuits, now }: Admission,
+  { drain, circuits, now }: AdmitDependencies,
   deployment: Deployment,
   until: number,
 ): Promise<Admitted> {

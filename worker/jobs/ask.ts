@@ -8,7 +8,7 @@ import { type ModelProvider, type ModelReply, type ModelRequest, NotReadyError }
 import type { Drain } from '../delivery/drain.ts'
 import type { MissingEpisodes } from '../limits/missing-episodes.ts'
 
-export interface Asking {
+export interface AskDependencies {
   readonly provider: ModelProvider
   readonly circuits: Circuits
   readonly missing: MissingEpisodes
@@ -53,7 +53,7 @@ const RETRIES = { retries: 20, factor: 2, minTimeout: 200, maxTimeout: 5_000, ra
  * with an internal error.
  */
 export async function ask(
-  { provider, circuits, missing, drain, now }: Asking,
+  { provider, circuits, missing, drain, now }: AskDependencies,
   request: JobRequest,
   { leftMs, modelTimeoutMs, waitUntil, cancelled }: AskLimits,
 ): Promise<ModelReply> {

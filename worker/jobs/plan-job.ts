@@ -10,7 +10,7 @@ import type { Circuits } from '../../shared/models/circuits.ts'
 import type { Watch } from '../limits/batch-controls.ts'
 import { chooseDeployment } from './choose-deployment.ts'
 
-export interface Planning {
+export interface PlanDependencies {
   readonly deployments: readonly Deployment[]
   readonly circuits: Circuits
   /** The most output tokens a job may ask for, where its deployment has no limit of its own. */
@@ -51,8 +51,8 @@ const NOT_SERVED_YET = {
 } as const
 
 /** Decides how a job goes on, before any cost. `publishedAt`: of its message, in epoch milliseconds. */
-export function planJob(planning: Planning, job: Job, publishedAt: number): Plan {
-  const { deployments, circuits, rolloutMs, now } = planning
+export function planJob(dependencies: PlanDependencies, job: Job, publishedAt: number): Plan {
+  const { deployments, circuits, rolloutMs, now } = dependencies
   if (job.deadline !== undefined && now() > job.deadline) {
     const error: EndError = { kind: 'expired', message: 'its deadline passed before it was started' }
     return { kind: 'end', ending: { status: 'expired', error } }
@@ -65,15 +65,15 @@ export function planJob(planning: Planning, job: Job, publishedAt: number): Plan
       ? { kind: 'defer', failure: { ...NOT_SERVED_YET, hint } }
       : invalid('no deployment serves the model it names', hint)
   }
-  const problem = findBodyProblem(planning, job, deployment)
+  const problem = findBodyProblem(dependencies, job, deployment)
   if (problem !== undefined) return problem
   const missing = circuits.missing(deployment)
   return missing && isMissingForGood(missing) ? missingForGood(missing) : askPlan(job, deployment)
 }
 
 /** Returns how a job ends whose body asks for what the operator has not allowed; undefined if all is allowed. */
-function findBodyProblem(planning: Planning, job: Job, deployment: Deployment): EndPlan | undefined {
-  const { maxOutputTokens, allowedBodyFields } = planning
+function findBodyProblem(dependencies: PlanDependencies, job: Job, deployment: Deployment): EndPlan | undefined {
+  const { maxOutputTokens, allowedBodyFields } = dependencies
   const limit = deployment.maxOutputTokens ?? maxOutputTokens
   const setting = limit === maxOutputTokens ? 'MAX_OUTPUT_TOKENS' : 'maxOutputTokens of its deployment'
   // Each choice takes a token at least.

@@ -4,15 +4,15 @@ import { parseJob } from '../../shared/job/parse-job.ts'
 import { usableMs } from '../../shared/job/push-time.ts'
 import { sha256 } from '../../shared/lib/sha256.ts'
 import { mostAnswerBytes } from '../../shared/models/job-answer.ts'
+import type { PublishDeadLetter } from '../dead-letters/keep.ts'
 import type { Reservation } from '../delivery/bytes-in-flight.ts'
-import type { DeliveredJob } from '../delivery/delivered-job.ts'
-import type { ParsedDelivery } from '../delivery/delivery.ts'
+import type { DeliveredJob, ParsedDelivery } from '../delivery/delivery.ts'
 import { storeFailure } from '../delivery/failures.ts'
 import type { Outcome } from '../delivery/outcome.ts'
-import { type JobProcessing, processJob } from './process-job.ts'
+import { type JobDependencies, processJob } from './process-job.ts'
 
-export interface Receiving {
-  readonly processing: JobProcessing
+export interface ReceiveDependencies {
+  readonly jobs: JobDependencies
   readonly ackDeadlineMs: number
   readonly maxInFlight: number
 }
@@ -33,7 +33,7 @@ const FULL: Failure = { kind: 'busy', message: 'this instance has MAX_IN_FLIGHT 
 const NO_ROOM: Failure = { kind: 'busy', message: 'MAX_IN_FLIGHT_BYTES has no room for the answer this job may get' }
 
 /** Poison is dead-lettered, a duplicate joins the job under way, and a full instance defers the job. */
-export function createReceiver({ processing, ackDeadlineMs, maxInFlight }: Receiving): Receiver {
+export function createReceiver({ jobs, ackDeadlineMs, maxInFlight }: ReceiveDependencies): Receiver {
   const underWay = new Map<string, Promise<Outcome>>()
 
   function run(delivered: DeliveredJob, room: Pick<Reservation, 'takeAnswer'>): Promise<Outcome> {
@@ -44,7 +44,7 @@ export function createReceiver({ processing, ackDeadlineMs, maxInFlight }: Recei
       return joined.then((outcome) => ({ ...outcome, logFields: { ...outcome.logFields, joined: true } }))
     if (underWay.size >= maxInFlight) return Promise.resolve(deferred(delivered, FULL))
     if (!room.takeAnswer(mostAnswerBytes(delivered.job))) return Promise.resolve(deferred(delivered, NO_ROOM))
-    const started = processJob(processing, delivered).finally(() => underWay.delete(name))
+    const started = processJob(jobs, delivered).finally(() => underWay.delete(name))
     underWay.set(name, started)
     return started
   }
@@ -54,7 +54,7 @@ export function createReceiver({ processing, ackDeadlineMs, maxInFlight }: Recei
       const { data, attributes, arrivedAt, publishedAt = arrivedAt } = read.delivery
       const message = { data, attributes }
       const parsed = read.ok ? parseJob(data, attributes, sha256) : read
-      if (!parsed.ok) return poison(processing, message, parsed.problem)
+      if (!parsed.ok) return poison(jobs.run.settle.deadLetter, message, parsed.problem)
       const deadline = arrivedAt + usableMs(ackDeadlineMs)
       return run({ job: parsed.job, message, publishedAt: Math.min(publishedAt, arrivedAt), deadline, waitUntil }, room)
     },
@@ -66,7 +66,7 @@ export function createReceiver({ processing, ackDeadlineMs, maxInFlight }: Recei
 }
 
 async function poison(
-  { deadLetter }: JobProcessing,
+  deadLetter: PublishDeadLetter,
   message: DeliveredJob['message'],
   problem: string,
 ): Promise<Outcome> {

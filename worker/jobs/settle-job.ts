@@ -3,47 +3,46 @@ import type { Ending, Release } from '../../shared/job/ending.ts'
 import type { EndError, SettledRecord } from '../../shared/job/record.ts'
 import { type Held, isUnavailable, type JobStore, StoreError } from '../../shared/stores/job-store.ts'
 import type { PublishDeadLetter } from '../dead-letters/keep.ts'
-import type { DeliveredJob } from '../delivery/delivered-job.ts'
-import type { LogFields, Outcome } from '../delivery/outcome.ts'
+import type { Outcome } from '../delivery/outcome.ts'
 import type { Announce } from '../events/announce.ts'
-import type { Log } from '../observe/log.ts'
+import type { JobContext } from './job-context.ts'
 
-export interface Settling {
+export interface SettleDependencies {
   readonly store: JobStore
   /** Resolves when the dead letter is durable. Rejects with QueueError or StoreError. */
   readonly deadLetter: PublishDeadLetter
   readonly announce: Announce
   /** Epoch milliseconds. */
   readonly now: () => number
-  readonly log: Log
 }
 
 /** Writes how the job ended, then publishes its event and dead letter. A claim that was lost meanwhile writes nothing. */
 export async function settle(
-  settling: Settling,
-  delivered: DeliveredJob,
+  dependencies: SettleDependencies,
+  context: JobContext,
   held: Held,
   ending: Ending,
-  logFields: LogFields,
 ): Promise<Outcome> {
   const write = (last: Ending) =>
-    untilStored(() => settling.store.settle(held, last, settling.now()), settling, delivered)
+    untilStored(() => dependencies.store.settle(held, last, dependencies.now()), dependencies, context)
   const result = await write(ending).catch((error: unknown) => {
     if (ending.status !== 'succeeded' || !isRefused(error)) throw error
     return write(withoutAnswer(ending))
   })
-  if (result.kind === 'settled') return followUp(settling, delivered, result.record, logFields, result.record.status)
-  const { promptTokens, completionTokens } = logFields
-  settling.log.warn(
-    { ...logFields, promptTokens, completionTokens },
-    'another claim took the job over: this answer is dropped',
-  )
+  if (result.kind === 'settled') return followUp(dependencies, context, result.record, result.record.status)
+  const { logFields } = context
+  context.observer.answerDropped(logFields)
   return { done: false, failure: { kind: 'busy', message: 'another claim took the job over' }, logFields }
 }
 
 /** Releases a job for its next attempt. Retries the write as `settle` does, because the attempt may have cost something. */
-export function release(settling: Settling, delivered: DeliveredJob, held: Held, how: Release): Promise<void> {
-  return untilStored(() => settling.store.release(held, how, settling.now()), settling, delivered)
+export function release(
+  dependencies: SettleDependencies,
+  context: JobContext,
+  held: Held,
+  how: Release,
+): Promise<void> {
+  return untilStored(() => dependencies.store.release(held, how, dependencies.now()), dependencies, context)
 }
 
 /** Ends a job whose answer the store refuses for good: a retry would be billed again. */
@@ -62,7 +61,11 @@ function isRefused(error: unknown): boolean {
 }
 
 /** Retries a write until the push ends: its content was billed, or may have been. */
-function untilStored<T>(work: () => Promise<T>, { now }: Settling, { deadline }: DeliveredJob): Promise<T> {
+function untilStored<T>(
+  work: () => Promise<T>,
+  { now }: SettleDependencies,
+  { delivery: { deadline } }: JobContext,
+): Promise<T> {
   return pRetry(work, {
     retries: 1_000,
     factor: 2,
@@ -76,28 +79,27 @@ function untilStored<T>(work: () => Promise<T>, { now }: Settling, { deadline }:
 
 /** Publishes the event and the dead letter of a settled job, from its record alone, so that a redelivery can repeat it. */
 export async function followUp(
-  settling: Settling,
-  delivered: DeliveredJob,
+  dependencies: SettleDependencies,
+  { delivery: { message, job }, logFields }: JobContext,
   record: SettledRecord,
-  logFields: LogFields,
   as: SettledRecord['status'] | 'repeated',
 ): Promise<Outcome> {
   // The event comes first: once the dead letter exists, a replay may replace the record of this run.
-  await settling.announce(record)
+  await dependencies.announce(record)
   if (record.status !== 'dead_lettered') return { done: true, as, logFields }
-  const { kind, message, code, hint } = record.error
-  await settling.deadLetter(delivered.message, { reason: kind, message, code, hint, key: record.key }, delivered.job)
+  const { kind, code, hint } = record.error
+  const cause = { reason: kind, message: record.error.message, code, hint, key: record.key }
+  await dependencies.deadLetter(message, cause, job)
   return { done: true, as, why: code ?? kind, logFields }
 }
 
 /** Dead-letters a message that must not change the existing record. */
 export async function deadLetterOnly(
-  settling: Settling,
-  delivered: DeliveredJob,
-  logFields: LogFields,
+  dependencies: SettleDependencies,
+  { delivery: { message, job }, logFields }: JobContext,
   reason: 'conflict' | 'invalid',
-  message: string,
+  problem: string,
 ): Promise<Outcome> {
-  await settling.deadLetter(delivered.message, { reason, message, key: delivered.job.key }, delivered.job)
+  await dependencies.deadLetter(message, { reason, message: problem, key: job.key }, job)
   return { done: true, as: reason === 'conflict' ? 'conflict' : 'poison', why: reason, logFields }
 }

@@ -15,6 +15,8 @@ const ROOMS = [
   'test/proof/simulate',
   'test/support/seeded-random.ts',
   'test/support/deployment-builders.ts',
+  'test/support/job-dependencies.ts',
+  'test/support/job-processing.ts',
   'test/fixtures',
   'package.json',
 ]

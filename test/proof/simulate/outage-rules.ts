@@ -3,6 +3,7 @@ import type { Rule } from './rules.ts'
 const CLAIM = 'shared/job/claim.ts'
 const FAILURES = 'shared/job/failures.ts'
 const PROCESS_JOB = 'worker/jobs/process-job.ts'
+const RUN_JOB = 'worker/jobs/run-job.ts'
 
 /** The rules about outages, waits and time limits that can be broken. */
 export const outageRules: Readonly<Record<string, Rule>> = {
@@ -45,12 +46,12 @@ export const outageRules: Readonly<Record<string, Rule>> = {
     invariant: 'whole-model-time',
     patches: [
       {
-        file: PROCESS_JOB,
+        file: RUN_JOB,
         find: "const neededMs = plan.kind === 'ask' ? modelTimeoutMs : 1",
         replace: 'const neededMs = 1',
       },
       {
-        file: PROCESS_JOB,
+        file: RUN_JOB,
         find: '    deadline - modelTimeoutMs,\n',
         replace: '',
       },
@@ -61,7 +62,7 @@ export const outageRules: Readonly<Record<string, Rule>> = {
     patches: [
       { file: PROCESS_JOB, find: 'const still = await planNow()', replace: 'const still = plan' },
       {
-        file: PROCESS_JOB,
+        file: RUN_JOB,
         find: '(job.deadline ?? Infinity)',
         replace: 'Infinity',
       },

@@ -17,10 +17,12 @@ import { createDrain } from '../../../worker/delivery/drain.ts'
 import { storeFailure } from '../../../worker/delivery/failures.ts'
 import type { Outcome } from '../../../worker/delivery/outcome.ts'
 import { createAnnouncer, createBatchAnnouncer } from '../../../worker/events/announce.ts'
-import { createReceiver, type Receiver, type Receiving } from '../../../worker/jobs/receive.ts'
+import { createReceiver, type ReceiveDependencies, type Receiver } from '../../../worker/jobs/receive.ts'
 import { createBatchControls } from '../../../worker/limits/batch-controls.ts'
 import { createDailyBudget } from '../../../worker/limits/daily-budget.ts'
+import type { Log } from '../../../worker/observe/log.ts'
 import { createSweep } from '../../../worker/sweep/sweep.ts'
+import { type JobParts, jobDependencies } from '../../support/job-dependencies.ts'
 
 const thisVersion = {
   ...{ createAccessTokenSource, TokenError, QueueError, StoreError, createJobStore, createFirestoreBatches },
@@ -29,15 +31,18 @@ const thisVersion = {
   ...{ createCircuits, recordDeadLetter, storeFailure, createSweep },
 }
 
-interface Credentials {
+type ReceiveLimits = Omit<ReceiveDependencies, 'jobs'>
+
+interface OnlyOfLastRelease {
   readonly tokens: AccessTokenSource
   readonly ask: AskWithToken
+  readonly log: Log
 }
 
 /** What a worker is composed of. */
 export interface Release {
   readonly parts: typeof thisVersion
-  readonly receive: (receiving: Receiving, credentials: Credentials) => Receiver
+  readonly receive: (parts: JobParts, limits: ReceiveLimits, more: OnlyOfLastRelease) => Receiver
   /** A database as its adapters ask it. */
   readonly asked: (database: Database) => Database
   /** What it reads of a model's reply. */
@@ -51,7 +56,7 @@ interface LastVersion extends Omit<typeof thisVersion, 'createCircuits'> {
     random: () => number,
     watch: { readonly closed: CircuitObserver['opened']; readonly opened: CircuitObserver['closed'] },
   ): Circuits
-  createReceiver(receiving: Omit<Receiving, 'processing'> & { readonly processing: object }): Receiver
+  createReceiver(receiving: ReceiveLimits & { readonly processing: object }): Receiver
 }
 
 /** Bundled from its source, so that it stays as it was. It takes what this version takes, and leaves out what it does not know. */
@@ -70,17 +75,22 @@ function withLogFields(outcome: Outcome): Outcome {
 }
 
 /** The last release gave each request its token, and reported to the source itself what became of it. */
-function receiveAsLastRelease({ processing, ...settings }: Receiving, { tokens, ask }: Credentials): Receiver {
+function receiveAsLastRelease(parts: JobParts, limits: ReceiveLimits, more: OnlyOfLastRelease): Receiver {
+  const { tokens, ask, log } = more
   const provider = {
     ask: ({ token, ...request }: ModelRequest & { token: string }, signal: AbortSignal) => ask(request, token, signal),
   }
-  const before = { ...processing, gates: processing.circuits, tokens, provider }
-  const receiver = lastVersion.createReceiver({ ...settings, processing: before })
+  const processing = { ...parts, gates: parts.circuits, tokens, provider, log }
+  const receiver = lastVersion.createReceiver({ ...limits, processing })
   return { ...receiver, receive: async (...push) => withLogFields(await receiver.receive(...push)) }
 }
 
+function receive(parts: JobParts, limits: ReceiveLimits): Receiver {
+  return createReceiver({ ...limits, jobs: jobDependencies(parts) })
+}
+
 export const releases: Readonly<Record<'this' | 'last', Release>> = {
-  this: { parts: thisVersion, receive: createReceiver, asked: (database) => database, reads: (reply) => reply },
+  this: { parts: thisVersion, receive, asked: (database) => database, reads: (reply) => reply },
   last: { parts: lastParts, receive: receiveAsLastRelease, asked: asLastReleaseAsks, reads: asLastReleaseReads },
 }
 

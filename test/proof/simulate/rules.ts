@@ -20,7 +20,7 @@ const CLAIM = 'shared/job/claim.ts'
 const FAILURES = 'shared/job/failures.ts'
 const JOB_STORE = 'shared/stores/job-store/create-job-store.ts'
 const DOCUMENTS = 'shared/stores/firestore/firestore-documents.ts'
-const PROCESS_JOB = 'worker/jobs/process-job.ts'
+const RUN_JOB = 'worker/jobs/run-job.ts'
 
 const patches: Readonly<Record<string, Patch>> = {
   fence: {
@@ -34,16 +34,16 @@ const patches: Readonly<Record<string, Patch>> = {
     replace: 'fields: fieldsOf(record) })',
   },
   'ack-after-settle': {
-    file: PROCESS_JOB,
-    find: 'return await settle(processing, delivered, held, succeededWith(reply, used, deployment), answered)',
-    replace: `void settle(processing, delivered, held, succeededWith(reply, used, deployment), answered).catch(() => undefined)
-      return { done: true, as: 'succeeded', logFields: answered }`,
+    file: RUN_JOB,
+    find: 'return await settle(dependencies.settle, answered, held, succeededWith(reply, used, deployment))',
+    replace: `void settle(dependencies.settle, answered, held, succeededWith(reply, used, deployment)).catch(() => undefined)
+      return { done: true, as: 'succeeded', logFields: answered.logFields }`,
   },
   'settle-before-publish': {
     file: 'worker/jobs/settle-job.ts',
     find: '  const result = await write(ending).catch(',
-    replace: `  const early = { ...held.record, ...ending, settledAt: settling.now(), result: { in: 'record', text: '{}' } }
-  await settling.announce(early as never)
+    replace: `  const early = { ...held.record, ...ending, settledAt: dependencies.now(), result: { in: 'record', text: '{}' } }
+  await dependencies.announce(early as never)
   const result = await write(ending).catch(`,
   },
   'payload-hash': {
@@ -118,24 +118,26 @@ const patches: Readonly<Record<string, Patch>> = {
     replace: "return isTimeout && counted < 0 ? 'max_attempts' : undefined",
   },
   'repeat-what-follows': {
-    file: PROCESS_JOB,
-    find: "return followUp(processing, delivered, claim.record, logFields, 'repeated')",
+    file: RUN_JOB,
+    find: "return followUp(dependencies.settle, context, claim.record, 'repeated')",
     replace: "return { done: true, as: 'repeated', logFields }",
   },
   'event-before-letter': {
     file: 'worker/jobs/settle-job.ts',
-    find: `  await settling.announce(record)
+    find: `  await dependencies.announce(record)
   if (record.status !== 'dead_lettered') return { done: true, as, logFields }
-  const { kind, message, code, hint } = record.error
-  await settling.deadLetter(delivered.message, { reason: kind, message, code, hint, key: record.key }, delivered.job)
+  const { kind, code, hint } = record.error
+  const cause = { reason: kind, message: record.error.message, code, hint, key: record.key }
+  await dependencies.deadLetter(message, cause, job)
 `,
     replace: `  if (record.status !== 'dead_lettered') {
-    await settling.announce(record)
+    await dependencies.announce(record)
     return { done: true, as, logFields }
   }
-  const { kind, message, code, hint } = record.error
-  await settling.deadLetter(delivered.message, { reason: kind, message, code, hint, key: record.key }, delivered.job)
-  await settling.announce(record)
+  const { kind, code, hint } = record.error
+  const cause = { reason: kind, message: record.error.message, code, hint, key: record.key }
+  await dependencies.deadLetter(message, cause, job)
+  await dependencies.announce(record)
 `,
   },
   'record-for-the-unseen': {

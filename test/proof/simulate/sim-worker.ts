@@ -5,9 +5,10 @@ import type { Message } from '../../../shared/queues/job-queue.ts'
 import type { BatchStore } from '../../../shared/stores/batch-store.ts'
 import { createFirestoreMissingDeployments } from '../../../shared/stores/firestore/firestore-missing-deployments.ts'
 import type { ParsedDelivery } from '../../../worker/delivery/delivery.ts'
-import type { JobProcessing } from '../../../worker/jobs/process-job.ts'
 import { createMissingEpisodes } from '../../../worker/limits/missing-episodes.ts'
 import { createLog } from '../../../worker/observe/log.ts'
+import type { JobParts } from '../../support/job-dependencies.ts'
+import { NO_OBSERVER } from '../../support/job-processing.ts'
 import { count, type Exercised } from './exercised.ts'
 import type { FakeFirestore } from './fake-database.ts'
 import { createModel } from './fake-model.ts'
@@ -72,9 +73,10 @@ export function composeSimWorker(installation: Installation, process: Process, w
     reads: release.reads,
   })
   let owners = 0
-  const processing: JobProcessing = {
+  const dailyTokens = parts.createFirestoreDailyTokens(asked)
+  const jobParts: JobParts = {
     controls: parts.createBatchControls({ read: observedReader(batches, process, monitor), later, now, log }),
-    daily: parts.createDailyBudget({ limit: undefined, read: parts.createFirestoreDailyTokens(asked).read, now, log }),
+    daily: parts.createDailyBudget({ limit: undefined, read: dailyTokens.read, now, log }),
     store: createObservedStore(documents, TTL_MS, {
       firestore,
       exercised,
@@ -86,30 +88,31 @@ export function composeSimWorker(installation: Installation, process: Process, w
     circuits: parts.createCircuits(now, random, circuitObserver(exercised)),
     missing: createMissingEpisodes({ store: createFirestoreMissingDeployments(database, now), now, log }),
     provider: createBearerProvider(tokens, ask),
+    observer: NO_OBSERVER,
     deployments: hasSpare ? [GOOD, SPARE, OTHER] : [GOOD, OTHER],
-    ...{
-      maxOutputTokens: 1_000,
-      allowedBodyFields: [],
-      rolloutMs: 0,
-      modelTimeoutMs: MODEL_TIMEOUT_MS,
-      retry,
-      maxJobAgeMs: MAX_JOB_AGE_MS,
-    },
+    maxOutputTokens: 1_000,
+    allowedBodyFields: [],
+    rolloutMs: 0,
+    modelTimeoutMs: MODEL_TIMEOUT_MS,
+    retry,
+    maxJobAgeMs: MAX_JOB_AGE_MS,
     newOwner: () => `${process.name}:${++owners}`,
     random,
     elapsed: world.now,
-    ...{ drain, now, log },
+    drain,
+    now,
   }
+  const { announce } = jobParts
   const recording = {
     ...keeping,
     records: documents,
     publishJob: (message: Message) => queue.publish(TOPICS.jobs, message),
-    ...{ announce: processing.announce, maxJobAgeMs: MAX_JOB_AGE_MS, retry },
+    ...{ announce, maxJobAgeMs: MAX_JOB_AGE_MS, retry },
   }
   return {
     now,
     drain,
-    receiver: release.receive({ processing, ackDeadlineMs: ACK_DEADLINE_MS, maxInFlight: 100 }, { tokens, ask }),
+    receiver: release.receive(jobParts, { ackDeadlineMs: ACK_DEADLINE_MS, maxInFlight: 100 }, { tokens, ask, log }),
     recordDeadLetter: (read: ParsedDelivery) => parts.recordDeadLetter(recording, read),
     sweep: parts.createSweep({
       ...{ documents, batches, announce: parts.createBatchAnnouncer(announcing), dailyTokens: undefined },

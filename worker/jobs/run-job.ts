@@ -1,0 +1,189 @@
+import pRetry from 'p-retry'
+import type { Deployment } from '../../shared/config/deployments.ts'
+import { leaseFor } from '../../shared/job/claim.ts'
+import type { Ending, Release } from '../../shared/job/ending.ts'
+import {
+  afterFailure,
+  type Consequence,
+  type Failure,
+  isMissingForGood,
+  type RetryPolicy,
+} from '../../shared/job/failures.ts'
+import type { Job } from '../../shared/job/job.ts'
+import { runSoFar, type Usage } from '../../shared/job/record.ts'
+import { type Held, isUnavailable, type JobStore } from '../../shared/stores/job-store.ts'
+import type { Outcome } from '../delivery/outcome.ts'
+import type { DailyBudget } from '../limits/daily-budget.ts'
+import { type AskDependencies, type AskLimits, ask } from './ask.ts'
+import { areOthersMissing } from './choose-deployment.ts'
+import { outcomeOf, recordError, releaseAs, replyFields, reportOf, succeededWith, usedBy } from './from-reply.ts'
+import type { JobContext } from './job-context.ts'
+import { type AskPlan, CANCELLED, type EndPlan } from './plan-job.ts'
+import { deadLetterOnly, followUp, release, type SettleDependencies, settle } from './settle-job.ts'
+
+/** A plan that needs the job's record. */
+export type ClaimedPlan = AskPlan | EndPlan
+
+export interface RunDependencies {
+  readonly claim: ClaimDependencies
+  readonly ask: AskDependencies
+  readonly settle: SettleDependencies
+  readonly deployments: readonly Deployment[]
+  readonly daily: DailyBudget
+  /** 0 to 1. */
+  readonly random: () => number
+}
+
+interface ClaimDependencies {
+  readonly store: Pick<JobStore, 'claim'>
+  readonly retry: RetryPolicy
+  readonly maxJobAgeMs: number
+  readonly modelTimeoutMs: number
+  /** Makes the nonce that names one claim. */
+  readonly newOwner: () => string
+  /** Epoch milliseconds. */
+  readonly now: () => number
+  /** Milliseconds by a clock that is never set. */
+  readonly elapsed: () => number
+}
+
+interface SpendLimits extends AskLimits {
+  /** Adds the tokens of an answer to its limits. */
+  readonly spend: (usage: Usage) => void
+}
+
+const TOO_LATE: Failure = { kind: 'busy', message: 'the push has less than MODEL_TIMEOUT_SECONDS left' }
+
+/**
+ * The share of the model timeout for which a claimed job waits for a token or for a short throttle. The lease grows by it, so
+ * the job of an instance that died is taken over later.
+ */
+const SEND_WITHIN_SHARE = 0.25
+
+/** Claims a job and carries out its plan. Rejects with StoreError or QueueError. */
+export async function claimAndRun(
+  dependencies: RunDependencies,
+  context: JobContext,
+  plan: ClaimedPlan,
+): Promise<Outcome> {
+  const { store, newOwner, now, retry: policy, maxJobAgeMs: maxAgeMs, modelTimeoutMs } = dependencies.claim
+  const { delivery, watch, logFields } = context
+  const { job, deadline, waitUntil } = delivery
+  const startedAt = now()
+  // The push would end before a later send times out, and the abort would count as a fault of the model.
+  const neededMs = plan.kind === 'ask' ? modelTimeoutMs : 1
+  if (deadline - startedAt < neededMs) return { done: false, failure: TOO_LATE, logFields }
+  const sendBy = Math.min(
+    startedAt + SEND_WITHIN_SHARE * modelTimeoutMs,
+    deadline - modelTimeoutMs,
+    // The job may still start at the very millisecond of its deadline.
+    (job.deadline ?? Infinity) + 1,
+  )
+  const leftMs = countDown(dependencies.claim, sendBy - startedAt)
+  const leaseMs = leaseFor(Math.max(0, sendBy - startedAt) + modelTimeoutMs)
+  const request = { job, owner: newOwner(), leaseMs, policy, maxAgeMs, now: startedAt }
+  const claim = await twice(() => store.claim(request))
+  switch (claim.kind) {
+    case 'run': {
+      const attempt = { ...context, logFields: { ...logFields, attempt: attemptNumber(claim.held) } }
+      if (plan.kind === 'end') return settle(dependencies.settle, attempt, claim.held, plan.ending)
+      const spend = (usage: Usage) => {
+        watch.spend(usage)
+        dependencies.daily.spend(usage)
+      }
+      const limits = { leftMs, modelTimeoutMs, waitUntil, cancelled: watch.cancelled, spend }
+      return askAndSettle(dependencies, attempt, claim.held, plan, limits)
+    }
+    case 'settled':
+      return followUp(dependencies.settle, context, claim.record, 'repeated')
+    case 'superseded':
+      return { done: true, as: 'superseded', logFields }
+    case 'busy':
+      return { done: false, failure: { kind: 'busy', message: 'another delivery holds this job' }, logFields }
+    case 'waits': {
+      const message = 'its next attempt may not start yet'
+      return { done: false, failure: { kind: 'busy', message, retryAfterMs: claim.retryInMs }, logFields }
+    }
+    case 'conflict':
+      return deadLetterOnly(dependencies.settle, context, 'conflict', 'another payload took this id and run')
+    case 'impossible_run': {
+      const problem = 'pb-run names a run that no replay can have reached'
+      return deadLetterOnly(dependencies.settle, context, 'invalid', problem)
+    }
+  }
+}
+
+/** Counts down by both clocks and returns the lower value: one may be set back, the other may stop during a suspend. */
+function countDown({ now, elapsed }: Pick<ClaimDependencies, 'now' | 'elapsed'>, ms: number): () => number {
+  const [endsAt, endsAtElapsed] = [now() + ms, elapsed() + ms]
+  return () => Math.min(endsAt - now(), endsAtElapsed - elapsed())
+}
+
+/**
+ * Repeats a claim once if the store was unavailable: its reply may be lost, and the same owner continues its own claim.
+ * Without that, the job would lose an attempt that was never sent.
+ */
+function twice<T>(claim: () => Promise<T>): Promise<T> {
+  return pRetry(claim, { retries: 1, minTimeout: 100, shouldRetry: ({ error }) => isUnavailable(error) })
+}
+
+async function askAndSettle(
+  dependencies: RunDependencies,
+  context: JobContext,
+  held: Held,
+  { deployment, outputCap }: AskPlan,
+  limits: SpendLimits,
+): Promise<Outcome> {
+  const { job } = context.delivery
+  const clientRequestId = `${job.key}.${job.run}.${attemptNumber(held)}`
+  const reply = await ask(dependencies.ask, { job, deployment, outputCap, clientRequestId }, limits)
+  const answered = { ...context, logFields: { ...context.logFields, ...replyFields(reply, deployment) } }
+  if (reply.ok) {
+    const used = usedBy(reply, job)
+    try {
+      return await settle(dependencies.settle, answered, held, succeededWith(reply, used, deployment))
+    } finally {
+      // After the settle, because a sweep counts only stored tokens.
+      limits.spend(used.usage)
+    }
+  }
+
+  const failure = unlessServedElsewhere(dependencies, job, deployment, reply.failure)
+  const report = reportOf(failure, deployment)
+  const outcome = outcomeOf(failure)
+  const { retry } = dependencies.claim
+  const consequence = afterFailure(failure, runSoFar(held.record), retry, dependencies.random())
+  const attempt = consequence.marks === 'none' ? {} : { attempt: { outcome, report } }
+  if (limits.cancelled.aborted && mayBeCancelled(failure, consequence)) {
+    return settle(dependencies.settle, answered, held, { ...CANCELLED.ending, ...attempt })
+  }
+  if (consequence.next === 'end') {
+    const ending: Ending = { status: 'dead_lettered', error: recordError(failure, consequence.reason), ...attempt }
+    return settle(dependencies.settle, answered, held, ending)
+  }
+  const { marks, waitMs } = consequence
+  const how: Release = { waitMs, ...releaseAs(marks, failure, report) }
+  await release(dependencies.settle, answered, held, how)
+  return { done: false, failure, logFields: answered.logFields }
+}
+
+/** Keeps a job from ending over a missing deployment if another deployment of its model may serve it. */
+function unlessServedElsewhere(
+  { deployments, ask: { circuits } }: RunDependencies,
+  { model }: Job,
+  deployment: Deployment,
+  failure: Failure,
+): Failure {
+  if (!isMissingForGood(failure) || areOthersMissing(deployments, model, deployment, circuits.missing)) return failure
+  return { ...failure, missingForMs: 0 }
+}
+
+/** Whether a cancelled job ends as `cancelled`. A final refusal by the provider stays its result. */
+function mayBeCancelled({ kind }: Failure, { next }: Consequence): boolean {
+  return kind === 'ambiguous' || next === 'again'
+}
+
+/** Returns 1 for the first attempt of the current run. No two sends of a run that may have been billed share a number. */
+function attemptNumber({ record }: Held): number {
+  return record.attempts.findLast(({ owner }) => owner === record.owner)?.n ?? 1
+}
