@@ -1,6 +1,6 @@
 import { after } from 'node:test'
 import type { z } from 'zod'
-import { DEFAULT_DEPLOYMENT } from '../../local/azure-openai.ts'
+import { DEFAULT_DEPLOYMENT, EMBEDDING_DEPLOYMENT } from '../../local/azure-openai.ts'
 import type { faultSchema } from '../../local/faults.ts'
 import type { JobRecord } from '../../shared/job/record.ts'
 import type { Dependencies } from '../../worker/compose.ts'
@@ -26,7 +26,7 @@ export interface OnWorker extends TestWorker, Pick<ReturnType<typeof watchClock>
 const unlimited = { ...DEFAULT_DEPLOYMENT, requestsPerMinute: 1_000_000, tokensPerMinute: 1_000_000_000 }
 
 /** The stand-ins that all facts of a test file share. Each fact ends with their faults cleared. */
-export const cloud = await startCloud({ azure: { deployments: [unlimited] } })
+export const cloud = await startCloud({ azure: { deployments: [unlimited, EMBEDDING_DEPLOYMENT] } })
 after(() => cloud.close())
 
 type StatusFault = Extract<z.input<typeof faultSchema>, { kind: 'status' }>
@@ -47,17 +47,17 @@ export const DONE = { status: 204 }
 export const deferred = (reason: string) => ({ status: 503, reason })
 
 /** Starts a worker with a store of its own, in this process, runs the fact, and stops the worker. */
-export async function onWorker(
+export async function onWorker<T>(
   scenario: Scenario,
-  fact: (worker: OnWorker) => Promise<void>,
+  fact: (worker: OnWorker) => Promise<T>,
   on: Cloud = cloud,
-): Promise<void> {
+): Promise<T> {
   const { clock, now, readAgain } = watchClock()
   const start = ({ dependencies, readLimits, ...settings }: Scenario) =>
     startWorker(on, { settings, dependencies: { now, ...dependencies }, ...(readLimits && { readLimits }) })
   await using worker = await start(scenario)
   const another = (more: Scenario = {}) => start({ ...scenario, STORE: `sqlite:${worker.file}`, ...more })
-  await fact({ ...worker, clock, readAgain, another })
+  return await fact({ ...worker, clock, readAgain, another })
 }
 
 /** Waits for no token longer than it must: the next try is as late as it can be, and the push is short. */
