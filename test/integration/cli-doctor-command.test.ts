@@ -1,31 +1,29 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, afterEach, describe, test } from 'node:test'
+import { describe, type TestContext, test } from 'node:test'
 import { z } from 'zod'
 import { OUR_CREDENTIAL } from '../../local/entra.ts'
 import { AZURE, ENTRA, GOOGLE } from '../../local/identities.ts'
 import { fetchMetadataIdToken } from '../../shared/identity/metadata-id-token.ts'
 import { openTokenFetcher } from '../../shared/identity/token-fetcher.ts'
-import { examine } from '../support/doctor-run.ts'
+import { openDoctor } from '../support/doctor-run.ts'
 import { runHosted } from '../support/run-hosted.ts'
-import { callsOf, clearFaults, placeFault, startCloud } from '../support/stand-ins.ts'
+import { callsOf, placeFault, startCloud } from '../support/stand-ins.ts'
 import { newFolder, runCommand } from './cli-harness.ts'
 
-const folder = await mkdtemp(join(tmpdir(), 'doctor-'))
-const cloud = await startCloud({ entra: { caPath: join(folder, 'entra.pem') } })
-after(async () => {
-  await cloud.close()
-  await rm(folder, { recursive: true })
-})
-afterEach(async () => {
-  for (const standIn of [cloud.metadata, cloud.entra, cloud.azure]) await clearFaults(standIn)
-})
-
+const { cloud, folder, onDoctor } = await openDoctor()
 const env = { ...cloud.env, HOST: '127.0.0.1', PUSH_AUTH: 'off', STORE: 'sqlite:state.db' }
 const doctor = (args: readonly string[] = [], more = {}) =>
   runHosted(['doctor', ...args], { env: { ...env, ...more }, cwd: folder })
+
+/** The doctor in a folder with this settings file, and its report. */
+async function doctorOnFile(t: TestContext, text: string, of: Readonly<Record<string, string>> = env) {
+  const cwd = await newFolder(t)
+  await writeFile(join(cwd, 'promptbridge.env'), text)
+  const { code, stdout, stderr } = await runHosted(['doctor', '--json'], { env: of, cwd })
+  return { cwd, code, stderr, steps: report.parse(JSON.parse(stdout)).steps }
+}
 
 const report = z.strictObject({
   steps: z.array(
@@ -79,10 +77,7 @@ test('doctor: missing settings are a failed step, not misuse', async () => {
 })
 
 test('doctor: an error in the settings file fails the first step, and the other steps still run', async (t) => {
-  const cwd = await newFolder(t)
-  await writeFile(join(cwd, 'promptbridge.env'), 'JOB_TOPIC=jobs\nHTTPS_PROXY=http://127.0.0.1:9\n')
-  const { code, stdout } = await runHosted(['doctor', '--json'], { env, cwd })
-  const { steps } = report.parse(JSON.parse(stdout))
+  const { code, steps } = await doctorOnFile(t, 'JOB_TOPIC=jobs\nHTTPS_PROXY=http://127.0.0.1:9\n')
   assert.deepEqual([code, steps.filter(({ ok }) => ok === false).map(({ step }) => step)], [1, ['settings']])
   assert.deepEqual(steps[0]?.fix?.split('\n').toSorted(), [
     'HTTPS_PROXY has no effect in promptbridge.env: it is read from the environment of the process. Set it there, before the process starts.',
@@ -105,34 +100,22 @@ test('every other command refuses a settings file with an error as misuse', asyn
 })
 
 test('a settings file cannot send tokens elsewhere: each command refuses it, and no stand-in is asked', async (t) => {
-  const cwd = await newFolder(t)
-  const moved = ['AZURE_OPENAI_ENDPOINT', 'AZURE_AUTHORITY_HOST', 'GCE_METADATA_HOST']
-  const lines = Object.entries({ ...env, ALLOW_CUSTOM_HOSTS: 'true' })
-    .filter(([name]) => [...moved, 'ALLOW_CUSTOM_HOSTS'].includes(name))
-    .map(([name, value]) => `${name}=${value}\n`)
-  const own = Object.fromEntries(Object.entries(env).filter(([name]) => !moved.includes(name)))
-  await writeFile(join(cwd, 'promptbridge.env'), lines.join(''))
+  const moved = ['AZURE_OPENAI_ENDPOINT', 'AZURE_AUTHORITY_HOST', 'GCE_METADATA_HOST'] as const
+  const text = moved.map((name) => `${name}=${cloud.env[name]}\n`).join('')
+  const own = Object.fromEntries(Object.entries(env).filter(([name]) => !moved.some((other) => other === name)))
   const calls = () => Promise.all([cloud.metadata, cloud.entra, cloud.azure].map((standIn) => callsOf(standIn)))
   const before = await calls()
-  const { code, stdout, stderr } = await runHosted(['doctor', '--json'], { env: own, cwd })
-  const { steps } = report.parse(JSON.parse(stdout))
+  const { cwd, code, stderr, steps } = await doctorOnFile(t, `${text}ALLOW_CUSTOM_HOSTS=true\n`, own)
   assert.deepEqual([code, stderr], [1, 'settings: promptbridge.env\n'])
-  assert.deepEqual(
-    steps[0]?.fix
-      ?.split('\n')
-      .map((line) => line.split(' ').slice(0, 3).join(' '))
-      .toSorted(),
-    [
-      'ALLOW_CUSTOM_HOSTS is refused',
-      'AZURE_AUTHORITY_HOST is an',
-      'AZURE_OPENAI_ENDPOINT is an',
-      'GCE_METADATA_HOST is refused',
-    ],
-  )
-  assert.deepEqual(
-    steps.filter(({ step }) => /Entra|Azure|Google ID/.test(step)).map(({ ok }) => ok),
-    [null, null, null],
-  )
+  const refused = steps[0]?.fix?.split('\n').map((line) => line.split(' ').slice(0, 3).join(' '))
+  assert.deepEqual(refused?.toSorted(), [
+    'ALLOW_CUSTOM_HOSTS is refused',
+    'AZURE_AUTHORITY_HOST is an',
+    'AZURE_OPENAI_ENDPOINT is an',
+    'GCE_METADATA_HOST is refused',
+  ])
+  const asking = steps.filter(({ step }) => /Entra|Azure|Google ID/.test(step)).map(({ ok }) => ok)
+  assert.deepEqual(asking, [null, null, null])
   const inspected = await runHosted(['token', 'inspect'], { env: own, cwd })
   assert.deepEqual([inspected.code, inspected.stdout], [2, ''])
   assert.deepEqual(await calls(), before)
@@ -190,7 +173,7 @@ describe('no token is printed', () => {
   for (const [when, prepare] of Object.entries(faults)) {
     test(when, async () => {
       await prepare()
-      const steps = JSON.stringify(await examine(cloud, { STORE: `sqlite:${join(folder, 'state.db')}` }))
+      const steps = JSON.stringify(await onDoctor())
       assert.ok(!isSecret(steps), steps)
       await isKeptFrom(['token', 'inspect'])
     })

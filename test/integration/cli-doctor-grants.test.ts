@@ -1,28 +1,17 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { checkGrants, forwardingGrants, invokerGrant } from '../../cli/doctor/check-grants.ts'
-import { createPolicyReader } from '../../cli/doctor/read-policy.ts'
-import { startChecks } from '../../cli/doctor/step.ts'
-import { startGooglePolicies } from '../../local/google-policies.ts'
-import { callsOf, placeFault, startCloud } from '../support/stand-ins.ts'
+import { onPolicies, type Policies, PROJECT, PUSHER, SERVICE, service } from '../support/doctor-policies.ts'
+import { startCloud } from '../support/stand-ins.ts'
 
 // The metadata server of this cloud names the caller.
 const cloud = await startCloud()
 after(() => cloud.close())
 
 const AGENT = 'serviceAccount:service-123456789012@gcp-sa-pubsub.iam.gserviceaccount.com'
-const PUSHER = 'push@p.iam.gserviceaccount.com'
 const TOPIC = 'projects/p/topics/dead-letter'
 const JOBS = 'projects/p/subscriptions/jobs-worker'
-const SERVICE = 'projects/p/locations/europe-west1/services/worker'
-const PROJECT = 'projects/p'
-
-const grants = [
-  ...forwardingGrants('p', 'dead-letter', [JOBS]),
-  invokerGrant({ project: 'p', region: 'europe-west1', name: 'worker' }, PUSHER),
-]
-
-type Policies = Parameters<typeof startGooglePolicies>[0]['policies']
+const grants = [...forwardingGrants('p', 'dead-letter', [JOBS]), invokerGrant(service, PUSHER)]
 const right: Policies = {
   [TOPIC]: { 'roles/pubsub.publisher': [AGENT] },
   [JOBS]: { 'roles/pubsub.subscriber': [AGENT] },
@@ -31,19 +20,10 @@ const right: Policies = {
 }
 
 /** What the doctor says of the three grants. */
-async function check(policies: Policies) {
-  const google = await startGooglePolicies({ policies })
-  try {
-    const checks = startChecks(() => undefined)
-    await checkGrants(checks, grants, createPolicyReader(google.url))
-    const calls = await callsOf(google, 'getIamPolicy')
-    return { steps: checks.steps, asked: calls.map(({ detail }) => detail?.['name']) }
-  } finally {
-    await google.close()
-  }
-}
+const check = (policies: Policies, how?: { unavailable: boolean }) =>
+  onPolicies(policies, (checks, policy) => checkGrants(checks, grants, policy), how)
 
-test('complete grants are found on the resources themselves, and the project is not read', async () => {
+test('doctor: complete grants are found on the resources themselves, and the project is not read', async () => {
   const { steps, asked } = await check(right)
   assert.deepEqual(
     steps.map(({ step, ok }) => [step, ok]),
@@ -59,22 +39,11 @@ test('complete grants are found on the resources themselves, and the project is 
 describe('doctor: a missing grant is reported with the command that adds it', () => {
   const number = "$(gcloud projects describe p --format='value(projectNumber)')"
   const agent = `--member="serviceAccount:service-${number}@gcp-sa-pubsub.iam.gserviceaccount.com"`
-  for (const [nth, name, line] of [
-    [
-      0,
-      TOPIC,
-      `gcloud pubsub topics add-iam-policy-binding dead-letter --project=p ${agent} --role=roles/pubsub.publisher`,
-    ],
-    [
-      1,
-      JOBS,
-      `gcloud pubsub subscriptions add-iam-policy-binding jobs-worker --project=p ${agent} --role=roles/pubsub.subscriber`,
-    ],
-    [
-      2,
-      SERVICE,
-      `gcloud run services add-iam-policy-binding worker --project=p --region=europe-west1 --member=serviceAccount:${PUSHER} --role=roles/run.invoker`,
-    ],
+  const pusher = `--member=serviceAccount:${PUSHER} --role=roles/run.invoker`
+  for (const [nth, name, kind, rest] of [
+    [0, TOPIC, 'pubsub topics', `dead-letter --project=p ${agent} --role=roles/pubsub.publisher`],
+    [1, JOBS, 'pubsub subscriptions', `jobs-worker --project=p ${agent} --role=roles/pubsub.subscriber`],
+    [2, SERVICE, 'run services', `worker --project=p --region=europe-west1 ${pusher}`],
   ] as const) {
     test(name, async () => {
       const { steps } = await check({ ...right, [name]: {} })
@@ -82,12 +51,12 @@ describe('doctor: a missing grant is reported with the command that adds it', ()
         steps.map(({ ok }) => ok),
         [0, 1, 2].map((n) => n !== nth),
       )
-      assert.equal(steps[nth]?.fix, line)
+      assert.equal(steps[nth]?.fix, `gcloud ${kind} add-iam-policy-binding ${rest}`)
     })
   }
 })
 
-test('a role without the permission, and a role of another member, are no grant', async () => {
+test('doctor: a role without the permission, and a role of another member, are no grant', async () => {
   const { steps } = await check({
     ...right,
     [TOPIC]: { 'roles/pubsub.viewer': [AGENT], 'roles/pubsub.publisher': [`serviceAccount:${PUSHER}`] },
@@ -95,12 +64,12 @@ test('a role without the permission, and a role of another member, are no grant'
   assert.equal(steps[0]?.ok, false)
 })
 
-test('what the project grants is granted', async () => {
+test('doctor: what the project grants is granted', async () => {
   const { steps } = await check({ ...right, [TOPIC]: {}, [PROJECT]: { 'roles/pubsub.editor': [AGENT] } })
   assert.deepEqual([steps[0]?.ok, steps[0]?.seen], [true, "Pub/Sub's service agent has it on the project"])
 })
 
-test('grants that this login may not read are not judged, and the fix is shown', async () => {
+test('doctor: grants that this login may not read are not judged, and the fix is shown', async () => {
   const closed = await check({ [JOBS]: {} })
   assert.deepEqual(
     closed.steps.map(({ ok }) => ok),
@@ -113,11 +82,7 @@ test('grants that this login may not read are not judged, and the fix is shown',
   )
 })
 
-test('grants are not judged while Google is unavailable', async () => {
-  const google = await startGooglePolicies({ policies: right })
-  await placeFault(google, { kind: 'status', error: 'unavailable' })
-  const checks = startChecks(() => undefined)
-  await checkGrants(checks, grants.slice(0, 1), createPolicyReader(google.url))
-  await google.close()
-  assert.equal(checks.steps[0]?.ok, null)
+test('doctor: grants are not judged while Google is unavailable', async () => {
+  const { steps } = await check(right, { unavailable: true })
+  assert.ok(steps.every(({ ok }) => ok === null))
 })

@@ -1,22 +1,15 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { checkInvokers } from '../../cli/doctor/check-invokers.ts'
-import { createPolicyReader } from '../../cli/doctor/read-policy.ts'
-import { startChecks } from '../../cli/doctor/step.ts'
-import { startGooglePolicies } from '../../local/google-policies.ts'
+import { onPolicies, type Policies, PROJECT, PUSHER, SERVICE, service } from '../support/doctor-policies.ts'
 import { startCloud } from '../support/stand-ins.ts'
 
 // The metadata server of this cloud gives the login that asks.
 const cloud = await startCloud()
 after(() => cloud.close())
 
-const PUSHER = 'push@p.iam.gserviceaccount.com'
-const service = { project: 'p', region: 'europe-west1', name: 'worker' }
-const SERVICE = 'projects/p/locations/europe-west1/services/worker'
-const PROJECT = 'projects/p'
 const ON_SERVICE = 'gcloud run services remove-iam-policy-binding worker --project=p --region=europe-west1'
-
-type Policies = Parameters<typeof startGooglePolicies>[0]['policies']
+const ON_PROJECT = 'gcloud projects remove-iam-policy-binding p'
 const right: Policies = { [SERVICE]: { 'roles/run.invoker': [`serviceAccount:${PUSHER}`] }, [PROJECT]: {} }
 const withInvoker = (member: string): Policies => ({
   ...right,
@@ -26,28 +19,25 @@ const withInvoker = (member: string): Policies => ({
 /** What the doctor says of who may call the service. */
 async function check(
   policies: Policies,
-  {
-    mode = 'cloud-run-iam',
-    invokerCheckDisabled = false,
-  }: { mode?: 'cloud-run-iam' | 'verify'; invokerCheckDisabled?: boolean } = {},
+  how: { mode?: 'cloud-run-iam' | 'verify'; invokerCheckDisabled?: boolean } = {},
 ) {
-  const google = await startGooglePolicies({ policies })
-  const checks = startChecks(() => undefined)
+  const { mode = 'cloud-run-iam', invokerCheckDisabled = false } = how
   const access = { service, pushAuth: { mode, audience: 'a', serviceAccount: PUSHER }, invokerCheckDisabled }
-  await checks.run('callers', (signal) => checkInvokers(access, createPolicyReader(google.url), signal))
-  await google.close()
-  const [step] = checks.steps
+  const { steps } = await onPolicies(policies, (checks, policy) =>
+    checks.run('callers', (signal) => checkInvokers(access, policy, signal)),
+  )
+  const [step] = steps
   assert.ok(step)
   return step
 }
 
-test('a service that only the pushing account may call passes, and what was not checked is reported', async () => {
+test('doctor: a service that only the pushing account may call passes, and what was not checked is reported', async () => {
   const { ok, seen, fix } = await check(right)
   assert.deepEqual([ok, fix], [true, null])
   assert.equal(seen, 'only the account that pushes; grants of folders and of the organization were not checked')
 })
 
-describe('everyone may call the service', () => {
+describe('doctor: everyone may call the service', () => {
   for (const member of ['allUsers', 'allAuthenticatedUsers']) {
     test(`by ${member} on the service: the step fails, with the line that removes it`, async () => {
       const { ok, seen, expected, fix } = await check(withInvoker(member))
@@ -59,7 +49,7 @@ describe('everyone may call the service', () => {
     test(`by ${member} on the project, which the service inherits: the step fails`, async () => {
       const { ok, fix } = await check({ ...right, [PROJECT]: { 'roles/run.invoker': [member] } })
       assert.equal(ok, false)
-      assert.equal(fix, `gcloud projects remove-iam-policy-binding p --member=${member} --role=roles/run.invoker`)
+      assert.equal(fix, `${ON_PROJECT} --member=${member} --role=roles/run.invoker`)
     })
   }
 
@@ -88,38 +78,24 @@ describe('everyone may call the service', () => {
   })
 })
 
-describe('another account may call the service: a warning, with the line that takes it away', () => {
+describe('doctor: another account may call the service: a warning, with the line that takes it away', () => {
   const OTHER = 'serviceAccount:other@p.iam.gserviceaccount.com'
   for (const [what, on, role, line] of [
-    ['as an invoker', SERVICE, 'roles/run.invoker', `${ON_SERVICE} --member=${OTHER} --role=roles/run.invoker`],
-    [
-      'by a custom role',
-      SERVICE,
-      'projects/p/roles/caller',
-      `${ON_SERVICE} --member=${OTHER} --role=projects/p/roles/caller`,
-    ],
-    [
-      'as an editor of the project',
-      PROJECT,
-      'roles/editor',
-      `gcloud projects remove-iam-policy-binding p --member=${OTHER} --role=roles/editor`,
-    ],
-    [
-      'under a condition',
-      PROJECT,
-      'roles/run.invoker_withcond_0a1b2c3d4e5f60718293',
-      `gcloud projects remove-iam-policy-binding p --member=${OTHER} --role=roles/run.invoker --all`,
-    ],
+    ['as an invoker', SERVICE, 'roles/run.invoker', '--role=roles/run.invoker'],
+    ['by a custom role', SERVICE, 'projects/p/roles/caller', '--role=projects/p/roles/caller'],
+    ['as an editor of the project', PROJECT, 'roles/editor', '--role=roles/editor'],
+    ['under a condition', PROJECT, 'roles/run.invoker_withcond_0a1b2c3d4e5f60718293', '--role=roles/run.invoker --all'],
   ] as const) {
     test(what, async () => {
       const { ok, seen, fix } = await check({ ...right, [on]: { ...right[on], [role]: [OTHER] } })
-      assert.deepEqual([ok, fix], [null, line])
+      const command = on === SERVICE ? ON_SERVICE : ON_PROJECT
+      assert.deepEqual([ok, fix], [null, `${command} --member=${OTHER} ${line}`])
       assert.ok(seen.startsWith(`${OTHER} (${role} on ${on});`), seen)
     })
   }
 })
 
-test('roles that call nothing, owners and deleted accounts are no callers', async () => {
+test('doctor: roles that call nothing, owners and deleted accounts are no callers', async () => {
   const { ok } = await check({
     [SERVICE]: {
       ...right[SERVICE],
@@ -135,7 +111,7 @@ test('roles that call nothing, owners and deleted accounts are no callers', asyn
   assert.equal(ok, true)
 })
 
-test('grants that this login cannot read are not judged', async () => {
+test('doctor: callers are not judged where this login cannot read grants', async () => {
   const closed = await check({ [PROJECT]: {} })
   assert.equal(closed.ok, null)
   assert.equal(closed.fix, null)

@@ -1,26 +1,16 @@
 import assert from 'node:assert/strict'
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { chmod, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { after, afterEach, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { freePort } from '../../cli/free-port.ts'
 import { OUR_CREDENTIAL } from '../../local/entra.ts'
 import { AZURE, ENTRA, GOOGLE } from '../../local/identities.ts'
 import { openSqlite } from '../../shared/lib/sqlite.ts'
-import { examine, failuresIn, marksOf } from '../support/doctor-run.ts'
+import { assertFails, examine, failuresIn, marksOf, openDoctor } from '../support/doctor-run.ts'
 import { startRecordingModel } from '../support/recording-model.ts'
-import { type CloudOverrides, callsOf, clearFaults, placeFault, startCloud } from '../support/stand-ins.ts'
+import { type CloudOverrides, callsOf, placeFault, startCloud } from '../support/stand-ins.ts'
 
-const folder = await mkdtemp(join(tmpdir(), 'doctor-'))
-const STORE = `sqlite:${join(folder, 'state.db')}`
-const cloud = await startCloud()
-after(async () => {
-  await cloud.close()
-  await rm(folder, { recursive: true })
-})
-afterEach(async () => {
-  for (const standIn of [cloud.metadata, cloud.entra, cloud.azure]) await clearFaults(standIn)
-})
+const { cloud, folder, STORE, onDoctor } = await openDoctor()
 
 const HEALTHY = [
   '✓ settings',
@@ -33,37 +23,42 @@ const HEALTHY = [
   '– push subscription',
   '– dead-letter subscription',
 ]
-const BEFORE_AZURE = HEALTHY.slice(0, 4)
 const AFTER_AZURE = HEALTHY.slice(-4)
 
-describe('a healthy set-up', () => {
-  test('has a ✓ at each step, in the order of the way', async () => {
-    assert.deepEqual(marksOf(await examine(cloud, { STORE })), HEALTHY)
+describe('doctor: a healthy set-up', () => {
+  test('has a ✓ at each step, in the order of the way, and costs one call at Google and one at Entra', async () => {
+    const calls = async () => [
+      (await callsOf(cloud.metadata, 'identity')).length,
+      (await callsOf(cloud.entra, 'token')).length,
+    ]
+    const before = await calls()
+    assert.deepEqual(marksOf(await onDoctor()), HEALTHY)
+    const once = before.map((n) => n + 1)
+    assert.deepEqual(await calls(), once)
   })
 
   test('shows the live claims beside what Entra should hold', async () => {
-    const now = () => Date.now() + 2_500
-    const steps = await examine(cloud, { STORE }, {}, { now })
-    const claims = steps.find(({ step }) => step === 'ID token claims')
+    const steps = await onDoctor({}, {}, { now: () => Date.now() + 2_500 })
+    const { seen = '', expected } = steps.find(({ step }) => step === 'ID token claims') ?? {}
     const { issuer, subject, serviceAccountEmail } = GOOGLE
     const { clientId, assertionAudience } = ENTRA
-    const seen = `iss ${issuer}, sub ${subject}, aud ${assertionAudience}, email ${serviceAccountEmail}; issued `
-    assert.ok(claims?.seen.startsWith(seen), claims?.seen)
-    const [, ago] = /; issued (\d+) s ago by this clock, valid for 60 min$/.exec(claims?.seen ?? '') ?? []
-    assert.ok(Number(ago) >= 2, claims?.seen)
+    const claims = `iss ${issuer}, sub ${subject}, aud ${assertionAudience}, email ${serviceAccountEmail}; issued `
+    assert.ok(seen.startsWith(claims), seen)
+    const [, ago] = /; issued (\d+) s ago by this clock, valid for 60 min$/.exec(seen) ?? []
+    assert.ok(Number(ago) >= 2, seen)
     assert.equal(
-      claims?.expected,
+      expected,
       `in Entra, the federated credential of application ${clientId}: Issuer = ${issuer}, Subject = ${subject} (the unique id, not the e-mail), Audience = ${assertionAudience}`,
     )
   })
 
-  test('costs nothing: each deployment is asked once, and no call is billed', async () => {
+  test('costs nothing at Azure: each deployment is asked once, and no call is billed', async () => {
     const before = (await callsOf(cloud.azure)).length
     const names = [AZURE.deployment, AZURE.embeddingDeployment]
     const endpoint = cloud.azure.url
     const DEPLOYMENTS = JSON.stringify(names.map((name) => ({ model: name, endpoint, deployment: name })))
-    const settings = { STORE, DEPLOYMENTS, AZURE_OPENAI_ENDPOINT: '', AZURE_OPENAI_DEPLOYMENT: '' }
-    assert.deepEqual(failuresIn(await examine(cloud, settings)), [])
+    const steps = await onDoctor({ DEPLOYMENTS, AZURE_OPENAI_ENDPOINT: '', AZURE_OPENAI_DEPLOYMENT: '' })
+    assert.deepEqual(failuresIn(steps), [])
     const calls = (await callsOf(cloud.azure)).slice(before)
     assert.deepEqual(
       calls.map(({ status, detail }) => [status, detail['error'], detail['billed']]),
@@ -75,25 +70,12 @@ describe('a healthy set-up', () => {
   })
 
   test('is the same on a dated API version', async () => {
-    assert.deepEqual(marksOf(await examine(cloud, { STORE, OPENAI_API_VERSION: '2024-10-21' })), HEALTHY)
+    assert.deepEqual(marksOf(await onDoctor({ OPENAI_API_VERSION: '2024-10-21' })), HEALTHY)
   })
 
   test('is one where the quota is used up: a 429 proves that the token was accepted', async () => {
     await placeFault(cloud.azure, { kind: 'status', error: 'call_rate_limit' })
-    assert.deepEqual(marksOf(await examine(cloud, { STORE })), HEALTHY)
-  })
-
-  test('asks Google once, Entra once', async () => {
-    const count = async () => [
-      (await callsOf(cloud.metadata, 'identity')).length,
-      (await callsOf(cloud.entra, 'token')).length,
-    ]
-    const before = await count()
-    await examine(cloud, { STORE })
-    assert.deepEqual(
-      await count(),
-      before.map((n) => n + 1),
-    )
+    assert.deepEqual(marksOf(await onDoctor()), HEALTHY)
   })
 })
 
@@ -200,22 +182,20 @@ const misconfigurations: Readonly<Record<string, Misconfiguration>> = {
   },
 }
 
-describe('a wrong setting fails at its step, and its fix is shown', () => {
+describe('doctor: a wrong setting fails at its step, and its fix is shown', () => {
   for (const [what, { cloud: overrides, settings, fails, fix }] of Object.entries(misconfigurations)) {
     test(what, async () => {
       await using broken = await startCloud(overrides)
       const steps = await examine(broken, { STORE, ...settings })
-      const [failed] = failuresIn(steps)
-      assert.equal(failed?.step, fails, marksOf(steps).join('\n'))
-      assert.match(failed?.fix ?? '', fix)
-      assert.notEqual(failed?.expected, null)
+      assertFails(steps, { step: fails, fix })
+      assert.notEqual(failuresIn(steps)[0]?.expected, null)
       // What does not depend on it is looked at all the same.
       assert.deepEqual(marksOf(steps).slice(-4), AFTER_AZURE)
     })
   }
 })
 
-describe('a fault of the resource that Azure answers with fails at its step, and its fix is shown', () => {
+describe('doctor: a fault of the resource that Azure answers with fails at its step, and its fix is shown', () => {
   for (const [error, seen, fix] of [
     ['network_rules', /403 403, .*from this network/, /network rules.*Cloud NAT/],
     ['no_custom_subdomain', /400 BadRequest, /, /Give the resource a custom subdomain/],
@@ -226,101 +206,75 @@ describe('a fault of the resource that Azure answers with fails at its step, and
   ] as const) {
     test(error, async () => {
       await placeFault(cloud.azure, { kind: 'status', error })
-      const [failed] = failuresIn(await examine(cloud, { STORE }))
-      assert.equal(failed?.step, AZURE_STEP)
-      assert.match(failed.seen, seen)
-      assert.match(failed.fix ?? '', fix)
+      assertFails(await onDoctor(), { step: AZURE_STEP, seen, fix })
     })
   }
 
   test('a redirect', async () => {
     await using moved = await startRecordingModel('', 307, { location: `${cloud.azure.url}/elsewhere` })
-    const [failed] = failuresIn(await examine(cloud, { STORE, AZURE_OPENAI_ENDPOINT: moved.url }))
-    assert.match(failed?.seen ?? '', /307 redirect, /)
-    assert.match(failed?.fix ?? '', /redirects to 127\.0\.0\.1:\d+\. Nothing was sent there/)
+    const fix = /redirects to 127\.0\.0\.1:\d+\. Nothing was sent there/
+    assertFails(await onDoctor({ AZURE_OPENAI_ENDPOINT: moved.url }), { seen: /307 redirect, /, fix })
   })
 
   test('a 400 of a gateway, which is no proof that the service lets the worker in', async () => {
     await using gateway = await startRecordingModel('{"statusCode":400,"message":"Bad header."}', 400)
-    const [failed] = failuresIn(await examine(cloud, { STORE, AZURE_OPENAI_ENDPOINT: gateway.url }))
-    assert.match(failed?.seen ?? '', /: 400, /)
+    assertFails(await onDoctor({ AZURE_OPENAI_ENDPOINT: gateway.url }), { seen: /: 400, / })
   })
 })
 
-test('a step after a failed one is skipped, and says why', async () => {
+test('doctor: a step after a failed one is skipped, and says why', async () => {
   await placeFault(cloud.entra, { kind: 'status', error: 'wrong_subject', match: '/token' })
-  const steps = await examine(cloud, { STORE })
-  assert.deepEqual(marksOf(steps), [
-    ...BEFORE_AZURE.slice(0, 3),
-    '✗ Entra',
-    `– Azure OpenAI ${AZURE.deployment}`,
-    ...AFTER_AZURE,
-  ])
+  const steps = await onDoctor()
+  assert.deepEqual(marksOf(steps), [...HEALTHY.slice(0, 3), '✗ Entra', `– ${AZURE_STEP}`, ...AFTER_AZURE])
   assert.match(steps[4]?.seen ?? '', /there is no token$/)
 })
 
-describe('settings', () => {
+describe('doctor: settings', () => {
   test('that are wrong are all listed, and the store that they name is still checked', async () => {
-    const steps = await examine(cloud, { STORE, AZURE_CLIENT_ID: 'not-a-uuid', MAX_ATTEMPTS: '0', AZURE_TENANT_ID: '' })
-    assert.deepEqual(marksOf(steps), [
-      '✗ settings',
-      '– Google ID token',
-      '– ID token claims',
-      '– Entra',
-      '– Azure OpenAI',
-      ...AFTER_AZURE,
-    ])
+    const steps = await onDoctor({ AZURE_CLIENT_ID: 'not-a-uuid', MAX_ATTEMPTS: '0', AZURE_TENANT_ID: '' })
+    const skipped = ['– Google ID token', '– ID token claims', '– Entra', '– Azure OpenAI']
+    assert.deepEqual(marksOf(steps), ['✗ settings', ...skipped, ...AFTER_AZURE])
     const problems = steps[0]?.fix?.split('\n').map((line) => line.split(/:| /, 1)[0])
     assert.deepEqual(problems?.toSorted(), ['AZURE_CLIENT_ID', 'AZURE_TENANT_ID', 'MAX_ATTEMPTS'])
   })
 
   test('with an API key beside them fail, and the other checks run without it', async () => {
-    const steps = await examine(cloud, { STORE, AZURE_OPENAI_API_KEY: 'canary-key' })
+    const steps = await onDoctor({ AZURE_OPENAI_API_KEY: 'canary-key' })
     assert.deepEqual(marksOf(steps), ['✗ settings', ...HEALTHY.slice(1)])
     assert.match(steps[0]?.fix ?? '', /^AZURE_OPENAI_API_KEY is set: .* Unset it\.$/)
     assert.doesNotMatch(JSON.stringify(steps), /canary-key/)
   })
 
   test('that name no store leave nothing to check', async () => {
-    const steps = await examine(cloud, { STORE: 'postgres' })
-    assert.deepEqual(marksOf(steps).slice(-5), [
-      '– store',
-      '– topics',
-      '– push subscription',
-      '– dead-letter subscription',
-      '– sweep',
-    ])
+    const skipped = ['– store', '– topics', '– push subscription', '– dead-letter subscription', '– sweep']
+    assert.deepEqual(marksOf(await onDoctor({ STORE: 'postgres' })).slice(-5), skipped)
   })
 })
 
-describe('the store in a file', () => {
+describe('doctor: the store in a file', () => {
   test('whose folder is not there fails', async () => {
     const missing = join(folder, 'no folder')
-    const [failed] = failuresIn(await examine(cloud, { STORE: `sqlite:${missing}/state.db` }))
-    assert.deepEqual([failed?.step, failed?.fix], ['store', `mkdir -p '${missing}'`])
+    assertFails(await onDoctor({ STORE: `sqlite:${missing}/state.db` }), {
+      step: 'store',
+      fix: `mkdir -p '${missing}'`,
+    })
   })
 
   test('that is no database fails', async () => {
     const path = join(folder, 'letter.txt')
     await writeFile(path, 'Dear database, '.repeat(1_000))
     await chmod(path, 0o600)
-    const [failed] = failuresIn(await examine(cloud, { STORE: `sqlite:${path}` }))
-    assert.deepEqual(
-      [failed?.step, failed?.seen],
-      ['store', `${path} is not a database, or another process keeps it locked`],
-    )
+    const seen = `${path} is not a database, or another process keeps it locked`
+    assertFails(await onDoctor({ STORE: `sqlite:${path}` }), { step: 'store', seen })
   })
 
   test('that other users may read passes, with the command that closes it', async () => {
     const path = join(folder, 'open.db')
     openSqlite(path, 'FULL').close()
     await chmod(path, 0o644)
-    const steps = await examine(cloud, { STORE: `sqlite:${path}` })
-    const store = steps.find(({ step }) => step === 'store')
-    assert.equal(store?.ok, true)
-    assert.match(
-      store.seen,
-      /; its mode is 644, so other users .* \(to allow only its owner: chmod 600 '?\S+open\.db'?\*\)$/,
-    )
+    const steps = await onDoctor({ STORE: `sqlite:${path}` })
+    const { ok, seen = '' } = steps.find(({ step }) => step === 'store') ?? {}
+    assert.equal(ok, true)
+    assert.match(seen, /; its mode is 644, so other users .* \(to allow only its owner: chmod 600 '?\S+open\.db'?\*\)$/)
   })
 })
