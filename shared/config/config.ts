@@ -3,11 +3,10 @@ import type { RetryPolicy } from '../job/failures.ts'
 import { azureClouds } from './azure-clouds.ts'
 import { type Deployment, nameDeployments } from './deployments.ts'
 import { type Environment, projectProblems, relationProblems, secretProblems, withoutBlanks } from './rules.ts'
-import { type DeploymentSetting, settings, type TokenSource } from './schema.ts'
+import { DEFAULT_OUTPUT_TOKENS, settings } from './schema.ts'
+import type { DeploymentSetting, TokenSource } from './setting-values.ts'
 
 const DAY_MS = 86_400_000
-/** A job may ask for so many output tokens where nothing else is set. */
-const DEFAULT_OUTPUT_TOKENS = 32_768
 
 export type PushAuth =
   | { readonly mode: 'off' }

@@ -1,4 +1,4 @@
-import type { DeploymentSetting } from './schema.ts'
+import type { DeploymentSetting } from './setting-values.ts'
 
 /** Where a model is asked, and what it is called. One place may serve several models, under one name. */
 export type Deployment = Omit<DeploymentSetting, 'name'> & {

@@ -1,4 +1,4 @@
-import type { TokenSource } from '../config/schema.ts'
+import type { TokenSource } from '../config/setting-values.ts'
 import { fetchAzureCliToken } from './azure-cli-token.ts'
 import { createFederatedTokenFetcher, type TokenFetcher } from './federated-token.ts'
 import type { FederationSettings } from './federation-settings.ts'

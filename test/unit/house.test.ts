@@ -62,6 +62,7 @@ const planted: Readonly<Record<string, readonly [string, string]>> = {
   'local/to-job.ts': ["import '../shared/job/part.ts'", 'noRestrictedImports'],
   'local/entra/to-worker.ts': ["import '../../worker/part.ts'", 'noRestrictedImports'],
   'deploy/to-shared.ts': ["import '../shared/stores/part.ts'", 'noRestrictedImports'],
+  'docs/generate/to-worker.ts': ["import '../../worker/part.ts'", 'noRestrictedImports'],
   'deploy/to-worker.ts': ["import '../worker/part.ts'", 'noRestrictedImports'],
   'worker/one.ts': ["import { two } from './two.ts'\nexport const one = () => two", 'noImportCycles'],
   'worker/two.ts': ["import { one } from './one.ts'\nexport const two = () => one", 'noImportCycles'],
