@@ -1,76 +1,100 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { startPubSubPush } from '../../local/pubsub-push/pubsub-push.ts'
+import { createPushTokens } from '../../local/pubsub-push/push-tokens.ts'
 import { createSigningKey } from '../../local/signing-key.ts'
 import { openSqliteQueue } from '../../shared/queues/sqlite/sqlite-queue.ts'
 import { serveCerts } from '../support/certs-server.ts'
-import { startCloud } from '../support/stand-ins.ts'
-import { startWorker } from '../support/worker.ts'
+import { DONE, JOB, onWorker } from '../support/on-worker.ts'
+import { DEAD_LETTER_PATH } from '../support/served-worker.ts'
+import { type TestWorker, wrap } from '../support/worker.ts'
 import { calls, drained } from './pubsub-push-harness.ts'
 
-const AUDIENCE = 'https://worker.example/push'
-const SERVICE_ACCOUNT = 'push@contoso.iam.gserviceaccount.com'
-const url = '/v1/chat/completions'
-const job = { id: 'doc-7', url, body: { messages: [{ role: 'user', content: 'Bridges carry people over water.' }] } }
+const oidc = { audience: 'https://worker.example/push', serviceAccount: 'push@contoso.iam.gserviceaccount.com' }
+const FORGERIES = ['none', 'expired', 'wrong-audience', 'wrong-email', 'bad-signature'] as const
+const REFUSED = [401, 401, 401, 403, 401]
 
-const cloud = await startCloud()
 const key = await createSigningKey()
+const tokens = createPushTokens(key)
 const certs = await serveCerts(key.jwks)
-after(async () => {
-  await certs.close()
-  await cloud.close()
-})
+after(() => certs.close())
 
-function startGuardedWorker() {
-  const identity = { PUSH_AUDIENCE: AUDIENCE, PUSH_SERVICE_ACCOUNT: SERVICE_ACCOUNT, PUSH_CERTS_URL: certs.url }
-  return startWorker(cloud, { settings: { ...identity, PUSH_AUTH: 'verify' } })
+const GUARDED = {
+  ...{ PUSH_AUTH: 'verify', PUSH_CERTS_URL: certs.url },
+  ...{ PUSH_AUDIENCE: oidc.audience, PUSH_SERVICE_ACCOUNT: oidc.serviceAccount },
 }
 
-/** A worker, and a subscription that pushes one job to it. */
-async function startPushing(faults: readonly object[], more = {}) {
+/** A subscription that pushes one job to a worker. */
+async function startPushing({ file, url }: TestWorker, faults: readonly object[], more = {}) {
   await using started = new AsyncDisposableStack()
-  const worker = started.use(await startGuardedWorker())
-  const queue = started.adopt(await openSqliteQueue(worker.file, Date.now), (own) => own.close())
+  const queue = started.adopt(await openSqliteQueue(file, Date.now), (own) => own.close())
+  const quick = { minBackoffMs: 1, maxBackoffMs: 1 }
   const subscription = {
-    name: 'projects/test/subscriptions/jobs',
-    topic: 'jobs',
-    endpoint: `${worker.url}/push`,
-    oidc: { audience: AUDIENCE, serviceAccount: SERVICE_ACCOUNT },
-    retry: { minBackoffMs: 1, maxBackoffMs: 1 },
-    flow: { minBackoffMs: 1, maxBackoffMs: 1 },
-    ...more,
+    ...{ name: 'projects/test/subscriptions/jobs', topic: 'jobs', endpoint: `${url}/push`, oidc },
+    ...{ retry: quick, flow: quick, ...more },
   }
-  const options = { file: worker.file, subscriptions: [subscription], pollMs: 2, key }
+  const options = { file, subscriptions: [subscription], pollMs: 2, key }
   const push = started.adopt(await startPubSubPush(options), (own) => own.close())
   for (const fault of faults) await fetch(`${push.url}/__faults`, { method: 'POST', body: JSON.stringify(fault) })
-  await queue.publish('jobs', { data: Buffer.from(JSON.stringify(job)), attributes: { batch: 'nightly' } })
+  await queue.publish('jobs', { data: Buffer.from(JSON.stringify(JOB)), attributes: { batch: 'nightly' } })
   const cleanups = started.move()
-  return { worker, push, [Symbol.asyncDispose]: () => cleanups.disposeAsync() }
+  return Object.assign(push, { [Symbol.asyncDispose]: () => cleanups.disposeAsync() })
 }
 
-test('a push of our own subscription is accepted, after every forged one was refused and logged without its token', async () => {
-  const forgeries = ['none', 'expired', 'wrong-audience', 'wrong-email', 'bad-signature']
-  await using on = await startPushing(forgeries.map((token) => ({ kind: 'forge-token', token })))
-  await drained(on.push)
-  const statuses = (await calls(on.push)).map(({ status }) => status)
-  assert.deepEqual(statuses, [401, 401, 401, 403, 401, 204])
-  assert.equal((await on.worker.record('doc-7', 'nightly'))?.status, 'succeeded')
-  const log = on.worker.logText()
-  assert.match(
-    log,
-    new RegExp(`"expected":{"aud":"${AUDIENCE}","email":"${SERVICE_ACCOUNT}"},"seen":{"aud":"https://another`),
-  )
-  assert.match(log, /"seen":{"aud":"[^"]*","email":"stranger@/)
-  assert.doesNotMatch(log, /eyJ/)
-})
+test('a push of our own subscription is accepted, after every forged one was refused and logged without its token', () =>
+  onWorker(GUARDED, async (worker) => {
+    await using push = await startPushing(
+      worker,
+      FORGERIES.map((token) => ({ kind: 'forge-token', token })),
+    )
+    await drained(push)
+    const statuses = (await calls(push)).map(({ status }) => status)
+    assert.deepEqual(statuses, [...REFUSED, 204])
+    assert.equal((await worker.record('doc-7', 'nightly'))?.status, 'succeeded')
+    const expected = `"expected":{"aud":"${oidc.audience}","email":"${oidc.serviceAccount}"}`
+    assert.match(worker.logText(), new RegExp(`${expected},"seen":{"aud":"https://another`))
+    assert.match(worker.logText(), /"seen":{"aud":"[^"]*","email":"stranger@/)
+    assert.doesNotMatch(worker.logText(), /eyJ/)
+  }))
 
-test('an unwrapped push of our own subscription is accepted as well', async () => {
-  await using on = await startPushing([], { wrapped: false })
-  await drained(on.push)
-  assert.equal((await on.worker.record('doc-7', 'nightly'))?.status, 'succeeded')
-})
+test('an unwrapped push of our own subscription is accepted', () =>
+  onWorker(GUARDED, async (worker) => {
+    await using push = await startPushing(worker, [], { wrapped: false })
+    await drained(push)
+    assert.equal((await worker.record('doc-7', 'nightly'))?.status, 'succeeded')
+  }))
 
-test('a push without a token is refused before its body is read, however large, and its caller receives the 401', async () => {
-  await using worker = await startGuardedWorker()
-  for (let n = 0; n < 5; n += 1) assert.deepEqual(await worker.post(Buffer.alloc(10_000_000)), { status: 401 })
-})
+test('a push without a token is refused before its body counts, however large, and its caller gets the answer', () =>
+  onWorker(GUARDED, async (worker) => {
+    for (let n = 0; n < 5; n += 1) assert.deepEqual(await worker.post(Buffer.alloc(10_000_000)), { status: 401 })
+  }))
+
+test('a dead letter with a forged token is refused, whatever it forges, and not recorded; with a valid one it is', () =>
+  onWorker(GUARDED, async (worker) => {
+    const body = JSON.stringify(wrap(JOB, { attributes: { 'pb-reason': 'rejected', 'pb-error': 'refused' } }))
+    const forward = (token: string | undefined) => call(worker, DEAD_LETTER_PATH, token, body)
+    assert.deepEqual(await forgedTo(forward), REFUSED)
+    assert.deepEqual(await worker.recorded(), [])
+    assert.equal(await forward(await tokens.valid(oidc, Date.now())), DONE.status)
+    assert.equal((await worker.recorded()).length, 1)
+  }))
+
+test('a sweep with a forged token is refused, whatever it forges; with a valid one it is run', () =>
+  onWorker(GUARDED, async (worker) => {
+    const sweep = (token: string | undefined) => call(worker, '/sweep', token)
+    assert.deepEqual(await forgedTo(sweep), REFUSED)
+    assert.doesNotMatch(worker.logText(), /swept/)
+    assert.equal(await sweep(await tokens.valid(oidc, Date.now())), 200)
+    assert.match(worker.logText(), /swept/)
+  }))
+
+async function call({ url }: TestWorker, path: string, token: string | undefined, body = ''): Promise<number> {
+  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` }
+  return (await fetch(url + path, { method: 'POST', headers, body })).status
+}
+
+async function forgedTo(send: (token: string | undefined) => Promise<number>): Promise<readonly number[]> {
+  const statuses: number[] = []
+  for (const forgery of FORGERIES) statuses.push(await send(await tokens.forged(forgery, oidc, Date.now())))
+  return statuses
+}
