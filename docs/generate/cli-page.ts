@@ -8,9 +8,14 @@ export interface NamedCommand {
   readonly command: Command
 }
 
-/** One section for each command. */
+/** A table of all commands, and one section for each. */
 export function cliParts(): ReadonlyMap<string, string> {
-  return new Map([['commands', allCommands().map(describeCommand).join('\n')]])
+  const commands = allCommands()
+  const rows = commands.map(({ path, command }) => [`[${path}](#${path.replaceAll(' ', '-')})`, command.description()])
+  return new Map([
+    ['list', table(['command', 'what it does'], rows)],
+    ['commands', commands.map(describeCommand).join('\n')],
+  ])
 }
 
 export function allCommands(): readonly NamedCommand[] {
