@@ -1,4 +1,5 @@
 import { isSettled, type JobRecord, unknownAttempts } from '../../shared/job/record.ts'
+import { findPaidTwice, messageViolations } from '../violations.ts'
 import type { Call } from './call-log.ts'
 
 /** What the stand-ins and the store recorded of one batch. Nothing in it comes from the worker. */
@@ -64,6 +65,7 @@ export function account(evidence: Evidence): Accounts {
     addedLatencyMs: addedLatency(records, pushes, asksOf),
     problems: [
       ...missing(evidence),
+      ...paidTwice(records, paid),
       ...records.flatMap((record) => violations(record, asksOf.get(record.key) ?? [], evidence)),
     ],
   }
@@ -75,25 +77,41 @@ function missing({ total, records }: Evidence): string[] {
   return [lost > 0 ? `${lost} of ${total} jobs have no record` : `${-lost} records belong to no submitted job`]
 }
 
+function paidTwice(records: readonly JobRecord[], paid: readonly Call[]): string[] {
+  const byKey = new Map(records.map((record) => [record.key, record]))
+  const unknownIn = (key: string) => {
+    const record = byKey.get(key)
+    return record === undefined ? 0 : unknownAttempts(record)
+  }
+  return findPaidTwice(paid.map(requestIdOf), unknownIn).map(
+    ({ key, sends, unknown }) =>
+      `"${byKey.get(key)?.id ?? key}" was paid for ${sends} times, with ${unknown} unknown outcomes`,
+  )
+}
+
 /** What is wrong with one job. */
 function violations(record: JobRecord, asks: readonly Call[], { pushes, deadLetterKeys }: Evidence): string[] {
-  if (!isSettled(record)) return [`"${record.id}" is ${record.status}, though its message is gone`]
+  const isAcknowledged = pushes.some(
+    ({ detail }) => detail['dataSha256'] === record.payloadHash && detail['acked'] === true,
+  )
+  const wrong = messageViolations({ isAcknowledged, hasEnded: isSettled(record) })
+  if (wrong.includes('never_ended')) return [`"${record.id}" is ${record.status}, though its message is gone`]
   const found: string[] = []
-  const paid = asks.filter(isPaid).length
-  const unknown = unknownAttempts(record)
-  if (paid > 1 + unknown) found.push(`"${record.id}" was paid for ${paid} times, with ${unknown} unknown outcomes`)
-  if (record.status === 'succeeded' && paid === 0) found.push(`"${record.id}" has an answer that no model gave`)
+  if (record.status === 'succeeded' && !asks.some(isPaid)) found.push(`"${record.id}" has an answer that no model gave`)
   if (record.status === 'dead_lettered' && !deadLetterKeys.has(record.key)) {
     found.push(`"${record.id}" is dead-lettered, and its message is not kept as a dead letter`)
   }
-  const acked = pushes.some(({ detail }) => detail['dataSha256'] === record.payloadHash && detail['acked'] === true)
-  if (!acked) found.push(`"${record.id}" was never acknowledged`)
+  if (wrong.includes('never_acknowledged')) found.push(`"${record.id}" was never acknowledged`)
   return found
 }
 
-/** The record's name, by which the worker names its requests to Azure: KEY.RUN.ATTEMPT. */
-function keyOf({ detail }: Call): string {
-  return String(detail['clientRequestId']).split('.', 1).join()
+/** The worker names its requests to the model KEY.RUN.ATTEMPT. */
+function requestIdOf({ detail }: Call): string {
+  return String(detail['clientRequestId'])
+}
+
+function keyOf(call: Call): string {
+  return requestIdOf(call).split('.', 1).join()
 }
 
 function isPaid({ detail }: Call): boolean {

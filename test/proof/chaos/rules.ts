@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util'
+import { findPaidTwice, findSentTwice, messageViolations, runOf } from '../../../cli/violations.ts'
 import type { Call } from '../../../local/call-log.ts'
 import { type Attempt, isSettled, type JobRecord, settledIn, unknownAttempts } from '../../../shared/job/record.ts'
 import type { Evidence } from './evidence.ts'
@@ -17,8 +18,13 @@ export const RULES: Readonly<Record<string, Rule>> = {
     ])
     // Of a job that was cancelled before anybody had seen it, only the name is known.
     const unseen = new Set(settled.flatMap(({ key, payloadHash }) => (payloadHash === undefined ? key : [])))
+    const isLost = ({ sha256, key }: Evidence['sent'][number]) =>
+      messageViolations({
+        isAcknowledged: acked.has(sha256),
+        hasEnded: ended.has(sha256) || (key !== undefined && unseen.has(key)),
+      }).includes('acknowledged_before_end')
     return sent
-      .filter(({ sha256, key }) => acked.has(sha256) && !ended.has(sha256) && !(key !== undefined && unseen.has(key)))
+      .filter(isLost)
       .map(
         ({ sha256, key }) =>
           `${key ?? sha256} was acknowledged, and neither its record nor a dead letter says how it ended`,
@@ -27,7 +33,9 @@ export const RULES: Readonly<Record<string, Rule>> = {
 
   'every message is acknowledged in the end': ({ sent, ...evidence }) => {
     const acked = acknowledged(evidence)
-    return sent.filter(({ sha256 }) => !acked.has(sha256)).map(({ key, sha256 }) => `${key ?? sha256} never was`)
+    const isWaiting = ({ sha256 }: Evidence['sent'][number]) =>
+      messageViolations({ isAcknowledged: acked.has(sha256), hasEnded: true }).includes('never_acknowledged')
+    return sent.filter(isWaiting).map(({ key, sha256 }) => `${key ?? sha256} never was`)
   },
 
   'no job is left in the middle': ({ records }) =>
@@ -69,7 +77,9 @@ export const RULES: Readonly<Record<string, Rule>> = {
   },
 
   'an answer is one that the model gave, and the one that is published': ({ records, results, asks, events }) => {
-    const given = new Set(asks.filter(isBilled).map(({ detail }) => `${runOf(detail)} ${detail['requestId']}`))
+    const given = new Set(
+      asks.filter(isBilled).map((call) => `${runOf(requestIdOf(call))} ${call.detail['requestId']}`),
+    )
     const published = new Map(events.map(({ id, data }) => [id, data]))
     return records.flatMap(({ key, run, status, attempts }) => {
       if (status !== 'succeeded') return []
@@ -85,26 +95,24 @@ export const RULES: Readonly<Record<string, Rule>> = {
 
   'a run is paid once, but for counted unknowns': ({ records, asks }) => {
     const unknown = unknownByRun(records)
-    return [...Map.groupBy(asks.filter(mayBeBilled), ({ detail }) => runOf(detail))].flatMap(([run, sends]) => {
-      const allowed = 1 + (unknown.get(run) ?? 0)
-      return sends.length > allowed
-        ? [`${run} was sent ${sends.length} times, and ${allowed - 1} attempts are unknown`]
-        : []
-    })
+    const sent = asks.filter(mayBeBilled).map(requestIdOf)
+    return findPaidTwice(sent, (key, run) => unknown.get(`${key}.${run}`) ?? 0).map(
+      ({ run, sends, unknown }) => `${run} was sent ${sends} times, and ${unknown} attempts are unknown`,
+    )
   },
 
   // The last release drops what our records fold, and gives the next attempt a number that is already used.
   'an attempt is sent once': ({ asks }) => {
-    const folded = Map.groupBy(asks.filter(isServerError), ({ detail }) => runOf(detail))
+    const folded = Map.groupBy(asks.filter(isServerError), (call) => runOf(requestIdOf(call)))
     const others = asks.filter((call) => mayBeBilled(call) && !isServerError(call))
-    return [...Map.groupBy(others, ({ detail }) => String(detail['clientRequestId']))]
-      .filter(([, [first, ...again]]) => first && again.length > (folded.get(runOf(first.detail))?.length ?? 0))
-      .map(([attempt, sends]) => `${attempt} was sent ${sends.length} times`)
+    return findSentTwice(others.map(requestIdOf))
+      .filter(([attempt, sends]) => sends - 1 > (folded.get(runOf(attempt))?.length ?? 0))
+      .map(([attempt, sends]) => `${attempt} was sent ${sends} times`)
   },
 
   'an attempt is not taken over while the model works on it': ({ records, asks }) => {
     const answered = asks.filter(({ status, detail }) => status === 200 && detail['fault'] === undefined)
-    const byAttempt = Map.groupBy(answered, ({ detail }) => String(detail['clientRequestId']))
+    const byAttempt = Map.groupBy(answered, requestIdOf)
     return records.flatMap(({ key, attempts }) =>
       attempts.filter(isTakenOver).flatMap(({ run, n, startedAt, endedAt = 0 }) => {
         const name = `${key}.${run}.${n}`
@@ -243,6 +251,6 @@ function isServerError({ status }: Call): boolean {
 }
 
 /** The worker names its requests KEY.RUN.ATTEMPT. */
-function runOf({ clientRequestId }: Call['detail']): string {
-  return String(clientRequestId).split('.').slice(0, 2).join('.')
+function requestIdOf({ detail }: Call): string {
+  return String(detail['clientRequestId'])
 }

@@ -1,3 +1,4 @@
+import { findPaidTwice, findSentTwice, messageViolations } from '../../../cli/violations.ts'
 import { count, type Exercised } from './exercised.ts'
 import type { FakeFirestore } from './fake-database.ts'
 import type { Monitor } from './monitor.ts'
@@ -29,7 +30,9 @@ function judgeMessages(
     // An edit of the record afterwards does not change that.
     const hadEnded = editedJobs.has(key ?? '') && answered.has(`${hash} ${run}`)
     const isCovered = hadEnded || (record !== undefined && covers(record, message))
-    if (!isLetter && !isCovered) breach('every-message-ends', `${hash.slice(0, 6)} run ${run} of ${key ?? 'no job'}`)
+    const wrong = messageViolations({ isAcknowledged: true, hasEnded: isLetter || isCovered })
+    if (wrong.includes('never_ended'))
+      breach('every-message-ends', `${hash.slice(0, 6)} run ${run} of ${key ?? 'no job'}`)
   }
   for (const record of records.values()) {
     if (isUnderWay(record)) breach('every-message-ends', `${record.key} is ${record.status}`)
@@ -37,24 +40,18 @@ function judgeMessages(
 }
 
 function judgePayments({ calls, mixedJobs, breach }: Monitor, records: ReadonlyMap<string, SeenRecord>): void {
-  const billed = new Map<string, number>()
-  const perAttempt = new Map<string, number>()
-  for (const { requestId, isBillable } of calls) {
-    if (!isBillable) continue
-    const run = requestId.slice(0, requestId.lastIndexOf('.'))
-    billed.set(run, (billed.get(run) ?? 0) + 1)
-    perAttempt.set(requestId, (perAttempt.get(requestId) ?? 0) + 1)
-  }
-  for (const [name, sends] of billed) {
-    const [key = '', run] = name.split('.')
+  const sent = calls.filter(({ isBillable }) => isBillable).map(({ requestId }) => requestId)
+  const unknownIn = (key: string, run: number) => {
     const record = records.get(key)
-    const unknowns = record === undefined ? 0 : unknownsIn(record, Number(run))
-    if (sends > 1 + unknowns) breach('paid-once', `${name}: ${sends} sends, ${unknowns} of them unknown`)
+    return record === undefined ? 0 : unknownsIn(record, run)
   }
-  for (const [requestId, sends] of perAttempt) {
+  for (const { run, sends, unknown } of findPaidTwice(sent, unknownIn)) {
+    breach('paid-once', `${run}: ${sends} sends, ${unknown} of them unknown`)
+  }
+  for (const [requestId, sends] of findSentTwice(sent)) {
     const [key = ''] = requestId.split('.')
     // The last release numbers an attempt after one that was answered with a server error like that one.
-    if (sends > 1 && !mixedJobs.has(key)) breach('paid-once', `attempt ${requestId} was sent ${sends} times`)
+    if (!mixedJobs.has(key)) breach('paid-once', `attempt ${requestId} was sent ${sends} times`)
   }
 }
 

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto'
+import { messageViolations } from '../../../cli/violations.ts'
 import type { Message } from '../../../shared/queues/job-queue.ts'
 import { count, type Exercised } from './exercised.ts'
 import type { Document, FakeFirestore, OnWrite } from './fake-database.ts'
@@ -221,8 +222,10 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
     },
     acknowledged(message) {
       const named = nameOf(message)
-      if (!noteEnd(named) && !hasLetter(named))
+      const wrong = messageViolations({ isAcknowledged: true, hasEnded: noteEnd(named) || hasLetter(named) })
+      if (wrong.includes('acknowledged_before_end')) {
         breach('ack-after-record', `${describe(message)} of ${named.key ?? 'no job'}`)
+      }
     },
     forwardedEnded: (message) => void noteEnd(nameOf(message)),
     delivering(message, process) {
