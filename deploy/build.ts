@@ -7,7 +7,7 @@ import { bundleInto } from './bundle.ts'
 const ROOT = join(import.meta.dirname, '..')
 const DIST = join(ROOT, 'dist')
 
-/** Writes the client's types. Throws where they need a file or a package that is not in dist/. */
+/** Writes the client's types. Throws if they need a file or a package that is not in dist/. */
 function declareClient(): void {
   const folder = mkdtempSync(join(tmpdir(), 'promptbridge-types-'))
   try {
@@ -15,10 +15,10 @@ function declareClient(): void {
     const { status, stdout } = spawnSync(join(ROOT, 'node_modules/.bin/tsc'), ['--project', ROOT, ...flags], {
       encoding: 'utf8',
     })
-    if (status !== 0) throw new Error(`the types do not hold:\n${stdout}`)
+    if (status !== 0) throw new Error(`the type check failed:\n${stdout}`)
     const types = join(folder, 'shared/client/index.d.ts')
     if (/\bfrom ['"]|\bimport\b/.test(readFileSync(types, 'utf8')))
-      throw new Error('the types of the client import something')
+      throw new Error('the types of the client contain an import')
     copyFileSync(types, join(DIST, 'client.d.ts'))
   } finally {
     rmSync(folder, { recursive: true })

@@ -14,7 +14,7 @@ const PROGRAMS = {
   client: 'shared/client/index.ts',
 }
 
-/** Google's packages are CommonJS: they ask for Node's own modules at run time, and for where they lie. */
+/** Google's packages are CommonJS: they require Node's modules at run time, and use __filename and __dirname. */
 const COMMONJS = `import { createRequire } from 'node:module'
 const require = createRequire(import.meta.url)
 const __filename = import.meta.filename
@@ -28,10 +28,10 @@ interface Bundled {
 }
 
 /**
- * Bundles each program with all its packages into one file, which needs nothing but Node beside it, and writes the
- * licences and the lists of these packages (SBOM).
+ * Bundles each program with its packages into one file that needs only Node, and writes the licences and the lists (SBOM)
+ * of these packages.
  *
- * The bytes depend on the sources and the lock file alone: not on the time, nor on either folder.
+ * The bytes depend only on the sources and the lock file, not on the time or the folders.
  */
 export async function bundleInto(folder: string): Promise<Bundled> {
   const { metafile } = await build({
@@ -44,7 +44,7 @@ export async function bundleInto(folder: string): Promise<Bundled> {
     format: 'esm',
     target: 'node24',
     banner: { js: COMMONJS },
-    // Names stay as they are: a stack trace from the cloud is to be read.
+    // Names are not minified, so that stack traces are readable.
     minifySyntax: true,
     minifyWhitespace: true,
     legalComments: 'none',
@@ -55,7 +55,7 @@ export async function bundleInto(folder: string): Promise<Bundled> {
   writeFileSync(cli, `#!/usr/bin/env node\n${readFileSync(cli, 'utf8')}`, { mode: 0o755 })
   writeFileSync(join(folder, 'LICENSES.txt'), licencesOf(ROOT, packagesOf(ROOT, Object.keys(metafile.inputs))))
   const components = {
-    // The image holds the worker alone.
+    // The image contains only the worker.
     'worker.cdx.json': writeSbom('worker.cdx.json', ['worker']),
     'sbom.cdx.json': writeSbom('sbom.cdx.json', ['worker', 'cli', 'local', 'client']),
   }

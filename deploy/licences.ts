@@ -2,7 +2,7 @@ import { globSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { BundledPackage } from './packages.ts'
 
-/** Puts together the licences of bundled packages, which must be where their code is. `root`: where the folders start. */
+/** Joins the licences of the bundled packages, which must accompany their code. `root`: the folder that paths start from. */
 export function licencesOf(root: string, packages: readonly BundledPackage[]): string {
   return packages.map((bundled) => licenceOf(root, bundled)).join(`\n${'-'.repeat(80)}\n\n`)
 }

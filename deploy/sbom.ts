@@ -9,20 +9,20 @@ const own = z.object({ name: z.string(), version: z.string(), license: z.string(
 const lock = z.object({ packages: z.record(z.string(), z.object({ integrity: z.string().optional() })) })
 
 interface SbomOptions {
-  /** Where the paths in the metafile start, with package.json and package-lock.json. */
+  /** The folder that paths in the metafile start from, with package.json and package-lock.json. */
   readonly root: string
   readonly metafile: Metafile
   /** The bundles to list, by their entry points. */
   readonly entries: readonly string[]
-  /** The bundles as files, whose hashes tie the list to them. */
+  /** The files of the bundles. Their hashes link the list to them. */
   readonly files: readonly string[]
 }
 
 /**
  * Lists the packages whose code is in bundles, as a CycloneDX 1.6 document.
  *
- * It has no time and no serial number: the same sources give the same document. Throws for a package that the lock file
- * does not hold.
+ * It has no time and no serial number, so the same sources give the same document. Throws for a package that is not in the
+ * lock file.
  */
 export function sbomOf({ root, metafile, entries, files }: SbomOptions) {
   const read = (file: string): unknown => JSON.parse(readFileSync(join(root, file), 'utf8'))
@@ -62,7 +62,7 @@ function componentOf({ license, folder, ...named }: BundledPackage, integrity: s
   return {
     type: 'library',
     ...identityOf(named),
-    // Of the package as the registry serves it.
+    // The hash of the package in the registry.
     hashes: [{ alg: 'SHA-512', content: Buffer.from(digest, 'base64').toString('hex') }],
     ...(license !== undefined && { licenses: [{ expression: license }] }),
   }

@@ -4,7 +4,7 @@ import { chmodSync, globSync } from 'node:fs'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 
-/** Nothing of this is reached: the worker opens its stores when the first job comes. */
+/** None of these addresses is called: the worker opens its stores at the first job. */
 const SETTINGS = {
   HOST: '127.0.0.1',
   PORT: '0',
@@ -19,9 +19,9 @@ const SETTINGS = {
 }
 
 /**
- * Starts a worker, ends it when it listens, and leaves what Node compiled of it in a folder, readable for everyone.
+ * Starts a worker, ends it when it listens, and makes Node's compile cache in a folder readable for everyone.
  *
- * Node keeps each file to its owner, and says nothing when it cannot read one: it compiles again.
+ * Node makes each file readable only for its owner. If it cannot read a file, it compiles again without an error.
  */
 async function warm(worker: string, folder: string): Promise<void> {
   const child = spawn(process.execPath, [worker], {

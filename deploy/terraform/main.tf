@@ -1,9 +1,8 @@
-# Both clouds in one apply. The two modules need something of each other, and there is no circle in it: the service account
-# on Google's side has its unique id before there is a worker, the app registration on Azure's side needs no more than that
-# id, and the worker is told who it is in Azure last.
+# Both clouds in one apply. The modules depend on each other without a cycle: first Google's service account and its unique
+# id, then Azure's app registration, which needs only that id, and last the worker, which needs the client id.
 
 locals {
-  # As Microsoft's providers spell the clouds.
+  # The names of the clouds in Microsoft's providers.
   azure_environment = { public = "public", us-government = "usgovernment", china = "china" }[var.azure_cloud]
 }
 
@@ -22,7 +21,7 @@ provider "azurerm" {
   subscription_id = var.subscription_id
   environment     = local.azure_environment
 
-  # Otherwise it registers dozens of services that nothing here needs, and wants the right to.
+  # Otherwise the provider registers many services that are not needed here, and needs the permission to do so.
   resource_provider_registrations = "none"
   resource_providers_to_register  = ["Microsoft.CognitiveServices"]
 

@@ -4,7 +4,7 @@ output "env" {
 }
 
 output "uri" {
-  description = "Address of the worker, which answers the invoker alone."
+  description = "Address of the worker, which accepts only the invoker."
   value       = module.google.uri
 }
 
@@ -19,7 +19,7 @@ output "worker_unique_id" {
 }
 
 output "doctor_service_account" {
-  description = "E-mail of the service account that doctor_users run the doctor as; null where there is none."
+  description = "E-mail of the service account that doctor_users run the doctor as; null if there is none."
   value       = module.google.doctor_service_account
 }
 

@@ -15,7 +15,7 @@ variable "image" {
 
 variable "tenant_id" {
   type        = string
-  description = "Entra tenant: that of the subscription."
+  description = "Entra tenant of the subscription."
 }
 
 variable "subscription_id" {
@@ -32,7 +32,7 @@ variable "azure_cloud" {
 variable "azure_openai_ids" {
   type        = set(string)
   default     = []
-  description = "Resource ids of the Azure OpenAI resources there are: /subscriptions/…/accounts/NAME."
+  description = "Resource ids of existing Azure OpenAI resources: /subscriptions/…/accounts/NAME."
 }
 
 variable "deployments" {
@@ -46,13 +46,13 @@ variable "deployments" {
     max_output_tokens = optional(number)
   }))
   default     = []
-  description = "Their deployments."
+  description = "Deployments of these resources."
 }
 
 variable "allow_custom_hosts" {
   type        = bool
   default     = false
-  description = "Whether tokens may be sent to endpoints that are no hosts of the Azure cloud, such as API Management: they can read the tokens."
+  description = "Whether tokens may be sent to endpoints outside the Azure cloud, such as API Management. These endpoints can read the tokens."
 }
 
 variable "new_account" {
@@ -63,7 +63,7 @@ variable "new_account" {
     public_network_access_enabled = optional(bool, true)
   })
   default     = null
-  description = "An Azure OpenAI resource to make."
+  description = "An Azure OpenAI resource to create."
 }
 
 variable "new_deployments" {
@@ -76,7 +76,7 @@ variable "new_deployments" {
     priority = optional(number, 1)
   }))
   default     = {}
-  description = "Its deployments, by their names; the capacity in thousands of tokens a minute."
+  description = "Its deployments, by name; the capacity is in thousands of tokens per minute."
 }
 
 variable "submitters" {
@@ -94,31 +94,31 @@ variable "operators" {
 variable "pause_operators" {
   type        = set(string)
   default     = []
-  description = "Those of operators that may also pause and resume. Each of them can redirect all messages, and the tokens that Pub/Sub makes as the invoker."
+  description = "Those of operators that may also pause and resume. Each of them can redirect all messages, with the tokens that Pub/Sub creates for the invoker."
 }
 
 variable "worker_token_operators" {
   type        = set(string)
   default     = []
-  description = "Those of operators that may also have the worker's ID token made, for doctor and token inspect. Each of them can be the worker to Azure."
+  description = "Those of operators that may also get the worker's ID token, for doctor and token inspect. Each of them can act as the worker to Azure."
 }
 
 variable "doctor_users" {
   type        = set(string)
   default     = []
-  description = "IAM members that may run the doctor as a service account of its own, which reads and changes nothing."
+  description = "IAM members that may run the doctor as a service account of its own, which only reads."
 }
 
 variable "audit_logs" {
   type        = bool
   default     = false
-  description = "Whether Google logs who reads and changes records, and who looks at topics and subscriptions. It replaces what the project has set for these logs of Pub/Sub and Firestore."
+  description = "Whether Google logs who reads and changes records, and who reads topics and subscriptions. This replaces the project's audit log settings of Pub/Sub and Firestore."
 }
 
 variable "alert_on_delivery_changes" {
   type        = bool
   default     = false
-  description = "Whether to make an alert on every change of a subscription and of its push endpoint."
+  description = "Whether to create an alert for every change of a subscription or its push endpoint."
 }
 
 variable "point_in_time_recovery" {
@@ -130,7 +130,7 @@ variable "point_in_time_recovery" {
 variable "deletion_protection" {
   type        = bool
   default     = true
-  description = "Whether the service and the database are kept from being destroyed."
+  description = "Whether the service and the database are protected from a destroy."
 }
 
 variable "notification_channels" {

@@ -1,7 +1,7 @@
 terraform {
   required_version = ">= 1.5"
 
-  # The versions whose schemas the tests know. The modules take a range, because a configuration that uses one pins versions of its own.
+  # The versions that the tests use. The modules accept a range, because a configuration that uses a module pins its own versions.
   required_providers {
     google = {
       source  = "hashicorp/google"

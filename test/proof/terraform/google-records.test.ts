@@ -57,7 +57,7 @@ if (made !== undefined) {
 
   test('refused: the name of a database that Firestore does not take', async () => {
     const variables = { ...googleVariables, firestore_database: 'My_Records' }
-    await assert.rejects(tryPlan('modules/google', variables), /firestore_database is \(default\), or 4 to 63/)
+    await assert.rejects(tryPlan('modules/google', variables), /firestore_database must be \(default\), or 4 to 63/)
   })
 
   test('a database that is there already is used as it is', () => {

@@ -1,7 +1,7 @@
-# Who the worker is in Azure: an app registration that Google's ID token of one service account is proof of, and one role.
+# The worker's identity in Azure: an app registration that trusts the Google ID token of one service account, and one role.
 
 locals {
-  # As AZURE_FEDERATED_AUDIENCE has it by default in each cloud.
+  # The default of AZURE_FEDERATED_AUDIENCE in each cloud.
   audiences = {
     public        = "api://AzureADTokenExchange"
     us-government = "api://AzureADTokenExchangeUSGov"
@@ -11,7 +11,7 @@ locals {
   accounts = var.account == null ? {} : { this = var.account }
 }
 
-# It has no password and no certificate, and asks for no permission.
+# It has no password, no certificate and no API permission.
 resource "azuread_application" "worker" {
   display_name     = var.name
   sign_in_audience = "AzureADMyOrg"
@@ -21,7 +21,7 @@ resource "azuread_service_principal" "worker" {
   client_id = azuread_application.worker.client_id
 }
 
-# Compared with the ID token letter by letter.
+# Entra compares these values with the ID token exactly.
 resource "azuread_application_federated_identity_credential" "worker" {
   application_id = azuread_application.worker.id
   display_name   = var.name
@@ -31,8 +31,8 @@ resource "azuread_application_federated_identity_credential" "worker" {
   audiences      = [local.audiences[var.azure_cloud]]
 }
 
-# The worker asks deployments; it neither sees nor changes how a resource is set up. By id, for the provider's data source
-# would write the keys of a resource into the state.
+# The worker can call deployments, but cannot read or change the configuration of a resource. Resources are given by id,
+# because the provider's data source would write their keys into the state.
 resource "azurerm_role_assignment" "asks" {
   for_each = merge(
     { for id in var.account_ids : id => id },
@@ -55,7 +55,7 @@ resource "azurerm_cognitive_account" "this" {
   sku_name                      = "S0"
   public_network_access_enabled = each.value.public_network_access_enabled
 
-  # Entra's tokens are taken at an address of the resource's own alone.
+  # Entra tokens are accepted only at a custom subdomain.
   custom_subdomain_name = each.value.name
 
   # Keys are disabled: no key can be used, and the provider writes none into the state.

@@ -14,7 +14,7 @@ output "audience" {
 }
 
 output "deployments" {
-  description = "What was made here, as the google module takes it."
+  description = "The created deployments, in the form of the input of the google module."
   value = [
     for name, each in azurerm_cognitive_deployment.this : {
       model      = var.deployments[name].model

@@ -16,14 +16,14 @@ variable "azure_cloud" {
 
   validation {
     condition     = contains(["public", "us-government", "china"], var.azure_cloud)
-    error_message = "One of public, us-government and china."
+    error_message = "azure_cloud must be public, us-government or china."
   }
 }
 
 variable "account_ids" {
   type        = set(string)
   default     = []
-  description = "Resource ids of the Azure OpenAI resources there are: /subscriptions/…/accounts/NAME. Their deployments are named to the google module by hand."
+  description = "Resource ids of existing Azure OpenAI resources: /subscriptions/…/accounts/NAME. Add their deployments to the google module yourself."
 }
 
 variable "account" {
@@ -34,7 +34,7 @@ variable "account" {
     public_network_access_enabled = optional(bool, true)
   })
   default     = null
-  description = "An Azure OpenAI resource to make, in a resource group there is. The name is a part of its address, so it is unique in the world."
+  description = "An Azure OpenAI resource to create in an existing resource group. Its name is part of its address, so it must be globally unique."
 }
 
 variable "deployments" {
@@ -47,5 +47,5 @@ variable "deployments" {
     priority = optional(number, 1)
   }))
   default     = {}
-  description = "Deployments to make on that resource, by their names. The capacity is in thousands of tokens a minute; rpm, the requests a minute that Azure gives for it, is only passed on."
+  description = "Deployments to create on that resource, by name. The capacity is in thousands of tokens per minute. rpm, the requests per minute of that capacity, is only passed on."
 }

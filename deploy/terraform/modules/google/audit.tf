@@ -1,11 +1,11 @@
-# Who read and changed what, in Google's own audit logs.
+# Google's audit logs: who read and changed what.
 #
-# Every change of a topic, a subscription, a database or a grant is always in the log of admin activity. Who only looked, at
-# settings or at records, is in the log of data access, which a project has to switch on. So is Seek, by which all messages
-# that wait can be dropped. Pub/Sub logs neither a publish nor a pull nor an acknowledgement.
+# The admin activity log always contains each change of a topic, a subscription, a database or a grant. The data access log
+# contains reads of settings and records, and Seek, which can drop all waiting messages. A project must switch it on. Pub/Sub
+# logs no publish, no pull and no acknowledgement.
 
 locals {
-  # As Firestore is named in this configuration. Its log entries name firestore.googleapis.com.
+  # The name of Firestore in this configuration. Its log entries contain firestore.googleapis.com.
   audited = var.audit_logs ? {
     "pubsub.googleapis.com"    = []
     "datastore.googleapis.com" = [local.worker_member]
@@ -22,7 +22,7 @@ resource "google_project_iam_audit_config" "data_access" {
     log_type = "ADMIN_READ"
   }
 
-  # The worker reads and writes records for each job: its own entries would hide those of people, and cost the most.
+  # The worker reads and writes records for each job. Its entries would hide those of people, and would cost the most.
   audit_log_config {
     log_type         = "DATA_READ"
     exempted_members = each.value
@@ -52,7 +52,7 @@ locals {
   ])
 }
 
-# Straight from the log, because each single change matters.
+# Based on the log and not on a metric, because each single change matters.
 resource "google_monitoring_alert_policy" "delivery_changed" {
   count = var.alert_on_delivery_changes ? 1 : 0
 
@@ -82,7 +82,7 @@ resource "google_monitoring_alert_policy" "delivery_changed" {
   }
 
   documentation {
-    content   = "`by` did it. So do `promptbridge pause`, `promptbridge resume` and an apply. If it was none of them, jobs may be going to somebody else: `promptbridge doctor` compares each push subscription with what it should be, and `terraform apply` puts it back."
+    content   = "`by` made the change. `promptbridge pause`, `promptbridge resume` and an apply make such changes. If it was none of them, jobs may be sent to another server. `promptbridge doctor` compares each push subscription with its expected configuration. `terraform apply` restores it."
     mime_type = "text/markdown"
   }
 

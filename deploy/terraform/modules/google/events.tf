@@ -14,8 +14,8 @@ resource "google_bigquery_dataset" "events" {
   depends_on = [google_project_service.needed]
 }
 
-# The columns that a subscription writes which passes on the message as it is. The data stay a text: as JSON, BigQuery would
-# refuse the numbers that it cannot hold to the last digit, and such a row would never be written.
+# The columns that a BigQuery subscription without a schema writes. The data are a string: as JSON, BigQuery would reject
+# numbers that it cannot store with all digits, and such a row would never be written.
 resource "google_bigquery_table" "events" {
   for_each = local.events_table
 
@@ -60,6 +60,6 @@ resource "google_pubsub_subscription" "events_table" {
     ttl = ""
   }
 
-  # Pub/Sub looks whether it may write there when the subscription is made.
+  # Pub/Sub checks its write permission when the subscription is created.
   depends_on = [google_bigquery_table_iam_member.pubsub_events]
 }

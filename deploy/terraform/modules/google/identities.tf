@@ -41,7 +41,7 @@ resource "google_cloud_run_v2_service_iam_member" "invoker" {
   member   = local.invoker_member
 }
 
-# Who may call the service as Cloud Run has it now, whichever way it was granted. What a whole project grants is not in it.
+# The current policy of the service: who may call it, however that was granted. Grants of the project are not in it.
 data "google_cloud_run_v2_service_iam_policy" "live" {
   project  = var.project
   location = google_cloud_run_v2_service.worker.location
@@ -54,7 +54,7 @@ data "google_cloud_run_v2_service_iam_policy" "live" {
     }
   }
 
-  # A service that is still to be made has no policy to look at.
+  # A service that does not exist yet has no policy.
   depends_on = [google_cloud_run_v2_service.worker, google_cloud_run_v2_service_iam_member.invoker]
 }
 
@@ -65,17 +65,17 @@ locals {
   ]), [local.invoker_member])
 }
 
-# A warning, which fails neither plan nor apply. The worker rejects their calls unless they hold a token of the invoker.
+# A warning: neither plan nor apply fails. The worker rejects calls without a token of the invoker.
 check "only_the_invoker_calls" {
   assert {
     condition     = length(local.other_callers) == 0
-    error_message = "Besides the invoker, the service ${google_cloud_run_v2_service.worker.name} may be called by ${join(", ", local.other_callers)}. Nothing here needs that: take the role from them, unless you know why they have it."
+    error_message = "Besides the invoker, ${join(", ", local.other_callers)} may call the service ${google_cloud_run_v2_service.worker.name}. Promptbridge does not need that. Remove the role, unless you know why they have it."
   }
 }
 
 # --- The worker
 
-# It publishes dead letters, events, and the jobs that it rescues from the dead letters.
+# The worker publishes dead letters, events, and rescued jobs.
 resource "google_pubsub_topic_iam_member" "worker_publishes" {
   for_each = local.topics
 
@@ -85,7 +85,7 @@ resource "google_pubsub_topic_iam_member" "worker_publishes" {
   member  = local.worker_member
 }
 
-# It reads and writes records. The role can be given for a whole project alone; the condition keeps it to this database.
+# The worker reads and writes records. The role can be granted only on a project; the condition limits it to this database.
 resource "google_project_iam_member" "worker_records" {
   project = var.project
   role    = "roles/datastore.user"
@@ -99,7 +99,7 @@ resource "google_project_iam_member" "worker_records" {
 
 # --- Pub/Sub's own account
 
-# It forwards to the dead-letter topic what was delivered too often …
+# Pub/Sub forwards messages to the dead-letter topic after their last delivery attempt …
 resource "google_pubsub_topic_iam_member" "pubsub_forwards" {
   project = var.project
   topic   = google_pubsub_topic.dead_letter.name
@@ -117,7 +117,7 @@ resource "google_pubsub_subscription_iam_member" "pubsub_forwards" {
   member       = local.pubsub_agent
 }
 
-# It makes the tokens of the invoker. In a project made since April 2021 it may do so anyway.
+# Pub/Sub creates the tokens of the invoker. In a project created since April 2021 it needs no grant for that.
 resource "google_service_account_iam_member" "pubsub_signs" {
   count = var.grant_token_creator ? 1 : 0
 
@@ -126,7 +126,7 @@ resource "google_service_account_iam_member" "pubsub_signs" {
   member             = local.pubsub_agent
 }
 
-# It writes events to their table.
+# Pub/Sub writes events to their table.
 resource "google_bigquery_table_iam_member" "pubsub_events" {
   for_each = local.events_table
 
@@ -137,9 +137,9 @@ resource "google_bigquery_table_iam_member" "pubsub_events" {
   member     = local.pubsub_agent
 }
 
-# --- Those who submit jobs
+# --- Submitters
 
-# To publish is all there is to it: a publisher needs no database.
+# Publishing is enough to submit jobs. A publisher needs no access to the database.
 resource "google_pubsub_topic_iam_member" "submitters_publish" {
   for_each = var.submitters
 
@@ -149,7 +149,7 @@ resource "google_pubsub_topic_iam_member" "submitters_publish" {
   member  = each.key
 }
 
-# --- Those who operate it, by the promptbridge command
+# --- Operators, who use the promptbridge command
 
 # submit and replay publish jobs.
 resource "google_pubsub_topic_iam_member" "operators_publish" {
@@ -161,7 +161,7 @@ resource "google_pubsub_topic_iam_member" "operators_publish" {
   member  = each.value
 }
 
-# show, results, dead-letters, cancel and submit read and write records; pause notes where a subscription pushed to.
+# show, results, dead-letters, cancel and submit read and write records. pause saves the push endpoint of a subscription.
 resource "google_project_iam_member" "operators_records" {
   for_each = var.operators
 
@@ -175,8 +175,7 @@ resource "google_project_iam_member" "operators_records" {
   }
 }
 
-# pause, resume and doctor look for the subscriptions of a topic, which can be asked of a whole project alone. It shows no
-# message.
+# pause, resume and doctor list subscriptions, which needs a role on the project. This role cannot read messages.
 resource "google_project_iam_member" "operators_look" {
   for_each = var.operators
 
@@ -185,8 +184,8 @@ resource "google_project_iam_member" "operators_look" {
   member  = each.key
 }
 
-# doctor looks whether the worker and Pub/Sub have the grants that they need, and who may call the service by a grant on the
-# project, allUsers among them.
+# doctor checks the grants of the worker and of Pub/Sub, and finds who may call the service by a grant on the project, such
+# as allUsers.
 resource "google_project_iam_custom_role" "doctor" {
   count = length(var.operators) + length(var.doctor_users) > 0 ? 1 : 0
 
@@ -199,7 +198,7 @@ resource "google_project_iam_custom_role" "doctor" {
   depends_on = [google_project_service.needed]
 }
 
-# Of Pub/Sub alone; who may call the service is seen by roles/run.viewer below.
+# Only for Pub/Sub. roles/run.viewer below shows who may call the service.
 resource "google_project_iam_member" "operators_see_grants" {
   for_each = var.operators
 
@@ -219,11 +218,11 @@ resource "google_cloud_run_v2_service_iam_member" "operators_look" {
   member   = each.key
 }
 
-# --- Those of them that may pause
+# --- Operators that may pause
 
-# pause and resume change where a subscription pushes to. Any role of Google's that allows this also allows to delete the
-# subscription and to take its messages. This one allows neither, but a member can point the push at a server of their own:
-# it receives all jobs from then on, and the tokens that Pub/Sub makes as the invoker.
+# pause and resume change the push endpoint of a subscription. Each of Google's own roles that allows this also allows deleting
+# the subscription and pulling its messages. This role allows neither. But a member can set the push endpoint to another
+# server, which then receives all jobs, with the tokens that Pub/Sub creates for the invoker.
 resource "google_project_iam_custom_role" "pause" {
   count = length(var.pause_operators) > 0 ? 1 : 0
 
@@ -248,8 +247,8 @@ resource "google_pubsub_subscription_iam_member" "operators_pause" {
   member       = each.value.member
 }
 
-# resume lets a subscription push as the invoker again, which takes the right to act as it. So a member can also let a
-# subscription of their own push as the invoker.
+# resume makes a subscription push as the invoker again, which needs the permission to act as the invoker. So a member can
+# also make another subscription push as the invoker.
 resource "google_service_account_iam_member" "operators_resume" {
   for_each = var.pause_operators
 
@@ -260,15 +259,15 @@ resource "google_service_account_iam_member" "operators_resume" {
   lifecycle {
     precondition {
       condition     = contains(var.operators, each.key)
-      error_message = "pause_operators names ${each.key}, which operators does not: pause also needs what an operator may do. Add it to operators."
+      error_message = "pause_operators names ${each.key}, which operators does not. pause also needs the permissions of an operator. Add it to operators."
     }
   }
 }
 
-# --- Those of them that may have the worker's ID token
+# --- Operators that may get the worker's ID token
 
-# doctor and token inspect have the worker's ID token made. It is what Azure trusts: a member can exchange it for an access
-# token, and ask the model as the worker does. Nothing records such a request, or counts it.
+# doctor and token inspect get the worker's ID token. Azure trusts this token: a member can exchange it for an access token
+# and call the model as the worker. Such calls are neither recorded nor counted.
 resource "google_service_account_iam_member" "operators_doctor" {
   for_each = var.worker_token_operators
 
@@ -279,7 +278,7 @@ resource "google_service_account_iam_member" "operators_doctor" {
   lifecycle {
     precondition {
       condition     = contains(var.operators, each.key) || each.key == local.doctor_member
-      error_message = "worker_token_operators names ${each.key}, which operators does not. Add it to operators. Besides operators, it may name the account of the doctor alone: ${local.doctor_member}, with doctor_users."
+      error_message = "worker_token_operators names ${each.key}, which operators does not. Add it to operators. Besides operators, it may name only the account of the doctor, with doctor_users: ${local.doctor_member}."
     }
   }
 
@@ -291,7 +290,7 @@ resource "google_service_account_iam_member" "operators_doctor" {
 locals {
   doctor_id = "${var.name}-doctor"
 
-  # Written out, because its address alone says whether it is named in a variable.
+  # Built from names, so that it can be compared with the variables before the account exists.
   doctor_member = "serviceAccount:${local.doctor_id}@${var.project}.iam.gserviceaccount.com"
 
   doctor = length(var.doctor_users) > 0 ? { this = local.doctor_member } : {}
@@ -307,7 +306,7 @@ resource "google_service_account" "doctor" {
   depends_on = [google_project_service.needed]
 }
 
-# They run the doctor as that account, by impersonation.
+# doctor_users run the doctor as this account, by impersonation.
 resource "google_service_account_iam_member" "doctor_users" {
   for_each = var.doctor_users
 
@@ -316,7 +315,7 @@ resource "google_service_account_iam_member" "doctor_users" {
   member             = each.key
 }
 
-# It looks at topics and subscriptions, which shows no message,
+# The account reads topics and subscriptions, but no messages,
 resource "google_project_iam_member" "doctor_looks" {
   for_each = google_service_account.doctor
 
@@ -325,7 +324,7 @@ resource "google_project_iam_member" "doctor_looks" {
   member  = "serviceAccount:${each.value.email}"
 }
 
-# at their grants,
+# their grants,
 resource "google_project_iam_member" "doctor_sees_grants" {
   for_each = google_service_account.doctor
 
@@ -334,7 +333,7 @@ resource "google_project_iam_member" "doctor_sees_grants" {
   member  = "serviceAccount:${each.value.email}"
 }
 
-# at the live settings, and at who may call the service,
+# the live settings, and who may call the service,
 resource "google_cloud_run_v2_service_iam_member" "doctor_looks" {
   for_each = google_service_account.doctor
 
@@ -345,7 +344,7 @@ resource "google_cloud_run_v2_service_iam_member" "doctor_looks" {
   member   = "serviceAccount:${each.value.email}"
 }
 
-# and at whether records can be read, their indexes are built, and the sweep runs.
+# and the database, to check access, indexes and the sweep.
 resource "google_project_iam_member" "doctor_reads" {
   for_each = google_service_account.doctor
 

@@ -5,61 +5,61 @@ locals {
 
   metrics = {
     jobs = {
-      description = "Deliveries that ended, by the outcome of the job."
+      description = "Finished deliveries, by the outcome of the job."
       filter      = "${local.of_worker} AND jsonPayload.outcome = (\"succeeded\" OR \"dead_lettered\" OR \"cancelled\" OR \"expired\" OR \"repeated\" OR \"superseded\" OR \"conflict\" OR \"poison\")"
       labels      = { outcome = "outcome", deployment = "deployment" }
     }
     deferred = {
-      description = "Deliveries that will be redelivered, by the reason."
+      description = "Deferred deliveries, by reason."
       filter      = "${local.of_worker} AND jsonPayload.outcome = \"retry\""
       labels      = { reason = "reason" }
     }
     dead_letters = {
-      description = "Dead letters that were recorded, by the reason."
+      description = "Recorded dead letters, by reason."
       filter      = "${local.of_worker} AND jsonPayload.outcome = \"dead_letter_recorded\""
       labels      = { reason = "why" }
     }
     rescued = {
-      description = "Healthy jobs that Pub/Sub gave up on and that were published again."
+      description = "Healthy jobs that Pub/Sub forwarded to the dead-letter topic and that were published again."
       filter      = "${local.of_worker} AND jsonPayload.outcome = \"rescued\""
       labels      = {}
     }
     token_failures = {
-      description = "Failed attempts to get a token for Azure, by leg and by whether they can end by themselves."
+      description = "Failed attempts to get a token for Azure, by leg and kind."
       filter      = "${local.of_worker} AND jsonPayload.outcome = \"token_failure\""
       labels      = { leg = "leg", kind = "kind" }
     }
     circuits_opened = {
-      description = "Circuits of deployments that opened, by the reason."
+      description = "Opened circuits of deployments, by reason."
       filter      = "${local.of_worker} AND jsonPayload.outcome = \"circuit_opened\""
       labels      = { deployment = "deployment", reason = "reason" }
     }
     days_closed = {
-      description = "Instances that start no more jobs today: DAILY_TOKEN_LIMIT is reached."
+      description = "Instances that start no more jobs today, because DAILY_TOKEN_LIMIT is reached."
       filter      = "${local.of_worker} AND jsonPayload.outcome = \"day_closed\""
       labels      = {}
     }
     refused_pushes = {
-      description = "Pushes that were not by the invoker, or for another audience."
+      description = "Rejected pushes: not from the invoker, or for another audience."
       filter      = "${local.of_worker} AND jsonPayload.outcome = \"refused_push\""
       labels      = { status = "httpStatus" }
     }
     events_refused = {
-      description = "Events that can never be published."
+      description = "Events that cannot be published and are not retried."
       filter      = "${local.of_worker} AND jsonPayload.outcome = \"event_refused\""
       labels      = {}
     }
     faults = {
-      description = "Faults of the worker itself."
+      description = "Internal errors of the worker."
       filter      = "${local.of_worker} AND severity >= ERROR"
       labels      = {}
     }
     sweeps_refused = {
-      description = "Records and batches that every sweep leaves out until they are fixed."
+      description = "Records and batches that each sweep leaves out until they are fixed."
       filter      = "${local.of_worker} AND jsonPayload.outcome = \"sweep_refused\""
       labels      = {}
     }
-    # The worker logs nothing of a sweep that does not reach it.
+    # A metric of Cloud Scheduler's log, because the worker cannot log a sweep that does not reach it.
     sweeps_failed = {
       description = "Sweeps that failed, or did not reach the worker."
       filter      = "resource.type = \"cloud_scheduler_job\" AND resource.labels.job_id = \"${google_cloud_scheduler_job.sweep.name}\" AND severity >= ERROR"
@@ -67,7 +67,7 @@ locals {
     }
   }
 
-  # As PromQL knows them.
+  # Their names in PromQL.
   series = {
     for name, metric in google_logging_metric.worker :
     name => "logging_googleapis_com:user_${replace(metric.name, "/[^A-Za-z0-9_]/", "_")}"

@@ -17,7 +17,7 @@ output "worker_unique_id" {
 }
 
 output "doctor_service_account" {
-  description = "E-mail of the service account that doctor_users run the doctor as; null where there is none."
+  description = "E-mail of the service account that doctor_users run the doctor as; null if there is none."
   value       = try(google_service_account.doctor["this"].email, null)
 }
 
@@ -27,7 +27,7 @@ output "service" {
 }
 
 output "uri" {
-  description = "Its address, which answers the invoker alone."
+  description = "Its address, which accepts only the invoker."
   value       = google_cloud_run_v2_service.worker.uri
 }
 
@@ -37,6 +37,6 @@ output "topics" {
 }
 
 output "max_instances" {
-  description = "The most instances of the worker, as set or as derived."
+  description = "The maximum number of instances, as set or as calculated."
   value       = local.max_instances
 }

@@ -1,16 +1,16 @@
 # Topics, and the subscriptions that push to the worker.
 
 locals {
-  # A message that no filter matches is acknowledged by Pub/Sub without a word. So the last one is the exact complement of
-  # the others: it takes any other priority, and none. A filter cannot be changed: another one is another subscription, and
-  # what waited in the old one is lost.
+  # Pub/Sub acknowledges a message that no filter matches. So the last filter is the exact complement of the others: it
+  # matches any other priority, and none. A filter cannot be changed: a new filter needs a new subscription, and messages
+  # that wait in the old one are lost.
   filters = {
     high   = "attributes.\"pb-priority\" = \"high\""
     low    = "attributes.\"pb-priority\" = \"low\""
     normal = "NOT attributes.\"pb-priority\" = \"high\" AND NOT attributes.\"pb-priority\" = \"low\""
   }
 
-  # How long Pub/Sub keeps a message that nothing acknowledges.
+  # How long Pub/Sub keeps an unacknowledged message.
   retention = "${var.message_retention_days * 86400}s"
 }
 
@@ -54,19 +54,19 @@ resource "google_pubsub_subscription" "jobs" {
     }
   }
 
-  # Without it, what is deferred is redelivered at once.
+  # Without it, deferred messages are redelivered at once.
   retry_policy {
     minimum_backoff = "10s"
     maximum_backoff = "600s"
   }
 
-  # About 16 hours of an outage: fewer attempts would send healthy jobs the long way round.
+  # Enough for an outage of about 16 hours. With fewer attempts, healthy jobs would pass through the dead-letter topic.
   dead_letter_policy {
     dead_letter_topic     = google_pubsub_topic.dead_letter.id
     max_delivery_attempts = 100
   }
 
-  # Never. Otherwise it is deleted after 31 idle days.
+  # Never expires. By default a subscription is deleted after 31 idle days.
   expiration_policy {
     ttl = ""
   }
@@ -74,12 +74,12 @@ resource "google_pubsub_subscription" "jobs" {
   lifecycle {
     precondition {
       condition     = var.message_retention_days > var.max_job_age_days
-      error_message = "message_retention_days is not more than max_job_age_days: Pub/Sub would drop a job that may still run, and nothing would record it."
+      error_message = "message_retention_days must be more than max_job_age_days. Otherwise Pub/Sub drops jobs that may still run, and they are not recorded."
     }
   }
 }
 
-# What comes here has nowhere else to go, so there is no dead-letter policy.
+# There is no dead-letter policy, because there is no further topic for these messages.
 resource "google_pubsub_subscription" "dead_letter" {
   project                    = var.project
   name                       = "${var.name}-dead-letter-worker"

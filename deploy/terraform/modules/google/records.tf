@@ -1,7 +1,7 @@
 # Firestore: the database, and which fields are indexed or make a document expire.
 
 locals {
-  # The one place that says so; the Firebase CLI reads it as well.
+  # The only definition of the indexes. The Firebase CLI reads it as well.
   firestore = jsondecode(file(coalesce(var.firestore_indexes_file, "${path.module}/../../../firestore.indexes.json")))
 
   # A database that is there already stays in the Terraform state that created it. That was always the default one
@@ -9,8 +9,8 @@ locals {
   database = var.create_database ? google_firestore_database.default[0].name : coalesce(var.firestore_database, "(default)")
 }
 
-# An installation keeps the database that it has, because the records in it say which jobs were paid for: `name` counts when
-# the database is made, and never again. So an installation that was made with (default) stays there.
+# An installation keeps its database, because the records in it show which jobs were paid for. `name` has an effect only when
+# the database is created. So an installation that was created with (default) stays there.
 resource "google_firestore_database" "default" {
   count = var.create_database ? 1 : 0
 
@@ -22,7 +22,7 @@ resource "google_firestore_database" "default" {
   delete_protection_state = var.deletion_protection ? "DELETE_PROTECTION_ENABLED" : "DELETE_PROTECTION_DISABLED"
   deletion_policy         = var.deletion_protection ? "ABANDON" : "DELETE"
 
-  # Null is Google's own default, without it.
+  # Null is Google's default: disabled.
   point_in_time_recovery_enablement = var.point_in_time_recovery ? "POINT_IN_TIME_RECOVERY_ENABLED" : null
 
   lifecycle {
@@ -30,7 +30,7 @@ resource "google_firestore_database" "default" {
 
     postcondition {
       condition     = var.firestore_database == null || self.name == var.firestore_database
-      error_message = "This installation keeps its records in the database ${self.name}. In another database it would find none of them, and would pay for every job again that is delivered once more. Leave firestore_database out, or set it to ${self.name}."
+      error_message = "This installation keeps its records in the database ${self.name}. In another database it would find none of them, and would pay again for each job that is redelivered. Leave firestore_database out, or set it to ${self.name}."
     }
   }
 
@@ -58,7 +58,7 @@ resource "google_firestore_index" "composite" {
   }
 }
 
-# An index that no query uses costs each write something, and one of times makes all writes meet in one place.
+# An unused index adds cost to each write, and an index of a time makes all writes hit one range of the index.
 resource "google_firestore_field" "exempt" {
   for_each = {
     for field in local.firestore.fieldOverrides :
@@ -73,7 +73,7 @@ resource "google_firestore_field" "exempt" {
   # Empty: no index at all.
   index_config {}
 
-  # The document is deleted when the time of this field has come.
+  # The document is deleted after the time in this field.
   dynamic "ttl_config" {
     for_each = try(each.value.ttl, false) ? [true] : []
 

@@ -4,7 +4,7 @@ locals {
     "cloudscheduler.googleapis.com",
     "firestore.googleapis.com",
     "iam.googleapis.com",
-    # Operators ask for the worker's ID token there.
+    # Operators get the worker's ID token there.
     "iamcredentials.googleapis.com",
     "logging.googleapis.com",
     "monitoring.googleapis.com",
@@ -21,7 +21,7 @@ resource "google_project_service" "needed" {
   disable_on_destroy = false
 }
 
-# Google's own accounts are named after the project's number.
+# The names of Google's service agents contain the project number.
 data "google_project" "this" {
   project_id = var.project
 }

@@ -1,14 +1,14 @@
-# Every minute: jobs past their deadline, leases of instances that died, the counts of batches.
+# Calls the sweep every minute: it handles jobs past their deadline, leases of dead instances, and the counts of batches.
 resource "google_cloud_scheduler_job" "sweep" {
   project  = var.project
   region   = coalesce(var.scheduler_region, var.region)
   name     = "${var.name}-sweep"
   schedule = "* * * * *"
 
-  # A sweep takes 30 seconds at most, and an instance may have to start first.
+  # A sweep takes at most 30 seconds, and an instance may have to start first.
   attempt_deadline = "60s"
 
-  # One that fails is followed by the next anyway.
+  # One retry is enough, because the next sweep follows a minute later.
   retry_config {
     retry_count          = 1
     min_backoff_duration = "10s"

@@ -1,21 +1,21 @@
-# The worker, its settings, and how many of it there may be.
+# The worker, its settings, and its number of instances.
 
 locals {
-  # Cloud Run gives a request no more, and neither does Pub/Sub an answer: both are the most there is.
+  # The longest ack deadline of Pub/Sub. The request timeout of the service is the same.
   ack_deadline_seconds = 600
 
-  # A name, not an address: the service cannot know its own address when it is made.
+  # A name, not an address, because the address of the service is unknown when it is created.
   audience = "https://${var.name}-worker.${var.project}.internal"
 
-  # The pushes that join another of their job or are deferred at once, dead letters, sweeps and probes.
+  # In addition to jobs: duplicate pushes, pushes that are deferred at once, dead letters, sweeps and probes.
   concurrency = var.max_in_flight + max(8, ceil(var.max_in_flight / 10))
 
-  # A job under way takes up to five times its push: 512 MiB hold 32 MB of pushes, and 50 MB more for each further 512.
-  # One step more than that leaves room for comfort.
+  # A running job needs up to five times the memory of its push: 512 MiB are enough for 32 MB of pushes, and each further
+  # 512 MiB for 50 MB more. One more step is the reserve.
   memory_mib = 512 * (2 + ceil(max(0, var.max_in_flight_bytes - 32000000) / 50000000))
 
-  # Pub/Sub has about 3,000 pushes of a subscription under way at once when they take long, so more instances than hold
-  # these would stand idle. So would those that the quota has no requests for; twice as many may be waiting for it.
+  # Pub/Sub keeps about 3,000 slow pushes of a subscription under way at once. More instances than these pushes need would be
+  # idle, and so would instances beyond the quota. The factor 2 allows for jobs that wait for the quota.
   pushes_under_way   = 3000 * length(local.filters)
   quota_is_known     = alltrue([for each in var.deployments : each.rpm != null])
   requests_a_minute  = sum([for each in var.deployments : coalesce(each.rpm, 0)])
@@ -30,7 +30,7 @@ locals {
     each.max_output_tokens == null ? {} : { maxOutputTokens = each.max_output_tokens },
   )]
 
-  # What the rest of this module hangs on, or Azure.
+  # Settings that this module or Azure depends on.
   fixed_settings = {
     GOOGLE_CLOUD_PROJECT = var.project
     AZURE_TENANT_ID      = var.azure_tenant_id
@@ -52,7 +52,7 @@ locals {
     MAX_JOB_AGE_DAYS     = var.max_job_age_days
   }
 
-  # What is null is left to the worker.
+  # Null: the worker's default.
   free_settings = {
     OPENAI_API_VERSION    = var.openai_api_version
     ALLOW_CUSTOM_HOSTS    = var.allow_custom_hosts ? "true" : null
@@ -78,17 +78,17 @@ resource "google_cloud_run_v2_service" "worker" {
   # Pub/Sub and Cloud Scheduler of this project count as internal. Requests from elsewhere are rejected before IAM is checked.
   ingress = "INGRESS_TRAFFIC_INTERNAL_ONLY"
 
-  # Cloud Run checks who calls, and lets nothing through unchecked. The worker relies on it (PUSH_AUTH): the signature that
-  # it could check itself is removed on the way.
+  # Cloud Run checks every caller. The worker relies on this check (PUSH_AUTH), because Cloud Run removes the signature that
+  # the worker could check itself.
   invoker_iam_disabled = false
 
-  # It takes tokens for this name beside those for its address.
+  # The service accepts tokens for this audience, in addition to its address.
   custom_audiences = [local.audience]
 
   template {
     service_account = google_service_account.worker.email
 
-    # As long as the subscriptions wait: a shorter one would cut off answers that were paid for.
+    # The same as the ack deadline of the subscriptions. A shorter timeout would drop answers that were paid for.
     timeout                          = "${local.ack_deadline_seconds}s"
     max_instance_request_concurrency = local.concurrency
 
@@ -110,13 +110,13 @@ resource "google_cloud_run_v2_service" "worker" {
           memory = "${local.memory_mib}Mi"
         }
 
-        # Paid for by the request: the worker has no timers, whatever it does is part of a request.
+        # The processor is needed only during requests, because the worker has no background work.
         cpu_idle          = true
         startup_cpu_boost = true
       }
 
-      # A revision that cannot read its records never takes over from one that can. Four minutes, the most there is, let
-      # the grants of a first apply become known.
+      # A revision that cannot read its records must not replace one that can. Four minutes is the maximum, and gives the
+      # grants of a first apply time to become effective.
       startup_probe {
         period_seconds    = 2
         timeout_seconds   = 2
@@ -127,7 +127,7 @@ resource "google_cloud_run_v2_service" "worker" {
         }
       }
 
-      # Says that the process lives and no more: an outage of the store is no reason to kill it.
+      # Only shows that the process is alive. It must not be killed during an outage of the store.
       liveness_probe {
         period_seconds    = 60
         timeout_seconds   = 10
@@ -152,7 +152,7 @@ resource "google_cloud_run_v2_service" "worker" {
   lifecycle {
     precondition {
       condition     = coalesce(var.record_ttl_days, var.max_job_age_days) >= var.max_job_age_days
-      error_message = "record_ttl_days is less than max_job_age_days: a job that is delivered after its record is gone is paid for again."
+      error_message = "record_ttl_days must be at least max_job_age_days. Otherwise a job that is delivered after its record has expired is paid for again."
     }
   }
 
