@@ -17,14 +17,14 @@ import { type StandIn, type StandInOptions, serveStandIn } from './stand-in.ts'
 export interface AzureOpenAIOptions extends StandInOptions {
   /** Where Entra's keys are. */
   readonly tokenKeysUrl: string
-  /** The CA to trust when fetching them; the process's own when absent. */
+  /** The CA for fetching them; the CAs of the process when absent. */
   readonly tokenKeysCaPem?: string
   readonly deployments?: readonly Deployment[]
   /** The tenant that the resource belongs to; Entra's own, when absent. */
   readonly tenantId?: string
   /** Object ids of the principals that have a role on this resource. */
   readonly principals?: readonly string[]
-  /** How long a quota's minute is. */
+  /** The length of a quota window. */
   readonly minuteMs?: number
   readonly latency?: Partial<Latency>
 }
@@ -46,7 +46,7 @@ export const EMBEDDING_DEPLOYMENT: Deployment = {
   contextWindow: 8_191,
 }
 
-/** Added here, an operation is served, paid and logged like the others. */
+/** The operations of the resource. */
 const OPERATIONS: readonly ModelOperation[] = [chatCompletions, responses, embeddings]
 
 /** An Azure OpenAI resource, on the v1 API and on dated versions. */
@@ -115,7 +115,7 @@ function denial(principal: Principal | undefined, principals: ReadonlySet<string
   return principals.has(principal.objectId) ? undefined : 'permission_denied'
 }
 
-/** What stands in the text of an error that a fault shows. */
+/** The values in the text of an error that a fault returns. */
 const SAMPLE_VALUES = {
   operation: chatCompletions.name,
   verb: chatCompletions.verb,

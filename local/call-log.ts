@@ -13,17 +13,17 @@ const rowSchema = z.object({
   detail: z.string().transform((text) => detailSchema.parse(JSON.parse(text))),
 })
 
-/** What a stand-in knows of a call beyond its outcome. Never a token, never a prompt. */
+/** Details of a call in addition to its outcome. Contains no token and no prompt. */
 export type CallDetail = Readonly<z.infer<typeof detailSchema>>
 
-/** One call as a stand-in saw it. `status` is null where nothing was answered; `at` is epoch milliseconds. */
+/** One call to a stand-in. `status` is null if there was no response; `at` is epoch milliseconds. */
 export type Call = Readonly<z.output<typeof rowSchema>>
 
 interface CallQuery {
   readonly service?: string | undefined
   /** Calls that arrived at this epoch millisecond or later. */
   readonly since?: number | undefined
-  /** Calls recorded after the one with this id: the way to page. */
+  /** Only calls recorded after the one with this id, for paging. */
   readonly after?: number | undefined
 }
 

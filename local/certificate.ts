@@ -7,12 +7,12 @@ export interface Certificate {
 }
 
 /**
- * Makes a certificate for 127.0.0.1, ::1 and localhost, signed by itself: its PEM is also the CA that a caller must trust.
+ * Creates a self-signed certificate for 127.0.0.1, ::1 and localhost. Its PEM is also the CA that a caller must trust.
  *
- * P-256, because it is made in milliseconds.
+ * P-256, because its key is created in milliseconds.
  */
 export async function makeCertificate(): Promise<Certificate> {
-  // A name of its own: OpenSSL finds the CA by name, and takes the first of several that share one.
+  // A unique name, because OpenSSL finds a CA by its name and uses the first of several with the same name.
   const made = await generate([{ name: 'commonName', value: `Promptbridge stand-in ${randomUUID()}` }], {
     keyType: 'ec',
     curve: 'P-256',

@@ -10,7 +10,7 @@ import { type StandIn, type StandInOptions, serveStandIn } from './stand-in.ts'
 export interface CloudRunFrontOptions extends StandInOptions {
   /** Where the container listens: scheme, host and port. */
   readonly container: string
-  /** Google's key, with which callers' ID tokens are signed. */
+  /** Google's key, which signs the ID tokens of callers. */
   readonly key: SigningKey
   /** The service's address and its custom audiences. */
   readonly audiences: readonly string[]
@@ -19,11 +19,11 @@ export interface CloudRunFrontOptions extends StandInOptions {
 }
 
 /**
- * What stands before a Cloud Run container: it checks who calls, and forwards what may pass.
+ * The front end of Cloud Run: it checks the caller, and forwards allowed requests to the container.
  *
- * It takes the caller's token from `X-Serverless-Authorization` where that header is there, and else from `Authorization`.
- * In the header it has checked it replaces the signature; it does not touch the other. Of a header that is repeated it
- * checks the first. That one is not documented.
+ * It reads the caller's token from `X-Serverless-Authorization` if that header is present, otherwise from `Authorization`. It
+ * replaces the signature in the header that it checked, and does not change the other one. If a header is repeated, it
+ * checks the first; this behaviour is not documented.
  */
 export async function startCloudRunFront(options: CloudRunFrontOptions): Promise<StandIn> {
   const dependencies = { ...realDependencies, ...options.dependencies }
@@ -58,7 +58,7 @@ function linesOf({ rawHeaders }: IncomingMessage): readonly HeaderLine[] {
   return rawHeaders.flatMap((name, at) => (at % 2 === 0 ? [{ name, value: rawHeaders[at + 1] ?? '' }] : []))
 }
 
-/** The position of the line that says who calls; -1: none does. */
+/** The position of the header line with the caller's token; -1: there is none. */
 function findCredential(lines: readonly HeaderLine[]): number {
   const find = (wanted: string) => lines.findIndex(({ name }) => name.toLowerCase() === wanted)
   const first = find('x-serverless-authorization')
@@ -67,7 +67,7 @@ function findCredential(lines: readonly HeaderLine[]): number {
 
 const invokerClaims = z.object({ email: z.string() })
 
-/** The status of a refusal; undefined: the caller may pass. */
+/** The status of a rejection; undefined: the caller is allowed. */
 async function refuse(
   credential: string | undefined,
   keys: JWTVerifyGetKey,
@@ -89,10 +89,10 @@ function strip(value: string): string {
   return value.replace(/[^.]*$/, 'SIGNATURE_REMOVED_BY_GOOGLE')
 }
 
-/** How the body came to this server says nothing of how it goes on. */
+/** Headers of the connection, which are not forwarded. */
 const OF_THE_CONNECTION = ['connection', 'content-length', 'expect', 'transfer-encoding']
 
-/** Forwards every other line as it came, the repeated ones too: fetch would join them. */
+/** Forwards all other header lines unchanged, also repeated ones, which fetch would join. */
 async function forward(
   container: string,
   { method, url = '/' }: IncomingMessage,

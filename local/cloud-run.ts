@@ -15,15 +15,15 @@ export interface CloudRunOptions extends StandInOptions {
   /** The one service's name. */
   readonly service: string
   readonly variables: readonly Variable[]
-  /** What it runs as; the worker's account, when absent. */
+  /** The account that it runs as; the worker's account when absent. */
   readonly serviceAccount?: string
-  /** Whether the check of callers (Invoker IAM check) is switched off; it is on, when absent. */
+  /** Whether the Invoker IAM check is switched off; false when absent. */
   readonly invokerIamDisabled?: boolean
-  /** Whether callers may look at services; they may, when absent. */
+  /** Whether callers may read services; true when absent. */
   readonly isOpen?: boolean
 }
 
-/** Cloud Run's Admin API, version 2, as far as it tells of one service. */
+/** Cloud Run's Admin API, version 2: only the description of one service. */
 export async function startCloudRun(options: CloudRunOptions): Promise<StandIn> {
   const dependencies = { ...realDependencies, ...options.dependencies }
   return serveStandIn(describe(options), dependencies, options)
@@ -52,7 +52,7 @@ function addRoute(app: Hono<StandInEnv>, options: CloudRunOptions): void {
       containers: [{ image: 'worker', env: variables.map(asEnv) }],
     }
     const revision = `${name}/revisions/${service}-00007-abc`
-    // What is false is left out.
+    // False values are left out.
     return c.json({ name, ...(invokerIamDisabled && { invokerIamDisabled }), template, latestReadyRevision: revision })
   })
 }

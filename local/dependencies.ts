@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as delay } from 'node:timers/promises'
 
-/** What a stand-in takes from the world around it, so that a test can hold the clock still. */
+/** The clock, the timer and the random source of a stand-in. A test can replace them. */
 export interface Dependencies {
   /** Epoch milliseconds. */
   readonly now: () => number

@@ -14,21 +14,21 @@ import { createSigningKey, type SigningKey } from './signing-key.ts'
 import { type StandIn, type StandInOptions, serveStandIn } from './stand-in.ts'
 
 export interface EntraOptions extends StandInOptions {
-  /** Where the keys are with which assertions are signed. */
+  /** The address of the keys that sign assertions. */
   readonly assertionKeysUrl: string
   readonly credentials?: readonly FederatedCredential[]
   readonly resources?: readonly string[]
-  /** MSAL takes a token for expired five minutes before it is, so shorter ones are never cached. */
+  /** MSAL treats a token as expired five minutes before its end, so shorter tokens are never cached. */
   readonly tokenLifetimeSeconds?: number
-  /** Given, with the certificate, when callers that knew a first stand-in are to trust a second and its old tokens. */
+  /** Given with the certificate when callers of an earlier stand-in must trust this one and the earlier tokens. */
   readonly key?: SigningKey
   readonly certificate?: Certificate
-  /** Where to write the certificate, for NODE_EXTRA_CA_CERTS to name. */
+  /** The path for the certificate, for NODE_EXTRA_CA_CERTS. */
   readonly caPath?: string
 }
 
 export interface Entra extends StandIn {
-  /** What a caller must trust. */
+  /** The CA that a caller must trust. */
   readonly caPem: string
   /** Where Entra's public keys are. */
   readonly keysUrl: string
@@ -42,10 +42,10 @@ interface Realm {
   readonly dependencies: Dependencies
 }
 
-/** An unknown key is looked for again after this long: a restarted metadata server has a new one. */
+/** The keys are fetched again for an unknown key id after this time, because a restarted metadata server has a new key. */
 const KEYS_COOLDOWN_MS = 200
 
-/** Entra, as `ClientAssertionCredential` meets it: over TLS, one tenant, one app registration. */
+/** Entra for `ClientAssertionCredential`: over TLS, with one tenant and one app registration. */
 export async function startEntra(options: EntraOptions): Promise<Entra> {
   const dependencies = { ...realDependencies, ...options.dependencies }
   const [key, certificate] = await Promise.all([
@@ -102,7 +102,7 @@ function addRoutes(
   app.post('/:tenant/oauth2/v2.0/token', async (c) => {
     const nowMs = dependencies.now()
     const body = new URLSearchParams(await c.req.text())
-    // MSAL sends its id as a field of the form, other libraries as a header.
+    // MSAL sends its request id as a form field, other libraries as a header.
     const clientRequestId = body.get('client-request-id') ?? idIn(c.req.raw.headers)
     const result = await exchange(directory, c.req.param('tenant'), body, assertionKeys, nowMs).catch(
       () => ({ kind: 'refused', error: 'keys_unreadable', values: {} }) as const,
@@ -118,7 +118,7 @@ function addRoutes(
   })
 }
 
-/** An error as a fault shows it, with the directory's own values in its text. */
+/** An error that a fault returns, with the directory's values in its text. */
 function sample({ dependencies }: Realm, error: EntraError, headers: Headers): Response {
   const values = { ...OUR_CREDENTIAL, tenant: ENTRA.tenantId, client: ENTRA.clientId, resource: AZURE.resource }
   return refuse(error, { ...values, scope: AZURE.scope }, idIn(headers), dependencies)

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** Which calls a fault meets, how often, and whether the work is done first. */
+/** Which calls a fault applies to, how often, and whether the work is done first. */
 const aim = {
   /** Shown in the call log; what the fault does, when absent. */
   name: z.string().min(1).max(100).optional(),
@@ -8,11 +8,11 @@ const aim = {
   match: z.string().min(1).optional(),
   /** How the caller's client-request-id begins. */
   job: z.string().min(1).optional(),
-  /** How many calls it strikes; until cleared, when absent. */
+  /** How many calls it affects; until cleared when absent. */
   times: z.int().positive().optional(),
-  /** Strikes each n-th matching call only. */
+  /** Affects only each n-th matching call. */
   every: z.int().positive().optional(),
-  /** The work is done, and charged, before the fault strikes: only the answer is lost. */
+  /** The work is done and charged before the fault, so that only the answer is lost. */
   billed: z.boolean().optional(),
 }
 
@@ -36,7 +36,7 @@ const resetFault = z
     after: z.enum(['request', 'headers', 'half-body']).default('request'),
   })
   .refine((fault) => fault.after === 'request' || fault.billed !== false, {
-    error: 'an answer that has begun was worked for: billed cannot be false after headers or half-body',
+    error: 'billed cannot be false after headers or half-body: the work for such an answer is done',
   })
 
 export const faultSchema = z.discriminatedUnion('kind', [
@@ -44,22 +44,22 @@ export const faultSchema = z.discriminatedUnion('kind', [
   resetFault,
   z.strictObject({ kind: z.literal('hang'), ...aim }),
   z.strictObject({ kind: z.literal('garbage'), ...aim }),
-  /** A whole answer, paid for, that leaves fields of these names out. */
+  /** A complete, paid answer without the fields of these names. */
   z.strictObject({ kind: z.literal('odd'), ...aim, without: z.array(z.string().min(1)).min(1) }),
   z.strictObject({ kind: z.literal('delay'), ...aim, ms: z.int().positive().max(3_600_000) }),
 ])
 
 export type Fault = z.output<typeof faultSchema>
 
-/** What a fault can know a call by. */
+/** The properties of a call that a fault can match. */
 export interface Target {
   readonly path: string
   readonly clientRequestId: string | undefined
-  /** Published keys and the like: only a fault that names the path meets them, or "the next 3" would be spent on them. */
+  /** Side requests, such as published keys. Only a fault that names the path affects them, so that they do not use up "the next 3". */
   readonly aside: boolean
 }
 
-/** A fault in force, with the calls it has met and those it has struck. */
+/** An active fault, with the number of calls that matched and that it affected. */
 export interface Placed {
   readonly fault: Fault
   readonly met: number
@@ -67,9 +67,9 @@ export interface Placed {
 }
 
 /**
- * Decides which fault strikes a call: the first in order of placing that matches and whose turn it is.
+ * Decides which fault affects a call: the first one placed that matches and is due.
  *
- * The faults behind the one that strikes do not count the call.
+ * Later faults do not count the call.
  */
 export function meetFaults(placed: readonly Placed[], target: Target): { left: readonly Placed[]; hit?: Fault } {
   const index = placed.findIndex((entry) => concerns(entry.fault, target) && isItsTurn(entry))
@@ -91,7 +91,7 @@ function isItsTurn(entry: Placed): boolean {
   return (entry.met + 1) % (entry.fault.every ?? 1) === 0
 }
 
-/** Whether the call is served as usual before its answer is lost. */
+/** Whether the call is processed as usual before its answer is lost. */
 export function isServedFirst(fault: Fault): boolean {
   return fault.billed === true || fault.kind === 'odd' || (fault.kind === 'reset' && fault.after !== 'request')
 }

@@ -5,7 +5,7 @@ import type { ServiceDescription } from './serve/service-description.ts'
 import { type StandIn, type StandInOptions, serveStandIn } from './stand-in.ts'
 
 export interface GooglePoliciesOptions extends StandInOptions {
-  /** Role → members, by the resource's name (`projects/p/topics/t`); one that is not named is closed to the caller. */
+  /** Role → members, by the resource's name (`projects/p/topics/t`); a resource that is not named is not readable. */
   readonly policies: Readonly<Record<string, Readonly<Record<string, readonly string[]>>>>
 }
 
@@ -17,7 +17,7 @@ export async function startGooglePolicies(options: GooglePoliciesOptions): Promi
     operationOf: () => 'getIamPolicy',
     errors: { unavailable: () => googleError(503, 'UNAVAILABLE', 'The service is currently unavailable.') },
     route: (app) => {
-      // Resource Manager alone wants a POST.
+      // Only Resource Manager needs a POST.
       app.on(['GET', 'POST'], '/:version/*', (c) => {
         const [, version, name = ''] = /^\/(v\d)\/(.+):getIamPolicy$/.exec(decodeURIComponent(c.req.path)) ?? []
         const isKnown = c.req.header('authorization')?.startsWith(`Bearer ${ACCESS_TOKEN_PREFIX}`) === true
@@ -27,7 +27,7 @@ export async function startGooglePolicies(options: GooglePoliciesOptions): Promi
         const policy = options.policies[name]
         if (policy === undefined) return googleError(403, 'PERMISSION_DENIED', 'The caller does not have permission')
         const bindings = Object.entries(policy).map(([role, members]) => ({ role, members }))
-        // A policy that grants nothing comes without the list.
+        // A policy without grants has no list.
         return c.json({ version: 1, etag: 'BwYQ0Vp8yXk=', ...(bindings.length > 0 && { bindings }) })
       })
     },

@@ -12,7 +12,7 @@ export interface IdTokenRequest {
   readonly lifetimeSeconds?: number | undefined
 }
 
-/** The claims of an ID token as Google makes them for a service account. */
+/** The claims of a Google ID token of a service account. */
 export function idTokenClaims({ audience, nowMs, email, ...request }: IdTokenRequest) {
   const issuedAt = Math.floor(nowMs / 1_000)
   const subject = request.subject ?? GOOGLE.subject
@@ -27,7 +27,7 @@ export function idTokenClaims({ audience, nowMs, email, ...request }: IdTokenReq
   }
 }
 
-/** How Google's access tokens begin. What follows is opaque there; here it is a JWT that another stand-in can read. */
+/** The prefix of Google's access tokens. The rest is opaque at Google; here it is a JWT that another stand-in can read. */
 export const ACCESS_TOKEN_PREFIX = 'ya29.'
 export const ACCESS_TOKEN_LIFETIME_SECONDS = 3_599
 

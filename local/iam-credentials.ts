@@ -10,13 +10,13 @@ import type { SigningKey } from './signing-key.ts'
 import { type StandIn, type StandInOptions, serveStandIn } from './stand-in.ts'
 
 export interface IamCredentialsOptions extends StandInOptions {
-  /** Google's key: with it access tokens are checked, and ID tokens signed. */
+  /** Google's key, which checks access tokens and signs ID tokens. */
   readonly key: SigningKey
-  /** Who may speak for the service account, by e-mail. */
+  /** E-mails of the accounts that may impersonate the service account. */
   readonly tokenCreators?: readonly string[]
 }
 
-/** Google's IAM Credentials API, as far as it gives ID tokens of the one service account. */
+/** Google's IAM Credentials API: only ID tokens of one service account. */
 export async function startIamCredentials(options: IamCredentialsOptions): Promise<StandIn> {
   const dependencies = { ...realDependencies, ...options.dependencies }
   return serveStandIn(describe(dependencies, options), dependencies, options)

@@ -10,7 +10,7 @@ import { startMetadataServer } from './metadata-server.ts'
 import { startPubSubPush } from './pubsub-push/pubsub-push.ts'
 import { startPushRelay } from './pubsub-push/push-relay.ts'
 
-/** What the one argument, a JSON object, may say. */
+/** The schema of the only argument, a JSON object. */
 const settingsSchema = z.strictObject({
   /** The file of the queue and of the call log. */
   state: z.string(),
@@ -18,19 +18,19 @@ const settingsSchema = z.strictObject({
   caPath: z.string(),
   /** The worker's push endpoint. */
   pushTo: z.url(),
-  /** Whether Google's emulator pushes, through us; else the embedded queue is pushed. */
+  /** Whether Google's emulator pushes, through this process; otherwise the embedded queue is pushed. */
   isRelay: z.boolean().default(false),
   jobsTopic: z.string(),
   deadLetterTopic: z.string(),
   maxOutstanding: z.int().positive().default(1_000),
-  /** How long Pub/Sub pauses at most after refusals; the real one goes up to a minute. */
+  /** The longest pause of Pub/Sub after rejections. The real one is up to a minute. */
   maxPauseMs: z.int().positive().default(60_000),
   ackDeadlineMs: z.int().positive().default(600_000),
   retry: z.strictObject({ minBackoffMs: z.int(), maxBackoffMs: z.int() }).optional(),
   contextWindow: z.int().positive().default(DEFAULT_DEPLOYMENT.contextWindow),
   latency: z.strictObject({ baseMs: z.number(), perOutputTokenMs: z.number(), spread: z.number() }).optional(),
   tokenLifetimeSeconds: z.int().positive().optional(),
-  /** What is otherwise than the worker's settings have it. */
+  /** Differences from the worker's settings. */
   wrong: z
     .strictObject({
       /** Of the app registration's federated credential; null: it has none. */
@@ -53,8 +53,8 @@ const settingsSchema = z.strictObject({
 /**
  * Runs all stand-ins in one process: Google's metadata server, Entra, Azure OpenAI and Pub/Sub push.
  *
- * Prints one line of JSON when all of them listen: where each is controlled, and the environment a worker finds them
- * by. Ends on SIGTERM, and with the process that started it.
+ * Prints one line of JSON when all of them listen: their control addresses, and the environment for a worker. Ends on
+ * SIGTERM, and with the process that started it.
  */
 async function main(argument: string | undefined): Promise<void> {
   const settings = settingsSchema.parse(JSON.parse(argument ?? '{}'))
@@ -109,7 +109,7 @@ async function main(argument: string | undefined): Promise<void> {
   }
   process.stdout.write(`${JSON.stringify(ready)}\n`)
 
-  await toldToEnd()
+  await shutdownRequested()
   for (const standIn of [push, azure, entra, metadata]) await standIn.close()
   log.close()
   process.exit(0)
@@ -131,13 +131,13 @@ function jobsSubscription(settings: Settings) {
   return { ...subscriptionOf(jobsTopic, settings), endpoint: pushTo, deadLetter: { topic: deadLetterTopic } }
 }
 
-/** It has no dead-letter policy: what comes here has nowhere else to go. */
+/** It has no dead-letter policy, because there is no further topic for these messages. */
 function deadLetterSubscription(settings: Settings) {
   const endpoint = new URL('/dead-letter', settings.pushTo).href
   return { ...subscriptionOf(settings.deadLetterTopic, settings), endpoint }
 }
 
-/** The worker checks one audience, wherever a push goes. */
+/** All pushes have the same audience, which the worker checks. */
 function subscriptionOf(topic: string, { pushTo, maxOutstanding, maxPauseMs, ackDeadlineMs, retry }: Settings) {
   return {
     name: `projects/${GOOGLE.projectId}/subscriptions/${topic}-worker`,
@@ -149,8 +149,8 @@ function subscriptionOf(topic: string, { pushTo, maxOutstanding, maxPauseMs, ack
   }
 }
 
-/** Under another process an interrupt from the keyboard is not ours: its worker still needs us to finish its jobs. */
-function toldToEnd(): Promise<void> {
+/** A child process ignores Ctrl-C, because the worker of its parent still needs the stand-ins to finish its jobs. */
+function shutdownRequested(): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>()
   const isChild = process.connected
   process.once('SIGTERM', () => resolve())

@@ -12,21 +12,21 @@ import { createSigningKey, type SigningKey } from './signing-key.ts'
 import { type StandIn, type StandInOptions, serveStandIn } from './stand-in.ts'
 
 export interface MetadataServerOptions extends StandInOptions {
-  /** Google's key: given, when another stand-in signs as Google too. */
+  /** Google's key, given when another stand-in also signs as Google. */
   readonly key?: SigningKey
   readonly subject?: string
   readonly issuer?: string
-  /** Put into every ID token, whatever audience was asked for. */
+  /** The audience of every ID token, instead of the requested one. */
   readonly audience?: string
   readonly idTokenLifetimeSeconds?: number
-  /** Whether a service account is attached; it is, when absent. */
+  /** Whether a service account is attached; true when absent. */
   readonly hasServiceAccount?: boolean
 }
 
 export interface MetadataServer extends StandIn {
   /** Where Google's public keys are, as a JWK set. */
   readonly certsUrl: string
-  /** The same as PEM, by key id: what google-auth-library reads in Node. (The real ones are certificates.) */
+  /** The same as PEM, by key id, which google-auth-library reads in Node. (The real ones are certificates.) */
   readonly pemCertsUrl: string
 }
 
@@ -52,7 +52,7 @@ function describe(key: SigningKey, { now }: Dependencies, options: MetadataServe
     operationOf: (path) => /\/(certs|identity|token)$/.exec(path)?.[1] ?? 'metadata',
     isAside: (path) => path.endsWith('/certs'),
     errors: {
-      // Seen by callers of the real server while an instance starts; gcp-metadata tries these again.
+      // The real server returns this while an instance starts. gcp-metadata retries it.
       unavailable: () => new Response('Service Unavailable', { status: 503, headers: FLAVOR }),
       no_service_account: noServiceAccount,
     },
@@ -84,7 +84,7 @@ function describe(key: SigningKey, { now }: Dependencies, options: MetadataServe
   }
 }
 
-/** With `format=full` or without: Cloud Run has no machine to tell of. */
+/** The same for `format=full`, because Cloud Run has no machine to describe. */
 function claimsFor(asked: string, nowMs: number, { audience = asked, ...options }: MetadataServerOptions) {
   const { subject, issuer, idTokenLifetimeSeconds: lifetimeSeconds } = options
   return idTokenClaims({ audience, nowMs, issuer, subject, email: GOOGLE.serviceAccountEmail, lifetimeSeconds })
@@ -110,7 +110,7 @@ function addValues(app: Hono<StandInEnv>): void {
   for (const [path, value] of Object.entries(VALUES)) {
     const full = path === '' ? ROOT : `${ROOT}/${path}`
     app.get(full, answer(value))
-    // The real server sends a folder's name without its slash on to the one with it.
+    // The real server redirects the name of a folder without its slash to the name with it.
     app.get(`${full}/`, answer(value))
   }
 }

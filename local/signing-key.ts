@@ -17,7 +17,7 @@ export interface SigningKey {
   sign(claims: JWTPayload): Promise<string>
 }
 
-/** Makes a new 2048-bit RSA key, named by its RFC 7638 thumbprint. */
+/** Creates a 2048-bit RSA key. Its id is its RFC 7638 thumbprint. */
 export async function createSigningKey(): Promise<SigningKey> {
   const { privateKey, publicKey } = await generateKeyPair('RS256')
   const jwk = await exportJWK(publicKey)

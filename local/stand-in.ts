@@ -12,26 +12,26 @@ import { createFaultBook } from './serve/fault-book.ts'
 import { observeCalls } from './serve/observe-calls.ts'
 import type { ServiceDescription, StandInEnv } from './serve/service-description.ts'
 
-/** A service that answers on this machine as the real one would. */
+/** A service on this machine that answers as the real one does. */
 export interface StandIn {
   /** Scheme, host and port, without a slash at the end. */
   readonly url: string
-  /** Stops listening and destroys every open socket, the hanging ones too. A second call waits for the first. */
+  /** Stops listening and destroys every open socket, also of hanging calls. A second call waits for the first. */
   close(): Promise<void>
 }
 
-/** What every start function takes. */
+/** The options of every start function. */
 export interface StandInOptions {
-  /** A free one is chosen when absent. */
+  /** A free port when absent. */
   readonly port?: number
-  /** Shared with other stand-ins; one of its own, in memory, when absent. */
+  /** Shared with other stand-ins; a log of its own in memory when absent. */
   readonly log?: CallLog
   readonly dependencies?: Partial<Dependencies>
 }
 
 /** Simultaneous connects beyond the backlog are answered only after the kernel's retry, a second later. */
 const BACKLOG = 4_096
-/** Longer than any client keeps an idle connection, so that none is closed under a request. */
+/** Longer than any client keeps an idle connection, so that no connection is closed during a request. */
 const KEEP_ALIVE_MS = 120_000
 
 /**
@@ -83,7 +83,7 @@ function createServer(listener: RequestListener, certificate: Certificate | unde
   return createHttpsServer({ ...settings, key: certificate.keyPem, cert: certificate.certPem }, listener)
 }
 
-/** Under TLS the raw sockets: closeAllConnections() does not know those still shaking hands. */
+/** With TLS these are the raw sockets, because closeAllConnections() does not include connections during their handshake. */
 function trackSockets(server: Server): ReadonlySet<Socket> {
   const sockets = new Set<Socket>()
   server.on('connection', (socket: Socket) => {

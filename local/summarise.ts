@@ -1,7 +1,7 @@
 const SENTENCES_KEPT = 3
 const FEWEST_WORDS = 5
 const MOST_WORDS = 45
-/** What is said of a text in which no sentence can be found: its beginning. */
+/** The summary of a text without sentences: its beginning. */
 const FALLBACK_CHARACTERS = 240
 
 const COMMON = new Set(
@@ -11,10 +11,10 @@ const COMMON = new Set(
 )
 
 /**
- * An extractive summary: the two or three sentences that say most of what the document keeps saying, verbatim but for
- * line breaks, in their order.
+ * An extractive summary: the two or three sentences with the most frequent words of the document, in their order and
+ * unchanged except for line breaks.
  *
- * Headings, code, badges, tables and lists of links of a Markdown document are passed over.
+ * Headings, code, badges, tables and lists of links of a Markdown document are skipped.
  */
 export function summarise(document: string): string {
   const sentences = pickSentences(document)
@@ -22,7 +22,7 @@ export function summarise(document: string): string {
   return (readBlocks(document)[0] ?? document.trim()).slice(0, FALLBACK_CHARACTERS)
 }
 
-/** The sentences of which a summary is made; none where the document has none. */
+/** The sentences for a summary; empty if the document has none. */
 export function pickSentences(document: string): readonly string[] {
   const sentences = readBlocks(document).flatMap(splitSentences)
   const frequency = countWords(sentences)
@@ -32,7 +32,7 @@ export function pickSentences(document: string): readonly string[] {
   return kept.map(({ text }) => text)
 }
 
-/** Runs of prose lines, each joined by spaces; whatever is no prose ends a run. */
+/** Paragraphs: prose lines joined by spaces. Any other line ends a paragraph. */
 function readBlocks(document: string): readonly string[] {
   const blocks: string[][] = [[]]
   let inCode = false
@@ -49,7 +49,7 @@ function readBlocks(document: string): readonly string[] {
   return blocks.map((lines) => lines.join(' ').replaceAll(/\s+/g, ' ').trim()).filter((block) => block !== '')
 }
 
-/** "Summarise this in two sentences:" is the prompt's own, not the document's. */
+/** A line such as "Summarise this in two sentences:" belongs to the prompt, not to the document. */
 const INSTRUCTION = /^\s*summari[sz]e\b[^:\n]{0,120}:\s*/i
 /** Blank, heading, rule, table, indented code, HTML, badge, image, link definition, a lone link, a line that leads in. */
 const NO_PROSE =
@@ -75,7 +75,7 @@ function countWords(sentences: readonly string[]): ReadonlyMap<string, number> {
   return counts
 }
 
-/** The mean frequency of a sentence's words, with a little more for what stands first; 0 for the too short and too long. */
+/** The mean frequency of a sentence's words, a little higher for the first sentences; 0 if it is too short or too long. */
 function scoreOf(sentence: string, at: number, frequency: ReadonlyMap<string, number>): number {
   const length = sentence.split(' ').length
   const words = wordsOf(sentence)

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** One call as a stand-in logged it. `at` is epoch milliseconds; `status` is null where nothing was answered. */
+/** One call as a stand-in logged it. `at` is epoch milliseconds; `status` is null if there was no response. */
 const call = z.object({
   id: z.number(),
   at: z.number(),

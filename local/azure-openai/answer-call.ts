@@ -10,7 +10,7 @@ import { estimateTokens } from './tokens.ts'
 export interface Deployment {
   readonly name: string
   readonly serves: ModelOperation['needs']
-  /** The model's name and version, as answers tell it. */
+  /** The model's name and version in answers. */
   readonly model: string
   /** In tokens. */
   readonly contextWindow: number
@@ -18,14 +18,14 @@ export interface Deployment {
   readonly tokensPerMinute: number
 }
 
-/** How long an answer takes: base and tokens, more or less by `spread` (0.2 is 20 %). */
+/** How long an answer takes: a base time and a time for each token, varied by `spread` (0.2 is 20 %). */
 export interface Latency {
   readonly baseMs: number
   readonly perOutputTokenMs: number
   readonly spread: number
 }
 
-/** What the calls of one resource share. */
+/** The state that all calls of one resource share. */
 export interface Answerer {
   readonly deployments: ReadonlyMap<string, Deployment>
   readonly windows: Map<string, QuotaWindow>
@@ -35,13 +35,13 @@ export interface Answerer {
   readonly closing: AbortSignal
 }
 
-/** A prompt with this phrase is stopped by the content filter. */
+/** The content filter rejects a prompt with this phrase. */
 export const CONTENT_FILTER_MARKER = '[[trip the content filter]]'
 
-/** What Azure adds on arrival for a request that names no maximum. */
+/** The output tokens that Azure counts on arrival for a request without a maximum. */
 const DEFAULT_OUTPUT_TOKENS = 1_024
 
-/** One call, from a caller whose right has been checked. */
+/** One call of an authorized caller. */
 export interface ModelCall {
   readonly operation: ModelOperation
   readonly body: unknown
@@ -50,7 +50,7 @@ export interface ModelCall {
   readonly headers: AzureHeaders
 }
 
-/** An answer, and what the log is to say of it. */
+/** An answer, and its details for the log. */
 export interface Outcome {
   readonly response: Response
   readonly detail: CallDetail
@@ -59,7 +59,7 @@ export interface Outcome {
 /**
  * Answers one call.
  *
- * In the service's order: the deployment, the body, the context window, the quota, the content filter, the model.
+ * Checks in the order of the service: deployment, body, context window, quota, content filter. Then the model answers.
  */
 export async function answerCall({ operation, body, apiVersion, headers }: ModelCall, to: Answerer): Promise<Outcome> {
   const asked = operation.read(body)
@@ -93,7 +93,7 @@ export async function answerCall({ operation, body, apiVersion, headers }: Model
     const values = { operation: operation.name, apiVersion, retryAfterSeconds: limits['retry-after'] ?? '0' }
     return refuse(charged.exceeded === 'tokens' ? 'token_rate_limit' : 'call_rate_limit', values, known, limits)
   }
-  // Azure charges for a prompt that its filter stopped: it was read.
+  // Azure charges for a prompt that its filter rejected, because it was read.
   if (asked.prompt.includes(CONTENT_FILTER_MARKER)) {
     return refuse('content_filter', {}, { ...known, completionTokens: 0, billed: true }, limits)
   }
@@ -118,7 +118,7 @@ function chargeArrival(quota: Quota, deployment: string, tokens: number, to: Ans
   return charged
 }
 
-/** A caller who goes away meanwhile is not noticed: the work goes on and is paid, as in reality. */
+/** If the caller disconnects, the work continues and is paid, as at Azure. */
 async function doWork(asked: Asked, to: Answerer): Promise<Work> {
   const work = asked.work()
   const { baseMs, perOutputTokenMs, spread } = to.latency

@@ -2,7 +2,7 @@ import type { Dependencies } from '../dependencies.ts'
 import type { AzureError } from '../fixtures/azure-denials.ts'
 import { AZURE } from '../identities.ts'
 
-/** The headers of every answer: the ids that support asks for, and the caller's own id as it was sent. */
+/** The headers of every answer: the ids that support needs, and the caller's own id unchanged. */
 export interface AzureHeaders extends Record<string, string> {
   readonly 'apim-request-id': string
 }
@@ -19,7 +19,7 @@ export function azureHeaders(requestHeaders: Headers, { newId }: Pick<Dependenci
   }
 }
 
-/** One of Azure's error answers, its placeholders filled. */
+/** An error answer of Azure, with its placeholders filled. */
 export function refuseAsAzure(
   { status, body }: AzureError,
   values: Readonly<Record<string, string>>,

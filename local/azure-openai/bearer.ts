@@ -2,7 +2,7 @@ import { request } from 'node:https'
 import { createRemoteJWKSet, customFetch, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import { z } from 'zod'
 
-/** Whose tokens a resource takes. */
+/** Which tokens a resource accepts. */
 export interface TokenRules {
   readonly keys: JWTVerifyGetKey
   readonly issuer: string
@@ -11,14 +11,14 @@ export interface TokenRules {
 
 const claimsSchema = z.object({ oid: z.string().min(1), iss: z.string() })
 
-/** Whom a token of this Entra speaks for. */
+/** The principal of a token of this Entra. */
 export interface Principal {
   readonly objectId: string
-  /** Whether it is of the tenant that the resource belongs to. */
+  /** Whether it belongs to the tenant of the resource. */
   readonly isOfTenant: boolean
 }
 
-/** The principal a bearer token speaks for, or undefined when it is missing, forged, expired or for others. */
+/** The principal of a bearer token; undefined when the token is missing, forged, expired or for another audience. */
 export async function readPrincipal(
   authorization: string | undefined,
   rules: TokenRules,
@@ -33,10 +33,10 @@ export async function readPrincipal(
   return data === undefined ? undefined : { objectId: data.oid, isOfTenant: data.iss === issuer }
 }
 
-/** An unknown key is looked for again after this long: a restarted Entra has a new one. */
+/** The keys are fetched again for an unknown key id after this time, because a restarted Entra has a new key. */
 const KEYS_COOLDOWN_MS = 200
 
-/** Keys fetched over TLS from a stand-in that signed its own certificate. */
+/** Keys that are fetched over TLS from a stand-in with a self-signed certificate. */
 export function trustedKeys(url: string, caPem: string | undefined): JWTVerifyGetKey {
   return createRemoteJWKSet(new URL(url), {
     cooldownDuration: KEYS_COOLDOWN_MS,
@@ -44,7 +44,7 @@ export function trustedKeys(url: string, caPem: string | undefined): JWTVerifyGe
   })
 }
 
-/** fetch() knows only the process's own certificates, and NODE_EXTRA_CA_CERTS is read before a stand-in can write one. */
+/** Not fetch(), which trusts only the CAs of the process: Node reads NODE_EXTRA_CA_CERTS before a stand-in can write its file. */
 function getTrusting(url: string, ca: string, signal: AbortSignal): Promise<Response> {
   return new Promise((resolve, reject) => {
     const sent = request(url, { ca, signal, agent: false }, async (response) => {

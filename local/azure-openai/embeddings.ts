@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { type ModelOperation, readBody, type Work } from './model-operation.ts'
 
-/** Of the model this stands in for; fewer can be asked for. */
+/** The dimensions of the real model. A request can ask for fewer. */
 const MOST_DIMENSIONS = 1_536
 
 const tokens = z.array(z.int()).min(1)
@@ -23,7 +23,7 @@ const bodySchema = z.object({
   encoding_format: z.enum(['float', 'base64']).default('float'),
 })
 
-/** `POST /embeddings`: texts that share words have vectors that lie close together. */
+/** `POST /embeddings`: texts with common words get similar vectors. */
 export const embeddings: ModelOperation = {
   name: 'Embeddings_Create',
   verb: 'embeddings',
@@ -57,7 +57,7 @@ function work({ input, dimensions, encoding_format }: z.output<typeof bodySchema
   }
 }
 
-/** A vector of length 1 without zeros, as a model's: the sum of its words', each of which its hash draws. */
+/** A vector of length 1 without zeros: the normalized sum of the vectors of its words, which are derived from their hashes. */
 function embed(text: string, dimensions: number): Float32Array {
   const vector = new Float32Array(dimensions)
   for (const word of text.toLowerCase().match(/[\p{L}\p{N}]+/gu) ?? [text]) {
@@ -65,7 +65,7 @@ function embed(text: string, dimensions: number): Float32Array {
     for (const [at, byte] of drawn.entries()) vector[at] = (vector[at] ?? 0) + byte - 127.5
   }
   const length = Math.hypot(...vector)
-  // Words that cancel each other out leave no direction.
+  // The vectors of the words may sum to zero.
   if (length === 0) vector[0] = 1
   return length === 0 ? vector : vector.map((value) => value / length)
 }

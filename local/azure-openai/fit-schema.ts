@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** What is read of a JSON schema; the rest of it only narrows. */
+/** The supported part of a JSON schema. The other keywords only restrict values. */
 const schemaNode = z.looseObject({
   $ref: z.string().optional(),
   $defs: z.record(z.string(), z.unknown()).optional(),
@@ -13,10 +13,10 @@ const schemaNode = z.looseObject({
 })
 type SchemaNode = z.infer<typeof schemaNode>
 
-/** Deep enough for any real schema; one that contains itself ends here. */
+/** Deep enough for real schemas. A recursive schema ends here. */
 const MAX_DEPTH = 20
 
-/** A value that fits a JSON schema: every property is there, strings say the text, lists are empty. */
+/** A value that fits a JSON schema: all properties are present, strings contain the text, lists are empty. */
 export function fitSchema(schema: unknown, text: string): unknown {
   const root = schemaNode.safeParse(schema).data ?? {}
   return fit(root, { text, defs: root.$defs ?? {} }, MAX_DEPTH)

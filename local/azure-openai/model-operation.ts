@@ -1,13 +1,13 @@
 import { z } from 'zod'
 
-/** A request that could be read. */
+/** A valid request. */
 export interface Asked {
   readonly kind: 'asked'
   readonly model: string
-  /** All text of the request: what is counted and filtered. */
+  /** All text of the request, which is counted and filtered. */
   readonly prompt: string
   readonly maxOutputTokens: number | undefined
-  /** Does what was asked. */
+  /** Does the work of the request. */
   work(): Work
 }
 
@@ -17,10 +17,10 @@ interface Malformed {
   readonly param: string
 }
 
-/** What the model came up with. */
+/** The result of the model. */
 export interface Work {
   readonly outputTokens: number
-  /** As the log tells it. */
+  /** Its value in the log. */
   readonly finish: 'stop' | 'length' | 'tool_calls'
   /** The body of the answer. */
   answer(labels: Labels): object
@@ -33,23 +33,23 @@ interface Labels {
   readonly promptTokens: number
 }
 
-/** One of the API's operations; who may call it, quotas and the bill are the server's business. */
+/** One operation of the API. The server handles permissions, quotas and billing. */
 export interface ModelOperation {
-  /** Azure's name for it, as its quota errors say it. */
+  /** Azure's name for it in quota errors. */
   readonly name: string
-  /** Azure's name for it where a model cannot do it. */
+  /** Azure's name for it in the error of a model that does not support it. */
   readonly verb: string
   readonly path: string
-  /** What a deployment must be for. */
+  /** The kind of deployment that it needs. */
   readonly needs: 'text' | 'embeddings'
-  /** Whether a dated API version names the deployment in the path; else the body names it. */
+  /** Whether dated API versions name the deployment in the path; otherwise in the body. */
   readonly isUnderDeployment: boolean
   /** The first dated API version that has it. */
   readonly since: string
   read(body: unknown): Asked | Malformed
 }
 
-/** Reads a body by a schema, or says what is wrong with it as Azure does. */
+/** Parses a body with a schema, or returns the problem in Azure's words. */
 export function readBody<T>(
   schema: z.ZodType<T>,
   body: unknown,
@@ -61,7 +61,7 @@ export function readBody<T>(
   return { kind: 'malformed', problem: issue?.message ?? 'Invalid body.', param: issue?.path.join('.') ?? '' }
 }
 
-/** The text of a message, whose other parts (images, files) have none. */
+/** The text of a message. Its other parts (images, files) have none. */
 export const messageText = z
   .union([z.string(), z.array(z.looseObject({ text: z.string().optional() }))])
   .nullish()

@@ -1,8 +1,8 @@
-/** What a deployment may use in one window. */
+/** The limits of a deployment in one window. */
 export interface Quota {
   readonly requestsPerMinute: number
   readonly tokensPerMinute: number
-  /** How long a "minute" is: shorter ones make a demo quick. */
+  /** The length of the window; a demo uses a shorter one than a minute. */
   readonly minuteMs: number
 }
 
@@ -23,9 +23,9 @@ export type Charge =
     }
 
 /**
- * Charges one request on its arrival, or refuses it until the window ends.
+ * Charges one request on its arrival, or rejects it until the window ends.
  *
- * Fixed windows, in step with the clock. A refused request is not charged.
+ * The windows are fixed and aligned with the clock. A rejected request is not charged.
  */
 export function charge(found: QuotaWindow | undefined, quota: Quota, tokens: number, now: number): Charge {
   const startedAt = now - (now % quota.minuteMs)
@@ -40,7 +40,7 @@ export function charge(found: QuotaWindow | undefined, quota: Quota, tokens: num
   return { kind: 'granted', window: { startedAt, requests: window.requests + 1, tokens: window.tokens + tokens } }
 }
 
-/** Azure's quota headers: on every answer what is left, on a refusal also when to come again. */
+/** Azure's quota headers: each answer has the remaining quota, and a rejection also has the time to retry. */
 export function quotaHeaders(quota: Quota, charged: Charge): Record<string, string> {
   const { window } = charged
   const headers = {

@@ -18,12 +18,12 @@ const bodySchema = z.object({
   model: z.string().min(1),
   input: z.union([z.string().transform((content) => [{ role: 'user', content }]), z.array(item).min(1)]),
   instructions: z.string().nullish(),
-  // Azure takes no less.
+  // The minimum of Azure.
   max_output_tokens: z.int().min(16).nullish(),
   text: z.object({ format: format.optional() }).nullish(),
   tools: z.array(toolSchema).nullish(),
   tool_choice: toolChoice.nullish(),
-  // This stand-in does not stream, and keeps nothing to come back for.
+  // This stand-in does not stream, and does not store responses.
   stream: z.literal(false).nullish(),
   background: z.literal(false).nullish(),
 })

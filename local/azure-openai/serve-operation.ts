@@ -5,13 +5,13 @@ import { type Answerer, answerCall, type Outcome } from './answer-call.ts'
 import { type AzureHeaders, azureHeaders, refuseAsAzure } from './answers.ts'
 import type { ModelOperation } from './model-operation.ts'
 
-/** What all operations of a resource share. */
+/** The settings that all operations of a resource share. */
 export interface Serving {
   readonly answerer: Answerer
   refuseCaller(authorization: string | undefined, headers: AzureHeaders): Promise<Outcome | undefined>
 }
 
-/** The dated API versions that this resource knows. */
+/** The dated API versions that this resource supports. */
 const VERSIONS = [
   '2023-05-15',
   '2024-02-01',
@@ -36,7 +36,7 @@ export function serveOperation(app: Hono<StandInEnv>, operation: ModelOperation,
   })
 }
 
-/** A version that is missing or unknown is an address that is not there. */
+/** A missing or unknown version is answered with 404. */
 function refuseVersion(version: string, { since }: ModelOperation): AzureErrorName | undefined {
   if (!VERSIONS.includes(version)) return 'not_found'
   return version < since ? 'api_version_too_old' : undefined
@@ -59,7 +59,7 @@ async function serve(
   return outcome.response
 }
 
-/** The deployment that the address names, if it does, is the one that is asked. */
+/** A deployment in the address has priority over the one in the body. */
 async function bodyOf(c: Context<StandInEnv>): Promise<unknown> {
   const body: unknown = await c.req.json().catch(() => undefined)
   const model = c.req.param('deployment')

@@ -3,7 +3,7 @@ import { summarise } from '../summarise.ts'
 import { fitSchema } from './fit-schema.ts'
 import { cutToTokens, estimateTokens } from './tokens.ts'
 
-/** What the model is to write of a subject: a summary, a JSON that fits a schema, or the arguments of a tool. */
+/** What the model writes about a text: a summary, JSON that fits a schema, or the arguments of a tool. */
 export interface Writing {
   readonly subject: string
   readonly schema: unknown
@@ -36,12 +36,12 @@ export function writeText({ subject, schema, tool, maxOutputTokens }: Writing): 
 export const toolSchema = z.looseObject({ name: z.string(), parameters: z.unknown().default({ type: 'object' }) })
 export type Tool = z.output<typeof toolSchema>
 
-/** Which tool is called: the one that is named, the first where one is required, else none. */
+/** The tool to call: the named one, the first one if a tool is required, otherwise none. */
 export function chooseTool(tools: readonly Tool[], choice: { readonly name: string } | string | null | undefined) {
   if (choice === 'required') return tools[0]
   if (choice === null || typeof choice !== 'object') return undefined
   return tools.find(({ name }) => name === choice.name)
 }
 
-/** What fits any wish for a JSON object that names no schema. */
+/** The JSON object for requests without a schema. */
 export const ANY_OBJECT = { type: 'object', properties: { text: { type: 'string' } } } as const

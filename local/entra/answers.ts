@@ -1,10 +1,10 @@
 import type { Dependencies } from '../dependencies.ts'
 import type { EntraError } from '../fixtures/entra-errors.ts'
 
-/** What an error's text tells of the request, by the name of its placeholder. */
+/** Values of the request for the text of an error, by the name of the placeholder. */
 export type ErrorValues = Readonly<Record<string, string>>
 
-/** One of Entra's error answers, in Microsoft's form: the same ids stand in the body, the headers and the text. */
+/** An error answer of Entra in Microsoft's format. The body, the headers and the text contain the same ids. */
 export function refuse(
   { aadsts, status, error, text }: EntraError,
   values: ErrorValues,
@@ -29,7 +29,7 @@ export function refuse(
   )
 }
 
-/** The headers of every answer; the caller's own request id comes back as it was sent. */
+/** The headers of every answer. The caller's own request id is returned unchanged. */
 export function entraHeaders(clientRequestId: string | undefined): Record<string, string> {
   const echo = clientRequestId === undefined ? {} : { 'client-request-id': clientRequestId }
   return { 'cache-control': 'no-store, no-cache', pragma: 'no-cache', ...echo }

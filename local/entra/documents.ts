@@ -1,6 +1,6 @@
 import { ENTRA } from '../identities.ts'
 
-/** A version 1 token, which is what Azure OpenAI's resource asks for: its issuer is not the v2.0 one of discovery. */
+/** A version 1 token, which Azure OpenAI's resource requires. Its issuer differs from the v2.0 issuer of discovery. */
 export function accessTokenClaims(resource: string, nowMs: number, lifetimeSeconds: number, id: string) {
   const seconds = Math.floor(nowMs / 1_000)
   return {
@@ -23,7 +23,7 @@ export function accessTokenClaims(resource: string, nowMs: number, lifetimeSecon
 
 export const tokenIssuer = (tenantId: string): string => `https://sts.windows.net/${tenantId}/`
 
-/** MSAL refuses a document whose issuer is of another origin than the authority. */
+/** MSAL rejects a document whose issuer has another origin than the authority. */
 export function openIdConfiguration(origin: string, tenant: string) {
   const base = `${origin}/${tenant}`
   return {

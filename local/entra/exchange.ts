@@ -3,19 +3,19 @@ import { z } from 'zod'
 import type { EntraErrorName } from '../fixtures/entra-errors.ts'
 import type { ErrorValues } from './answers.ts'
 
-/** What an app registration trusts: assertions of this issuer, for this audience, about this subject. */
+/** A federated credential: the app registration trusts assertions with this issuer, audience and subject. */
 export interface FederatedCredential {
   readonly issuer: string
   readonly subject: string
   readonly audience: string
 }
 
-/** What the directory knows. */
+/** The content of the directory. */
 export interface Directory {
   readonly tenantId: string
   readonly clientId: string
   readonly credentials: readonly FederatedCredential[]
-  /** The resources for which tokens can be had, as application ID URIs. */
+  /** The resources that tokens can be issued for, as application ID URIs. */
   readonly resources: readonly string[]
 }
 
@@ -34,10 +34,10 @@ const formSchema = z.object({
 })
 
 /**
- * Decides a client-credentials request: the grant, the client, the scope, the assertion's claims against the federated
- * credentials, and at last its signature and times.
+ * Decides a client-credentials request. Checks in this order: grant, client, scope, claims of the assertion against the
+ * federated credentials, signature and times.
  *
- * Rejects only when the issuer's keys cannot be had.
+ * Rejects only when the issuer's keys cannot be fetched.
  */
 export async function exchange(
   directory: Directory,
@@ -58,7 +58,7 @@ export async function exchange(
   return (await refuseAssertion(directory, form.client_assertion, keys, nowMs)) ?? scope
 }
 
-/** One resource a request, as a whole. */
+/** Exactly one scope, for one whole resource. */
 function readScope(text: string, { resources, tenantId: tenant }: Directory): Exchange {
   const scopes = text.split(' ').filter((part) => part !== '')
   const [scope] = scopes
@@ -98,7 +98,7 @@ function decode(assertion: string): { claims: JWTPayload; keyId: string } | unde
   }
 }
 
-/** Issuer, audience, subject, in the order of their error numbers: each is looked for among what matched before. */
+/** Checks issuer, audience and subject in the order of their error numbers, each among the credentials that matched before. */
 function compareClaims(directory: Directory, { iss = '', sub = '', aud = '' }: JWTPayload): Exchange | undefined {
   const audiences = [aud].flat()
   const values = { issuer: iss, subject: sub, audience: audiences.join(', '), client: directory.clientId }

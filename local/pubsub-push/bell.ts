@@ -1,4 +1,4 @@
-/** A pause that ends early when somebody rings. */
+/** A pause that can be ended early. */
 export interface Bell {
   ring(): void
   /** Resolves after `ms`, or at the next ring. For one waiter at a time. */

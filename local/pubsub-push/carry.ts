@@ -14,11 +14,11 @@ export interface CarrierParts {
   readonly now: () => number
 }
 
-/** What one subscription has done since its start, and its pace now. */
+/** The deliveries of one subscription since its start, and its present flow. */
 export type Traffic = Flow & Readonly<Record<Answer | 'delivered' | 'deadLettered', number>>
 
 export interface Carrier {
-  /** Takes a pulled message through one delivery. Rejects with SQLite's error; the message then waits for its lease to end. */
+  /** Delivers a pulled message once. Rejects with SQLite's error; then the message waits until its lease ends. */
   carry(message: StoredMessage): Promise<void>
   /** How many more messages may be sent now. */
   room(outstanding: number): number

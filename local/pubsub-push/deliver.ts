@@ -26,7 +26,7 @@ export interface DeliveryParts {
 
 export type Deliver = (message: StoredMessage) => Promise<Answer>
 
-/** Makes the function that delivers one message, twice where a fault says so. */
+/** Creates the function that delivers one message, or delivers it twice if a fault requires that. */
 export function createDelivery(parts: DeliveryParts): Deliver {
   const { settings, faults, closing } = parts
   const send = createSender(parts)
@@ -35,7 +35,7 @@ export function createDelivery(parts: DeliveryParts): Deliver {
     const copy = duplicate === 'alongside' ? send(message, true) : undefined
     const acked = await send(message, false)
     if (acked && duplicate === 'after-ack') await send(message, true)
-    // Either copy's ack is the message's.
+    // An ack of either copy acknowledges the message.
     if ((await copy) === true || acked) return faults.take('lose-ack', settings.name) ? 'lost' : 'acked'
     return closing.aborted ? 'cut' : 'nacked'
   }
@@ -64,7 +64,7 @@ async function authorize({ settings: { oidc, name }, tokens, faults, now }: Deli
   return token === undefined ? {} : { authorization: `Bearer ${token}` }
 }
 
-/** Tells which payload was delivered without telling what it says. */
+/** Identifies the payload without its content. */
 function sha256Hex(data: Uint8Array): string {
   return createHash('sha256').update(data).digest('hex')
 }

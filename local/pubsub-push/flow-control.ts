@@ -24,7 +24,7 @@ export function startFlow({ maxOutstanding }: FlowLimits): Flow {
   return { window: Math.min(FIRST_WINDOW, maxOutstanding), backoffMs: 0, backoffUntil: 0 }
 }
 
-/** Adapts the flow to how a delivery ended; one whose answer we threw away ourselves says nothing of the endpoint. */
+/** Adapts the flow to the result of a delivery. A delivery whose answer was dropped here shows nothing about the endpoint. */
 export function afterAnswer(flow: Flow, answer: Answer, now: number, limits: FlowLimits): Flow {
   if (answer === 'acked') return afterAck(flow, limits)
   return answer === 'nacked' ? afterNack(flow, now, limits) : flow
@@ -40,7 +40,7 @@ function afterAck(flow: Flow, { maxOutstanding }: FlowLimits): Flow {
   return { ...flow, window: Math.min(flow.window + 1, maxOutstanding), backoffMs: 0 }
 }
 
-// Nacks that come in during a pause answer what was sent before it: they are one event, no reason to double again.
+// Nacks during a pause belong to messages that were sent before it. They count as one event and do not double the pause again.
 function afterNack(flow: Flow, now: number, { minOutstanding, minBackoffMs, maxBackoffMs }: FlowLimits): Flow {
   const window = Math.max(minOutstanding, Math.floor(flow.window / 2))
   if (now < flow.backoffUntil) return { ...flow, window }

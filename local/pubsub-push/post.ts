@@ -6,10 +6,10 @@ import type { SubscriptionSettings } from './settings.ts'
 export type Post = (push: PushRequest) => Promise<number | undefined>
 
 /**
- * Makes the HTTP client of one subscription, which keeps its connections; `closing` cuts the open ones. Several endpoints
- * are posted to in turn.
+ * Creates the HTTP client of one subscription, which keeps its connections alive. `closing` aborts open requests. Several
+ * endpoints are used in turn.
  *
- * node:http, because fetch gives up on its own after 300 s.
+ * Uses node:http, because fetch has a timeout of 300 s of its own.
  */
 export function createPost(
   { endpoint, alsoAt, ackDeadlineMs }: Pick<SubscriptionSettings, 'endpoint' | 'alsoAt' | 'ackDeadlineMs'>,
@@ -26,13 +26,13 @@ export function createPost(
       turn += 1
       const post = request(next, { method: 'POST', agent, headers: { ...headers, ...length } })
       const deadline = setTimeout(() => post.destroy(), ackDeadlineMs)
-      // 102 is an ack although it is no final answer; the request stays open until that comes or the deadline ends it.
+      // 102 is an ack, although it is no final response. The request stays open until the final response or the deadline.
       post.on('information', ({ statusCode }) => statusCode === 102 && resolve(102))
       post.on('response', (response) => resolve(response.resume().statusCode))
       post.on('error', () => resolve(undefined))
       post.on('close', () => clearTimeout(deadline))
       post.end(body)
     })
-  // Rejects only where node refuses to write a header, as Pub/Sub cannot deliver such an attribute unwrapped.
+  // Rejects only if Node refuses to write a header. Pub/Sub cannot deliver such an attribute unwrapped either.
   return async (push) => (closing.aborted ? undefined : send(push).catch(() => undefined))
 }

@@ -17,14 +17,14 @@ export interface PubSubPushOptions extends StandInOptions {
   /** The embedded queue's file. Only one push stand-in at a time may serve a topic. */
   readonly file: string
   readonly subscriptions: readonly SubscriptionOptions[]
-  /** Google's key: given, when another stand-in signs as Google too. */
+  /** Google's key, given when another stand-in also signs as Google. */
   readonly key?: SigningKey
-  /** How often an idle topic is looked at. */
+  /** How often an idle topic is polled. */
   readonly pollMs?: number
 }
 
 export interface PubSubPush extends StandIn {
-  /** Where the keys are that verify the pushes' tokens. */
+  /** The address of the keys that verify the tokens of pushes. */
   readonly certsUrl: string
   status(): Promise<readonly SubscriptionStatus[]>
 }
@@ -32,8 +32,8 @@ export interface PubSubPush extends StandIn {
 /**
  * Pushes the messages of the embedded queue to HTTP endpoints as Pub/Sub does.
  *
- * Takes over what a dead forerunner had leased. Rejects with ZodError for wrong settings, EADDRINUSE for a taken port
- * and SQLite's own error for the file. Its close cuts the open posts and gives their messages back.
+ * Takes over the leases of an earlier process that died. Rejects with ZodError for wrong settings, EADDRINUSE for a port in
+ * use and SQLite's own error for the file. Its close aborts open posts and releases their messages.
  */
 export async function startPubSubPush(options: PubSubPushOptions): Promise<PubSubPush> {
   const subscriptions = subscriptionsSchema.parse(options.subscriptions)

@@ -4,9 +4,9 @@ import { createBell } from './bell.ts'
 import type { Carrier } from './carry.ts'
 import type { SubscriptionSettings } from './settings.ts'
 
-// Bounds what one pull holds in memory, and for how long it holds the file's lock.
+// Limits the memory of one pull, and how long it locks the file.
 const MAX_PULL = 100
-// A live consumer answers by its HTTP deadline, twice for a duplicate: only a dead one lets a lease run out.
+// Longer than a live consumer needs: its HTTP deadline, twice for a duplicate. So a lease ends only when its consumer died.
 const LEASE_GRACE_MS = 10_000
 
 export interface PumpParts {
@@ -21,13 +21,13 @@ export interface PumpParts {
 }
 
 export interface Pump {
-  /** The last failure of the queue's file; the pump goes on in spite of it. */
+  /** The last failure of the queue's file. The pump continues after it. */
   problem(): string | undefined
   /** Resolves when the pump has ended and nothing is under way. */
   readonly ended: Promise<void>
 }
 
-/** Moves one topic's messages to its endpoint, as many at a time as the flow allows. */
+/** Delivers one topic's messages to its endpoint, as many at once as the flow allows. */
 export function startPump({ settings, queue, carrier, pollMs, now, closing }: PumpParts): Pump {
   const underWay = new Set<Promise<void>>()
   const bell = createBell()

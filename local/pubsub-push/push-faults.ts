@@ -6,10 +6,10 @@ const match = z.string().min(1).optional()
 const times = z.int().positive().default(1)
 
 /**
- * What goes wrong on Pub/Sub's side of a push.
+ * Faults on Pub/Sub's side of a push.
  *
- * duplicate: a share of the messages is delivered twice. lose-ack: an ack is thrown away and the message comes again
- * at once. forge-token: a push comes with a token that must be refused.
+ * duplicate: a share of the messages is delivered twice. lose-ack: an ack is dropped, and the message is redelivered at
+ * once. forge-token: a push has a token that must be rejected.
  */
 export const pushFaultSchema = z.discriminatedUnion('kind', [
   z.strictObject({ kind: z.literal('duplicate'), match, rate: z.number().min(0).max(1) }),
@@ -25,7 +25,7 @@ export const pushFaultSchema = z.discriminatedUnion('kind', [
 export type PushFault = z.output<typeof pushFaultSchema>
 type Counted = Extract<PushFault, { times: number }>
 
-/** Takes one use of the first fault of a kind that concerns a subscription. */
+/** Uses the first fault of a kind for a subscription once. */
 function takeFault<K extends Counted['kind']>(
   faults: readonly PushFault[],
   kind: K,
@@ -39,10 +39,10 @@ function takeFault<K extends Counted['kind']>(
   return { left: faults.flatMap((fault) => (fault === taken ? used : [fault])), taken }
 }
 
-/** When a message's second copy is sent. */
+/** When the second copy of a message is sent. */
 export type Duplicate = 'alongside' | 'after-ack'
 
-/** Chooses by the message id alone, so that a run can be repeated with the same duplicates. */
+/** Depends only on the message id, so that a run can be repeated with the same duplicates. */
 export function chooseDuplicate(
   faults: readonly PushFault[],
   messageId: string,
@@ -61,12 +61,12 @@ function concerns({ match }: PushFault, subscription: string): boolean {
   return match === undefined || subscription.includes(match)
 }
 
-/** The faults in force, shared by all subscriptions. */
+/** The active faults, shared by all subscriptions. */
 export interface PushFaultBook {
   placed(): readonly PushFault[]
   place(fault: PushFault): void
   clear(): void
-  /** Uses a fault up by one, if there is one. */
+  /** Uses a fault once, if there is one. */
   take<K extends Counted['kind']>(kind: K, subscription: string): Extract<Counted, { kind: K }> | undefined
 }
 

@@ -10,14 +10,14 @@ export interface PushLineParts extends Omit<DeliveryParts, 'post' | 'write'>, Om
   readonly report: QueueReport
 }
 
-/** One subscription at work. */
+/** An active subscription. */
 export interface PushLine {
   status(): Promise<SubscriptionStatus>
   /** Resolves when `closing` has been raised and nothing is under way. */
   readonly ended: Promise<void>
 }
 
-/** Frees what a dead forerunner had leased, and begins to push. */
+/** Releases the leases of an earlier process that died, and starts to push. */
 export async function openPushLine(parts: PushLineParts): Promise<PushLine> {
   const { settings, queue, report, now, closing } = parts
   const { name, topic } = settings

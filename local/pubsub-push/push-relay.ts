@@ -13,7 +13,7 @@ import { serve } from './serve.ts'
 import { type SubscriptionOptions, subscriptionsSchema } from './settings.ts'
 
 export interface PushRelayOptions extends StandInOptions {
-  /** Of whom the tokens speak, and where their pushes go on to. */
+  /** The subscriptions: the identity of their tokens, and the endpoints of their pushes. */
   readonly subscriptions: readonly SubscriptionOptions[]
 }
 
@@ -24,9 +24,9 @@ export interface PushRelay extends StandIn {
 const envelope = z.object({ message: z.object({ messageId: z.string(), data: z.string().default('') }) })
 
 /**
- * Stands between Google's Pub/Sub emulator and endpoints: a push to the path of one goes on to it as it came.
+ * Forwards pushes of Google's Pub/Sub emulator to endpoints: a push to the path of an endpoint is sent to it unchanged.
  *
- * It adds what the emulator leaves out, the signed token, and it logs and doubles deliveries as the push stand-in does.
+ * It adds the signed token, which the emulator does not send. It logs and duplicates deliveries as the push stand-in does.
  */
 export async function startPushRelay({ subscriptions, ...options }: PushRelayOptions): Promise<PushRelay> {
   const { now } = { ...realDependencies, ...options.dependencies }

@@ -11,7 +11,7 @@ export function writePush(message: StoredMessage, subscription: SubscriptionSett
   return subscription.wrapped ? writeWrapped(message, subscription) : writeUnwrapped(message, subscription)
 }
 
-// https://cloud.google.com/pubsub/docs/push#receive_push: every name stands twice, and what is empty is left out.
+// https://cloud.google.com/pubsub/docs/push#receive_push: each name is present in two spellings, and empty fields are left out.
 function writeWrapped(message: StoredMessage, { name, deadLetter }: SubscriptionSettings): PushRequest {
   const { id, attributes, data, attempt } = message
   const at = publishTime(message)
@@ -45,7 +45,7 @@ function writeUnwrapped(message: StoredMessage, { name, deadLetter }: Subscripti
   return { headers, body: message.data }
 }
 
-/** The attributes Pub/Sub gives a message that it moves to a dead-letter topic, its own ones kept. */
+/** The attributes of a message that Pub/Sub forwards to a dead-letter topic: its own ones and those that Pub/Sub adds. */
 export function deadLetterAttributes(
   { attributes, publishedAt }: StoredMessage,
   deliveries: number,

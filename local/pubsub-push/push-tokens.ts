@@ -5,7 +5,7 @@ import type { SigningKey } from '../signing-key.ts'
 const LIFE_MS = 3_600_000
 const RENEW_BEFORE_MS = 300_000
 
-/** Whom a push's token is for, and in whose name Pub/Sub pushes. */
+/** The audience of a push's token, and the account that it is issued for. */
 interface Oidc {
   readonly audience: string
   readonly serviceAccount: string
@@ -13,11 +13,11 @@ interface Oidc {
 
 export type Forgery = 'expired' | 'wrong-audience' | 'wrong-email' | 'bad-signature' | 'none'
 
-/** Google's part in an authenticated push: it signs the tokens. */
+/** Signs the tokens of pushes as Google does. */
 export interface PushTokens {
-  /** A token that verifies, cached until five minutes before its hour is over. `now`: epoch milliseconds. */
+  /** A valid token, cached until five minutes before it expires. `now`: epoch milliseconds. */
   valid(oidc: Oidc, now: number): Promise<string>
-  /** A token that an endpoint must refuse; undefined for one that is missing. */
+  /** A token that an endpoint must reject; undefined: no token. */
   forged(forgery: Forgery, oidc: Oidc, now: number): Promise<string | undefined>
 }
 
@@ -57,7 +57,7 @@ function claims({ audience, serviceAccount }: Oidc, now: number): JWTPayload {
   return { iss: 'https://accounts.google.com', aud: audience, iat, exp: iat + LIFE_MS / 1_000, ...who }
 }
 
-/** Google names a service account by a 21-digit id, not by its e-mail; ours follows from the e-mail. */
+/** Google identifies a service account by a 21-digit id, not by its e-mail. Ours is calculated from the e-mail. */
 function uniqueId(serviceAccount: string): string {
   const digest = createHash('sha256').update(serviceAccount).digest('hex')
   return `1${String(BigInt(`0x${digest}`) % 10n ** 20n).padStart(20, '0')}`

@@ -16,11 +16,11 @@ export interface RedeliveryPolicy {
 /**
  * How one delivery ended.
  *
- * lost: the endpoint acknowledged, and Pub/Sub never heard of it. cut: we closed while it was under way.
+ * lost: the endpoint acknowledged, but Pub/Sub did not receive that. cut: the stand-in closed during the delivery.
  */
 export type Answer = 'acked' | 'nacked' | 'lost' | 'cut'
 
-/** What becomes of a message after a delivery. `dueAt`: epoch milliseconds. */
+/** What happens to a message after a delivery. `dueAt`: epoch milliseconds. */
 export type Fate =
   | { readonly kind: 'done' }
   | { readonly kind: 'retry'; readonly dueAt: number }
@@ -37,7 +37,7 @@ export function decideFate(answer: Answer, attempt: number, now: number, policy:
 }
 
 /**
- * Decides before a delivery: a message may have used up its attempts without a nack that anyone saw.
+ * Decides before a delivery, because a message may have used up its attempts without a recorded nack.
  *
  * Its last delivery was cut, or its consumer died. `attempt` counts the delivery that is about to begin.
  */
@@ -48,7 +48,7 @@ export function decideSpent(attempt: number, { deadLetter }: RedeliveryPolicy): 
 
 /** Doubles from the minimum with each failed attempt, up to the maximum. */
 export function backoffMs(attempt: number, { minBackoffMs, maxBackoffMs }: RetryPolicy): number {
-  // Thirty doublings of a millisecond are twelve days; far more would be Infinity, and a minimum of 0 times that NaN.
+  // Thirty doublings of a millisecond are twelve days. Many more would be Infinity, and 0 times Infinity is NaN.
   const doublings = Math.min(attempt - 1, 30)
   return Math.min(minBackoffMs * 2 ** doublings, maxBackoffMs)
 }

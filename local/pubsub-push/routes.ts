@@ -8,7 +8,7 @@ import { SERVICE } from './settings.ts'
 
 export const CERTS_PATH = '/oauth2/v3/certs'
 
-/** One subscription's progress: nothing is left when `waiting` and `outstanding` are both 0. */
+/** The progress of one subscription. It has finished when `waiting` and `outstanding` are both 0. */
 export interface SubscriptionStatus extends Traffic {
   readonly subscription: string
   readonly topic: string
@@ -35,12 +35,12 @@ const querySchema = z.strictObject({
 /**
  * Google's certificates, and the routes that control the stand-in.
  *
- * `POST /__faults` places a fault, `DELETE /__faults` clears them all, `GET /__calls?since=MS&after=ID` tells the
- * deliveries, oldest first, at most 10,000, `GET /__subscriptions` the progress. Misuse is answered with 400 and why.
+ * `POST /__faults` places a fault, and `DELETE /__faults` clears all. `GET /__calls?since=MS&after=ID` returns the deliveries,
+ * oldest first, at most 10,000. `GET /__subscriptions` returns the progress. Invalid requests get 400 with the reason.
  */
 export function routes({ jwks, faults, log, status }: RouteParts): Hono {
   const app = new Hono()
-  // Google's keys may be kept for hours; ours change with each start, and a verifier must notice.
+  // Google's keys may be cached for hours. Ours change with each start, so they must not be cached.
   app.get(CERTS_PATH, (c) => c.json(jwks, 200, { 'cache-control': 'public, max-age=60' }))
   app.get('/__subscriptions', async (c) => c.json(await status()))
   app.get('/__calls', async (c) => {

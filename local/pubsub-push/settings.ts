@@ -8,15 +8,15 @@ const milliseconds = z.number().int().nonnegative()
 const address = z.url({ protocol: /^http$/ })
 
 /**
- * One push subscription, with Pub/Sub's own bounds and defaults.
+ * One push subscription, with Pub/Sub's bounds and defaults.
  *
- * Backoffs and the ack deadline may be shorter than Pub/Sub's, so that a test need not wait.
+ * Backoffs and the ack deadline may be shorter than Pub/Sub's, so that tests are fast.
  */
 const subscriptionSchema = z.strictObject({
   name: z.string().regex(/^projects\/[^/]+\/subscriptions\/[^/]+$/),
   topic,
   endpoint: address,
-  /** Other instances of the endpoint: as behind Cloud Run's one address, pushes go to all of them in turn. */
+  /** Further instances of the endpoint. Pushes go to all of them in turn, as behind the one address of Cloud Run. */
   alsoAt: z.array(address).default([]),
   /** Without it, pushes carry no Authorization header. */
   oidc: z.strictObject({ audience: z.string().min(1), serviceAccount: z.email() }).optional(),
@@ -36,7 +36,7 @@ const subscriptionSchema = z.strictObject({
     .prefault({}),
 })
 
-/** Several subscriptions, each of its own topic: the embedded queue delivers a message once, not once to each. */
+/** Several subscriptions, each of another topic, because the embedded queue delivers a message to one subscription only. */
 export const subscriptionsSchema = z
   .array(subscriptionSchema)
   .refine((list) => new Set(list.map((subscription) => subscription.topic)).size === list.length, {

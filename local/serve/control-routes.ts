@@ -11,8 +11,8 @@ const querySchema = z.strictObject({
 })
 
 /**
- * `POST /__faults` places a fault, `DELETE /__faults` clears them all, `GET /__calls?since=MS&after=ID` tells this
- * service's calls, oldest first, at most 10,000. Misuse is answered with 400 and what is wrong.
+ * `POST /__faults` places a fault, and `DELETE /__faults` clears all. `GET /__calls?since=MS&after=ID` returns the calls of this
+ * service, oldest first, at most 10,000. Invalid requests get 400 with the reason.
  */
 export function controlRoutes(description: ServiceDescription, faults: FaultBook, log: CallLog): Hono {
   const app = new Hono()

@@ -1,10 +1,10 @@
 import { type Fault, meetFaults, type Placed, type Target } from '../faults.ts'
 
-/** The faults in force at one stand-in. */
+/** The active faults of one stand-in. */
 export interface FaultBook {
   place(fault: Fault): void
   clear(): void
-  /** The fault that strikes this call, if any, and counts the call. */
+  /** Counts the call, and returns the fault that affects it, if there is one. */
   meet(target: Target): Fault | undefined
 }
 

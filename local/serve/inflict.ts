@@ -3,13 +3,13 @@ import type { HttpBindings } from '@hono/node-server'
 import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import type { Fault } from '../faults.ts'
 
-/** Does to the connection what the fault says, and returns what is still to be sent. */
+/** Applies the fault to the connection, and returns the rest of the answer to send. */
 export async function inflict(fault: Fault, answer: Response | undefined, wire: HttpBindings): Promise<Response> {
   if (fault.kind === 'reset') {
     await cut(fault.after, answer, wire)
     return RESPONSE_ALREADY_SENT
   }
-  // A hanging call needs no keeper: its socket stays open until the caller or close() ends it.
+  // Nothing to do for a hanging call: its socket stays open until the caller or close() ends it.
   return answer ?? RESPONSE_ALREADY_SENT
 }
 
@@ -20,7 +20,7 @@ async function cut(
 ): Promise<void> {
   const { socket } = incoming
   if (after === 'request' || answer === undefined) {
-    // A TLS socket has no reset of its own.
+    // A TLS socket has no reset method.
     if (socket instanceof TLSSocket) socket.destroy()
     else socket.resetAndDestroy()
     return
@@ -29,6 +29,6 @@ async function cut(
   outgoing.writeHead(answer.status, { ...Object.fromEntries(answer.headers), 'content-length': body.length })
   if (after === 'headers') outgoing.flushHeaders()
   else outgoing.write(body.subarray(0, Math.floor(body.length / 2)))
-  // Not a reset: that would throw away what has just been written.
+  // Not a reset, which would drop the data that was just written.
   socket.destroySoon()
 }

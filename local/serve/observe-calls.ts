@@ -14,12 +14,12 @@ export interface Observation {
   readonly closing: AbortSignal
 }
 
-/** Lets each call meet the faults in force, and records it before a byte of its answer leaves. */
+/** Applies the active faults to each call, and records the call before the first byte of its answer is sent. */
 export function observeCalls(to: Observation): MiddlewareHandler<StandInEnv> {
   return async (c, next) => {
     const at = to.dependencies.now()
     c.set('detail', to.description.describe?.(c.req.raw.headers) ?? {})
-    // An answer to a request that was not read to its end may reach the caller as a reset.
+    // Reads the whole request first. Otherwise the caller may see a reset instead of the answer.
     await c.req.arrayBuffer()
     const fault = to.faults.meet({
       path: c.req.path,
@@ -41,13 +41,13 @@ export function observeCalls(to: Observation): MiddlewareHandler<StandInEnv> {
     if (fault === undefined) return
     if (fault.kind === 'delay' && isServedFirst(fault)) await to.dependencies.wait(fault.ms, to.closing)
     const sent = await inflict(fault, answer, c.env)
-    // Hono adds the old answer's headers to a new one, unless there is none.
+    // Hono adds the headers of the old response to a new one, so the old one is removed first.
     c.res = undefined
     c.res = sent
   }
 }
 
-/** What the caller is to see, or none. */
+/** The response to the caller; undefined: none. */
 async function answerOf(
   fault: Fault,
   c: Context<StandInEnv>,
@@ -78,6 +78,6 @@ function statusAnswer(
   return answer
 }
 
-/** What a proxy in between likes to say, with 200, instead of the answer. */
+/** A page that a proxy may return with 200 instead of the answer. */
 const GATEWAY_PAGE =
   '<!doctype html><html><head><title>Please sign in</title></head><body>Sign in to go on.</body></html>'

@@ -6,22 +6,22 @@ import type { Certificate } from '../certificate.ts'
 export interface StandInEnv {
   Bindings: HttpBindings
   Variables: {
-    /** Set by a route: what the log is to say of this call. */
+    /** Set by a route: the details of this call for the log. */
     detail: CallDetail
   }
 }
 
-/** What one service tells the common server about itself. */
+/** The description of one service for the common server. */
 export interface ServiceDescription {
   readonly service: string
   readonly certificate?: Certificate
-  /** The name a call has in the log, by its path. */
+  /** The name of a call in the log, by its path. */
   operationOf(path: string): string
-  /** What the log says of a call before its route has said more. */
+  /** The details of a call for the log, before its route adds more. */
   describe?(headers: Headers): CallDetail
-  /** Paths that only a fault naming them meets. */
+  /** Paths that only a fault that names them affects. */
   isAside?(path: string): boolean
-  /** The real service's error answers, which a fault can ask for by name. */
+  /** Error answers of the real service, which a fault can name. */
   readonly errors: Readonly<Record<string, (headers: Headers) => Response>>
   /** Adds the routes. `closing` is aborted when the stand-in closes. */
   route(app: Hono<StandInEnv>, closing: AbortSignal): void
