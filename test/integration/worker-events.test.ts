@@ -1,25 +1,27 @@
 import assert from 'node:assert/strict'
-import { after, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { z } from 'zod'
 import { openQueueReport } from '../../shared/queues/sqlite/queue-report.ts'
-import { startRecordingModel } from '../support/recording-model.ts'
-import { placeFault, startCloud } from '../support/stand-ins.ts'
-import { startWorker, type TestWorker, watchClock } from '../support/worker.ts'
+import {
+  azureAnswers,
+  cloud,
+  DONE,
+  deferred,
+  JOB,
+  type OnWorker,
+  onModel,
+  onWorker,
+  type Scenario,
+} from '../support/on-worker.ts'
+import type { TestWorker } from '../support/worker.ts'
 
-const HOUR_MS = 3_600_000
 const EVENTS = 'events'
-const PROMPT = 'Bridges carry people over water, in all weathers.'
-const job = {
-  ...{ id: 'doc-7', batch: 'nightly', metadata: { row: '7', status: 'draft' }, url: '/v1/chat/completions' },
-  body: { messages: [{ role: 'user', content: PROMPT }] },
-}
-const done = { status: 204 }
+const job = { ...JOB, batch: 'nightly', metadata: { row: '7', status: 'draft' } }
+const PROMPT = /Bridges carry people over water/
 
-const cloud = await startCloud()
-after(() => cloud.close())
-const start = (settings = {}, dependencies = {}) =>
-  startWorker(cloud, { settings: { EVENTS_TOPIC: EVENTS, ...settings }, dependencies })
-const rejectOnce = () => placeFault(cloud.azure, { kind: 'status', status: 400, times: 1 })
+const withEvents = (settings: Scenario, fact: (worker: OnWorker) => Promise<void>) =>
+  onWorker({ EVENTS_TOPIC: EVENTS, ...settings }, fact)
+const rejectOnce = () => azureAnswers({ status: 400, times: 1 })
 
 async function topicsOf({ file }: TestWorker) {
   const report = await openQueueReport(file)
@@ -43,189 +45,167 @@ const answerWith = (
   "choices": [ {"index":0.0, "finish_reason":"stop", "message":{"role":"assistant","content":"${content}"}} ] }`
 
 describe('a job that ends', () => {
-  test('is published to the events topic before its message is acknowledged', async () => {
-    await using worker = await start()
-    assert.deepEqual(await worker.push(job), done)
-    const [event, ...others] = await eventsOf(worker)
-    const record = await worker.record('doc-7', 'nightly')
-    assert.ok(record?.status === 'succeeded')
-    assert.deepEqual(others, [])
-    const source = `/promptbridge/projects/${cloud.env['GOOGLE_CLOUD_PROJECT']}`
-    assert.partialDeepStrictEqual(event?.attributes, {
-      ...{
-        'ce-id': `${record.key}/1/succeeded`,
-        'ce-type': 'promptbridge.job.succeeded',
-        'ce-source': source,
-      },
-      ...{ 'ce-time': new Date(record.settledAt).toISOString(), 'ce-subject': `promptJobs/${record.key}` },
-      ...{ status: 'succeeded', batch: 'nightly', row: '7', 'meta-status': 'draft' },
-    })
-    const { text, usage, metadata } = dataOf(event)
-    assert.deepEqual([usage, metadata], [record.usage, job.metadata])
-    assert.match(String(text), /Bridges/)
-  })
+  test('is published to the events topic before its message is acknowledged', () =>
+    withEvents({}, async (worker) => {
+      assert.deepEqual(await worker.push(job), DONE)
+      const [event, ...others] = await eventsOf(worker)
+      const record = await worker.record('doc-7', 'nightly')
+      assert.ok(record?.status === 'succeeded')
+      assert.deepEqual(others, [])
+      const source = `/promptbridge/projects/${cloud.env['GOOGLE_CLOUD_PROJECT']}`
+      assert.partialDeepStrictEqual(event?.attributes, {
+        ...{
+          'ce-id': `${record.key}/1/succeeded`,
+          'ce-type': 'promptbridge.job.succeeded',
+          'ce-source': source,
+        },
+        ...{ 'ce-time': new Date(record.settledAt).toISOString(), 'ce-subject': `promptJobs/${record.key}` },
+        ...{ status: 'succeeded', batch: 'nightly', row: '7', 'meta-status': 'draft' },
+      })
+      const { text, usage, metadata } = dataOf(event)
+      assert.deepEqual([usage, metadata], [record.usage, job.metadata])
+      assert.match(String(text), /Bridges/)
+    }))
 
-  test('by a dead letter has an event as well', async () => {
-    await using worker = await start()
-    await rejectOnce()
-    assert.deepEqual(await worker.push(job), done)
-    assert.deepEqual(await typesOf(worker), ['promptbridge.job.dead_lettered'])
-    assert.equal((await worker.deadLetters()).length, 1)
-    const text = JSON.stringify(dataOf((await eventsOf(worker))[0]))
-    assert.match(text, /"kind":"rejected"/)
-    assert.ok(!text.includes(PROMPT))
-  })
+  test('by a dead letter or by its deadline has an event as well', () =>
+    withEvents({}, async (worker) => {
+      await rejectOnce()
+      assert.deepEqual(await worker.push(job), DONE)
+      assert.deepEqual(await typesOf(worker), ['promptbridge.job.dead_lettered'])
+      assert.equal((await worker.deadLetters()).length, 1)
+      const text = JSON.stringify(dataOf((await eventsOf(worker))[0]))
+      assert.match(text, /"kind":"rejected"/)
+      assert.doesNotMatch(text, PROMPT)
+      assert.deepEqual(await worker.push({ ...job, id: 'doc-8', deadline: '2026-01-01T00:00:00Z' }), DONE)
+      const types = await typesOf(worker)
+      assert.deepEqual(types.toSorted(), ['promptbridge.job.dead_lettered', 'promptbridge.job.expired'])
+    }))
 
-  test('by its deadline has an event', async () => {
-    await using worker = await start()
-    assert.deepEqual(await worker.push({ ...job, deadline: '2026-01-01T00:00:00Z' }), done)
-    assert.deepEqual(await typesOf(worker), ['promptbridge.job.expired'])
-  })
-
-  test("brings Azure's answer to the last digit, and no prompt", async () => {
+  test("brings Azure's answer to the last digit, and no prompt", () => {
     const answer = answerWith('Over water.')
-    await using model = await startRecordingModel(answer)
-    await using worker = await start({ AZURE_OPENAI_ENDPOINT: model.url })
-    await worker.push(job)
-    const [event] = await eventsOf(worker)
-    const text = Buffer.from(event?.data ?? []).toString()
-    assert.ok(text.includes(`"result":${answer}`))
-    assert.equal(dataOf(event)['text'], 'Over water.')
-    assert.ok(!text.includes(PROMPT))
+    return onModel(answer, { EVENTS_TOPIC: EVENTS }, async (worker) => {
+      await worker.push(job)
+      const [event] = await eventsOf(worker)
+      const text = Buffer.from(event?.data ?? []).toString()
+      assert.ok(text.includes(`"result":${answer}`))
+      assert.equal(dataOf(event)['text'], 'Over water.')
+      assert.doesNotMatch(text, PROMPT)
+    })
   })
 
-  test('with an answer too large for its record has an event without it, first and later', async () => {
-    await using model = await startRecordingModel(answerWith('x'.repeat(901 * 1_024)))
-    await using worker = await start({ AZURE_OPENAI_ENDPOINT: model.url })
-    assert.deepEqual([await worker.push(job), await worker.push(job)], [done, done])
-    const record = await worker.record('doc-7', 'nightly')
-    assert.ok(record?.status === 'succeeded' && record.result.in === 'parts')
-    for (const event of await eventsOf(worker)) {
-      const { text, result, recordPath } = dataOf(event)
-      assert.deepEqual([text, result, recordPath], [undefined, undefined, `promptJobs/${record.key}`])
-    }
-  })
+  test('with an answer too large for its record has an event without it, first and later', () =>
+    onModel(answerWith('x'.repeat(901 * 1_024)), { EVENTS_TOPIC: EVENTS }, async (worker) => {
+      assert.deepEqual([await worker.push(job), await worker.push(job)], [DONE, DONE])
+      const record = await worker.record('doc-7', 'nightly')
+      assert.ok(record?.status === 'succeeded' && record.result.in === 'parts')
+      for (const event of await eventsOf(worker)) {
+        const { text, result, recordPath } = dataOf(event)
+        assert.deepEqual([text, result, recordPath], [undefined, undefined, `promptJobs/${record.key}`])
+      }
+    }))
 
-  test('where there is no Google project has a source all the same', async () => {
-    await using worker = await start({ GOOGLE_CLOUD_PROJECT: undefined })
-    await worker.push(job)
-    assert.equal((await eventsOf(worker))[0]?.attributes['ce-source'], '/promptbridge')
-  })
+  test('where there is no Google project has a source all the same', () =>
+    withEvents({ GOOGLE_CLOUD_PROJECT: undefined }, async (worker) => {
+      await worker.push(job)
+      assert.equal((await eventsOf(worker))[0]?.attributes['ce-source'], '/promptbridge')
+    }))
 
-  test('has no event where none is wanted', async () => {
-    await using worker = await start({ EVENTS_TOPIC: undefined })
-    assert.deepEqual(await worker.push(job), done)
-    assert.deepEqual((await topicsOf(worker)).topics, [])
-  })
+  test('has no event where none is wanted', () =>
+    withEvents({ EVENTS_TOPIC: undefined }, async (worker) => {
+      assert.deepEqual(await worker.push(job), DONE)
+      assert.deepEqual((await topicsOf(worker)).topics, [])
+    }))
 })
 
 describe('a message that settles nothing', () => {
-  test('makes no event: poison, another payload, a run that is history', async () => {
-    await using worker = await start()
-    await rejectOnce()
-    await worker.push(job)
-    assert.deepEqual(await worker.push('not JSON'), done)
-    assert.deepEqual(await worker.push({ ...job, metadata: {} }), done)
-    await placeFault(cloud.azure, { kind: 'status', error: 'server_error', times: 1 })
-    const again = { attributes: { 'pb-run': '2' } }
-    assert.deepEqual(await worker.push(job, again), { status: 503, reason: 'unavailable' })
-    assert.deepEqual(await worker.push(job), done)
-    assert.match(worker.logText(), /"outcome":"superseded"/)
-    assert.deepEqual(await typesOf(worker), ['promptbridge.job.dead_lettered'])
-  })
+  test('makes no event: poison, another payload, a run that is history', () =>
+    withEvents({}, async (worker) => {
+      await rejectOnce()
+      await worker.push(job)
+      assert.deepEqual(await worker.push('not JSON'), DONE)
+      assert.deepEqual(await worker.push({ ...job, metadata: {} }), DONE)
+      await azureAnswers({ error: 'server_error', times: 1 })
+      const again = { attributes: { 'pb-run': '2' } }
+      assert.deepEqual(await worker.push(job, again), deferred('unavailable'))
+      assert.deepEqual(await worker.push(job), DONE)
+      assert.match(worker.logText(), /"outcome":"superseded"/)
+      assert.deepEqual(await typesOf(worker), ['promptbridge.job.dead_lettered'])
+    }))
 })
 
 describe('a redelivery', () => {
-  test('repeats the event of a settled job, to the byte', async () => {
-    await using worker = await start()
-    assert.deepEqual([await worker.push(job), await worker.push(job)], [done, done])
-    const [first, second] = await eventsOf(worker)
-    assert.ok(first && second)
-    assert.deepEqual([second.attributes, second.data], [first.attributes, first.data])
-    assert.equal((await worker.modelCalls()).length, 1)
-  })
+  test('repeats the event of a settled job, to the byte', () =>
+    withEvents({}, async (worker) => {
+      assert.deepEqual([await worker.push(job), await worker.push(job)], [DONE, DONE])
+      const [first, second] = await eventsOf(worker)
+      assert.ok(first && second)
+      assert.deepEqual([second.attributes, second.data], [first.attributes, first.data])
+      assert.equal((await worker.modelCalls()).length, 1)
+    }))
 
-  test('of a job that was dead-lettered repeats both', async () => {
-    await using worker = await start()
-    await rejectOnce()
-    assert.deepEqual([await worker.push(job), await worker.push(job)], [done, done])
-    const events = await eventsOf(worker)
-    assert.deepEqual(events[1]?.data, events[0]?.data)
-    const ids = events.map(({ attributes }) => attributes['ce-id'])
-    assert.deepEqual([ids.length, new Set(ids).size, (await worker.deadLetters()).length], [2, 1, 2])
-  })
+  test('of a job that was dead-lettered repeats both', () =>
+    withEvents({}, async (worker) => {
+      await rejectOnce()
+      assert.deepEqual([await worker.push(job), await worker.push(job)], [DONE, DONE])
+      const events = await eventsOf(worker)
+      assert.deepEqual(events[1]?.data, events[0]?.data)
+      const ids = events.map(({ attributes }) => attributes['ce-id'])
+      assert.deepEqual([ids.length, new Set(ids).size, (await worker.deadLetters()).length], [2, 1, 2])
+    }))
 
-  test('of a replay has its run', async () => {
-    await using worker = await start()
-    await rejectOnce()
-    await worker.push(job)
-    await worker.push(job, { attributes: { 'pb-run': '2' } })
-    const ids = (await eventsOf(worker)).map(({ attributes }) => attributes['ce-id']?.split('/').slice(1).join('/'))
-    assert.deepEqual(ids, ['1/dead_lettered', '2/succeeded'])
-  })
+  test('of a replay has its run', () =>
+    withEvents({}, async (worker) => {
+      await rejectOnce()
+      await worker.push(job)
+      await worker.push(job, { attributes: { 'pb-run': '2' } })
+      const ids = (await eventsOf(worker)).map(({ attributes }) => attributes['ce-id']?.split('/').slice(1).join('/'))
+      assert.deepEqual(ids, ['1/dead_lettered', '2/succeeded'])
+    }))
 })
 
 describe('a message that Pub/Sub gave up on', () => {
-  test('publishes the end of its job, which no delivery could publish', async () => {
-    await using worker = await start()
-    const bringBack = worker.takeAway('messages')
-    assert.deepEqual(await worker.push(job), { status: 503, reason: 'store' })
-    bringBack()
-    assert.deepEqual(await worker.forward(job), done)
-    assert.deepEqual(await typesOf(worker), ['promptbridge.job.succeeded'])
-  })
+  test('publishes the end of its job, which no delivery could publish', () =>
+    withEvents({}, async (worker) => {
+      const bringBack = worker.takeAway('messages')
+      assert.deepEqual(await worker.push(job), deferred('store'))
+      bringBack()
+      assert.deepEqual(await worker.forward(job), DONE)
+      assert.deepEqual(await typesOf(worker), ['promptbridge.job.succeeded'])
+    }))
 
-  test('publishes the end of a dead-lettered job as well', async () => {
-    await using worker = await start()
-    await rejectOnce()
-    const bringBack = worker.takeAway('messages')
-    assert.deepEqual(await worker.push(job), { status: 503, reason: 'store' })
-    bringBack()
-    assert.deepEqual(await worker.forward(job), done)
-    assert.deepEqual(await typesOf(worker), ['promptbridge.job.dead_lettered'])
-  })
-
-  test('and whose time was over while it waited ends its job, and publishes that', async () => {
-    const { clock, now } = watchClock()
-    await using worker = await start({}, { now })
-    const late = { ...job, deadline: new Date(Date.now() + HOUR_MS).toISOString() }
-    await placeFault(cloud.azure, { kind: 'status', error: 'server_error', times: 1 })
-    assert.deepEqual(await worker.push(late), { status: 503, reason: 'unavailable' })
-    clock.aheadMs += HOUR_MS
-    assert.deepEqual(await worker.forward(late), done)
-    assert.equal((await worker.record('doc-7', 'nightly'))?.status, 'expired')
-    assert.deepEqual(await typesOf(worker), ['promptbridge.job.expired'])
-  })
-
-  test('and whose time was over before anybody had seen it leaves a record all the same, so that its batch ends', async () => {
-    await using worker = await start()
-    const late = { ...job, deadline: '2026-01-01T00:00:00Z' }
-    assert.deepEqual([await worker.forward(late), await worker.forward(late)], [done, done])
-    assert.partialDeepStrictEqual(await worker.record('doc-7', 'nightly'), { status: 'expired', run: 1, attempts: [] })
-    assert.deepEqual(new Set(await typesOf(worker)), new Set(['promptbridge.job.expired']))
-    assert.equal((await worker.recorded()).length, 1)
-  })
+  test('and whose time was over before anybody had seen it leaves a record all the same, so that its batch ends', () =>
+    withEvents({}, async (worker) => {
+      const late = { ...job, deadline: '2026-01-01T00:00:00Z' }
+      assert.deepEqual([await worker.forward(late), await worker.forward(late)], [DONE, DONE])
+      assert.partialDeepStrictEqual(await worker.record('doc-7', 'nightly'), {
+        status: 'expired',
+        run: 1,
+        attempts: [],
+      })
+      assert.deepEqual(new Set(await typesOf(worker)), new Set(['promptbridge.job.expired']))
+      assert.equal((await worker.recorded()).length, 1)
+    }))
 })
 
 describe('an events topic', () => {
-  test('that is unavailable delays the acknowledgement of a settled job, and the next delivery publishes its event without a model call', async () => {
-    await using worker = await start()
-    const bringBack = worker.takeAway('messages')
-    assert.deepEqual(await worker.push(job), { status: 503, reason: 'store' })
-    assert.equal((await worker.record('doc-7', 'nightly'))?.status, 'succeeded')
-    bringBack()
-    assert.deepEqual(await worker.push(job), done)
-    assert.deepEqual(await typesOf(worker), ['promptbridge.job.succeeded'])
-    assert.equal((await worker.modelCalls()).length, 1)
-    assert.match(worker.logText(), /"reason":"store".*events topic/)
-  })
+  test('that is unavailable delays the acknowledgement of a settled job, and the next delivery publishes its event without a model call', () =>
+    withEvents({}, async (worker) => {
+      const bringBack = worker.takeAway('messages')
+      assert.deepEqual(await worker.push(job), deferred('store'))
+      assert.equal((await worker.record('doc-7', 'nightly'))?.status, 'succeeded')
+      bringBack()
+      assert.deepEqual(await worker.push(job), DONE)
+      assert.deepEqual(await typesOf(worker), ['promptbridge.job.succeeded'])
+      assert.equal((await worker.modelCalls()).length, 1)
+      assert.match(worker.logText(), /"reason":"store".*events topic/)
+    }))
 
-  test('that can never take an event holds nothing up: the error log has the job', async () => {
-    // An attribute of more than 1,024 bytes.
-    await using worker = await start({ GOOGLE_CLOUD_PROJECT: 'p'.repeat(1_024) })
-    assert.deepEqual(await worker.push(job), done)
-    assert.deepEqual(await eventsOf(worker), [])
-    assert.match(worker.logText(), /"severity":"ERROR".*"outcome":"event_refused".*"jobId":"doc-7".*ce-source/)
-    assert.equal((await worker.record('doc-7', 'nightly'))?.status, 'succeeded')
-  })
+  // An attribute of more than 1,024 bytes.
+  test('that can never accept an event delays nothing: the error log has the job', () =>
+    withEvents({ GOOGLE_CLOUD_PROJECT: 'p'.repeat(1_024) }, async (worker) => {
+      assert.deepEqual(await worker.push(job), DONE)
+      assert.deepEqual(await eventsOf(worker), [])
+      assert.match(worker.logText(), /"severity":"ERROR".*"outcome":"event_refused".*"jobId":"doc-7".*ce-source/)
+      assert.equal((await worker.record('doc-7', 'nightly'))?.status, 'succeeded')
+    }))
 })

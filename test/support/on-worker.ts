@@ -110,3 +110,10 @@ export const attemptsOf = (record: JobRecord | undefined) =>
 export const answersOf = (pushed: readonly Answer[]) => [
   ...new Set(pushed.map(({ status, reason = '' }) => `${status} ${reason}`.trim())),
 ]
+
+/** The same job with another id. */
+export const numbered = (n: number) => ({ ...JOB, id: `doc-${n}` })
+
+/** Pushes so many jobs at once, from this number on. */
+export const pushAll = ({ push }: OnWorker, count: number, from = 0) =>
+  Promise.all(Array.from({ length: count }, (_, n) => push(numbered(from + n))))

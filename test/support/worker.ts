@@ -178,12 +178,14 @@ export async function untilModelCalled({ modelCalls }: Traces, push: Promise<Ans
   while ((await Promise.race([modelCalls(), tooSoon])).length === 0) await delay(LOOK_EVERY_MS)
 }
 
-/** For an Azure stand-in whose answers wait for the test. */
-export function holdAnswers() {
+/** For an Azure stand-in whose answers wait for the test. `asks`: how many requests the model is being asked by then. */
+export function holdAnswers(asks = 1) {
   const asked = Promise.withResolvers<void>()
   const answers = Promise.withResolvers<void>()
+  let waiting = 0
   const wait = () => {
-    asked.resolve()
+    waiting += 1
+    if (waiting === asks) asked.resolve()
     return answers.promise
   }
   return {
