@@ -16,6 +16,7 @@ import { fetchImpersonatedIdToken } from '../../shared/identity/impersonated-id-
 import { openTokenFetcher } from '../../shared/identity/token-fetcher.ts'
 import { callsOf, clearFaults, placeFault, startCloud } from '../support/stand-ins.ts'
 import { tokenErrorOf } from '../support/token-errors.ts'
+import { federationOn } from '../support/token-instance.ts'
 import { openWire } from '../support/wire.ts'
 
 const key = await createSigningKey()
@@ -26,14 +27,8 @@ afterEach(async () => {
   await clearFaults(cloud.metadata)
 })
 
-const federation = {
-  tenantId: ENTRA.tenantId,
-  clientId: ENTRA.clientId,
-  authorityHost: cloud.entra.url,
-  audience: ENTRA.assertionAudience,
-  scope: AZURE.scope,
-}
-const serviceAccount = GOOGLE.serviceAccountEmail
+const federation = federationOn(cloud)
+const serviceAccount: string = GOOGLE.serviceAccountEmail
 const audience = ENTRA.assertionAudience
 
 /** For one test; the variables that Google's and Microsoft's libraries look at are put back after it. */
@@ -56,20 +51,30 @@ afterEach(async () => {
   await rm(folder, { recursive: true })
 })
 
-const startIam = (over: Partial<IamCredentialsOptions> = {}) => startIamCredentials({ key, ...over })
+const fetchIdToken = (endpoint?: string, of = serviceAccount, timeoutMs?: number) =>
+  fetchImpersonatedIdToken({ serviceAccount: of, audience, ...(endpoint && { endpoint }) }, Date.now, timeoutMs)
 
 describe('impersonation', () => {
+  /** How it fails at Google with this fault, and how many calls it took. */
+  async function failureAt(
+    options: Partial<IamCredentialsOptions>,
+    fault?: Parameters<typeof placeFault>[1],
+    of?: string,
+  ) {
+    const iam = await startIamCredentials({ key, ...options })
+    if (fault !== undefined) await placeFault(iam, fault)
+    const { leg, details, message } = await tokenErrorOf(fetchIdToken(iam.url, of))
+    const calls = await callsOf(iam)
+    await iam.close()
+    assert.deepEqual([leg, calls.length], ['google_id_token', 1])
+    return { details, message }
+  }
+
   test('turns the ID token of the service account into a token for Azure OpenAI', async () => {
-    const iam = await startIam()
-    const fetchToken = openTokenFetcher(
-      {
-        federation,
-        tokenSource: { kind: 'impersonate', serviceAccount },
-        metadataHost: undefined,
-        iamEndpoint: iam.url,
-      },
-      Date.now,
-    )
+    const iam = await startIamCredentials({ key })
+    const tokenSource = { kind: 'impersonate', serviceAccount } as const
+    const settings = { federation, tokenSource, metadataHost: undefined, iamEndpoint: iam.url }
+    const fetchToken = openTokenFetcher(settings, Date.now)
     const { value } = await fetchToken()
     await fetchToken()
     const calls = await callsOf(iam, 'generateIdToken')
@@ -82,74 +87,51 @@ describe('impersonation', () => {
   })
 
   test('asks for the e-mail, which names the account to readers of the token', async () => {
-    const iam = await startIam()
-    const idToken = await fetchImpersonatedIdToken({ serviceAccount, audience, endpoint: iam.url }, Date.now)
+    const iam = await startIamCredentials({ key })
+    const idToken = await fetchIdToken(iam.url)
     await iam.close()
     assert.equal(decodeJwt(idToken.value)['email'], serviceAccount)
     assert.deepEqual(idToken.presented, { issuer: GOOGLE.issuer, subject: GOOGLE.subject, audience })
   })
 
   test('that is not allowed fails with its status, after one try', async () => {
-    const iam = await startIam({ tokenCreators: [] })
-    const work = fetchImpersonatedIdToken({ serviceAccount, audience, endpoint: iam.url }, Date.now)
-    const { leg, details, message } = await tokenErrorOf(work)
-    const calls = await callsOf(iam)
-    await iam.close()
-    assert.deepEqual([leg, details], ['google_id_token', { httpStatus: 403, code: 'PERMISSION_DENIED' }])
+    const { details, message } = await failureAt({ tokenCreators: [] })
+    assert.deepEqual(details, { httpStatus: 403, code: 'PERMISSION_DENIED' })
     assert.equal(message, 'Google answered 403 PERMISSION_DENIED for the service account')
-    assert.equal(calls.length, 1)
   })
 
   test('of an account that does not exist fails with its status', async () => {
-    const iam = await startIam()
-    const other = 'stranger@promptbridge-local.iam.gserviceaccount.com'
-    const work = fetchImpersonatedIdToken({ serviceAccount: other, audience, endpoint: iam.url }, Date.now)
-    const { details } = await tokenErrorOf(work)
-    await iam.close()
+    const { details } = await failureAt({}, undefined, 'stranger@promptbridge-local.iam.gserviceaccount.com')
     assert.deepEqual(details, { httpStatus: 404, code: 'NOT_FOUND' })
   })
 
+  const headers = { 'retry-after': '7' }
+
   test('is tried once when Google is away for a moment, and brings the time that it asks to wait', async () => {
-    const iam = await startIam()
-    await placeFault(iam, { kind: 'status', error: 'unavailable', headers: { 'retry-after': '7' } })
-    const work = fetchImpersonatedIdToken({ serviceAccount, audience, endpoint: iam.url }, Date.now)
-    const { details } = await tokenErrorOf(work)
-    const calls = await callsOf(iam)
-    await iam.close()
+    const { details } = await failureAt({}, { kind: 'status', error: 'unavailable', headers })
     assert.deepEqual(details, { httpStatus: 503, code: 'UNAVAILABLE', retryAfterMs: 7_000 })
-    assert.equal(calls.length, 1)
   })
 
   for (const error of [null, 7, {}, { status: 429 }, { status: '' }]) {
     test(`that is refused with the error ${JSON.stringify(error)} keeps the status and the time to wait`, async () => {
-      const iam = await startIam()
-      await placeFault(iam, { kind: 'status', status: 429, body: { error }, headers: { 'retry-after': '7' } })
-      const work = fetchImpersonatedIdToken({ serviceAccount, audience, endpoint: iam.url }, Date.now)
-      const { details } = await tokenErrorOf(work)
-      await iam.close()
+      const { details } = await failureAt({}, { kind: 'status', status: 429, body: { error }, headers })
       assert.deepEqual(details, { httpStatus: 429, retryAfterMs: 7_000 })
     })
   }
 
   for (const kind of ['garbage', 'reset'] as const) {
     test(`that meets ${kind} gives no token`, async () => {
-      const iam = await startIam()
-      await placeFault(iam, { kind })
-      const work = fetchImpersonatedIdToken({ serviceAccount, audience, endpoint: iam.url }, Date.now)
-      const { leg, details, message } = await tokenErrorOf(work)
-      await iam.close()
-      assert.deepEqual([leg, details], ['google_id_token', {}])
+      const { details, message } = await failureAt({}, { kind })
+      assert.deepEqual(details, {})
       assert.match(message, /^Google could not be reached for the service account, or /)
     })
   }
 
   test('that hangs ends at its deadline, and gives its connection up', async () => {
-    const iam = await startIam()
+    const iam = await startIamCredentials({ key })
     await placeFault(iam, { kind: 'hang' })
     await using wire = await openWire(iam.url)
-    const { message } = await tokenErrorOf(
-      fetchImpersonatedIdToken({ serviceAccount, audience, endpoint: wire.url }, Date.now, 1_000),
-    )
+    const { message } = await tokenErrorOf(fetchIdToken(wire.url, serviceAccount, 1_000))
     await wire.lastClosed()
     await iam.close()
     assert.equal(message, 'Google gave no ID token for the service account within 1000 ms')
@@ -157,7 +139,7 @@ describe('impersonation', () => {
 
   test('by a caller without credentials says that there are none', async () => {
     process.env['METADATA_SERVER_DETECTION'] = 'none'
-    const { leg, details } = await tokenErrorOf(fetchImpersonatedIdToken({ serviceAccount, audience }, Date.now))
+    const { leg, details } = await tokenErrorOf(fetchIdToken())
     assert.deepEqual([leg, details], ['google_id_token', { code: 'no_credentials' }])
   })
 
@@ -167,7 +149,7 @@ describe('impersonation', () => {
     process.env['GOOGLE_APPLICATION_CREDENTIALS'] = file
     const user = { type: 'external_account_authorized_user', client_id: 'id', client_secret: 'x', refresh_token: 'y' }
     await writeFile(file, JSON.stringify({ ...user, audience: '//iam.googleapis.com/x', token_url: google.url }))
-    const { details } = await tokenErrorOf(fetchImpersonatedIdToken({ serviceAccount, audience }, Date.now))
+    const { details } = await tokenErrorOf(fetchIdToken())
     assert.deepEqual(details, { httpStatus: 400, code: 'invalid_grant' })
   })
 })

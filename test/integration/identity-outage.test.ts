@@ -1,15 +1,14 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
-import { AZURE, ENTRA } from '../../local/identities.ts'
 import { type AccessTokenSource, createAccessTokenSource } from '../../shared/identity/access-token-source.ts'
 import { TokenError } from '../../shared/identity/token-error.ts'
-import { openTokenFetcher } from '../../shared/identity/token-fetcher.ts'
 import { diagnose } from '../../shared/models/azure-openai/explain-refused-token.ts'
 import type { TokenFailure } from '../../shared/stores/telemetry-store.ts'
 import { createLog } from '../../worker/observe/log.ts'
 import { createFailureTelemetry } from '../../worker/observe/token-telemetry.ts'
 import { DAY_MS } from '../support/job-builders.ts'
 import { callsOf, clearFaults, placeFault, startCloud } from '../support/stand-ins.ts'
+import { federationOn, openFetcher } from '../support/token-instance.ts'
 
 const SECOND = 1_000
 const HOUR = 3_600 * SECOND
@@ -20,20 +19,13 @@ const JOBS_A_SECOND = 50
 const cloud = await startCloud()
 after(() => cloud.close())
 
-const federation = {
-  tenantId: ENTRA.tenantId,
-  clientId: ENTRA.clientId,
-  authorityHost: cloud.entra.url,
-  scope: AZURE.scope,
-  audience: ENTRA.assertionAudience,
-}
+const federation = federationOn(cloud)
 
 /** An instance whose waits after a failure are as long as they get. Its clock begins so far before the real one. */
 function anInstance(beforeMs: number) {
   const clock = { now: Date.now() - beforeMs }
   const now = () => clock.now
-  const metadataHost = cloud.env['GCE_METADATA_HOST']
-  const fetchToken = openTokenFetcher({ federation, tokenSource: { kind: 'metadata-server' }, metadataHost }, now)
+  const fetchToken = openFetcher(cloud, {}, now)
   const triedAt: number[] = []
   const documents = new Map<string, TokenFailure>()
   let ids = 0

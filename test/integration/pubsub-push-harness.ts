@@ -9,7 +9,7 @@ import { type PubSubPush, startPubSubPush } from '../../local/pubsub-push/pubsub
 import type { SubscriptionOptions } from '../../local/pubsub-push/settings.ts'
 import { createSigningKey } from '../../local/signing-key.ts'
 import { openSqliteQueue } from '../../shared/queues/sqlite/sqlite-queue.ts'
-import { openEndpoint, type PushEndpoint } from '../contract/queue-endpoint.ts'
+import { type ArrivedPush, openEndpoint, type PushEndpoint } from '../contract/queue-endpoint.ts'
 
 export const SUBSCRIPTION = 'projects/test/subscriptions/jobs'
 export const TOPIC = 'jobs'
@@ -58,8 +58,18 @@ export async function openAll(t: TestContext, more: Partial<SubscriptionOptions>
   const queue = await newQueue(t, file)
   const endpoint = await newEndpoint(t)
   const push = await startPush(t, file, endpoint.url, more)
+  /** Answers the pushes as they arrive, one with each status. */
+  const answer = async (...statuses: readonly number[]) => {
+    const arrived: ArrivedPush[] = []
+    for (const status of statuses) {
+      const next = await endpoint.next()
+      next.answer(status)
+      arrived.push(next)
+    }
+    return arrived
+  }
   const fault = (body: unknown) => fetch(`${push.url}/__faults`, { method: 'POST', body: JSON.stringify(body) })
-  return { file, queue, endpoint, push, fault }
+  return { file, queue, endpoint, push, fault, answer }
 }
 
 const statusSchema = z.array(

@@ -89,12 +89,25 @@ describe('writes that are asked for', () => {
 })
 
 describe('a flush', () => {
-  test('has at most so many writes; the next one goes with the next', async () => {
-    const { askAll, sent } = open({ maxWrites: 3 })
-    void askAll(['a', 'b', 'c', 'd'])
-    await settle()
-    assert.deepEqual(sent(), [['a', 'b', 'c'], ['d']])
-  })
+  for (const [what, limits, bytes, flushes] of [
+    [
+      'has at most so many writes; the next one goes with the next',
+      { maxWrites: 2 },
+      { a: 1, b: 1, c: 1 },
+      ['ab', 'c'],
+    ],
+    ['has exactly its most bytes, and not one more', { maxBytes: 10 }, { a: 4, b: 6, c: 1 }, ['ab', 'c']],
+    ['lets a later small write go with it past a large one', { maxBytes: 10 }, { a: 4, b: 7, c: 6 }, ['ac', 'b']],
+    ['is one write alone where that is larger than a flush', { maxBytes: 10 }, { a: 11, b: 1, c: 1 }, ['a', 'bc']],
+  ] as const) {
+    test(what, async () => {
+      const { ask, sent } = open(limits)
+      for (const [text, size] of Object.entries(bytes)) void ask(text, { bytes: size })
+      await settle()
+      const joined = sent().map((writes) => writes.join(''))
+      assert.deepEqual(joined, flushes)
+    })
+  }
 
   test('of Firestore has 500 writes at most', async () => {
     const { askAll, sent } = open(FIRESTORE_FLUSH)
@@ -104,27 +117,6 @@ describe('a flush', () => {
       sent().map((writes) => writes.length),
       [500, 1],
     )
-  })
-
-  test('has exactly its most bytes, and not one more', async () => {
-    const { ask, sent } = open({ maxBytes: 10 })
-    for (const [text, bytes] of Object.entries({ a: 4, b: 6, c: 1 })) void ask(text, { bytes })
-    await settle()
-    assert.deepEqual(sent(), [['a', 'b'], ['c']])
-  })
-
-  test('lets a later small write go with it, though one between them is too large', async () => {
-    const { ask, sent } = open({ maxBytes: 10 })
-    for (const [text, bytes] of Object.entries({ a: 4, large: 7, c: 6 })) void ask(text, { bytes })
-    await settle()
-    assert.deepEqual(sent(), [['a', 'c'], ['large']])
-  })
-
-  test('is one write alone where that is larger than all that a flush may have', async () => {
-    const { ask, sent } = open({ maxBytes: 10 })
-    for (const [text, bytes] of Object.entries({ large: 11, b: 1, c: 1 })) void ask(text, { bytes })
-    await settle()
-    assert.deepEqual(sent(), [['large'], ['b', 'c']])
   })
 })
 

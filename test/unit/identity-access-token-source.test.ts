@@ -291,16 +291,6 @@ describe('a token that a resource refused', () => {
     assert.deepEqual([(await next).value, fetches()], ['second', 2])
   })
 
-  test('is dropped once, however many found it refused: a newer one is left alone', async () => {
-    const { get, refused, first, answer, fetches } = await aWarmSource()
-    refused(first, A)
-    const next = get(never)
-    answer('second')
-    await next
-    assert.equal(refused(first, A), false)
-    assert.deepEqual([(await get(never)).value, fetches()], ['second', 2])
-  })
-
   test('and whose successor it refused as well, costs no more exchanges: the resource is at fault', async () => {
     const { get, refused, accepted, first, answer, fetches, heard, status } = await aWarmSource({ jitter: 1 })
     refused(first, A)
@@ -312,13 +302,6 @@ describe('a token that a resource refused', () => {
     assert.equal(status().state, 'failing')
     accepted(second, B)
     assert.equal(status().state, 'good')
-  })
-
-  test('is not dropped where another resource accepted it', async () => {
-    const { get, refused, accepted, first, fetches } = await aWarmSource()
-    accepted(first, B)
-    refused(first, A)
-    assert.deepEqual([await get(never), fetches()], [first, 1])
   })
 })
 

@@ -10,6 +10,10 @@ function play(answers: readonly (readonly [Answer, number])[], from: Flow = star
   return answers.reduce((flow, [answer, now]) => afterAnswer(flow, answer, now, limits), from)
 }
 
+/** The same answer at each of these times. */
+const at = (answer: Answer, ...times: readonly number[]) => times.map((now) => [answer, now] as const)
+const aFlow = (window: number): Flow => ({ window, backoffMs: 0, backoffUntil: 0 })
+
 describe('slow start', () => {
   test('begins with a small window', () => {
     assert.equal(startFlow(limits).window, 5)
@@ -20,89 +24,49 @@ describe('slow start', () => {
   })
 
   test('the window doubles when all it let through is acknowledged', () => {
-    const { window } = play(Array.from({ length: 5 }, () => ['acked', 0] as const))
-    assert.equal(window, 10)
+    assert.equal(play(at('acked', 0, 0, 0, 0, 0)).window, 10)
   })
 
   test('an ack at the cap leaves the window at the cap', () => {
-    const full: Flow = { window: 1_000, backoffMs: 0, backoffUntil: 0 }
-    assert.equal(play([['acked', 0]], full).window, 1_000)
+    assert.equal(play(at('acked', 0), aFlow(1_000)).window, 1_000)
   })
 
   test('a nack leaves the window at its floor', () => {
-    const narrow: Flow = { window: 12, backoffMs: 0, backoffUntil: 0 }
-    assert.equal(afterAnswer(narrow, 'nacked', 0, { ...limits, minOutstanding: 10 }).window, 10)
+    assert.equal(afterAnswer(aFlow(12), 'nacked', 0, { ...limits, minOutstanding: 10 }).window, 10)
   })
 
   test('a nack halves the window, but never below one', () => {
-    const wide: Flow = { window: 3, backoffMs: 0, backoffUntil: 0 }
-    assert.equal(play([['nacked', 0]], wide).window, 1)
-    assert.equal(
-      play(
-        [
-          ['nacked', 0],
-          ['nacked', 0],
-        ],
-        wide,
-      ).window,
-      1,
-    )
+    assert.equal(play(at('nacked', 0), aFlow(3)).window, 1)
+    assert.equal(play(at('nacked', 0, 0), aFlow(3)).window, 1)
   })
 })
 
 describe('push backoff', () => {
-  test('the first nack pauses the subscription for the minimum', () => {
-    assert.equal(play([['nacked', 5_000]]).backoffUntil, 5_100)
-  })
+  for (const [what, times, until] of [
+    ['the first nack pauses the subscription for the minimum', [5_000], 5_100],
+    ['a nack after the pause doubles it', [0, 100], 300],
+    ['a nack during the pause, of a message sent before it, does not lengthen it', [0, 99], 100],
+  ] as const) {
+    test(what, () => {
+      assert.equal(play(at('nacked', ...times)).backoffUntil, until)
+    })
+  }
 
   test('nothing is sent up to the millisecond before the pause ends', () => {
-    const flow = play([['nacked', 5_000]])
+    const flow = play(at('nacked', 5_000))
     assert.equal(roomFor(flow, 0, 5_099), 0)
     assert.equal(roomFor(flow, 0, 5_100), flow.window)
   })
 
-  test('a nack after the pause doubles it', () => {
-    assert.equal(
-      play([
-        ['nacked', 0],
-        ['nacked', 100],
-      ]).backoffUntil,
-      300,
-    )
-  })
-
-  test('a nack during the pause, of a message sent before it, does not lengthen it', () => {
-    assert.equal(
-      play([
-        ['nacked', 0],
-        ['nacked', 99],
-      ]).backoffUntil,
-      100,
-    )
-  })
-
   test('an ack ends the growth, not the pause that runs', () => {
-    const flow = play([
-      ['nacked', 0],
-      ['nacked', 100],
-      ['acked', 150],
-    ])
+    const flow = play([...at('nacked', 0, 100), ...at('acked', 150)])
     assert.equal(flow.backoffUntil, 300)
-    assert.equal(play([['nacked', 300]], flow).backoffUntil, 400)
+    assert.equal(play(at('nacked', 300), flow).backoffUntil, 400)
   })
 
   test('an answer that we threw away ourselves changes nothing', () => {
-    const flow = play([['nacked', 0]])
-    assert.deepEqual(
-      play(
-        [
-          ['lost', 500],
-          ['cut', 500],
-        ],
-        flow,
-      ),
-      flow,
-    )
+    const flow = play(at('nacked', 0))
+    assert.deepEqual(play([...at('lost', 500), ...at('cut', 500)], flow), flow)
   })
 })
 
