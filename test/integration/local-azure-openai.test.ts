@@ -88,23 +88,23 @@ test('a token is refused from the very second of its exp', async () => {
   assert.equal((await failureOf(on.client.chat.completions.create(ask(DOCUMENT)))).status, 401)
 })
 
-test('a principal without a role is refused with 401 PermissionDenied', async () => {
-  await using on = await startWithClient({ azure: { principals: [] } })
-  const error = await failureOf(on.client.chat.completions.create(ask(DOCUMENT)))
-  assert.deepEqual([error.status, error.code], [401, 'PermissionDenied'])
-})
-
-test('a token of another tenant than the resource has is refused with 400', async () => {
-  await using on = await startWithClient({ azure: { tenantId: 'another' } })
-  const error = await failureOf(on.client.chat.completions.create(ask(DOCUMENT)))
-  assert.deepEqual([error.status, error.code], [400, 'Tenant provided in token does not match resource token'])
-})
-
-test('an unknown deployment is 404 DeploymentNotFound', async () => {
-  await using on = await startWithClient()
-  const error = await failureOf(on.client.chat.completions.create(ask(DOCUMENT, { model: 'gpt-nowhere' })))
-  assert.deepEqual([error.status, error.code], [404, 'DeploymentNotFound'])
-})
+for (const [what, azure, more, status, code] of [
+  ['a principal without a role', { principals: [] }, {}, 401, 'PermissionDenied'],
+  [
+    'a token of another tenant than the resource has',
+    { tenantId: 'another' },
+    {},
+    400,
+    'Tenant provided in token does not match resource token',
+  ],
+  ['an unknown deployment', {}, { model: 'gpt-nowhere' }, 404, 'DeploymentNotFound'],
+] as const) {
+  test(`${what} is refused with ${status} ${code}`, async () => {
+    await using on = await startWithClient({ azure })
+    const error = await failureOf(on.client.chat.completions.create(ask(DOCUMENT, more)))
+    assert.deepEqual([error.status, error.code], [status, code])
+  })
+}
 
 test('the deployment is looked at before the body', async () => {
   await using on = await startWithClient()
