@@ -2,19 +2,16 @@ import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import type { Circuits } from '../../shared/models/circuits.ts'
 import type { ModelProvider, Send } from '../../shared/models/provider.ts'
-import { openSqliteDocuments } from '../../shared/stores/sqlite/sqlite-documents.ts'
-import { processJob } from '../../worker/jobs/process-job.ts'
 import type { BatchControls } from '../../worker/limits/batch-controls.ts'
 import { aDeployment } from '../support/deployment-builders.ts'
 import { aJob, START } from '../support/job-builders.ts'
-import { type JobParts, jobDependencies } from '../support/job-dependencies.ts'
-import { circuitsOf, partsOver } from '../support/job-processing.ts'
+import type { JobParts } from '../support/job-dependencies.ts'
+import { circuitsOf } from '../support/job-processing.ts'
+import { failed, fateOf, virtualJobs } from '../support/virtual-jobs.ts'
 
 const deployment = aDeployment()
 const throttled = (retryAfterMs: number) => ({ kind: 'throttled', message: 'quota', retryAfterMs }) as const
 const ignore = () => undefined
-const job = aJob()
-const message = { data: Buffer.from('{}'), attributes: {} }
 
 /** While a job waits for a circuit to close, the clock moves by as much. */
 function passingTime(circuits: Circuits, clock: { now: number }): Circuits {
@@ -40,42 +37,19 @@ function readyAfter(onReady: () => void, send: Send): ModelProvider {
   }
 }
 
-/** All that a job needs, over records in memory; `onReady` is called when a job asks whether the provider is ready. */
-async function processing(
-  t: TestContext,
-  onReady: () => void = () => undefined,
-  over: Pick<Partial<JobParts>, 'controls' | 'daily'> = {},
-) {
-  const clock = { now: START }
-  const now = () => clock.now
-  const documents = await openSqliteDocuments(':memory:', now)
-  t.after(() => documents.close())
+/** A job whose model rejects it; `onReady` is called when it asks whether the provider is ready. */
+async function processing(t: TestContext, onReady: () => void = ignore, over: Partial<JobParts> = {}) {
+  const on = await virtualJobs(t)
+  const { clock, now, record } = on
   const asked: number[] = []
-  const parts = {
-    ...partsOver(documents, [], async () => undefined),
-    circuits: passingTime(circuitsOf(now), clock),
-    provider: readyAfter(onReady, async () => {
-      asked.push(now())
-      return { ok: false, failure: { kind: 'rejected', message: 'rejected' } }
-    }),
-    deployments: [deployment],
-    modelTimeoutMs: 120_000,
-    elapsed: now,
-    now,
-    ...over,
-  }
-  const run = async (deadline = START + 570_000) => {
-    const outcome = await processJob(jobDependencies(parts), {
-      job,
-      message,
-      publishedAt: START,
-      deadline,
-      waitUntil: ignore,
-    })
-    return outcome.done ? outcome.as : outcome.failure.kind
-  }
-  const record = async () => (await documents.read(job.key))?.record
-  return { ...parts, clock, run, asked, record }
+  const circuits = passingTime(circuitsOf(now), clock)
+  const provider = readyAfter(onReady, async () => {
+    asked.push(now())
+    return failed('rejected')
+  })
+  const parts = { ...on.parts, circuits, provider, ...over }
+  const run = async (deadline = START + 570_000, job = aJob()) => fateOf(await on.deliver(parts, { job, deadline }))
+  return { clock, run, asked, record, circuits, drain: parts.drain }
 }
 
 describe('a job that must wait for quota', () => {
@@ -104,26 +78,16 @@ describe('a job that must wait for quota', () => {
 })
 
 test('a clock that is set back while a job waits to send does not let it be sent when its lease is over', async (t) => {
-  const on = await processing(t)
   const clocks = { ready: 0, elapsed: 0 }
-  const provider = readyAfter(
-    () => {
-      clocks.ready += 1
-      // Once for admission; then the wait that the lease covers, and half a minute more.
-      if (clocks.ready !== 2) return
-      clocks.elapsed = 60_000
-      on.clock.now -= 360_000
-    },
-    async () => assert.fail('it is sent when its lease is over'),
-  )
-  const outcome = await processJob(jobDependencies({ ...on, provider, elapsed: () => clocks.elapsed }), {
-    job,
-    message,
-    publishedAt: START,
-    deadline: START + 570_000,
-    waitUntil: ignore,
-  })
-  assert.deepEqual([outcome.done || outcome.failure.kind, on.asked], ['busy', []])
+  const setBack = () => {
+    clocks.ready += 1
+    // Once for admission; then the wait that the lease covers, and half a minute more.
+    if (clocks.ready !== 2) return
+    clocks.elapsed = 60_000
+    on.clock.now -= 360_000
+  }
+  const on = await processing(t, setBack, { elapsed: () => clocks.elapsed })
+  assert.deepEqual([await on.run(), on.asked], ['busy', []])
 })
 
 describe('a push with less than MODEL_TIMEOUT_SECONDS left', () => {
@@ -147,11 +111,7 @@ test('a job whose deadline passed while it waited for admission is expired and n
   const on = await processing(t, () => {
     on.clock.now += 5_000
   })
-  const outcome = await processJob(jobDependencies(on), {
-    job: { ...job, deadline: START + 4_999 },
-    ...{ message, publishedAt: START, deadline: START + 570_000, waitUntil: ignore },
-  })
-  assert.deepEqual([outcome.done && outcome.as, on.asked], ['expired', []])
+  assert.deepEqual([await on.run(undefined, aJob({ deadline: START + 4_999 })), on.asked], ['expired', []])
 })
 
 describe('a job that arrives while another probes the deployment', () => {
@@ -236,11 +196,7 @@ describe('a job that arrives when the tokens are spent', () => {
   })
 
   test('of its batch and whose deadline has passed is expired: no replay would help it', async (t) => {
-    const on = await processing(t, ignore, { controls: limitedFrom(1) })
-    const late = { ...job, deadline: START - 1 }
-    const delivered = { job: late, message, publishedAt: START, deadline: START + 570_000, waitUntil: ignore }
-    const outcome = await processJob(jobDependencies(on), delivered)
-    assert.ok(outcome.done)
-    assert.equal(outcome.as, 'expired')
+    const { run } = await processing(t, ignore, { controls: limitedFrom(1) })
+    assert.equal(await run(undefined, aJob({ deadline: START - 1 })), 'expired')
   })
 })

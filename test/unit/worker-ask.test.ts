@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import type { AccessToken } from '../../shared/identity/renewal.ts'
 import { TokenError } from '../../shared/identity/token-error.ts'
-import type { Failure, FailureKind } from '../../shared/job/failures.ts'
+import type { FailureKind } from '../../shared/job/failures.ts'
 import { createBearerProvider } from '../../shared/models/bearer-provider.ts'
 import type { ModelReply } from '../../shared/models/provider.ts'
 import { createDrain } from '../../worker/delivery/drain.ts'
@@ -10,15 +10,11 @@ import { ask } from '../../worker/jobs/ask.ts'
 import { aDeployment } from '../support/deployment-builders.ts'
 import { aJob, START } from '../support/job-builders.ts'
 import { circuitsOf, NEVER_MISSING, providerOf, tokensOf } from '../support/job-processing.ts'
+import { aReply, failed } from '../support/virtual-jobs.ts'
 
 const deployment = aDeployment()
 const request = { job: aJob(), deployment, clientRequestId: 'key.1.1' }
-const usage = { promptTokens: 11, completionTokens: 7 }
-const answer: ModelReply = { ok: true, text: '{}', usage, finishReason: 'stop', httpStatus: 200, requestId: undefined }
-const failed = (kind: FailureKind, more: Partial<Failure> = {}): ModelReply => ({
-  ok: false,
-  failure: { kind, message: kind, ...more },
-})
+const answer = aReply()
 
 type Script = readonly ((signal: AbortSignal) => ModelReply | Promise<ModelReply>)[]
 

@@ -3,23 +3,21 @@ import { syncBuiltinESMExports } from 'node:module'
 import { describe, type TestContext, test } from 'node:test'
 import { createAccessTokenSource } from '../../shared/identity/access-token-source.ts'
 import { createBearerProvider } from '../../shared/models/bearer-provider.ts'
-import { createCircuits } from '../../shared/models/circuits.ts'
-import type { ModelReply } from '../../shared/models/provider.ts'
 import { createDrain } from '../../worker/delivery/drain.ts'
 import { admit } from '../../worker/jobs/admit.ts'
 import { ask } from '../../worker/jobs/ask.ts'
 import { aDeployment } from '../support/deployment-builders.ts'
 import { aJob } from '../support/job-builders.ts'
-import { NEVER_MISSING, NO_DAILY_LIMIT } from '../support/job-processing.ts'
+import { circuitsOf, NEVER_MISSING, NO_DAILY_LIMIT } from '../support/job-processing.ts'
+import { aReply, failed } from '../support/virtual-jobs.ts'
 
 const TOKEN_LIFE_MS = 3_600_000
 const RENEWALS_IN_AN_HOUR = 1
 const STEP_MS = 500
-const usage = { promptTokens: 1, completionTokens: 1 }
 const good = aDeployment({ deployment: 'good' })
 const bad = aDeployment({ endpoint: 'https://fabrikam.openai.azure.com', deployment: 'bad' })
-const answer: ModelReply = { ok: true, text: '{}', usage, finishReason: 'stop', httpStatus: 200, requestId: undefined }
-const refusal: ModelReply = { ok: false, failure: { kind: 'unauthorized', message: '401', httpStatus: 401 } }
+const answer = aReply()
+const refusal = failed('unauthorized', { httpStatus: 401 })
 
 /** All microtasks that are due, and what they cause. */
 const settled = () => new Promise<void>((resolve) => setImmediate(resolve))
@@ -45,19 +43,13 @@ function aWorker(t: TestContext) {
     now,
     random: () => 0.5,
   })
-  const observer = { closed: async () => undefined, opened: async () => undefined }
-  const circuits = createCircuits(now, () => 0.5, observer)
+  const circuits = circuitsOf(now, 0.5)
   const provider = createBearerProvider(tokens, async ({ deployment }) => {
     if (deployment === good) return answer
     counts.sentToBad += 1
     return refusal
   })
-  const parts = {
-    ...{ circuits, provider, now },
-    daily: NO_DAILY_LIMIT,
-    missing: NEVER_MISSING,
-    drain: createDrain(),
-  }
+  const parts = { circuits, provider, now, daily: NO_DAILY_LIMIT, missing: NEVER_MISSING, drain: createDrain() }
   const modelTimeoutMs = 120_000
   const waitUntil = () => undefined
 

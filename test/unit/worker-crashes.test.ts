@@ -1,18 +1,15 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import type { ModelReply } from '../../shared/models/provider.ts'
+import { createJobStore } from '../../shared/stores/job-store/create-job-store.ts'
 import type { RecordDocuments } from '../../shared/stores/record-documents.ts'
-import { openSqliteDocuments } from '../../shared/stores/sqlite/sqlite-documents.ts'
-import type { Outcome } from '../../worker/delivery/outcome.ts'
-import { processJob } from '../../worker/jobs/process-job.ts'
-import { aJob, START } from '../support/job-builders.ts'
-import { type JobParts, jobDependencies } from '../support/job-dependencies.ts'
-import { partsOver, providerOf } from '../support/job-processing.ts'
+import { aJob } from '../support/job-builders.ts'
+import type { JobParts } from '../support/job-dependencies.ts'
+import { providerOf } from '../support/job-processing.ts'
+import { aReply, failed, virtualJobs } from '../support/virtual-jobs.ts'
 
 /** Longer than any lease here. */
-const LEASE_OVER_MS = 60_000
-const job = aJob({ model: undefined, deadline: undefined, payloadHash: 'hash' })
-const message = { data: Buffer.from('x'), attributes: {} }
+const LEASE_OVER_MS = 600_000
 
 /** Where a worker dies: before a step took effect, or after, so that only its reply is lost. */
 const steps = ['claim', 'ask', 'settle', 'dead letter', 'event'] as const
@@ -23,15 +20,14 @@ class Crash extends Error {}
 
 /** A job's world, in which workers can be made to die. What they did outside is counted. */
 async function aWorld(t: TestContext, reply: 'answers' | 'refuses') {
-  const clock = { now: START }
-  const documents = await openSqliteDocuments(':memory:', () => clock.now)
-  t.after(() => documents.close())
+  const on = await virtualJobs(t)
+  const { documents, record } = on
   const done: Record<Step, number> = { claim: 0, ask: 0, settle: 0, 'dead letter': 0, event: 0 }
   let owners = 0
 
   /** One worker, which dies at a step, or lives. */
   function worker(death?: Death): JobParts {
-    const at = async <T>(step: Step, work: () => Promise<T>): Promise<T> => {
+    const at = async <T>(step: Step, work: () => T | Promise<T>): Promise<T> => {
       if (death?.step === step && death.when === 'before') throw new Crash(step)
       const result = await work()
       done[step] += 1
@@ -44,30 +40,19 @@ async function aWorld(t: TestContext, reply: 'answers' | 'refuses') {
       replace: (record, revision) =>
         at(record.status === 'running' ? 'claim' : 'settle', () => documents.replace(record, revision)),
     }
-    const usual = partsOver(mortal, [], () => at('dead letter', async () => undefined))
-    const usage = { promptTokens: 1, completionTokens: 1 }
-    const answer: ModelReply = { ok: true, text: '{}', usage, finishReason: 'stop', httpStatus: 200, requestId: 'r' }
-    const refusal: ModelReply = { ok: false, failure: { kind: 'rejected', message: 'rejected', httpStatus: 400 } }
     return {
-      ...usual,
-      now: () => clock.now,
+      ...on.parts,
+      store: createJobStore(mortal, 1_000),
       newOwner: () => `owner-${++owners}`,
-      announce: () => at('event', async () => undefined),
-      provider: providerOf(() => at('ask', async () => (reply === 'answers' ? answer : refusal))),
+      deadLetter: () => at('dead letter', () => undefined),
+      announce: () => at('event', () => undefined),
+      provider: providerOf(() => at('ask', () => (reply === 'answers' ? aReply() : failed('rejected')))),
     }
   }
 
-  const deliver = (processing: JobParts, run = 1): Promise<Outcome> =>
-    processJob(jobDependencies(processing), {
-      job: { ...job, run },
-      message,
-      publishedAt: clock.now,
-      deadline: clock.now + 600_000,
-      waitUntil: () => undefined,
-    })
-  const record = async () => (await documents.read(job.key))?.record
+  const deliver = (to: JobParts, run = 1) => on.deliver(to, { job: aJob({ run }) })
   const unknowns = async () => (await record())?.attempts.filter(({ outcome }) => outcome === 'unknown').length ?? 0
-  return { clock, done, worker, deliver, record, unknowns }
+  return { clock: on.clock, done, worker, deliver, record, unknowns }
 }
 
 for (const reply of ['answers', 'refuses'] as const) {
@@ -124,8 +109,7 @@ test('a worker that resumes after another took over writes nothing, and its mess
   clock.now += LEASE_OVER_MS
   assert.equal((await deliver(worker())).done, true)
   const settled = await record()
-  const usage = { promptTokens: 9, completionTokens: 9 }
-  asleep.resolve({ ok: true, text: '{"late":true}', usage, finishReason: 'stop', httpStatus: 200, requestId: 'r' })
+  asleep.resolve(aReply({ text: '{"late":true}' }))
   const outcome = await sleeper
   assert.deepEqual([outcome.done, await record(), done.event], [false, settled, 1])
 })

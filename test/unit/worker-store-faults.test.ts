@@ -1,36 +1,20 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { createJobStore } from '../../shared/stores/job-store/create-job-store.ts'
 import { StoreError } from '../../shared/stores/job-store.ts'
 import type { RecordDocuments } from '../../shared/stores/record-documents.ts'
-import { openSqliteDocuments } from '../../shared/stores/sqlite/sqlite-documents.ts'
-import { processJob } from '../../worker/jobs/process-job.ts'
 import { losingReplies } from '../contract/job-store-support.ts'
 import { aJob } from '../support/job-builders.ts'
-import { jobDependencies } from '../support/job-dependencies.ts'
-import { partsOver, providerOf } from '../support/job-processing.ts'
+import { providerOf } from '../support/job-processing.ts'
+import { aReply, failed, fateOf, virtualJobs } from '../support/virtual-jobs.ts'
 
-const job = aJob({ model: undefined, deadline: undefined })
+const storeOver = (documents: RecordDocuments) => ({ store: createJobStore(documents, 1_000) })
 
-function delivered() {
-  return {
-    job,
-    message: { data: Buffer.from('x'), attributes: {} },
-    publishedAt: Date.now(),
-    deadline: Date.now() + 60_000,
-    waitUntil: () => undefined,
-  }
-}
-
-test('a claim whose reply was lost goes on, and costs the job no attempt', async () => {
-  const documents = await openSqliteDocuments(':memory:', Date.now)
-  const asked: string[] = []
-  const outcome = await processJob(jobDependencies(partsOver(losingReplies(documents), asked)), delivered())
-  assert.equal(outcome.done, true)
-  assert.deepEqual(asked, [`${job.key}.1.1`])
-  const found = await documents.read(job.key)
-  assert.equal(found?.record.status, 'succeeded')
-  assert.equal(found?.record.attempts.length, 1)
-  documents.close()
+test('a claim whose reply was lost goes on, and costs the job no attempt', async (t) => {
+  const { parts, documents, asked, deliver, record } = await virtualJobs(t)
+  const outcome = await deliver({ ...parts, ...storeOver(losingReplies(documents)) })
+  assert.deepEqual([fateOf(outcome), asked], ['succeeded', [`${aJob().key}.1.1`]])
+  assert.equal((await record())?.attempts.length, 1)
 })
 
 /** No answer can be kept here. */
@@ -44,39 +28,21 @@ function refusingAnswers(documents: RecordDocuments): RecordDocuments {
   }
 }
 
-test('an answer that the store refuses for good ends the job, and is not paid for again', async () => {
-  const documents = await openSqliteDocuments(':memory:', Date.now)
-  const asked: string[] = []
-  const reasons: string[] = []
-  const deadLetter = async (_: unknown, { reason }: { reason: string }) => void reasons.push(reason)
-  const processing = partsOver(refusingAnswers(documents), asked, deadLetter)
-  for (let deliveries = 0; deliveries < 2; deliveries += 1) {
-    const outcome = await processJob(jobDependencies(processing), delivered())
-    assert.equal(outcome.done, true)
-  }
+test('an answer that the store refuses for good ends the job, and is not paid for again', async (t) => {
+  const { parts, documents, asked, letters, deliver, record } = await virtualJobs(t)
+  const refusing = { ...parts, ...storeOver(refusingAnswers(documents)) }
+  for (let deliveries = 0; deliveries < 2; deliveries += 1) assert.equal((await deliver(refusing)).done, true)
+  const reasons = letters.map(({ reason }) => reason)
   assert.deepEqual([asked.length, reasons], [1, ['store', 'store']])
-  const found = await documents.read(job.key)
-  assert.equal(found?.record.status, 'dead_lettered')
-  assert.partialDeepStrictEqual(found?.record.attempts, [{ outcome: 'succeeded', usage: { promptTokens: 1 } }])
-  documents.close()
+  const attempts = [{ outcome: 'succeeded', usage: { promptTokens: 1 } }]
+  assert.partialDeepStrictEqual(await record(), { status: 'dead_lettered', attempts })
 })
 
-test('an answer without a usage that the store refuses leaves an estimated usage, marked as unknown', async () => {
-  const documents = await openSqliteDocuments(':memory:', Date.now)
-  const answer = {
-    ok: true,
-    text: '{}',
-    usage: undefined,
-    finishReason: 'stop',
-    httpStatus: 200,
-    requestId: 'r',
-  } as const
-  const provider = providerOf(async () => answer)
-  const processing = partsOver(refusingAnswers(documents), [], async () => undefined)
-  await processJob(jobDependencies({ ...processing, provider }), delivered())
-  const found = await documents.read(job.key)
-  assert.partialDeepStrictEqual(found?.record.attempts, [{ outcome: 'succeeded', usageKnown: false }])
-  documents.close()
+test('an answer without a usage that the store refuses leaves an estimated usage, marked as unknown', async (t) => {
+  const { parts, documents, deliver, record } = await virtualJobs(t)
+  const provider = providerOf(async () => aReply({ usage: undefined }))
+  await deliver({ ...parts, ...storeOver(refusingAnswers(documents)), provider })
+  assert.partialDeepStrictEqual(await record(), { attempts: [{ outcome: 'succeeded', usageKnown: false }] })
 })
 
 /** The first tries to give a job back fail. */
@@ -94,16 +60,10 @@ function failingReleases(documents: RecordDocuments, failures: number): RecordDo
   }
 }
 
-test('a job is released although the store is unavailable for a moment at its release', async () => {
-  const documents = await openSqliteDocuments(':memory:', Date.now)
-  const lost = { kind: 'ambiguous', message: 'no whole answer came' } as const
-  const provider = providerOf(async () => ({ ok: false, failure: lost }))
-  const outcome = await processJob(
-    jobDependencies({ ...partsOver(failingReleases(documents, 2), []), provider }),
-    delivered(),
-  )
-  assert.deepEqual(outcome.done ? outcome.as : outcome.failure.kind, 'ambiguous')
-  const found = await documents.read(job.key)
-  assert.deepEqual([found?.record.status, found?.record.attempts[0]?.outcome], ['waiting', 'unknown'])
-  documents.close()
+test('a job is released although the store is unavailable for a moment at its release', async (t) => {
+  const { parts, documents, deliver, record } = await virtualJobs(t)
+  const provider = providerOf(async () => failed('ambiguous'))
+  const outcome = await deliver({ ...parts, ...storeOver(failingReleases(documents, 2)), provider })
+  assert.equal(fateOf(outcome), 'ambiguous')
+  assert.partialDeepStrictEqual(await record(), { status: 'waiting', attempts: [{ outcome: 'unknown' }] })
 })
