@@ -40,7 +40,7 @@ const querySchema = z.strictObject({
  */
 export function routes({ jwks, faults, log, status }: RouteParts): Hono {
   const app = new Hono()
-  // Google's keys may be cached for hours. Ours change with each start, so they must not be cached.
+  // Google's keys may be cached for hours. Ours change with each start, so they may be cached only for a minute.
   app.get(CERTS_PATH, (c) => c.json(jwks, 200, { 'cache-control': 'public, max-age=60' }))
   app.get('/__subscriptions', async (c) => c.json(await status()))
   app.get('/__calls', async (c) => {
