@@ -25,7 +25,7 @@ const payloadHash = hashOf(data)
 const { key } = aJob()
 const TOO_OLD = START + 8 * DAY_MS
 
-/** What came of a message that Pub/Sub gave up, with the events and letters that followed. */
+/** What came of a message that Pub/Sub gave up: its outcome, the events and letters that followed, the record's status. */
 async function forward(
   t: TestContext,
   record: JobRecord | undefined,
@@ -61,7 +61,8 @@ async function forward(
   }
   const outcome = await recordDeadLetter(recording, { ok: true, delivery })
   const status = (await documents.read(key))?.record.status
-  return { outcome, published, status, reasons: (await letters.list({}, 9)).found.map(({ reason }) => reason) }
+  const reasons = (await letters.list({}, 9)).found.map(({ reason }) => reason)
+  return { outcome: outcome.done ? outcome.as : 'redelivered', published, status, reasons }
 }
 
 interface Dependencies {
@@ -72,6 +73,9 @@ interface Dependencies {
   readonly rescues: boolean
 }
 
+const away = () => Promise.reject(new QueueError('unavailable', 'away'))
+const recorded = 'dead_letter_recorded'
+
 /** As a newer version may have written it. */
 const unreadable = (documents: RecordDocuments): RecordDocuments => ({
   ...documents,
@@ -81,106 +85,78 @@ const unreadable = (documents: RecordDocuments): RecordDocuments => ({
 describe('a message that Pub/Sub gave up, of a job whose record this version cannot read', () => {
   test('is published again: nothing says that the job is not healthy', async (t) => {
     const { outcome, published, reasons } = await forward(t, aWaitingRecord(), { over: unreadable, rescues: true })
-    assert.deepEqual([outcome.done && outcome.as, published, reasons], ['rescued', [], []])
+    assert.deepEqual([outcome, published, reasons], ['rescued', [], []])
   })
 
   test('is kept as a dead letter once its time is over, and the record stays as it is', async (t) => {
-    const { outcome, published, status, reasons } = await forward(t, aWaitingRecord(), {
-      now: TOO_OLD,
-      over: unreadable,
-    })
-    assert.deepEqual([outcome.done, published, status, reasons], [true, [], 'waiting', ['max_age']])
+    const came = await forward(t, aWaitingRecord(), { now: TOO_OLD, over: unreadable })
+    assert.deepEqual(came, { outcome: recorded, published: [], status: 'waiting', reasons: ['max_age'] })
   })
 })
 
 describe('a message that Pub/Sub gave up publishes the end of its job again: the worker that settled it may have died first', () => {
-  for (const record of [aSucceededRecord, aCancelledRecord]) {
-    test(`of one that is ${record.status}, and is done with`, async (t) => {
-      const { outcome, published, reasons } = await forward(t, record)
-      assert.deepEqual([outcome.done, published, reasons], [true, [`1/${record.status}`], []])
-    })
-  }
-
-  for (const [record, reason] of [
-    [aDeadLetteredRecord(), 'rejected'],
-    [anExpiredRecord, 'expired'],
+  for (const [record, outcome, ...reasons] of [
+    [aSucceededRecord, 'already_settled'],
+    [aCancelledRecord, 'already_settled'],
+    [aDeadLetteredRecord(), recorded, 'rejected'],
+    [anExpiredRecord, recorded, 'expired'],
   ] as const) {
-    test(`of one that is ${record.status}, and its letter is kept`, async (t) => {
-      const { outcome, published, reasons } = await forward(t, record)
-      assert.deepEqual([outcome.done, published, reasons], [true, [`1/${record.status}`], [reason]])
+    const { status } = record
+    test(`of one that is ${status}, and ${reasons.length > 0 ? 'its letter is kept' : 'is done with'}`, async (t) => {
+      assert.deepEqual(await forward(t, record), { outcome, published: [`1/${status}`], status, reasons })
     })
   }
 
   test('and is redelivered while the events topic is unavailable', async (t) => {
-    const announce = async () => Promise.reject(new QueueError('unavailable', 'away'))
-    const { outcome, reasons } = await forward(t, aDeadLetteredRecord(), { announce })
-    assert.deepEqual([outcome.done, reasons], [false, []])
+    const { outcome, reasons } = await forward(t, aDeadLetteredRecord(), { announce: away })
+    assert.deepEqual([outcome, reasons], ['redelivered', []])
   })
 })
 
-describe('a message that Pub/Sub gave up, of a job that waits for a provider', () => {
-  const waits = aWaitingRecord({ waitMs: 600_000 })
-
-  test('is published again: its wait says nothing against it', async (t) => {
-    const { outcome, status } = await forward(t, waits, { rescues: true })
-    assert.deepEqual([outcome.done && outcome.as, status], ['rescued', 'waiting'])
-  })
-
-  test('settles its record when its time is over, though its wait is not', async (t) => {
-    const { published, status, reasons } = await forward(t, waits, { now: TOO_OLD })
-    assert.deepEqual([published, status, reasons], [['1/dead_lettered'], 'dead_lettered', ['max_age']])
-  })
+test('a message that Pub/Sub gave up, of a job that waits for a provider, is published again: its wait says nothing against it', async (t) => {
+  const { outcome, status } = await forward(t, aWaitingRecord({ waitMs: 600_000 }), { rescues: true })
+  assert.deepEqual([outcome, status], ['rescued', 'waiting'])
 })
 
 describe('a message that Pub/Sub gave up, of a job whose time is over', () => {
-  test('settles the record that waited for it, and publishes the end', async (t) => {
-    const { outcome, published, status, reasons } = await forward(t, aWaitingRecord(), { now: TOO_OLD })
-    assert.deepEqual(
-      [outcome.done, published, status, reasons],
-      [true, ['1/dead_lettered'], 'dead_lettered', ['max_age']],
-    )
-  })
-
-  test('has a record that says so where no worker ever claimed it: its batch is to end', async (t) => {
-    const { outcome, published, status, reasons } = await forward(t, undefined, { now: TOO_OLD })
-    assert.deepEqual(
-      [outcome.done, published, status, reasons],
-      [true, ['1/dead_lettered'], 'dead_lettered', ['max_age']],
-    )
-  })
+  for (const [what, record] of [
+    ['settles the record that waited for it, and publishes the end', aWaitingRecord()],
+    ['settles a record that waits for a provider, though its wait is not over', aWaitingRecord({ waitMs: 600_000 })],
+    ['has a record that says so where no worker ever claimed it: its batch is to end', undefined],
+  ] as const) {
+    test(what, async (t) => {
+      const ended = { published: ['1/dead_lettered'], status: 'dead_lettered', reasons: ['max_age'] }
+      assert.deepEqual(await forward(t, record, { now: TOO_OLD }), { outcome: recorded, ...ended })
+    })
+  }
 
   test('settles and publishes the end before its letter is kept: a replay may replace the record', async (t) => {
-    const announce = async () => Promise.reject(new QueueError('unavailable', 'away'))
-    const { outcome, status, reasons } = await forward(t, aWaitingRecord(), { now: TOO_OLD, announce })
-    assert.deepEqual([outcome.done, status, reasons], [false, 'dead_lettered', []])
+    const { outcome, status, reasons } = await forward(t, aWaitingRecord(), { now: TOO_OLD, announce: away })
+    assert.deepEqual([outcome, status, reasons], ['redelivered', 'dead_lettered', []])
   })
 
-  test('is redelivered while a worker holds it', async (t) => {
-    const { outcome, published, status, reasons } = await forward(t, aRunningRecord(), { now: TOO_OLD })
-    assert.deepEqual([outcome.done, published, status, reasons], [false, [], 'running', []])
+  const claimedMeanwhile = (documents: RecordDocuments): RecordDocuments => ({
+    ...documents,
+    async create(record) {
+      await documents.create({ ...aRunningRecord(), payloadHash })
+      return documents.create(record)
+    },
   })
-
-  test('is redelivered when a worker claimed it meanwhile', async (t) => {
-    const over = (documents: RecordDocuments): RecordDocuments => ({
-      ...documents,
-      async create(record) {
-        await documents.create({ ...aRunningRecord(), payloadHash })
-        return documents.create(record)
-      },
+  const changedMeanwhile = (documents: RecordDocuments): RecordDocuments => ({
+    ...documents,
+    async replace(record, revision) {
+      await documents.replace({ ...anExpiredRecord, payloadHash }, revision)
+      return documents.replace(record, revision)
+    },
+  })
+  for (const [what, record, over, status] of [
+    ['while a worker holds it', aRunningRecord(), undefined, 'running'],
+    ['when a worker claimed it meanwhile', undefined, claimedMeanwhile, 'running'],
+    ['when its record changed meanwhile: that may have settled it', aWaitingRecord(), changedMeanwhile, 'expired'],
+  ] as const) {
+    test(`is redelivered ${what}`, async (t) => {
+      const came = await forward(t, record, { now: TOO_OLD, ...(over && { over }) })
+      assert.deepEqual(came, { outcome: 'redelivered', published: [], status, reasons: [] })
     })
-    const { outcome, published, status, reasons } = await forward(t, undefined, { now: TOO_OLD, over })
-    assert.deepEqual([outcome.done, published, status, reasons], [false, [], 'running', []])
-  })
-
-  test('is redelivered when the record changed meanwhile: that change may have settled it', async (t) => {
-    const over = (documents: RecordDocuments): RecordDocuments => ({
-      ...documents,
-      async replace(record, revision) {
-        await documents.replace({ ...anExpiredRecord, payloadHash }, revision)
-        return documents.replace(record, revision)
-      },
-    })
-    const { outcome, published, status, reasons } = await forward(t, aWaitingRecord(), { now: TOO_OLD, over })
-    assert.deepEqual([outcome.done, published, status, reasons], [false, [], 'expired', []])
-  })
+  }
 })
