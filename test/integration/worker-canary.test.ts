@@ -1,29 +1,20 @@
 import assert from 'node:assert/strict'
-import { after, describe, test } from 'node:test'
+import { describe, test } from 'node:test'
 import { Compute } from 'google-auth-library'
 import { z } from 'zod'
 import { CONTENT_FILTER_MARKER } from '../../local/azure-openai/answer-call.ts'
 import { AZURE, ENTRA } from '../../local/identities.ts'
 import { createSigningKey } from '../../local/signing-key.ts'
+import type { StandIn } from '../../local/stand-in.ts'
 import { openTokenFetcher } from '../../shared/identity/token-fetcher.ts'
-import { openQueueReport } from '../../shared/queues/sqlite/queue-report.ts'
 import { CANARY, isSecret } from '../support/canary.ts'
 import { serveCerts } from '../support/certs-server.ts'
-import { placeFault, startCloud } from '../support/stand-ins.ts'
-import { impatient, startWorker, type TestWorker, type WorkerOverrides, wrap } from '../support/worker.ts'
+import { azureAnswers, cloud, IMPATIENT, JOB, onWorker, type Scenario } from '../support/on-worker.ts'
+import { placeFault } from '../support/stand-ins.ts'
+import { EVENTS, type TestWorker, wrap } from '../support/worker.ts'
 
 const prompt = `Summarise: Bridges carry the ${CANARY} over water, in all weathers.`
-const url = '/v1/chat/completions'
-const aJob = (content: string, body = {}) => ({
-  id: 'doc-7',
-  url,
-  body: { messages: [{ role: 'user', content }], ...body },
-})
-
-const EVENTS = 'events'
-
-const cloud = await startCloud()
-after(() => cloud.close())
+const aJob = (content: string, body = {}) => ({ ...JOB, body: { messages: [{ role: 'user', content }], ...body } })
 
 test('the finder finds a prompt, a Google token, an Azure token and a bearer in a log line', async () => {
   const federation = { ...ENTRA, authorityHost: cloud.entra.url, scope: AZURE.scope, audience: ENTRA.assertionAudience }
@@ -51,87 +42,49 @@ async function outputOf(worker: TestWorker): Promise<string> {
   return JSON.stringify(output)
 }
 
-async function eventsOf({ file }: TestWorker) {
-  const report = await openQueueReport(file)
-  const events = await report.list(EVENTS, { limit: 10 })
-  report.close()
-  return events.map(({ attributes, data }) => {
+async function eventsOf(worker: TestWorker) {
+  return (await worker.events()).map(({ attributes, data }) => {
     const output = z.record(z.string(), z.unknown()).parse(JSON.parse(Buffer.from(data).toString()))
     return { attributes, data: { ...output, text: undefined, result: undefined } }
   })
 }
 
 describe('no prompt, answer or token is in logs, events or telemetry', () => {
-  const quoting = { error: { code: 'invalid_prompt', message: prompt, innererror: { code: 'x', detail: prompt } } }
-  const retried = { settings: { ON_UNKNOWN: 'dead-letter', MODEL_TIMEOUT_SECONDS: '4' } }
-  const cases: readonly (readonly [string, object | string, () => Promise<void>, WorkerOverrides?])[] = [
-    ['of a success', aJob(prompt), async () => undefined],
-    ['where the filter strikes', aJob(prompt + CONTENT_FILTER_MARKER), async () => undefined],
-    [
-      'where Azure quotes the prompt in a 400',
-      aJob(prompt),
-      () => placeFault(cloud.azure, { kind: 'status', status: 400, body: quoting }),
-    ],
-    [
-      'where Azure quotes it in a 500',
-      aJob(prompt),
-      () => placeFault(cloud.azure, { kind: 'status', status: 500, body: quoting }),
-      retried,
-    ],
-    [
-      'where the answer is cut in two',
-      aJob(prompt),
-      () => placeFault(cloud.azure, { kind: 'reset', after: 'half-body' }),
-      retried,
-    ],
-    ['where the answer is garbage', aJob(prompt), () => placeFault(cloud.azure, { kind: 'garbage' }), retried],
-    ['where no answer comes in time', aJob(prompt), () => placeFault(cloud.azure, { kind: 'hang' }), retried],
-    [
-      'where Azure refuses the token',
-      aJob(prompt),
-      () => placeFault(cloud.azure, { kind: 'status', error: 'unauthorized' }),
-      impatient,
-    ],
-    [
-      'where Entra refuses the assertion',
-      aJob(prompt),
-      () => placeFault(cloud.entra, { kind: 'status', error: 'bad_signature', match: '/token' }),
-      impatient,
-    ],
-    [
-      'where Entra cuts the connection',
-      aJob(prompt),
-      () => placeFault(cloud.entra, { kind: 'reset', match: '/token' }),
-      impatient,
-    ],
-    [
-      'where the metadata server talks nonsense',
-      aJob(prompt),
-      () => placeFault(cloud.metadata, { kind: 'garbage' }),
-      impatient,
-    ],
-    ['of a job with a bad field', aJob(prompt, { stream: true }), async () => undefined],
-    [
-      'of a job with a bad value',
-      { ...aJob(prompt), deadline: CANARY, batch: { name: CANARY } },
-      async () => undefined,
-    ],
-    ['of a job whose model has no deployment', aJob(prompt, { model: 'gpt-nowhere' }), async () => undefined],
-    ['of data that is no JSON', `{"prompt":"${prompt}`, async () => undefined],
+  const message = { error: { code: 'invalid_prompt', message: prompt, innererror: { code: 'x', detail: prompt } } }
+  const quoting = (status: number) => () => azureAnswers({ status, body: message })
+  const fails = (standIn: StandIn, fault: Parameters<typeof placeFault>[1]) => () => placeFault(standIn, fault)
+  const { azure, entra, metadata } = cloud
+  const once: Scenario = { ON_UNKNOWN: 'dead-letter', MODEL_TIMEOUT_SECONDS: '4' }
+  const job = aJob(prompt)
+  const refused = { kind: 'status', error: 'bad_signature', match: '/token' } as const
+  const cases: readonly (readonly [string, object | string, (() => Promise<void>)?, Scenario?])[] = [
+    ['of a success', job],
+    ['where the filter strikes', aJob(prompt + CONTENT_FILTER_MARKER)],
+    ['where Azure quotes the prompt in a 400', job, quoting(400)],
+    ['where Azure quotes it in a 500', job, quoting(500), once],
+    ['where the answer is cut in two', job, fails(azure, { kind: 'reset', after: 'half-body' }), once],
+    ['where the answer is garbage', job, fails(azure, { kind: 'garbage' }), once],
+    ['where no answer comes in time', job, fails(azure, { kind: 'hang' }), once],
+    ['where Azure refuses the token', job, () => azureAnswers({ error: 'unauthorized' }), IMPATIENT],
+    ['where Entra refuses the assertion', job, fails(entra, refused), IMPATIENT],
+    ['where Entra cuts the connection', job, fails(entra, { kind: 'reset', match: '/token' }), IMPATIENT],
+    ['where the metadata server answers garbage', job, fails(metadata, { kind: 'garbage' }), IMPATIENT],
+    ['of a job with a bad field', aJob(prompt, { stream: true })],
+    ['of a job with a bad value', { ...job, deadline: CANARY, batch: { name: CANARY } }],
+    ['of a job whose model has no deployment', aJob(prompt, { model: 'gpt-nowhere' })],
+    ['of data that is no JSON', `{"prompt":"${prompt}`],
   ]
-  for (const [when, data, prepare, overrides = {}] of cases) {
-    test(when, async () => {
-      await using worker = await startWorker(cloud, {
-        ...overrides,
-        settings: { EVENTS_TOPIC: EVENTS, ...overrides.settings },
-      })
-      await prepare()
-      const answer = await worker.push(data)
-      for (const letter of await worker.deadLetters()) await worker.forward(letter.data, letter)
-      await worker.forward(data)
-      const output = JSON.stringify(answer) + (await outputOf(worker))
-      assert.ok(!isSecret(output), output)
-    })
+  for (const [when, data, prepare, scenario] of cases) {
+    test(when, () =>
+      onWorker({ EVENTS_TOPIC: EVENTS, ...scenario }, async (worker) => {
+        await prepare?.()
+        const answer = await worker.push(data)
+        for (const letter of await worker.deadLetters()) await worker.forward(letter.data, letter)
+        await worker.forward(data)
+        const output = JSON.stringify(answer) + (await outputOf(worker))
+        assert.ok(!isSecret(output), output)
+      }),
+    )
   }
 
   test('of a push that is refused', async () => {
@@ -142,16 +95,13 @@ describe('no prompt, answer or token is in logs, events or telemetry', () => {
       PUSH_SERVICE_ACCOUNT: 'push@contoso.example',
       PUSH_CERTS_URL: certs.url,
     }
-    await using worker = await startWorker(cloud, { settings: { ...identity, PUSH_AUTH: 'verify' } })
-    for (const token of [
-      await key.sign({ aud: 'worker' }),
-      `${await key.sign({})}x`,
-      'eyJhbGciOiJub25lIn0.e30.',
-      'x.y.z',
-    ]) {
-      await worker.post(JSON.stringify(wrap(prompt)), { authorization: `Bearer ${token}` })
-    }
+    await onWorker({ ...identity, PUSH_AUTH: 'verify' }, async (worker) => {
+      const unsigned = ['eyJhbGciOiJub25lIn0.e30.', 'x.y.z']
+      for (const token of [await key.sign({ aud: 'worker' }), `${await key.sign({})}x`, ...unsigned]) {
+        await worker.post(JSON.stringify(wrap(prompt)), { authorization: `Bearer ${token}` })
+      }
+      assert.ok(!isSecret(await outputOf(worker)))
+    })
     await certs.close()
-    assert.ok(!isSecret(await outputOf(worker)))
   })
 })

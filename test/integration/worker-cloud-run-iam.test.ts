@@ -3,24 +3,20 @@ import { after, describe, test } from 'node:test'
 import { base64url, type JWTPayload } from 'jose'
 import { startCloudRunFront } from '../../local/cloud-run-front.ts'
 import { createSigningKey } from '../../local/signing-key.ts'
+import type { StandIn } from '../../local/stand-in.ts'
 import { serveCerts } from '../support/certs-server.ts'
 import { sendRaw } from '../support/hostile/send-raw.ts'
-import { callsOf, startCloud } from '../support/stand-ins.ts'
-import { startWorker, wrap } from '../support/worker.ts'
+import { JOB, type OnWorker, onWorker } from '../support/on-worker.ts'
+import { callsOf } from '../support/stand-ins.ts'
+import { wrap } from '../support/worker.ts'
 
 const AUDIENCE = 'https://promptbridge-worker.contoso.internal'
 const PUSHER = 'push@contoso.iam.gserviceaccount.com'
 const STRANGER = 'stranger@contoso.iam.gserviceaccount.com'
-const url = '/v1/chat/completions'
-const job = { id: 'doc-7', url, body: { messages: [{ role: 'user', content: 'Bridges carry people over water.' }] } }
 
-const cloud = await startCloud()
 const google = await createSigningKey()
 const certs = await serveCerts(google.jwks)
-after(async () => {
-  await certs.close()
-  await cloud.close()
-})
+after(() => certs.close())
 
 function claims(email: string): JWTPayload {
   const iat = Math.floor(Date.now() / 1_000)
@@ -35,28 +31,26 @@ function written(email: string, over: JWTPayload = {}): string {
 
 const signed = (email: string) => google.sign(claims(email))
 
-/** A worker as it runs on Cloud Run, and what stands before it. `invokers`: who may call the service. */
-async function startBehindCloudRun(invokers: readonly string[]) {
-  await using started = new AsyncDisposableStack()
+/** Runs a fact on a worker as it runs on Cloud Run, and what stands before it. `invokers`: who may call the service. */
+async function behindCloudRun(
+  invokers: readonly string[],
+  fact: (on: { readonly worker: OnWorker; readonly front: StandIn }) => Promise<void>,
+): Promise<void> {
   const identity = { PUSH_AUDIENCE: AUDIENCE, PUSH_SERVICE_ACCOUNT: PUSHER, PUSH_CERTS_URL: certs.url }
-  const settings = { ...identity, PUSH_AUTH: 'cloud-run-iam' }
-  const worker = started.use(await startWorker(cloud, { settings, dependencies: { onCloudRun: true } }))
-  const options = { container: worker.url, key: google, audiences: [AUDIENCE], invokers }
-  const front = started.adopt(await startCloudRunFront(options), (own) => own.close())
-  const cleanups = started.move()
-  return { worker, front, [Symbol.asyncDispose]: () => cleanups.disposeAsync() }
+  const scenario = { ...identity, PUSH_AUTH: 'cloud-run-iam', dependencies: { onCloudRun: true } }
+  await onWorker(scenario, async (worker) => {
+    await using started = new AsyncDisposableStack()
+    const options = { container: worker.url, key: google, audiences: [AUDIENCE], invokers }
+    const front = started.adopt(await startCloudRunFront(options), (own) => own.close())
+    await fact({ worker, front })
+  })
 }
 
 /** Sends the job byte by byte: no client library sends a header twice or empty. */
 async function send(to: string, lines: readonly string[], path = '/push') {
-  const body = path === '/sweep' ? '' : JSON.stringify(wrap(job))
-  const head = [
-    `POST ${path} HTTP/1.1`,
-    'host: worker',
-    'connection: close',
-    `content-length: ${body.length}`,
-    ...lines,
-  ]
+  const body = path === '/sweep' ? '' : JSON.stringify(wrap(JOB))
+  const usual = ['host: worker', 'connection: close', `content-length: ${body.length}`]
+  const head = [`POST ${path} HTTP/1.1`, ...usual, ...lines]
   return (await sendRaw(to, Buffer.from(`${head.join('\r\n')}\r\n\r\n${body}`))).status
 }
 
@@ -64,77 +58,77 @@ const SERVERLESS = 'X-Serverless-Authorization: Bearer'
 const AUTHORIZATION = 'Authorization: Bearer'
 
 describe('behind Cloud Run', () => {
-  test('a push of our subscription is accepted: Cloud Run checks its signature and the worker its claims', async () => {
-    await using on = await startBehindCloudRun([PUSHER])
-    assert.equal(await send(on.front.url, [`${AUTHORIZATION} ${await signed(PUSHER)}`]), 204)
-    assert.equal((await on.worker.record('doc-7'))?.status, 'succeeded')
-  })
+  test('a push of our subscription is accepted: Cloud Run checks its signature and the worker its claims', () =>
+    behindCloudRun([PUSHER], async ({ worker, front }) => {
+      assert.equal(await send(front.url, [`${AUTHORIZATION} ${await signed(PUSHER)}`]), 204)
+      assert.equal((await worker.record('doc-7'))?.status, 'succeeded')
+    }))
 
-  test('and so is a sweep, and a push with the token in the other header', async () => {
-    await using on = await startBehindCloudRun([PUSHER])
-    assert.equal(await send(on.front.url, [`${AUTHORIZATION} ${await signed(PUSHER)}`], '/sweep'), 200)
-    assert.equal(await send(on.front.url, [`${SERVERLESS} ${await signed(PUSHER)}`]), 204)
-  })
+  test('and so is a sweep, and a push with the token in the other header', () =>
+    behindCloudRun([PUSHER], async ({ front }) => {
+      assert.equal(await send(front.url, [`${AUTHORIZATION} ${await signed(PUSHER)}`], '/sweep'), 200)
+      assert.equal(await send(front.url, [`${SERVERLESS} ${await signed(PUSHER)}`]), 204)
+    }))
 
-  test('a caller without the invoker role does not reach the worker, whatever is written into Authorization', async () => {
-    await using on = await startBehindCloudRun([PUSHER])
-    assert.equal(await send(on.front.url, []), 403)
-    assert.equal(await send(on.front.url, [`${AUTHORIZATION} ${written(PUSHER)}`]), 401)
-    assert.equal(await send(on.front.url, [`${SERVERLESS} ${await signed(STRANGER)}`]), 403)
-    assert.doesNotMatch(on.worker.logText(), /refused_push/)
-  })
+  test('a caller without the invoker role does not reach the worker, whatever is written into Authorization', () =>
+    behindCloudRun([PUSHER], async ({ worker, front }) => {
+      assert.equal(await send(front.url, []), 403)
+      assert.equal(await send(front.url, [`${AUTHORIZATION} ${written(PUSHER)}`]), 401)
+      assert.equal(await send(front.url, [`${SERVERLESS} ${await signed(STRANGER)}`]), 403)
+      assert.doesNotMatch(worker.logText(), /refused_push/)
+    }))
 
-  test('another account that may call the service cannot write the token of ours: 403 on every route, and nothing is paid', async () => {
-    await using on = await startBehindCloudRun([PUSHER, STRANGER])
-    const attack = [`${AUTHORIZATION} ${written(PUSHER)}`, `${SERVERLESS} ${await signed(STRANGER)}`]
-    for (const path of ['/push', '/dead-letter', '/sweep']) {
-      assert.equal(await send(on.front.url, attack, path), 403, path)
-      assert.equal(await send(on.front.url, attack.toReversed(), path), 403, path)
-    }
-    // It has passed Cloud Run: the worker itself refused it.
-    assert.equal((await callsOf(on.front)).length, 6)
-    assert.equal(on.worker.logText().match(/"outcome":"refused_push"/g)?.length, 6)
-    assert.deepEqual([await on.worker.modelCalls(), await on.worker.recorded()], [[], []])
-    assert.equal(await on.worker.record('doc-7'), undefined)
-  })
+  test('another account that may call the service cannot write the token of ours: 403 on every route, and nothing is paid', () =>
+    behindCloudRun([PUSHER, STRANGER], async ({ worker, front }) => {
+      const attack = [`${AUTHORIZATION} ${written(PUSHER)}`, `${SERVERLESS} ${await signed(STRANGER)}`]
+      for (const path of ['/push', '/dead-letter', '/sweep']) {
+        assert.equal(await send(front.url, attack, path), 403, path)
+        assert.equal(await send(front.url, attack.toReversed(), path), 403, path)
+      }
+      // It has passed Cloud Run: the worker itself refused it.
+      assert.equal((await callsOf(front)).length, 6)
+      assert.equal(worker.logText().match(/"outcome":"refused_push"/g)?.length, 6)
+      assert.deepEqual([await worker.modelCalls(), await worker.recorded()], [[], []])
+      assert.equal(await worker.record('doc-7'), undefined)
+    }))
 
-  test('that account gains nothing by sending headers twice, empty, or of another scheme: 401, and nothing is paid', async () => {
-    await using on = await startBehindCloudRun([PUSHER, STRANGER])
-    const own = `${SERVERLESS} ${await signed(STRANGER)}`
-    const ours = written(PUSHER)
-    const attacks = [
-      [own, `${SERVERLESS} ${ours}`],
-      [own, `${AUTHORIZATION} ${ours}`, `${AUTHORIZATION} ${ours}`],
-      [own, 'Authorization:', `${AUTHORIZATION} ${ours}`],
-      [own, `Authorization: Basic ${ours}`],
-      [own, `x-serverless-authorization: ${ours}`],
-      [`${AUTHORIZATION} ${await signed(STRANGER)}`, `${AUTHORIZATION} ${ours}`],
-      [`${AUTHORIZATION} ${await signed(STRANGER)}`, 'authorization:'],
-    ]
-    for (const lines of attacks) assert.equal(await send(on.front.url, lines), 401, JSON.stringify(lines))
-    assert.deepEqual(await on.worker.modelCalls(), [])
-    assert.equal(await on.worker.record('doc-7'), undefined)
-  })
+  test('that account gains nothing by sending headers twice, empty, or of another scheme: 401, and nothing is paid', () =>
+    behindCloudRun([PUSHER, STRANGER], async ({ worker, front }) => {
+      const own = `${SERVERLESS} ${await signed(STRANGER)}`
+      const ours = written(PUSHER)
+      const attacks = [
+        [own, `${SERVERLESS} ${ours}`],
+        [own, `${AUTHORIZATION} ${ours}`, `${AUTHORIZATION} ${ours}`],
+        [own, 'Authorization:', `${AUTHORIZATION} ${ours}`],
+        [own, `Authorization: Basic ${ours}`],
+        [own, `x-serverless-authorization: ${ours}`],
+        [`${AUTHORIZATION} ${await signed(STRANGER)}`, `${AUTHORIZATION} ${ours}`],
+        [`${AUTHORIZATION} ${await signed(STRANGER)}`, 'authorization:'],
+      ]
+      for (const lines of attacks) assert.equal(await send(front.url, lines), 401, JSON.stringify(lines))
+      assert.deepEqual(await worker.modelCalls(), [])
+      assert.equal(await worker.record('doc-7'), undefined)
+    }))
 
-  test('an empty header before the worker is 401, however a front would read it', async () => {
-    await using on = await startBehindCloudRun([PUSHER])
-    const ours = `${AUTHORIZATION} ${written(PUSHER)}`
-    for (const empty of [
-      'X-Serverless-Authorization:',
-      'X-Serverless-Authorization:  ',
-      'x-serverless-authorization: Bearer',
-    ]) {
-      assert.equal(await send(on.worker.url, [ours, empty]), 401, empty)
-      assert.equal(await send(on.worker.url, [empty, ours]), 401, empty)
-    }
-    assert.equal(await send(on.worker.url, [ours, ours]), 401)
-    assert.deepEqual(await on.worker.modelCalls(), [])
-  })
+  test('an empty header before the worker is 401, however a front would read it', () =>
+    behindCloudRun([PUSHER], async ({ worker }) => {
+      const ours = `${AUTHORIZATION} ${written(PUSHER)}`
+      for (const empty of [
+        'X-Serverless-Authorization:',
+        'X-Serverless-Authorization:  ',
+        'x-serverless-authorization: Bearer',
+      ]) {
+        assert.equal(await send(worker.url, [ours, empty]), 401, empty)
+        assert.equal(await send(worker.url, [empty, ours]), 401, empty)
+      }
+      assert.equal(await send(worker.url, [ours, ours]), 401)
+      assert.deepEqual(await worker.modelCalls(), [])
+    }))
 
-  test('a service that allows unauthenticated calls accepts a forged token, so doctor and Terraform refuse it', async () => {
-    await using on = await startBehindCloudRun(['allUsers'])
-    assert.equal(await send(on.front.url, [`${AUTHORIZATION} ${written(PUSHER)}`]), 204)
-    const eternal = written(PUSHER, { exp: 253_402_300_799 })
-    assert.equal(await send(on.front.url, [`${AUTHORIZATION} ${eternal}`]), 401)
-  })
+  test('a service that allows unauthenticated calls accepts a forged token, so doctor and Terraform refuse it', () =>
+    behindCloudRun(['allUsers'], async ({ front }) => {
+      assert.equal(await send(front.url, [`${AUTHORIZATION} ${written(PUSHER)}`]), 204)
+      const eternal = written(PUSHER, { exp: 253_402_300_799 })
+      assert.equal(await send(front.url, [`${AUTHORIZATION} ${eternal}`]), 401)
+    }))
 })

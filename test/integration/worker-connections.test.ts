@@ -1,12 +1,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { after, describe, test } from 'node:test'
-import { startCloud } from '../support/stand-ins.ts'
-import { startWorker, type TestWorker } from '../support/worker.ts'
-
-const cloud = await startCloud()
-after(() => cloud.close())
+import { describe, test } from 'node:test'
+import { onWorker } from '../support/on-worker.ts'
+import type { TestWorker } from '../support/worker.ts'
 
 async function open({ url }: TestWorker): Promise<Socket> {
   const { hostname, port } = new URL(url)
@@ -26,31 +23,30 @@ async function ask(socket: Socket): Promise<string> {
 const OK = /^HTTP\/1\.1 200 /
 
 describe('connections', () => {
-  test('that wait for a request make room for others when there are too many', async () => {
-    // Two for the one job, and a hundred to spare.
-    await using worker = await startWorker(cloud, { settings: { MAX_IN_FLIGHT: '1' } })
-    const idle = await Promise.all(Array.from({ length: 102 }, () => open(worker)))
-    for (const socket of idle) assert.match(await ask(socket), OK)
-    const closed = idle.map((socket) => once(socket, 'close'))
-    assert.equal(await ask(await open(worker)), '')
-    await Promise.all(closed)
-    const next = await open(worker)
-    assert.match(await ask(next), OK)
-    next.destroy()
-  })
-
-  test('on which headers begin and never end, or nothing is ever sent, are closed', async () => {
-    const readLimits = { readWithinMs: 60_000, headersWithinMs: 500, lookEveryMs: 10 }
-    await using worker = await startWorker(cloud, { readLimits })
-    const [silent, begun] = [await open(worker), await open(worker)]
-    begun.write('POST /push HTTP/1.1\r\nhost: worker\r\nx-never: ends')
-    for (const socket of [silent, begun]) socket.resume()
-    await Promise.all([silent, begun].map((socket) => once(socket, 'close')))
-    // A busy machine may take longer for the headers of this one, too.
-    for (let answer = ''; !OK.test(answer); ) {
+  test('that wait for a request make room for others when there are too many', () =>
+    onWorker({ MAX_IN_FLIGHT: '1' }, async (worker) => {
+      // Two for the one job, and a hundred to spare.
+      const idle = await Promise.all(Array.from({ length: 102 }, () => open(worker)))
+      for (const socket of idle) assert.match(await ask(socket), OK)
+      const closed = idle.map((socket) => once(socket, 'close'))
+      assert.equal(await ask(await open(worker)), '')
+      await Promise.all(closed)
       const next = await open(worker)
-      answer = await ask(next)
+      assert.match(await ask(next), OK)
       next.destroy()
-    }
-  })
+    }))
+
+  test('on which headers begin and never end, or nothing is ever sent, are closed', () =>
+    onWorker({ readLimits: { readWithinMs: 60_000, headersWithinMs: 500, lookEveryMs: 10 } }, async (worker) => {
+      const [silent, begun] = [await open(worker), await open(worker)]
+      begun.write('POST /push HTTP/1.1\r\nhost: worker\r\nx-never: ends')
+      for (const socket of [silent, begun]) socket.resume()
+      await Promise.all([silent, begun].map((socket) => once(socket, 'close')))
+      // A busy machine may take longer for the headers of this one, too.
+      for (let answer = ''; !OK.test(answer); ) {
+        const next = await open(worker)
+        answer = await ask(next)
+        next.destroy()
+      }
+    }))
 })

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { z } from 'zod'
-import { openQueueReport } from '../../shared/queues/sqlite/queue-report.ts'
 import {
   azureAnswers,
   cloud,
@@ -13,9 +12,8 @@ import {
   onWorker,
   type Scenario,
 } from '../support/on-worker.ts'
-import type { TestWorker } from '../support/worker.ts'
+import { EVENTS, type TestWorker } from '../support/worker.ts'
 
-const EVENTS = 'events'
 const job = { ...JOB, batch: 'nightly', metadata: { row: '7', status: 'draft' } }
 const PROMPT = /Bridges carry people over water/
 
@@ -23,18 +21,7 @@ const withEvents = (settings: Scenario, fact: (worker: OnWorker) => Promise<void
   onWorker({ EVENTS_TOPIC: EVENTS, ...settings }, fact)
 const rejectOnce = () => azureAnswers({ status: 400, times: 1 })
 
-async function topicsOf({ file }: TestWorker) {
-  const report = await openQueueReport(file)
-  try {
-    const events = await report.list(EVENTS, { limit: 100 })
-    return { topics: await report.topics(), events }
-  } finally {
-    report.close()
-  }
-}
-
-const eventsOf = async (worker: TestWorker) => (await topicsOf(worker)).events
-const typesOf = async (worker: TestWorker) => (await eventsOf(worker)).map(({ attributes }) => attributes['ce-type'])
+const typesOf = async (worker: TestWorker) => (await worker.events()).map(({ attributes }) => attributes['ce-type'])
 const dataOf = (event: { readonly data: Uint8Array } | undefined) =>
   z.record(z.string(), z.unknown()).parse(JSON.parse(Buffer.from(event?.data ?? []).toString()))
 
@@ -48,7 +35,7 @@ describe('a job that ends', () => {
   test('is published to the events topic before its message is acknowledged', () =>
     withEvents({}, async (worker) => {
       assert.deepEqual(await worker.push(job), DONE)
-      const [event, ...others] = await eventsOf(worker)
+      const [event, ...others] = await worker.events()
       const record = await worker.record('doc-7', 'nightly')
       assert.ok(record?.status === 'succeeded')
       assert.deepEqual(others, [])
@@ -73,7 +60,7 @@ describe('a job that ends', () => {
       assert.deepEqual(await worker.push(job), DONE)
       assert.deepEqual(await typesOf(worker), ['promptbridge.job.dead_lettered'])
       assert.equal((await worker.deadLetters()).length, 1)
-      const text = JSON.stringify(dataOf((await eventsOf(worker))[0]))
+      const text = JSON.stringify(dataOf((await worker.events())[0]))
       assert.match(text, /"kind":"rejected"/)
       assert.doesNotMatch(text, PROMPT)
       assert.deepEqual(await worker.push({ ...job, id: 'doc-8', deadline: '2026-01-01T00:00:00Z' }), DONE)
@@ -85,7 +72,7 @@ describe('a job that ends', () => {
     const answer = answerWith('Over water.')
     return onModel(answer, { EVENTS_TOPIC: EVENTS }, async (worker) => {
       await worker.push(job)
-      const [event] = await eventsOf(worker)
+      const [event] = await worker.events()
       const text = Buffer.from(event?.data ?? []).toString()
       assert.ok(text.includes(`"result":${answer}`))
       assert.equal(dataOf(event)['text'], 'Over water.')
@@ -98,7 +85,7 @@ describe('a job that ends', () => {
       assert.deepEqual([await worker.push(job), await worker.push(job)], [DONE, DONE])
       const record = await worker.record('doc-7', 'nightly')
       assert.ok(record?.status === 'succeeded' && record.result.in === 'parts')
-      for (const event of await eventsOf(worker)) {
+      for (const event of await worker.events()) {
         const { text, result, recordPath } = dataOf(event)
         assert.deepEqual([text, result, recordPath], [undefined, undefined, `promptJobs/${record.key}`])
       }
@@ -107,13 +94,13 @@ describe('a job that ends', () => {
   test('where there is no Google project has a source all the same', () =>
     withEvents({ GOOGLE_CLOUD_PROJECT: undefined }, async (worker) => {
       await worker.push(job)
-      assert.equal((await eventsOf(worker))[0]?.attributes['ce-source'], '/promptbridge')
+      assert.equal((await worker.events())[0]?.attributes['ce-source'], '/promptbridge')
     }))
 
   test('has no event where none is wanted', () =>
     withEvents({ EVENTS_TOPIC: undefined }, async (worker) => {
       assert.deepEqual(await worker.push(job), DONE)
-      assert.deepEqual((await topicsOf(worker)).topics, [])
+      assert.deepEqual(await worker.events(), [])
     }))
 })
 
@@ -137,7 +124,7 @@ describe('a redelivery', () => {
   test('repeats the event of a settled job, to the byte', () =>
     withEvents({}, async (worker) => {
       assert.deepEqual([await worker.push(job), await worker.push(job)], [DONE, DONE])
-      const [first, second] = await eventsOf(worker)
+      const [first, second] = await worker.events()
       assert.ok(first && second)
       assert.deepEqual([second.attributes, second.data], [first.attributes, first.data])
       assert.equal((await worker.modelCalls()).length, 1)
@@ -147,7 +134,7 @@ describe('a redelivery', () => {
     withEvents({}, async (worker) => {
       await rejectOnce()
       assert.deepEqual([await worker.push(job), await worker.push(job)], [DONE, DONE])
-      const events = await eventsOf(worker)
+      const events = await worker.events()
       assert.deepEqual(events[1]?.data, events[0]?.data)
       const ids = events.map(({ attributes }) => attributes['ce-id'])
       assert.deepEqual([ids.length, new Set(ids).size, (await worker.deadLetters()).length], [2, 1, 2])
@@ -158,7 +145,7 @@ describe('a redelivery', () => {
       await rejectOnce()
       await worker.push(job)
       await worker.push(job, { attributes: { 'pb-run': '2' } })
-      const ids = (await eventsOf(worker)).map(({ attributes }) => attributes['ce-id']?.split('/').slice(1).join('/'))
+      const ids = (await worker.events()).map(({ attributes }) => attributes['ce-id']?.split('/').slice(1).join('/'))
       assert.deepEqual(ids, ['1/dead_lettered', '2/succeeded'])
     }))
 })
@@ -204,7 +191,7 @@ describe('an events topic', () => {
   test('that can never accept an event delays nothing: the error log has the job', () =>
     withEvents({ GOOGLE_CLOUD_PROJECT: 'p'.repeat(1_024) }, async (worker) => {
       assert.deepEqual(await worker.push(job), DONE)
-      assert.deepEqual(await eventsOf(worker), [])
+      assert.deepEqual(await worker.events(), [])
       assert.match(worker.logText(), /"severity":"ERROR".*"outcome":"event_refused".*"jobId":"doc-7".*ce-source/)
       assert.equal((await worker.record('doc-7', 'nightly'))?.status, 'succeeded')
     }))

@@ -2,15 +2,12 @@ import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { after, describe, test } from 'node:test'
+import { DONE, deferred, IMPATIENT, JOB, onWorker } from '../support/on-worker.ts'
 import { startProcessCloud } from '../support/process-cloud.ts'
-import { startCloud } from '../support/stand-ins.ts'
-import { impatient, postTo, startWorker, storeFile, wrap } from '../support/worker.ts'
+import { postTo, storeFile, wrap } from '../support/worker.ts'
 import { startWorkerProcess } from '../support/worker-process.ts'
 
-const url = '/v1/chat/completions'
-const prompt = 'Bridges carry people over water, in all weathers.'
-const job = { id: 'doc-7', url, body: { messages: [{ role: 'user', content: prompt }] } }
-const push = (to: string) => postTo(to, JSON.stringify(wrap(job)))
+const push = (to: string) => postTo(to, JSON.stringify(wrap(JOB)))
 
 const folders = new AsyncDisposableStack()
 after(() => folders.disposeAsync())
@@ -71,8 +68,8 @@ describe('a worker', () => {
     const [ready, lives, nowhere] = await Promise.all(['/readyz', '/healthz', '/'].map((path) => fetch(at + path)))
     assert.deepEqual([ready?.status, lives?.status, nowhere?.status], [200, 200, 404])
     assert.deepEqual([await ready?.json(), await lives?.json()], [{ status: 'ready' }, { status: 'ok' }])
-    assert.deepEqual(await push(at), { status: 204 })
-    const greedy = { ...job, id: 'doc-8', body: { ...job.body, max_tokens: 2 } }
+    assert.deepEqual(await push(at), DONE)
+    const greedy = { ...JOB, id: 'doc-8', body: { ...JOB.body, max_tokens: 2 } }
     await postTo(at, JSON.stringify(wrap(greedy)))
     assert.equal((await on.record('doc-8'))?.status, 'dead_lettered')
   })
@@ -80,17 +77,15 @@ describe('a worker', () => {
   test('of a Cloud Run revision defers a job for a model that it does not serve: a rollout may bring it', async () => {
     await using on = await startProcessCloud()
     await using worker = on.start({ K_SERVICE: 'worker', K_REVISION: 'worker-00002-abc' })
-    const unserved = { ...job, body: { ...job.body, model: 'gpt-nowhere' } }
+    const unserved = { ...JOB, body: { ...JOB.body, model: 'gpt-nowhere' } }
     const publishTime = new Date().toISOString()
     const answer = await postTo(await worker.url(), JSON.stringify(wrap(unserved, { publishTime })))
-    assert.deepEqual([answer, await on.record('doc-7')], [{ status: 503, reason: 'busy' }, undefined])
+    assert.deepEqual([answer, await on.record('doc-7')], [deferred('busy'), undefined])
   })
 
-  test('is ready although Entra is away: it is the jobs that wait', async () => {
-    await using cloud = await startCloud()
-    const settings = { AZURE_AUTHORITY_HOST: 'https://127.0.0.1:9', ...impatient.settings }
-    await using worker = await startWorker(cloud, { settings })
-    assert.deepEqual(await worker.push(job), { status: 503, reason: 'token' })
-    assert.equal((await fetch(`${worker.url}/readyz`)).status, 200)
-  })
+  test('is ready although Entra is unavailable: it is the jobs that wait', () =>
+    onWorker({ ...IMPATIENT, AZURE_AUTHORITY_HOST: 'https://127.0.0.1:9' }, async (worker) => {
+      assert.deepEqual(await worker.push(JOB), deferred('token'))
+      assert.equal((await fetch(`${worker.url}/readyz`)).status, 200)
+    }))
 })

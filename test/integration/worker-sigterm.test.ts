@@ -1,15 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { JOB } from '../support/on-worker.ts'
 import { startProcessCloud } from '../support/process-cloud.ts'
 import type { CloudOverrides } from '../support/stand-ins.ts'
 import { holdAnswers, postTo, wrap } from '../support/worker.ts'
 
-const job = {
-  id: 'doc-7',
-  url: '/v1/chat/completions',
-  body: { messages: [{ role: 'user', content: 'Bridges carry people over water.' }] },
-}
-const pushed = JSON.stringify(wrap(job))
+const pushed = JSON.stringify(wrap(JOB))
 
 /** A cloud, and a worker process that works with it. */
 async function startProcess(azure: CloudOverrides['azure'] = {}) {

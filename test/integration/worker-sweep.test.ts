@@ -2,15 +2,13 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { z } from 'zod'
 import { parseJob } from '../../shared/job/parse-job.ts'
-import { openQueueReport } from '../../shared/queues/sqlite/queue-report.ts'
 import { createJobStore } from '../../shared/stores/job-store/create-job-store.ts'
 import { openSqliteDocuments } from '../../shared/stores/sqlite/sqlite-documents.ts'
 import { aClaim, sha256 } from '../support/job-builders.ts'
 import { DONE, JOB, type OnWorker, onWorker, type Scenario } from '../support/on-worker.ts'
-import type { TestWorker } from '../support/worker.ts'
+import { EVENTS, type TestWorker } from '../support/worker.ts'
 import { withBatches } from '../support/worker-batches.ts'
 
-const EVENTS = 'events'
 const HOUR_MS = 3_600_000
 const job = { ...JOB, batch: 'nightly' }
 const NOTHING = {
@@ -51,11 +49,8 @@ const sealed = (worker: TestWorker, total: number, sealedAt = Date.now()) =>
     await batches.seal('nightly', total, sealedAt)
   })
 
-async function eventsOf({ file }: TestWorker) {
-  const report = await openQueueReport(file)
-  const events = await report.list(EVENTS, { limit: 100 })
-  report.close()
-  return events.filter(({ attributes }) => attributes['ce-type']?.startsWith('promptbridge.batch.'))
+async function eventsOf(worker: TestWorker) {
+  return (await worker.events()).filter(({ attributes }) => attributes['ce-type']?.startsWith('promptbridge.batch.'))
 }
 
 const batchOf = (worker: TestWorker) => withBatches(worker, (batches) => batches.read('nightly'))

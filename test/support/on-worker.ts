@@ -63,7 +63,7 @@ export async function onWorker<T>(
 /** Waits for no token longer than it must: the next try is as late as it can be, and the push is short. */
 export const IMPATIENT: Scenario = { ...impatient.settings, dependencies: impatient.dependencies }
 
-interface AskingWorker extends OnWorker {
+export interface AskingWorker extends OnWorker {
   /** The push whose job is asked. */
   readonly pushed: Promise<Answer>
   /** Lets the model answer, from now on. */

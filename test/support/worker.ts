@@ -27,6 +27,9 @@ import {
 } from './served-worker.ts'
 import type { Cloud } from './stand-ins.ts'
 
+/** A topic of events. */
+export const EVENTS = 'events'
+
 export type { WorkerOverrides }
 export { DEAD_LETTERS, JOBS, postTo, wrap }
 
@@ -41,6 +44,8 @@ export interface Traces {
   deadLetters(): Promise<readonly StoredMessage[]>
   /** The messages of the jobs topic: none but what was rescued, for tests push jobs by themselves. */
   rescued(): Promise<readonly StoredMessage[]>
+  /** The messages of the topic of events, for a worker that has it. */
+  events(): Promise<readonly StoredMessage[]>
   /** The dead letters that were recorded, with their data. */
   recorded(): Promise<readonly RecordedLetter[]>
   /** The model calls since the worker started. */
@@ -104,6 +109,7 @@ export async function tracesOf(cloud: Cloud, file: string): Promise<Traces> {
     },
     deadLetters: () => messagesOf(file, DEAD_LETTERS),
     rescued: () => messagesOf(file, JOBS),
+    events: () => messagesOf(file, EVENTS),
     async recorded() {
       const store = await openSqliteDeadLetters(file)
       const { found } = await store.list({}, 100)
