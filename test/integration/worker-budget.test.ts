@@ -85,16 +85,6 @@ describe('a batch whose tokens are limited', () => {
       await sweep(worker)
       assert.partialDeepStrictEqual(await batchOf(worker), { status: 'completed', counts: { succeeded: 2 } })
     }))
-
-  test('leaves the jobs of other batches, and of none, alone', () =>
-    onWorker({}, async (worker) => {
-      await limit(worker, 1)
-      await worker.push(nightly('doc-1'))
-      for (const batch of ['daily', undefined]) {
-        assert.deepEqual(await worker.push({ ...nightly('doc-2'), batch }), DONE)
-      }
-      assert.deepEqual([(await worker.modelCalls()).length, await worker.deadLetters()], [3, []])
-    }))
 })
 
 describe('a day whose tokens are limited', () => {

@@ -59,14 +59,6 @@ describe('a batch that is cancelled', () => {
       assert.match(worker.logText(), /"outcome":"cancelled"/)
     }))
 
-  test('leaves the jobs of other batches, and of none, alone', () =>
-    onWorker({}, async (worker) => {
-      await cancelBatch(worker)
-      for (const other of [JOB, { ...JOB, batch: 'daily' }]) assert.deepEqual(await worker.push(other), DONE)
-      assert.equal((await worker.record(JOB.id))?.status, 'succeeded')
-      assert.equal((await worker.record(JOB.id, 'daily'))?.status, 'succeeded')
-    }))
-
   test('has what is in flight aborted: its attempt is unknown, and no circuit opens for it', async () => {
     const { options, askedBy, letGo } = holdAnswers(6)
     await using held = await startCloud({ azure: options })
@@ -87,12 +79,4 @@ describe('a batch that is cancelled', () => {
     }
     await onWorker({}, inFlight, held)
   })
-
-  test('stops no job while its controls cannot be read', () =>
-    onWorker({}, async (worker) => {
-      const bringBack = worker.takeAway('promptBatches')
-      assert.deepEqual(await worker.push(nightly), DONE)
-      bringBack()
-      assert.equal((await worker.record(JOB.id, 'nightly'))?.status, 'succeeded')
-    }))
 })

@@ -196,17 +196,6 @@ describe('a batch that is swept', () => {
       })
     }))
 
-  test('is completed only when its event is published', () =>
-    withEvents({}, async (worker) => {
-      await sealed(worker, 1)
-      await worker.push(job)
-      const bringBack = worker.takeAway('messages')
-      assert.deepEqual(await sweep(worker), swept({}, { counted: 1, deferred: 1 }))
-      bringBack()
-      assert.deepEqual(await sweep(worker), swept({}, { counted: 1, completed: 1 }))
-      assert.equal((await eventsOf(worker)).length, 1)
-    }))
-
   test('is completed without an event where no events topic is set', () =>
     withEvents({ EVENTS_TOPIC: undefined }, async (worker) => {
       await sealed(worker, 1)
