@@ -211,7 +211,7 @@ describe('a demo', { concurrency: 3 }, () => {
     const { code, stderr } = await command.ended
     assert.equal(code, 1)
     const log = join(folder, 'stand-ins.log')
-    assert.equal(stderr, `promptbridge: the stand-ins ended with code 1; ${log} says why\n`)
+    assert.equal(stderr, `promptbridge: the stand-ins ended with code 1; see ${log}\n`)
     assert.match(await readFile(log, 'utf8'), /EISDIR/)
     await command.groupEnded()
   })
@@ -222,7 +222,7 @@ describe('a demo', { concurrency: 3 }, () => {
     const { code, stderr } = await runCommand(t, demo(folder, 4))
     assert.equal(code, 1)
     const log = join(folder, 'worker.log')
-    assert.equal(stderr, `promptbridge: the worker ended with code 1; ${log} says why\n`)
+    assert.equal(stderr, `promptbridge: the worker ended with code 1; see ${log}\n`)
     assert.match(await readFile(log, 'utf8'), /OPENAI_API_KEY is set/)
   })
 
