@@ -1,11 +1,10 @@
 import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
-import type { JobRecord } from '../../shared/job/record.ts'
 import { createJobStore } from '../../shared/stores/job-store/create-job-store.ts'
 import { MAX_RESULT_BYTES } from '../../shared/stores/result-parts.ts'
 import { openSqliteDocuments } from '../../shared/stores/sqlite/sqlite-documents.ts'
+import { aStoreOf, onStore } from '../support/cli-store.ts'
 import {
   aClaim,
   aDeadLetteredRecord,
@@ -15,21 +14,11 @@ import {
   aSucceededRecord,
   DAY_MS,
 } from '../support/job-builders.ts'
-import { runHosted } from '../support/run-hosted.ts'
-import { newFolder } from './cli-harness.ts'
+import { aTemporaryFile } from '../support/temporary-file.ts'
 
-/** Makes a store that holds these records, and gives its path. */
-async function storeOf(t: TestContext, ...records: readonly JobRecord[]): Promise<string> {
-  const path = join(await newFolder(t), 'records.db')
-  const documents = await openSqliteDocuments(path, Date.now)
-  for (const record of records) await documents.create('expireAt' in record ? lasting(record) : record)
-  documents.close()
-  return path
-}
-
-/** The same, of one job that was answered so. */
+/** A store of one job that was answered so. */
 async function storeOfAnswer(t: TestContext, result: string): Promise<string> {
-  const path = await storeOf(t)
+  const path = await aStoreOf(t)
   const documents = await openSqliteDocuments(path, Date.now)
   const store = createJobStore(documents, DAY_MS)
   const claim = await store.claim(aClaim())
@@ -39,16 +28,12 @@ async function storeOfAnswer(t: TestContext, result: string): Promise<string> {
   return path
 }
 
-function lasting<T>(record: T): T & { expireAt: number } {
-  return { ...record, expireAt: Date.now() + DAY_MS }
-}
-
 function show(path: string, ...more: string[]) {
-  return runHosted(['show', 'doc-7', '--batch', 'nightly', '--store', `sqlite:${path}`, ...more])
+  return onStore(path, 'show', 'doc-7', '--batch', 'nightly', ...more)
 }
 
-test('a succeeded job is shown with its attempt, its tokens and the answer', async (t) => {
-  const { code, stdout, stderr } = await show(await storeOf(t, aSucceededRecord))
+test('show: a succeeded job is shown with its attempt, its tokens and the answer', async (t) => {
+  const { code, stdout, stderr } = await show(await aStoreOf(t, aSucceededRecord))
   assert.deepEqual(stdout.split('\n'), [
     'doc-7  succeeded  (run 1)',
     'batch     nightly',
@@ -61,9 +46,9 @@ test('a succeeded job is shown with its attempt, its tokens and the answer', asy
   assert.deepEqual([code, stderr], [0, ''])
 })
 
-test('a failed job is shown with the reason and what to do', async (t) => {
+test('show: a failed job is shown with the reason and what to do', async (t) => {
   const error = { kind: 'rejected', code: 'content_filter', message: 'refused', hint: 'Change the prompt.' } as const
-  const { code, stdout } = await show(await storeOf(t, aDeadLetteredRecord({ error })))
+  const { code, stdout } = await show(await aStoreOf(t, aDeadLetteredRecord({ error })))
   assert.deepEqual(stdout.split('\n'), [
     'doc-7  dead_lettered  (run 1)',
     'batch     nightly',
@@ -75,9 +60,9 @@ test('a failed job is shown with the reason and what to do', async (t) => {
   assert.equal(code, 0)
 })
 
-test('no text of a record can steer the terminal or add a line', async (t) => {
+test('show: no text of a record can steer the terminal or add a line', async (t) => {
   const error = { kind: 'rejected', message: '\x1b[2Jrefused\r\nforged', hint: '\u202eok' } as const
-  const { stdout } = await show(await storeOf(t, aDeadLetteredRecord({ error })))
+  const { stdout } = await show(await aStoreOf(t, aDeadLetteredRecord({ error })))
   assert.deepEqual(stdout.split('\n').slice(3), [
     'error     rejected: \\u001b[2Jrefused forged',
     'to do     \\u202eok',
@@ -85,20 +70,20 @@ test('no text of a record can steer the terminal or add a line', async (t) => {
   ])
 })
 
-test('a job that is being run is shown with its attempt under way', async (t) => {
-  const { stdout } = await show(await storeOf(t, aRunningRecord()))
+test('show: a job that is being run is shown with its attempt under way', async (t) => {
+  const { stdout } = await show(await aStoreOf(t, aRunningRecord()))
   assert.equal(stdout, 'doc-7  running  (run 1)\nbatch     nightly\nattempt   1  under way\n')
 })
 
 test('show --json prints the whole record, with the answer where the record keeps it', async (t) => {
-  const path = await storeOf(t, aSucceededRecord)
+  const path = await aStoreOf(t, aSucceededRecord)
   const { stdout } = await show(path, '--json')
   assert.equal(stdout.split('\n').length, 2)
   const { key, attempts } = aSucceededRecord
   assert.partialDeepStrictEqual(JSON.parse(stdout), { key, attempts, status: 'succeeded', result: {} })
 })
 
-test('an answer keeps the digits of its numbers, for people and as JSON', async (t) => {
+test('show: an answer keeps the digits of its numbers, for people and as JSON', async (t) => {
   const text = '{"seed":9007199254740993,\n"vector":[1.0,-0,1e-7]}'
   const path = await storeOfAnswer(t, text)
   const { stdout } = await show(path)
@@ -110,40 +95,40 @@ test('an answer keeps the digits of its numbers, for people and as JSON', async 
 })
 
 test('show --json prints a failed job without a result', async (t) => {
-  const { stdout } = await show(await storeOf(t, aDeadLetteredRecord()), '--json')
+  const { stdout } = await show(await aStoreOf(t, aDeadLetteredRecord()), '--json')
   const record: unknown = JSON.parse(stdout)
   assert.partialDeepStrictEqual(record, { status: 'dead_lettered', error: { code: 'content_filter' } })
   assert.equal(Object.hasOwn(Object(record), 'result'), false)
 })
 
-test('an answer that is kept in parts is shown whole', async (t) => {
+test('show: an answer that is kept in parts is shown whole', async (t) => {
   const long = 'x'.repeat(2 * MAX_RESULT_BYTES)
   const { stdout } = await show(await storeOfAnswer(t, JSON.stringify({ long })), '--json')
   assert.partialDeepStrictEqual(JSON.parse(stdout), { result: { long } })
 })
 
-test('a job without a batch is found without --batch', async (t) => {
+test('show: a job without a batch is found without --batch', async (t) => {
   const job = aJob({ batch: '' })
-  const path = await storeOf(t, aRunningRecord({ key: job.key, batch: '' }))
-  const { stdout } = await runHosted(['show', 'doc-7', '--store', `sqlite:${path}`])
+  const path = await aStoreOf(t, aRunningRecord({ key: job.key, batch: '' }))
+  const { stdout } = await onStore(path, 'show', 'doc-7')
   assert.equal(stdout, 'doc-7  running  (run 1)\nattempt   1  under way\n')
 })
 
 test('show: an id that was never submitted fails, and the error names the store that was searched', async (t) => {
-  const path = await storeOf(t, aSucceededRecord)
-  const other = await runHosted(['show', 'doc-7', '--batch', 'daily', '--store', `sqlite:${path}`])
+  const path = await aStoreOf(t, aSucceededRecord)
+  const other = await onStore(path, 'show', 'doc-7', '--batch', 'daily')
   const hint = 'to search another batch, use --batch'
   assert.deepEqual(other, {
     code: 1,
     stdout: '',
     stderr: `promptbridge: there is no job "doc-7" in batch "daily"; ${hint}\n`,
   })
-  const nameless = await runHosted(['show', 'doc-7', '--store', `sqlite:${path}`])
+  const nameless = await onStore(path, 'show', 'doc-7')
   assert.equal(nameless.stderr, `promptbridge: there is no job "doc-7" in the batch without a name; ${hint}\n`)
 })
 
 test('show: a database file that is missing is an error, and is not created', async (t) => {
-  const path = join(await newFolder(t), 'nowhere.db')
+  const path = await aTemporaryFile(t, 'nowhere.db')
   for (const _ of ['looked for', 'looked for again']) {
     const { code, stderr } = await show(path)
     assert.equal(stderr, `promptbridge: there is no file ${path}; name the file of the records with --store\n`)
@@ -152,7 +137,7 @@ test('show: a database file that is missing is an error, and is not created', as
 })
 
 test('show: a file that is no database is an error', async (t) => {
-  const path = join(await newFolder(t), 'notes.txt')
+  const path = await aTemporaryFile(t, 'notes.txt')
   await writeFile(path, 'These are only notes, and far too many of them to be taken for a database. '.repeat(20))
   const { code, stdout } = await show(path)
   assert.deepEqual([code, stdout], [1, ''])

@@ -1,14 +1,14 @@
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
 import { describeFailure } from '../../cli/token/describe-failure.ts'
 import { openSqliteTelemetry } from '../../shared/stores/sqlite/sqlite-telemetry.ts'
 import type { TokenFailure } from '../../shared/stores/telemetry-store.ts'
+import { onStore } from '../support/cli-store.ts'
 import { DAY_MS } from '../support/job-builders.ts'
 import { runHosted } from '../support/run-hosted.ts'
 import { aTokenFailure } from '../support/telemetry-builders.ts'
-import { newFolder } from './cli-harness.ts'
+import { aTemporaryFile } from '../support/temporary-file.ts'
 
 const HOUR_MS = 60 * 60 * 1_000
 
@@ -21,7 +21,7 @@ function resolved(id: string, agoMs: number): TokenFailure {
 
 /** Makes a store that holds these, and gives its path. */
 async function storeOf(t: TestContext, ...failures: readonly TokenFailure[]): Promise<string> {
-  const path = join(await newFolder(t), 'telemetry.db')
+  const path = await aTemporaryFile(t, 'telemetry.db')
   const telemetry = await openSqliteTelemetry(path)
   for (const failure of failures) await telemetry.putTokenFailure(failure)
   telemetry.close()
@@ -29,7 +29,7 @@ async function storeOf(t: TestContext, ...failures: readonly TokenFailure[]): Pr
 }
 
 function list(path: string, ...more: string[]) {
-  return runHosted(['token', 'failures', '--store', `sqlite:${path}`, ...more])
+  return onStore(path, 'token', 'failures', ...more)
 }
 
 const idsOf = (stdout: string) =>
@@ -84,7 +84,7 @@ test('token failures: one that cannot be read is counted, and the others are lis
 })
 
 test('token failures: a database file that is missing is an error', async (t) => {
-  const path = join(await newFolder(t), 'nowhere.db')
+  const path = await aTemporaryFile(t, 'nowhere.db')
   const { code, stderr } = await list(path)
   assert.equal(stderr, `promptbridge: there is no file ${path}; name the file of the records with --store\n`)
   assert.equal(code, 1)

@@ -1,11 +1,9 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { test } from 'node:test'
 import { openCallLog } from '../../local/call-log.ts'
 import { startMetadataServer } from '../../local/metadata-server.ts'
 import { callsOf } from '../support/stand-ins.ts'
+import { aTemporaryFile } from '../support/temporary-file.ts'
 
 const call = {
   at: 1_000,
@@ -16,26 +14,21 @@ const call = {
   detail: { billed: true, promptTokens: 28, finish: 'stop', clientRequestId: null },
 } as const
 
-async function makeStateFile() {
-  const folder = await mkdtemp(join(tmpdir(), 'calls-'))
-  return { path: join(folder, 'state.db'), [Symbol.asyncDispose]: () => rm(folder, { recursive: true }) }
-}
-
-test('a call is read back as it was recorded, by everyone who shares the file', async () => {
-  await using state = await makeStateFile()
-  const [writer, reader] = await Promise.all([openCallLog(state.path), openCallLog(state.path)])
+test('a call is read back as it was recorded, by everyone who shares the file', async (t) => {
+  const path = await aTemporaryFile(t)
+  const [writer, reader] = await Promise.all([openCallLog(path), openCallLog(path)])
   await writer.record(call)
   assert.deepEqual(await reader.read({}), [{ id: 1, ...call }])
   writer.close()
   reader.close()
 })
 
-test('calls outlive the stand-in, and ids go on where they were', async () => {
-  await using state = await makeStateFile()
-  const before = await openCallLog(state.path)
+test('calls outlive the stand-in, and ids go on where they were', async (t) => {
+  const path = await aTemporaryFile(t)
+  const before = await openCallLog(path)
   await before.record(call)
   before.close()
-  const after = await openCallLog(state.path)
+  const after = await openCallLog(path)
   await after.record(call)
   const calls = await after.read({ after: 1 })
   assert.deepEqual(

@@ -1,7 +1,4 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { z } from 'zod'
@@ -10,6 +7,7 @@ import type { SubscriptionOptions } from '../../local/pubsub-push/settings.ts'
 import { createSigningKey } from '../../local/signing-key.ts'
 import { openSqliteQueue } from '../../shared/queues/sqlite/sqlite-queue.ts'
 import { type ArrivedPush, openEndpoint, type PushEndpoint } from '../contract/queue-endpoint.ts'
+import { aTemporaryFile } from '../support/temporary-file.ts'
 
 export const SUBSCRIPTION = 'projects/test/subscriptions/jobs'
 export const TOPIC = 'jobs'
@@ -18,11 +16,7 @@ const LOOK_EVERY_MS = 5
 const key = await createSigningKey()
 
 /** A queue's file, gone after the test. */
-export async function newFile(t: TestContext): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'push-'))
-  t.after(() => rm(folder, { recursive: true }))
-  return join(folder, 'state.db')
-}
+export const newFile = (t: TestContext): Promise<string> => aTemporaryFile(t, 'state.db')
 
 export async function newEndpoint(t: TestContext): Promise<PushEndpoint> {
   const endpoint = await openEndpoint()

@@ -154,22 +154,14 @@ test('submit of an input without a job publishes nothing, and does nothing befor
 })
 
 describe('submit to a batch', () => {
-  const nightly = { name: 'nightly', createdAt: 1 }
-
-  async function openBatches(t: TestContext, prepare: (batches: BatchStore) => Promise<void> = async () => undefined) {
-    const batches = await openSqliteBatches(':memory:')
-    t.after(() => batches.close())
-    await prepare(batches)
-    return batches
-  }
-
+  type Prepare = (batches: BatchStore) => Promise<unknown>
   interface More {
     readonly submitted?: Submitted
     readonly tokenLimit?: number
     readonly again?: boolean
   }
 
-  function submit(batches: BatchStore, { submitted = counts(2), tokenLimit, again = false }: More = {}) {
+  function submit(batches: BatchStore, { submitted = counts(2), tokenLimit, again = false }: More) {
     const publish = async (beforeFirst: () => Promise<void>) => {
       if (submitted.published > 0) await beforeFirst()
       return submitted
@@ -177,105 +169,93 @@ describe('submit to a batch', () => {
     return submitBatch(batches, { name: 'nightly', tokenLimit, again, now: () => 1, publish })
   }
 
+  async function openBatches(t: TestContext, prepare: Prepare) {
+    const batches = await openSqliteBatches(':memory:')
+    t.after(() => batches.close())
+    await prepare(batches)
+    return batches
+  }
+
+  const nothing: Prepare = async () => undefined
+  const leftOpen: Prepare = (batches) => batches.open('nightly', 1)
   const sealedWith = (total: number) => async (batches: BatchStore) => {
     await batches.open('nightly', 1)
     await batches.seal('nightly', total, 1)
   }
-  const completedWith = (total: number) => async (batches: BatchStore) => {
+  const endedAs = (as: 'completed' | 'incomplete', total: number) => async (batches: BatchStore) => {
     await sealedWith(total)(batches)
-    await batches.end('nightly', { as: 'completed', total, at: 2 })
+    await batches.end('nightly', { as, total, at: 2 })
   }
+  const isOpen = { status: 'open', name: 'nightly', createdAt: 1 }
+  const sealed = (total: number, more = {}) => ({ ...isOpen, status: 'sealed', sealedAt: 1, total, ...more })
+  const completed = { ...sealed(5), status: 'completed', completedAt: 2 }
+  const incomplete = { ...sealed(5), status: 'incomplete', incompleteAt: 2 }
+  const noneTaken = { submitted: counts(0, 2), tokenLimit: 5 }
+  const refused = { submitted: counts(0, 5), again: true }
 
-  test('makes it before the first job, and seals it with the number of its jobs: an id that is repeated is one', async (t) => {
-    const batches = await openBatches(t)
-    await submit(batches, { submitted: counts(3, 1, 1), tokenLimit: 5 })
-    assert.deepEqual(await batches.read('nightly'), {
-      status: 'sealed',
-      ...nightly,
-      sealedAt: 1,
-      tokenLimit: 5,
-      activeAt: 1,
-      total: 2,
-    })
-  })
-
-  test('of which nothing is published leaves nothing behind, and the corrected file is accepted', async (t) => {
-    const batches = await openBatches(t)
-    await submit(batches, { submitted: counts(0, 2), tokenLimit: 5 })
-    assert.equal(await batches.read('nightly'), undefined)
-    await submit(batches)
-    assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...nightly, sealedAt: 1, total: 2 })
-  })
-
-  test('that a submit left open goes on', async (t) => {
-    const batches = await openBatches(t, (store) => store.open('nightly', 1))
-    await submit(batches, { submitted: counts(0, 2), tokenLimit: 5 })
-    assert.deepEqual(await batches.read('nightly'), { status: 'open', ...nightly })
-    await submit(batches)
-    assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...nightly, sealedAt: 1, total: 2 })
-  })
-
-  for (const [status, prepare] of [
-    ['sealed', sealedWith(0)],
-    ['completed', completedWith(0)],
-  ] as const) {
-    test(`that an earlier version left ${status} without a job is accepted without --again`, async (t) => {
+  /** What there is of the batch before; each submit, and the batch after it. */
+  const cases: readonly (readonly [string, Prepare, ...(readonly [More, object | undefined])[]])[] = [
+    [
+      'makes it before the first job, and seals it with the number of its jobs: an id that is repeated is one',
+      nothing,
+      [{ submitted: counts(3, 1, 1), tokenLimit: 5 }, sealed(2, { tokenLimit: 5, activeAt: 1 })],
+    ],
+    [
+      'of which nothing is published leaves nothing behind, and the corrected file is accepted',
+      nothing,
+      [noneTaken, undefined],
+      [{}, sealed(2)],
+    ],
+    ['that a submit left open goes on', leftOpen, [noneTaken, isOpen], [{}, sealed(2)]],
+    ['that an earlier version left sealed without a job is accepted without --again', sealedWith(0), [{}, sealed(2)]],
+    [
+      'that an earlier version left completed without a job is accepted without --again',
+      endedAs('completed', 0),
+      [{}, sealed(2)],
+    ],
+    [
+      '--again never shrinks its total, and it stays completed',
+      endedAs('completed', 5),
+      [{ submitted: counts(5), again: true }, completed],
+      [{ submitted: counts(2), again: true }, completed],
+      [refused, completed],
+    ],
+    [
+      '--again with more jobs than before makes it larger, and it goes on',
+      endedAs('completed', 1),
+      [{ again: true }, sealed(2)],
+    ],
+    [
+      '--again of one that ended incomplete lets it go on, with as many jobs as it had',
+      endedAs('incomplete', 5),
+      [refused, incomplete],
+      [{ again: true }, sealed(5)],
+    ],
+  ]
+  for (const [what, prepare, ...submits] of cases) {
+    test(what, async (t) => {
       const batches = await openBatches(t, prepare)
-      await submit(batches)
-      assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...nightly, sealedAt: 1, total: 2 })
+      for (const [more, after] of submits) {
+        await submit(batches, more)
+        assert.deepEqual(await batches.read('nightly'), after)
+      }
     })
   }
 
-  for (const [status, prepare] of [
-    ['sealed', sealedWith(5)],
-    ['completed', completedWith(5)],
+  const before =
+    /^batch "nightly" was submitted before, with 5 jobs\. .* Use another name .* To submit the same file again, pass --again/
+  const cancelled = 'batch "nightly" is cancelled, so these jobs would be cancelled as well. Use another name'
+  for (const [what, prepare, again, message] of [
+    ['sealed', sealedWith(5), false, before],
+    ['completed', endedAs('completed', 5), false, before],
+    ['cancelled', (batches: BatchStore) => batches.cancel('nightly', 1), false, cancelled],
+    ['cancelled', (batches: BatchStore) => batches.cancel('nightly', 1), true, cancelled],
   ] as const) {
-    test(`that is ${status} is refused, and the way on is named`, async (t) => {
+    test(`that is ${what} is refused, --again: ${again}, and the way on is named`, async (t) => {
       const batches = await openBatches(t, prepare)
-      const before = await batches.read('nightly')
-      const message =
-        /^batch "nightly" was submitted before, with 5 jobs\. .* Use another name .* To submit the same file again, pass --again/
-      await assert.rejects(submit(batches, { tokenLimit: 7 }), { message })
-      assert.deepEqual(await batches.read('nightly'), before)
-    })
-  }
-
-  test('--again never shrinks its total, and it stays completed', async (t) => {
-    const batches = await openBatches(t, completedWith(5))
-    for (const submitted of [counts(5), counts(2), counts(0, 5)]) {
-      await submit(batches, { submitted, again: true })
-      assert.deepEqual(await batches.read('nightly'), {
-        status: 'completed',
-        ...nightly,
-        sealedAt: 1,
-        total: 5,
-        completedAt: 2,
-      })
-    }
-  })
-
-  test('--again with more jobs than before makes it larger, and it goes on', async (t) => {
-    const batches = await openBatches(t, completedWith(1))
-    await submit(batches, { again: true })
-    assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...nightly, sealedAt: 1, total: 2 })
-  })
-
-  test('--again of one that ended incomplete lets it go on, with as many jobs as it had', async (t) => {
-    const batches = await openBatches(t, async (store) => {
-      await sealedWith(5)(store)
-      await store.end('nightly', { as: 'incomplete', total: 5, at: 2 })
-    })
-    await submit(batches, { submitted: counts(0, 5), again: true })
-    assert.equal((await batches.read('nightly'))?.status, 'incomplete')
-    await submit(batches, { submitted: counts(2), again: true })
-    assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...nightly, sealedAt: 1, total: 5 })
-  })
-
-  for (const again of [false, true]) {
-    test(`that is cancelled is refused, --again: ${again}`, async (t) => {
-      const batches = await openBatches(t, (store) => store.cancel('nightly', 1))
-      const message = 'batch "nightly" is cancelled, so these jobs would be cancelled as well. Use another name'
-      await assert.rejects(submit(batches, { again }), { message })
+      const found = await batches.read('nightly')
+      await assert.rejects(submit(batches, { tokenLimit: 7, again }), { message })
+      assert.deepEqual(await batches.read('nightly'), found)
     })
   }
 })

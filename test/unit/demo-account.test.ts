@@ -63,64 +63,55 @@ function withUnknownAttempts(record: JobRecord, count: number): JobRecord {
 }
 
 describe('what does not add up', () => {
-  test('is nothing in a healthy batch', () => {
-    assert.deepEqual(problems({}), [])
-  })
-
-  test('is a job without a record', () => {
-    assert.deepEqual(problems({ total: 3 }), ['1 of 3 jobs have no record'])
-  })
-
-  test('is a record without a job', () => {
-    assert.deepEqual(problems({ total: 1 }), ['1 records belong to no submitted job'])
-  })
-
-  test('is a job that is still to be run when nothing delivers it any more', () => {
-    const waiting = aWaitingRecord({ id: 'doc-1' })
-    assert.deepEqual(problems({ records: [waiting, failed] }), ['"doc-1" is waiting, though its message is gone'])
-    const running = aRunningRecord({ id: 'doc-1' })
-    assert.deepEqual(problems({ records: [running, failed] }), ['"doc-1" is running, though its message is gone'])
-  })
-
-  test('is a job that was paid for twice without an unknown outcome', () => {
-    const asks = [...healthy.asks, aPaidAsk(answered, 2)]
-    assert.deepEqual(problems({ asks }), ['"doc-1" was paid for 2 times, with 0 unknown outcomes'])
-  })
-
-  test('is not a job that was paid for once more for each unknown outcome', () => {
-    const records = [withUnknownAttempts(answered, 1), failed]
-    const twice = [aPaidAsk(answered), aPaidAsk(answered, 2)]
-    assert.deepEqual(problems({ records, asks: twice }), [])
-    assert.deepEqual(problems({ records, asks: [...twice, aPaidAsk(answered, 3)] }), [
+  const waiting = aWaitingRecord({ id: 'doc-1' })
+  const running = aRunningRecord({ id: 'doc-1' })
+  const other: JobRecord = { ...answered, key: 'answered-too', id: 'doc-3' }
+  const unknownOnce = [withUnknownAttempts(answered, 1), failed]
+  const paidTwice = [aPaidAsk(answered), aPaidAsk(answered, 2)]
+  const unanswered = '"doc-1" has an answer that no model gave'
+  const notAcked = '"doc-1" was never acknowledged'
+  const cases: readonly (readonly [string, Partial<Evidence>, ...string[]])[] = [
+    ['is nothing in a healthy batch', {}],
+    ['is a job without a record', { total: 3 }, '1 of 3 jobs have no record'],
+    ['is a record without a job', { total: 1 }, '1 records belong to no submitted job'],
+    [
+      'is a job that waits when nothing delivers it any more',
+      { records: [waiting, failed] },
+      '"doc-1" is waiting, though its message is gone',
+    ],
+    [
+      'is a job that runs when nothing delivers it any more',
+      { records: [running, failed] },
+      '"doc-1" is running, though its message is gone',
+    ],
+    [
+      'is a job that was paid for twice without an unknown outcome',
+      { asks: [...healthy.asks, aPaidAsk(answered, 2)] },
+      '"doc-1" was paid for 2 times, with 0 unknown outcomes',
+    ],
+    ['is not a job that was paid for once more for an unknown outcome', { records: unknownOnce, asks: paidTwice }],
+    [
+      'is a job that was paid for twice more for one unknown outcome',
+      { records: unknownOnce, asks: [...paidTwice, aPaidAsk(answered, 3)] },
       '"doc-1" was paid for 3 times, with 1 unknown outcomes',
-    ])
-  })
-
-  test("is not another job's payment", () => {
-    const other: JobRecord = { ...answered, key: 'answered-too', id: 'doc-3' }
-    const asks = [...healthy.asks, aPaidAsk(other)]
-    assert.deepEqual(problems({ total: 3, records: [...healthy.records, other], asks }), [])
-  })
-
-  test('is an answer that no model gave', () => {
-    assert.deepEqual(problems({ asks: [] }), ['"doc-1" has an answer that no model gave'])
-  })
-
-  test('is an answer that was never paid for', () => {
-    assert.deepEqual(problems({ asks: [aRefusedAsk(answered, 500)] }), ['"doc-1" has an answer that no model gave'])
-  })
-
-  test('is a failure whose message is kept as no dead letter', () => {
-    assert.deepEqual(problems({ deadLetterKeys: new Set([answered.key]) }), [
+    ],
+    [
+      "is not another job's payment",
+      { total: 3, records: [...healthy.records, other], asks: [...healthy.asks, aPaidAsk(other)] },
+    ],
+    ['is an answer that no model gave', { asks: [] }, unanswered],
+    ['is an answer that was never paid for', { asks: [aRefusedAsk(answered, 500)] }, unanswered],
+    [
+      'is a failure whose message is kept as no dead letter',
+      { deadLetterKeys: new Set([answered.key]) },
       '"doc-2" is dead-lettered, and its message is not kept as a dead letter',
-    ])
-  })
-
-  test('is a job without an acknowledgement', () => {
-    const pushes = [aPush(answered, { acked: false }), aPush(failed)]
-    assert.deepEqual(problems({ pushes }), ['"doc-1" was never acknowledged'])
-    assert.deepEqual(problems({ pushes: [aPush(failed)] }), ['"doc-1" was never acknowledged'])
-  })
+    ],
+    ['is a job whose push failed', { pushes: [aPush(answered, { acked: false }), aPush(failed)] }, notAcked],
+    ['is a job that was never pushed', { pushes: [aPush(failed)] }, notAcked],
+  ]
+  for (const [what, evidence, ...expected] of cases) {
+    test(what, () => assert.deepEqual(problems(evidence), expected))
+  }
 
   test('is reported for every job at once', () => {
     assert.equal(problems({ total: 3, asks: [], pushes: [], deadLetterKeys: new Set() }).length, 5)
@@ -181,15 +172,19 @@ describe('the added latency', () => {
     return account({ ...healthy, records, pushes, asks }).addedLatencyMs
   }
 
-  test('is what a delivery took beyond the model, in the middle and at the twentieth from the top', () => {
-    assert.deepEqual(addedLatencyOf(1), { p50: 1, p95: 1 })
-    assert.deepEqual(addedLatencyOf(2), { p50: 1, p95: 2 })
-    assert.deepEqual(addedLatencyOf(3), { p50: 2, p95: 3 })
-    assert.deepEqual(addedLatencyOf(19), { p50: 10, p95: 19 })
-    assert.deepEqual(addedLatencyOf(20), { p50: 10, p95: 19 })
-    assert.deepEqual(addedLatencyOf(21), { p50: 11, p95: 20 })
-    assert.deepEqual(addedLatencyOf(100), { p50: 50, p95: 95 })
-  })
+  for (const [jobs, p50, p95] of [
+    [1, 1, 1],
+    [2, 1, 2],
+    [3, 2, 3],
+    [19, 10, 19],
+    [20, 10, 19],
+    [21, 11, 20],
+    [100, 50, 95],
+  ] as const) {
+    test(`of ${jobs} jobs is what the delivery in the middle, and the twentieth from the top, took beyond the model`, () => {
+      assert.deepEqual(addedLatencyOf(jobs), { p50, p95 })
+    })
+  }
 
   test('is unknown without a job to measure it by', () => {
     assert.equal(addedLatencyOf(0), undefined)

@@ -1,20 +1,16 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { openQueueReport } from '../../shared/queues/sqlite/queue-report.ts'
 import { openSqliteDeliveries } from '../../shared/queues/sqlite/sqlite-deliveries.ts'
 import { openSqliteQueue } from '../../shared/queues/sqlite/sqlite-queue.ts'
 import { openSubscription } from '../../shared/queues/sqlite/subscription.ts'
+import { aTemporaryFile } from '../support/temporary-file.ts'
 
 const T0 = 1_000_000
 const LEASE_MS = 60_000
 
 async function openAll(t: TestContext) {
-  const folder = await mkdtemp(join(tmpdir(), 'queue-'))
-  t.after(() => rm(folder, { recursive: true }))
-  const file = join(folder, 'state.db')
+  const file = await aTemporaryFile(t)
   const queue = await openSqliteQueue(file, () => T0)
   t.after(() => queue.close())
   const subscription = await openSubscription(file)
@@ -23,27 +19,22 @@ async function openAll(t: TestContext) {
   t.after(() => report.close())
   const publish = (body: string, topic = 'jobs') =>
     queue.publish(topic, { data: Buffer.from(body), attributes: { of: body } })
-  const pull = (now: number, max = 10) => subscription.pull({ topic: 'jobs', max, now, leaseMs: LEASE_MS })
+  const pull = (now: number, max = 10, topic = 'jobs') => subscription.pull({ topic, max, now, leaseMs: LEASE_MS })
+  const pullIds = async (now: number, max: number) => (await pull(now, max)).map(({ id }) => id)
   const pullOne = async (now: number) => {
     const [message] = await pull(now, 1)
     assert.ok(message, 'a message is due')
     return message
   }
-  return { file, queue, subscription, report, publish, pull, pullOne }
+  return { file, queue, subscription, report, publish, pull, pullIds, pullOne }
 }
 
 describe('a pull', () => {
   test('leases the oldest messages first, no more than asked for', async (t) => {
-    const { publish, pull } = await openAll(t)
+    const { publish, pullIds } = await openAll(t)
     const ids = [await publish('a'), await publish('b'), await publish('c')]
-    assert.deepEqual(
-      (await pull(T0, 2)).map(({ id }) => id),
-      ids.slice(0, 2),
-    )
-    assert.deepEqual(
-      (await pull(T0, 2)).map(({ id }) => id),
-      ids.slice(2),
-    )
+    assert.deepEqual(await pullIds(T0, 2), ids.slice(0, 2))
+    assert.deepEqual(await pullIds(T0, 2), ids.slice(2))
   })
 
   test('gives nothing of a topic that is paused, and all of it when it is resumed', async (t) => {
@@ -56,7 +47,7 @@ describe('a pull', () => {
     await publish('c', 'events')
     await deliveries.pause('jobs', undefined)
     assert.deepEqual(await pull(T0), [])
-    assert.equal((await subscription.pull({ topic: 'events', max: 1, now: T0, leaseMs: LEASE_MS })).length, 1)
+    assert.equal((await pull(T0, 1, 'events')).length, 1)
     assert.equal(await subscription.ack(held), true)
     await deliveries.resume('jobs', undefined)
     assert.equal((await pullOne(T0)).attempt, 1)
@@ -138,12 +129,11 @@ describe('a lease', () => {
     await publish('b')
     await publish('c', 'events')
     const dead = await pull(T0)
-    await subscription.pull({ topic: 'events', max: 1, now: T0, leaseMs: LEASE_MS })
+    await pull(T0, 1, 'events')
     assert.equal(await subscription.reclaim('jobs', T0 + 1), 2)
     assert.equal((await pull(T0 + 1)).length, 2)
     for (const lease of dead) assert.equal(await subscription.ack(lease), false)
-    const events = await subscription.pull({ topic: 'events', max: 1, now: T0 + 1, leaseMs: LEASE_MS })
-    assert.deepEqual(events, [])
+    assert.deepEqual(await pull(T0 + 1, 1, 'events'), [])
   })
 })
 

@@ -1,23 +1,15 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { type TestContext, test } from 'node:test'
 import { inTransaction, openSqlite, whenFree } from '../../shared/lib/sqlite.ts'
+import { aTemporaryFile } from '../support/temporary-file.ts'
 
 const SQLITE_BUSY = 5
 const SQLITE_CONSTRAINT_PRIMARYKEY = 1555
 
-async function aPath(t: TestContext): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'sqlite-'))
-  t.after(() => rm(folder, { recursive: true, force: true }))
-  return join(folder, 'notes.db')
-}
-
 /** A database with one table, and a second connection to it, as another process would have. */
 async function twoConnections(t: TestContext): Promise<readonly [DatabaseSync, DatabaseSync]> {
-  const path = await aPath(t)
+  const path = await aTemporaryFile(t)
   const [db, other] = [openSqlite(path, 'FULL'), openSqlite(path, 'FULL')]
   t.after(() => db.close())
   t.after(() => other.close())
@@ -34,6 +26,16 @@ const notes = (db: DatabaseSync) =>
 
 const isSqliteError = (code: number) => (error: unknown) =>
   error instanceof Error && 'errcode' in error && error.errcode === code
+
+/** The insert of ours, and how often it was tried. */
+function counted(db: DatabaseSync) {
+  let tries = 0
+  const work = () => {
+    tries += 1
+    return insert(db, 'ours')
+  }
+  return { work, tries: () => tries }
+}
 
 /** Calls back after that many turns of the event loop. */
 function afterTurns(turns: number, callback: () => void): void {
@@ -56,7 +58,7 @@ test('FULL and NORMAL are SQLite’s own', async (t) => {
 })
 
 test('opening waits for a process that is making the same file, and takes it as that one made it', async (t) => {
-  const path = await aPath(t)
+  const path = await aTemporaryFile(t)
   const other = new DatabaseSync(path)
   t.after(() => other.close())
   other.exec('BEGIN IMMEDIATE; CREATE TABLE notes (text TEXT PRIMARY KEY)')
@@ -71,7 +73,7 @@ test('opening waits for a process that is making the same file, and takes it as 
 })
 
 test('opening gives up a file that stays locked with SQLite’s own error, and closes it', async (t) => {
-  const path = await aPath(t)
+  const path = await aTemporaryFile(t)
   const other = new DatabaseSync(path)
   t.after(() => other.close())
   other.exec('BEGIN IMMEDIATE')
@@ -90,20 +92,12 @@ for (const [what, write] of Object.entries({
   test(`${what} waits for a busy database while the event loop turns`, async (t) => {
     const [db, other] = await twoConnections(t)
     other.exec('BEGIN IMMEDIATE')
-    let turns = 0
     let done = false
     const writing = write(db).then(() => {
       done = true
     })
-    await new Promise<void>((resolve) => {
-      const turn = () => {
-        turns += 1
-        if (turns < 100) setImmediate(turn)
-        else resolve()
-      }
-      setImmediate(turn)
-    })
-    assert.deepEqual([turns, done], [100, false])
+    await new Promise<void>((resolve) => afterTurns(100, resolve))
+    assert.equal(done, false)
     insert(other, 'theirs')
     other.exec('COMMIT')
     await writing
@@ -121,13 +115,9 @@ for (const [what, write] of Object.entries({
 test('a database that stays busy ends in SQLite’s own error, and nothing is written', async (t) => {
   const [db, other] = await twoConnections(t)
   other.exec('BEGIN IMMEDIATE')
-  let tries = 0
-  const work = () => {
-    tries += 1
-    return insert(db, 'ours')
-  }
+  const { work, tries } = counted(db)
   await assert.rejects(whenFree(work, 100), isSqliteError(SQLITE_BUSY))
-  assert.ok(tries > 1)
+  assert.ok(tries() > 1)
   await assert.rejects(inTransaction(db, work, 100), isSqliteError(SQLITE_BUSY))
   other.exec('ROLLBACK')
   assert.equal(db.isTransaction, false)
@@ -137,13 +127,9 @@ test('a database that stays busy ends in SQLite’s own error, and nothing is wr
 test('without any time to wait there is one try', async (t) => {
   const [db, other] = await twoConnections(t)
   other.exec('BEGIN IMMEDIATE')
-  let tries = 0
-  const work = () => {
-    tries += 1
-    return insert(db, 'ours')
-  }
+  const { work, tries } = counted(db)
   await assert.rejects(whenFree(work, 0), isSqliteError(SQLITE_BUSY))
-  assert.equal(tries, 1)
+  assert.equal(tries(), 1)
 })
 
 test('a read that another write made old before it could write (SQLITE_BUSY_SNAPSHOT) is tried again', async (t) => {
@@ -168,14 +154,10 @@ test('a read that another write made old before it could write (SQLITE_BUSY_SNAP
 test('an error that waiting does not fix is not tried again', async (t) => {
   const [db] = await twoConnections(t)
   insert(db, 'ours')
-  let tries = 0
-  const work = () => {
-    tries += 1
-    insert(db, 'ours')
-  }
+  const { work, tries } = counted(db)
   await assert.rejects(whenFree(work), isSqliteError(SQLITE_CONSTRAINT_PRIMARYKEY))
   await assert.rejects(inTransaction(db, work), isSqliteError(SQLITE_CONSTRAINT_PRIMARYKEY))
-  assert.equal(tries, 2)
+  assert.equal(tries(), 2)
 })
 
 test('work that fails is rolled back whole, and its own error comes out', async (t) => {
