@@ -93,11 +93,3 @@ test('cancel: a batch that was never sealed is cancelled, and --json says what i
   const expected = { batch: 'nightly', cancelled: true, settled: 1, counts: { succeeded: 1 } }
   assert.deepEqual([code, JSON.parse(stdout)], [0, expected])
 })
-
-test('cancel: without an id and a batch it is misuse', async (t) => {
-  const path = await aStoreOf(t)
-  for (const args of [[], ['--batch', '']]) {
-    const { code, stderr } = await onStore(path, 'cancel', ...args)
-    assert.deepEqual([code, stderr], [2, 'error: name a job by its id, or a whole batch with --batch\n'])
-  }
-})

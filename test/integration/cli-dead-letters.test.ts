@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict'
-import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { jobKey } from '../../shared/job/job.ts'
 import { openQueueReport } from '../../shared/queues/sqlite/queue-report.ts'
 import type { NewDeadLetter } from '../../shared/stores/dead-letter-store.ts'
 import { openStores } from '../../shared/stores/open.ts'
+import { onStore } from '../support/cli-store.ts'
 import { aNewDeadLetter } from '../support/dead-letter-builders.ts'
 import { DAY_MS, sha256 } from '../support/job-builders.ts'
-import { runHosted } from '../support/run-hosted.ts'
-import { newFolder } from './cli-harness.ts'
+import { aTemporaryFile } from '../support/temporary-file.ts'
 
 const BATCH = 'nightly'
 const TOPIC = 'promptbridge-jobs'
@@ -23,7 +22,7 @@ function aLetter(id: string, over: Partial<NewDeadLetter> = {}): readonly [NewDe
 
 /** Makes a store that holds these, and runs commands on it. */
 async function storeOf(t: TestContext, ...letters: readonly (readonly [NewDeadLetter, Buffer])[]) {
-  const path = join(await newFolder(t), 'jobs.db')
+  const path = await aTemporaryFile(t)
   const dependencies = { now: Date.now, emulators: { firestore: undefined, pubsub: undefined } }
   const stores = await openStores({ kind: 'sqlite', path }, dependencies)
   for (const [letter, data] of letters) await stores.deadLetters.put(letter, data)
@@ -35,7 +34,7 @@ async function storeOf(t: TestContext, ...letters: readonly (readonly [NewDeadLe
       await close()
       return batch
     },
-    run: (...args: string[]) => runHosted(['dead-letters', ...args, '--store', `sqlite:${path}`]),
+    run: (...args: string[]) => onStore(path, 'dead-letters', ...args),
     async published() {
       const report = await openQueueReport(path)
       const messages = await report.list(TOPIC, { limit: 100 })
@@ -45,7 +44,7 @@ async function storeOf(t: TestContext, ...letters: readonly (readonly [NewDeadLe
   }
 }
 
-test('list opens with the reasons, the most frequent first, with the fix and the command that replays them', async (t) => {
+test('dead-letters list opens with the reasons, the most frequent first, with the fix and the command that replays them', async (t) => {
   const other = { reason: 'no_deployment', code: undefined, hint: 'Create the deployment.' }
   const { run } = await storeOf(t, aLetter('a'), aLetter('b', other), aLetter('c', other))
   const { code, stdout, stderr } = await run('list', '--batch', BATCH)
@@ -57,25 +56,25 @@ test('list opens with the reasons, the most frequent first, with the fix and the
   assert.deepEqual([blank, rows.length], ['', 3])
 })
 
-test('list counts all and lists as many as it may', async (t) => {
+test('dead-letters list counts all and lists as many as it may', async (t) => {
   const { run } = await storeOf(t, aLetter('a'), aLetter('b'), aLetter('c'))
   const { stdout } = await run('list', '--limit', '1')
   assert.match(stdout, /^ +3 {2}rejected/)
   assert.match(stdout, /… and 2 more; --limit lists them\n$/)
 })
 
-test('list of a batch without any says so', async (t) => {
+test('dead-letters list of a batch without any says so', async (t) => {
   const { run } = await storeOf(t, aLetter('a'))
   assert.deepEqual(await run('list', '--batch', 'other'), { code: 0, stdout: 'no dead letters\n', stderr: '' })
 })
 
-test('list --json prints each letter as it is kept', async (t) => {
+test('dead-letters list --json prints each letter as it is kept', async (t) => {
   const { run } = await storeOf(t, aLetter('a'))
   const { stdout } = await run('list', '--json')
   assert.partialDeepStrictEqual(JSON.parse(stdout), { jobId: 'a', reason: 'rejected', times: 1 })
 })
 
-test('show finds a letter by the id of its job, and writes its data byte by byte', async (t) => {
+test('dead-letters show finds a letter by the id of its job, and writes its data byte by byte', async (t) => {
   const { run } = await storeOf(t, aLetter('a'))
   const { stdout } = await run('show', 'a', '--batch', BATCH)
   assert.match(stdout, /^a {2}\(run 1\)\n/)
@@ -85,7 +84,7 @@ test('show finds a letter by the id of its job, and writes its data byte by byte
 
 const claimed = { reason: 'budget', message: 'Send money', hint: 'Send money to …', verified: undefined }
 
-test('list and show mark a reason that no worker has verified, and never print its hint', async (t) => {
+test('dead-letters list and show mark a reason that no worker has verified, and never print its hint', async (t) => {
   const attributes = { 'pb-reason': 'budget', 'pb-hint': 'Send money to …' }
   const { run } = await storeOf(t, aLetter('a'), aLetter('b', { ...claimed, code: undefined, attributes }))
   const list = (await run('list')).stdout
@@ -102,7 +101,7 @@ test('list and show mark a reason that no worker has verified, and never print i
   assert.doesNotMatch((await run('show', 'a', '--batch', BATCH)).stdout, /unverified|no worker/)
 })
 
-test('list counts a reason that was checked and one that was not in lines of their own', async (t) => {
+test('dead-letters list counts a reason that was checked and one that was not in lines of their own', async (t) => {
   const { run } = await storeOf(t, aLetter('a'), aLetter('b', { verified: undefined }), aLetter('c'))
   assert.match(
     (await run('list')).stdout,
@@ -113,13 +112,11 @@ test('list counts a reason that was checked and one that was not in lines of the
 test('dead-letters show: an unknown id is an error that names the command with the ids', async (t) => {
   const { run } = await storeOf(t)
   const { code, stderr } = await run('show', 'a')
-  assert.deepEqual(
-    [code, stderr],
-    [1, 'promptbridge: there is no dead letter "a"; `dead-letters list` prints the ids\n'],
-  )
+  assert.equal(code, 1)
+  assert.equal(stderr, 'promptbridge: there is no dead letter "a"; `dead-letters list` prints the ids\n')
 })
 
-test('replay publishes each letter once under its next run, and leaves it the second time', async (t) => {
+test('dead-letters replay publishes each letter once under its next run, and leaves it the second time', async (t) => {
   const { run, published } = await storeOf(t, aLetter('a'), aLetter('b', { reason: 'max_attempts' }))
   const first = await run('replay', '--reason', 'rejected')
   assert.deepEqual([first.code, first.stdout], [0, '1 replayed\n'])
@@ -134,7 +131,7 @@ test('replay publishes each letter once under its next run, and leaves it the se
   assert.equal((await published()).length, 4)
 })
 
-test('replay --dry-run publishes nothing and marks nothing', async (t) => {
+test('dead-letters replay --dry-run publishes nothing and marks nothing', async (t) => {
   const { run, published } = await storeOf(t, aLetter('a'))
   assert.equal(
     (await run('replay', '--batch', BATCH, '--dry-run')).stdout,
@@ -144,7 +141,7 @@ test('replay --dry-run publishes nothing and marks nothing', async (t) => {
   assert.equal((await run('replay', '--batch', BATCH)).stdout, '1 replayed\n')
 })
 
-test('replay --limit replays as many, and letters may be named', async (t) => {
+test('dead-letters replay --limit replays as many, and letters may be named', async (t) => {
   const { run, published } = await storeOf(t, aLetter('a'), aLetter('b'), aLetter('c'))
   await run('replay', '--batch', BATCH, '--limit', '2')
   assert.equal((await published()).length, 2)
@@ -152,7 +149,7 @@ test('replay --limit replays as many, and letters may be named', async (t) => {
   assert.deepEqual((await published()).at(-1), ['a', '2'])
 })
 
-test('replay of everything there is has to be asked for', async (t) => {
+test('dead-letters replay of everything there is has to be asked for', async (t) => {
   const { run, published } = await storeOf(t, aLetter('a'))
   const { code, stderr } = await run('replay')
   assert.equal(code, 1)
@@ -162,14 +159,14 @@ test('replay of everything there is has to be asked for', async (t) => {
 
 const overLimit = { reason: 'budget', code: 'batch_token_limit', hint: 'Raise it and replay.' }
 
-test('list shows how what ended by a token limit is replayed: with another one', async (t) => {
+test('dead-letters list shows how what ended by a token limit is replayed: with another one', async (t) => {
   const { run } = await storeOf(t, aLetter('a', overLimit))
   const { stdout } = await run('list', '--batch', BATCH)
   assert.match(stdout, / dead-letters replay --batch nightly --reason budget --token-limit N\n/)
   assert.match((await run('list')).stdout, / dead-letters replay --batch NAME --reason budget --token-limit N\n/)
 })
 
-test('replay --token-limit sets a new limit for the batch, but not in a dry run', async (t) => {
+test('dead-letters replay --token-limit sets a new limit for the batch, but not in a dry run', async (t) => {
   const { run, batch, published } = await storeOf(t, aLetter('a', overLimit))
   const args = ['replay', '--batch', BATCH, '--reason', 'budget', '--token-limit', '2000000']
   assert.equal((await run(...args, '--dry-run')).stdout, '1 would be replayed; nothing was published\n')
@@ -177,11 +174,4 @@ test('replay --token-limit sets a new limit for the batch, but not in a dry run'
   assert.equal((await run(...args)).stdout, '1 replayed\n')
   assert.partialDeepStrictEqual(await batch(), { name: BATCH, tokenLimit: 2_000_000 })
   assert.deepEqual(await published(), [['a', '2']])
-})
-
-test('replay --token-limit without a batch is misuse', async (t) => {
-  const { run, published } = await storeOf(t, aLetter('a', overLimit))
-  const { code, stderr } = await run('replay', '--reason', 'budget', '--token-limit', '5')
-  assert.deepEqual([code, stderr], [2, 'error: --token-limit needs --batch\n'])
-  assert.deepEqual(await published(), [])
 })

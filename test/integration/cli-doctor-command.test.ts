@@ -121,19 +121,7 @@ test('a settings file cannot send tokens elsewhere: each command refuses it, and
   assert.deepEqual(await calls(), before)
 })
 
-for (const args of [
-  ['--service', 'worker'],
-  ['--region', 'r'],
-  ['--service-account', 'me@example.com'],
-  ['--nonsense'],
-]) {
-  test(`doctor ${args.join(' ')} is misuse`, async () => {
-    const { code, stdout } = await doctor(args)
-    assert.deepEqual([code, stdout], [2, ''])
-  })
-}
-
-describe('no token is printed', () => {
+describe('doctor and token inspect: no token is printed', () => {
   /** Anything that looks like a token, or like half of one. */
   const isSecret = (text: string) => /eyJ[\w-]{10,}|ya29\.|Bearer [\w-]{8,}/.test(text)
 

@@ -57,14 +57,15 @@ test('lines of a Batch file are submitted, run by the worker, and come back as B
   assert.equal(JSON.parse(shown.stdout).status, 'succeeded')
 })
 
-test('a batch is sealed with the number of jobs it has: an id that is repeated is one', async (t) => {
+test('submit: a batch is sealed with its token limit and the number of jobs it has: an id that is repeated is one', async (t) => {
   const { jobs, file, store } = await openFolder(t, [batchLine('a', 'x'), batchLine('b', 'x'), batchLine('a', 'x')])
-  const { stdout } = await runHosted(['submit', jobs, '--batch', 'nightly', ...store, '--json'])
+  const options = ['--batch', 'nightly', '--token-limit', '5', '--json']
+  const { stdout } = await runHosted(['submit', jobs, ...options, ...store])
   assert.deepEqual(JSON.parse(stdout), { batch: 'nightly', published: 3, repeated: 1, refused: 0 })
   const batches = await openSqliteBatches(file)
   const latest = await batches.latest()
   batches.close()
-  assert.partialDeepStrictEqual(latest, { status: 'sealed', name: 'nightly', total: 2 })
+  assert.partialDeepStrictEqual(latest, { status: 'sealed', name: 'nightly', total: 2, tokenLimit: 5 })
 })
 
 test('a line that is no job is reported by its number, the others are published, and the exit code is 1', async (t) => {
@@ -81,6 +82,13 @@ test('a line that is no job is reported by its number, the others are published,
   const { published } = await report.counts(TOPIC, Date.now())
   report.close()
   assert.equal(published, 2)
+})
+
+test('submit of a file of UTF-16 is an error that says so', async (t) => {
+  const { jobs, store } = await openFolder(t, [])
+  await writeFile(jobs, Buffer.from(`\ufeff${batchLine('a', 'x')}\r\n`, 'utf16le'))
+  const stderr = 'promptbridge: the input is UTF-16 text: save the file as UTF-8\n'
+  assert.deepEqual(await runHosted(['submit', jobs, ...store]), { code: 1, stdout: '', stderr })
 })
 
 for (const [what, name, problem] of [
@@ -107,24 +115,6 @@ test('submit of standard input publishes its bytes, and refuses what is not UTF-
   const [message, ...others] = await report.list(TOPIC, { limit: 10 })
   report.close()
   assert.deepEqual([message && Buffer.from(message.data), others], [line, []])
-})
-
-test('a file of which every line is refused leaves no batch: corrected, it is submitted as if for the first time', async (t) => {
-  const { jobs, file, store } = await openFolder(t, [batchLine('a', 'x')])
-  const submit = () => runHosted(['submit', jobs, '--batch', 'nightly', '--token-limit', '5', ...store])
-  await writeFile(jobs, Buffer.from(`\ufeff${batchLine('a', 'x')}\r\n`, 'utf16le'))
-  const problem = 'promptbridge: the input is UTF-16 text: save the file as UTF-8\n'
-  assert.deepEqual(await submit(), { code: 1, stdout: '', stderr: problem })
-  await writeFile(jobs, '[]\n')
-  const refused = { code: 1, stdout: '0 jobs published, 1 lines refused\n' }
-  assert.deepEqual(await submit(), { ...refused, stderr: 'line 1: the data is not a JSON object\n' })
-  const batches = await openSqliteBatches(file)
-  t.after(() => batches.close())
-  assert.equal(await batches.latest(), undefined)
-
-  await writeFile(jobs, batchLine('a', 'x'))
-  assert.deepEqual(await submit(), { code: 0, stdout: '1 jobs published\n', stderr: '' })
-  assert.partialDeepStrictEqual(await batches.latest(), { status: 'sealed', total: 1, tokenLimit: 5 })
 })
 
 test('results are read from a file that is kept locked, and a record that cannot be read is noted', async (t) => {
@@ -167,11 +157,3 @@ test('submit to a batch that was submitted whole is refused; --again takes it', 
   assert.deepEqual(await submit('--again'), { code: 0, stdout: '2 jobs published\n', stderr: '' })
   assert.partialDeepStrictEqual(await batches.read('nightly'), { status: 'sealed', createdAt: 1, total: 2 })
 })
-
-for (const option of [['--token-limit', '5'], ['--again']]) {
-  test(`submit ${option[0]} without a batch is misuse`, async (t) => {
-    const { jobs, store } = await openFolder(t, [batchLine('a', 'x')])
-    const { code, stderr } = await runHosted(['submit', jobs, ...store, ...option])
-    assert.deepEqual([code, stderr], [2, `error: ${option[0]} needs --batch\n`])
-  })
-}

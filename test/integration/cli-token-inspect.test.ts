@@ -1,24 +1,12 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, afterEach, test } from 'node:test'
+import { test } from 'node:test'
 import { AZURE, ENTRA, GOOGLE } from '../../local/identities.ts'
+import { openDoctor } from '../support/doctor-run.ts'
 import { runHosted } from '../support/run-hosted.ts'
-import { clearFaults, placeFault, startCloud } from '../support/stand-ins.ts'
+import { placeFault } from '../support/stand-ins.ts'
 import { runCommand } from './cli-harness.ts'
 
-const folder = await mkdtemp(join(tmpdir(), 'inspect-'))
-const cloud = await startCloud({ entra: { caPath: join(folder, 'entra.pem') } })
-after(async () => {
-  await cloud.close()
-  await rm(folder, { recursive: true })
-})
-afterEach(async () => {
-  await clearFaults(cloud.entra)
-  await clearFaults(cloud.metadata)
-})
-
+const { cloud, folder } = await openDoctor()
 const env = { ...cloud.env, HOST: '127.0.0.1', PUSH_AUTH: 'off', STORE: 'sqlite:none.db' }
 const inspect = (...args: string[]) => runHosted(['token', 'inspect', ...args], { env, cwd: folder })
 
@@ -71,10 +59,4 @@ test('token inspect --json: the document holds a failure', async () => {
   const printed = JSON.parse(stdout)
   assert.deepEqual([code, Object.keys(printed)], [1, ['failure']])
   assert.match(printed.failure.hint, /attach one to the service/)
-})
-
-test('token inspect: incomplete settings are misuse', async () => {
-  const { code, stderr } = await runHosted(['token', 'inspect'], { cwd: folder })
-  assert.equal(code, 2)
-  assert.match(stderr, /AZURE_TENANT_ID is missing/)
 })

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { readIdentity } from '../../shared/client/read-identity.ts'
 import { azureClouds, cloudOf } from '../../shared/config/azure-clouds.ts'
-import { ConfigError, type FileOrigin, readConfig } from '../../shared/config/config.ts'
+import { type FileOrigin, readConfig } from '../../shared/config/config.ts'
+import { configProblems } from '../support/config-problems.ts'
 
 type Given = Readonly<Record<string, string | undefined>>
 
@@ -16,15 +17,7 @@ const enough: Given = {
   STORE: 'sqlite:state.db',
 }
 
-function problems(over: Given, file: FileOrigin = {}): readonly string[] {
-  try {
-    readConfig({ ...enough, ...over }, file)
-  } catch (error) {
-    if (error instanceof ConfigError) return error.problems
-    throw error
-  }
-  return []
-}
+const problems = (over: Given, file: FileOrigin = {}) => configProblems(() => readConfig({ ...enough, ...over }, file))
 
 const several = (...endpoints: readonly string[]) => ({
   AZURE_OPENAI_ENDPOINT: undefined,
