@@ -2,8 +2,8 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import type { Config } from '../shared/config/config.ts'
+import { MAX_ATTRIBUTES, MAX_KEY_BYTES, MAX_VALUE_BYTES } from '../shared/queues/message-limits.ts'
 import type { Worker } from './compose.ts'
-import { MAX_ATTRIBUTES, MAX_NAME_BYTES, MAX_VALUE_BYTES } from './dead-letters/attributes.ts'
 
 /** Longer than Cloud Run and load balancers keep an idle connection, so that none is closed under a push. */
 const KEEP_ALIVE_MS = 620_000
@@ -31,8 +31,7 @@ const ORDINARY_HEADER_BYTES = 16 * 1_024
  * An unwrapped push has each attribute as a header. Node answers a push above this limit with 431, and every redelivery and
  * the dead letter as well. (Node reads 2,000 headers.)
  */
-const MAX_HEADER_BYTES =
-  MAX_ATTRIBUTES * (MAX_NAME_BYTES + MAX_VALUE_BYTES + HEADER_FRAME_BYTES) + ORDINARY_HEADER_BYTES
+const MAX_HEADER_BYTES = MAX_ATTRIBUTES * (MAX_KEY_BYTES + MAX_VALUE_BYTES + HEADER_FRAME_BYTES) + ORDINARY_HEADER_BYTES
 
 /** Serves a worker over HTTP. Rejects with Node's own error, such as EADDRINUSE for a port in use. */
 export async function listen(

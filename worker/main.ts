@@ -4,6 +4,7 @@ import type { Server } from 'node:http'
 import { readConfig } from '../shared/config/config.ts'
 import type { Environment } from '../shared/config/rules.ts'
 import { SETTINGS_FILE, withSettingsFile } from '../shared/config/settings-file.ts'
+import { defined } from '../shared/lib/defined.ts'
 import { printable } from '../shared/lib/printable.ts'
 import { emulatorsIn } from '../shared/stores/open.ts'
 import type { Instance } from '../shared/stores/telemetry-store.ts'
@@ -46,8 +47,7 @@ async function start(): Promise<void> {
 function instanceIn({ K_SERVICE, K_REVISION }: Environment): Instance {
   return {
     id: randomUUID(),
-    ...(K_SERVICE !== undefined && { service: K_SERVICE }),
-    ...(K_REVISION !== undefined && { revision: K_REVISION }),
+    ...defined({ service: K_SERVICE, revision: K_REVISION }),
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Command } from 'commander'
+import { defined } from '../../shared/lib/defined.ts'
 import type { DeadLetter, DeadLetterFilter, DeadLetterReader } from '../../shared/stores/dead-letter-store.ts'
 import { type Duration, duration } from '../option-values.ts'
 
@@ -23,9 +24,7 @@ export function addLetterOptions(command: Command): Command {
 /** `now`: epoch milliseconds. */
 export function filterOf({ batch, reason, model, since }: LetterOptions, now: number): DeadLetterFilter {
   return {
-    ...(batch !== undefined && { batch }),
-    ...(reason !== undefined && { reason }),
-    ...(model !== undefined && { model }),
+    ...defined({ batch, reason, model }),
     ...(since !== undefined && { since: now - since.ms }),
   }
 }

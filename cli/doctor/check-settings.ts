@@ -7,6 +7,7 @@ import {
   type StoresConfig,
 } from '../../shared/config/config.ts'
 import { type Environment, secretProblems, withoutSecrets } from '../../shared/config/rules.ts'
+import { defined } from '../../shared/lib/defined.ts'
 import type { Finding } from './step.ts'
 
 /** The part of the settings that can be used. */
@@ -46,7 +47,7 @@ export function checkSettings({ environment, file, from }: FoundSettings): Findi
 function usable(environment: Environment, { fromFile = [] }: FileOrigin, isWhole: boolean): Usable {
   const stores = readOr(() => readStoresConfig(environment))
   const config = isWhole ? readOr(() => readConfig(environment, { fromFile })) : undefined
-  return { ...(stores !== undefined && { stores }), ...(config !== undefined && { config }) }
+  return defined({ stores, config })
 }
 
 function readOr<T>(read: () => T): T | undefined {

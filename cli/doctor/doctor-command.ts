@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { Command } from 'commander'
 import type { Environment } from '../../shared/config/rules.ts'
 import type { GivenSettings } from '../../shared/config/settings-file.ts'
+import { defined } from '../../shared/lib/defined.ts'
 import { addHelpEnding } from '../help.ts'
 import { printJson, printStyled } from '../print.ts'
 import { readSettings } from '../read-settings.ts'
@@ -63,11 +64,11 @@ async function run(given: Given, { environment: own, ...file }: GivenSettings, c
   }
   const options: DoctorOptions = {
     ...(given.serviceAccount !== undefined && { serviceAccount: given.serviceAccount }),
-    ...(live !== undefined && { live }),
+    ...defined({ live }),
   }
   const { runDoctor } = await import('./run-doctor.ts')
   const steps = await runDoctor(options, {
-    environment: { ...own, ...(project !== undefined && { GOOGLE_CLOUD_PROJECT: project }) },
+    environment: { ...own, ...defined({ GOOGLE_CLOUD_PROJECT: project }) },
     file: given.project === undefined ? file : { ...file, fromFile: file.fromFile.filter(isNotProject) },
     now: Date.now,
     newId: randomUUID,

@@ -1,5 +1,6 @@
 import type { Config, FileOrigin } from '../../shared/config/config.ts'
 import type { Environment } from '../../shared/config/rules.ts'
+import { defined } from '../../shared/lib/defined.ts'
 import { emulatorsIn } from '../../shared/stores/open.ts'
 import { checkDeployments } from './check-azure-openai.ts'
 import { checkGrants, invokerGrant } from './check-grants.ts'
@@ -120,7 +121,7 @@ async function checkAzure(
     checks.report('Azure OpenAI', { ok: null, seen: 'not checked: the settings are incomplete' })
     return { token: undefined, account: undefined }
   }
-  const settings = { ...config, isElsewhere, ...(iamEndpoint !== undefined && { iamEndpoint }) }
+  const settings = { ...config, isElsewhere, ...defined({ iamEndpoint }) }
   const identity = await checkIdentity(checks, settings, now)
   await checkDeployments(checks, config, identity.token, { now, newId })
   return identity

@@ -2,6 +2,7 @@ import type { StoreConfig } from '../config/config.ts'
 import { jobKey } from '../job/job.ts'
 import { parseJob } from '../job/parse-job.ts'
 import { isSettled, type JobRecord } from '../job/record.ts'
+import { defined } from '../lib/defined.ts'
 import { sha256 } from '../lib/sha256.ts'
 import { QueueError } from '../queues/job-queue.ts'
 import { createJobReader } from '../stores/job-reader.ts'
@@ -215,7 +216,7 @@ function readJob(job: JobInput): { readonly key: string; readonly data: Uint8Arr
 function storeOf(place: Place): StoreConfig {
   if (!('project' in place)) return { kind: 'sqlite', path: place.store.slice('sqlite:'.length) }
   const { project, database } = place
-  return { kind: 'firestore', project, ...(database !== undefined && { database }) }
+  return { kind: 'firestore', project, ...defined({ database }) }
 }
 
 function dependencies() {

@@ -1,5 +1,4 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Diagnosis } from './failure-nature.ts'
 import {
   type AccessToken,
   decide,
@@ -15,7 +14,7 @@ import {
   type TokenState,
   validForMs,
 } from './renewal.ts'
-import { TokenError } from './token-error.ts'
+import { type Diagnosis, TokenError } from './token-error.ts'
 
 /** Keeps a request open until background work has ended: Cloud Run stops the processor between requests. The work never rejects. */
 export type WaitUntil = (work: Promise<void>) => void

@@ -1,8 +1,7 @@
 import { explainEntra } from './explain-entra.ts'
 import { explainAzureCli, explainGoogle } from './explain-legs.ts'
-import type { Diagnosis } from './failure-nature.ts'
 import type { FederationSettings } from './federation-settings.ts'
-import type { TokenError, TokenErrorDetails, TokenLeg } from './token-error.ts'
+import type { Diagnosis, TokenError, TokenErrorDetails, TokenLeg } from './token-error.ts'
 
 type Explain = (details: TokenErrorDetails, us: FederationSettings) => Diagnosis
 type Diagnose = (error: Pick<TokenError, 'leg' | 'details'>, us: FederationSettings) => Diagnosis

@@ -1,6 +1,7 @@
 import { ClientAssertionCredential, type ClientAssertionCredentialOptions } from '@azure/identity'
 import { z } from 'zod'
 import { cloudOf } from '../config/azure-clouds.ts'
+import { parseJson } from '../lib/parse-json.ts'
 import { readRetryAfter } from '../lib/retry-after.ts'
 import { withDeadline } from '../lib/with-deadline.ts'
 import { readEntraRefusal } from './entra-refusal.ts'
@@ -64,7 +65,8 @@ function observe(seen: Seen, signal: AbortSignal, now: () => number): Policy {
     async sendRequest(request, next) {
       request.abortSignal = signal
       const response = await next(request)
-      const body = parseJson(response.bodyAsText ?? '')
+      const text = response.bodyAsText ?? ''
+      const body = text.length > MAX_BODY_LENGTH ? undefined : parseJson(text)
       if (response.status >= 400) {
         const retryAfterMs = readRetryAfter((name) => response.headers.get(name), now())
         seen.refusal = {
@@ -86,15 +88,6 @@ const granted = z.object({ expires_in: z.coerce.number().int().positive() })
 
 /** Entra's answers are a fraction of this; what is longer is not looked at. */
 const MAX_BODY_LENGTH = 100_000
-
-function parseJson(text: string): unknown {
-  if (text.length > MAX_BODY_LENGTH) return undefined
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
-}
 
 function describe(refusal: TokenErrorDetails | undefined, error: unknown, timeoutMs: number): string {
   if (refusal !== undefined) {

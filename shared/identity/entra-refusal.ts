@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { defined } from '../lib/defined.ts'
 import type { TokenErrorDetails } from './token-error.ts'
 
 const MAX_NUMBERS = 20
@@ -31,9 +32,9 @@ export function readEntraRefusal(body: unknown): TokenErrorDetails {
   const { error, error_codes, error_description, correlation_id } = data
   const aadsts = numbersIn(error_codes, error_description)
   return {
-    ...(error !== undefined && { code: error }),
+    ...defined({ code: error }),
     ...(aadsts.length > 0 && { aadsts }),
-    ...(correlation_id !== undefined && { correlationId: correlation_id }),
+    ...defined({ correlationId: correlation_id }),
     ...(saysKeysAreUnreadable(error_description) && { keysUnreadable: true }),
   }
 }

@@ -1,5 +1,5 @@
-import type { FailureNature } from './failure-nature.ts'
 import type { HintValues } from './hint-values.ts'
+import type { FailureNature } from './token-error.ts'
 
 interface Explanation {
   readonly nature: FailureNature

@@ -1,8 +1,7 @@
 import { AADSTS, keysUnreadable, LASTS, OAUTH_HINTS } from './entra-table.ts'
-import type { Diagnosis } from './failure-nature.ts'
 import type { FederationSettings } from './federation-settings.ts'
 import { gatherValues, type HintValues, isPassing } from './hint-values.ts'
-import type { TokenErrorDetails } from './token-error.ts'
+import type { Diagnosis, TokenErrorDetails } from './token-error.ts'
 
 /** Microsoft's page on a number, in every cloud. */
 const LOOK_UP = 'https://login.microsoftonline.com/error?code='

@@ -1,8 +1,7 @@
 import { AADSTS } from './entra-table.ts'
-import { configuration, type Diagnosis, passing } from './failure-nature.ts'
 import type { FederationSettings } from './federation-settings.ts'
 import { gatherValues, isPassing } from './hint-values.ts'
-import type { TokenErrorDetails } from './token-error.ts'
+import { configuration, type Diagnosis, passing, type TokenErrorDetails } from './token-error.ts'
 
 /** The role that lets an account get the worker's ID token. */
 export const TOKEN_CREATOR =

@@ -1,5 +1,5 @@
 import { spreadWait } from '../lib/retry-after.ts'
-import type { FailureNature } from './failure-nature.ts'
+import type { FailureNature } from './token-error.ts'
 
 /** A token for Azure and the time it is good for. Times are epoch milliseconds. */
 export interface AccessToken {

@@ -1,5 +1,5 @@
 /** Resolves with whether the work ends within `ms` milliseconds and before the signal aborts. The work must never reject. */
-export async function endsWithin(work: Promise<unknown>, ms: number, signal?: AbortSignal): Promise<boolean> {
+export async function settlesWithin(work: Promise<unknown>, ms: number, signal?: AbortSignal): Promise<boolean> {
   const { promise: late, resolve } = Promise.withResolvers<boolean>()
   const giveUp = () => resolve(false)
   const timer = setTimeout(giveUp, Math.max(0, ms))

@@ -3,6 +3,7 @@ import type { AccessTokenSource } from '../identity/access-token-source.ts'
 import type { AccessToken } from '../identity/renewal.ts'
 import { TokenError } from '../identity/token-error.ts'
 import type { Failure } from '../job/failures.ts'
+import { defined } from '../lib/defined.ts'
 import { type ModelProvider, type ModelReply, type ModelRequest, NotReadyError } from './provider.ts'
 import { tokenEvidence } from './token-evidence.ts'
 
@@ -50,10 +51,6 @@ function tokenFailure({ leg, message, details }: TokenError): Failure {
   return {
     kind: leg === 'azure_refused' ? 'unauthorized' : 'token',
     message,
-    ...(code === undefined ? {} : { code }),
-    ...(hint === undefined ? {} : { hint }),
-    ...(httpStatus === undefined ? {} : { httpStatus }),
-    ...(correlationId === undefined ? {} : { requestId: correlationId }),
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...defined({ code, hint, httpStatus, requestId: correlationId, retryAfterMs }),
   }
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { time, whole } from './stored-numbers.ts'
+import { time, whole } from './lenient.ts'
 import type { Listing } from './telemetry-store.ts'
 
 /**

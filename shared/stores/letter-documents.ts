@@ -1,9 +1,8 @@
 import { z } from 'zod'
 import { type DeadLetter, type DeadLetterFilter, deadLetter } from './dead-letter-store.ts'
 import { StoreError } from './job-store.ts'
-import { given, lenient } from './lenient.ts'
+import { given, lenient, NEVER, time, whole } from './lenient.ts'
 import type { Write } from './record-documents.ts'
-import { NEVER, time, whole } from './stored-numbers.ts'
 
 /** Reads a stored letter; undefined if it is malformed. */
 interface StoredLetter {

@@ -1,7 +1,6 @@
 import { z } from 'zod'
 import { StoreError } from './job-store.ts'
-import { given, lenient } from './lenient.ts'
-import { NEVER, time, whole } from './stored-numbers.ts'
+import { given, lenient, NEVER, time, whole } from './lenient.ts'
 import {
   type Listing,
   type TokenFailure,

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { time, whole } from './stored-numbers.ts'
+import { time, whole } from './lenient.ts'
 
 /** One process of the worker, as Cloud Run names it where it runs there. */
 const instance = z.object({

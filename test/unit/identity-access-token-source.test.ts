@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createAccessTokenSource } from '../../shared/identity/access-token-source.ts'
-import type { FailureNature } from '../../shared/identity/failure-nature.ts'
 import { ABANDON_FETCH_AFTER_MS, type AccessToken } from '../../shared/identity/renewal.ts'
-import { TokenError } from '../../shared/identity/token-error.ts'
+import { type FailureNature, TokenError } from '../../shared/identity/token-error.ts'
 
 const START = Date.UTC(2026, 10, 24, 6)
 const LIFE_MS = 3_600_000

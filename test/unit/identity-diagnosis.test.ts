@@ -3,8 +3,7 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { ENTRA_ERRORS } from '../../local/fixtures/entra-errors.ts'
 import { AADSTS } from '../../shared/identity/entra-table.ts'
-import type { FailureNature } from '../../shared/identity/failure-nature.ts'
-import { type TokenErrorDetails, tokenLegs } from '../../shared/identity/token-error.ts'
+import { type FailureNature, type TokenErrorDetails, tokenLegs } from '../../shared/identity/token-error.ts'
 import { diagnose } from '../../shared/models/azure-openai/explain-refused-token.ts'
 
 const us = {

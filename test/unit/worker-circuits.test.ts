@@ -15,7 +15,7 @@ import {
   onUnavailable,
 } from '../../shared/models/circuit.ts'
 import { createCircuits } from '../../shared/models/circuits.ts'
-import { areOthersMissing, chooseDeployment } from '../../worker/jobs/choose-deployment.ts'
+import { areOthersMissing, chooseDeployment } from '../../worker/jobs/plan-job.ts'
 import { aDeployment } from '../support/deployment-builders.ts'
 
 const START = Date.UTC(2026, 10, 24, 6)

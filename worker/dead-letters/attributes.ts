@@ -1,9 +1,5 @@
 import type { Message } from '../../shared/queues/job-queue.ts'
-
-// Pub/Sub's limits: https://cloud.google.com/pubsub/quotas#resource_limits
-export const MAX_ATTRIBUTES = 100
-export const MAX_NAME_BYTES = 256
-export const MAX_VALUE_BYTES = 1_024
+import { MAX_ATTRIBUTES } from '../../shared/queues/message-limits.ts'
 
 /** When a job was first published, as ISO 8601. Each rescue is a new message with its own publish time. */
 export const FIRST_PUBLISHED = 'pb-first-published'

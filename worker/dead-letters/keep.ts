@@ -1,9 +1,11 @@
 import type { Job } from '../../shared/job/job.ts'
+import { defined } from '../../shared/lib/defined.ts'
 import { type JobQueue, type Message, QueueError } from '../../shared/queues/job-queue.ts'
+import { MAX_ATTRIBUTES, MAX_KEY_BYTES, MAX_VALUE_BYTES } from '../../shared/queues/message-limits.ts'
 import type { DeadLetter, DeadLetterStore, NewDeadLetter } from '../../shared/stores/dead-letter-store.ts'
 import { StoreError } from '../../shared/stores/job-store.ts'
 import type { Log } from '../observe/log.ts'
-import { cut, MAX_ATTRIBUTES, MAX_NAME_BYTES, MAX_VALUE_BYTES } from './attributes.ts'
+import { cut } from './attributes.ts'
 import { type DeadLetterCause, deadLetterMessage } from './message.ts'
 
 export interface LetterKeeping {
@@ -53,13 +55,13 @@ function describe(
     attributes: Object.fromEntries(
       Object.entries(attributes)
         .slice(0, MAX_ATTRIBUTES)
-        .map(([name, value]) => [cut(name, MAX_NAME_BYTES), text(value)]),
+        .map(([name, value]) => [cut(name, MAX_KEY_BYTES), text(value)]),
     ),
   }
 }
 
 function nameOf({ key, id: jobId, batch, run, model }: Job) {
-  return { key, jobId, batch, run, ...(model === undefined ? {} : { model }) }
+  return { key, jobId, batch, run, ...defined({ model }) }
 }
 
 function runIn({ 'pb-run': run = '' }: Message['attributes']): number {

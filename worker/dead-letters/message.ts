@@ -1,5 +1,6 @@
 import type { Message } from '../../shared/queues/job-queue.ts'
-import { carriedAttributes, cut, isForwardingMark, MAX_VALUE_BYTES } from './attributes.ts'
+import { MAX_VALUE_BYTES } from '../../shared/queues/message-limits.ts'
+import { carriedAttributes, cut, isForwardingMark } from './attributes.ts'
 
 /** Why a message went to the dead-letter topic. */
 export interface DeadLetterCause {

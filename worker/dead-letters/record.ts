@@ -41,7 +41,7 @@ export async function recordDeadLetter(recording: DeadLetterRecording, read: Par
     const claimed = claimedCause(read.delivery.attributes)
     return await (claimed === undefined ? recordForwarded(recording, read) : recordClaimed(recording, read, claimed))
   } catch (error) {
-    const failure = awayFailure(error)
+    const failure = storeFailure(error, 'the jobs topic')
     if (failure === undefined) throw error
     return { done: false, failure, logFields: {} }
   }
@@ -173,9 +173,4 @@ async function publishAgain({ publishJob }: DeadLetterRecording, message: Messag
     if (error instanceof QueueError && error.code === 'refused') return false
     throw error
   }
-}
-
-function awayFailure(error: unknown) {
-  if (!(error instanceof QueueError)) return storeFailure(error)
-  return { kind: 'store', code: error.code, message: 'the jobs topic or the events topic is unavailable' } as const
 }

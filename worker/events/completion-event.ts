@@ -1,4 +1,5 @@
 import type { SettledRecord } from '../../shared/job/record.ts'
+import { parseJson } from '../../shared/lib/parse-json.ts'
 import { textOf } from '../../shared/models/job-answer.ts'
 import type { Message } from '../../shared/queues/job-queue.ts'
 import { eventMessage } from './cloud-event.ts'
@@ -57,12 +58,4 @@ function answerOf(record: SettledRecord): PublishedAnswer {
 
 function undefinedIfTooLong(text: string | undefined): string | undefined {
   return text === undefined || Buffer.byteLength(text) > MAX_ANSWER_BYTES ? undefined : text
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { createRemoteJWKSet, decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose'
 import { z } from 'zod'
 import type { PushAuth } from '../../shared/config/config.ts'
+import { defined } from '../../shared/lib/defined.ts'
 import { claimsProblem, EXPIRED_TOLERANCE_S, unexpected } from './check-claims.ts'
 import { presentedToken } from './presented-token.ts'
 
@@ -129,7 +130,7 @@ const seenSchema = z.object({ aud: seenText.optional().catch(undefined), email: 
 function seenClaims(token: string): SeenClaims {
   try {
     const { aud, email } = seenSchema.parse(decodeJwt(token))
-    return { ...(aud === undefined ? {} : { aud }), ...(email === undefined ? {} : { email }) }
+    return defined({ aud, email })
   } catch {
     return {}
   }

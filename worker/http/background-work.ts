@@ -1,5 +1,5 @@
 import type { WaitUntil } from '../../shared/identity/access-token-source.ts'
-import { endsWithin } from '../../shared/lib/settles-within.ts'
+import { settlesWithin } from '../../shared/lib/settles-within.ts'
 
 /** A request waits no longer than this for its background work. */
 const MAX_WAIT_MS = 5_000
@@ -17,7 +17,7 @@ export function collectBackgroundWork(): BackgroundWork {
     waitUntil: (work) => void works.push(work),
     async done(signal) {
       if (works.length === 0) return
-      await endsWithin(Promise.all(works), MAX_WAIT_MS, signal)
+      await settlesWithin(Promise.all(works), MAX_WAIT_MS, signal)
     },
   }
 }

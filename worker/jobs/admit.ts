@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Deployment } from '../../shared/config/deployments.ts'
 import type { Failure } from '../../shared/job/failures.ts'
-import { endsWithin } from '../../shared/lib/settles-within.ts'
+import { settlesWithin } from '../../shared/lib/settles-within.ts'
 import { isSetUpFault } from '../../shared/models/circuit.ts'
 import type { Circuits } from '../../shared/models/circuits.ts'
 import { type ModelProvider, NotReadyError } from '../../shared/models/provider.ts'
@@ -71,7 +71,7 @@ async function enterCircuit(
     if (typeof waitFor === 'number') {
       if (waitFor > (isSetUpFault(failure.kind) ? brieflyMs : leftMs)) return refuse(failure)
       await delay(waitFor, undefined, { signal: drain.begun })
-    } else if (!(await endsWithin(waitFor, brieflyMs, drain.begun))) {
+    } else if (!(await settlesWithin(waitFor, brieflyMs, drain.begun))) {
       return refuse(drain.begun.aborted ? DRAINING : failure)
     }
   }

@@ -5,10 +5,10 @@ import { type Failure, isMissingForGood } from '../../shared/job/failures.ts'
 import type { Job } from '../../shared/job/job.ts'
 import { choicesOf, outputTokenCap } from '../../shared/job/output-cap.ts'
 import type { EndError } from '../../shared/job/record.ts'
+import { defined } from '../../shared/lib/defined.ts'
 import { quote } from '../../shared/lib/quote.ts'
 import type { Circuits } from '../../shared/models/circuits.ts'
 import type { Watch } from '../limits/batch-controls.ts'
-import { chooseDeployment } from './choose-deployment.ts'
 
 export interface PlanDependencies {
   readonly deployments: readonly Deployment[]
@@ -134,6 +134,45 @@ export async function applyBatchControls<P extends Plan>(watch: Watch, { batch }
 }
 
 function invalid(message: string, hint?: string): EndPlan {
-  const error: EndError = { kind: 'invalid', message, ...(hint === undefined ? {} : { hint }) }
+  const error: EndError = { kind: 'invalid', message, ...defined({ hint }) }
   return { kind: 'end', ending: { status: 'dead_lettered', error } }
+}
+
+/** Why a deployment counts as missing now; undefined where it does not. */
+type Missing = (deployment: Deployment) => Failure | undefined
+
+/** The deployments that serve a job's model, in order. A job that names no model takes the model of the first deployment. */
+function servingDeployments(deployments: readonly Deployment[], model: string | undefined): readonly Deployment[] {
+  const wanted = model ?? deployments[0]?.model
+  return deployments.filter((deployment) => deployment.model === wanted)
+}
+
+/**
+ * Finds the deployment for a job: the first that serves its model and is not missing; else one that is not certainly missing.
+ *
+ * Undefined where no deployment serves the model.
+ */
+export function chooseDeployment(
+  deployments: readonly Deployment[],
+  model: string | undefined,
+  missing: Missing,
+): Deployment | undefined {
+  const serving = servingDeployments(deployments, model)
+  const isThere = (deployment: Deployment) => missing(deployment) === undefined
+  const isUncertain = (deployment: Deployment) => !isForGood(missing(deployment))
+  return serving.find(isThere) ?? serving.find(isUncertain) ?? serving[0]
+}
+
+/** Whether every deployment of a job's model but this one has been missing for so long that the job may end. */
+export function areOthersMissing(
+  deployments: readonly Deployment[],
+  model: string | undefined,
+  { name }: Deployment,
+  missing: Missing,
+): boolean {
+  return servingDeployments(deployments, model).every((other) => other.name === name || isForGood(missing(other)))
+}
+
+function isForGood(failure: Failure | undefined): boolean {
+  return failure !== undefined && isMissingForGood(failure)
 }

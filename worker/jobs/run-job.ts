@@ -15,10 +15,9 @@ import { type Held, isUnavailable, type JobStore } from '../../shared/stores/job
 import type { Outcome } from '../delivery/outcome.ts'
 import type { DailyBudget } from '../limits/daily-budget.ts'
 import { type AskDependencies, type AskLimits, ask } from './ask.ts'
-import { areOthersMissing } from './choose-deployment.ts'
 import { outcomeOf, recordError, releaseAs, replyFields, reportOf, succeededWith, usedBy } from './from-reply.ts'
 import type { JobContext } from './job-context.ts'
-import { type AskPlan, CANCELLED, type EndPlan } from './plan-job.ts'
+import { type AskPlan, areOthersMissing, CANCELLED, type EndPlan } from './plan-job.ts'
 import { deadLetterOnly, followUp, release, type SettleDependencies, settle } from './settle-job.ts'
 
 /** A plan that needs the job's record. */

@@ -1,5 +1,5 @@
 import type { Usage } from '../../shared/job/record.ts'
-import { endsWithin } from '../../shared/lib/settles-within.ts'
+import { settlesWithin } from '../../shared/lib/settles-within.ts'
 import type { Batch } from '../../shared/stores/batch-store.ts'
 import type { Log } from '../observe/log.ts'
 import { createTokenSpending, type TokenSpending } from './token-spending.ts'
@@ -105,7 +105,7 @@ export function createBatchControls({ read, later, now, log }: BatchControlsDepe
   }
 
   async function untilRead({ reading }: Watched): Promise<void> {
-    if (reading !== undefined) await endsWithin(reading, MAX_WAIT_MS)
+    if (reading !== undefined) await settlesWithin(reading, MAX_WAIT_MS)
   }
 
   const dueInMs = ({ readAt }: Watched) => readAt + READ_EVERY_MS - now()

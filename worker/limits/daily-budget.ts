@@ -1,6 +1,6 @@
 import type { Failure } from '../../shared/job/failures.ts'
 import type { Usage } from '../../shared/job/record.ts'
-import { endsWithin } from '../../shared/lib/settles-within.ts'
+import { settlesWithin } from '../../shared/lib/settles-within.ts'
 import { type DailyTokensStore, utcDay } from '../../shared/stores/daily-tokens.ts'
 import type { Log } from '../observe/log.ts'
 import { createTokenSpending } from './token-spending.ts'
@@ -62,7 +62,7 @@ export function createDailyBudget({ limit, read, now, log }: DailyBudgetDependen
     async limitReached() {
       const current = beginToday()
       readWhenDue(current)
-      if (current.reading !== undefined) await endsWithin(current.reading, MAX_WAIT_MS)
+      if (current.reading !== undefined) await settlesWithin(current.reading, MAX_WAIT_MS)
       const spent = current.spending.total()
       if (spent < limit) return undefined
       if (!current.isLogged) log.warn({ outcome: 'day_closed', day: current.day, spent, limit }, 'no more jobs today')

@@ -1,6 +1,7 @@
 import type { ObservedFailure, TokenObserver } from '../../shared/identity/access-token-source.ts'
 import { TokenError } from '../../shared/identity/token-error.ts'
 import type { Failure } from '../../shared/job/failures.ts'
+import { defined } from '../../shared/lib/defined.ts'
 import { isUnavailable } from '../../shared/stores/job-store.ts'
 import type { Instance, TelemetryStore, TokenFailure } from '../../shared/stores/telemetry-store.ts'
 import type { Log } from './log.ts'
@@ -147,20 +148,15 @@ function describe({ leg, message, details }: TokenError) {
     leg,
     message,
     hint,
-    ...(httpStatus !== undefined && { httpStatus }),
-    ...(code !== undefined && { code }),
+    ...defined({ httpStatus, code }),
     ...(aadsts !== undefined && { aadsts: [...aadsts] }),
-    ...(correlationId !== undefined && { correlationId }),
-    ...(presented !== undefined && { presented }),
+    ...defined({ correlationId, presented }),
   }
 }
 
 /** Converts Azure's refusal of this caller or of its token. */
 function asTokenError({ message, code, hint, httpStatus, requestId }: Failure): TokenError {
   return new TokenError('azure_refused', message, {
-    ...(code === undefined ? {} : { code }),
-    ...(hint === undefined ? {} : { hint }),
-    ...(httpStatus === undefined ? {} : { httpStatus }),
-    ...(requestId === undefined ? {} : { correlationId: requestId }),
+    ...defined({ code, hint, httpStatus, correlationId: requestId }),
   })
 }

@@ -4,6 +4,8 @@ import { z } from 'zod'
 import type { FederationSettings } from '../../identity/federation-settings.ts'
 import type { Failure } from '../../job/failures.ts'
 import type { Job, JobUrl } from '../../job/job.ts'
+import { defined } from '../../lib/defined.ts'
+import { parseJson } from '../../lib/parse-json.ts'
 import type { AskWithToken } from '../bearer-provider.ts'
 import type { ModelReply, ModelRequest } from '../provider.ts'
 import { MAX_ANSWER_BYTES } from './answer-size.ts'
@@ -78,7 +80,7 @@ function readAnswer(url: JobUrl, text: string, answer: IncomingMessage): ModelRe
   }
   const { service_tier: serviceTier } = served.parse(body)
   if (reading.ok) return { ...reading, text, httpStatus: status, requestId, ...(serviceTier && { serviceTier }) }
-  const known = { httpStatus: status, fromService: true, ...(requestId === undefined ? {} : { requestId }) } as const
+  const known = { httpStatus: status, fromService: true, ...defined({ requestId }) } as const
   return { ok: false, failure: { ...reading.failure, ...known } }
 }
 
@@ -90,7 +92,7 @@ function tooLong(answer: IncomingMessage): ModelReply {
     message: `Azure OpenAI answered with more than ${MAX_ANSWER_BYTES} bytes`,
     hint: 'Azure has billed this attempt. Ask for a shorter answer, such as embeddings in base64 or of fewer inputs; then replay the job.',
     httpStatus: status,
-    ...(requestId === undefined ? {} : { requestId }),
+    ...defined({ requestId }),
   }
   return { ok: false, failure }
 }
@@ -110,8 +112,7 @@ function ambiguous(message: string, httpStatus?: number, requestId?: string): Fa
   return {
     kind: 'ambiguous',
     message,
-    ...(httpStatus === undefined ? {} : { httpStatus }),
-    ...(requestId === undefined ? {} : { requestId }),
+    ...defined({ httpStatus, requestId }),
   }
 }
 
@@ -127,12 +128,4 @@ function connectionError(error: unknown): { isSent: boolean; code: string | unde
 
 function metaOf(answer: IncomingMessage) {
   return { status: answer.statusCode ?? 0, requestId: requestIdOf(headersOf(answer)) }
-}
-
-function parseJson(text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch {
-    return undefined
-  }
 }

@@ -1,9 +1,9 @@
 import { createDiagnose } from '../../identity/diagnosis.ts'
-import { configuration, type Diagnosis, passing } from '../../identity/failure-nature.ts'
 import type { FederationSettings } from '../../identity/federation-settings.ts'
 import { gatherValues, isPassing } from '../../identity/hint-values.ts'
-import type { TokenErrorDetails } from '../../identity/token-error.ts'
+import { configuration, type Diagnosis, passing, type TokenErrorDetails } from '../../identity/token-error.ts'
 import type { Failure } from '../../job/failures.ts'
+import { defined } from '../../lib/defined.ts'
 import { dataActionIn, readDenial } from './denial.ts'
 
 /** Explains why Azure does not take a token that Entra has just made. */
@@ -42,6 +42,6 @@ export const diagnose = createDiagnose(explainRefusedToken)
 export function explainDenial(failure: Failure, us: FederationSettings): Failure {
   const { kind, httpStatus, code, hint } = failure
   if ((kind !== 'forbidden' && kind !== 'unauthorized') || hint !== undefined) return failure
-  const details = { ...(httpStatus !== undefined && { httpStatus }), ...(code !== undefined && { code }) }
+  const details = defined({ httpStatus, code })
   return { ...failure, hint: diagnose({ leg: 'azure_refused', details }, us).hint }
 }

@@ -1,5 +1,6 @@
 import type { Failure, FailureKind } from '../../job/failures.ts'
 import type { Usage } from '../../job/record.ts'
+import { defined } from '../../lib/defined.ts'
 import { readRetryAfter } from '../../lib/retry-after.ts'
 import { type Denial, readDenial, withDataAction } from './denial.ts'
 import { type AzureError, readError } from './read-error.ts'
@@ -98,8 +99,7 @@ export function readRefusal({ httpStatus, headers, error }: Refusal, now: number
     ...(denial === 'redirect' ? sayRedirect(headers) : denial && DENIALS[denial]),
     httpStatus,
     ...(isProofOfToken(httpStatus, kind, said) ? { fromService: true } : {}),
-    ...(requestId === undefined ? {} : { requestId }),
-    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    ...defined({ requestId, retryAfterMs }),
   }
 }
 
@@ -109,8 +109,7 @@ export function sayRefusal(kind: RefusalKind, code: string | undefined): Failure
   return {
     kind,
     message: MESSAGES[kind],
-    ...(code === undefined ? {} : { code }),
-    ...(hint === undefined ? {} : { hint }),
+    ...defined({ code, hint }),
   }
 }
 

@@ -1,3 +1,4 @@
+import { defined } from '../../lib/defined.ts'
 import { StoreError } from '../job-store.ts'
 import type { Write } from '../record-documents.ts'
 import { coalesceWrites, FIRESTORE_FLUSH, type FlushLimits, type WriteAnswer } from './coalesce-writes.ts'
@@ -38,7 +39,7 @@ export function createDocumentWriter(
 function toDocumentWrite({ name, fields, precondition, mask }: Put): DocumentWrite {
   return {
     update: { name, fields },
-    ...(precondition === undefined ? {} : { currentDocument: precondition }),
+    ...defined({ currentDocument: precondition }),
     ...(mask === undefined ? {} : { updateMask: { fieldPaths: [...mask] } }),
   }
 }
