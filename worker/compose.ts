@@ -72,7 +72,13 @@ export async function composeWorker(config: Config, dependencies: Dependencies):
   const keeping = { letters: stores.deadLetters, ttlMs, now }
   const drain = createDrain()
   const observer = createObserver({
-    ...{ log, store, instance, ttlMs, project, now, newId: newOwner },
+    log,
+    store,
+    instance,
+    ttlMs,
+    project,
+    now,
+    newId: newOwner,
     models: deployments.map(({ model }) => model),
     tokens: { status: () => tokens.status() },
     inFlight: () => receiver.inFlight(),
@@ -114,10 +120,17 @@ export async function composeWorker(config: Config, dependencies: Dependencies):
   const recording = { ...keeping, records: documents, publishJob, announce, maxJobAgeMs, retry }
   const authenticate = createPushAuthenticator({ pushAuth, certsUrl, onCloudRun, now })
   const sweep = createSweep({
-    ...{ documents, batches, announce: createBatchAnnouncer(announcing) },
+    documents,
+    batches,
+    announce: createBatchAnnouncer(announcing),
     // Not needed if a day has no limit.
     dailyTokens: dailyTokenLimit === undefined ? undefined : dailyTokens,
-    ...{ retry, resultTtlMs: ttlMs, maxJobAgeMs, drain, now, log },
+    retry,
+    resultTtlMs: ttlMs,
+    maxJobAgeMs,
+    drain,
+    now,
+    log,
   })
   const checkStore = createReadyCheck(() => documents.read('any'), now)
   const bytes = createBytesInFlight(config.maxInFlightBytes)

@@ -73,12 +73,16 @@ export const storedBatch = z
     createdAt: z.number().catch(0),
     cancelledAt: cancelled,
     tokenLimit: limit,
-    ...{ total: lenient.number, completedAt: lenient.number, sealedAt: lenient.number },
+    total: lenient.number,
+    completedAt: lenient.number,
+    sealedAt: lenient.number,
     /** The last release seals a batch again and leaves this in place: it holds for the total that was counted. */
     incomplete: z.object({ at: z.number(), total: z.number() }).optional().catch(undefined),
     counts,
     tokens: z.object({ promptTokens: z.number(), completionTokens: z.number() }).optional().catch(undefined),
-    ...{ sweptAt: lenient.number, activeAt: lenient.number, deferredAt: lenient.number },
+    sweptAt: lenient.number,
+    activeAt: lenient.number,
+    deferredAt: lenient.number,
   })
   .transform(({ name, createdAt, total, completedAt, incomplete, ...rest }): Batch => {
     const { counts, tokens, sweptAt, ...others } = rest

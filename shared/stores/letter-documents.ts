@@ -49,7 +49,11 @@ export function toStoredLetter(letter: DeadLetter) {
 const { text } = lenient
 /** What an edit by hand, or a newer version, made unreadable is as if it were not there. */
 const storedLetter = z.object({
-  ...{ key: text, jobId: text, model: text, code: text, hint: text },
+  key: text,
+  jobId: text,
+  model: text,
+  code: text,
+  hint: text,
   batch: z.string().catch(''),
   reason: z.string().catch('unknown'),
   message: z.string().catch(''),

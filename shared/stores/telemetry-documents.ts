@@ -32,12 +32,22 @@ const expireAt = time.catch(NEVER)
 const storedTokenFailure = z
   .object({
     ...tokenFailure.pick({ id: true, leg: true, message: true, lastAt: true }).shape,
-    ...{ instance, kind: z.string().catch('unknown'), hint: z.string().catch('') },
-    ...{ code: text, correlationId: text, deployment: text, httpStatus: lenient.whole },
+    instance,
+    kind: z.string().catch('unknown'),
+    hint: z.string().catch(''),
+    code: text,
+    correlationId: text,
+    deployment: text,
+    httpStatus: lenient.whole,
     aadsts: z.array(whole).optional().catch(undefined),
     presented: tokenFailure.shape.presented.catch(undefined),
-    ...{ firstAt: lenient.time, nextTryAt: lenient.time, resolvedAt: lenient.time, expireAt },
-    ...{ tries: whole.catch(1), jobsHeld: whole.catch(0), tokenValidForMs: whole.catch(0) },
+    firstAt: lenient.time,
+    nextTryAt: lenient.time,
+    resolvedAt: lenient.time,
+    expireAt,
+    tries: whole.catch(1),
+    jobsHeld: whole.catch(0),
+    tokenValidForMs: whole.catch(0),
   })
   .transform(({ lastAt, ...rest }) => ({ firstAt: lastAt, nextTryAt: lastAt, lastAt, ...given(rest) }))
   .pipe(tokenFailure)
@@ -58,8 +68,12 @@ export const tokenFailureKind: TelemetryKind<TokenFailure> = {
 const storedWorkerInstance = z
   .object({
     ...workerInstance.pick({ instance: true, at: true }).shape,
-    ...{ startedAt: lenient.time, token: z.string().catch('unknown'), expireAt },
-    ...{ tokenValidForMs: whole.catch(0), inFlight: whole.catch(0), refusedPushes: whole.catch(0) },
+    startedAt: lenient.time,
+    token: z.string().catch('unknown'),
+    expireAt,
+    tokenValidForMs: whole.catch(0),
+    inFlight: whole.catch(0),
+    refusedPushes: whole.catch(0),
     models: z.array(z.string()).catch([]),
     lastMinute: z.record(z.string(), whole).catch({}),
   })

@@ -34,10 +34,15 @@ const JSON_TYPE = 'application/json; charset=utf-8'
 export function eventMessage(event: CloudEvent, { metadata = {}, ...labels }: Labels): Message {
   const { id, source, type, subject, time, data } = event
   const ours = {
-    ...{ 'ce-specversion': '1.0', 'ce-id': id, 'ce-source': source, 'ce-type': type, 'ce-subject': subject },
+    'ce-specversion': '1.0',
+    'ce-id': id,
+    'ce-source': source,
+    'ce-type': type,
+    'ce-subject': subject,
     'ce-time': new Date(time).toISOString(),
     // The text of the binding names the first and its examples the second. Readers use either.
-    ...{ 'content-type': JSON_TYPE, 'ce-datacontenttype': JSON_TYPE },
+    'content-type': JSON_TYPE,
+    'ce-datacontenttype': JSON_TYPE,
     ...labels,
   }
   const theirs = Object.entries(metadata)

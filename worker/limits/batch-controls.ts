@@ -75,8 +75,13 @@ export function createBatchControls({ read, later, now, log }: BatchControlsDepe
     if (known !== undefined) return known
     forgetOne(batches)
     const fresh = {
-      ...{ cancel: new AbortController(), spending: createTokenSpending(), tokenLimit: undefined, watchers: 0 },
-      ...{ readAt: Number.NEGATIVE_INFINITY, reading: undefined, stop: () => undefined },
+      cancel: new AbortController(),
+      spending: createTokenSpending(),
+      tokenLimit: undefined,
+      watchers: 0,
+      readAt: Number.NEGATIVE_INFINITY,
+      reading: undefined,
+      stop: () => undefined,
     }
     batches.set(batch, fresh)
     return fresh

@@ -49,7 +49,10 @@ export function createFirestoreDocuments(database: Database): RecordDocuments {
       const to = new Date(now).toISOString()
       const limit = Math.ceil(pageSize / SHARDS)
       let ranges: TextRange[] = Array.from({ length: SHARDS }, (_, shard) => ({
-        ...{ from: `${shard} `, to: `${shard} ${to}`, limit, after: undefined },
+        from: `${shard} `,
+        to: `${shard} ${to}`,
+        limit,
+        after: undefined,
       }))
       while (ranges.length > 0) {
         const answers = await Promise.all(ranges.map((range) => database.range(JOBS, DUE, range)))

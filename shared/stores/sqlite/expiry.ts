@@ -7,8 +7,11 @@ import { inTransaction, openSqlite, whenFree } from '../../lib/sqlite.ts'
  * letter, may have megabytes. Records go before their parts: none ever names parts that are gone.
  */
 const ROWS_AT_ONCE = {
-  ...{ promptJobs: 100, promptJobParts: 10 },
-  ...{ deadLetters: 10, tokenFailures: 100, workerInstances: 100 },
+  promptJobs: 100,
+  promptJobParts: 10,
+  deadLetters: 10,
+  tokenFailures: 100,
+  workerInstances: 100,
 }
 /** Between two transactions. */
 const PAUSE_MS = 20

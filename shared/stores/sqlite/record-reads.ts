@@ -115,7 +115,9 @@ const NO_USAGE = { promptTokens: 0, completionTokens: 0 }
 const recordJson = jsonText.pipe(jobRecord)
 const listedJson = z.object({ record: recordJson })
 export const storedRow = z.object({
-  ...{ record: recordJson, revision: z.number().transform(String), updatedAt: z.number() },
+  record: recordJson,
+  revision: z.number().transform(String),
+  updatedAt: z.number(),
 })
 const countRow = z.object({ status: z.enum(jobStatuses), n: z.number() })
 const usageRow = z.object({ promptTokens: z.number(), completionTokens: z.number() })

@@ -82,7 +82,10 @@ export const recordSchema: Schema = {
     named('promptJobs', JOBS),
     named('promptJobParts', PARTS),
     laterColumns('promptJobs', {
-      ...{ sweepAt: 'INTEGER', promptTokens: 'INTEGER', completionTokens: 'INTEGER', day: 'TEXT' },
+      sweepAt: 'INTEGER',
+      promptTokens: 'INTEGER',
+      completionTokens: 'INTEGER',
+      day: 'TEXT',
     }),
   ],
   indexes: [
