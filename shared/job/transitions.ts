@@ -21,21 +21,9 @@ import {
 export function firstRecord({ job, owner, leaseMs, maxAgeMs, now }: ClaimRequest): RunningRecord {
   const { key, id, batch, url, model, metadata, run, payloadHash, deadline } = job
   return {
-    key,
-    id,
-    batch,
-    url,
-    model,
-    metadata,
-    run,
-    payloadHash,
+    ...{ key, id, batch, url, model, metadata, run, payloadHash },
     ...(deadline === undefined ? {} : { deadline }),
-    status: 'running',
-    owner,
-    leaseMs,
-    createdAt: now,
-    uncounted: {},
-    giveUpAt: giveUpTime(now, maxAgeMs),
+    ...{ status: 'running', owner, leaseMs, createdAt: now, uncounted: {}, giveUpAt: giveUpTime(now, maxAgeMs) },
     attempts: [{ run, n: 1, owner, startedAt: now }],
   }
 }
@@ -159,19 +147,8 @@ const CANCEL = 'cancel'
 export function cancelledUnseen({ key, id, batch }: JobName, { now, expireAt }: Settlement): CancelledRecord {
   const error = { kind: 'cancelled', message: 'it was cancelled before it was started' } as const
   return {
-    key,
-    id,
-    batch,
-    run: 1,
-    metadata: {},
-    attempts: [],
-    uncounted: {},
-    createdAt: now,
-    status: 'cancelled',
-    owner: CANCEL,
-    error,
-    settledAt: now,
-    expireAt,
+    ...{ key, id, batch, run: 1, metadata: {}, attempts: [], uncounted: {}, createdAt: now },
+    ...{ status: 'cancelled', owner: CANCEL, error, settledAt: now, expireAt },
   }
 }
 
@@ -234,17 +211,7 @@ function lasting(record: Lasting) {
   const { key, id, batch, url, model, metadata, run, payloadHash, attempts, uncounted, createdAt } = record
   const { deadline, giveUpAt, folded } = record
   return {
-    key,
-    id,
-    batch,
-    url,
-    model,
-    metadata,
-    run,
-    payloadHash,
-    attempts,
-    uncounted,
-    createdAt,
+    ...{ key, id, batch, url, model, metadata, run, payloadHash, attempts, uncounted, createdAt },
     ...(deadline === undefined ? {} : { deadline }),
     ...(giveUpAt === undefined ? {} : { giveUpAt }),
     ...(folded === undefined ? {} : { folded }),
