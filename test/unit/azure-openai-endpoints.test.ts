@@ -9,6 +9,14 @@ const usage = (promptTokens: number, completionTokens: number) => ({ promptToken
 const stopped = (finishReason: string, used: unknown = usage(11, 7)) => ({ ok: true, usage: used, finishReason })
 /** An answer without a usage. */
 const withoutUsage = (finishReason: string) => ({ ok: true, usage: undefined, finishReason })
+/** None of these is an answer of the endpoint. */
+function refuses(read: (answer: unknown) => unknown, others: Readonly<Record<string, unknown>>): void {
+  const never = { 'an empty object': {}, 'a list': [], 'a page of HTML': '<!doctype html>', null: null }
+  for (const [what, answer] of Object.entries({ ...never, ...others })) {
+    test(`is not ${what}`, () => assert.equal(read(answer), undefined))
+  }
+}
+
 /** Fields that hold nothing of use. */
 const NOTHING = [undefined, null, 7, 'x', [], {}]
 const FILTERED = {
@@ -82,30 +90,22 @@ describe('a chat completion', () => {
     }
   })
 
-  const others: Readonly<Record<string, unknown>> = {
+  refuses(read, {
     'nothing at all': undefined,
-    'a page of HTML': '<!doctype html>',
-    null: null,
-    'an empty object': {},
-    'a list': [],
     'no choices': { ...completion, choices: undefined },
     'empty choices': { ...completion, choices: [] },
     'a choice that is null': { ...completion, choices: [null] },
     'a choice without a message': { ...completion, choices: [{ ...choice, message: undefined }] },
     'a choice whose message is null': { ...completion, choices: [{ ...choice, message: null }] },
     'an error': { error: { code: 'x' } },
-  }
-  for (const [what, answer] of Object.entries(others)) {
-    test(`is not ${what}`, () => {
-      assert.equal(read(answer), undefined)
-    })
-  }
+  })
 })
 
 describe('a response', () => {
   const { read } = endpoints['/v1/responses']
   const output = [{ type: 'message', content: [{ type: 'output_text', text: 'Bridges.' }] }]
   const completed = { status: 'completed', output, error: null, usage: { input_tokens: 11, output_tokens: 7 } }
+  const emptyMessage = [{ type: 'message', content: [] }]
   const incomplete = (details: unknown) => ({ ...completed, status: 'incomplete', incomplete_details: details })
   const failed = (error: unknown, used: unknown = null) => ({ status: 'failed', output: [], error, usage: used })
   const failureOf = (answer: unknown) => {
@@ -161,9 +161,14 @@ describe('a response', () => {
     assert.deepEqual(read(gone), { ok: false, failure: { ...FILTERED, usage: usage(11, 7) } })
   })
 
-  for (const code of ['server_error', 'vector_store_timeout', 'an error of tomorrow', null, undefined]) {
-    test(`that failed by ${code} may have been billed`, () => {
-      assert.equal(failureOf(failed({ code, message: 'canary' })).kind, 'ambiguous')
+  for (const error of [
+    ...['server_error', 'vector_store_timeout', 'an error of tomorrow', null].map((code) => ({ code })),
+    ...[null, undefined, {}],
+  ]) {
+    test(`that failed by ${JSON.stringify(error)} may have been billed, and is never reported in its words`, () => {
+      const failure = failureOf(failed(error && { ...error, message: 'canary' }))
+      assert.equal(failure.kind, 'ambiguous')
+      assert.doesNotMatch(JSON.stringify(failure), /canary/)
     })
   }
 
@@ -193,37 +198,17 @@ describe('a response', () => {
     }
   })
 
-  test('that failed without a word may have been billed', () => {
-    for (const error of [null, undefined, {}]) assert.equal(failureOf(failed(error)).kind, 'ambiguous')
-  })
-
-  test('that failed is reported by its code and never in its words, because they may quote the prompt', () => {
-    assert.doesNotMatch(JSON.stringify(failureOf(failed({ code: 'server_error', message: 'canary' }))), /canary/)
-  })
-
-  const others: Readonly<Record<string, unknown>> = {
+  refuses(read, {
     'one still queued': { ...completed, status: 'queued' },
     'one in progress': { ...completed, status: 'in_progress' },
     'one that was cancelled': { ...completed, status: 'cancelled' },
     'one without a status that said nothing': { ...completed, status: undefined, output: [] },
     'one without a status that only thought': { ...completed, status: undefined, output: [{ type: 'reasoning' }] },
-    'one without a status whose message is empty': {
-      ...completed,
-      status: undefined,
-      output: [{ type: 'message', content: [] }],
-    },
+    'one without a status whose message is empty': { ...completed, status: undefined, output: emptyMessage },
     'one without output': { ...completed, output: undefined },
     'one incomplete without output': { ...incomplete({ reason: 'max_output_tokens' }), output: undefined },
-    'an empty object': {},
-    'a list': [],
-    'a page of HTML': '<!doctype html>',
     'a chat completion': { choices: [{ finish_reason: 'stop', message: {} }], usage: { prompt_tokens: 1 } },
-  }
-  for (const [what, answer] of Object.entries(others)) {
-    test(`is not ${what}`, () => {
-      assert.equal(read(answer), undefined)
-    })
-  }
+  })
 })
 
 describe('embeddings', () => {
@@ -247,19 +232,12 @@ describe('embeddings', () => {
     assert.deepEqual(read(list('AACAPg==', 'AACAvg==')), stopped('stop', usage(11, 0)))
   })
 
-  const others: Readonly<Record<string, unknown>> = {
+  refuses(read, {
     'an empty list': list(),
     'a vector that is null': list(null),
     'one vector of two that is missing': list([1], undefined),
     'a vector that is an object': list({ 0: 1 }),
-    'an empty object': {},
-    'a list': [],
-  }
-  for (const [what, answer] of Object.entries(others)) {
-    test(`are not ${what}`, () => {
-      assert.equal(read(answer), undefined)
-    })
-  }
+  })
 })
 
 describe('the address of a request', () => {

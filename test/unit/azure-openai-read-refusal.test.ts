@@ -192,32 +192,18 @@ describe('how to fix it', () => {
   })
 
   test('of an address that is not found speaks of the version and the endpoint, and of no deployment', () => {
-    const invalidUrl = {
-      message: 'Invalid URL (POST /v1/responses)',
-      type: 'invalid_request_error',
-      param: null,
-      code: null,
-    }
-    const failure = refuse(404, invalidUrl)
+    const message = 'Invalid URL (POST /v1/responses)'
+    const failure = refuse(404, { message, type: 'invalid_request_error', param: null, code: null })
     assert.equal(failure.kind, 'no_deployment')
     assert.match(failure.hint ?? '', /OPENAI_API_VERSION.*endpoint's address/)
     assert.doesNotMatch(`${failure.message} ${failure.hint}`, /deployment/)
   })
 
+  const [type, unfound] = ['invalid_request_error', 'previous_response_not_found']
   for (const [what, error] of [
-    [
-      'an earlier response',
-      {
-        message: "Previous response with id 'resp_x' not found.",
-        param: 'previous_response_id',
-        code: 'previous_response_not_found',
-      },
-    ],
-    [
-      'an item',
-      { message: "Item with id 'rs_x' not found.", type: 'invalid_request_error', param: 'input', code: null },
-    ],
-    ['a file', { message: 'No such File object: file-x', type: 'invalid_request_error', param: 'file_id', code: null }],
+    ['an earlier response', { message: "'resp_x' not found.", param: 'previous_response_id', code: unfound }],
+    ['an item', { message: "Item with id 'rs_x' not found.", type, param: 'input', code: null }],
+    ['a file', { message: 'No such File object: file-x', type, param: 'file_id', code: null }],
   ] as const) {
     test(`of a 404 about ${what} says no word of a deployment: the request is rejected`, () => {
       const failure = refuse(404, error)

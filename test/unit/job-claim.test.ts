@@ -45,38 +45,43 @@ const settledRecords = [aSucceededRecord, aDeadLetteredRecord(), anExpiredRecord
 const replayable = [aDeadLetteredRecord(), anExpiredRecord, aCancelledRecord]
 
 const found = (record: JobRecord, ageMs = 0): Found => ({ record, ageMs })
+/** What a claim of this age decides; `over` are what it wants, and its policy, if these are not the usual ones. */
+const claim = (record: JobRecord, ageMs = 0, over: Partial<Wanted & RetryPolicy> = {}) =>
+  decideClaim(found(record, ageMs), { ...wanted, ...over }, { ...policy, ...over })
+const sweep = (record: JobRecord, ageMs: number, now: number, over: Partial<RetryPolicy> = {}) =>
+  decideSweep(found(record, ageMs), now, { ...policy, ...over })
 
 describe('a running job', () => {
   test('is busy for every other worker up to the last millisecond of its lease, and says how long', () => {
-    assert.deepEqual(decideClaim(found(aRunningRecord(), 0), wanted, policy), { kind: 'busy', retryInMs: LEASE_MS })
-    assert.deepEqual(decideClaim(found(aRunningRecord(), LEASE_MS - 1), wanted, policy), { kind: 'busy', retryInMs: 1 })
+    assert.deepEqual(claim(aRunningRecord()), { kind: 'busy', retryInMs: LEASE_MS })
+    assert.deepEqual(claim(aRunningRecord(), LEASE_MS - 1), { kind: 'busy', retryInMs: 1 })
   })
 
   test('is free at the very millisecond its lease ends', () => {
     const dead = aRunningRecord()
-    assert.deepEqual(decideClaim(found(dead, LEASE_MS), wanted, policy), { kind: 'take_over', dead })
+    assert.deepEqual(claim(dead, LEASE_MS), { kind: 'take_over', dead })
   })
 
   test('is its own owner’s, whose reply was lost, and stays so after the lease', () => {
     const record = aRunningRecord({ owner: 'b' })
-    assert.deepEqual(decideClaim(found(record), wanted, policy), { kind: 'mine', record })
-    assert.deepEqual(decideClaim(found(record, LEASE_MS), wanted, policy), { kind: 'mine', record })
+    assert.deepEqual(claim(record), { kind: 'mine', record })
+    assert.deepEqual(claim(record, LEASE_MS), { kind: 'mine', record })
   })
 
   test('in conflict with another payload is left alone, be its lease alive or over', () => {
-    const other = { ...wanted, payloadHash: 'another payload' }
-    assert.deepEqual(decideClaim(found(aRunningRecord()), other, policy), { kind: 'conflict' })
-    assert.deepEqual(decideClaim(found(aRunningRecord(), LEASE_MS), other, policy), { kind: 'conflict' })
+    const other = { payloadHash: 'another payload' }
+    assert.deepEqual(claim(aRunningRecord(), 0, other), { kind: 'conflict' })
+    assert.deepEqual(claim(aRunningRecord(), LEASE_MS, other), { kind: 'conflict' })
   })
 
   test('keeps a later run waiting, even after its lease: only a settled job is replayed', () => {
-    const later = { ...wanted, run: 2 }
-    assert.deepEqual(decideClaim(found(aRunningRecord()), later, policy), { kind: 'busy', retryInMs: 1_000 })
-    assert.deepEqual(decideClaim(found(aRunningRecord(), LEASE_MS), later, policy), { kind: 'busy', retryInMs: 1_000 })
+    const later = { run: 2 }
+    assert.deepEqual(claim(aRunningRecord(), 0, later), { kind: 'busy', retryInMs: 1_000 })
+    assert.deepEqual(claim(aRunningRecord(), LEASE_MS, later), { kind: 'busy', retryInMs: 1_000 })
   })
 
   test('makes an earlier run history', () => {
-    assert.deepEqual(decideClaim(found(aRunningRecord({ run: 2 })), wanted, policy), { kind: 'superseded' })
+    assert.deepEqual(claim(aRunningRecord({ run: 2 })), { kind: 'superseded' })
   })
 })
 
@@ -88,25 +93,23 @@ describe('a job whose instance died', () => {
 
   test('is taken over while an attempt is left', () => {
     const dead = diedAfter(3)
-    assert.deepEqual(decideClaim(found(dead, LEASE_MS), wanted, policy), { kind: 'take_over', dead })
+    assert.deepEqual(claim(dead, LEASE_MS), { kind: 'take_over', dead })
   })
 
   test('is given up when the attempt that died was its last', () => {
     const dead = diedAfter(4)
-    const decision = { kind: 'give_up', dead, reason: 'max_attempts' }
-    assert.deepEqual(decideClaim(found(dead, LEASE_MS), wanted, policy), decision)
+    assert.deepEqual(claim(dead, LEASE_MS), { kind: 'give_up', dead, reason: 'max_attempts' })
   })
 
   test('is given up as unknown with ON_UNKNOWN=dead-letter', () => {
     const dead = aRunningRecord()
-    const decision = { kind: 'give_up', dead, reason: 'unknown' }
-    assert.deepEqual(decideClaim(found(dead, LEASE_MS), wanted, { ...policy, onUnknown: 'dead-letter' }), decision)
+    assert.deepEqual(claim(dead, LEASE_MS, { onUnknown: 'dead-letter' }), { kind: 'give_up', dead, reason: 'unknown' })
   })
 
   test('does not pay for the attempts of earlier runs', () => {
     const current = { run: 2, n: 1, owner: 'a', startedAt: START }
     const dead = aRunningRecord({ run: 2, attempts: [...endedAttempts(5), current] })
-    assert.deepEqual(decideClaim(found(dead, LEASE_MS), { ...wanted, run: 2 }, policy), { kind: 'take_over', dead })
+    assert.deepEqual(claim(dead, LEASE_MS, { run: 2 }), { kind: 'take_over', dead })
   })
 })
 
@@ -114,60 +117,59 @@ describe('a waiting job', () => {
   test('starts its next attempt at once, for any worker', () => {
     const waiting = aWaitingRecord()
     const next = { kind: 'next_attempt', waiting }
-    assert.deepEqual(decideClaim(found(waiting), wanted, policy), next)
-    assert.deepEqual(decideClaim(found(waiting), { ...wanted, owner: 'a' }, policy), next)
+    assert.deepEqual(claim(waiting), next)
+    assert.deepEqual(claim(waiting, 0, { owner: 'a' }), next)
   })
 
   test('in conflict with another payload is left alone', () => {
-    const other = { ...wanted, payloadHash: 'another payload' }
-    assert.deepEqual(decideClaim(found(aWaitingRecord()), other, policy), { kind: 'conflict' })
+    const other = { payloadHash: 'another payload' }
+    assert.deepEqual(claim(aWaitingRecord(), 0, other), { kind: 'conflict' })
   })
 
   test('keeps a later run waiting and makes an earlier one history', () => {
-    const later = { ...wanted, run: 2 }
-    assert.deepEqual(decideClaim(found(aWaitingRecord()), later, policy), { kind: 'busy', retryInMs: 1_000 })
-    assert.deepEqual(decideClaim(found(aWaitingRecord({ run: 2 })), wanted, policy), { kind: 'superseded' })
+    const later = { run: 2 }
+    assert.deepEqual(claim(aWaitingRecord(), 0, later), { kind: 'busy', retryInMs: 1_000 })
+    assert.deepEqual(claim(aWaitingRecord({ run: 2 })), { kind: 'superseded' })
   })
 })
 
 describe('a settled job', () => {
   for (const record of settledRecords) {
     test(`that is ${record.status} is settled for the same run and for every lower one`, () => {
-      assert.deepEqual(decideClaim(found(record), wanted, policy), { kind: 'settled', record })
+      assert.deepEqual(claim(record), { kind: 'settled', record })
       const third = { ...record, run: 3 }
-      assert.deepEqual(decideClaim(found(third), wanted, policy), { kind: 'settled', record: third })
-      assert.deepEqual(decideClaim(found(third), { ...wanted, run: 2 }, policy), { kind: 'settled', record: third })
+      assert.deepEqual(claim(third), { kind: 'settled', record: third })
+      assert.deepEqual(claim(third, 0, { run: 2 }), { kind: 'settled', record: third })
     })
 
     test(`that is ${record.status} is settled for the claim that settled it`, () => {
       const { owner } = record
-      assert.deepEqual(decideClaim(found(record), { ...wanted, owner }, policy), { kind: 'settled', record })
+      assert.deepEqual(claim(record, 0, { owner }), { kind: 'settled', record })
     })
 
     test(`that is ${record.status} is in conflict with another payload of its run, not of an earlier one`, () => {
-      const other = { ...wanted, payloadHash: 'another payload' }
-      assert.deepEqual(decideClaim(found(record), other, policy), { kind: 'conflict' })
+      const other = { payloadHash: 'another payload' }
+      assert.deepEqual(claim(record, 0, other), { kind: 'conflict' })
       const second = { ...record, run: 2 }
-      assert.deepEqual(decideClaim(found(second), other, policy), { kind: 'settled', record: second })
+      assert.deepEqual(claim(second, 0, other), { kind: 'settled', record: second })
     })
   }
 
   for (const record of replayable) {
     test(`that is ${record.status} is opened by the next run, with the same payload or another`, () => {
-      assert.deepEqual(decideClaim(found(record), { ...wanted, run: 2 }, policy), { kind: 'next_run' })
-      const fixed = { ...wanted, run: 2, payloadHash: 'another payload' }
-      assert.deepEqual(decideClaim(found(record), fixed, policy), { kind: 'next_run' })
+      assert.deepEqual(claim(record, 0, { run: 2 }), { kind: 'next_run' })
+      const fixed = { run: 2, payloadHash: 'another payload' }
+      assert.deepEqual(claim(record, 0, fixed), { kind: 'next_run' })
     })
 
     test(`that is ${record.status} cannot have been replayed to the run after the next`, () => {
-      assert.deepEqual(decideClaim(found(record), { ...wanted, run: 3 }, policy), { kind: 'impossible_run' })
+      assert.deepEqual(claim(record, 0, { run: 3 }), { kind: 'impossible_run' })
     })
   }
 
   test('that succeeded is settled for every later run: an answer is not paid for twice', () => {
     for (const run of [2, 3, 1_000]) {
-      const decision = decideClaim(found(aSucceededRecord), { ...wanted, run }, policy)
-      assert.deepEqual(decision, { kind: 'settled', record: aSucceededRecord })
+      assert.deepEqual(claim(aSucceededRecord, 0, { run }), { kind: 'settled', record: aSucceededRecord })
     }
   })
 })
@@ -244,14 +246,13 @@ describe('a job that was cancelled before anybody had seen it', () => {
 
   test('is settled for every delivery, whatever its payload', () => {
     for (const hash of [payloadHash, 'another payload']) {
-      const decision = decideClaim(found(unseen), { ...wanted, payloadHash: hash }, policy)
-      assert.deepEqual(decision, { kind: 'settled', record: unseen })
+      assert.deepEqual(claim(unseen, 0, { payloadHash: hash }), { kind: 'settled', record: unseen })
     }
   })
 
   test('is opened by run 2, and knows then what it is', () => {
     const replay = aClaim({ job: aJob({ run: 2, deadline: START + 5 }) })
-    assert.deepEqual(decideClaim(found(unseen), { ...wanted, run: 2 }, policy), { kind: 'next_run' })
+    assert.deepEqual(claim(unseen, 0, { run: 2 }), { kind: 'next_run' })
     const { url, payloadHash: hash, deadline, run } = nextRun(unseen, replay)
     assert.deepEqual([url, hash, deadline, run], [replay.job.url, payloadHash, START + 5, 2])
   })
@@ -294,37 +295,35 @@ describe('a sweep', () => {
 
   test('leaves a running job until a minute after its lease, and takes it at that very millisecond', () => {
     const dead = aRunningRecord()
-    assert.deepEqual(decideSweep(found(dead, LEASE_MS + GRACE_MS - 1), START, policy), { kind: 'leave' })
-    assert.deepEqual(decideSweep(found(dead, LEASE_MS + GRACE_MS), START, policy), { kind: 'take_over', dead })
+    assert.deepEqual(sweep(dead, LEASE_MS + GRACE_MS - 1, START), { kind: 'leave' })
+    assert.deepEqual(sweep(dead, LEASE_MS + GRACE_MS, START), { kind: 'take_over', dead })
   })
 
   test('ends a stuck job by the rule of a takeover', () => {
     const dead = aRunningRecord()
-    const stuck = found(dead, DAY_MS)
-    const rules = { maxAttempts: 5, onUnknown: 'dead-letter' } as const
-    assert.deepEqual(decideSweep(stuck, START, rules), { kind: 'give_up', dead, reason: 'unknown' })
-    const last = decideSweep(stuck, START, { ...policy, maxAttempts: 1 })
-    assert.deepEqual(last, { kind: 'give_up', dead, reason: 'max_attempts' })
+    const giveUp = (reason: string) => ({ kind: 'give_up', dead, reason })
+    assert.deepEqual(sweep(dead, DAY_MS, START, { onUnknown: 'dead-letter' }), giveUp('unknown'))
+    assert.deepEqual(sweep(dead, DAY_MS, START, { maxAttempts: 1 }), giveUp('max_attempts'))
   })
 
   test('expires a job that waits one millisecond after its deadline, and not at it', () => {
     const waiting = aWaitingRecord({ deadline: START })
-    assert.deepEqual(decideSweep(found(waiting), START, policy), { kind: 'leave' })
-    assert.deepEqual(decideSweep(found(waiting), START + 1, policy), { kind: 'expire', waiting })
+    assert.deepEqual(sweep(waiting, 0, START), { kind: 'leave' })
+    assert.deepEqual(sweep(waiting, 0, START + 1), { kind: 'expire', waiting })
   })
 
   test('gives a waiting job up at the very millisecond at which its run is too old, and a run that expired is that', () => {
     const waiting = aWaitingRecord({ giveUpAt: START })
-    assert.deepEqual(decideSweep(found(waiting), START - 1, policy), { kind: 'leave' })
-    assert.deepEqual(decideSweep(found(waiting), START, policy), { kind: 'too_old', waiting })
+    assert.deepEqual(sweep(waiting, 0, START - 1), { kind: 'leave' })
+    assert.deepEqual(sweep(waiting, 0, START), { kind: 'too_old', waiting })
     const late = aWaitingRecord({ giveUpAt: START, deadline: START - 1 })
-    assert.deepEqual(decideSweep(found(late), START, policy), { kind: 'expire', waiting: late })
+    assert.deepEqual(sweep(late, 0, START), { kind: 'expire', waiting: late })
   })
 
   test('leaves a running job past its time, a waiting one without a time, and all that is settled', () => {
     const { giveUpAt: _, ...older } = aWaitingRecord()
     for (const record of [aRunningRecord({ deadline: START, giveUpAt: START }), older, ...settledRecords]) {
-      assert.deepEqual(decideSweep(found(record), START + 100 * DAY_MS, policy), { kind: 'leave' })
+      assert.deepEqual(sweep(record, 0, START + 100 * DAY_MS), { kind: 'leave' })
     }
   })
 
@@ -348,28 +347,20 @@ describe('a sweep', () => {
 
 describe('a record that waits for a provider', () => {
   const waits = aWaitingRecord({ waitMs: 60_000 })
-  const claim = (ageMs: number) => {
-    const { run, payloadHash } = aJob()
-    return decideClaim({ record: waits, ageMs }, { run, payloadHash, owner: 'b' }, aClaim().policy)
-  }
 
   test('is not claimed before its wait is over by the clock of the store', () => {
-    assert.deepEqual(claim(0), { kind: 'waits', waiting: waits, retryInMs: 60_000 })
-    assert.deepEqual(claim(59_999), { kind: 'waits', waiting: waits, retryInMs: 1 })
+    assert.deepEqual(claim(waits, 0), { kind: 'waits', waiting: waits, retryInMs: 60_000 })
+    assert.deepEqual(claim(waits, 59_999), { kind: 'waits', waiting: waits, retryInMs: 1 })
   })
 
   test('is claimed at the very millisecond its wait is over', () => {
-    assert.deepEqual(claim(60_000), { kind: 'next_attempt', waiting: waits })
+    assert.deepEqual(claim(waits, 60_000), { kind: 'next_attempt', waiting: waits })
   })
 
   test('is cancelled, expired and aged out during its wait like any other', () => {
-    const found = { record: waits, ageMs: 0 }
-    assert.equal(decideCancel(found).kind, 'cancel')
-    assert.equal(
-      decideSweep({ ...found, record: { ...waits, deadline: START } }, START + 1, aClaim().policy).kind,
-      'expire',
-    )
-    assert.equal(decideSweep(found, START + 7 * DAY_MS, aClaim().policy).kind, 'too_old')
+    assert.equal(decideCancel(found(waits)).kind, 'cancel')
+    assert.equal(sweep({ ...waits, deadline: START }, 0, START + 1).kind, 'expire')
+    assert.equal(sweep(waits, 0, START + 7 * DAY_MS).kind, 'too_old')
   })
 })
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
+import type { Deployment } from '../../shared/config/deployments.ts'
 import { type Failure, failureKinds } from '../../shared/job/failures.ts'
 import { judge, onAnswered } from '../../shared/models/answers.ts'
 import {
@@ -33,7 +34,10 @@ const throttle = (failure: Failure, circuit = CLOSED, at = START, jitter = 0) =>
   onThrottled(circuit, failure, jitter, at)
 const deny = (circuit = CLOSED, at = START) => onDenied(circuit, forbidden, 1, at)
 const fault = (circuit = CLOSED, at = START) => onFault(circuit, lost, 1, at)
-const fiveFaults = [1, 2, 3, 4, 5].reduce((circuit) => fault(circuit), CLOSED)
+/** A circuit after so many failures in a row. */
+const times = (n: number, fail: (circuit: Circuit) => Circuit, from = CLOSED) =>
+  Array.from({ length: n }).reduce<Circuit>((circuit) => fail(circuit), from)
+const fiveFaults = times(5, fault)
 
 describe('the circuit of a deployment whose quota is used up', () => {
   test('closes at the very millisecond that Azure named', () => {
@@ -124,20 +128,13 @@ describe('the circuit of a deployment that denies its caller', () => {
 
 describe('the circuit of a deployment that is not reached, or loses its answers', () => {
   test('opens at the fifth fault in a row, for up to a second, and then is half-open', () => {
-    const fourFaults = [1, 2, 3, 4].reduce((circuit) => fault(circuit), CLOSED)
-    assert.equal(kindAt(0, fourFaults), 'allow')
+    assert.equal(kindAt(0, times(4, fault)), 'allow')
     assert.deepEqual([kindAt(999, fiveFaults), kindAt(1_000, fiveFaults)], ['refuse', 'probe'])
   })
 
   test('counts from zero again after an answer', () => {
-    const answered = onAccepted([1, 2, 3, 4].reduce((circuit) => fault(circuit), CLOSED))
-    assert.equal(
-      kindAt(
-        0,
-        [1, 2, 3, 4].reduce((circuit) => fault(circuit), answered),
-      ),
-      'allow',
-    )
+    const answered = onAccepted(times(4, fault))
+    assert.equal(kindAt(0, times(4, fault, answered)), 'allow')
   })
 
   test('opens for longer after each probe that fails, up to 10 s', () => {
@@ -181,7 +178,7 @@ describe('the circuit of a deployment that answers that it cannot serve requests
 
   test('opens at the fifth answer in a row that names no wait, or a wait of zero', () => {
     for (const retryAfterMs of [undefined, 0]) {
-      const four = [1, 2, 3, 4].reduce((circuit) => fail(unavailable(retryAfterMs), circuit), CLOSED)
+      const four = times(4, (circuit) => fail(unavailable(retryAfterMs), circuit))
       assert.deepEqual([four.trips, fail(unavailable(retryAfterMs), four).trips], [0, 1])
     }
   })
@@ -228,18 +225,16 @@ function theCircuits() {
   const learn = (failure: Failure | undefined, times = 1) => {
     for (let n = 0; n < times; n += 1) circuits.learn(large, failure, (work) => void background.push(work))
   }
-  return { ...circuits, clock, learn, reports, background }
+  /** Whether the circuits allow a request to each of these in turn. */
+  const allow = (...to: readonly Deployment[]) => to.map((deployment) => circuits.enter(deployment).isAllowed)
+  return { ...circuits, clock, learn, allow, reports, background }
 }
 
 describe('the circuits', () => {
   test('of other deployments stay closed, also of one that another resource calls the same', () => {
-    const { learn, enter } = theCircuits()
+    const { learn, allow } = theCircuits()
     learn(throttled(10_000))
-    const others = [aDeployment({ deployment: 'gpt-4o-mini' }), elsewhere]
-    assert.deepEqual(
-      [large, ...others].map((deployment) => enter(deployment).isAllowed),
-      [false, true, true],
-    )
+    assert.deepEqual(allow(large, aDeployment({ deployment: 'gpt-4o-mini' }), elsewhere), [false, true, true])
   })
 
   test('allow one job to probe, and the next when that job has ended without a result', () => {
@@ -302,21 +297,15 @@ describe('the circuits', () => {
   })
 
   test('of all deployments of a resource open where it refuses tokens, are probed by one job, and close together', () => {
-    const { learn, reports, clock, enter } = theCircuits()
+    const { learn, reports, clock, allow } = theCircuits()
     const small = aDeployment({ deployment: 'gpt-4o-mini' })
     learn({ kind: 'unauthorized', message: 'refused' }, 100)
-    assert.deepEqual(
-      [enter(large).isAllowed, enter(small).isAllowed, reports],
-      [false, false, [`${ALL}: unauthorized, 60000`]],
-    )
-    assert.equal(enter(elsewhere).isAllowed, true)
+    assert.deepEqual(allow(large, small, elsewhere), [false, false, true])
+    assert.deepEqual(reports, [`${ALL}: unauthorized, 60000`])
     clock.now += 60_000
-    assert.deepEqual([enter(small).isAllowed, enter(large).isAllowed], [true, false])
+    assert.deepEqual(allow(small, large), [true, false])
     learn(undefined)
-    assert.deepEqual(
-      [enter(small).isAllowed, enter(large).isAllowed, reports.slice(1)],
-      [true, true, [`${ALL} is closed`]],
-    )
+    assert.deepEqual([allow(small, large), reports.slice(1)], [[true, true], [`${ALL} is closed`]])
   })
 
   for (const [what, failure, closes] of [

@@ -11,9 +11,10 @@ const MIDNIGHT = Date.UTC(2026, 10, 25)
 const usage = (tokens: number) => ({ promptTokens: tokens - 1, completionTokens: 1 })
 const counted = (tokens: number, sweptAt = START): DailyTokens => ({ day: TODAY, tokens: usage(tokens), sweptAt })
 
-/** A budget of 100 tokens over a clock that the test moves; `found` is what the next read finds, or the error it meets. */
-function budgeted(limit: number | undefined = 100) {
-  const state: { now: number; found: DailyTokens | undefined | Error } = { now: START, found: undefined }
+/** A budget over a clock that the test moves; `found` is what the next read finds, or the error it meets. */
+function budgeted(limit: number | undefined) {
+  type Found = DailyTokens | undefined | Error | Promise<undefined>
+  const state: { now: number; found: Found } = { now: START, found: undefined }
   const [reads, lines]: [string[], string[]] = [[], []]
   const read = async (day: string) => {
     reads.push(day)
@@ -31,16 +32,13 @@ function budgeted(limit: number | undefined = 100) {
 
 describe('the budget of a day', () => {
   test('without a limit is always open, and reads nothing', async () => {
-    const reads: string[] = []
-    const read = async (day: string) => void reads.push(day)
-    const log = createLog('silent', { write: () => undefined })
-    const budget = createDailyBudget({ limit: undefined, read, now: () => START, log })
-    budget.spend(usage(1_000_000))
-    assert.deepEqual([await budget.limitReached(), reads], [undefined, []])
+    const on = budgeted(undefined)
+    on.spend(1_000_000)
+    assert.deepEqual([await on.limitReached(), on.reads], [undefined, []])
   })
 
   test('closes with the very token that reaches it', async () => {
-    const on = budgeted()
+    const on = budgeted(100)
     on.spend(99)
     assert.equal(await on.isOpen(), true)
     on.spend(1)
@@ -48,7 +46,7 @@ describe('the budget of a day', () => {
   })
 
   test('counts what the sweep counted and what was settled here since', async () => {
-    const on = budgeted()
+    const on = budgeted(100)
     on.state.found = counted(90)
     assert.equal(await on.isOpen(), true)
     on.spend(10)
@@ -61,7 +59,7 @@ describe('the budget of a day', () => {
   })
 
   test('is read once by a thousand jobs that come together, and once in five seconds by all that follow', async () => {
-    const on = budgeted()
+    const on = budgeted(100)
     await Promise.all(Array.from({ length: 1_000 }, on.isOpen))
     on.state.now += 4_999
     await on.isOpen()
@@ -72,7 +70,7 @@ describe('the budget of a day', () => {
   })
 
   test('opens at 00:00 UTC, and not a millisecond before', async () => {
-    const on = budgeted()
+    const on = budgeted(100)
     on.spend(100)
     on.state.now = MIDNIGHT - 1
     assert.equal(await on.isOpen(), false)
@@ -84,7 +82,7 @@ describe('the budget of a day', () => {
   })
 
   test('is logged in one line a day when it closes, however many jobs it defers', async () => {
-    const on = budgeted()
+    const on = budgeted(100)
     for (const now of [START, START + 60_000, START + DAY_MS]) {
       on.state.now = now
       on.spend(100)
@@ -98,7 +96,7 @@ describe('the budget of a day', () => {
   })
 
   test('opens again when the sweep counts less than was thought', async () => {
-    const on = budgeted()
+    const on = budgeted(100)
     on.state.found = counted(50)
     await on.isOpen()
     on.spend(50)
@@ -111,7 +109,7 @@ describe('the budget of a day', () => {
   })
 
   test('stops no job while the store is away, and goes on with what is known', async () => {
-    const on = budgeted()
+    const on = budgeted(100)
     on.state.found = new StoreError('unavailable', 'away')
     assert.equal(await on.isOpen(), true)
     on.spend(100)
@@ -120,10 +118,9 @@ describe('the budget of a day', () => {
 
   test('lets no job wait longer than a second for a store that hangs', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] })
-    const log = createLog('silent', { write: () => undefined })
-    const read = () => new Promise<undefined>(() => undefined)
-    const budget = createDailyBudget({ limit: 100, read, now: () => START, log })
-    const reached = budget.limitReached().then(() => 'decided')
+    const on = budgeted(100)
+    on.state.found = new Promise<undefined>(() => undefined)
+    const reached = on.limitReached().then(() => 'decided')
     t.mock.timers.tick(999)
     assert.equal(await Promise.race([reached, new Promise((done) => setImmediate(done, 'waiting'))]), 'waiting')
     t.mock.timers.tick(1)

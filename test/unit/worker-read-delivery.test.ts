@@ -2,11 +2,14 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { parseJob } from '../../shared/job/parse-job.ts'
+import type { Delivery } from '../../worker/delivery/delivery.ts'
 import { parseDelivery } from '../../worker/http/parse-delivery.ts'
 import { sha256 } from '../support/job-builders.ts'
 
 const ARRIVED = Date.UTC(2026, 10, 24, 6)
 const TRACE = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+/** Of a message without a publish time. */
+const NO_TIME = { publishedAt: undefined }
 const job = '{"prompt":"Summarise: …"}'
 const base64 = (data: string | Uint8Array) => Buffer.from(data).toString('base64')
 
@@ -15,7 +18,14 @@ const readBytes = (body: Uint8Array, headers: Record<string, string> = {}) =>
 const readText = (body: string, headers?: Record<string, string>) => readBytes(Buffer.from(body), headers)
 const readJson = (body: object, headers?: Record<string, string>) => readText(JSON.stringify(body), headers)
 
-const textOf = ({ delivery }: ReturnType<typeof parseDelivery>) => Buffer.from(delivery.data).toString()
+/** The delivery of a wrapped push whose message and envelope have these fields. */
+function wrapped(message: object, envelope: object = {}): Delivery {
+  const read = readJson({ message: { data: base64(job), ...message }, ...envelope })
+  assert.ok(read.ok)
+  return read.delivery
+}
+
+const textOf = ({ data }: Delivery) => Buffer.from(data).toString()
 
 describe('a wrapped push', () => {
   test('is read to its last field', () => {
@@ -29,102 +39,75 @@ describe('a wrapped push', () => {
         data: Buffer.from(job),
         attributes,
         deliveryAttempt: 3,
-        publishedAt: Date.UTC(2026, 10, 24, 5, 59, 59),
+        publishedAt: ARRIVED - 1_000,
         traceparent: TRACE,
         arrivedAt: ARRIVED,
       },
     })
   })
 
-  test('may name its id message_id', () => {
-    assert.equal(readJson({ message: { data: base64(job), message_id: '18' } }).delivery.messageId, '18')
-  })
+  const DROPPED = { none: null, list: ['a'], map: {} }
+  const published = '2026-11-24T05:59:59Z'
+  for (const [what, message, expected] of [
+    ['may name its id message_id', { message_id: '18' }, { messageId: '18' }],
+    ['may name its id by a number', { message_id: 17 }, { messageId: '17' }],
+    ['may name its publish time in the other style', { publish_time: published }, { publishedAt: ARRIVED - 1_000 }],
+    [
+      'has of its attributes those that can be read as text',
+      { attributes: { batch: 'nightly', 'pb-run': 2, urgent: true, ...DROPPED } },
+      { attributes: { batch: 'nightly', 'pb-run': '2', urgent: 'true' } },
+    ],
+    ...['yesterday', '', 7, null].map(
+      (publishTime) =>
+        [`has no publish time that is ${JSON.stringify(publishTime)}`, { publishTime }, NO_TIME] as const,
+    ),
+    ...[null, [], ['a'], 'a', 7, true].map(
+      (attributes) =>
+        [`with ${JSON.stringify(attributes)} for its attributes has none`, { attributes }, { attributes: {} }] as const,
+    ),
+  ] as const) {
+    test(what, () => assert.partialDeepStrictEqual(wrapped(message), { ...NO_TIME, ...expected }))
+  }
 
-  test('may have no data, no attributes and no delivery attempt', () => {
-    const { ok, delivery } = readJson({ message: { messageId: '19' } })
-    assert.equal(ok, true)
-    assert.deepEqual([delivery.data.byteLength, delivery.attributes, delivery.deliveryAttempt], [0, {}, undefined])
-  })
+  for (const [given, attempt] of [
+    [3, 3],
+    ['3', 3],
+    ...[3.5, 0, -1, 1e300, '', 'many', null, [3], {}].map((odd) => [odd, undefined] as const),
+  ] as const) {
+    test(`with the delivery attempt ${JSON.stringify(given)} is in its attempt ${attempt ?? 'unknown'}`, () => {
+      assert.equal(wrapped({}, { deliveryAttempt: given }).deliveryAttempt, attempt)
+    })
+  }
 
-  for (const publishTime of ['yesterday', '', 7, null, undefined]) {
-    test(`has no publish time that is ${JSON.stringify(publishTime)}, and is read all the same`, () => {
-      const read = readJson({ message: { data: base64(job), publishTime } })
-      assert.ok(read.ok)
-      assert.equal(read.delivery.publishedAt, undefined)
+  for (const [what, data] of [
+    ['no data, no attributes and no delivery attempt', {}],
+    ['null for its data', { data: null }],
+  ] as const) {
+    test(`may have ${what}`, () => {
+      const { ok, delivery } = readJson({ message: { ...data, messageId: '19' } })
+      assert.equal(ok, true)
+      assert.deepEqual([delivery.data.byteLength, delivery.attributes, delivery.deliveryAttempt], [0, {}, undefined])
     })
   }
 
   test('may begin with a byte order mark', () => {
-    const envelope = JSON.stringify({ message: { data: base64(job), messageId: '17' } })
-    const read = readText(`\ufeff${envelope}`)
+    const read = readText(`﻿${JSON.stringify({ message: { data: base64(job), messageId: '17' } })}`)
     assert.ok(read.ok)
-    assert.deepEqual([textOf(read), read.delivery.messageId], [job, '17'])
+    assert.deepEqual([textOf(read.delivery), read.delivery.messageId], [job, '17'])
   })
 
   test('may have null for each field that is not its message', () => {
     const fields = ['attributes', 'messageId', 'message_id', 'publishTime', 'publish_time', 'orderingKey']
     const nothing = Object.fromEntries(fields.map((field) => [field, null]))
-    const read = readJson({ message: { data: base64(job), ...nothing }, subscription: null, deliveryAttempt: null })
-    assert.ok(read.ok)
-    const { attributes, messageId, deliveryAttempt, publishedAt } = read.delivery
-    assert.equal(textOf(read), job)
-    assert.deepEqual([attributes, messageId, deliveryAttempt, publishedAt], [{}, '', undefined, undefined])
-  })
-
-  test('with null for its data has none, as with absent data', () => {
-    const read = readJson({ message: { data: null, attributes: { batch: 'nightly' }, messageId: '19' } })
-    assert.ok(read.ok)
-    assert.deepEqual([read.delivery.data.byteLength, read.delivery.attributes], [0, { batch: 'nightly' }])
-  })
-
-  for (const [given, attempt] of [
-    [3, 3],
-    ['3', 3],
-    [3.5, undefined],
-    [0, undefined],
-    [-1, undefined],
-    [1e300, undefined],
-    ['', undefined],
-    ['many', undefined],
-    [null, undefined],
-    [[3], undefined],
-    [{}, undefined],
-  ] as const) {
-    test(`with the delivery attempt ${JSON.stringify(given)} is in its attempt ${attempt ?? 'unknown'}`, () => {
-      const read = readJson({ message: { data: base64(job) }, deliveryAttempt: given })
-      assert.ok(read.ok)
-      assert.equal(read.delivery.deliveryAttempt, attempt)
-    })
-  }
-
-  for (const attributes of [null, [], ['a'], 'a', 7, true]) {
-    test(`with ${JSON.stringify(attributes)} for its attributes has none`, () => {
-      const read = readJson({ message: { data: base64(job), attributes } })
-      assert.ok(read.ok)
-      assert.deepEqual(read.delivery.attributes, {})
-    })
-  }
-
-  test('has of its attributes those that can be read as text', () => {
-    const attributes = { batch: 'nightly', 'pb-run': 2, urgent: true, none: null, list: ['a'], map: {} }
-    const read = readJson({ message: { data: base64(job), attributes } })
-    assert.ok(read.ok)
-    assert.deepEqual(read.delivery.attributes, { batch: 'nightly', 'pb-run': '2', urgent: 'true' })
-  })
-
-  test('may name its id by a number, and its publish time in either style', () => {
-    const read = readJson({ message: { data: base64(job), message_id: 17, publish_time: '2026-11-24T05:59:59Z' } })
-    assert.ok(read.ok)
-    assert.deepEqual([read.delivery.messageId, read.delivery.publishedAt], ['17', ARRIVED - 1_000])
+    const delivery = wrapped(nothing, { subscription: null, deliveryAttempt: null })
+    assert.equal(textOf(delivery), job)
+    assert.partialDeepStrictEqual(delivery, { attributes: {}, messageId: '', deliveryAttempt: undefined, ...NO_TIME })
   })
 
   test('brings any bytes whole', () => {
-    const bytes = fc.uint8Array({ maxLength: 200 })
     fc.assert(
-      fc.property(bytes, (data) => {
-        const read = readJson({ message: { data: base64(data) } })
-        assert.ok(read.ok)
-        assert.deepEqual(new Uint8Array(read.delivery.data), data)
+      fc.property(fc.uint8Array({ maxLength: 200 }), (data) => {
+        assert.deepEqual(new Uint8Array(wrapped({ data: base64(data) }).data), data)
       }),
     )
   })
@@ -152,7 +135,7 @@ describe('a wrapped push that is poison', () => {
       const read = readJson({ message: { data, messageId: '20', attributes: { batch: 'nightly' } } })
       assert.ok(!read.ok)
       assert.equal(read.problem, 'message.data is not base64')
-      assert.equal(textOf(read), data)
+      assert.equal(textOf(read.delivery), data)
       assert.deepEqual([read.delivery.messageId, read.delivery.attributes], ['20', { batch: 'nightly' }])
     })
   }
@@ -166,7 +149,7 @@ describe('a wrapped push that is poison', () => {
       const read = readJson(envelope)
       assert.ok(!read.ok)
       assert.equal(read.problem, `the push is malformed: ${at}`)
-      assert.equal(textOf(read), JSON.stringify(envelope))
+      assert.equal(textOf(read.delivery), JSON.stringify(envelope))
     })
   }
 })
@@ -180,7 +163,7 @@ test('a push of more attributes than can be is not parsed: what came is kept who
   for (const count of [10_001, 450_000]) {
     const envelope = push(count)
     const read = readJson(envelope)
-    assert.equal(textOf(read), JSON.stringify(envelope))
+    assert.equal(textOf(read.delivery), JSON.stringify(envelope))
     assert.deepEqual(read.delivery.attributes, {})
     assert.equal(parseJob(read.delivery.data, {}, sha256).ok, false)
   }
@@ -206,7 +189,7 @@ describe('an unwrapped push', () => {
         data: undefined,
         attributes,
         deliveryAttempt: 4,
-        publishedAt: Date.UTC(2026, 10, 24, 5, 59, 59, 500),
+        publishedAt: ARRIVED - 500,
         traceparent: TRACE,
         arrivedAt: ARRIVED,
       },
@@ -227,7 +210,7 @@ describe('an unwrapped push', () => {
   test('without metadata is known by being no envelope', () => {
     const read = readText(job)
     assert.ok(read.ok)
-    assert.equal(textOf(read), job)
+    assert.equal(textOf(read.delivery), job)
     assert.deepEqual([read.delivery.messageId, read.delivery.deliveryAttempt], ['', undefined])
   })
 
@@ -235,7 +218,7 @@ describe('an unwrapped push', () => {
     const data = JSON.stringify({ message: { data: base64('inner') } })
     const read = readText(data, { 'x-goog-pubsub-message-id': '22' })
     assert.ok(read.ok)
-    assert.equal(textOf(read), data)
+    assert.equal(textOf(read.delivery), data)
   })
 
   for (const attempt of ['many', '', '0', '1.5']) {
@@ -249,7 +232,7 @@ describe('an unwrapped push', () => {
     test(`is what ${JSON.stringify(body)} is parsed as; whether it is a job is checked elsewhere`, () => {
       const read = readText(body)
       assert.ok(read.ok)
-      assert.equal(textOf(read), body)
+      assert.equal(textOf(read.delivery), body)
     })
   }
 

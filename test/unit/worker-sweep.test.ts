@@ -39,21 +39,21 @@ interface Story {
 type Action = 'replace' | 'count' | 'sum' | 'note' | 'defer'
 const away = () => new StoreError('unavailable', 'away')
 
+/** The store does not take this action; with a name, only where it is on that record or batch. */
+const failing =
+  (action: Action, name?: string, fault = away()): NonNullable<Story['faultAt']> =>
+  (at, on) =>
+    at === action && (name === undefined || on === name) ? fault : undefined
+
 /** A sweep over records that are all stuck; each write takes so much of the clock's time. */
 function sweeping(over: Story = {}) {
-  const {
-    jobs = 0,
-    unreadable = [],
-    batches = [sealed('nightly')],
-    msAWrite = 0,
-    announce = async () => undefined,
-  } = over
+  const { jobs = 0, unreadable = [], batches = [sealed('nightly')], msAWrite = 0 } = over
   const clock = { now: START }
   const drain = createDrain()
   const calls: string[] = []
   const noted: BatchTotals[] = []
   const announced: EndedBatch[] = []
-  let lines = ''
+  const lines: string[] = []
   const refuse = (...at: Parameters<NonNullable<Story['faultAt']>>) => {
     const fault = over.faultAt?.(...at)
     if (fault !== undefined) throw fault
@@ -111,20 +111,16 @@ function sweeping(over: Story = {}) {
     async announce(batch) {
       calls.push('announce')
       announced.push(batch)
-      await announce(batch)
+      await over.announce?.(batch)
     },
     retry: { maxAttempts: 5, onUnknown: 'retry' },
     resultTtlMs: DAY_MS,
     maxJobAgeMs: 7 * DAY_MS,
     drain,
     now: () => clock.now,
-    log: createLog('info', {
-      write(line: string) {
-        lines += line
-      },
-    }),
+    log: createLog('info', { write: (line) => lines.push(line) }),
   }
-  return { sweep: createSweep(parts), calls, drain, noted, announced, logText: () => lines }
+  return { sweep: createSweep(parts), calls, drain, noted, announced, logText: () => lines.join('') }
 }
 
 const NONE = { counted: 0, completed: 0, incomplete: 0, leftOut: 0, deferred: 0, refused: 0 }
@@ -141,10 +137,12 @@ describe('a sweep', () => {
     assert.equal(count(calls, 'due 500'), 2)
   })
 
-  test('begins nothing more when its 30 seconds are over: the next one goes on', async () => {
+  test('begins nothing more when its 30 seconds are over, and says so: the next one goes on', async () => {
     const { sweep, calls } = sweeping({ jobs: 500, msAWrite: 300 })
-    assert.equal((await sweep()).jobs.released, 100)
+    const { jobs, outOfTime, batches } = await sweep()
+    assert.deepEqual([jobs.released, outOfTime, batches.counted], [100, true, 0])
     assert.deepEqual([count(calls, 'replace'), count(calls, 'note')], [100, 0])
+    assert.equal((await sweeping().sweep()).outOfTime, false)
   })
 
   test('goes on page by page until no job is due', async () => {
@@ -174,8 +172,7 @@ describe('a sweep', () => {
   })
 
   test('defers a batch of which the end cannot be published', async () => {
-    const announce = () => Promise.reject(new QueueError('unavailable', 'away'))
-    const { sweep, calls } = sweeping({ announce })
+    const { sweep, calls } = sweeping({ announce: () => Promise.reject(new QueueError('unavailable', 'away')) })
     assert.deepEqual((await sweep()).batches, { ...NONE, counted: 1, deferred: 1 })
     assert.equal(count(calls, 'completed'), 0)
   })
@@ -195,8 +192,7 @@ describe('a sweep', () => {
   })
 
   test('does all else although a day cannot be counted, and says so', async () => {
-    const noteDay = () => Promise.reject(away())
-    const { sweep, calls, logText } = sweeping({ noteDay })
+    const { sweep, calls, logText } = sweeping({ noteDay: () => Promise.reject(away()) })
     const { batches, deferred } = await sweep()
     assert.deepEqual([batches.completed, deferred], [1, ['day']])
     assert.equal(count(calls, 'completed'), 1)
@@ -214,12 +210,8 @@ describe('a sweep', () => {
       const isBad = (name: string) => name === 'key-3' || name === 'bad'
       const faultAt: Story['faultAt'] = (action, name) =>
         action !== 'sum' && isBad(name) ? new StoreError(code, 'does not end by itself') : undefined
-      const { sweep, logText } = sweeping({
-        jobs: 70,
-        unreadable: ['key-x'],
-        batches: ['bad', 'good'].map(sealed),
-        faultAt,
-      })
+      const story = { jobs: 70, unreadable: ['key-x'], batches: ['bad', 'good'].map(sealed), faultAt }
+      const { sweep, logText } = sweeping(story)
       const { jobs, batches } = await sweep()
       assert.deepEqual([jobs.released, jobs.refused], [69, 2])
       assert.deepEqual(batches, { ...NONE, counted: 2, completed: 1, refused: 1 })
@@ -254,8 +246,7 @@ describe('a sweep', () => {
   }
 
   test('defers a job that the store does not take now, and reaches the others', async () => {
-    const faultAt: Story['faultAt'] = (action, name) => (action === 'replace' && name === 'key-3' ? away() : undefined)
-    const { sweep, logText } = sweeping({ jobs: 70, faultAt })
+    const { sweep, logText } = sweeping({ jobs: 70, faultAt: failing('replace', 'key-3') })
     const { jobs } = await sweep()
     assert.deepEqual([jobs.released, jobs.deferred], [69, 1])
     assert.match(logText(), /"outcome":"sweep_deferred","jobKey":"key-3"/)
@@ -263,8 +254,8 @@ describe('a sweep', () => {
 
   for (const action of ['count', 'sum', 'note'] as const) {
     test(`defers a batch of which the ${action} takes too long: the others are counted, and come first next time`, async () => {
-      const faultAt: Story['faultAt'] = (at, name) => (at === action && name === 'slow' ? away() : undefined)
-      const { sweep, calls, logText } = sweeping({ batches: ['slow', 'a', 'b'].map(sealed), faultAt })
+      const slow = { batches: ['slow', 'a', 'b'].map(sealed), faultAt: failing(action, 'slow') }
+      const { sweep, calls, logText } = sweeping(slow)
       assert.deepEqual((await sweep()).batches, { ...NONE, counted: 3, completed: 2, deferred: 1 })
       assert.equal(count(calls, 'defer slow'), 1)
       assert.match(logText(), /"outcome":"sweep_deferred","batch":"slow"/)
@@ -292,15 +283,8 @@ describe('a sweep', () => {
     assert.deepEqual((await sweep()).batches, { ...NONE, counted: 101, completed: 1, refused: 100 })
   })
 
-  test('says that its time was over before it had counted every batch', async () => {
-    const { sweep } = sweeping({ jobs: 500, msAWrite: 300 })
-    const { outOfTime, batches } = await sweep()
-    assert.deepEqual([outOfTime, batches.counted], [true, 0])
-    assert.equal((await sweeping().sweep()).outOfTime, false)
-  })
-
   test('that cannot sum tokens for want of an index completes batches all the same, and logs it once', async () => {
-    const faultAt: Story['faultAt'] = (action) => (action === 'sum' ? new StoreError('no_index', 'fix it') : undefined)
+    const faultAt = failing('sum', undefined, new StoreError('no_index', 'fix it'))
     const { sweep, noted, logText } = sweeping({ batches: ['a', 'b', 'c'].map(sealed), faultAt })
     assert.equal((await sweep()).batches.completed, 3)
     assert.deepEqual(noted[2], { counts: { succeeded: 1 }, sweptAt: START, activeAt: START })
@@ -345,14 +329,13 @@ describe('the end of a batch that cannot complete', () => {
   })
 
   test('does not come while it cannot be counted', async () => {
-    const faultAt: Story['faultAt'] = (action) => (action === 'count' ? away() : undefined)
-    const { sweep } = sweeping({ batches: [old()], faultAt })
+    const { sweep } = sweeping({ batches: [old()], faultAt: failing('count') })
     assert.deepEqual((await sweep()).batches, { ...NONE, counted: 1, deferred: 1 })
   })
 
   test('is not held up by a sum that takes too long', async () => {
-    const faultAt: Story['faultAt'] = (action) => (action === 'sum' ? away() : undefined)
-    const { sweep, announced } = sweeping({ batches: [old(), { ...old({ total: 1 }), name: 'whole' }], faultAt })
+    const batches = [old(), { ...old({ total: 1 }), name: 'whole' }]
+    const { sweep, announced } = sweeping({ batches, faultAt: failing('sum') })
     assert.deepEqual((await sweep()).batches, { ...NONE, counted: 2, completed: 1, incomplete: 1 })
     assert.deepEqual(
       announced.map(({ tokens }) => tokens),
@@ -361,14 +344,8 @@ describe('the end of a batch that cannot complete', () => {
   })
 
   test('is none of an open batch: that is counted no more when nothing happened in it for as long', async () => {
-    const open = old({
-      total: undefined,
-      tokenLimit: 5,
-      counts: { succeeded: 1 },
-      sweptAt: START,
-      activeAt: START - AGE,
-    })
-    const { sweep, calls } = sweeping({ batches: [open] })
+    const counted = { tokenLimit: 5, counts: { succeeded: 1 }, sweptAt: START, activeAt: START - AGE }
+    const { sweep, calls } = sweeping({ batches: [old({ total: undefined, ...counted })] })
     assert.deepEqual((await sweep()).batches, { ...NONE, counted: 1, leftOut: 1 })
     assert.deepEqual(calls, ['due 500', 'sum', 'note', 'leave out nightly'])
   })

@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { createBytesInFlight } from '../../worker/delivery/bytes-in-flight.ts'
+import type { ParsedDelivery } from '../../worker/delivery/delivery.ts'
 import { MAX_PUSH_BYTES, readPush } from '../../worker/http/read-push.ts'
 
 const now = () => 1_000
+const lengthOf = async ({ delivery }: ParsedDelivery) => delivery.data.byteLength
 const url = 'http://worker/push'
 
 function whole(text: string): Request {
@@ -76,11 +78,7 @@ describe('a push that arrives slowly', () => {
       const stalled = [stalling(headers), stalling(headers)]
       const taken = stalled.map(({ request }) => readPush(request, { bytes, now }, async () => bytes.reserved()))
       while (bytes.reserved() < 40_000) await new Promise(setImmediate)
-      const length = await readPush(
-        whole('x'.repeat(300_000)),
-        { bytes, now },
-        async ({ delivery }) => delivery.data.length,
-      )
+      const length = await readPush(whole('x'.repeat(300_000)), { bytes, now }, lengthOf)
       assert.deepEqual([length, bytes.reserved()], [300_000, 40_000])
       for (const { goOn } of stalled) goOn()
       await Promise.all(taken)
@@ -104,8 +102,7 @@ describe('a push that arrives slowly', () => {
 describe('a push without a declared length', () => {
   test('may have the very most, and no byte more', async () => {
     const bytes = createBytesInFlight(1_000)
-    const length = async (...sizes: readonly number[]) =>
-      readPush(chunked(streamOf(...sizes)), { bytes, now }, async ({ delivery }) => delivery.data.byteLength)
+    const length = (...sizes: readonly number[]) => readPush(chunked(streamOf(...sizes)), { bytes, now }, lengthOf)
     assert.equal(await length(MAX_PUSH_BYTES - 1, 1), MAX_PUSH_BYTES)
     assert.equal(await length(MAX_PUSH_BYTES, 1), 'too_large')
     assert.equal(bytes.reserved(), 0)
@@ -113,9 +110,7 @@ describe('a push without a declared length', () => {
 
   test('may be empty', async () => {
     const bytes = createBytesInFlight(1_000)
-    const request = new Request(url, { method: 'POST' })
-    const length = await readPush(request, { bytes, now }, async ({ delivery }) => delivery.data.byteLength)
-    assert.equal(length, 0)
+    assert.equal(await readPush(new Request(url, { method: 'POST' }), { bytes, now }, lengthOf), 0)
   })
 
   test('releases its room when it breaks off', async () => {
