@@ -1,3 +1,4 @@
+import type { Clock } from '../shared/lib/clock.ts'
 import type { Batch, BatchStore } from '../shared/stores/batch-store.ts'
 import type { Submitted } from './publish-lines.ts'
 
@@ -6,8 +7,7 @@ export interface SubmitBatchOptions {
   readonly tokenLimit: number | undefined
   /** Whether a batch that was submitted completely may be submitted again. */
   readonly again: boolean
-  /** Epoch milliseconds. */
-  readonly now: () => number
+  readonly now: Clock
   /** Publishes the batch's jobs. Must await `beforeFirst` before it publishes the first one. */
   readonly publish: (beforeFirst: () => Promise<void>) => Promise<Submitted>
 }

@@ -2,6 +2,7 @@ import type { Config } from '../../shared/config/config.ts'
 import type { Deployment } from '../../shared/config/deployments.ts'
 import type { AccessToken } from '../../shared/identity/renewal.ts'
 import type { Failure } from '../../shared/job/failures.ts'
+import type { Clock } from '../../shared/lib/clock.ts'
 import { createAzureOpenAI } from '../../shared/models/azure-openai/azure-openai.ts'
 import type { Checks, Finding } from './step.ts'
 
@@ -15,7 +16,7 @@ export async function checkDeployments(
   checks: Checks,
   { deployments, apiVersion, federation }: Config,
   token: AccessToken | undefined,
-  { now, newId }: { readonly now: () => number; readonly newId: () => string },
+  { now, newId }: { readonly now: Clock; readonly newId: () => string },
 ): Promise<void> {
   const ask = createAzureOpenAI({ apiVersion, federation, now })
   for (const deployment of deployments) {

@@ -3,6 +3,7 @@ import type { GoogleIdToken } from '../../shared/identity/google-id-token.ts'
 import type { AccessToken } from '../../shared/identity/renewal.ts'
 import { TokenError } from '../../shared/identity/token-error.ts'
 import type { TokenSettings } from '../../shared/identity/token-fetcher.ts'
+import type { Clock } from '../../shared/lib/clock.ts'
 import { diagnose } from '../../shared/models/azure-openai/explain-refused-token.ts'
 import { type Claims, readClaims } from '../token/read-claims.ts'
 import { openTokenLegs } from '../token/token-legs.ts'
@@ -29,7 +30,7 @@ export interface IdentitySettings extends TokenSettings {
 }
 
 /** Gets both tokens as the worker does, and checks their claims. `now`: epoch milliseconds. */
-export async function checkIdentity(checks: Checks, settings: IdentitySettings, now: () => number): Promise<Identity> {
+export async function checkIdentity(checks: Checks, settings: IdentitySettings, now: Clock): Promise<Identity> {
   const legs = openTokenLegs(settings, now)
   if (legs.kind === 'azure-cli') {
     const why = "TOKEN_SOURCE is azure-cli: the developer's own login is used, without a Google token"
@@ -81,7 +82,7 @@ async function getIdToken(
 async function getAzureToken(
   fetch: () => Promise<AccessToken>,
   settings: TokenSettings,
-  now: () => number,
+  now: Clock,
 ): Promise<Finding<AccessToken>> {
   const { tenantId, clientId, scope, authorityHost } = settings.federation
   const whose = clientId === '' ? "for the Azure CLI's login" : `for application ${clientId}`

@@ -1,11 +1,11 @@
 import type { PushAuth } from '../../shared/config/config.ts'
+import type { Clock } from '../../shared/lib/clock.ts'
 import { quote } from '../../shared/lib/quote.ts'
 import { StoreError } from '../../shared/stores/job-store.ts'
 import type { Finding } from './step.ts'
 
 export interface SweepDependencies {
-  /** Epoch milliseconds. */
-  readonly now: () => number
+  readonly now: Clock
   /** HOST:PORT of Firestore's. */
   readonly emulator: string | undefined
 }

@@ -1,5 +1,6 @@
 import type { Config, FileOrigin } from '../../shared/config/config.ts'
 import type { Environment } from '../../shared/config/rules.ts'
+import type { Clock } from '../../shared/lib/clock.ts'
 import { defined } from '../../shared/lib/defined.ts'
 import { emulatorsIn } from '../../shared/stores/open.ts'
 import { checkDeployments } from './check-azure-openai.ts'
@@ -27,8 +28,7 @@ export interface DoctorDependencies {
   /** Our own settings, and the file that some of them come from. */
   readonly environment: Environment
   readonly file?: FileOrigin
-  /** Epoch milliseconds. */
-  readonly now: () => number
+  readonly now: Clock
   readonly newId: () => string
   /** Receives each step as soon as its result is known. */
   readonly onStep: (step: Step) => void

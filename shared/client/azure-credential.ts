@@ -1,6 +1,7 @@
 import { type AccessTokenSource, createAccessTokenSource } from '../identity/access-token-source.ts'
 import type { AccessToken } from '../identity/renewal.ts'
 import { openTokenFetcher, type TokenSettings } from '../identity/token-fetcher.ts'
+import type { Clock } from '../lib/clock.ts'
 import { diagnose } from '../models/azure-openai/explain-refused-token.ts'
 
 /** Tokens for any scope: one is shared by all who ask for the same. */
@@ -10,8 +11,7 @@ export interface AzureTokens {
 }
 
 export interface AzureTokenDependencies {
-  /** Epoch milliseconds. */
-  readonly now: () => number
+  readonly now: Clock
   /** 0 to 1. */
   readonly random: () => number
 }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Clock } from '../lib/clock.ts'
 import {
   type AccessToken,
   decide,
@@ -70,8 +71,7 @@ export interface TokenSourceDependencies {
   /** Rejects with TokenError. */
   readonly fetchToken: () => Promise<AccessToken>
   readonly diagnose: (error: TokenError) => Diagnosis
-  /** Epoch milliseconds. */
-  readonly now: () => number
+  readonly now: Clock
   /** 0 to 1. */
   readonly random: () => number
   readonly observer?: TokenObserver

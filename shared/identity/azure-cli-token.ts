@@ -1,5 +1,6 @@
 import { AzureCliCredential } from '@azure/identity'
 import { z } from 'zod'
+import type { Clock } from '../lib/clock.ts'
 import { withDeadline } from '../lib/with-deadline.ts'
 import { saysKeysAreUnreadable } from './entra-refusal.ts'
 import type { AccessToken } from './renewal.ts'
@@ -18,7 +19,7 @@ const accessToken = z.object({ token: z.string().min(1), expiresOnTimestamp: z.n
  */
 export async function fetchAzureCliToken(
   { tenantId, scope }: { readonly tenantId: string; readonly scope: string },
-  now: () => number,
+  now: Clock,
   timeoutMs = CLI_TIMEOUT_MS,
 ): Promise<AccessToken> {
   const fetchedAt = now()

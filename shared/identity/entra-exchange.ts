@@ -1,6 +1,7 @@
 import { ClientAssertionCredential, type ClientAssertionCredentialOptions } from '@azure/identity'
 import { z } from 'zod'
 import { cloudOf } from '../config/azure-clouds.ts'
+import type { Clock } from '../lib/clock.ts'
 import { parseJson } from '../lib/parse-json.ts'
 import { readRetryAfter } from '../lib/retry-after.ts'
 import { withDeadline } from '../lib/with-deadline.ts'
@@ -21,7 +22,7 @@ interface Seen {
 }
 
 export interface ExchangeDependencies {
-  readonly now: () => number
+  readonly now: Clock
   /** Ends the exchange before its time. */
   readonly signal?: AbortSignal
   readonly timeoutMs?: number
@@ -59,7 +60,7 @@ export async function exchangeAtEntra(
 }
 
 /** The library's own errors have lost the status, the codes and Retry-After, and it passes no signal on. */
-function observe(seen: Seen, signal: AbortSignal, now: () => number): Policy {
+function observe(seen: Seen, signal: AbortSignal, now: Clock): Policy {
   return {
     name: 'observe',
     async sendRequest(request, next) {

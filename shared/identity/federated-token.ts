@@ -1,3 +1,4 @@
+import type { Clock } from '../lib/clock.ts'
 import { withDeadline } from '../lib/with-deadline.ts'
 import { exchangeAtEntra } from './entra-exchange.ts'
 import { explainEntra } from './explain-entra.ts'
@@ -20,7 +21,7 @@ export type TokenFetcher = (scope?: string) => Promise<AccessToken>
 export function createFederatedTokenFetcher(
   federation: FederationSettings,
   idTokens: GoogleIdTokens,
-  now: () => number,
+  now: Clock,
   timeoutMs = WHOLE_TIMEOUT_MS,
 ): TokenFetcher {
   let hasFreshFailed = false

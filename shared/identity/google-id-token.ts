@@ -1,5 +1,6 @@
 import { decodeJwt } from 'jose'
 import { z } from 'zod'
+import type { Clock } from '../lib/clock.ts'
 import type { Presented } from './token-error.ts'
 
 /** The worker's name, signed by Google. */
@@ -23,7 +24,7 @@ export interface GoogleIdTokens {
 const SPARE_MS = 5 * 60_000
 
 /** Keeps one ID token until five minutes before its end, and fetches it once, however many ask. */
-export function createGoogleIdTokens(fetchIdToken: () => Promise<GoogleIdToken>, now: () => number): GoogleIdTokens {
+export function createGoogleIdTokens(fetchIdToken: () => Promise<GoogleIdToken>, now: Clock): GoogleIdTokens {
   let current: GoogleIdToken | undefined
   let flight: Promise<GoogleIdToken> | undefined
 

@@ -1,5 +1,6 @@
 import type { AuthClient } from 'google-auth-library'
 import { z } from 'zod'
+import type { Clock } from '../lib/clock.ts'
 import { findCredentials } from '../lib/google-credentials.ts'
 import { withDeadline } from '../lib/with-deadline.ts'
 import { type GoogleIdToken, readIdToken } from './google-id-token.ts'
@@ -25,7 +26,7 @@ export interface Impersonation {
  */
 export async function fetchImpersonatedIdToken(
   impersonation: Impersonation,
-  now: () => number,
+  now: Clock,
   timeoutMs = IMPERSONATION_TIMEOUT_MS,
 ): Promise<GoogleIdToken> {
   try {

@@ -1,4 +1,5 @@
 import { gaxios, gcpMetadata } from 'google-auth-library'
+import type { Clock } from '../lib/clock.ts'
 import { withDeadline } from '../lib/with-deadline.ts'
 import { type GoogleIdToken, readIdToken } from './google-id-token.ts'
 import { readGoogleRefusal } from './google-refusal.ts'
@@ -16,7 +17,7 @@ const IDENTITY_PATH = `${gcpMetadata.BASE_PATH}/instance/service-accounts/defaul
 export async function fetchMetadataIdToken(
   audience: string,
   host: string | undefined,
-  now: () => number,
+  now: Clock,
   timeoutMs = METADATA_TIMEOUT_MS,
 ): Promise<GoogleIdToken> {
   try {

@@ -1,4 +1,5 @@
 import type { TokenSource } from '../config/setting-values.ts'
+import type { Clock } from '../lib/clock.ts'
 import { fetchAzureCliToken } from './azure-cli-token.ts'
 import { createFederatedTokenFetcher, type TokenFetcher } from './federated-token.ts'
 import type { FederationSettings } from './federation-settings.ts'
@@ -17,7 +18,7 @@ export interface TokenSettings {
 }
 
 /** Opens the way to Azure tokens that TOKEN_SOURCE names. */
-export function openTokenFetcher(settings: TokenSettings, now: () => number): TokenFetcher {
+export function openTokenFetcher(settings: TokenSettings, now: Clock): TokenFetcher {
   const { federation, tokenSource } = settings
   if (tokenSource.kind === 'azure-cli') {
     return (scope = federation.scope) => fetchAzureCliToken({ tenantId: federation.tenantId, scope }, now)
@@ -30,7 +31,7 @@ export function openTokenFetcher(settings: TokenSettings, now: () => number): To
 export function openIdTokenFetcher(
   { federation: { audience }, metadataHost, iamEndpoint: endpoint }: TokenSettings,
   source: Exclude<TokenSource, { kind: 'azure-cli' }>,
-  now: () => number,
+  now: Clock,
 ): () => Promise<GoogleIdToken> {
   if (source.kind === 'metadata-server') return () => fetchMetadataIdToken(audience, metadataHost, now)
   const { serviceAccount } = source

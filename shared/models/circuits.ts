@@ -1,6 +1,7 @@
 import type { Deployment } from '../config/deployments.ts'
 import type { WaitUntil } from '../identity/access-token-source.ts'
 import type { Failure } from '../job/failures.ts'
+import type { Clock } from '../lib/clock.ts'
 import { type Answers, judge, NO_ANSWERS, onAnswered } from './answers.ts'
 import {
   type Circuit,
@@ -52,7 +53,7 @@ export interface CircuitObserver {
 }
 
 /** `now`: epoch milliseconds. `random`: 0 to 1. */
-export function createCircuits(now: () => number, random: () => number, observer: CircuitObserver): Circuits {
+export function createCircuits(now: Clock, random: () => number, observer: CircuitObserver): Circuits {
   const circuits = new Map<string, Circuit>()
   const probes = new Map<string, Promise<void>>()
   const answers = new Map<string, Answers>()

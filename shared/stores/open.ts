@@ -1,4 +1,5 @@
 import type { StoreConfig } from '../config/config.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { JobQueue } from '../queues/job-queue.ts'
 import type { BatchStore, UnfinishedBatches } from './batch-store.ts'
 import type { DailyTokensStore } from './daily-tokens.ts'
@@ -29,8 +30,7 @@ export interface StoreReaders {
 }
 
 export interface StoreDependencies {
-  /** Epoch milliseconds. */
-  readonly now: () => number
+  readonly now: Clock
   readonly emulators: Emulators
 }
 

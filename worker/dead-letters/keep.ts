@@ -1,4 +1,5 @@
 import type { Job } from '../../shared/job/job.ts'
+import type { Clock } from '../../shared/lib/clock.ts'
 import { defined } from '../../shared/lib/defined.ts'
 import { type JobQueue, type Message, QueueError } from '../../shared/queues/job-queue.ts'
 import { MAX_ATTRIBUTES, MAX_KEY_BYTES, MAX_VALUE_BYTES } from '../../shared/queues/message-limits.ts'
@@ -12,8 +13,7 @@ export interface LetterKeeping {
   readonly letters: Pick<DeadLetterStore, 'put'>
   /** How long a letter is kept, in milliseconds. */
   readonly ttlMs: number
-  /** Epoch milliseconds. */
-  readonly now: () => number
+  readonly now: Clock
 }
 
 /** Stores a message as a dead letter. `job`: the parsed job, if the message is one. Rejects with StoreError. */

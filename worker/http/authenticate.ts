@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { createRemoteJWKSet, decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose'
 import { z } from 'zod'
 import type { PushAuth } from '../../shared/config/config.ts'
+import type { Clock } from '../../shared/lib/clock.ts'
 import { defined } from '../../shared/lib/defined.ts'
 import { claimsProblem, EXPIRED_TOLERANCE_S, unexpected } from './check-claims.ts'
 import { presentedToken } from './presented-token.ts'
@@ -32,8 +33,7 @@ export interface AuthenticatorOptions {
   readonly certsUrl: string
   /** Whether this process runs on Cloud Run, which strips the signatures of tokens that it has checked. */
   readonly onCloudRun: boolean
-  /** Epoch milliseconds. */
-  readonly now: () => number
+  readonly now: Clock
 }
 
 const STRIPPED_SIGNATURE = 'SIGNATURE_REMOVED_BY_GOOGLE'

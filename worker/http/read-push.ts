@@ -1,3 +1,4 @@
+import type { Clock } from '../../shared/lib/clock.ts'
 import type { BytesInFlight, Reservation } from '../delivery/bytes-in-flight.ts'
 import type { ParsedDelivery } from '../delivery/delivery.ts'
 import { parseDelivery } from './parse-delivery.ts'
@@ -18,7 +19,7 @@ export type RejectedPush = 'busy' | 'too_large' | 'broken'
  */
 export async function readPush<T>(
   request: Request,
-  { bytes, now }: { readonly bytes: BytesInFlight; readonly now: () => number },
+  { bytes, now }: { readonly bytes: BytesInFlight; readonly now: Clock },
   work: (read: ParsedDelivery, room: Reservation) => Promise<T>,
 ): Promise<T | RejectedPush> {
   const length = Number(request.headers.get('content-length') ?? 0)
@@ -34,11 +35,7 @@ export async function readPush<T>(
 }
 
 /** A separate function, so that the raw body is freed: the delivery holds copies, and the job may run for long. */
-async function readAndParse(
-  request: Request,
-  room: Reservation,
-  now: () => number,
-): Promise<ParsedDelivery | RejectedPush> {
+async function readAndParse(request: Request, room: Reservation, now: Clock): Promise<ParsedDelivery | RejectedPush> {
   const body = await readBody(request, room).catch(() => 'broken' as const)
   return typeof body === 'string' ? body : parseDelivery(request.headers, body, now())
 }

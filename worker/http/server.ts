@@ -1,4 +1,5 @@
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
+import type { Clock } from '../../shared/lib/clock.ts'
 import { type DeadLetterRecording, recordDeadLetter } from '../dead-letters/record.ts'
 import type { BytesInFlight, Reservation } from '../delivery/bytes-in-flight.ts'
 import type { ParsedDelivery } from '../delivery/delivery.ts'
@@ -21,8 +22,7 @@ export interface ServerDependencies {
   readonly observer: Observer
   /** Rejects if the records cannot be read. */
   readonly checkStore: () => Promise<unknown>
-  /** Epoch milliseconds. */
-  readonly now: () => number
+  readonly now: Clock
 }
 
 type Receive = Receiver['receive']

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Deployment } from '../../shared/config/deployments.ts'
 import type { Failure } from '../../shared/job/failures.ts'
+import type { Clock } from '../../shared/lib/clock.ts'
 import { settlesWithin } from '../../shared/lib/settles-within.ts'
 import { isSetUpFault } from '../../shared/models/circuit.ts'
 import type { Circuits } from '../../shared/models/circuits.ts'
@@ -10,8 +11,7 @@ import type { Drain } from '../delivery/drain.ts'
 import type { DailyBudget } from '../limits/daily-budget.ts'
 
 export interface AdmitDependencies {
-  /** Epoch milliseconds. */
-  readonly now: () => number
+  readonly now: Clock
   readonly drain: Drain
   readonly circuits: Circuits
   readonly provider: ModelProvider

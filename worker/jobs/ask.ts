@@ -3,6 +3,7 @@ import pRetry from 'p-retry'
 import type { WaitUntil } from '../../shared/identity/access-token-source.ts'
 import { type Failure, mayAskAgain } from '../../shared/job/failures.ts'
 import type { Job } from '../../shared/job/job.ts'
+import type { Clock } from '../../shared/lib/clock.ts'
 import type { Circuits } from '../../shared/models/circuits.ts'
 import { type ModelProvider, type ModelReply, type ModelRequest, NotReadyError } from '../../shared/models/provider.ts'
 import type { Drain } from '../delivery/drain.ts'
@@ -13,8 +14,7 @@ export interface AskDependencies {
   readonly circuits: Circuits
   readonly missing: MissingEpisodes
   readonly drain: Drain
-  /** Epoch milliseconds. */
-  readonly now: () => number
+  readonly now: Clock
 }
 
 export interface AskLimits {

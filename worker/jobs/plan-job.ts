@@ -5,6 +5,7 @@ import { type Failure, isMissingForGood } from '../../shared/job/failures.ts'
 import type { Job } from '../../shared/job/job.ts'
 import { choicesOf, outputTokenCap } from '../../shared/job/output-cap.ts'
 import type { EndError } from '../../shared/job/record.ts'
+import type { Clock } from '../../shared/lib/clock.ts'
 import { defined } from '../../shared/lib/defined.ts'
 import { quote } from '../../shared/lib/quote.ts'
 import type { Circuits } from '../../shared/models/circuits.ts'
@@ -22,8 +23,7 @@ export interface PlanDependencies {
    * another revision may serve it. 0: it ends the job at once.
    */
   readonly rolloutMs: number
-  /** Epoch milliseconds. */
-  readonly now: () => number
+  readonly now: Clock
 }
 
 export type Plan =

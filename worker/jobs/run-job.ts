@@ -11,6 +11,7 @@ import {
 } from '../../shared/job/failures.ts'
 import type { Job } from '../../shared/job/job.ts'
 import { runSoFar, type Usage } from '../../shared/job/record.ts'
+import type { Clock } from '../../shared/lib/clock.ts'
 import { type Held, isUnavailable, type JobStore } from '../../shared/stores/job-store.ts'
 import type { Outcome } from '../delivery/outcome.ts'
 import type { DailyBudget } from '../limits/daily-budget.ts'
@@ -40,8 +41,7 @@ interface ClaimDependencies {
   readonly modelTimeoutMs: number
   /** Makes the nonce that names one claim. */
   readonly newOwner: () => string
-  /** Epoch milliseconds. */
-  readonly now: () => number
+  readonly now: Clock
   /** Milliseconds by a clock that is never set. */
   readonly elapsed: () => number
 }

@@ -1,6 +1,7 @@
 import pRetry from 'p-retry'
 import type { Ending, Release } from '../../shared/job/ending.ts'
 import type { EndError, SettledRecord } from '../../shared/job/record.ts'
+import type { Clock } from '../../shared/lib/clock.ts'
 import { type Held, isUnavailable, type JobStore, StoreError } from '../../shared/stores/job-store.ts'
 import type { PublishDeadLetter } from '../dead-letters/keep.ts'
 import type { Outcome } from '../delivery/outcome.ts'
@@ -12,8 +13,7 @@ export interface SettleDependencies {
   /** Resolves when the dead letter is durable. Rejects with QueueError or StoreError. */
   readonly deadLetter: PublishDeadLetter
   readonly announce: Announce
-  /** Epoch milliseconds. */
-  readonly now: () => number
+  readonly now: Clock
 }
 
 /** Writes how the job ended, then publishes its event and dead letter. A claim that was lost meanwhile writes nothing. */

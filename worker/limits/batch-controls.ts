@@ -1,4 +1,5 @@
 import type { Usage } from '../../shared/job/record.ts'
+import type { Clock } from '../../shared/lib/clock.ts'
 import { settlesWithin } from '../../shared/lib/settles-within.ts'
 import type { Batch } from '../../shared/stores/batch-store.ts'
 import type { Log } from '../observe/log.ts'
@@ -9,8 +10,7 @@ interface BatchControlsDependencies {
   readonly read: (batch: string) => Promise<Batch | undefined>
   /** Calls once after so many milliseconds; what it returns prevents that. */
   readonly later: (call: () => void, ms: number) => () => void
-  /** Epoch milliseconds. */
-  readonly now: () => number
+  readonly now: Clock
   readonly log: Log
 }
 

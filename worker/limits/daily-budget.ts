@@ -1,5 +1,6 @@
 import type { Failure } from '../../shared/job/failures.ts'
 import type { Usage } from '../../shared/job/record.ts'
+import type { Clock } from '../../shared/lib/clock.ts'
 import { settlesWithin } from '../../shared/lib/settles-within.ts'
 import { type DailyTokensStore, utcDay } from '../../shared/stores/daily-tokens.ts'
 import type { Log } from '../observe/log.ts'
@@ -10,8 +11,7 @@ interface DailyBudgetDependencies {
   readonly limit: number | undefined
   /** Rejects with StoreError. */
   readonly read: DailyTokensStore['read']
-  /** Epoch milliseconds. */
-  readonly now: () => number
+  readonly now: Clock
   readonly log: Log
 }
 

@@ -1,13 +1,13 @@
 import { type Deployment, placeOf } from '../../shared/config/deployments.ts'
 import type { WaitUntil } from '../../shared/identity/access-token-source.ts'
 import type { Failure } from '../../shared/job/failures.ts'
+import type { Clock } from '../../shared/lib/clock.ts'
 import type { MissingDeployments } from '../../shared/stores/missing-deployments.ts'
 import type { Log } from '../observe/log.ts'
 
 export interface MissingEpisodesDependencies {
   readonly store: MissingDeployments
-  /** Epoch milliseconds. */
-  readonly now: () => number
+  readonly now: Clock
   readonly log: Log
 }
 

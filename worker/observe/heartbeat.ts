@@ -1,4 +1,5 @@
 import type { AccessTokenSource, WaitUntil } from '../../shared/identity/access-token-source.ts'
+import type { Clock } from '../../shared/lib/clock.ts'
 import type { Instance, TelemetryStore } from '../../shared/stores/telemetry-store.ts'
 import type { Outcome } from '../delivery/outcome.ts'
 import type { Log } from './log.ts'
@@ -11,8 +12,7 @@ export interface HeartbeatDependencies {
   readonly inFlight: () => number
   /** Writes what could not be written before. Never rejects. */
   readonly flush: () => Promise<void>
-  /** Epoch milliseconds. */
-  readonly now: () => number
+  readonly now: Clock
   readonly log: Log
 }
 

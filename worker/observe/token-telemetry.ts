@@ -1,6 +1,7 @@
 import type { ObservedFailure, TokenObserver } from '../../shared/identity/access-token-source.ts'
 import { TokenError } from '../../shared/identity/token-error.ts'
 import type { Failure } from '../../shared/job/failures.ts'
+import type { Clock } from '../../shared/lib/clock.ts'
 import { defined } from '../../shared/lib/defined.ts'
 import { isUnavailable } from '../../shared/stores/job-store.ts'
 import type { Instance, TelemetryStore, TokenFailure } from '../../shared/stores/telemetry-store.ts'
@@ -11,8 +12,7 @@ export interface TelemetryDependencies {
   readonly instance: Instance
   /** How long a document is kept after its last change, in milliseconds. */
   readonly ttlMs: number
-  /** Epoch milliseconds. */
-  readonly now: () => number
+  readonly now: Clock
   readonly newId: () => string
   readonly log: Log
 }

@@ -1,4 +1,5 @@
 import type { RetryPolicy } from '../../shared/job/failures.ts'
+import type { Clock } from '../../shared/lib/clock.ts'
 import type { UnfinishedBatches } from '../../shared/stores/batch-store.ts'
 import type { DailyTokensStore } from '../../shared/stores/daily-tokens.ts'
 import { StoreError } from '../../shared/stores/job-store.ts'
@@ -18,8 +19,7 @@ export interface Sweeping {
   readonly resultTtlMs: number
   readonly maxJobAgeMs: number
   readonly drain: Pick<Drain, 'begun'>
-  /** Epoch milliseconds. */
-  readonly now: () => number
+  readonly now: Clock
   readonly log: Log
 }
 

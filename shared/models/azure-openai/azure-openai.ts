@@ -4,6 +4,7 @@ import { z } from 'zod'
 import type { FederationSettings } from '../../identity/federation-settings.ts'
 import type { Failure } from '../../job/failures.ts'
 import type { Job, JobUrl } from '../../job/job.ts'
+import type { Clock } from '../../lib/clock.ts'
 import { defined } from '../../lib/defined.ts'
 import { parseJson } from '../../lib/parse-json.ts'
 import type { AskWithToken } from '../bearer-provider.ts'
@@ -22,8 +23,7 @@ interface AzureOpenAIDependencies {
   readonly apiVersion: string | undefined
   /** A denial's hint names the very values to set. */
   readonly federation: FederationSettings
-  /** Epoch milliseconds. */
-  readonly now: () => number
+  readonly now: Clock
 }
 
 /** Sends requests to Azure OpenAI. Connections are kept alive and shared by all requests to an endpoint. */

@@ -2,6 +2,7 @@ import { Agent as HttpAgent, type IncomingMessage, request as requestHttp } from
 import { globalAgent, Agent as HttpsAgent, request as requestHttps } from 'node:https'
 import type { Duplex } from 'node:stream'
 import { z } from 'zod'
+import type { Clock } from '../../lib/clock.ts'
 
 /** One request that is posted: its headers but for host and length, which are added, and its body. */
 interface Post {
@@ -41,7 +42,7 @@ const MAX_IDLE_MS = 4_000
 const MAX_HEADER_BYTES = 64 * 1024
 
 /** `now`: epoch milliseconds. */
-export function openConnections(now: () => number): Connections {
+export function openConnections(now: Clock): Connections {
   const options = {
     keepAlive: true,
     timeout: MAX_IDLE_MS,

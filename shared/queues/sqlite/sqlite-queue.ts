@@ -1,4 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite'
+import type { Clock } from '../../lib/clock.ts'
 import { inTransaction, whenFree } from '../../lib/sqlite.ts'
 import { type JobQueue, type Message, QueueError } from '../job-queue.ts'
 import { checkLimits } from '../message-limits.ts'
@@ -13,7 +14,7 @@ const CHUNK_BYTES = 4_000_000
  *
  * `now` gives epoch milliseconds and becomes the publish time. Rejects with QueueError `unavailable`.
  */
-export async function openSqliteQueue(path: string, now: () => number): Promise<JobQueue> {
+export async function openSqliteQueue(path: string, now: Clock): Promise<JobQueue> {
   const db = await unlessUnavailable(() => openQueueFile(path, 'FULL'))
   const insert = inserter(db, now)
   return {
@@ -36,7 +37,7 @@ export async function openSqliteQueue(path: string, now: () => number): Promise<
   }
 }
 
-function inserter(db: DatabaseSync, now: () => number) {
+function inserter(db: DatabaseSync, now: Clock) {
   const statement = db.prepare(
     'INSERT INTO messages (topic, dueAt, publishedAt, attributes, data) VALUES (?, ?, ?, ?, ?)',
   )

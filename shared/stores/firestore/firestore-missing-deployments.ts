@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Clock } from '../../lib/clock.ts'
 import { StoreError } from '../job-store.ts'
 import { type MissingDeployments, type StoredEpisode, storedEpisode, withSighting } from '../missing-deployments.ts'
 import type { Database } from './database.ts'
@@ -14,7 +15,7 @@ const TRIES = 5
 const KEPT_MS = 86_400_000
 
 /** Keeps them in Firestore: `missingDeployments/{deployment}`. `now`: epoch milliseconds. Rejects with StoreError. */
-export function createFirestoreMissingDeployments(database: Database, now: () => number): MissingDeployments {
+export function createFirestoreMissingDeployments(database: Database, now: Clock): MissingDeployments {
   const put = createDocumentWriter(database)
   // No document may be named `.`, `..` or `__x__`.
   const nameOf = (deployment: string) => `${database.root}/${EPISODES}/id:${encodeURIComponent(deployment)}`

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { setTimeout as delay } from 'node:timers/promises'
+import type { Clock } from '../../lib/clock.ts'
 import { inTransaction, openSqlite, whenFree } from '../../lib/sqlite.ts'
 
 /**
@@ -23,7 +24,7 @@ const ROUND_MS = 60_000
  * `now`: epoch milliseconds. What a round finds the database too busy for, the next one does. Throws SQLite's own error
  * where the file cannot be opened.
  */
-export function startExpiry(path: string, now: () => number): { close(): Promise<void> } {
+export function startExpiry(path: string, now: Clock): { close(): Promise<void> } {
   // NORMAL: what a power cut brings back is deleted again.
   const db = openSqlite(path, 'NORMAL')
   const closing = new AbortController()

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import type { Clock } from '../../lib/clock.ts'
 import { openSqliteReadOnly, whenFree } from '../../lib/sqlite.ts'
 import type { DeadLetterReader } from '../dead-letter-store.ts'
 import { StoreError } from '../job-store.ts'
@@ -25,7 +26,7 @@ const OURS = ['promptJobs', 'promptBatches', 'deadLetters', 'tokenFailures', 'me
  *
  * `now` is the store's clock, in epoch milliseconds. Rejects with StoreError.
  */
-export function openSqliteReaders(path: string, now: () => number): Promise<SqliteReaders> {
+export function openSqliteReaders(path: string, now: Clock): Promise<SqliteReaders> {
   return translated(async () => {
     if (!existsSync(path)) throw new StoreError('unavailable', `there is no file ${path}`)
     const db = await whenFree(() => openSqliteReadOnly(path))

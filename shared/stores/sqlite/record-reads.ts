@@ -2,6 +2,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { setImmediate as turn } from 'node:timers/promises'
 import { z } from 'zod'
 import { jobRecord, jobStatuses } from '../../job/record.ts'
+import type { Clock } from '../../lib/clock.ts'
 import { whenFree } from '../../lib/sqlite.ts'
 import type { ListedRecord, RecordDocuments, StoredRecord } from '../record-documents.ts'
 import { jsonText } from './json-text.ts'
@@ -21,7 +22,7 @@ const PAGE_LENGTH = 1024 * 1024
  *
  * `now` is the store's clock, in epoch milliseconds.
  */
-export function recordReads(db: DatabaseSync, now: () => number): RecordReads {
+export function recordReads(db: DatabaseSync, now: Clock): RecordReads {
   const one = lazily(db, 'SELECT record, revision, updatedAt FROM promptJobs WHERE key = ?')
   return {
     read: (key) =>

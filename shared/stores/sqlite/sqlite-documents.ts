@@ -3,6 +3,7 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { z } from 'zod'
 import { sweepAt } from '../../job/claim.ts'
 import { isSettled, type JobRecord } from '../../job/record.ts'
+import type { Clock } from '../../lib/clock.ts'
 import { inTransaction, whenFree } from '../../lib/sqlite.ts'
 import { utcDay } from '../daily-tokens.ts'
 import type { DuePage, RecordDocuments, Write } from '../record-documents.ts'
@@ -23,13 +24,13 @@ export interface SqliteDocuments extends RecordDocuments {
  */
 export function openSqliteDocuments(
   path: string,
-  now: () => number,
+  now: Clock,
   extent: SchemaExtent = 'whole',
 ): Promise<SqliteDocuments> {
   return openTables(path, recordSchema, extent, (db) => ({ ...recordReads(db, now), ...recordWrites(db, now) }))
 }
 
-function recordWrites(db: DatabaseSync, now: () => number): Omit<RecordDocuments, keyof RecordReads> {
+function recordWrites(db: DatabaseSync, now: Clock): Omit<RecordDocuments, keyof RecordReads> {
   const create = db.prepare(`INSERT INTO promptJobs (key, batch, status, revision, updatedAt, expireAt, record,
     sweepAt, promptTokens, completionTokens, day) VALUES (:key, :batch, :status, 1, :updatedAt, :expireAt, :record,
     :sweepAt, :promptTokens, :completionTokens, :day) ON CONFLICT (key) DO NOTHING`)
@@ -57,7 +58,7 @@ function recordWrites(db: DatabaseSync, now: () => number): Omit<RecordDocuments
 const MAX_DUE = 100
 
 /** The index by `sweepAt` ends in the row's id, so each page begins where the last one ended. */
-function dueRecords(db: DatabaseSync, now: () => number): RecordDocuments['due'] {
+function dueRecords(db: DatabaseSync, now: Clock): RecordDocuments['due'] {
   const select = db.prepare(`SELECT key, record, revision, updatedAt, sweepAt, rowid AS id FROM promptJobs
     WHERE sweepAt <= :at AND (sweepAt, rowid) > (:sweepAt, :id) ORDER BY sweepAt, rowid LIMIT :pageSize`)
   return async function* (at, wanted) {

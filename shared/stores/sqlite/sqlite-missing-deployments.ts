@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
+import type { Clock } from '../../lib/clock.ts'
 import { inTransaction, whenFree } from '../../lib/sqlite.ts'
 import { type MissingDeployments, storedEpisode, withSighting } from '../missing-deployments.ts'
 import { named, openTables } from './open-tables.ts'
@@ -17,13 +18,13 @@ const EPISODES = `
 /** Keeps them in the file that holds the records. `now`: epoch milliseconds. Rejects with StoreError. */
 export function openSqliteMissingDeployments(
   path: string,
-  now: () => number,
+  now: Clock,
 ): Promise<MissingDeployments & { close(): void }> {
   const schema = { tables: [named('missingDeployments', EPISODES)], indexes: [] }
   return openTables(path, schema, 'tables', (db) => episodeTable(db, now))
 }
 
-function episodeTable(db: DatabaseSync, now: () => number): MissingDeployments {
+function episodeTable(db: DatabaseSync, now: Clock): MissingDeployments {
   const select = db.prepare('SELECT * FROM missingDeployments WHERE deployment = ?')
   const replace = db.prepare('INSERT OR REPLACE INTO missingDeployments VALUES (:deployment, :lastedMs, 0, :lastAt)')
   const end = db.prepare('UPDATE missingDeployments SET isOver = 1 WHERE deployment = ? AND isOver = 0')
