@@ -12,17 +12,15 @@ const EMBEDDINGS = '/v1/embeddings'
 const inChat = (body: object, ...allowed: string[]) => findForbidden({ url: CHAT, body: { ...body } }, allowed)
 const inResponse = (body: object, ...allowed: string[]) => findForbidden({ url: RESPONSES, body: { ...body } }, allowed)
 const userSays = (...content: object[]) => ({ messages: [{ role: 'user', content }] })
+const userShows = (url: string) => userSays({ type: 'image_url', image_url: { url } })
 const inputOf = (...input: object[]) => ({ input })
+const contentOf = (content: object) => inputOf({ content: [content] })
 
 describe('a body that only asks for an answer to what it holds is allowed', () => {
   for (const [what, url, body] of [
     ['a chat', CHAT, { model: 'm', messages: [], n: 2, temperature: 0, response_format: { type: 'json_object' } }],
     ['a chat with functions', CHAT, { tools: [{ type: 'function', function: { name: 'f' } }, { type: 'custom' }] }],
-    [
-      'a chat with an image in it',
-      CHAT,
-      userSays({ type: 'image_url', image_url: { url: 'data:image/png;base64,AA' } }),
-    ],
+    ['a chat with an image in it', CHAT, userShows('data:image/png;base64,AA')],
     [
       'a chat with a file in it',
       CHAT,
@@ -38,11 +36,7 @@ describe('a body that only asks for an answer to what it holds is allowed', () =
       RESPONSES,
       { input: 'x', instructions: 'y', reasoning: { effort: 'low' }, text: { verbosity: 'low' } },
     ],
-    [
-      'a response to an image in it',
-      RESPONSES,
-      inputOf({ content: [{ type: 'input_image', image_url: 'DATA:image/png,' }] }),
-    ],
+    ['a response to an image in it', RESPONSES, contentOf({ type: 'input_image', image_url: 'DATA:image/png,' })],
     [
       'a response to earlier items',
       RESPONSES,
@@ -88,17 +82,17 @@ describe('what has Azure reach out, keep something or bill at another price is r
     ['input.item_reference', RESPONSES, inputOf({ type: 'item_reference', id: 'msg_1' })],
     ['input.mcp_approval_response', RESPONSES, inputOf({ type: 'mcp_approval_response', approve: true })],
     ['other.input.unknown', RESPONSES, inputOf({ type: {} })],
-    ['image_url', CHAT, userSays({ type: 'image_url', image_url: { url: 'http://169.254.169.254/' } })],
-    ['image_url', CHAT, userSays({ type: 'image_url', image_url: { url: ' data:,' } })],
+    ['image_url', CHAT, userShows('http://169.254.169.254/')],
+    ['image_url', CHAT, userShows(' data:,')],
     ['image_url', CHAT, userSays({ type: 'image_url', image_url: 'https://evil.example' })],
-    ['image_url', RESPONSES, inputOf({ content: [{ type: 'input_image', image_url: 'https://evil.example' }] })],
+    ['image_url', RESPONSES, contentOf({ type: 'input_image', image_url: 'https://evil.example' })],
     [
       'image_url',
       RESPONSES,
       inputOf({ type: 'function_call_output', output: [{ image_url: 'https://evil.example' }] }),
     ],
-    ['file_url', RESPONSES, inputOf({ content: [{ type: 'input_file', file_url: 'https://evil.example' }] })],
-    ['file_id', RESPONSES, inputOf({ content: [{ type: 'input_file', file_id: 'file_1' }] })],
+    ['file_url', RESPONSES, contentOf({ type: 'input_file', file_url: 'https://evil.example' })],
+    ['file_id', RESPONSES, contentOf({ type: 'input_file', file_id: 'file_1' })],
     ['file_id', CHAT, userSays({ type: 'file', file: { file_id: 'file_1' } })],
     ['audio.id', CHAT, { messages: [{ role: 'assistant', audio: { id: 'audio_1' } }] }],
     ['other.video_url', CHAT, userSays({ type: 'video_url', video_url: { url: 'https://evil.example' } })],
