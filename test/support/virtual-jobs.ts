@@ -38,14 +38,27 @@ export async function virtualJobs(t: TestContext, job = aJob()) {
   const [asked, letters]: [string[], DeadLetterCause[]] = [[], []]
   const parts: JobParts = {
     ...partsOver(documents, asked, async (_, cause) => void letters.push(cause)),
-    ...{ circuits: circuitsOf(now), deployments: [aDeployment()], modelTimeoutMs: 120_000, elapsed: now, now },
+    circuits: circuitsOf(now),
+    deployments: [aDeployment()],
+    modelTimeoutMs: 120_000,
+    elapsed: now,
+    now,
   }
   const delivery = (over: Partial<DeliveredJob> = {}): DeliveredJob => ({
-    ...{ job, message: { data: Buffer.from('{}'), attributes: {} }, publishedAt: START },
-    ...{ deadline: clock.now + 570_000, waitUntil: () => undefined, ...over },
+    job,
+    message: { data: Buffer.from('{}'), attributes: {} },
+    publishedAt: START,
+    deadline: clock.now + 570_000,
+    waitUntil: () => undefined,
+    ...over,
   })
   return {
-    ...{ clock, now, documents, asked, letters, parts },
+    clock,
+    now,
+    documents,
+    asked,
+    letters,
+    parts,
     deliver: (to: JobParts, over?: Partial<DeliveredJob>) => processJob(jobDependencies(to), delivery(over)),
     record: async () => (await documents.read(job.key))?.record,
   }

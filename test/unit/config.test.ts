@@ -34,8 +34,14 @@ const problems = (over: Given = {}) => problemsOf(() => read(over))
 
 test('settings that are enough: every other one has its default', () => {
   assert.partialDeepStrictEqual(read(), {
-    ...{ host: '0.0.0.0', port: 8_080, ackDeadlineMs: 600_000, modelTimeoutMs: 120_000, maxInFlight: 100 },
-    ...{ logLevel: 'info', maxJobAgeMs: 7 * 86_400_000, jobsTopic: 'promptbridge-jobs' },
+    host: '0.0.0.0',
+    port: 8_080,
+    ackDeadlineMs: 600_000,
+    modelTimeoutMs: 120_000,
+    maxInFlight: 100,
+    logLevel: 'info',
+    maxJobAgeMs: 7 * 86_400_000,
+    jobsTopic: 'promptbridge-jobs',
     retry: { maxAttempts: 5, onUnknown: 'retry' },
     // It fits an instance of 512 MiB.
     maxInFlightBytes: 32_000_000,
