@@ -83,7 +83,9 @@ function paidTwice(records: readonly JobRecord[], paid: readonly Call[]): string
     const record = byKey.get(key)
     return record === undefined ? 0 : unknownAttempts(record)
   }
-  return findPaidTwice(paid.map(requestIdOf), unknownIn).map(
+  // The demo replays nothing: a further run of a job is not allowed to be paid for.
+  const sends = paid.map((call) => `${keyOf(call)}.1`)
+  return findPaidTwice(sends, unknownIn).map(
     ({ key, sends, unknown }) =>
       `"${byKey.get(key)?.id ?? key}" was paid for ${sends} times, with ${unknown} unknown outcomes`,
   )

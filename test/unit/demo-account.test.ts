@@ -89,6 +89,11 @@ describe('what does not add up', () => {
       { asks: [...healthy.asks, aPaidAsk(answered, 2)] },
       '"doc-1" was paid for 2 times, with 0 unknown outcomes',
     ],
+    [
+      'is a job that was paid for once in each of two runs, because the demo replays nothing',
+      { asks: [...healthy.asks, aCall('chat', 200, { clientRequestId: `${answered.key}.2.1`, billed: true })] },
+      '"doc-1" was paid for 2 times, with 0 unknown outcomes',
+    ],
     ['is not a job that was paid for once more for an unknown outcome', { records: unknownOnce, asks: paidTwice }],
     [
       'is a job that was paid for twice more for one unknown outcome',
