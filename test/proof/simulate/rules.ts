@@ -84,8 +84,8 @@ const patches: Readonly<Record<string, Patch>> = {
   },
   'no-rescue-of-the-settled': {
     file: 'shared/job/forwarded.ts',
-    find: "    case 'settled': {",
-    replace: "    case 'settled': {\n      if (found !== undefined) return RESCUE",
+    find: "      return { kind: 'nothing', ended: decision.record }",
+    replace: '      return RESCUE',
   },
   'next-run-only': {
     file: CLAIM,
