@@ -1,8 +1,8 @@
 import type { Job, JobUrl } from './job.ts'
 
 /*
- * A job is complete in its body, and its answer comes back complete. What makes the provider fetch, run, keep or read something else,
- * or bill at another price, is refused unless the operator has allowed it. So is what this version does not know.
+ * The body contains the whole job, and the reply contains the whole answer. A field that makes the provider fetch, run,
+ * store or read something else, or bill another price, is refused unless the operator allows it. So is an unknown field.
  */
 
 /** Fields that only shape the answer. The others have to be allowed, unless they are null. */
@@ -22,7 +22,7 @@ const shaping: Readonly<Record<JobUrl, ReadonlySet<string>>> = {
   '/v1/embeddings': new Set(['model', 'input', 'dimensions', 'encoding_format', 'user']),
 }
 
-/** Values that ask for nothing, of fields that have to be allowed. */
+/** Values that need no permission, of fields that otherwise need it. */
 const IDLE: Readonly<Record<string, readonly unknown[]>> = {
   store: [false],
   stream: [false],
@@ -31,9 +31,9 @@ const IDLE: Readonly<Record<string, readonly unknown[]>> = {
   prompt_cache_retention: ['in_memory'],
 }
 
-/** Tools that the provider does not run: the answer only says that the model calls them. */
+/** Tools that the provider does not run. The answer only contains the model's call. */
 const LOCAL_TOOLS: readonly unknown[] = [undefined, 'function', 'custom']
-/** Items that hold what they say. */
+/** Items that contain their content instead of a reference. */
 const LOCAL_ITEMS: readonly unknown[] = [
   ...[undefined, 'message', 'reasoning', 'compaction'],
   ...['function_call', 'function_call_output', 'custom_tool_call', 'custom_tool_call_output'],
@@ -44,8 +44,8 @@ const STORED = ['file_id', 'container_id']
 const under = (group: string, names: readonly string[]) => names.map((name) => `${group}.${name}`)
 
 /**
- * The names that the setting knows. One that has others under it, such as `tools`, allows them all; `other.NAME` allows a
- * field, a tool or an item that this version does not know, and `other` all of these.
+ * The names that the setting accepts. A group name, such as `tools`, allows all names of the group. `other.NAME` allows a
+ * field, a tool or an item that this version does not know, and `other` allows all of these.
  */
 export const bodyFieldNames: readonly string[] = [
   ...['data_sources', 'web_search_options', 'previous_response_id', 'conversation', 'prompt', 'store'],
@@ -68,7 +68,7 @@ export const bodyFieldNames: readonly string[] = [
 
 const known: ReadonlySet<string> = new Set(bodyFieldNames)
 
-/** Names what a body asks for that is not allowed, each once, as the setting would allow it. */
+/** Returns the setting names of everything in the body that is not allowed, without duplicates. */
 export function findForbidden({ url, body }: Pick<Job, 'url' | 'body'>, allowed: readonly string[]): readonly string[] {
   const found = new Set<string>()
   for (const [name, value] of Object.entries(body)) {
@@ -76,7 +76,7 @@ export function findForbidden({ url, body }: Pick<Job, 'url' | 'body'>, allowed:
   }
   addTools(body['tools'], found)
   if (url === '/v1/responses') addItems(body['input'], found)
-  // The input of embeddings is text, and may be very many numbers.
+  // The input of embeddings is text or a long list of numbers.
   if (url !== '/v1/embeddings') addParts([body['messages'], body['input'], body['instructions']], found)
   return [...found].filter((name) => !isAllowed(name, allowed)).map(nameInSetting)
 }
@@ -139,7 +139,7 @@ function addParts(value: unknown, found: Set<string>): void {
   }
 }
 
-/** A data URL holds what it names. */
+/** A data URL contains its content. */
 function isInline(url: unknown): boolean {
   return typeof url === 'string' && /^data:/i.test(url)
 }

@@ -8,13 +8,13 @@ import {
   type WaitingRecord,
 } from './record.ts'
 
-/** A record as it was read, and how long ago it last changed by the store's own clock. */
+/** A record as it was read, and the time since its last change by the store's clock. */
 export interface Found {
   readonly record: JobRecord
   readonly ageMs: number
 }
 
-/** What a delivery asks of a record that stands already. */
+/** The claim of a delivery on an existing record. */
 export interface Wanted {
   readonly run: number
   readonly payloadHash: string
@@ -22,33 +22,33 @@ export interface Wanted {
 }
 
 export type ClaimDecision =
-  /** The record is this very claim: the reply to its write was lost. */
+  /** The record already holds this claim. The reply to its write was lost. */
   | { readonly kind: 'mine'; readonly record: RunningRecord }
   /** Start the next attempt, fenced by the revision that was read. */
   | { readonly kind: 'next_attempt'; readonly waiting: WaitingRecord }
-  /** Start the next run of a settled job, fenced likewise. */
+  /** Start the next run of a settled job, fenced by the revision that was read. */
   | { readonly kind: 'next_run' }
-  /** The last attempt's instance died in the middle: mark it unknown, then start the next. */
+  /** The instance of the last attempt died during it. Mark the attempt unknown, then start the next. */
   | { readonly kind: 'take_over'; readonly dead: RunningRecord }
-  /** The same, but it was the last attempt the job had. */
+  /** The instance of the last attempt died, and the job has no attempt left. */
   | { readonly kind: 'give_up'; readonly dead: RunningRecord; readonly reason: 'unknown' | 'max_attempts' }
-  /** Settled: repeat what follows the settle. */
+  /** The job is settled. Repeat the steps that follow the settle. */
   | { readonly kind: 'settled'; readonly record: SettledRecord }
   | { readonly kind: 'busy'; readonly retryInMs: number }
   /** Its next attempt may not start yet: the provider asked to wait, or could not serve the last one. */
   | { readonly kind: 'waits'; readonly waiting: WaitingRecord; readonly retryInMs: number }
   /** Another payload took this id and run. */
   | { readonly kind: 'conflict' }
-  /** A later run has begun: this message is history. */
+  /** A later run has begun. This message is obsolete. */
   | { readonly kind: 'superseded' }
   /** It claims a run that no replay can have reached. */
   | { readonly kind: 'impossible_run' }
 
-/** How soon to look again at a job whose holder gives no time. */
+/** The retry delay if the holder of the job gives no time. */
 const LOOK_AGAIN_MS = 1_000
 
 /**
- * Decides what one delivery may do with a job whose record is there already.
+ * Decides what one delivery may do with a job that already has a record.
  *
  * Delivery is at least once, so a second one can meet a settled job, a live attempt, an attempt whose instance died,
  * an attempt that ended and waits for the next, or a replay of the job.
@@ -57,7 +57,7 @@ export function decideClaim({ record, ageMs }: Found, wanted: Wanted, policy: Re
   if (record.status === 'running' && record.owner === wanted.owner) return { kind: 'mine', record }
   if (wanted.run < record.run) return isSettled(record) ? { kind: 'settled', record } : { kind: 'superseded' }
   if (wanted.run > record.run) return decideLaterRun(record, wanted.run)
-  // A job that was cancelled before anybody had seen it has none.
+  // A job that was cancelled before its first claim has none.
   if (wanted.payloadHash !== (record.payloadHash ?? wanted.payloadHash)) return { kind: 'conflict' }
   if (isSettled(record)) return { kind: 'settled', record }
   if (record.status === 'waiting') return decideWait(record, ageMs)
@@ -65,7 +65,7 @@ export function decideClaim({ record, ageMs }: Found, wanted: Wanted, policy: Re
   return decideDead(record, policy)
 }
 
-/** By the store's clock alone: the clocks of those who deliver are not compared. */
+/** Uses the store's clock only. The clocks of instances are not compared. */
 function decideWait(waiting: WaitingRecord, ageMs: number): ClaimDecision {
   const retryInMs = (waiting.waitMs ?? 0) - ageMs
   return retryInMs > 0 ? { kind: 'waits', waiting, retryInMs } : { kind: 'next_attempt', waiting }
@@ -88,17 +88,17 @@ function decideLaterRun(record: JobRecord, wantedRun: number): ClaimDecision {
   return wantedRun === record.run + 1 ? { kind: 'next_run' } : { kind: 'impossible_run' }
 }
 
-/** A lease is over at the very millisecond it ends. */
+/** A lease is over at the exact millisecond it ends. */
 function isLeaseOver(record: RunningRecord, ageMs: number): boolean {
   return ageMs >= record.leaseMs
 }
 
-/** A quarter more than the ask may take, so that a live attempt is never taken over. Milliseconds. */
+/** The longest time of a request plus a quarter, so that a live attempt is never taken over. Milliseconds. */
 export function leaseFor(askBudgetMs: number): number {
   return Math.max(0, Math.ceil(askBudgetMs * 1.25))
 }
 
-/** Stands as the owner of what the sweep wrote: it claims nothing. */
+/** The owner that the sweep writes. It is not a claim. */
 export const SWEEP = 'sweep'
 
 export type RefusedWrite =
@@ -106,16 +106,16 @@ export type RefusedWrite =
   | 'applied'
   /** Still this claim's record: write again over the revision that was read. */
   | 'again'
-  /** Other claims have come and gone without an attempt of their own: only an end may be written, with what they counted. */
+  /** Other claims began and ended without a counted attempt. Only an end may be written, and it keeps their counts. */
   | 'settle_only'
-  /** Somebody else's by now: what this claim brings is not to be written. */
+  /** Another claim holds the record. The result of this claim is not written. */
   | 'not_ours'
 
 /**
  * Decides what to do when the store refused a claim's closing write because the record had changed.
  *
- * A record that waits is still ours while no other attempt has begun that counts: what this claim brings was paid for, and
- * the next attempt would be paid for again.
+ * This claim may still settle a waiting record if no other counted attempt has begun. Its result was billed, and the next
+ * attempt would be billed again.
  */
 export function decideRefusedWrite(found: JobRecord | undefined, { owner, run }: RunningRecord): RefusedWrite {
   if (found === undefined) return 'not_ours'
@@ -129,7 +129,7 @@ export type CancelDecision =
   /** Settle it as cancelled, fenced by the revision that was read. */
   | { readonly kind: 'cancel'; readonly record: RunningRecord | WaitingRecord }
   | { readonly kind: 'settled'; readonly record: SettledRecord }
-  /** Its instance may be asking the model now, and the answer is paid for. */
+  /** Its instance may be waiting for an answer that is billed. */
   | { readonly kind: 'running'; readonly leaseLeftMs: number }
 
 /** Decides what a cancel does to a job that has a record. A claim that holds the job keeps it. */
@@ -139,10 +139,10 @@ export function decideCancel({ record, ageMs }: Found): CancelDecision {
   return { kind: 'running', leaseLeftMs: record.leaseMs - ageMs }
 }
 
-/** The sweep leaves an attempt whose lease is over to its redelivery for so long. */
+/** How long the sweep waits for a redelivery after a lease has ended. */
 const SWEEP_GRACE_MS = 60_000
 
-/** When a job is too old to be tried again, given when it was published or its run begun. Epoch milliseconds. */
+/** Returns when a job is too old to be retried. `since`: its publish time, or the start of its run. Epoch milliseconds. */
 export function giveUpTime(since: number, maxAgeMs: number): number {
   return since + maxAgeMs
 }
@@ -164,12 +164,12 @@ function earlier(a: number | undefined, b: number | undefined): number | undefin
 export type SweepDecision =
   /** Its deadline passed while it waited. */
   | { readonly kind: 'expire'; readonly waiting: WaitingRecord }
-  /** No message of it came while it waited, until it was too old. */
+  /** No message of it was delivered while it waited, and it became too old. */
   | { readonly kind: 'too_old'; readonly waiting: WaitingRecord }
   | DeadDecision
   | { readonly kind: 'leave' }
 
-/** Decides what the sweep does with a record; what is healthy it leaves alone. `now`: epoch milliseconds. */
+/** Decides what the sweep does with a record. It does not change a healthy record. `now`: epoch milliseconds. */
 export function decideSweep({ record, ageMs }: Found, now: number, policy: RetryPolicy): SweepDecision {
   if (record.status === 'waiting') return decideWaiting(record, now)
   const isStuck = record.status === 'running' && ageMs >= record.leaseMs + SWEEP_GRACE_MS

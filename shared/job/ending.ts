@@ -4,7 +4,7 @@ import type { Attempt, AttemptOutcome, EndError, Usage } from './record.ts'
 
 export interface ClaimRequest {
   readonly job: Job
-  /** A nonce of this one claim. */
+  /** A nonce that identifies this claim. */
   readonly owner: string
   readonly leaseMs: number
   readonly policy: RetryPolicy
@@ -14,7 +14,7 @@ export interface ClaimRequest {
   readonly now: number
 }
 
-/** What a reply says about its attempt. */
+/** The result of an attempt, from the provider's reply. */
 export type AttemptReport = Pick<Attempt, 'deployment' | 'httpStatus' | 'requestId' | 'usage' | 'usageKnown' | 'cause'>
 
 interface EndedAttempt {
@@ -36,13 +36,13 @@ export type Ending =
   | {
       readonly status: 'dead_lettered'
       readonly error: EndError
-      /** Absent where nothing was sent that counts as an attempt. */
+      /** Absent if nothing was sent that counts as an attempt. */
       readonly attempt?: EndedAttempt
     }
   | { readonly status: 'cancelled'; readonly error: EndError; readonly attempt?: EndedAttempt }
   | { readonly status: 'expired'; readonly error: EndError }
 
-/** How an attempt ended that is to be followed by another; `waitMs`: for how long none may start, 0 where absent. */
+/** How an attempt ended that another one follows. `waitMs`: the minimum wait before it, 0 if absent. */
 export type Release = { readonly waitMs?: number } & (
   | { readonly marks: 'attempt'; readonly outcome: AttemptOutcome; readonly report: AttemptReport }
   | { readonly marks: 'folded' }

@@ -17,21 +17,21 @@ const BACKSLASH = 0x5c
 const ZERO = 0x30
 const NINE = 0x39
 
-/** Numbers that JavaScript may spell in another way. Whole numbers of at most 15 digits it keeps, but for -0. */
+/** Numbers that JavaScript may write differently. It preserves whole numbers of at most 15 digits, except -0. */
 const SUSPECTS = /-?\d{16,}[\d.eE+-]*|-?\d{1,15}[.eE][\d.eE+-]*|-0/g
 
-/** The number in a field of a body, as near as JavaScript comes to it; undefined where there is none. */
+/** The number in a field of a body, in JavaScript's precision, or undefined if there is none. */
 export function numberOf(field: unknown): number | undefined {
   if (JSON.isRawJSON(field)) return Number(field.rawJSON)
   return typeof field === 'number' ? field : undefined
 }
 
 /**
- * Parses a JSON text, in one member of which numbers keep their digits: those that JavaScript would spell in another way
- * become raw JSON there. Throws SyntaxError.
+ * Parses a JSON text and keeps the digits of numbers in one member. Numbers that JavaScript would write differently become
+ * raw JSON. Throws SyntaxError.
  *
- * `mark`: begins no string of the text, as the text's own hash. The text may not be nested too deep to recurse into it.
- * (A reviver, which is given the digits, takes twenty times as long.)
+ * `mark`: a prefix that no string of the text has, such as the hash of the text. The nesting of the text must be shallow
+ * enough for recursion. (A reviver, which receives the digits, takes twenty times as long.)
  */
 export function parseExact(text: string, member: string, mark: string): unknown {
   const quoted = quoteInexact(text, mark)
@@ -87,9 +87,10 @@ function startOfString(text: string, from: number): number {
 }
 
 /**
- * Where a string ends that begins at a place of a JSON text, its quotes included; the text's end where it never does.
+ * Returns the end of the string that begins at a position of a JSON text, after its closing quote, or the end of the text
+ * if the string is not closed.
  *
- * A regular expression would do it for short strings; of one with a few million escapes it runs out of stack.
+ * A regular expression works for short strings, but overflows the stack on a string with a few million escapes.
  */
 export function endOfString(text: string, start: number): number {
   let close = start

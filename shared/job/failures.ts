@@ -1,26 +1,26 @@
 import type { Usage } from './record.ts'
 
 /**
- * What went wrong with a job, in our own terms: adapters say what they saw, this table says what it does.
+ * The kinds of failure of a job. Adapters report a kind, and this table defines its effect.
  *
  * - invalid: unparseable, bad schema, over a cap, or a model that no deployment serves
  * - conflict: another payload took the same id and run
  * - expired: its deadline passed before it was started
  * - token: no Google ID token, or Entra would not exchange it
  * - unauthorized: the provider refused the credential
- * - forbidden: the set-up keeps the caller from the deployment: role, tenant, network, subdomain, redirect
+ * - forbidden: the configuration denies the caller the deployment: role, tenant, network, subdomain, redirect
  * - no_deployment: the provider knows no such deployment
  * - rejected: the provider refused the content of the request
  * - throttled: the quota is used up for now
  * - budget: the batch's token limit is reached, or the day's
  * - unreachable: certainly not sent
- * - oversized: the answer is longer than is read, and was paid for
+ * - oversized: the answer exceeds the size limit, and was billed
  * - unavailable: the provider answered that it cannot serve requests now; whether it billed this one is unknown
  * - timeout: no answer arrived within MODEL_TIMEOUT_SECONDS
  * - ambiguous: sent, and it is unknown whether it was billed
  * - store: the record cannot be read or written now
  * - busy: another delivery holds the job, or this instance is full
- * - draining: this instance is about to end
+ * - draining: this instance is shutting down
  */
 export const failureKinds = [
   'invalid',
@@ -46,35 +46,35 @@ export type FailureKind = (typeof failureKinds)[number]
 
 export interface Failure {
   readonly kind: FailureKind
-  /** The vendor's own code where there is one: `content_filter`, `invalid_client`. */
+  /** The vendor's code, if there is one: `content_filter`, `invalid_client`. */
   readonly code?: string
   /** One line that holds no prompt, token or answer. */
   readonly message: string
-  /** What to do about it. */
+  /** How to fix it. */
   readonly hint?: string
   readonly httpStatus?: number
-  /** Names the call to the vendor's support. */
+  /** The id by which the vendor's support finds the call. */
   readonly requestId?: string
   /** Milliseconds to wait, as the vendor asked. */
   readonly retryAfterMs?: number
-  /** Set where a 400 or 429 has the service's own form: it then comes from behind the service's check of the token. */
+  /** Set if a 400 or 429 has the form of the service itself. The service then has accepted the token. */
   readonly fromService?: true
-  /** How long the deployment has been missing by now, in milliseconds; only where this very request found it missing. */
+  /** How long the deployment has been missing, in milliseconds. Set only if this request found it missing. */
   readonly missingForMs?: number
-  /** Tokens that were billed although no answer came of them. */
+  /** Tokens that were billed although there is no answer. */
   readonly usage?: Usage
 }
 
 interface Rule {
   readonly marks: Mark
-  /** Whether the request itself may be sent again at once: only where nothing can have been billed. */
+  /** Whether the request may be sent again at once. True only if nothing can have been billed. */
   readonly askAgain: boolean
 }
 
 /**
- * What an attempt that ended so leaves in the record.
+ * What the record keeps of an attempt that ended with this failure.
  *
- * - attempt: an attempt of its own, which counts towards those that a run has
+ * - attempt: a separate attempt, which counts towards the limit of the run
  * - folded: one more in the run's count of attempts that the provider could not serve; these do not limit the run
  * - none: no attempt, only a count by kind of failure
  */
@@ -101,7 +101,7 @@ const rules: Readonly<Record<FailureKind, Rule>> = {
   draining: { marks: 'none', askAgain: false },
 }
 
-/** Whether a request that failed so may be sent again within the same attempt. */
+/** Whether a request with this failure may be sent again within the same attempt. */
 export function mayAskAgain(kind: FailureKind): boolean {
   return rules[kind].askAgain
 }
@@ -137,7 +137,7 @@ export const endReasons = [
 ] as const
 export type EndReason = (typeof endReasons)[number]
 
-/** What the present run of a job has behind it. */
+/** The attempts of a job's current run. */
 export interface RunSoFar {
   /** Attempts that count, timeouts included. */
   readonly counted: number
@@ -148,7 +148,7 @@ export interface RunSoFar {
 
 export type Consequence =
   | { readonly next: 'end'; readonly marks: 'attempt' | 'none'; readonly reason: EndReason }
-  /** `waitMs`: for how long no delivery starts the next attempt. */
+  /** `waitMs`: the minimum wait before the next attempt. */
   | { readonly next: 'again'; readonly marks: Mark; readonly waitMs: number }
 
 /** The longest time that a job waits because the provider asked for it, in milliseconds. */
@@ -156,11 +156,11 @@ export const MAX_WAIT_MS = 600_000
 const FIRST_BACKOFF_MS = 10_000
 /** After any other failure the wait concerns the deployment or the token, and comes before the claim. */
 const WAITS_BY_RECORD: readonly FailureKind[] = ['throttled', 'unavailable', 'ambiguous']
-/** Sent twice, a request that outlives our own time limit will most likely do so again, and is paid each time. */
+/** A request that timed out twice will most likely time out again, and each attempt may be billed. */
 const MAX_TIMEOUTS = 2
-/** A server error is the job's own where the same deployment answered another job so shortly before. Milliseconds. */
+/** A server error is caused by the job if the same deployment answered another job within this time. Milliseconds. */
 const OWN_FAULT_WITHIN_MS = 60_000
-/** Answers that say that the request was not worked on: a lock, a request that came too early, no capacity. */
+/** Statuses of requests that were not processed: a lock, a request that came too early, no capacity. */
 const NOT_WORKED_ON: readonly (number | undefined)[] = [409, 425, 503, 529]
 /** How long a deployment has to be missing before its jobs end, in milliseconds: a new one takes minutes to appear. */
 const MISSING_ENDS_AFTER_MS = 600_000
@@ -168,8 +168,8 @@ const MISSING_ENDS_AFTER_MS = 600_000
 /**
  * Decides what one failed attempt does to its job. `jitter`: 0 to 1.
  *
- * A run is limited by the attempts that may have been billed one by one, and by its age; never by how often the provider
- * was unavailable.
+ * Two limits end a run: the number of attempts that count, and the run's age. Attempts that the provider could not
+ * serve do not end a run.
  */
 export function afterFailure(failure: Failure, run: RunSoFar, policy: RetryPolicy, jitter: number): Consequence {
   const { marks } = rules[failure.kind]
@@ -178,7 +178,7 @@ export function afterFailure(failure: Failure, run: RunSoFar, policy: RetryPolic
   return { next: 'again', marks, waitMs: waitAfter(failure, run, jitter) }
 }
 
-/** Why the job ends with this failure; undefined where it is tried again. */
+/** Why the job ends with this failure, or undefined if it is retried. */
 function endReason(failure: Failure, { counted, timeouts }: RunSoFar, policy: RetryPolicy): EndReason | undefined {
   const { kind } = failure
   switch (kind) {
@@ -218,7 +218,7 @@ export function isMissingForGood({ kind, missingForMs = 0 }: Failure): boolean {
   return kind === 'no_deployment' && missingForMs >= MISSING_ENDS_AFTER_MS
 }
 
-/** As the provider asked; where it asked for nothing and is unavailable, 10 s doubling to 10 min, with jitter. */
+/** The wait that the provider asked for. If it gave none and is unavailable: 10 s, doubling to 10 min, with jitter. */
 function waitAfter({ kind, retryAfterMs }: Failure, { folded }: RunSoFar, jitter: number): number {
   if (!WAITS_BY_RECORD.includes(kind)) return 0
   if (retryAfterMs !== undefined) return Math.min(retryAfterMs, MAX_WAIT_MS)
@@ -227,8 +227,8 @@ function waitAfter({ kind, retryAfterMs }: Failure, { folded }: RunSoFar, jitter
 }
 
 /**
- * Says what a server error is: the job's own fault, which counts, where the deployment answered another job within the last
- * minute. `answeredAgoMs`: milliseconds since its last answer, if it gave one.
+ * Classifies a server error. The job caused it, and the attempt counts, if the deployment answered another job within the
+ * last minute. `answeredAgoMs`: milliseconds since the deployment's last answer, if there was one.
  */
 export function judgeServerError(failure: Failure, answeredAgoMs: number | undefined): Failure {
   const { kind, httpStatus } = failure

@@ -6,20 +6,20 @@ import type { EndError, RecordError, RunningRecord, SettledRecord, WaitingRecord
 /** Times are epoch milliseconds. */
 export interface ForwardingRules {
   readonly now: number
-  /** Of the job's very first message: a rescue is another one. */
+  /** The publish time of the job's first message. A rescue publishes a new message. */
   readonly firstPublishedAt: number
   readonly maxAgeMs: number
   readonly policy: RetryPolicy
 }
 
 export type ForwardedFate =
-  /** Its time is over, and somebody holds it, who may settle it or die: it is looked at again later. */
+  /** Its time is over, but a claim holds it. The job is checked again later. */
   | { readonly kind: 'wait' }
-  /** The job is healthy: it only exceeded the delivery attempts. It is published again. */
+  /** The job only exceeded the delivery attempts. It is published again. */
   | { readonly kind: 'rescue' }
   /**
-   * The job ends for this reason. `unsettled`: its record, if it waits and no claim holds it. `ended`: its record, if that is
-   * settled with this reason.
+   * The job ends for this reason. `unsettled`: its record, if the job waits and no claim holds it. `ended`: its record, if
+   * it is settled with this reason.
    */
   | {
       readonly kind: 'record'
@@ -27,7 +27,7 @@ export type ForwardedFate =
       readonly unsettled?: Unsettled
       readonly ended?: SettledRecord
     }
-  /** It has ended as this record says, or a later run has taken its place: there is nothing to keep. */
+  /** The record is settled, or a later run replaced this one. Nothing is kept. */
   | { readonly kind: 'nothing'; readonly ended?: SettledRecord }
 
 type Unsettled = RunningRecord | WaitingRecord
@@ -37,10 +37,11 @@ const WAIT: ForwardedFate = { kind: 'wait' }
 const NOTHING: ForwardedFate = { kind: 'nothing' }
 
 /**
- * Decides about a job that Pub/Sub gave up on, which happens by count alone: a night without Entra is reason enough.
+ * Decides about a job that Pub/Sub forwarded to the dead-letter topic. Pub/Sub only counts attempts, so an outage of Entra
+ * can forward healthy jobs.
  *
- * What its record says is judged by the rule that judges every delivery. The record of a job whose time is over is to be
- * settled if it waits, or if its lease is over: no delivery touches it any more. One under a live lease is waited for.
+ * The record is judged by the same rule as for a delivery. If the job's time is over, its record is settled when it waits
+ * or when its lease is over, because no delivery will settle it. A live lease is left until it ends.
  */
 export function decideForwarded(job: Job, found: Found | undefined, rules: ForwardingRules): ForwardedFate {
   if (found === undefined) return decideHealthy(job, rules)
@@ -68,12 +69,12 @@ export function decideForwarded(job: Job, found: Found | undefined, rules: Forwa
   }
 }
 
-/** Why a job failed, as far as its record shows it; undefined where the record does not. */
+/** Why a job failed according to its record, or undefined if the record does not show it. */
 export function findFailure(job: Job, found: Found, policy: RetryPolicy): RecordError | undefined {
   return shownFailure(job, judge(job, found, policy))?.error
 }
 
-/** It claims nothing, so no record is its own. */
+/** It claims no record. */
 function judge({ run, payloadHash }: Job, found: Found, policy: RetryPolicy): ClaimDecision {
   return decideClaim(found, { run, payloadHash, owner: '' }, policy)
 }

@@ -7,17 +7,17 @@ export type JobUrl = (typeof jobUrls)[number]
 
 /** One prompt to run, as every part of the system sees it. */
 export interface Job {
-  /** Names the record: made from batch and id, see jobKey. */
+  /** The name of the record. It is derived from batch and id, see jobKey. */
   readonly key: string
   readonly id: string
   readonly batch: string
-  /** 1 for a first publish; only a replay raises it. */
+  /** 1 for the first publish. Each replay increments it. */
   readonly run: number
   readonly url: JobUrl
   readonly model: string | undefined
   /**
-   * Goes to the model as it is, but for `model`. A number that JavaScript would change is raw JSON: numberOf reads both
-   * kinds.
+   * Is sent to the model unchanged, except for `model`. A number that JavaScript would change is raw JSON. numberOf reads
+   * both kinds.
    */
   readonly body: Readonly<Record<string, unknown>>
   readonly metadata: Readonly<Record<string, string>>
@@ -34,7 +34,7 @@ const RECORD_KEY_BYTES = 16
 /**
  * Names a job's record: base64url of 16 bytes of SHA-256 over batch, NUL and id.
  *
- * So no id is reserved or too long for the store, and neighbouring ids land far apart.
+ * With a hash, no id is reserved or too long for the store, and similar ids are spread over the key space.
  */
 export function jobKey(batch: string, id: string, sha256: Sha256): string {
   const bytes = sha256(`${batch}\0${id}`).subarray(0, RECORD_KEY_BYTES)

@@ -1,6 +1,6 @@
 import { endOfString } from './exact-numbers.ts'
 
-/** What a JSON text may be made of. A parsed value takes up to twenty times its text, and a name a slot of a hash table. */
+/** Limits on a JSON text. A parsed value needs up to twenty times the memory of its text, and a name needs a hash slot. */
 export interface JsonLimits {
   /** Values and member names. An empty list or object counts twice. */
   readonly maxValues: number
@@ -9,10 +9,10 @@ export interface JsonLimits {
 }
 
 /**
- * Says what a JSON text has too much of, before it is parsed; undefined where it fits.
+ * Returns the limit that a JSON text exceeds, without parsing it, or undefined if it exceeds none.
  *
- * It counts the structural characters outside strings in one pass, and stops at the first that is too many. Of a text that
- * is not JSON the counts mean nothing.
+ * Counts the structural characters outside strings in one pass, and stops at the first that exceeds a limit. The counts
+ * are meaningless if the text is not JSON.
  */
 export function findExcess(text: string, { maxValues, maxDepth }: JsonLimits): keyof JsonLimits | undefined {
   let [values, depth] = [1, 0]

@@ -2,7 +2,7 @@ import type { Job } from './job.ts'
 
 /** The fields by which a request caps each of its answers. */
 export const capFields = ['max_completion_tokens', 'max_tokens', 'max_output_tokens'] as const
-/** Fields that say how many answers are written: the cap holds for each of them. */
+/** Fields that set the number of answers. The cap applies to each answer. */
 const CHOICE_FIELDS = ['n', 'best_of'] as const
 
 type Body = Job['body']
@@ -10,8 +10,7 @@ type Body = Job['body']
 /**
  * Finds what is wrong with the fields of a body that decide how long its answer may be.
  *
- * A number that is spelled in another way, such as `1e2` or `100.0`, is refused with those that are none: which number a
- * service takes it for is the service's own choice.
+ * Only whole numbers in digits are accepted. `1e2` and `100.0` are refused, because services may read them differently.
  */
 export function findCapProblem(body: Body): string | undefined {
   const wrong = [...capFields, ...CHOICE_FIELDS].find((name) => isGiven(body[name]) && !isCount(body[name]))
@@ -21,7 +20,7 @@ export function findCapProblem(body: Body): string | undefined {
   return isOne ? undefined : `${given.join(' and ')} differ; give one of them`
 }
 
-/** The most tokens one answer may have, or undefined where the job leaves it to the model. */
+/** The maximum number of tokens of one answer, or undefined if the job sets none. */
 export function outputTokenCap(body: Body): number | undefined {
   return capFields.map((name) => body[name]).find(isCount)
 }

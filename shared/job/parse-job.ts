@@ -4,7 +4,7 @@ import { type Job, jobKey, jobUrls, type Sha256 } from './job.ts'
 import { findExcess, type JsonLimits } from './json-limits.ts'
 import { findCapProblem } from './output-cap.ts'
 
-/** The longest job data that is read: room for a million-token prompt, and little enough to hold many at once. */
+/** The longest job data that is read. A million-token prompt fits, and an instance can hold many jobs of this size. */
 export const MAX_JOB_BYTES = 4 * 1024 * 1024
 
 export type ParsedJob =
@@ -13,8 +13,8 @@ export type ParsedJob =
   | { readonly ok: false; readonly problem: string }
 
 /**
- * What a job may be made of: none stops a worker, and many fit beside each other. JSON.parse reads any depth, but
- * JSON.stringify, which sends the body, runs out of stack.
+ * Limits on the structure of a job, so that an instance can hold many jobs. JSON.parse reads any depth, but
+ * JSON.stringify, which serializes the body, overflows the stack.
  */
 const JOB_LIMITS: JsonLimits = { maxValues: 100_000, maxDepth: 101 }
 const MAX_METADATA = 16
@@ -23,13 +23,13 @@ const isWellFormed = (text: string) => text.isWellFormed()
 const HALF_A_PAIR = 'holds half a surrogate pair'
 
 const jobId = z.string().min(1).max(256).refine(isWellFormed, HALF_A_PAIR)
-/** NUL parts batch from id in the record's key, so a batch cannot hold one. */
+/** NUL separates batch and id in the record's key, so a batch cannot contain it. */
 const batchName = z
   .string()
   .max(128)
   .refine((text) => isWellFormed(text) && !text.includes('\0'), 'holds a NUL or half a surrogate pair')
 const modelName = z.string().min(1).max(128).refine(isWellFormed, HALF_A_PAIR)
-/** Firestore keeps names between double underscores, and the empty one, for itself. */
+/** Firestore reserves the empty name and names between double underscores. */
 const metadataKey = z
   .string()
   .min(1)
@@ -52,7 +52,7 @@ const common = {
   metadata: metadata().optional(),
 }
 
-/** A schema of the whole body would copy it. */
+/** The body is not parsed by a schema, because that would copy it. */
 const bodyFields = withoutProto(
   z.object({
     model: modelName.optional(),
@@ -94,8 +94,8 @@ const jobAttributes = z.object({
 /**
  * Reads a job from a message's data and attributes.
  *
- * Three shapes are jobs: a line of an OpenAI Batch file, the same with our own fields, and a bare prompt. Without an
- * id the data's hash is the id, so the same prompt published twice is one job.
+ * A job has one of three shapes: a line of an OpenAI Batch file, such a line with Promptbridge's fields, or a bare prompt.
+ * If the job has no id, the hash of the data is its id. The same prompt published twice is then one job.
  */
 export function parseJob(data: Uint8Array, attributes: Readonly<Record<string, string>>, sha256: Sha256): ParsedJob {
   const payloadHash = toHex(sha256(data))
@@ -128,7 +128,7 @@ export function parseJob(data: Uint8Array, attributes: Readonly<Record<string, s
   return { ok: true, job }
 }
 
-/** From 1970 to 9999: no store keeps a time beyond, and no deadline there says anything else. Epoch milliseconds. */
+/** From 1970 to 9999, the range of times that every store can keep. Epoch milliseconds. */
 function withinStoredTime(time: number): number {
   return Math.min(Math.max(time, 0), Date.UTC(9999, 11, 31))
 }
@@ -162,7 +162,7 @@ function refuse(problem: string): { ok: false; problem: string } {
   return { ok: false, problem }
 }
 
-/** A service may take another value, such as "true" or 1, for true. */
+/** A service may read another value, such as "true" or 1, as true. */
 function off(why: string) {
   return z.literal(false, { error: `can only be false: ${why}` }).nullish()
 }
@@ -171,7 +171,7 @@ function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === 'object' && value !== null && !Array.isArray(value) && !JSON.isRawJSON(value)
 }
 
-/** The entries are counted first: a record of zod copies them. */
+/** The entries are counted first, because zod's record schema copies them. */
 function metadata() {
   return withoutProto(
     z
@@ -184,7 +184,7 @@ function metadata() {
   )
 }
 
-/** zod would leave a field of this name out without a word. */
+/** zod drops a field of this name without an error. */
 function withoutProto<T extends z.ZodType>(schema: T) {
   return z.preprocess((value, context) => {
     if (typeof value === 'object' && value !== null && Object.hasOwn(value, '__proto__')) {
@@ -196,7 +196,7 @@ function withoutProto<T extends z.ZodType>(schema: T) {
 
 const MAX_ISSUES = 5
 const MAX_NAME_LENGTH = 40
-/** A name is the sender's: it could break a line, or be cut through a character. */
+/** The sender chooses the name. It may contain a line break, or be cut in the middle of a character. */
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu
 
 function describe(error: z.ZodError): string {

@@ -7,7 +7,7 @@ export interface Usage {
   readonly completionTokens: number
 }
 
-/** unknown: it was sent, and it is unknown whether it was billed. */
+/** unknown: the request was sent, and it may have been billed. */
 export type AttemptOutcome = 'succeeded' | 'unknown' | FailureKind
 
 /*
@@ -21,24 +21,24 @@ const whole = z.number().transform(Math.round)
 /** Epoch milliseconds. */
 const time = whole
 const count = whole.pipe(z.number().min(0))
-/** Absent where it is of another form. */
+/** Reads a malformed value as absent. */
 const lenient = <T extends z.ZodType>(schema: T) => schema.optional().catch(undefined)
 
 const usage = z.object({ promptTokens: count, completionTokens: count }).readonly()
 
-/** One claim of a job and what came of it. A field that is lost must never make an attempt vanish: it may have been paid. */
+/** One claim of a job and its outcome. An attempt with a malformed field is kept, because it may have been billed. */
 const attemptFields = z
   .object({
     run: count.catch(1),
     /** 1 for the first attempt of a run. */
     n: count.catch(1),
-    /** Names this claim, which alone may settle the attempt. */
+    /** Identifies this claim. Only this claim may settle the attempt. */
     owner: text.catch(''),
     startedAt: time.catch(0),
     endedAt: lenient(time),
     /** One of AttemptOutcome, or what a newer version wrote. */
     outcome: lenient(text),
-    /** What made the outcome unknown, where that is known: timeout. */
+    /** Why the outcome is unknown: `timeout`. Absent if the reason is not known. */
     cause: lenient(text),
     deployment: lenient(text),
     httpStatus: lenient(whole),
@@ -55,12 +55,12 @@ export type Attempt = z.infer<typeof attempt>
 const folded = z.object({ run: count, n: count, firstAt: time.catch(0), lastAt: time.catch(0) }).readonly()
 export type FoldedAttempts = z.infer<typeof folded>
 
-/** Where the answer is: in the record, or in parts beside it when it is too large. */
+/** The location of the answer: the record, or parts beside the record if the answer is too large. */
 const storedResult = z
   .union([
     z.object({ in: z.literal('record'), text }),
     z.object({ in: z.literal('parts'), owner: text, count, sha256: text }),
-    /** In a place that this version does not know. */
+    /** A location that this version does not know. */
     z.unknown().transform(() => ({ in: 'elsewhere' as const })),
   ])
   .readonly()
@@ -76,14 +76,14 @@ const recordError = z
   })
   .readonly()
 export type RecordError = z.infer<typeof recordError>
-/** Why a job ends, as it is written. */
+/** Why a job ends, as new records store it. */
 export type EndError = RecordError & { readonly kind: EndReason }
 
 const lasting = {
   key: text,
   id: text,
   batch: text,
-  /** One of the job's urls, or what a newer version asks for. */
+  /** One of the job urls, or a value from a newer version. */
   url: text,
   model: lenient(text),
   metadata: z.record(text, text).readonly().catch({}),
@@ -107,7 +107,7 @@ const lasting = {
 /** `expireAt`: when the store may delete the record. */
 const settled = { ...lasting, settledAt: time.catch(0), expireAt: time.catch(0) }
 
-/** A lease that cannot be read is as long as the longest: too short, and a live attempt would be taken over. */
+/** A lease that cannot be read counts as the longest lease, so that a live attempt is never taken over. */
 const UNREADABLE_LEASE_MS = 900_000
 const UNREADABLE_ERROR = { kind: 'unknown', message: 'why it ended cannot be read' } as const
 
@@ -116,8 +116,8 @@ const runningRecord = z
   .object({ ...lasting, status: z.literal('running'), leaseMs: count.catch(UNREADABLE_LEASE_MS) })
   .readonly()
 /**
- * An attempt ended, and the job is to be tried again: not before `waitMs` milliseconds after the record's last change, by
- * the store's own clock.
+ * An attempt ended, and the job waits for the next one. The next attempt starts at the earliest `waitMs` milliseconds
+ * after the record's last change, by the store's clock.
  */
 const waitingRecord = z.object({ ...lasting, status: z.literal('waiting'), waitMs: lenient(count) }).readonly()
 const NO_USAGE: Usage = { promptTokens: 0, completionTokens: 0 }
@@ -139,7 +139,7 @@ const succeededRecord = z
 const error = recordError.catch(UNREADABLE_ERROR)
 const deadLetteredRecord = z.object({ ...settled, status: z.literal('dead_lettered'), error }).readonly()
 const expiredRecord = z.object({ ...settled, status: z.literal('expired'), error }).readonly()
-/** Of a job that was cancelled before anybody had seen it, only its name is known. */
+/** For a job that was cancelled before its first claim, only the name is known. */
 const cancelledRecord = z
   .object({
     ...settled,
@@ -183,7 +183,7 @@ export type SettledRecord =
   | z.infer<typeof expiredRecord>
 export type JobRecord = RunningRecord | WaitingRecord | SettledRecord
 
-/** How many records have each status; none, where a status is absent. */
+/** The number of records of each status. An absent status counts as 0. */
 export type StatusCounts = Readonly<Partial<Record<JobRecord['status'], number>>>
 
 export function isSettled(record: JobRecord): record is SettledRecord {
@@ -200,7 +200,7 @@ export function underWayIn({ running = 0, waiting = 0 }: StatusCounts): number {
   return running + waiting
 }
 
-/** What the record's present run has behind it. */
+/** Returns the attempts of the record's current run. */
 export function runSoFar(record: JobRecord): RunSoFar {
   const ended = record.attempts.filter((attempt) => attempt.run === record.run && !isUnderWay(record, attempt))
   return {
@@ -210,7 +210,7 @@ export function runSoFar(record: JobRecord): RunSoFar {
   }
 }
 
-/** The cause of an attempt that our own time limit ended. */
+/** The cause of an attempt that MODEL_TIMEOUT_SECONDS ended. */
 export const TIMEOUT = 'timeout'
 
 /** How many sends of a job, or of one run of it, may have been billed without an answer. */
@@ -230,8 +230,8 @@ export function foldedIn({ folded = [], uncounted }: Folding, run?: number): num
 type Folding = Pick<JobRecord, 'folded' | 'uncounted'>
 
 /**
- * The kind under which `uncounted` counts folded attempts once more: the last release keeps those counts when it writes a
- * record, and no mark of what may have been billed is lost. Nothing else counts this kind there.
+ * The kind under which `uncounted` also counts folded attempts. The last release keeps these counts when it writes a
+ * record, so no attempt that may have been billed is lost. Nothing else uses this kind in `uncounted`.
  */
 export const FOLDED_KIND = 'ambiguous'
 

@@ -28,28 +28,28 @@ export function firstRecord({ job, owner, leaseMs, maxAgeMs, now }: ClaimRequest
   }
 }
 
-/** The next attempt of the run that stands. */
+/** Starts the next attempt of the current run. */
 export function nextAttempt(found: SeenRecord, { owner, leaseMs, now }: ClaimRequest): RunningRecord {
   const kept = found.attempts.filter((attempt) => attempt.run === found.run).length
-  // A number of its own for each send that may have been billed: requests are named by it.
+  // Each send that may have been billed has a separate number, because request ids contain it.
   const n = kept + foldedIn(found, found.run) + 1
   const attempts = [...found.attempts, { run: found.run, n, owner, startedAt: now }]
   return { ...lasting(found), status: 'running', owner, leaseMs, attempts }
 }
 
-/** The first attempt of the next run: what came before is kept, and counts no more. */
+/** Starts the first attempt of the next run. Earlier attempts are kept and do not count. */
 export function nextRun(found: JobRecord, request: ClaimRequest): RunningRecord {
   const { run, payloadHash, url, model, metadata, deadline } = request.job
   const giveUpAt = giveUpTime(request.now, request.maxAgeMs)
   return nextAttempt({ ...found, run, payloadHash, url, model, metadata, deadline, giveUpAt }, request)
 }
 
-/** An attempt whose instance died: it may have been sent, and billed. */
+/** An attempt whose instance died. It may have been sent and billed. */
 export function withDeadAttempt(dead: RunningRecord, now: number): RunningRecord {
   return { ...dead, attempts: withEnd(dead, { endedAt: now, outcome: 'unknown' }) }
 }
 
-/** An attempt that ended and is to be followed by another. */
+/** An attempt that ended and that another one follows. */
 export function released(record: RunningRecord, release: Release, now: number): WaitingRecord {
   const { waitMs = 0 } = release
   const wait = waitMs > 0 ? { waitMs } : {}
@@ -75,13 +75,13 @@ function counted({ uncounted }: RunningRecord, kind: FailureKind) {
   return { ...uncounted, [kind]: (uncounted[kind] ?? 0) + 1 }
 }
 
-/** Hours of a provider's outage are one entry: a record has to stay small. */
+/** The failed attempts of a provider outage share one entry, so that the record stays small. */
 function withOneMore({ folded = [], run }: RunningRecord, now: number): FoldedAttempts[] {
   const { n, firstAt } = folded.find((entry) => entry.run === run) ?? { n: 0, firstAt: now }
   return [...folded.filter((entry) => entry.run !== run), { run, n: n + 1, firstAt, lastAt: now }]
 }
 
-/** A record with the attempts that another one counts without an entry of their own. */
+/** Returns the record with the attempts that another record counts without separate entries. */
 export function withCountsOf({ uncounted, folded }: JobRecord, record: JobRecord): JobRecord {
   return { ...record, uncounted, ...(folded && { folded }) }
 }
@@ -122,8 +122,8 @@ export function ended(
 /**
  * A job whose last attempt died with its instance, and that has no attempt left.
  *
- * It is settled in the name of the claim that found it: the dead attempt, should it wake, must not take this for its
- * own settle.
+ * The owner is the claim that found it. If the instance of the attempt resumes, it must not read this write as its own
+ * settle.
  */
 export function givenUp(
   dead: RunningRecord,
@@ -164,7 +164,7 @@ export function expired(waiting: WaitingRecord, at: Settlement): SettledRecord {
   return timeOver(waiting, { kind: 'expired', message: 'its deadline passed before its next attempt' }, at)
 }
 
-/** A job that waited for its next attempt until it was too old: its message may be gone. */
+/** A job that became too old while it waited for its next attempt. Its message may be lost. */
 export function agedOut(waiting: WaitingRecord, at: Settlement): SettledRecord {
   const message = 'it waited for its next attempt until it was older than MAX_JOB_AGE_DAYS'
   const hint =
@@ -182,7 +182,7 @@ export function timeOver(
   return { ...lasting(record), status: overAs(error), owner: SWEEP, attempts, error, settledAt: now, expireAt }
 }
 
-/** A job whose time was over before anybody had claimed it. */
+/** A job whose time was over before its first claim. */
 export function timeOverUnseen(job: Job, error: RecordError, { now, expireAt }: Settlement): SettledRecord {
   const seen = { ...job, attempts: [], uncounted: {}, createdAt: now }
   return { ...lasting(seen), status: overAs(error), owner: SWEEP, error, settledAt: now, expireAt }
@@ -192,7 +192,7 @@ function overAs({ kind }: RecordError): 'expired' | 'dead_lettered' {
   return kind === 'expired' ? 'expired' : 'dead_lettered'
 }
 
-/** A job whose attempt died and that waits for the next, which its redelivery brings. */
+/** A job whose attempt died. It waits for a redelivery, which starts the next attempt. */
 export function requeued(dead: RunningRecord, now: number): WaitingRecord {
   return { ...lasting(withDeadAttempt(dead, now)), status: 'waiting', owner: SWEEP }
 }
@@ -202,11 +202,11 @@ export function endedBySweep(dead: RunningRecord, reason: 'unknown' | 'max_attem
   return givenUp(dead, SWEEP, reason, at)
 }
 
-/** Of a job that somebody has seen. */
+/** For a job that was claimed at least once. */
 type SeenRecord = JobRecord & Pick<RunningRecord, 'url' | 'payloadHash'>
 type Lasting = Omit<RunningRecord, 'status' | 'owner' | 'leaseMs'>
 
-/** What a record keeps whatever its status. */
+/** The fields that a record of any status keeps. */
 function lasting(record: Lasting) {
   const { key, id, batch, url, model, metadata, run, payloadHash, attempts, uncounted, createdAt } = record
   const { deadline, giveUpAt, folded } = record
