@@ -5,7 +5,7 @@ import { given, lenient } from './lenient.ts'
 /** What the sweep counted of a batch. Times are epoch milliseconds. */
 export interface BatchTotals {
   readonly counts: StatusCounts
-  /** Absent where the store cannot sum them. */
+  /** Absent if the store cannot sum them. */
   readonly tokens?: Usage
   readonly sweptAt: number
   /** When the counts, or the limit, changed last; absent in older batches. */
@@ -15,7 +15,7 @@ export interface BatchTotals {
 /** What is known of a batch whatever its status. Times are epoch milliseconds. */
 interface BatchFacts extends Partial<BatchTotals> {
   readonly name: string
-  /** 0 where it cannot be read. */
+  /** 0 if it cannot be read. */
   readonly createdAt: number
   /** When it was sealed last; absent in older batches. */
   readonly sealedAt?: number
@@ -35,7 +35,7 @@ export type Batch = BatchFacts &
     /** Submitted whole: `total` jobs belong to it. */
     | { readonly status: 'sealed'; readonly total: number }
     | { readonly status: 'completed'; readonly total: number; readonly completedAt: number }
-    /** It can never be completed: of some of its jobs there is no record, and their messages are gone. */
+    /** It can never be completed, because some of its jobs have no record and their messages are lost. */
     | { readonly status: 'incomplete'; readonly total: number; readonly incompleteAt: number }
   )
 
@@ -76,7 +76,7 @@ export const storedBatch = z
     total: lenient.number,
     completedAt: lenient.number,
     sealedAt: lenient.number,
-    /** The last release seals a batch again and leaves this in place: it holds for the total that was counted. */
+    /** The last release leaves this field in place when it seals a batch again. It applies only to this total. */
     incomplete: z.object({ at: z.number(), total: z.number() }).optional().catch(undefined),
     counts,
     tokens: z.object({ promptTokens: z.number(), completionTokens: z.number() }).optional().catch(undefined),
@@ -111,15 +111,15 @@ export interface BatchEnding {
 export interface BatchStore {
   /** A batch that is there already stays as it is. */
   open(name: string, now: number): Promise<void>
-  /** Says how many jobs belong to a batch; if it had ended, it goes on. */
+  /** Stores the number of jobs of a batch. An ended batch is reopened. */
   seal(name: string, total: number, now: number): Promise<void>
   /** Only the first time counts. */
   end(name: string, ending: BatchEnding): Promise<void>
-  /** Says that no job of a batch is to be started any more; the batch is made where there is none. */
+  /** Cancels a batch: none of its jobs is started any more. Creates the batch if it does not exist. */
   cancel(name: string, now: number): Promise<void>
   /**
-   * Says how many tokens a batch may take; the batch is made where there is none. One that had ended goes on: its tokens
-   * have to be counted again.
+   * Limits the tokens of a batch. Creates the batch if it does not exist. An ended batch is reopened, because its tokens
+   * must be counted again.
    */
   limitTokens(name: string, tokenLimit: number, now: number): Promise<void>
   read(name: string): Promise<Batch | undefined>
@@ -130,13 +130,13 @@ export interface BatchStore {
 /** What the sweep needs of batches. Rejects with StoreError. */
 export interface UnfinishedBatches extends Pick<BatchStore, 'end'> {
   /**
-   * Those that the sweep counts, in pages of about so many: those first that were looked at longest ago. What is looked
-   * at meanwhile may come once more at the end.
+   * Yields the batches that the sweep counts, in pages of about this size, the least recently checked first. A batch that
+   * is checked meanwhile may appear again at the end.
    */
   unfinished(pageSize: number): AsyncIterable<readonly UnfinishedBatch[]>
   /** Writes what was counted of one. */
   note(name: string, totals: BatchTotals): Promise<void>
-  /** Says that one could not be counted now: the others come first. */
+  /** Records that a batch could not be counted now, so that the next sweep counts other batches first. */
   defer(name: string, now: number): Promise<void>
   /** Leaves an open batch out of the sweep until it is sealed, or its tokens are limited again. */
   leaveOut(batch: Pick<UnfinishedBatch, 'name' | 'tokenLimit' | 'activeAt'>): Promise<void>

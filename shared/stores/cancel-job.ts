@@ -7,7 +7,7 @@ export type CancelResult =
   | { readonly kind: 'cancelled'; readonly record: CancelledRecord }
   | Exclude<CancelDecision, { kind: 'cancel' }>
 
-/** A refused write is decided again. A job that changes this often is running. */
+/** The number of tries after refused writes. A job that changes this often is running. */
 const MAX_TRIES = 3
 
 /**

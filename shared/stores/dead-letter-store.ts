@@ -3,14 +3,14 @@ import { time, whole } from './lenient.ts'
 import type { Listing } from './telemetry-store.ts'
 
 /**
- * A message that no worker takes any further, and why. Times are epoch milliseconds.
+ * A message that no worker processes any more, and the reason. Times are epoch milliseconds.
  *
- * Its data lies beside it and is read for itself: it may have megabytes.
+ * Its data is stored and read separately, because it may have megabytes.
  */
 export const deadLetter = z.object({
-  /** `{key or SHA-256 of the data as hex}:{run}`, which every store takes for a name. */
+  /** `{key or SHA-256 of the data as hex}:{run}`. Every store accepts this as a name. */
   id: z.string().regex(/^[\w-]+:\d+$/),
-  /** Of the job's record; absent for what is no job. */
+  /** The key of the job's record. Absent if the message is not a job. */
   key: z.string().optional(),
   jobId: z.string().optional(),
   batch: z.string(),
@@ -21,24 +21,24 @@ export const deadLetter = z.object({
   message: z.string(),
   hint: z.string().optional(),
   /**
-   * Whether a worker found reason, code, message and hint by the message's data and its job's record. Otherwise the message's
-   * attributes say them, which any sender can write; so it is with letters of earlier versions.
+   * Whether a worker derived reason, code, message and hint from the message's data and its job's record. If false, they are
+   * from the message's attributes, which any sender can write. In letters of earlier versions they always are.
    */
   verified: z.boolean().optional(),
   attributes: z.record(z.string(), z.string()),
   data: z.object({ bytes: whole, sha256: z.string() }),
   firstAt: time,
   lastAt: time,
-  /** How often it came. Delivery is at least once, so this is no count of failures. */
+  /** The number of deliveries. Delivery is at least once, so this does not count failures. */
   times: whole,
   replays: z.object({ n: whole, lastAt: time.optional() }),
   expireAt: time,
 })
 export type DeadLetter = z.infer<typeof deadLetter>
 
-/** A dead letter as it comes in; the store names it and counts. */
+/** A new dead letter. The store adds its id and its counts. */
 export interface NewDeadLetter extends Omit<DeadLetter, 'id' | 'data' | 'firstAt' | 'lastAt' | 'times' | 'replays'> {
-  /** When it came, in epoch milliseconds. */
+  /** The time of delivery, in epoch milliseconds. */
   readonly at: number
 }
 
@@ -46,13 +46,13 @@ export interface DeadLetterFilter {
   readonly batch?: string
   readonly reason?: string
   readonly model?: string
-  /** Those that came then or later, in epoch milliseconds. */
+  /** Only letters delivered at or after this time, in epoch milliseconds. */
   readonly since?: number
 }
 
 /**
- * Where dead letters are kept until they expire. Every method rejects with StoreError: `unavailable` when the store
- * cannot be reached, `refused` for what it can never keep, `corrupt` for what is not as it was written.
+ * Keeps dead letters until they expire. Every method rejects with StoreError: `unavailable` if the store cannot be
+ * reached, `refused` if it can never keep the letter, `corrupt` if stored data does not match what was written.
  */
 export interface DeadLetterStore {
   /**
@@ -63,11 +63,11 @@ export interface DeadLetterStore {
   get(id: string): Promise<DeadLetter | undefined>
   /** The message's data, byte by byte. */
   readData(letter: DeadLetter): Promise<Uint8Array>
-  /** In the order of their ids, from the one after `after` on. Fewer than `limit`: there are no more. */
+  /** Lists letters in the order of their ids, after `after`. Fewer than `limit` means that there are no more. */
   list(filter: DeadLetterFilter, limit: number, after?: string): Promise<Listing<DeadLetter>>
-  /** Counts a replay. Resolves with false where there is no such letter. `at`: epoch milliseconds. */
+  /** Counts a replay. Resolves with false if there is no such letter. `at`: epoch milliseconds. */
   markReplayed(id: string, at: number): Promise<boolean>
 }
 
-/** What people read of dead letters. */
+/** The read methods, for commands. */
 export type DeadLetterReader = Pick<DeadLetterStore, 'get' | 'readData' | 'list'>

@@ -4,10 +4,10 @@ import { StoreError } from './job-store.ts'
 import type { LetterDocuments } from './letter-documents.ts'
 import type { Listing } from './telemetry-store.ts'
 
-/** Writers of one letter at once: its message was delivered to several instances. */
+/** The number of retries if several instances write one letter at once. */
 const MAX_TRIES = 5
 
-/** Keeps dead letters over any store of documents with revisions: one write, and a read only where one stands already. */
+/** Keeps dead letters over any store of documents with revisions: one write, and a read only if the letter exists. */
 export function createDeadLetterStore(documents: LetterDocuments): DeadLetterStore {
   return {
     async put(came, data) {
@@ -84,7 +84,7 @@ async function list(
   let unreadable = 0
   for await (const { letter } of documents.walk({ filter, after, limit })) {
     if (letter === undefined) unreadable += 1
-    // A time that is indexed would send all writers to one place of the index.
+    // An index on the time itself would send all writes to one place of the index.
     else if (letter.lastAt >= since) found.push(letter)
     if (found.length >= limit) break
   }

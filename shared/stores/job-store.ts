@@ -2,16 +2,16 @@ import type { ClaimRequest, Ending, Release } from '../job/ending.ts'
 import type { JobRecord, RunningRecord, SettledRecord, StatusCounts } from '../job/record.ts'
 import type { ListedRecord } from './record-documents.ts'
 
-/** A claim that is held: what settle and release need to know it by. */
+/** A held claim, with the values by which settle and release identify it. */
 export interface Held {
   readonly record: RunningRecord
-  /** Opaque: the store's own mark of the record's last change. */
+  /** Opaque. The store's revision of the record. */
   readonly revision: string
 }
 
 export type ClaimResult =
   | { readonly kind: 'run'; readonly held: Held }
-  /** Settled, by an earlier delivery or because this one found its last attempt dead. */
+  /** Settled by an earlier delivery, or by this one because the instance of the last attempt had died. */
   | { readonly kind: 'settled'; readonly record: SettledRecord }
   | { readonly kind: 'busy'; readonly retryInMs: number }
   /** Its next attempt may not start yet. */
@@ -22,21 +22,21 @@ export type ClaimResult =
 
 type SettleResult =
   | { readonly kind: 'settled'; readonly record: SettledRecord }
-  /** The claim is no longer ours; nothing was written. */
+  /** Another claim holds the record. Nothing was written. */
   | { readonly kind: 'dropped' }
 
-/** The worker's way to the records. Every method rejects with StoreError when the store cannot be reached. */
+/** The worker's access to records. Every method rejects with StoreError if the store cannot be reached. */
 export interface JobStore {
   claim(request: ClaimRequest): Promise<ClaimResult>
   settle(held: Held, ending: Ending, now: number): Promise<SettleResult>
-  /** Ends the attempt and leaves the job to be tried again. A claim that is no longer ours is left alone. */
+  /** Ends the attempt, so that the job can be retried. Changes nothing if another claim holds the record. */
   release(held: Held, release: Release, now: number): Promise<void>
 }
 
 /** Reads records and their results, for people and reports. */
 export interface JobReader {
   read(key: string): Promise<JobRecord | undefined>
-  /** The answer's JSON text, put together from its parts where it has some. */
+  /** The answer's JSON text. If it is stored in parts, they are joined. */
   readResult(record: SettledRecord): Promise<string | undefined>
   list(batch: string): AsyncIterable<ListedRecord>
   /** How many records of a batch have each status. */
@@ -45,7 +45,7 @@ export interface JobReader {
 
 export class StoreError extends Error {
   override readonly name = 'StoreError'
-  /** refused: the store can never take this document as it is. no_index: it lacks what this query needs. */
+  /** refused: the store can never accept this document. no_index: the index for this query is missing. */
   readonly code: 'unavailable' | 'corrupt' | 'refused' | 'no_index'
 
   constructor(code: StoreError['code'], message: string, cause?: unknown) {

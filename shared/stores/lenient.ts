@@ -1,6 +1,6 @@
 import { z } from 'zod'
 
-/** No store keeps fractions; a time that was drawn at random has some. */
+/** Rounds a number, because stores keep no fractions. A time with random jitter has a fraction. */
 export const whole = z.number().transform(Math.round).pipe(z.int())
 /** The last second that a timestamp of Firestore can be, in epoch milliseconds. */
 export const NEVER = 253_402_300_799_000
@@ -8,8 +8,8 @@ export const NEVER = 253_402_300_799_000
 export const time = whole.pipe(z.number().min(0).max(NEVER))
 
 /**
- * What a store gave may have been written by a newer version or edited by hand. These read a field by itself: one that
- * cannot be read is as if it were not there.
+ * A newer version may have written a stored document, or a person may have edited it. These schemas read each field
+ * separately. A field that cannot be read counts as absent.
  */
 export const lenient = {
   text: z.string().optional().catch(undefined),

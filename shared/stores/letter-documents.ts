@@ -14,7 +14,7 @@ interface LetterWalk {
   readonly filter: Omit<DeadLetterFilter, 'since'>
   /** An id. */
   readonly after: string | undefined
-  /** How many the caller wants to see; those it asks for beyond may be read one by one. */
+  /** How many letters the caller expects to read. Further letters may be read one by one. */
   readonly limit: number
 }
 
@@ -29,13 +29,13 @@ export interface LetterDocuments {
   /** Writes the letter alone; refused unless the revision is still the newest. */
   update(letter: DeadLetter, revision: string): Promise<Write>
   read(id: string): Promise<(StoredLetter & { readonly revision: string }) | undefined>
-  /** The data in one piece or many, in order; whether they are whole is not looked at. */
+  /** The data in one or more pieces, in order. It is not checked whether the data is complete. */
   readData(letter: DeadLetter): Promise<readonly Uint8Array[]>
   /** In the order of their ids, read page by page. */
   walk(walk: LetterWalk): AsyncIterable<StoredLetter>
 }
 
-/** A letter as stores keep it: not every name of an attribute may name a field in Firestore. */
+/** The stored form of a letter. Attributes are a list, because not every attribute name can be a field in Firestore. */
 const attribute = z.object({ name: z.string(), value: z.string() })
 
 /** Converts a letter to its stored form. Throws StoreError `refused` if it could not be read back. */
@@ -47,7 +47,7 @@ export function toStoredLetter(letter: DeadLetter) {
 }
 
 const { text } = lenient
-/** What an edit by hand, or a newer version, made unreadable is as if it were not there. */
+/** A field that cannot be read counts as absent. It may be edited by hand or from a newer version. */
 const storedLetter = z.object({
   key: text,
   jobId: text,
@@ -75,7 +75,7 @@ const storedLetter = z.object({
   expireAt: time.catch(NEVER),
 })
 
-/** Reads what a store gave under an id, as far as that can be read; undefined where it is no dead letter. */
+/** Reads the readable fields of a stored dead letter, or returns undefined if it is not one. */
 export function readStoredLetter(id: string, document: unknown): DeadLetter | undefined {
   const { data: found } = storedLetter.safeParse(document)
   if (found === undefined) return undefined

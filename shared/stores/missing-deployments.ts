@@ -1,18 +1,18 @@
 import { z } from 'zod'
 
-/** Where instances agree on how long a deployment has been missing. Rejects with StoreError. */
+/** Shares between instances how long a deployment has been missing. Rejects with StoreError. */
 export interface MissingDeployments {
   /**
    * Notes that a deployment was found missing.
    *
-   * Resolves with how long its episode has lasted by the store's own clock, in milliseconds; 0 where it begins.
+   * Resolves with the length of its episode by the store's clock, in milliseconds. A new episode has length 0.
    */
   found(deployment: string): Promise<number>
   /** Ends the episode, if there is one: the deployment answered. */
   end(deployment: string): Promise<void>
 }
 
-/** The episode of a deployment as stores keep it: it is never deleted, so that its revisions fence. */
+/** The stored episode of a deployment. It is never deleted, so that its revision fences writes. */
 export interface StoredEpisode {
   readonly deployment: string
   /** How long it had lasted when it was written, in milliseconds. */
@@ -20,7 +20,7 @@ export interface StoredEpisode {
   readonly isOver: boolean
 }
 
-/** A deployment that was not found missing for so long may have been there meanwhile. */
+/** If a deployment was not found missing for this long, it may have existed meanwhile. A new episode begins then. */
 const FORGOTTEN_AFTER_MS = 30 * 60_000
 
 /** The episode with one more sighting. `ageMs`: since `before` was written, by the store's clock. */
@@ -29,7 +29,7 @@ export function withSighting(deployment: string, before: StoredEpisode | undefin
   return { deployment, lastedMs: goesOn ? before.lastedMs + Math.max(0, Math.round(ageMs)) : 0, isOver: false }
 }
 
-/** Undefined where the document cannot be read: the episode begins then. */
+/** Undefined if the document cannot be read. A new episode begins then. */
 export const storedEpisode = z
   .object({ deployment: z.string(), lastedMs: z.number(), isOver: z.boolean() })
   .optional()

@@ -2,7 +2,7 @@ import type { StoreConfig } from '../config/config.ts'
 import type { Deliveries } from '../queues/deliveries.ts'
 import type { Emulators } from './open.ts'
 
-/** Opens what pauses and resumes the queue that follows a store. Rejects with QueueError, or SQLite's own error. */
+/** Opens the control that pauses and resumes the queue of a store. Rejects with QueueError, or SQLite's error. */
 export async function openDeliveries(store: StoreConfig, emulators: Emulators): Promise<Deliveries> {
   if (store.kind === 'sqlite') {
     const { openSqliteDeliveries } = await import('../queues/sqlite/sqlite-deliveries.ts')

@@ -9,7 +9,7 @@ import type { RecordDocuments } from './record-documents.ts'
 import type { SchemaExtent } from './sqlite/open-tables.ts'
 import type { TelemetryReader, TelemetryStore } from './telemetry-store.ts'
 
-/** Where records, batches, daily tokens, dead letters, telemetry, missing deployments and messages are. */
+/** The stores of records, batches, daily tokens, dead letters, telemetry and missing deployments, and the queue. */
 export interface Stores {
   readonly documents: RecordDocuments
   readonly batches: BatchStore & UnfinishedBatches
@@ -21,7 +21,7 @@ export interface Stores {
   close(): Promise<void>
 }
 
-/** What people read of them. */
+/** The read methods of the stores. */
 export interface StoreReaders {
   readonly documents: Pick<RecordDocuments, 'read' | 'list' | 'countByStatus' | 'readParts'>
   readonly deadLetters: DeadLetterReader
@@ -34,7 +34,7 @@ export interface StoreDependencies {
   readonly emulators: Emulators
 }
 
-/** HOST:PORT of Google's emulators, where they are to be used. */
+/** HOST:PORT of Google's emulators, if they are used. */
 export interface Emulators {
   readonly firestore: string | undefined
   readonly pubsub: string | undefined
@@ -56,8 +56,8 @@ export function openStores(store: StoreConfig, dependencies: StoreDependencies):
 }
 
 /**
- * Does the same for a worker, which keeps a database file in order as long as the stores are open: it builds the indexes
- * that are missing, and deletes what has expired. Firestore does so by itself.
+ * Opens the same set for a worker. In a database file it also builds missing indexes, and deletes expired rows while the
+ * stores are open. Firestore does this by itself.
  */
 export async function openWorkerStores(store: StoreConfig, dependencies: StoreDependencies): Promise<Stores> {
   if (store.kind !== 'sqlite') return openStores(store, dependencies)
@@ -69,7 +69,7 @@ export async function openWorkerStores(store: StoreConfig, dependencies: StoreDe
   return { ...stores, close: () => cleanups.disposeAsync() }
 }
 
-/** Opens what is read, and nothing that writes: a database file is not locked, and has to be there. Rejects with StoreError. */
+/** Opens the stores for reading. A database file must exist, and is not locked. Rejects with StoreError. */
 export async function openStoreReaders(store: StoreConfig, dependencies: StoreDependencies): Promise<StoreReaders> {
   if (store.kind === 'sqlite') {
     const { openSqliteReaders } = await import('./sqlite/open-readers.ts')

@@ -3,20 +3,20 @@ import type { JobRecord, StatusCounts, Usage } from '../job/record.ts'
 /** A record as the store holds it. */
 export interface StoredRecord {
   readonly record: JobRecord
-  /** Opaque: changes with every write. */
+  /** Opaque. It changes with every write. */
   readonly revision: string
   /** Milliseconds since the last write, by the store's own clock. */
   readonly ageMs: number
 }
 
-/** Some of the records that may be the sweep's. */
+/** A page of the records that the sweep may have to change. */
 export interface DuePage {
   readonly records: readonly StoredRecord[]
   /** The keys of malformed records. */
   readonly unreadable: readonly string[]
 }
 
-/** What a listing finds: a record, or the key of one that cannot be read, which ends no listing. */
+/** An entry of a listing: a record, or the key of an unreadable record. An unreadable record does not end the listing. */
 export type ListedRecord = { readonly record: JobRecord } | { readonly unreadable: string }
 
 export type Write = { readonly kind: 'written'; readonly revision: string } | { readonly kind: 'refused' }
@@ -37,8 +37,8 @@ export interface RecordDocuments {
   /** How many records of a batch have each status; those of a status that is not known here are left out. */
   countByStatus(batch: string): Promise<StatusCounts>
   /**
-   * All records that may be the sweep's by now, in pages of about so many; the clocks of those who wrote them say so, and
-   * only the record's age is to be trusted. What stays as it is hides nothing behind it. `now`: epoch milliseconds.
+   * Yields all records that the sweep may have to change, in pages of about this size. They are selected by the clocks of
+   * their writers, so only the record's age is exact. Unchanged records do not block later ones. `now`: epoch milliseconds.
    */
   due(now: number, pageSize: number): AsyncIterable<DuePage>
   /** The tokens of a batch's answers, or of those that came on one day, `yyyy-mm-dd` in UTC. */

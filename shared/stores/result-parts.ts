@@ -2,13 +2,13 @@ import { createHash } from 'node:crypto'
 import type { StoredResult } from '../job/record.ts'
 import { StoreError } from './job-store.ts'
 
-/** The most that fits into one document beside the record's other fields. */
+/** The largest text that fits into one document together with the record's other fields. */
 export const MAX_RESULT_BYTES = 900 * 1024
 
 /**
- * Cuts a text into parts of at most 900 KiB of UTF-8, never through a character.
+ * Splits a text into parts of at most 900 KiB of UTF-8. It never splits a character.
  *
- * One by one: a long text is a good part of the memory there is, and would be held twice.
+ * Yields one part at a time, because a second copy of a long text could exceed the memory.
  */
 export function* cutIntoParts(text: string): Generator<string> {
   const encoder = new TextEncoder()
@@ -29,7 +29,7 @@ export function describeParts(owner: string, text: string, count: number): Store
   return { in: 'parts', owner, count, sha256: sha256Hex(text) }
 }
 
-/** Joins the parts of a result. Rejects with StoreError `corrupt` where they are not what the record says. */
+/** Joins the parts of a result. Rejects with StoreError `corrupt` if they do not match the record. */
 export async function joinParts(
   result: Extract<StoredResult, { in: 'parts' }>,
   parts: AsyncIterable<string> | Iterable<string>,

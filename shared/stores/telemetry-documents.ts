@@ -14,7 +14,7 @@ export interface TelemetryKind<T> {
   readonly collection: string
   /** What is written. */
   readonly schema: z.ZodType<T>
-  /** Reads what a newer version, or an edit by hand, left readable; undefined where that says nothing. */
+  /** Reads the readable fields of a document, or returns undefined if the required fields are missing. */
   readonly read: (document: unknown) => T | undefined
   readonly idOf: (document: T) => string
   /** The field that holds the time by which the documents are listed. */
@@ -96,7 +96,7 @@ export function kept<T>(schema: z.ZodType<T>, document: T): T {
   return parsed.data
 }
 
-/** Reads what a store gave, each document for itself. */
+/** Reads stored documents, each separately. */
 export function toListing<T>(read: TelemetryKind<T>['read'], documents: readonly unknown[]): Listing<T> {
   const found = documents.flatMap((document) => read(document) ?? [])
   return { found, unreadable: documents.length - found.length }

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { time, whole } from './lenient.ts'
 
-/** One process of the worker, as Cloud Run names it where it runs there. */
+/** One process of the worker. On Cloud Run it has the names that Cloud Run gives. */
 const instance = z.object({
   service: z.string().optional(),
   revision: z.string().optional(),
@@ -22,7 +22,7 @@ export const tokenFailure = z.object({
   leg: z.string(),
   /** `passing` or `configuration`; a newer version may know others. */
   kind: z.string(),
-  /** What was seen, in one line. */
+  /** The error message, in one line. */
   message: z.string(),
   /** How to fix it. */
   hint: z.string(),
@@ -30,7 +30,7 @@ export const tokenFailure = z.object({
   aadsts: z.array(whole).optional(),
   httpStatus: whole.optional(),
   correlationId: z.string().optional(),
-  /** The claims that Entra was shown. */
+  /** The claims of the ID token that was sent to Entra. */
   presented: z.object({ issuer: z.string(), subject: z.string(), audience: z.string() }).optional(),
   /** The deployment that denies its caller or is missing; absent if the token itself failed. */
   deployment: z.string().optional(),
@@ -40,7 +40,7 @@ export const tokenFailure = z.object({
   tries: whole,
   /** Jobs that waited, or were deferred, for want of a token. */
   jobsHeld: whole,
-  /** How long the token that was held was good for at the last try, in milliseconds; 0 without one. */
+  /** The remaining lifetime of the current token at the last try, in milliseconds. 0 if there was none. */
   tokenValidForMs: whole,
   nextTryAt: time,
   resolvedAt: time.optional(),
@@ -48,7 +48,7 @@ export const tokenFailure = z.object({
 })
 export type TokenFailure = z.infer<typeof tokenFailure>
 
-/** The last sign of life of an instance. Times are epoch milliseconds. */
+/** The last heartbeat of an instance. Times are epoch milliseconds. */
 export const workerInstance = z.object({
   instance,
   startedAt: time,
@@ -59,7 +59,7 @@ export const workerInstance = z.object({
   models: z.array(z.string()),
   inFlight: whole,
   refusedPushes: whole,
-  /** What became of the deliveries of the minute before, by outcome. */
+  /** The number of deliveries of the last minute, by outcome. */
   lastMinute: z.record(z.string(), whole),
   expireAt: time,
 })
@@ -77,15 +77,15 @@ export interface Listing<T> {
  * `refused` if it refuses the write for good.
  */
 export interface TelemetryStore {
-  /** Writes the document of an episode, whole, whatever stands there. */
+  /** Writes the whole document of an episode and overwrites an existing one. */
   putTokenFailure(failure: TokenFailure): Promise<void>
-  /** Writes the document of an instance, whole, whatever stands there. */
+  /** Writes the whole document of an instance and overwrites an existing one. */
   putInstance(worker: WorkerInstance): Promise<void>
   /** The episodes that had a try or were resolved since then, the latest first; at most `limit`. `since`: epoch milliseconds. */
   tokenFailures(since: number, limit: number): Promise<Listing<TokenFailure>>
-  /** The instances that gave a sign since then, the latest first. `since`: epoch milliseconds. */
+  /** The instances with a heartbeat since then, the latest first. `since`: epoch milliseconds. */
   instances(since: number): Promise<Listing<WorkerInstance>>
 }
 
-/** What people read of telemetry. */
+/** The read methods, for commands. */
 export type TelemetryReader = Pick<TelemetryStore, 'tokenFailures' | 'instances'>

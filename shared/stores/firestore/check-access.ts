@@ -1,7 +1,7 @@
 import { StoreError } from '../job-store.ts'
 import type { Database } from './database.ts'
 
-/** What a database lets a caller do, and the gRPC status of what it did not; undefined where nothing answered. */
+/** The caller's access to a database, and the gRPC status of a refusal, or undefined if there was no answer. */
 export type Access = { readonly kind: 'granted' } | { readonly kind: 'read' | 'write'; readonly status: unknown }
 
 /** A document that never exists: the worker names its documents by hashes. */

@@ -3,7 +3,7 @@ import type { Database } from './database.ts'
 import { createFirestoreDocuments } from './firestore-documents.ts'
 import { TALLY_FIELDS } from './status-tally.ts'
 
-/** An index of several fields has to be made; one of a single field is there unless somebody took it away. */
+/** An index of several fields must be created. An index of a single field exists unless it was disabled. */
 export interface Index {
   readonly collection: string
   readonly fields: readonly string[]
@@ -14,7 +14,7 @@ const ABSENT = 'promptbridge-doctor'
 const JOBS = 'promptJobs'
 
 interface Need extends Index {
-  /** What is asked of it, and finds nothing. */
+  /** The query, which finds no documents. */
   readonly ask: (database: Database) => Promise<unknown>
 }
 
@@ -40,7 +40,7 @@ const tokenSum = (field: 'batch' | 'day'): Need => ({
     createFirestoreDocuments(database).sumUsage(field === 'batch' ? { batch: ABSENT } : { day: ABSENT }),
 })
 
-/** What the sweep and the commands ask of the database. */
+/** The queries of the sweep and of the commands. */
 export const INDEX_NEEDS: readonly Need[] = [
   {
     collection: JOBS,
@@ -74,8 +74,8 @@ export const INDEX_NEEDS: readonly Need[] = [
 ]
 
 /**
- * Makes each kind of query once, and resolves with the indexes that the database lacks or still builds. Rejects with
- * StoreError where it does not answer.
+ * Sends each kind of query once, and resolves with the indexes that are missing or still being built. Rejects with
+ * StoreError if the database does not answer.
  *
  * Emulators need none, so there it finds nothing.
  */

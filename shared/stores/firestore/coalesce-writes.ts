@@ -8,7 +8,7 @@ export interface PendingWrite<W> {
   readonly bytes: number
 }
 
-/** What the store said of one write. */
+/** The store's result of one write. */
 export type WriteAnswer =
   | { readonly kind: 'written'; readonly revision: string }
   /** Its precondition does not hold. */
@@ -44,7 +44,7 @@ interface Waiting<W> extends PendingWrite<W> {
 /**
  * Gathers the writes of concurrent jobs into few calls.
  *
- * Whatever is asked for in one turn of the event loop goes out together; while calls are under way, more gathers behind them.
+ * Writes of one turn of the event loop are sent together. Further writes are collected while calls are under way.
  * Rejects with StoreError `unavailable` when too much is waiting.
  */
 export function coalesceWrites<W>(
@@ -102,7 +102,7 @@ function takeFlush<W>(waiting: Waiting<W>[], underWay: ReadonlySet<string>, limi
   let bytes = 0
   for (const next of waiting) {
     const fits = chosen.length < limits.maxWrites && (chosen.length === 0 || bytes + next.bytes <= limits.maxBytes)
-    // A document's writes keep their order: one that must wait holds back those that come after it.
+    // The writes of a document keep their order, so a waiting write delays the later ones.
     if (fits && !names.has(next.name)) {
       chosen.push(next)
       bytes += next.bytes
@@ -114,9 +114,9 @@ function takeFlush<W>(waiting: Waiting<W>[], underWay: ReadonlySet<string>, limi
 }
 
 /**
- * Halves a flush that is refused as a whole until the write that is at fault stands alone.
+ * Splits a refused flush in halves until the invalid write is alone.
  *
- * One half after the other: a flush that is split is still one call at a time. Never rejects.
+ * Sends the halves one after the other, so that a split flush is still one call at a time. Never rejects.
  */
 async function sendSplitting<W>(send: SendFlush<W>, writes: readonly Waiting<W>[]): Promise<void> {
   const answers = await answersTo(send, writes)

@@ -47,7 +47,7 @@ export async function collect(
   }
 }
 
-/** Of a document that is not there Firestore says so in its answer: this status is about the database. */
+/** This status means that the database is missing. For a missing document, Firestore answers without an error. */
 function sayRefusal(status: unknown): string {
   if (status === STATUS.notFound)
     return 'Firestore has no such database: GOOGLE_CLOUD_PROJECT and FIRESTORE_DATABASE name it'
@@ -64,7 +64,7 @@ function lacksIndex(error: unknown): boolean {
   return codeOf(error) === STATUS.failedPrecondition && error instanceof Error && /\bindex\b/i.test(error.message)
 }
 
-/** The gRPC status of an error; undefined where nothing answered. */
+/** The gRPC status of an error, or undefined if there was no answer. */
 export function codeOf(error: unknown): unknown {
   return error instanceof Error && 'code' in error ? error.code : undefined
 }

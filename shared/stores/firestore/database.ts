@@ -13,9 +13,9 @@ import { fields } from './values.ts'
 export interface CallLimits {
   /** A write, or a read of one document. */
   readonly callMs: number
-  /** Between two documents of a query. All of them take as long as the network needs for them. */
+  /** The limit between two documents of a query. The query as a whole has no limit. */
   readonly idleMs: number
-  /** A query as a whole, where a document comes now and then. */
+  /** The limit of a whole query whose documents arrive slowly. */
   readonly queryMs: number
   /**
    * A count or a sum, which takes as long as it has index entries to read: the time that the sweep has for its batches, so
@@ -32,7 +32,7 @@ const LIMITS: CallLimits = { callMs: 5_000, idleMs: 10_000, queryMs: 300_000, ag
  */
 const ONCE = { retry: null, retryRequestOptions: { retries: 0, noResponseRetries: 0 } }
 
-/** Firestore's calls, as far as we need them: each is sent once, has a time limit, and rejects with StoreError. */
+/** The calls to Firestore that the stores use. Each is sent once, has a time limit, and rejects with StoreError. */
 export interface Database {
   /** The name below which all documents lie. */
   readonly root: string
@@ -82,7 +82,7 @@ export interface DatabaseOptions {
   readonly project: string
   /** The database's id; the project's `(default)` one, when absent. */
   readonly database?: string
-  /** HOST:PORT of an emulator, which wants no credentials. */
+  /** HOST:PORT of an emulator, which needs no credentials. */
   readonly emulator: string | undefined
   readonly limits?: CallLimits
 }
@@ -181,7 +181,7 @@ export function openDatabase(given: DatabaseOptions): Database {
     count: (collection, equal) => count(collection, equal),
     async sumAndCount(collection, equal, names) {
       const { sums, readTime } = await sum(collection, equal, names)
-      // Asked together, a count would leave out the documents without these fields.
+      // In the same query, a count would leave out the documents without these fields.
       return { sums, count: await count(collection, equal, readTime) }
     },
     close() {
@@ -211,7 +211,7 @@ function documentsIn(answer: unknown): readonly NamedFields[] {
 }
 
 const aggregationAnswer = z.object({ result: z.object({ aggregateFields: fields }), readTime: timestamp })
-/** A number that was edited by hand may make a fraction of a sum, or no number at all. */
+/** If a number was edited by hand, the sum may be a fraction or not a number. */
 const wholeNumber = z.number().transform(Math.round).catch(0)
 
 const statusSchema = z.object({ code: z.number().default(0), message: z.string().optional() })

@@ -13,16 +13,16 @@ export interface Put {
   /** The document's whole name. */
   readonly name: string
   readonly fields: Readonly<Record<string, Value>>
-  /** Without one, the document is written whatever stands there. */
+  /** Without a precondition, an existing document is overwritten. */
   readonly precondition?: { readonly exists: boolean } | { readonly updateTime: Timestamp }
   /** Only these fields are written; all, when absent. */
   readonly mask?: readonly string[]
 }
 
 /**
- * Makes the function that writes documents, those of concurrent jobs together.
+ * Returns a function that writes documents and groups the writes of concurrent jobs.
  *
- * Each is checked before it joins the others: one that cannot be written would fail them all. Rejects with StoreError.
+ * Each write is checked first, because one invalid write would fail the whole group. Rejects with StoreError.
  */
 export function createDocumentWriter(
   database: Database,

@@ -9,7 +9,7 @@ import { fields, type PlainMap, toFields } from './values.ts'
 const BATCHES = 'promptBatches'
 /** When an unfinished batch was looked at last; the others have none, so that a query by it finds none of them. */
 const TO_SWEEP = 'toSweep'
-/** Of a batch that had ended, and goes on. */
+/** The fields that are removed if an ended batch is reopened. */
 const ENDINGS = ['completedAt', 'incomplete']
 const UPDATE_TRIES = 5
 
@@ -24,7 +24,7 @@ export function createFirestoreBatches(database: Database): BatchStore & Unfinis
     await put({ name: nameOf(name), fields: toFields({ name, createdAt }), precondition: { exists: false } })
   }
 
-  /** Changes a batch that is as expected; any other stays as it is. In the mask without a value, a field goes. */
+  /** Changes a batch only if it is in the expected state. A field that is in the mask without a value is deleted. */
   async function update(name: string, isExpected: (batch: Batch) => boolean, change: PlainMap): Promise<void> {
     for (let tries = 0; tries < UPDATE_TRIES; tries += 1) {
       const { found } = getAnswer.parse(await database.get(nameOf(name)))
@@ -85,7 +85,7 @@ export function createFirestoreBatches(database: Database): BatchStore & Unfinis
     },
     async note(name, totals) {
       const { counts, tokens, sweptAt, activeAt } = totals
-      // In the mask without a value, an earlier sum goes: it does not belong to these counts.
+      // An earlier sum does not belong to these counts. A field in the mask without a value is deleted.
       const swept = { counts, tokens: tokens && { ...tokens }, sweptAt, activeAt, deferredAt: undefined }
       const noted = { ...swept, [TO_SWEEP]: sweptAt }
       await put({ name: nameOf(name), fields: toFields(noted), mask: Object.keys(noted), precondition: EXISTS })
@@ -109,7 +109,7 @@ export function createFirestoreBatches(database: Database): BatchStore & Unfinis
 /** A batch that was deleted meanwhile is not made again. */
 const EXISTS = { exists: true } as const
 
-/** The batch that a document is about; undefined where its name is none of ours. */
+/** The batch of a document, or undefined if the document's name is malformed. */
 function batchIn(document: string): string | undefined {
   try {
     return document.startsWith('batch:') ? decodeURIComponent(document.slice('batch:'.length)) : undefined

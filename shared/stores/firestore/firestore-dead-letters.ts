@@ -17,7 +17,7 @@ const LETTERS = 'deadLetters'
 const LETTER_FIELDS = Object.keys(deadLetter.shape)
 /** The most data that fits into the document, beside a hundred attributes at their longest. */
 const MAX_DATA_BYTES = 600 * 1024
-/** Google's emulator takes 4 MiB a call, where Firestore takes ten; only the parts of large data come near. */
+/** Google's emulator accepts 4 MiB a call, Firestore 10 MiB. Only the parts of large data reach such sizes. */
 const FLUSH = { ...FIRESTORE_FLUSH, maxBytes: 3 * 1024 * 1024 }
 
 /**
@@ -31,10 +31,10 @@ export function createFirestoreDeadLetters(database: Database): DeadLetterStore 
 function letterDocuments(database: Database): LetterDocuments {
   const put = createDocumentWriter(database, FLUSH)
   const root = `${database.root}/${LETTERS}/`
-  /** Only ids of ours are names: what somebody typed could lead elsewhere. */
+  /** Only well-formed ids become document names, because other input could name another document. */
   const isName = (id: string) => deadLetter.shape.id.safeParse(id).success
 
-  /** Named by the hash of the whole, so that parts of two writers are the same, and those of other data are others. */
+  /** The names contain the hash of the data. Two writers of the same data write the same parts. */
   async function writeParts({ id, data: { sha256: owner }, expireAt }: DeadLetter, parts: readonly Uint8Array[]) {
     const write = (bytes: Uint8Array, n: number) =>
       put({ name: partName(root + id, owner, n), fields: toFields({ owner, n, bytes, expireAt }) })

@@ -20,13 +20,13 @@ const USAGE = ['usage.promptTokens', 'usage.completionTokens']
 const DUE = 'due'
 /** On which day, in UTC, an answer was paid for. */
 const DAY = 'day'
-/** An index that grows at its end alone takes 500 writes a second: this one grows in as many places. */
+/** An index that grows only at its end accepts 500 writes a second. This one grows in this many places. */
 const SHARDS = 8
 
 /**
  * Keeps records in Firestore: `promptJobs/{key}`, and the parts of large results below them.
  *
- * A write that changes nothing would leave the revision as it was; no claim, settle or release is one. Rejects with
+ * A write without a change would not change the revision. Every claim, settle and release changes the record. Rejects with
  * StoreError.
  */
 export function createFirestoreDocuments(database: Database): RecordDocuments {
@@ -83,7 +83,7 @@ export function createFirestoreDocuments(database: Database): RecordDocuments {
   }
 }
 
-/** Undefined where an older version wrote some of the records, or the index is missing. */
+/** Undefined if an older version wrote some of the records, or if the index is missing. */
 async function tallied(database: Database, batch: string): Promise<StatusCounts | undefined> {
   try {
     const { sums, count } = await database.sumAndCount(JOBS, { batch }, TALLY_FIELDS)
@@ -124,7 +124,7 @@ const foundAnswer = z.object({
 })
 type FoundAnswer = z.infer<typeof foundAnswer>
 
-/** What lies behind the last document of a full page; nothing, where the page was not full. */
+/** The rest of the range after a full page. Empty if this page was not full. */
 function restOf(range: TextRange, last: FoundAnswer | undefined): readonly TextRange[] {
   if (last === undefined) return []
   const { name, fields } = last.document

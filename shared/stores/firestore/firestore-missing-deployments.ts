@@ -20,7 +20,7 @@ export function createFirestoreMissingDeployments(database: Database, now: Clock
   // No document may be named `.`, `..` or `__x__`.
   const nameOf = (deployment: string) => `${database.root}/${EPISODES}/id:${encodeURIComponent(deployment)}`
 
-  /** Writes what becomes of the episode, unless another instance writes first: then that is what it becomes of. */
+  /** Writes the next state of the episode. If another instance writes first, the state is computed from its write. */
   async function change(
     deployment: string,
     next: (before: StoredEpisode | undefined, ageMs: number) => StoredEpisode | undefined,

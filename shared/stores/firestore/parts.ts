@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Database } from './database.ts'
 import { fields } from './values.ts'
 
-/** The name of a part below a document: of its owner, so that a torn set of another one is never taken for it. */
+/** The name of a part below a document. It contains the owner, so that parts of another owner are never used. */
 export function partName(document: string, owner: string, n: number): string {
   return `${document}/parts/${owner}-${n}`
 }

@@ -34,7 +34,7 @@ export function fromEpochMs(ms: number): Timestamp {
   return { seconds, nanos: (ms - seconds * 1_000) * 1_000_000 }
 }
 
-/** A time of the store as an opaque text: a rounded one would be refused as a precondition. */
+/** A time of the store as opaque text, because the store refuses a rounded time as a precondition. */
 export function toRevision({ seconds, nanos }: Timestamp): string {
   return `${seconds}.${nanos}`
 }

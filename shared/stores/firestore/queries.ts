@@ -8,7 +8,7 @@ export interface Page {
   /** Only these fields are read; all, when absent. */
   readonly mask?: readonly string[]
   readonly limit: number
-  /** No more documents are read once they have so many bytes, so that a page has a size that fits into memory. */
+  /** Reading stops after this many bytes, so that a page fits into memory. */
   readonly maxBytes: number
   /** A document's whole name. */
   readonly after: string | undefined

@@ -14,8 +14,8 @@ const PAIRS = [
 export const MAX_TALLIED = SECOND - 1
 
 /**
- * The field of a record that says its status in numbers. An aggregation query sums up to five fields and groups nothing, so
- * these give the counts of all statuses in one call.
+ * The field of a record that encodes its status as numbers. An aggregation query sums up to five fields and cannot group,
+ * so these fields give the counts of all statuses in one call.
  */
 export const TALLY = 'tally'
 export const TALLY_FIELDS = PAIRS.map((_, n) => `${TALLY}.s${n}`)

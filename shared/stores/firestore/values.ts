@@ -4,7 +4,7 @@ import { fromEpochMs, timestamp, toEpochMs, type Value } from './protocol.ts'
 type Plain = string | number | boolean | Uint8Array | readonly Plain[] | PlainMap
 export type PlainMap = { readonly [name: string]: Plain | undefined }
 
-/** Fields that hold epoch milliseconds with us, and a timestamp in Firestore: its TTL policies read nothing else. */
+/** Fields that are epoch milliseconds in code and timestamps in Firestore, because TTL policies read only timestamps. */
 const TIMES = new Set([
   ...[
     'createdAt',
@@ -50,8 +50,8 @@ function isList(value: readonly Plain[] | PlainMap): value is readonly Plain[] {
 type WireMap = Readonly<Record<string, unknown>>
 
 /**
- * Reads Firestore's form of an object's fields, each by itself: one that cannot be read hides no other. Null, and kinds that
- * we never write, are as if the field were absent.
+ * Reads an object's fields from Firestore's form. Each field is read separately, so an unreadable one does not hide others.
+ * Null, and kinds that Promptbridge never writes, are read as absent.
  */
 export const fields: z.ZodType<Record<string, unknown>> = z.record(z.string(), z.unknown()).transform(readMap)
 
@@ -69,7 +69,7 @@ function readValue(value: unknown): unknown {
   if (bytesValue instanceof Uint8Array) return bytesValue
   if (isMap(timestampValue)) return readTime(timestampValue)
   if (isMap(mapValue)) return readMap(isMap(mapValue['fields']) ? mapValue['fields'] : {})
-  // An item keeps its place: an attempt that is lost may have been paid for.
+  // An unreadable item keeps its place, because it may be an attempt that was billed.
   if (isMap(arrayValue)) return listIn(arrayValue).map((item) => readValue(item) ?? null)
   return readNumber(value)
 }

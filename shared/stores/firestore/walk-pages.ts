@@ -1,9 +1,9 @@
 import type { Database, DocumentPage, NamedFields } from './database.ts'
 import type { Page } from './queries.ts'
 
-/** A page has about so many bytes, however large its documents are. */
+/** The approximate size of a page in bytes. */
 const PAGE_BYTES = 1024 * 1024
-/** Documents of which nothing is known yet have up to a mebibyte each. */
+/** Before the first page, each document is assumed to have a mebibyte. */
 const FIRST_PAGE = 20
 const MAX_PAGE = 500
 /** The next documents may be larger than those seen. */
@@ -15,8 +15,8 @@ export interface Walk extends Pick<Page, 'equal' | 'mask' | 'after'> {
 }
 
 /**
- * Every document of a collection that matches, by their names, in pages that follow what comes: few large documents, or
- * many small ones. Holds one page at a time. Rejects with StoreError.
+ * Yields every matching document of a collection in the order of their names. The number of documents in a page depends on
+ * their size. Holds one page at a time. Rejects with StoreError.
  */
 export async function* walkPages(
   database: Pick<Database, 'page'>,

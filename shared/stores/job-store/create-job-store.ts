@@ -23,11 +23,11 @@ import type { ClaimResult, Held, JobStore } from '../job-store.ts'
 import type { RecordDocuments, StoredRecord } from '../record-documents.ts'
 import { cutIntoParts, describeParts, fitsIntoRecord } from '../result-parts.ts'
 
-/** How soon to look again at a job that somebody else claimed in the same moment. */
+/** The retry delay for a job that another delivery claimed at the same moment. */
 const LOST_RACE_RETRY_MS = 1_000
 /** A refused fenced claim is decided again once: its own lost reply looks like a lost race. */
 const CLAIM_READS = 2
-/** As many as go out in one call: more would wait in memory, and be turned away where too much waits. */
+/** The number of parts in one call. More would wait in memory, and could be rejected. */
 const PARTS_AT_ONCE = 8
 
 /**
@@ -113,13 +113,13 @@ function run(record: RunningRecord, revision: string): ClaimResult {
   return { kind: 'run', held: { record, revision } }
 }
 
-/** Writes a claim's last word and gives the record that stands; none, when the claim is not ours any more. */
+/** Writes the end of a claim and returns the stored record, or undefined if another claim holds the record. */
 async function closeClaim(documents: RecordDocuments, held: Held, record: JobRecord): Promise<JobRecord | undefined> {
   const written = await documents.replace(record, held.revision)
   if (written.kind === 'written') return record
   const found = await documents.read(record.key)
   const decision = decideRefusedWrite(found?.record, held.record)
-  // An earlier try of this write was applied: what it wrote is what everybody else has read.
+  // An earlier try of this write was applied. Other readers have seen its content, so it is the result.
   if (decision === 'applied') return found?.record
   if (decision === 'not_ours' || found === undefined) return undefined
   if (decision === 'settle_only' && !isSettled(record)) return undefined
@@ -137,7 +137,7 @@ async function endedRecord(
   return succeeded(record, ending, await storeResult(documents, record, ending.result, at.expireAt), at)
 }
 
-/** Large results go beside the record before it is settled: a settled record never names parts that are not there. */
+/** Writes the parts of a large result before the settle, so that a settled record never names missing parts. */
 async function storeResult(
   documents: RecordDocuments,
   { key, owner }: RunningRecord,

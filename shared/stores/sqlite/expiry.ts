@@ -4,8 +4,8 @@ import type { Clock } from '../../lib/clock.ts'
 import { inTransaction, openSqlite, whenFree } from '../../lib/sqlite.ts'
 
 /**
- * How many rows of a table one transaction deletes, which holds the write lock for some milliseconds: a part, or a dead
- * letter, may have megabytes. Records go before their parts: none ever names parts that are gone.
+ * How many rows of a table one transaction deletes. It holds the write lock for some milliseconds, because a part or a
+ * dead letter may have megabytes. Records are deleted before their parts, so no record names deleted parts.
  */
 const ROWS_AT_ONCE = {
   promptJobs: 100,
@@ -19,13 +19,13 @@ const PAUSE_MS = 20
 const ROUND_MS = 60_000
 
 /**
- * Deletes what has expired, a few rows at a time and once a minute, until it is closed. The tables are there.
+ * Deletes expired rows once a minute, a few at a time, until it is closed. The tables must exist.
  *
- * `now`: epoch milliseconds. What a round finds the database too busy for, the next one does. Throws SQLite's own error
- * where the file cannot be opened.
+ * `now`: epoch milliseconds. If the database is busy, the rows are deleted a minute later. Throws SQLite's error if the
+ * file cannot be opened.
  */
 export function startExpiry(path: string, now: Clock): { close(): Promise<void> } {
-  // NORMAL: what a power cut brings back is deleted again.
+  // NORMAL: rows that a power failure restores are deleted again.
   const db = openSqlite(path, 'NORMAL')
   const closing = new AbortController()
   const { signal } = closing
@@ -46,8 +46,8 @@ export function startExpiry(path: string, now: Clock): { close(): Promise<void> 
 }
 
 /**
- * Deletes the rows of every table that have expired; where none has, it takes no lock. `at`: epoch milliseconds. Rejects
- * with SQLite's own error.
+ * Deletes the expired rows of every table. Takes no lock if there are none. `at`: epoch milliseconds. Rejects with
+ * SQLite's error.
  */
 export async function deleteExpired(db: DatabaseSync, at: number, signal: AbortSignal): Promise<void> {
   for (const [table, rows] of Object.entries(ROWS_AT_ONCE)) {

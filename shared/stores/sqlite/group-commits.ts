@@ -1,6 +1,6 @@
 import { isBusy } from '../../lib/sqlite.ts'
 
-/** Runs work in one transaction: all of it or nothing. Rejects with SQLite's own error. */
+/** Runs work in one transaction. Rejects with SQLite's error. */
 type Commit = <T>(work: () => T) => Promise<T>
 
 interface Waiting<T> {
@@ -9,15 +9,15 @@ interface Waiting<T> {
   readonly reject: (error: unknown) => void
 }
 
-/** A commit blocks the event loop: this many small writes keep it to a few milliseconds. */
+/** A commit blocks the event loop. With this many small writes it takes a few milliseconds. */
 const MAX_TOGETHER = 100
 
 /**
- * Makes the function that commits the writes of one turn of the event loop together: a full sync costs as much for
- * fifty of them as for one.
+ * Returns a function that commits the writes of one turn of the event loop together. A full sync costs the same for fifty
+ * writes as for one.
  *
- * A write resolves when it is on disk. Where a group fails, each of its writes is tried alone and gets its own error;
- * a database that stays busy was waited for already.
+ * A write resolves when it is on disk. If a group fails, each write is retried alone and gets its own error. If the
+ * database stayed busy, they are not retried.
  */
 export function groupCommits<T>(commit: Commit): (work: () => T) => Promise<T> {
   const waiting: Waiting<T>[] = []

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 
-/** A text of JSON, and what it says. */
+/** A schema that parses a JSON text. */
 export const jsonText = z.string().transform(parseJson)
 
-/** The parser's own error quotes the text, which may be an answer. */
+/** The parser's error message quotes the text, which may be an answer. */
 function parseJson(text: string, context: z.core.$RefinementCtx): unknown {
   try {
     return JSON.parse(text)

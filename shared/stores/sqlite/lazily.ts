@@ -1,9 +1,9 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 
 /**
- * A statement that is prepared when it is first needed; undefined while its table is not there, and so holds nothing.
+ * Prepares a statement at its first use. Returns undefined while its table is missing, and therefore empty.
  *
- * A file that is opened for reading may be one in which no worker has made its tables yet, or an earlier version's.
+ * A file that is opened for reading may lack tables: no worker has created them yet, or an earlier version wrote the file.
  */
 export function lazily(db: DatabaseSync, sql: string): () => StatementSync | undefined {
   let statement: StatementSync | undefined

@@ -17,12 +17,11 @@ interface SqliteReaders {
   close(): void
 }
 
-/** A file that has one of these is ours: publishing makes the last one, and a worker the others. */
+/** A file with one of these tables is a database of Promptbridge. Publishing creates the last one, a worker the others. */
 const OURS = ['promptJobs', 'promptBatches', 'deadLetters', 'tokenFailures', 'messages']
 
 /**
- * Opens a database file for reading: no lock is taken, nothing is made and nothing is deleted. A table that is not there
- * yet holds nothing.
+ * Opens a database file for reading. It takes no lock, and creates and deletes nothing. A missing table is read as empty.
  *
  * `now` is the store's clock, in epoch milliseconds. Rejects with StoreError.
  */

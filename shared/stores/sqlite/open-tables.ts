@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { inTransaction, openSqlite, whenFree } from '../../lib/sqlite.ts'
 import { translated } from './translated.ts'
 
-/** Something that a file has once it was made: a table, its later columns, an index. */
+/** An object of the schema: a table, its later columns, or an index. */
 export interface SchemaPart {
   isMade(db: DatabaseSync): boolean
   make(db: DatabaseSync): void
@@ -10,11 +10,11 @@ export interface SchemaPart {
 
 /** What a store keeps in its file. */
 export interface Schema {
-  /** The table first, then its later columns: made in no time, whatever the file holds. */
+  /** The table, then its later columns. They are created at once, even in a large file. */
   readonly tables: readonly SchemaPart[]
   /**
-   * What the worker needs to be quick. On a file that an earlier version filled each is built once, in seconds where it
-   * holds a million records, and no other process writes meanwhile. So only a worker makes them, at its start.
+   * The indexes that a worker needs. In a file of an earlier version with a million records, each takes seconds to build,
+   * and no other process can write meanwhile. Therefore only a worker builds them, at its start.
    */
   readonly indexes: readonly SchemaPart[]
 }
@@ -22,14 +22,14 @@ export interface Schema {
 /** whole: with its indexes, as a worker needs them. tables: the rest, for a command that writes a little. */
 export type SchemaExtent = 'whole' | 'tables'
 
-/** How long to wait for another worker that builds the same. */
+/** How long to wait for another worker that builds the same indexes. */
 const GIVE_UP_MAKING_MS = 60_000
 
 /**
- * Opens the database file of a store, makes what it lacks and resolves with what `use` makes of it.
+ * Opens the database file of a store, creates missing tables and indexes, and resolves with the result of `use`.
  *
- * A file that lacks nothing is opened without a lock. It is closed again when any of it fails; closing it twice is
- * harmless. Rejects with StoreError.
+ * A complete file is opened without a lock. If a step fails, the file is closed; closing it twice is harmless. Rejects
+ * with StoreError.
  */
 export async function openTables<T>(
   path: string,
@@ -52,7 +52,7 @@ export async function openTables<T>(
   })
 }
 
-/** One after the other, so that other processes write between two that take long; a fresh file is made in one go. */
+/** Builds one index at a time, so that other processes can write in between. A new file is created in one transaction. */
 async function makeMissing(db: DatabaseSync, parts: readonly SchemaPart[]): Promise<void> {
   const [first] = parts
   const isFresh = first !== undefined && !(await whenFree(() => first.isMade(db)))

@@ -13,12 +13,12 @@ import { translated } from './translated.ts'
 
 export type RecordReads = Pick<RecordDocuments, 'read' | 'list' | 'countByStatus' | 'sumUsage' | 'readParts'>
 
-/** A page is read at once, while nothing else runs in the process. */
+/** Reading a page blocks the event loop. */
 const PAGE_ROWS = 200
 const PAGE_LENGTH = 1024 * 1024
 
 /**
- * Reads records from a file that may be an earlier version's: what the worker's indexes are for then takes a scan.
+ * Reads records from a file that an earlier version may have written. Without the worker's indexes, a query scans the table.
  *
  * `now` is the store's clock, in epoch milliseconds.
  */
@@ -65,11 +65,11 @@ function usageSum(db: DatabaseSync): RecordReads['sumUsage'] {
   }
 }
 
-/** In the order in which the records were made: each page begins where the one before ended. */
+/** Lists records in the order of their creation. Each page begins after the end of the previous one. */
 function lister(db: DatabaseSync): RecordReads['list'] {
   const where = 'WHERE batch = ? AND rowid > ? ORDER BY rowid'
   const found = lazily(db, `SELECT rowid AS id, key, record FROM promptJobs INDEXED BY ${IN_BATCH} ${where}`)
-  // One walk through the whole table: by another index, each page would sort the whole batch.
+  // This scans the table once. With another index, each page would sort the whole batch.
   const scanned = lazily(db, `SELECT rowid AS id, key, record FROM promptJobs NOT INDEXED ${where}`)
   const page = (batch: string, after: number) => {
     const rows = isThere(db, IN_BATCH) ? found() : scanned()
@@ -98,7 +98,7 @@ function firstOf(statement: StatementSync, batch: string, after: number): ListRo
   return rows
 }
 
-/** One part at a time: there may be hundreds of them. */
+/** Reads one part at a time, because there may be hundreds. */
 function partsReader(db: DatabaseSync): RecordReads['readParts'] {
   const next = lazily(db, 'SELECT n, text FROM promptJobParts WHERE key = ? AND owner = ? AND n > ? ORDER BY n LIMIT 1')
   return async function* (key, owner) {
@@ -122,12 +122,12 @@ export const storedRow = z.object({
 })
 const countRow = z.object({ status: z.enum(jobStatuses), n: z.number() })
 const usageRow = z.object({ promptTokens: z.number(), completionTokens: z.number() })
-/** The schema of the tables says this much of every row. */
+/** The types that the table's schema guarantees for every row. */
 const listRow = z.object({ id: z.number(), key: z.string(), record: z.string() })
 type ListRow = z.infer<typeof listRow>
 const partRow = z.object({ n: z.number(), text: z.string() })
 
-/** A status that only a later version knows is left out. */
+/** A status that this version does not know is left out. */
 function toCount(row: unknown) {
   const { data } = countRow.safeParse(row)
   return data === undefined ? [] : [[data.status, data.n] as const]

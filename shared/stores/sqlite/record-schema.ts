@@ -51,8 +51,8 @@ const TAKE = TAKE_COUNT + takeTokens('batch') + takeTokens('day')
 const COUNTED = ['batch', 'status', 'promptTokens', 'completionTokens', 'day']
 
 /**
- * Counting a million records takes 0.4 s, in which a worker does nothing else. Triggers count with every write instead,
- * in its transaction: so a crash loses no count, and the writes of an earlier version's worker are counted, too.
+ * Counting a million records takes 0.4 s and blocks the worker. Triggers count in the transaction of each write instead.
+ * A crash then loses no count, and the writes of an earlier version are counted, too.
  */
 const TOTALS = `
   CREATE TABLE ${COUNTS} (batch TEXT, status TEXT, n INTEGER NOT NULL, PRIMARY KEY (batch, status)) STRICT, WITHOUT ROWID;

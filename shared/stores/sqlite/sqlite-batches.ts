@@ -32,7 +32,7 @@ const LATER_COLUMNS = {
   leftOutLimit: 'INTEGER',
 } as const
 
-/** When the sweep looked at a batch last. */
+/** The time of the sweep's last check of a batch. */
 const LOOKED_AT = 'MAX(IFNULL(sweptAt, 0), IFNULL(deferredAt, 0))'
 /** The last release seals a batch again, or limits it again, and leaves in place how it ended before. */
 const UNFINISHED = `completedAt IS NULL

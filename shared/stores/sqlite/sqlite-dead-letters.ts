@@ -13,7 +13,7 @@ import { translated } from './translated.ts'
 
 const PAGE = 300
 
-// The data stands last: what lies behind a long column costs a walk through it.
+// The data is the last column, because SQLite reads through a long column to reach the columns after it.
 const LETTERS = `
   CREATE TABLE deadLetters (
     id TEXT PRIMARY KEY,
@@ -122,7 +122,7 @@ function rowOf(letter: DeadLetter) {
   return { id, batch, reason, model, expireAt, document: JSON.stringify(whole) }
 }
 
-/** Text that is no JSON is no letter. */
+/** Text that is not JSON is not a letter. */
 function toStored(row: unknown) {
   const { id, document } = letterRow.parse(row)
   try {

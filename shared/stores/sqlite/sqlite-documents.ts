@@ -20,7 +20,7 @@ export interface SqliteDocuments extends RecordDocuments {
 /**
  * Keeps records in a database file that any number of processes may share; a write is on disk when it resolves.
  *
- * `now` is the store's clock, in epoch milliseconds: leases are judged by it alone. Rejects with StoreError.
+ * `now` is the store's clock, in epoch milliseconds. Only this clock decides when a lease ends. Rejects with StoreError.
  */
 export function openSqliteDocuments(
   path: string,
@@ -54,7 +54,7 @@ function recordWrites(db: DatabaseSync, now: Clock): Omit<RecordDocuments, keyof
   }
 }
 
-/** A page is parsed while nothing else runs in the process: 100 records take some milliseconds. */
+/** Parsing a page blocks the event loop. 100 records take some milliseconds. */
 const MAX_DUE = 100
 
 /** The index by `sweepAt` ends in the row's id, so each page begins where the last one ended. */
@@ -83,7 +83,7 @@ function duePage(rows: readonly unknown[], now: number): DuePage {
   }
 }
 
-/** The schema of the table says this much of every row. */
+/** The types that the table's schema guarantees for every row. */
 const dueRow = z.object({ key: z.string(), sweepAt: z.number(), id: z.number() })
 
 function columns(record: JobRecord, updatedAt: number) {

@@ -7,7 +7,7 @@ import { lazily } from './lazily.ts'
 import { named, openTables, type Schema, type SchemaExtent } from './open-tables.ts'
 import { translated } from './translated.ts'
 
-/** SQLite takes a negative limit for none. */
+/** SQLite reads a negative limit as no limit. */
 const ALL = -1
 
 const names = [tokenFailureKind.collection, workerInstanceKind.collection]
@@ -67,7 +67,7 @@ function lister<T>(db: DatabaseSync, { collection, read }: TelemetryKind<T>) {
 
 const documentRow = z.object({ document: z.string() })
 
-/** Text that is no JSON is nothing that a listing can read. */
+/** A listing skips text that is not JSON. */
 function readDocument(row: unknown): unknown {
   const { document } = documentRow.parse(row)
   try {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { StoreError } from '../job-store.ts'
 
-/** Runs work on the database and makes our error of whatever it throws. */
+/** Runs work on the database and converts every error to StoreError. */
 export async function translated<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
