@@ -4,7 +4,7 @@ import { openTokenFetcher, type TokenSettings } from '../identity/token-fetcher.
 import type { Clock } from '../lib/clock.ts'
 import { diagnose } from '../models/azure-openai/explain-refused-token.ts'
 
-/** Tokens for any scope: one is shared by all who ask for the same. */
+/** Provides tokens for any scope. Callers of the same scope share one token. */
 export interface AzureTokens {
   /** Rejects with TokenError, or with the signal's reason. */
   get(scope: string, signal: AbortSignal): Promise<AccessToken>
@@ -16,7 +16,7 @@ export interface AzureTokenDependencies {
   readonly random: () => number
 }
 
-/** Opens a source for each scope that is asked for; they share the ID token. */
+/** Opens one source for each requested scope. The sources share the ID token. */
 export function openAzureTokens(settings: TokenSettings, { now, random }: AzureTokenDependencies): AzureTokens {
   const fetchToken = openTokenFetcher(settings, now)
   const sources = new Map<string, AccessTokenSource>()

@@ -9,7 +9,7 @@ import { createJobReader } from '../stores/job-reader.ts'
 import { emulatorsIn, openQueue, openStoreReaders } from '../stores/open.ts'
 import { readIdentity } from './read-identity.ts'
 
-/** Where jobs and results are: Pub/Sub and Firestore of a project, or one SQLite file. `database`: as FIRESTORE_DATABASE. */
+/** The location of jobs and results: Pub/Sub and Firestore of a project, or one SQLite file. `database`: as FIRESTORE_DATABASE. */
 export type Place = { readonly project: string; readonly database?: string } | { readonly store: `sqlite:${string}` }
 
 interface JobFields {
@@ -29,7 +29,7 @@ export interface PromptJob extends JobFields {
   readonly model?: string
 }
 
-/** What a job may ask for. Written out: the types of the client stand alone. */
+/** The requests of a job. They are repeated here, because the client's types must not import others. */
 type Url = `${'/v1' | ''}/${'chat/completions' | 'responses' | 'embeddings'}`
 
 /** A request in full; a line of an OpenAI Batch file is one, with its `custom_id` for an id. */
@@ -37,7 +37,7 @@ export interface RequestJob extends JobFields {
   readonly custom_id?: string
   readonly method?: 'POST'
   readonly url: Url
-  /** Goes to the model as it is; `model` is matched against the deployments. */
+  /** Is sent to the model unchanged. `model` selects the deployment. */
   readonly body: Readonly<Record<string, unknown>>
 }
 
@@ -54,7 +54,7 @@ export interface Publisher extends AsyncDisposable {
   submitAll(jobs: readonly JobInput[]): Promise<string[]>
 }
 
-/** What became of a job. */
+/** The state or the result of a job. */
 export type JobResult = {
   readonly key: string
   readonly id: string
@@ -79,7 +79,7 @@ export type JobResult = {
         readonly kind: string
         readonly code?: string | undefined
         readonly message: string
-        /** What to do about it. */
+        /** How to fix it. */
         readonly hint?: string | undefined
       }
     }
@@ -87,37 +87,37 @@ export type JobResult = {
 
 /** Every method rejects with an error whose `code` is `unavailable` when the store cannot be reached. */
 export interface ResultReader extends AsyncDisposable {
-  /** By the key that submit gave; undefined until a worker has begun. */
+  /** Finds a job by the key that submit returned. Undefined until a worker has begun. */
   read(key: string): Promise<JobResult | undefined>
-  /** By the job's own id. */
+  /** Finds a job by its id. */
   find(id: string, batch?: string): Promise<JobResult | undefined>
-  /** Of every job of a batch that a worker has begun. */
+  /** Yields the result of every job of a batch that a worker has begun. */
   list(batch: string): AsyncIterable<JobResult>
 }
 
-/** Who calls Azure, and as what. */
+/** The identity that calls Azure. */
 export interface AzureIdentity {
   readonly tenantId: string
   /** The app registration's application (client) id. Only `azure-cli` needs none. */
   readonly clientId?: string
-  /** Whose Entra is asked; `public`, when absent. */
+  /** The cloud of Entra. Absent: `public`. */
   readonly cloud?: 'public' | 'us-government' | 'china'
-  /** As the setting TOKEN_SOURCE: `metadata-server`, when absent. */
+  /** As the setting TOKEN_SOURCE. Absent: `metadata-server`. */
   readonly tokenSource?: 'metadata-server' | `impersonate:${string}` | 'azure-cli'
-  /** Entra's address, where it is another of the cloud's, or ALLOW_CUSTOM_HOSTS=true is set in the environment. */
+  /** Another address of the cloud's Entra, or any address if the environment sets ALLOW_CUSTOM_HOSTS=true. */
   readonly authorityHost?: string
-  /** The audience that the federated credential expects, where it is not the cloud's. */
+  /** The audience of the federated credential. Absent: the cloud's default. */
   readonly audience?: string
 }
 
-/** Has the shape of `TokenCredential`, so every client of the Azure SDK takes it. */
+/** Has the shape of `TokenCredential`, so every client of the Azure SDK accepts it. */
 export interface AzureCredential {
   /**
    * A token for the scopes of one Azure service, such as `https://storage.azure.com/.default`; one is shared by all who
    * ask for the same. `expiresOnTimestamp` is in epoch milliseconds.
    *
-   * Rejects with the signal's reason, or with an error whose `leg` says who failed and whose `details` say how, with a
-   * `hint` at how to fix it.
+   * Rejects with the signal's reason, or with an error. Its `leg` names the step that failed, its `details` describe the
+   * failure, and their `hint` says how to fix it.
    */
   getToken(
     scopes: string | readonly string[],
@@ -126,9 +126,9 @@ export interface AzureCredential {
 }
 
 /**
- * Gives tokens for any Azure service, by the same exchange as the worker and without a secret.
+ * Provides tokens for any Azure service, by the same exchange as the worker and without a secret.
  *
- * Throws where a part of the identity cannot be one. Nothing is sent before the first token is asked for.
+ * Throws if a part of the identity is malformed. Sends nothing before the first call of `getToken`.
  */
 export function createAzureCredential(identity: AzureIdentity): AzureCredential {
   const settings = readIdentity(identity, process.env)
@@ -148,7 +148,7 @@ export function createAzureCredential(identity: AzureIdentity): AzureCredential 
   }
 }
 
-/** Opens the way in. Emulators are found by PUBSUB_EMULATOR_HOST and FIRESTORE_EMULATOR_HOST. */
+/** Opens a publisher. PUBSUB_EMULATOR_HOST and FIRESTORE_EMULATOR_HOST select emulators. */
 export async function createPublisher(to: Place & { readonly topic?: string }): Promise<Publisher> {
   const { topic = 'promptbridge-jobs' } = to
   const queue = await openQueue(storeOf(to), dependencies())
@@ -169,7 +169,7 @@ export async function createPublisher(to: Place & { readonly topic?: string }): 
   }
 }
 
-/** Opens the way out. Rejects with an error whose `code` is `unavailable` where a SQLite file is not there. */
+/** Opens a reader of results. Rejects with an error whose `code` is `unavailable` if the SQLite file does not exist. */
 export async function createResultReader(from: Place): Promise<ResultReader> {
   const stores = await openStoreReaders(storeOf(from), dependencies())
   const reader = createJobReader(stores.documents)

@@ -8,7 +8,7 @@ import type { TokenSettings } from '../identity/token-fetcher.ts'
 const { AZURE_TENANT_ID, AZURE_CLIENT_ID, AZURE_CLOUD, AZURE_AUTHORITY_HOST, AZURE_FEDERATED_AUDIENCE, TOKEN_SOURCE } =
   settings.shape
 
-/** By the rules that the worker's settings are read by. */
+/** Uses the rules of the worker's settings. */
 const identity = z
   .object({
     tenantId: AZURE_TENANT_ID,
@@ -24,8 +24,8 @@ const identity = z
   })
 
 /**
- * Reads what a caller says of itself, and from the environment where the metadata server is, and whether other hosts than
- * Microsoft's may be trusted. Throws an Error that names what is wrong.
+ * Reads the caller's identity. Reads from the environment the address of the metadata server, and whether hosts other than
+ * Microsoft's are trusted. Throws an Error that names every problem.
  */
 export function readIdentity(given: object, environment: Environment): TokenSettings {
   const parsed = identity.safeParse(given)

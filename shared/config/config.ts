@@ -12,26 +12,26 @@ export type PushAuth =
   | { readonly mode: 'off' }
   | { readonly mode: 'verify' | 'cloud-run-iam'; readonly audience: string; readonly serviceAccount: string }
 
-/** Where records are kept, and with them the queue. */
+/** The location of the records and of the queue. */
 export type StoreConfig =
   | { readonly kind: 'sqlite'; readonly path: string }
   | { readonly kind: 'firestore'; readonly project: string; readonly database?: string }
 
-/** What the worker runs with. Times are milliseconds. */
+/** The configuration of the worker. Times are milliseconds. */
 export interface Config {
   readonly host: string
   readonly port: number
   readonly project: string | undefined
   readonly federation: {
     readonly tenantId: string
-    /** Empty where the Azure CLI gives the tokens, which needs none. */
+    /** Empty if the Azure CLI provides the tokens, which needs none. */
     readonly clientId: string
     readonly authorityHost: string
     readonly audience: string
     readonly scope: string
   }
   readonly tokenSource: TokenSource
-  /** GCE_METADATA_HOST, where it is set. */
+  /** GCE_METADATA_HOST, if it is set. */
   readonly metadataHost: string | undefined
   /** The first to be asked stands first. Each has the limit that was set for it, MAX_OUTPUT_TOKENS included. */
   readonly deployments: readonly Deployment[]
@@ -54,7 +54,7 @@ export interface Config {
   readonly allowedBodyFields: readonly string[]
   /** Undefined: a day's jobs may take any number. */
   readonly dailyTokenLimit: number | undefined
-  /** How old a job may become that is deferred again and again. */
+  /** The maximum age of a deferred job. */
   readonly maxJobAgeMs: number
   readonly resultTtlMs: number
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'

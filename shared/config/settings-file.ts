@@ -4,10 +4,10 @@ import { closestName } from '../lib/did-you-mean.ts'
 import { type Environment, isSecret, withoutBlanks } from './rules.ts'
 import { settings } from './schema.ts'
 
-/** Read from the working directory when it is there; the environment wins over it. */
+/** Read from the working directory if it exists. The environment takes precedence. */
 export const SETTINGS_FILE = 'promptbridge.env'
 
-/** Settings, and what is known of the file that some of them are from. */
+/** Settings, and the state of the settings file. */
 export interface GivenSettings {
   readonly environment: Environment
   /** What is wrong with the file: a line for each problem, without a value. */
@@ -19,8 +19,8 @@ export interface GivenSettings {
 }
 
 /**
- * What decides who gets tokens and whose signature counts, or how the process sees itself. The folder that a command runs
- * in may be a copy of somebody else's, and its file may decide none of this.
+ * Settings that decide where tokens are sent and which signatures are trusted, or that configure the process. The working
+ * directory of a command may be a copy from another person, so its file must not set them.
  */
 const OF_THE_ENVIRONMENT = [
   /^(ALLOW_CUSTOM_HOSTS|PUSH_CERTS_URL|GCE_METADATA_(HOST|IP)|K_SERVICE|K_REVISION)$/,
@@ -28,7 +28,7 @@ const OF_THE_ENVIRONMENT = [
 ]
 const KNOWN = Object.keys(settings.shape).filter((name) => !isOfTheEnvironment(name))
 
-/** What Node, its libraries and the programs they start read from the process alone, most of it before any file is read. */
+/** Variables that Node, its libraries and child processes read only from the process environment. */
 const OF_THE_PROCESS = [
   /^(NODE|SSL_CERT|OPENSSL|UV|GRPC|CLOUDSDK)_[A-Z0-9_]+$/,
   /^(HTTPS?|NO|ALL|GRPC)_PROXY$/i,
@@ -37,11 +37,11 @@ const OF_THE_PROCESS = [
   /^(METADATA_SERVER_DETECTION|DETECT_GCP_RETRIES|AZURE_CONFIG_DIR|AZURE_LOG_LEVEL|AZURE_REGIONAL_AUTHORITY_NAME)$/,
 ]
 
-/** Adds the settings file, where there is one, to an environment. What is refused in it is left out. */
+/** Adds the settings file, if there is one, to an environment. Refused settings are left out. */
 export function withSettingsFile(environment: Environment, path: string): GivenSettings {
   let text: string
   try {
-    // Some editors begin a file with a byte order mark, which would be a part of the first name.
+    // Some editors write a byte order mark, which would become part of the first name.
     text = readFileSync(path, 'utf8').replace(/^\uFEFF/, '')
   } catch (error) {
     const isAbsent = error instanceof Error && 'code' in error && error.code === 'ENOENT'
@@ -60,7 +60,7 @@ export function withSettingsFile(environment: Environment, path: string): GivenS
   }
 }
 
-/** A secret is refused wherever it is, and not here. */
+/** Secrets are not refused here. They are refused in every source of settings. */
 function isTaken(name: string): boolean {
   return KNOWN.includes(name) || isSecret(name)
 }
@@ -84,7 +84,7 @@ function nameProblem(name: string, text: string, path: string): string {
   return `${sayName(name, text)} is unknown in ${path}${advice}`
 }
 
-/** What is not written as names are may be a secret that was pasted there. */
+/** A text that is not a valid name may be a pasted secret, so it is not displayed. */
 function sayName(name: string, text: string): string {
   if (/^[A-Z][A-Z0-9_]{0,63}$/.test(name)) return name
   const lines = text.split('\n').map((line) => line.replace(/^[ \t]*(export[ \t]+)?/, ''))
@@ -94,7 +94,7 @@ function sayName(name: string, text: string): string {
 /** A value in quotes, which may have several lines. */
 const QUOTED = /^([ \t]*[^\s=#][^\n=]*=[ \t]*)(["'`])([\s\S]*?)\2/gm
 
-/** Such lines would be skipped without a word. */
+/** The parser skips such lines without an error. */
 function lineProblems(text: string, path: string): string[] {
   const lines = text.replace(QUOTED, (whole) => `quoted=${whole.replaceAll(/[^\n]/g, '')}`).split('\n')
   return lines.flatMap((line, index) =>

@@ -11,9 +11,9 @@ export interface TokenAddress {
 }
 
 /**
- * Says why no token may be sent to an address; undefined: it may.
+ * Returns why no token may be sent to an address, or undefined if it is allowed.
  *
- * Known are the hosts of the chosen cloud, and this machine where the environment names it. The text holds no value.
+ * Allowed are the hosts of the chosen cloud, and this machine if the environment names it. The text contains no value.
  */
 export function hostProblem(address: TokenAddress, cloud: AzureCloud): string | undefined {
   const { name, receiver, url, isFromFile } = address

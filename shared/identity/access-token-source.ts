@@ -21,15 +21,15 @@ import { type Diagnosis, TokenError } from './token-error.ts'
 export type WaitUntil = (work: Promise<void>) => void
 
 interface GetOptions {
-  /** The caller is not held beyond this, in epoch milliseconds; ten seconds from now, when absent. */
+  /** The caller does not wait beyond this, in epoch milliseconds. Absent: ten seconds from now. */
   readonly until?: number
   readonly waitUntil?: WaitUntil
 }
 
-/** The one token that every job of an instance shares. */
+/** Provides the access token that all jobs of an instance share. */
 export interface AccessTokenSource {
   /**
-   * Resolves with a token that is valid for at least 30 s. During an outage a caller is held if the next try is within ten
+   * Resolves with a token that is valid for at least 30 s. During an outage a caller waits if the next try is within ten
    * seconds. Rejects with TokenError, or with the signal's reason.
    */
   get(signal: AbortSignal, options?: GetOptions): Promise<AccessToken>
@@ -38,7 +38,7 @@ export interface AccessTokenSource {
   /**
    * Reports that a resource refused this token. A newer token is kept.
    *
-   * Returns whether the resource is at fault: it refuses tokens for a reason that no other token changes.
+   * Returns whether the resource is at fault, which means that it would refuse another token too.
    */
   refused(token: AccessToken, resource: string): boolean
   /** The state, for reports. */
@@ -60,7 +60,7 @@ export interface TokenObserver {
 }
 
 export interface ObservedFailure {
-  /** With the hint of its diagnosis. */
+  /** The error, with the hint of its diagnosis. */
   readonly error: TokenError
   readonly outage: Outage
   /** How long the current token is still valid, in milliseconds. */
@@ -77,7 +77,7 @@ export interface TokenSourceDependencies {
   readonly observer?: TokenObserver
 }
 
-/** A next try that is further off is not waited for. */
+/** The longest wait for the next try. */
 const MAX_HOLD_MS = 10_000
 
 const NO_OBSERVER: TokenObserver = {
@@ -90,11 +90,11 @@ const SHORT_LIVED = 'Entra gave a token that is about to expire'
 const UNKNOWN = 'no token could be fetched, and the reason is unknown'
 
 /**
- * Shares one token among all callers and fetches it once, however many ask.
+ * Shares one token among all callers. Concurrent callers share one fetch.
  *
- * From 80 % of the token's life on, the renewal is background work of one caller's request, and all callers use the token
- * that is still valid. There is no timer: Cloud Run stops the processor between requests. No caller's signal ends the shared
- * fetch. After a failure all callers wait for one next try, or are rejected where that is too far away.
+ * After 80 % of the token's lifetime, the renewal is background work of one caller's request, and all callers use the valid
+ * token. There is no timer, because Cloud Run stops the processor between requests. A caller's signal does not end the
+ * shared fetch. After a failure all callers wait for one next try, or are rejected if it is too far away.
  */
 export function createAccessTokenSource(dependencies: TokenSourceDependencies): AccessTokenSource {
   const { fetchToken, diagnose, now, random, observer = NO_OBSERVER } = dependencies
@@ -121,7 +121,7 @@ export function createAccessTokenSource(dependencies: TokenSourceDependencies): 
   }
 
   function onToken(token: AccessToken): Promise<void> | undefined {
-    // A token that expires at once would be fetched again without end.
+    // A token that expires at once would cause an endless loop of fetches.
     if (!isUsable(token, now())) return onFailure(new TokenError('entra_exchange', SHORT_LIVED))
     const hadOutage = state.outage !== undefined
     state = onFetched(state, token)

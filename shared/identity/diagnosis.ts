@@ -6,7 +6,7 @@ import type { Diagnosis, TokenError, TokenErrorDetails, TokenLeg } from './token
 type Explain = (details: TokenErrorDetails, us: FederationSettings) => Diagnosis
 type Diagnose = (error: Pick<TokenError, 'leg' | 'details'>, us: FederationSettings) => Diagnosis
 
-/** Says what a failure on the way to a token means, and how to fix it. `azureRefused`: explains why the resource refuses it. */
+/** Explains a token failure and how to fix it. `azureRefused`: explains why the resource refuses the token. */
 export function createDiagnose(azureRefused: Explain): Diagnose {
   const explain: Readonly<Record<TokenLeg, Explain>> = {
     google_id_token: explainGoogle,

@@ -15,7 +15,7 @@ const EXCHANGE_TIMEOUT_MS = 5_000
 
 type Policy = NonNullable<ClientAssertionCredentialOptions['additionalPolicies']>[number]['policy']
 
-/** What the library does not report of Entra's last answer. */
+/** The parts of Entra's last answer that the library does not report. */
 interface Seen {
   refusal?: TokenErrorDetails
   lifeMs?: number
@@ -23,7 +23,7 @@ interface Seen {
 
 export interface ExchangeDependencies {
   readonly now: Clock
-  /** Ends the exchange before its time. */
+  /** Aborts the exchange. */
   readonly signal?: AbortSignal
   readonly timeoutMs?: number
 }
@@ -31,7 +31,7 @@ export interface ExchangeDependencies {
 /**
  * Exchanges a Google ID token for an Azure access token at Microsoft Entra ID.
  *
- * A fresh credential each time: a used one remembers failures, and keeps refusing to send for a minute after Entra
+ * Each exchange uses a new credential object. A used one caches failures, and refuses to send for a minute after Entra
  * has recovered. Rejects with TokenError after `timeoutMs` at the latest, or when the signal aborts.
  */
 export async function exchangeAtEntra(
@@ -50,7 +50,7 @@ export async function exchangeAtEntra(
   const fetchedAt = now()
   try {
     const { token, expiresOnTimestamp } = await withDeadline(timeoutMs, getToken, within)
-    // By our own clock from first to last: the library reads another, and neither needs to be Entra's.
+    // The lifetime is computed with the clock of this process only. The library's clock and Entra's may differ from it.
     const expiresAt = seen.lifeMs === undefined ? expiresOnTimestamp : fetchedAt + seen.lifeMs
     return { value: token, fetchedAt, expiresAt }
   } catch (error) {
@@ -59,7 +59,7 @@ export async function exchangeAtEntra(
   }
 }
 
-/** The library's own errors have lost the status, the codes and Retry-After, and it passes no signal on. */
+/** The library's errors lack the status, the codes and Retry-After, and it does not forward a signal. */
 function observe(seen: Seen, signal: AbortSignal, now: Clock): Policy {
   return {
     name: 'observe',
@@ -73,7 +73,7 @@ function observe(seen: Seen, signal: AbortSignal, now: Clock): Policy {
         seen.refusal = {
           httpStatus: response.status,
           ...readEntraRefusal(body),
-          // No time at all is none that was asked for: the exchange waits as long as it does by itself.
+          // A wait of 0 counts as absent. The exchange then uses its default wait.
           ...(retryAfterMs ? { retryAfterMs } : {}),
         }
       } else {
@@ -87,7 +87,7 @@ function observe(seen: Seen, signal: AbortSignal, now: Clock): Policy {
 
 const granted = z.object({ expires_in: z.coerce.number().int().positive() })
 
-/** Entra's answers are a fraction of this; what is longer is not looked at. */
+/** Entra's answers are much shorter. Longer answers are not read. */
 const MAX_BODY_LENGTH = 100_000
 
 function describe(refusal: TokenErrorDetails | undefined, error: unknown, timeoutMs: number): string {

@@ -3,17 +3,17 @@ import { defined } from '../lib/defined.ts'
 import type { TokenErrorDetails } from './token-error.ts'
 
 const MAX_NUMBERS = 20
-/** The number stands first and the text next to it. */
+/** The number is at the beginning, followed by the text. */
 const MAX_DESCRIPTION_LENGTH = 2_000
 
 /**
- * The one text by which a caller can know that Entra could not fetch the issuer's keys: it comes under several numbers
- * (50166, 90061 and 501661 were seen) with 400 and invalid_request, as a fault of the caller's would.
+ * The text by which a caller can detect that Entra could not fetch the issuer's keys. Entra sends it with several numbers
+ * (50166, 90061 and 501661 were seen), and with 400 and invalid_request, like an error of the caller.
  */
 const KEYS_UNREADABLE = /request to external oidc endpoint failed/i
 
 const name = z.string().regex(/^[\w.-]{1,100}$/)
-/** Each field is read by itself: one that is odd or absent does not hide the others. */
+/** Each field is read separately. A malformed or absent field does not hide the others. */
 const refusalBody = z.object({
   error: name.optional().catch(undefined),
   error_codes: z.unknown().optional(),
@@ -22,9 +22,9 @@ const refusalBody = z.object({
 })
 
 /**
- * Reads what the body of a refusal says, as far as it can be read.
+ * Reads the readable fields from the body of a refusal.
  *
- * The description is only matched and never kept: it may quote the request.
+ * The description is only matched and never kept, because it may quote the request.
  */
 export function readEntraRefusal(body: unknown): TokenErrorDetails {
   const { success, data } = refusalBody.safeParse(body)
@@ -39,12 +39,12 @@ export function readEntraRefusal(body: unknown): TokenErrorDetails {
   }
 }
 
-/** Whether Entra, or what reports its words, says that it could not fetch the keys of the ID token's issuer. */
+/** Whether a message of Entra, or a report of it, says that Entra could not fetch the keys of the ID token's issuer. */
 export function saysKeysAreUnreadable(description: string): boolean {
   return KEYS_UNREADABLE.test(description.slice(0, MAX_DESCRIPTION_LENGTH))
 }
 
-/** Numbers, or text with a number in it, in a list or alone; without any, the one that the description begins with. */
+/** Reads numbers, or texts with a number, from a list or a single value. Without any, reads the description's number. */
 function numbersIn(codes: unknown, description: string): readonly number[] {
   const listed = [codes].flat().slice(0, MAX_NUMBERS).flatMap(numberIn)
   return listed.length > 0 ? listed : numberIn(/^AADSTS\d+/.exec(description)?.[0])

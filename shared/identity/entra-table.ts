@@ -10,7 +10,7 @@ const JUST_SET = 'If you just did, allow 10 minutes.'
 export const LASTS =
   'It ends by itself, and jobs are retried until then. If it lasts, see https://azure.status.microsoft, and give support the correlation id of the record.'
 
-/** Google publishes its keys for all the world, so that there is nothing to set. */
+/** Google publishes its keys, so there is no setting to fix. */
 export const keysUnreadable = ({ issuer }: HintValues): string =>
   `Entra could not read the keys with which ${issuer} signs ID tokens, so it could not check the one it was shown. ${LASTS}`
 
@@ -157,7 +157,7 @@ export const AADSTS: ReadonlyMap<number, Explanation> = new Map([
   ],
 ])
 
-/** By the OAuth error alone, for numbers that are not in the table or did not come. */
+/** Explanations by OAuth error, if the number is missing or not in the table. */
 export const OAUTH_HINTS: ReadonlyMap<string | undefined, Explanation['hint']> = new Map([
   [
     'invalid_client',

@@ -6,10 +6,10 @@ import type { Diagnosis, TokenErrorDetails } from './token-error.ts'
 /** Microsoft's page on a number, in every cloud. */
 const LOOK_UP = 'https://login.microsoftonline.com/error?code='
 
-/** Explains Entra's answer: by status and OAuth error first, as Microsoft asks, for the numbers may change. */
+/** Explains Entra's answer. Status and OAuth error come first, as Microsoft asks, because the numbers may change. */
 export function explainEntra(details: TokenErrorDetails, us: FederationSettings): Diagnosis {
   const values = gatherValues(details, us)
-  // By its text, since its number changes and its status is that of a fault of the caller's.
+  // This case is detected by its text, because its number varies and its status looks like an error of the caller.
   if (details.keysUnreadable) return { nature: 'passing', hint: keysUnreadable(values) }
   const [known] = (details.aadsts ?? []).flatMap((number) => AADSTS.get(number) ?? [])
   if (known?.nature === 'passing') return { nature: 'passing', hint: known.hint(values) }

@@ -15,8 +15,8 @@ export type TokenFetcher = (scope?: string) => Promise<AccessToken>
 /**
  * Gets Azure tokens without a secret: the worker's Google identity, exchanged at Entra.
  *
- * An ID token that Entra finds stale is dropped, and a fresh one tried at once; where that does not help either, each
- * later fetch tries once. A fetch ends after `timeoutMs` at the latest, whatever its legs do.
+ * If Entra reports a stale ID token, it is dropped and a fresh one is tried at once. If that one is refused too, each later
+ * fetch tries once. A fetch ends after `timeoutMs` at the latest.
  */
 export function createFederatedTokenFetcher(
   federation: FederationSettings,

@@ -1,4 +1,4 @@
-/** Whom Entra is asked as, and for what. */
+/** The identity and the scope of a token request to Entra. */
 export interface EntraSettings {
   readonly tenantId: string
   readonly clientId: string

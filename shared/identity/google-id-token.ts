@@ -3,27 +3,27 @@ import { z } from 'zod'
 import type { Clock } from '../lib/clock.ts'
 import type { Presented } from './token-error.ts'
 
-/** The worker's name, signed by Google. */
+/** The worker's ID token, signed by Google. */
 export interface GoogleIdToken {
   readonly value: string
-  /** The claims by which Entra knows the worker. */
+  /** The claims by which Entra identifies the worker. */
   readonly presented: Presented
   /** Epoch milliseconds. */
   readonly expiresAt: number
 }
 
-/** The one ID token that all exchanges of an instance share. */
+/** Provides the ID token that all exchanges of an instance share. */
 export interface GoogleIdTokens {
-  /** A token that is valid even where this clock is five minutes slow. Rejects with TokenError. */
+  /** Resolves with a token that is valid even if this clock is five minutes slow. Rejects with TokenError. */
   get(): Promise<GoogleIdToken>
-  /** Says that Entra found this token stale; a newer one is left alone. */
+  /** Reports that Entra refused this token as stale. A newer token is kept. */
   drop(token: GoogleIdToken): void
 }
 
-/** A clock may be this far behind Google's without harm. */
+/** The clock may be this far behind Google's clock. */
 const SPARE_MS = 5 * 60_000
 
-/** Keeps one ID token until five minutes before its end, and fetches it once, however many ask. */
+/** Keeps one ID token until five minutes before it expires. Concurrent callers share one fetch. */
 export function createGoogleIdTokens(fetchIdToken: () => Promise<GoogleIdToken>, now: Clock): GoogleIdTokens {
   let current: GoogleIdToken | undefined
   let flight: Promise<GoogleIdToken> | undefined
@@ -59,9 +59,9 @@ const claim = z.string().min(1).max(1_000)
 const idClaims = z.object({ iss: claim, sub: claim, aud: claim, exp: z.number().positive() })
 
 /**
- * Reads an ID token as Google gave it, without a look at its signature: that is Entra's to check.
+ * Reads Google's ID token. It does not check the signature, because Entra does.
  *
- * Throws where it is none, with nothing of the text in the message.
+ * Throws if the text is not an ID token. The message contains nothing of the text.
  */
 export function readIdToken(text: unknown): GoogleIdToken {
   const value = compactJws.parse(text)

@@ -5,7 +5,7 @@ import type { TokenErrorDetails } from './token-error.ts'
 
 const short = z.string().regex(/^\w{1,60}$/)
 const withStatus = z.object({ status: z.number().int() })
-/** The forms of Google's APIs, and of Google's token endpoint. */
+/** The error formats of Google's APIs and of Google's token endpoint. */
 const withCode = z.object({
   response: z.object({
     data: z.union([
@@ -15,7 +15,7 @@ const withCode = z.object({
   }),
 })
 
-/** Reads an answer of Google's that is no ID token from the error that its library made of it; `now` in epoch milliseconds. */
+/** Reads Google's refusal from the error of its library. `now`: epoch milliseconds. */
 export function readGoogleRefusal(error: unknown, now: number): TokenErrorDetails {
   const answered = withStatus.safeParse(error)
   if (!answered.success) return {}
@@ -25,7 +25,7 @@ export function readGoogleRefusal(error: unknown, now: number): TokenErrorDetail
   return {
     httpStatus: answered.data.status,
     ...(named.success && { code: named.data.response.data }),
-    // No time at all is none that was asked for.
+    // A wait of 0 counts as absent.
     ...(retryAfterMs ? { retryAfterMs } : {}),
   }
 }

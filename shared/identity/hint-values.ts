@@ -1,7 +1,7 @@
 import type { FederationSettings } from './federation-settings.ts'
 import type { TokenErrorDetails } from './token-error.ts'
 
-/** What hints name, each fit to be shown. */
+/** The values in hints. Each is safe to display. */
 export interface HintValues {
   readonly client: string
   readonly tenant: string
@@ -10,16 +10,16 @@ export interface HintValues {
   readonly issuer: string
   readonly subject: string
   readonly audience: string
-  /** What came back, as in `503 temporarily_unavailable`. */
+  /** The status and the code of the answer, as in `503 temporarily_unavailable`. */
   readonly answer: string
 }
 
 const GOOGLE_ISSUER = 'https://accounts.google.com'
 const MAX_SHOWN = 200
-/** OAuth errors that are about the service and not about the request, under whatever status they come. */
+/** OAuth errors that concern the service and not the request, with any status. */
 const PASSING_CODES: readonly (string | undefined)[] = ['temporarily_unavailable', 'server_error']
 
-/** The values of one failure; what the ID token does not say is taken from Google and the settings. */
+/** The values of one failure. Values that the ID token lacks come from Google and the settings. */
 export function gatherValues(details: TokenErrorDetails, us: FederationSettings): HintValues {
   const { presented, httpStatus, code } = details
   return {
@@ -37,13 +37,13 @@ export function gatherValues(details: TokenErrorDetails, us: FederationSettings)
   }
 }
 
-/** Claims and codes come from outside: what is long, unprintable or may be a token is not repeated. */
+/** Claims and codes are outside input. A value that is long, unprintable or may be a token is not displayed. */
 function show(value: string): string {
   const isPlain = /^[\x20-\x7e]+$/.test(value) && value.length <= MAX_SHOWN
   return isPlain && !/eyJ|ya29\./.test(value) ? value : '(not shown)'
 }
 
-/** Whether an answer ends by itself, whatever its body says. No status is no answer. */
+/** Whether a failure is passing, judged by status and OAuth error. Without a status, there was no answer. */
 export function isPassing({ httpStatus, code }: TokenErrorDetails): boolean {
   if (httpStatus === undefined || PASSING_CODES.includes(code)) return true
   return httpStatus < 400 || httpStatus === 408 || httpStatus === 429 || httpStatus >= 500

@@ -7,22 +7,22 @@ import { type GoogleIdToken, readIdToken } from './google-id-token.ts'
 import { readGoogleRefusal } from './google-refusal.ts'
 import { TokenError, type TokenErrorDetails } from './token-error.ts'
 
-/** More than the metadata server gets: the caller's own credentials may have to be renewed first, over the internet. */
+/** Longer than for the metadata server, because the caller's credentials may have to be renewed over the internet first. */
 const IMPERSONATION_TIMEOUT_MS = 5_000
 const IAM_CREDENTIALS = 'https://iamcredentials.googleapis.com'
 
 export interface Impersonation {
-  /** E-mail of the service account to speak for. */
+  /** The e-mail of the service account to impersonate. */
   readonly serviceAccount: string
   readonly audience: string
-  /** Where Google's IAM Credentials API is; Google's own, when absent. */
+  /** The address of Google's IAM Credentials API. Absent: the public one. */
   readonly endpoint?: string | undefined
 }
 
 /**
- * Fetches an ID token of a service account that the caller, known by Application Default Credentials, may speak for.
+ * Fetches an ID token of a service account. The caller impersonates it with Application Default Credentials.
  *
- * Rejects with TokenError after `timeoutMs` at the latest; its code is `no_credentials` where the caller has none.
+ * Rejects with TokenError after `timeoutMs` at the latest. Its code is `no_credentials` if the caller has none.
  */
 export async function fetchImpersonatedIdToken(
   impersonation: Impersonation,
@@ -38,7 +38,7 @@ export async function fetchImpersonatedIdToken(
   }
 }
 
-/** One POST. Not by the library's `Impersonated`, which prints a warning, sends four times and takes no signal. */
+/** Sends one POST. The library's `Impersonated` is not used: it prints a warning, sends four times and has no signal. */
 async function generateIdToken(impersonation: Impersonation, signal: AbortSignal): Promise<unknown> {
   const { serviceAccount, audience, endpoint = IAM_CREDENTIALS } = impersonation
   const client = await openCaller()
@@ -52,7 +52,7 @@ async function generateIdToken(impersonation: Impersonation, signal: AbortSignal
   return z.object({ token: z.string() }).parse(data).token
 }
 
-/** The login that runs this, by Application Default Credentials. Rejects with TokenError where there are none. */
+/** Loads Application Default Credentials. Rejects with TokenError if there are none. */
 export async function openCaller(): Promise<AuthClient> {
   try {
     return await findCredentials()

@@ -11,7 +11,7 @@ const IDENTITY_PATH = `${gcpMetadata.BASE_PATH}/instance/service-accounts/defaul
 /**
  * Fetches the Google ID token of the service account this instance runs as, from the metadata server.
  *
- * `audience` is what the federated credential expects; `host` is GCE_METADATA_HOST, where it is set. Rejects with
+ * `audience` is the audience of the federated credential. `host` is GCE_METADATA_HOST, if it is set. Rejects with
  * TokenError after `timeoutMs` at the latest.
  */
 export async function fetchMetadataIdToken(
@@ -29,8 +29,8 @@ export async function fetchMetadataIdToken(
 }
 
 /**
- * One GET. Not by `Compute.fetchIdToken`, which tries a 503 four times before it reports that, takes no signal, and puts the
- * audience into the query as it is.
+ * Sends one GET. `Compute.fetchIdToken` is not used: it tries four times before it reports a 503, has no signal, and does
+ * not encode the audience.
  */
 async function getIdentity(audience: string, host: string | undefined, signal: AbortSignal): Promise<unknown> {
   const { data } = await gaxios.request<unknown>({

@@ -1,7 +1,7 @@
 import { spreadWait } from '../lib/retry-after.ts'
 import type { FailureNature } from './token-error.ts'
 
-/** A token for Azure and the time it is good for. Times are epoch milliseconds. */
+/** A token for Azure and its lifetime. Times are epoch milliseconds. */
 export interface AccessToken {
   readonly value: string
   readonly fetchedAt: number
@@ -11,26 +11,26 @@ export interface AccessToken {
 /** How an outage is classified. passing: it ends by itself. configuration: a person has to fix a setting. */
 export type OutageKind = 'passing' | 'configuration'
 
-/** A time without a fresh token, from the first failure on. Times are epoch milliseconds. */
+/** A period without a fresh token, since the first failure. Times are epoch milliseconds. */
 export interface Outage {
   readonly kind: OutageKind
   readonly firstAt: number
   readonly nextTryAt: number
-  /** How many failures of this kind came in a row. */
+  /** The number of failures of this kind in a row. */
   readonly failures: number
 }
 
-/** What a resource, which is the origin of an endpoint, last said of the tokens that it was sent. */
+/** Whether a resource (the origin of an endpoint) accepts tokens, according to its last replies. */
 interface Verdict {
-  /** The value of the token that it accepted; absent where it has refused one since. */
+  /** The value of the token that it accepted. Absent if it has refused one since. */
   readonly accepted?: string
-  /** How often in a row it refused the token that was held. */
+  /** How often in a row it refused the current token. */
   readonly refusals: number
 }
 
 export interface TokenState {
   readonly token?: AccessToken
-  /** When the fetch that is under way began. */
+  /** The start of the fetch that is under way. */
   readonly fetchingSince?: number
   readonly outage?: Outage
   /** By resource. */
@@ -40,16 +40,16 @@ export interface TokenState {
 /** A failed attempt to get a token. */
 export interface FailedAttempt {
   readonly nature: FailureNature
-  /** As the service asked, in milliseconds. */
+  /** The wait that the service asked for, in milliseconds. */
   readonly retryAfterMs?: number | undefined
   /** 0 to 1, so that instances that failed together do not retry together. */
   readonly jitter: number
 }
 
-/** What a caller does that needs a token. */
+/** The action of a caller that needs a token. */
 export type Decision =
   | { readonly kind: 'use'; readonly token: AccessToken }
-  /** The token is valid; the fetch of the next is background work of this caller's request. */
+  /** The token is valid. The fetch of the next one is background work of this caller's request. */
   | { readonly kind: 'renew'; readonly token: AccessToken }
   | { readonly kind: 'fetch' }
   | { readonly kind: 'join' }
@@ -60,7 +60,7 @@ export type Decision =
 const MIN_VALID_MS = 30_000
 /** The share of a token's life after which it is renewed. */
 const RENEW_AFTER = 0.8
-/** A fetch that is older has lost its answer: the processor was taken away, or its network is gone. */
+/** An older fetch counts as lost: Cloud Run stopped the processor, or the connection failed. */
 export const ABANDON_FETCH_AFTER_MS = 12_000
 
 /** The first wait and the longest, in milliseconds; each failure of a kind doubles the wait. */
@@ -68,14 +68,14 @@ const BACKOFF: Readonly<Record<OutageKind, { readonly firstMs: number; readonly 
   passing: { firstMs: 1_000, longestMs: 10_000 },
   configuration: { firstMs: 60_000, longestMs: 300_000 },
 }
-/** Whatever a service asks for, an instance looks again after this long. */
+/** The longest wait, even if a service asks for more. */
 const LONGEST_RETRY_AFTER_MS = 300_000
 /** After so many refusals in a row, with a fresh token between them, the resource is at fault. */
 const REFUSALS_IN_A_ROW = 2
-/** A federated credential that was just made takes minutes to reach all of Entra. */
+/** A new federated credential takes minutes to reach all of Entra. */
 const SPREADS_WITHIN_MS = 600_000
 
-/** Decides what a caller does that needs a token now. */
+/** Decides the action of a caller that needs a token now. */
 export function decide(state: TokenState, now: number): Decision {
   const { token, fetchingSince, outage } = state
   const isFetching = fetchingSince !== undefined && now - fetchingSince < ABANDON_FETCH_AFTER_MS
@@ -88,7 +88,7 @@ export function decide(state: TokenState, now: number): Decision {
   return waitMs <= 0 ? { kind: 'fetch' } : { kind: 'wait', forMs: waitMs }
 }
 
-/** A token that no resource accepts may be a bad one: it is renewed as often as the slowest circuit is probed. */
+/** A token that no resource accepts may be invalid. It is renewed as often as the slowest circuit is probed. */
 function renewalDueAt({ fetchedAt, expiresAt }: AccessToken, isRefused: boolean): number {
   const usualMs = RENEW_AFTER * (expiresAt - fetchedAt)
   return fetchedAt + (isRefused ? Math.min(usualMs, BACKOFF.configuration.longestMs) : usualMs)
@@ -98,7 +98,7 @@ export function onFetchBegun(state: TokenState, now: number): TokenState {
   return { ...state, fetchingSince: now }
 }
 
-/** A token was fetched: an outage is over. The verdicts of resources stay. */
+/** A token was fetched, so an outage is over. The states of resources stay. */
 export function onFetched({ verdicts }: TokenState, token: AccessToken): TokenState {
   return { token, ...(verdicts && { verdicts }) }
 }
@@ -112,8 +112,8 @@ export function onFetchFailed(
 }
 
 /**
- * A resource refused a token. The one that is held is dropped, unless another resource accepted that very token, or this one
- * refuses the second in a row: then the resource is at fault, and the others go on with the token.
+ * A resource refused a token. The current token is dropped, with two exceptions: another resource accepted the same token,
+ * or this resource refuses the second token in a row. Then the resource is at fault, and the others keep the token.
  */
 export function onRefused(state: TokenState, refused: AccessToken, resource: string): TokenState {
   const { token, ...rest } = state
@@ -130,7 +130,7 @@ export function onAccepted(state: TokenState, { value }: AccessToken, resource: 
   return { ...state, verdicts: new Map(state.verdicts).set(resource, { accepted: value, refusals: 0 }) }
 }
 
-/** Whether a resource refuses tokens for a reason that no other token changes. */
+/** Whether a resource would refuse another token too. */
 export function refusesTokens({ verdicts }: TokenState, resource: string): boolean {
   return (verdicts?.get(resource)?.refusals ?? 0) >= REFUSALS_IN_A_ROW
 }
@@ -145,12 +145,12 @@ export function isUsable(token: AccessToken, now: number): boolean {
   return validForMs(token, now) >= MIN_VALID_MS
 }
 
-/** How long a token is still good, in milliseconds; 0 without one. */
+/** The remaining lifetime of a token in milliseconds. 0 without a token. */
 export function validForMs(token: AccessToken | undefined, now: number): number {
   return token === undefined ? 0 : Math.max(0, token.expiresAt - now)
 }
 
-/** Full jitter: anything from no wait to twice the last one's limit. In milliseconds. */
+/** Full jitter: a random wait from 0 to a limit that doubles with each failure. Milliseconds. */
 export function backoffMs(kind: OutageKind, failuresBefore: number, jitter: number): number {
   const { firstMs, longestMs } = BACKOFF[kind]
   return Math.ceil(jitter * Math.min(longestMs, firstMs * 2 ** failuresBefore))

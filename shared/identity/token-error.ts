@@ -1,11 +1,11 @@
 /**
- * Who failed on the way to a token that Azure takes: Google says who we are, Entra exchanges that for an Azure token,
- * Azure accepts it. Off Google Cloud the Azure CLI may stand in for the first two.
+ * The step of a token request that failed. Google issues an ID token, Entra exchanges it for an Azure token, and Azure
+ * accepts that token. Off Google Cloud, the Azure CLI may replace the first two steps.
  */
 export const tokenLegs = ['google_id_token', 'entra_exchange', 'azure_refused', 'azure_cli'] as const
 export type TokenLeg = (typeof tokenLegs)[number]
 
-/** The claims by which Entra knows a caller: a federated credential names all three. */
+/** The claims by which Entra identifies a caller. A federated credential names all three. */
 export interface Presented {
   readonly issuer: string
   readonly subject: string
@@ -47,7 +47,7 @@ export class TokenError extends Error {
  * Why there is no token.
  *
  * - passing: it ends by itself
- * - spreading: a setting that was just made may take minutes to reach all of Entra or Azure; later it is configuration
+ * - spreading: a new setting may take minutes to reach all of Entra or Azure; after that time it is `configuration`
  * - stale: the Google ID token is too old, or signed with a key that is gone; a fresh one may be accepted
  * - configuration: a person has to fix a setting
  */

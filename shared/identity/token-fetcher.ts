@@ -11,13 +11,13 @@ import { fetchMetadataIdToken } from './metadata-id-token.ts'
 export interface TokenSettings {
   readonly federation: FederationSettings
   readonly tokenSource: TokenSource
-  /** GCE_METADATA_HOST, where it is set. */
+  /** GCE_METADATA_HOST, if it is set. */
   readonly metadataHost: string | undefined
-  /** Where Google's IAM Credentials API is; Google's own, when absent. */
+  /** The address of Google's IAM Credentials API. Absent: the public one. */
   readonly iamEndpoint?: string
 }
 
-/** Opens the way to Azure tokens that TOKEN_SOURCE names. */
+/** Creates the token fetcher that TOKEN_SOURCE names. */
 export function openTokenFetcher(settings: TokenSettings, now: Clock): TokenFetcher {
   const { federation, tokenSource } = settings
   if (tokenSource.kind === 'azure-cli') {
@@ -27,7 +27,7 @@ export function openTokenFetcher(settings: TokenSettings, now: Clock): TokenFetc
   return createFederatedTokenFetcher(federation, idTokens, now)
 }
 
-/** Chooses who speaks for the worker at Google. What it gives rejects with TokenError. */
+/** Chooses the source of the Google ID token. The source rejects with TokenError. */
 export function openIdTokenFetcher(
   { federation: { audience }, metadataHost, iamEndpoint: endpoint }: TokenSettings,
   source: Exclude<TokenSource, { kind: 'azure-cli' }>,

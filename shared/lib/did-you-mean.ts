@@ -1,7 +1,7 @@
-/** Longer ones are no typing mistakes, and would take time to compare. */
+/** Longer names are not compared, because they are not typing mistakes and comparing them takes time. */
 const MAX_LENGTH = 64
 
-/** Finds the name that was probably meant: the one with the fewest edits, where these are a quarter of the longer at most. */
+/** Finds the name with the fewest edits, if these are at most a quarter of the longer name. */
 export function closestName(given: string, names: readonly string[]): string | undefined {
   if (given.length > MAX_LENGTH) return undefined
   const [closest] = names
@@ -11,7 +11,7 @@ export function closestName(given: string, names: readonly string[]): string | u
   return closest?.name
 }
 
-/** How many characters to add, drop, change or swap with the next make one text of the other. */
+/** The number of characters to add, drop, change or swap with the next to convert one text to the other. */
 function edits(from: string, to: string): number {
   let before: number[] = []
   let row = Array.from({ length: to.length + 1 }, (_, column) => column)

@@ -1,4 +1,4 @@
-/** A value as a shell reads it: as it stands where that is safe, else in quotes. */
+/** Quotes a value for a shell if it needs quotes. */
 export function quote(text: string): string {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`
 }

@@ -1,12 +1,12 @@
 /** Reads one header of a reply; names are lower case. */
 type HeaderOf = (name: string) => string | null | undefined
 
-/** No vendor asks for more in earnest; each caller has a limit of its own below this. */
+/** Longer waits are not realistic. Each caller has a lower limit. */
 const MAX_WAIT_MS = 24 * 3_600_000
 /** A number or a date is shorter. */
 const MAX_LENGTH = 100
 const SPREAD = 0.2
-/** Azure OpenAI's own, and those of the gateways before it; the finer ones first. */
+/** The headers of Azure OpenAI and of gateways in front of it, the most precise first. */
 const MS_HEADERS = ['retry-after-ms', 'x-ms-retry-after-ms']
 
 /** RFC 9110 5.6.7: the form that is sent today, and the two older ones that a recipient has to accept. */

@@ -15,8 +15,9 @@ export type Durability = 'FULL' | 'NORMAL'
 /**
  * Opens a database file that several processes share.
  *
- * A new file is readable by its owner alone; an existing one keeps its mode. FULL: a commit survives a power cut. NORMAL: it survives the end of the process, not a power cut. Blocks while
- * another process makes the file; throws SQLite's own error after 5 s of it.
+ * A new file is readable only by its owner; an existing one keeps its mode. FULL: a commit survives a power failure.
+ * NORMAL: it survives the end of the process, but not a power failure. Blocks while another process creates the file, and
+ * throws SQLite's error after 5 s.
  */
 export function openSqlite(path: string, durability: Durability, pause = blockBriefly): DatabaseSync {
   createPrivately(path)
@@ -34,7 +35,7 @@ export function openSqlite(path: string, durability: Durability, pause = blockBr
 /**
  * Opens a database file to read it: it takes no lock, makes nothing, and waits for no writer.
  *
- * Throws SQLite's own error where there is no file.
+ * Throws SQLite's error if there is no file.
  */
 export function openSqliteReadOnly(path: string): DatabaseSync {
   return new DatabaseSync(path, { readOnly: true, timeout: BUSY_TIMEOUT_MS })

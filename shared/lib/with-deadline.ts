@@ -1,7 +1,7 @@
 /**
  * Waits at most `timeoutMs` for work. Its signal aborts then, and the wait ends even if the work ignores the signal.
  *
- * Rejects with a TimeoutError (DOMException). Where `within` aborts first, ends likewise, with its reason.
+ * Rejects with a TimeoutError (DOMException). If `within` aborts first, rejects with its reason.
  */
 export async function withDeadline<T>(
   timeoutMs: number,

@@ -10,7 +10,7 @@ export interface Answers {
 
 export const NO_ANSWERS: Answers = { failed: new Set() }
 
-/** Where so many jobs in a row meet a server error, the deployment is at fault. */
+/** If this many jobs in a row get a server error, the deployment is at fault. */
 const JOBS_TO_BLAME_DEPLOYMENT = 3
 
 export function onAnswered(now: number): Answers {

@@ -17,21 +17,21 @@ import {
 import { tokenEvidence } from './token-evidence.ts'
 
 /**
- * Circuit breakers: one for each deployment, and one for all deployments of a resource, which opens where the resource
- * refuses tokens.
+ * Circuit breakers: one for each deployment, and one for all deployments of a resource. The one of a resource opens if the
+ * resource refuses tokens.
  */
 export interface Circuits {
-  /** Allows one job to ask a deployment, or returns why not now. */
+  /** Allows one job to send a request to a deployment, or returns why this is not possible now. */
   enter(deployment: Deployment): Entry
   /** Milliseconds for which a job that was allowed waits before it sends; 0 for none. */
   waitMs(deployment: Deployment): number
-  /** Why a deployment counts as missing now; undefined where it does not, or where a probe is due. */
+  /** Why a deployment counts as missing now. Undefined if it does not, or if a probe is due. */
   missing(deployment: Deployment): Failure | undefined
   /** Classifies a failure by what the deployment did lately. `job`: the key of the job that met it. */
   judge(deployment: Deployment, failure: Failure, job: string): Failure
   /**
-   * Records how a request ended; undefined where it was answered. `unauthorized`: the resource refuses tokens, and another
-   * token would change nothing.
+   * Records the failure of a request, or undefined if it was answered. `unauthorized`: the resource refuses tokens, and
+   * would refuse another token too.
    */
   learn(deployment: Deployment, failure: Failure | undefined, waitUntil: WaitUntil): void
 }

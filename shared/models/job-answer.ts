@@ -4,7 +4,7 @@ import { endpoints } from './azure-openai/endpoints.ts'
 
 /* What an answer holds, by the url of its job. Every provider answers in the format that the url has. */
 
-/** What an answer says in plain text; undefined where it says nothing in words, or for a url that this version does not know. */
+/** The answer in plain text. Undefined if it has no text, or if this version does not know the url. */
 export function textOf(url: string, answer: unknown): string | undefined {
   const known = jobUrls.find((each) => each === url)
   return known && endpoints[known].textOf(answer)

@@ -8,9 +8,9 @@ import type { Usage } from '../job/record.ts'
 export interface ModelRequest {
   readonly job: Pick<Job, 'url' | 'body'>
   readonly deployment: Deployment
-  /** Set in the body as the cap of each answer, in tokens; absent: the body is sent as it is, but for `model`. */
+  /** The cap of each answer in tokens, which is set in the body. Absent: only `model` is changed in the body. */
   readonly outputCap?: number | undefined
-  /** Names this send to the provider's support and in its logs. */
+  /** The id of this send in the provider's logs, and for the provider's support. */
   readonly clientRequestId: string
 }
 
@@ -22,10 +22,10 @@ export interface RateLimit {
   readonly remainingTokens?: number
 }
 
-/** What pacing needs to know of a reply. */
+/** The parts of a reply that pacing uses. */
 interface Served {
   readonly rateLimit?: RateLimit | undefined
-  /** The tier that served the request, in the provider's own word. */
+  /** The tier that served the request, as the provider names it. */
   readonly serviceTier?: string | undefined
 }
 
@@ -54,7 +54,7 @@ export type ModelReply = Served &
 export type Send = (request: ModelRequest, signal: AbortSignal) => Promise<ModelReply>
 
 interface ReadyOptions {
-  /** The caller is not held beyond this, in epoch milliseconds. */
+  /** The caller does not wait beyond this, in epoch milliseconds. */
   readonly until: number
   /** Takes background work, such as the renewal of a credential. */
   readonly waitUntil: WaitUntil
@@ -63,9 +63,9 @@ interface ReadyOptions {
 /** Asks models. A provider owns its credential: no request carries one. */
 export interface ModelProvider {
   /**
-   * Resolves when a request to this deployment can be sent, with what sends it; it is to be used at once.
+   * Resolves with a send function when a request to this deployment can be sent. The caller must use it at once.
    *
-   * Rejects with NotReadyError where no credential comes in time, or with the signal's reason.
+   * Rejects with NotReadyError if there is no credential in time, or with the signal's reason.
    */
   ready(deployment: Deployment, signal: AbortSignal, options: ReadyOptions): Promise<Send>
 }

@@ -8,20 +8,20 @@ export interface Handled {
    */
   readonly state: 'paused' | 'was_paused' | 'resumed' | 'was_delivered' | 'no_endpoint'
   /**
-   * Where a resumed subscription pushes to. It was saved among the records, which every operator may change, so it is shown
-   * to the one who resumes. Absent where the queue has no endpoints.
+   * The endpoint of a resumed subscription. It was saved in the store, which every operator can change, so the command
+   * displays it. Absent if the queue has no endpoints.
    */
   readonly endpoint?: string
 }
 
 export interface Deliveries {
   /**
-   * Stops the delivery of a topic's messages: they wait, and no attempt is counted. Those under way go on.
+   * Stops the delivery of a topic's messages. They wait, and no attempt is counted. Deliveries under way continue.
    *
    * `subscription`: this one alone; otherwise every one that pushes to a worker. Rejects with QueueError.
    */
   pause(topic: string, subscription: string | undefined): Promise<readonly Handled[]>
-  /** Begins again with what was paused. Rejects with QueueError, or with StoreError for what was noted. */
+  /** Resumes paused subscriptions. Rejects with QueueError, or with StoreError if the saved endpoint cannot be read. */
   resume(topic: string, subscription: string | undefined): Promise<readonly Handled[]>
   close(): Promise<void>
 }

@@ -4,7 +4,7 @@ export interface Message {
   readonly attributes: Readonly<Record<string, string>>
 }
 
-/** What the worker and the command line need of a message queue. */
+/** The message queue that the worker and the command line use. */
 export interface JobQueue {
   /**
    * Publishes one message and resolves with its id once it is durable.
@@ -15,9 +15,9 @@ export interface JobQueue {
   /**
    * Publishes many messages and resolves with their ids, in the same order, once all are durable.
    *
-   * Rejects with QueueError as publish does. A message beyond the known limits is `refused` before any is published.
-   * Else some may have been, and publishing all of them again makes duplicates, as it would with a single message whose
-   * reply was lost.
+   * Rejects with QueueError as publish does. If a message exceeds the known limits, all are `refused` and none is published.
+   * After any other error some may have been published, and publishing all of them again makes duplicates. The same is true
+   * of a single message if the reply was lost.
    */
   publishAll(topic: string, messages: readonly Message[]): Promise<string[]>
   close(): Promise<void>

@@ -9,7 +9,7 @@ export const MAX_VALUE_BYTES = 1_024
 /**
  * Throws QueueError `refused` for a message that Pub/Sub would refuse.
  *
- * Checked on our side too: Google's emulator and the embedded queue would take it, and the job would fail only in the cloud.
+ * Google's emulator and the embedded queue accept such a message. Without this check, the job would fail only in the cloud.
  */
 export function checkLimits({ data, attributes }: Message): void {
   const entries = Object.entries(attributes)
@@ -20,7 +20,7 @@ export function checkLimits({ data, attributes }: Message): void {
 }
 
 function checkAttribute(key: string, value: string): void {
-  // Encoded, it would be no UTF-8, and fail the whole call again and again with an error that says nothing of it.
+  // Its encoding would not be valid UTF-8. Each call with it would fail, with an error that does not name the cause.
   if (!key.isWellFormed() || !value.isWellFormed()) refuse('an attribute holds half a surrogate pair')
   const keyBytes = Buffer.byteLength(key)
   if (keyBytes === 0) refuse('an attribute key is empty')

@@ -19,8 +19,8 @@ const USUAL_TOKENS = 4_096
  * Estimates the size of a text answer, in bytes. `perToken`: how many logprobs it has for each token; 0 if the job does not
  * ask for them.
  *
- * Only what a job asks for is counted: its own cap, choices, logprobs. Of the others none is long, and thousands may
- * wait together: a hundred of 128,000 tokens, which no model exceeds, take as much memory as a single large answer.
+ * Counts only what a job sets: its cap, choices and logprobs. Answers of other jobs are short, and thousands may be in
+ * memory together: a hundred of 128,000 tokens, which no model exceeds, need as much memory as a single large answer.
  */
 export function bytesOfWords(body: Job['body'], choices: number, perToken: number): number {
   const cap = outputTokenCap(body)
@@ -28,7 +28,7 @@ export function bytesOfWords(body: Job['body'], choices: number, perToken: numbe
   return choices * (cap ?? USUAL_TOKENS) * (TOKEN_BYTES + perToken * LOGPROB_BYTES)
 }
 
-/** A field that is to be a number; Azure refuses what is none. */
+/** A field that must be a number. Azure refuses other values. */
 export function numberIn(field: unknown, otherwise: number): number {
   const number = numberOf(field)
   return number !== undefined && number > 0 ? number : otherwise

@@ -21,7 +21,7 @@ import { readText } from './read-text.ts'
 interface AzureOpenAIDependencies {
   /** Undefined: Azure's v1 API. */
   readonly apiVersion: string | undefined
-  /** A denial's hint names the very values to set. */
+  /** The values that the hint of a denial names. */
   readonly federation: FederationSettings
   readonly now: Clock
 }
@@ -52,7 +52,7 @@ function postOf(request: ModelRequest, token: string, apiVersion: string | undef
   }
 }
 
-/** The job's body as it was submitted, but for the deployment and, where it lacks one, the cap of its answers. */
+/** The job's body. Only the deployment is replaced, and a cap of the answers is added if the job has none. */
 export function bodyOf(
   { job, outputCap, deployment }: Pick<ModelRequest, 'job' | 'outputCap' | 'deployment'>,
   apiVersion: string | undefined,
@@ -84,7 +84,7 @@ function readAnswer(url: JobUrl, text: string, answer: IncomingMessage): ModelRe
   return { ok: false, failure: { ...reading.failure, ...known } }
 }
 
-/** It was worked for and is paid for: asked again, it would be as long. */
+/** The answer is billed. The same request would produce an answer of the same length again. */
 function tooLong(answer: IncomingMessage): ModelReply {
   const { status, requestId } = metaOf(answer)
   const failure: Failure = {
@@ -116,7 +116,7 @@ function ambiguous(message: string, httpStatus?: number, requestId?: string): Fa
   }
 }
 
-/** The connection's own error lies somewhere down the chain of causes. */
+/** Finds the connection's error in the chain of causes. */
 function connectionError(error: unknown): { isSent: boolean; code: string | undefined } {
   let code: string | undefined
   for (let cause = error, depth = 0; cause instanceof Error && depth < 5; cause = cause.cause, depth += 1) {

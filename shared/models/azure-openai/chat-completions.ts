@@ -23,7 +23,7 @@ const said = z.object({
  */
 const LAST_OF_MAX_TOKENS = '2024-10-21'
 
-/** Of several choices the first one's finish reason and text are reported. */
+/** If there are several choices, the finish reason and text of the first one are reported. */
 export const chatCompletions: Endpoint = {
   isUnderDeployment: true,
   capField(apiVersion) {
@@ -35,7 +35,7 @@ export const chatCompletions: Endpoint = {
     if (data === undefined) return undefined
     const usage = wholeUsage(data.usage?.prompt_tokens, data.usage?.completion_tokens)
     const finishReason = data.choices[0]?.finish_reason ?? NO_REASON
-    // A message is an answer whatever is in it: text, a refusal, tool calls, or nothing where the model stopped at once.
+    // Every message is an answer: text, a refusal, tool calls, or nothing if the model stopped at once.
     if (data.choices.some(({ message }) => message !== undefined)) return { ok: true, usage, finishReason }
     return finishReason === FILTERED ? { ok: false, failure: sayFiltered(usage) } : undefined
   },

@@ -14,18 +14,18 @@ interface Post {
 /** Connections that are kept alive, and shared by all requests to a host. */
 export interface Connections {
   /**
-   * Posts once, and resolves with an answer of any status whose body is still to be read. The signal ends that, too.
+   * Posts once, and resolves with an answer of any status with an unread body. The signal also aborts reading the body.
    *
-   * Rejects with NotSentError where not a byte of the request left this machine; with any other error it may have been
-   * received.
+   * Rejects with NotSentError if no byte of the request was sent. After any other error the service may have received the
+   * request.
    */
   post(post: Post, signal: AbortSignal): Promise<IncomingMessage>
 }
 
-/** Nothing of a request was handed to a connection, or the connection was not secured: the service cannot have seen it. */
+/** The request was not written to a secured connection, so the service cannot have received it. */
 export class NotSentError extends Error {
   override readonly name = 'NotSentError'
-  /** The system's or TLS's own: ECONNREFUSED, DEPTH_ZERO_SELF_SIGNED_CERT. */
+  /** The code of the system or of TLS: ECONNREFUSED, DEPTH_ZERO_SELF_SIGNED_CERT. */
   readonly code: string | undefined
 
   constructor(cause: unknown) {
@@ -36,9 +36,9 @@ export class NotSentError extends Error {
 
 /** From the look-up of the name until the connection is secured. */
 const CONNECT_TIMEOUT_MS = 10_000
-/** A server that closes idle connections earlier says so in its answers, which the agents obey. */
+/** If a server closes idle connections earlier, its answers say so, and the agents apply that. */
 const MAX_IDLE_MS = 4_000
-/** Gateways add headers of their own; an answer must not be lost for them. */
+/** Gateways add headers, and an answer must not be lost because of their size. */
 const MAX_HEADER_BYTES = 64 * 1024
 
 /** `now`: epoch milliseconds. */
@@ -48,7 +48,7 @@ export function openConnections(now: Clock): Connections {
     timeout: MAX_IDLE_MS,
     scheduling: 'lifo',
     maxFreeSockets: Number.POSITIVE_INFINITY,
-    // As fetch has it: a proxy is used where NODE_USE_ENV_PROXY or --use-env-proxy says so.
+    // As with fetch, a proxy is used if NODE_USE_ENV_PROXY or --use-env-proxy is set.
     proxyEnv: globalAgent.options.proxyEnv,
   } as const
   const overHttp = { agent: new HttpAgent(options), request: requestHttp, ready: 'connect' }
@@ -59,7 +59,7 @@ export function openConnections(now: Clock): Connections {
   /** Compares times, because timers do not run while Cloud Run freezes the process between requests. */
   function dropStale({ freeSockets }: HttpAgent): void {
     for (const free of Object.values(freeSockets)) {
-      // The agent takes the last one, which is the one that was freed last.
+      // The agent uses the last one, which is the most recently freed.
       for (let last = free?.at(-1); last !== undefined && !isFresh(last); last = free?.at(-1)) free?.pop()?.destroy()
     }
   }
@@ -102,7 +102,7 @@ function connectTimeout(): Error {
 
 const coded = z.object({ code: z.string() })
 
-/** Where a name has several addresses, there is an error for each. An abort is our own, and has no code. */
+/** If a name has several addresses, there is an error for each. An abort by the caller has no code. */
 export function codeOf(error: unknown): string | undefined {
   const own = coded.safeParse(error).data?.code
   if (own === 'ABORT_ERR') return undefined

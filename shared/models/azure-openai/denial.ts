@@ -3,33 +3,33 @@ const OTHER_TENANT = 'Tenant provided in token does not match resource token'
 const PERMISSION_DENIED = 'PermissionDenied'
 
 /**
- * What in the set-up keeps this caller from the resource.
+ * The part of the configuration that denies the caller the resource.
  *
  * - role: the caller has no role on the resource
  * - tenant: the resource belongs to another tenant
  * - network: the resource's network rules refuse the address that the request came from
- * - volume: a free resource has used up its calls, for days
- * - subdomain: the endpoint is not the resource's own, and takes no Entra tokens
- * - redirect: the endpoint names another address
+ * - volume: a resource of the free tier has used up its calls for days
+ * - subdomain: the endpoint does not belong to the resource, and accepts no Entra tokens
+ * - redirect: the endpoint redirects to another address
  */
 export type Denial = 'role' | 'tenant' | 'network' | 'volume' | 'subdomain' | 'redirect'
 
-/** Only of answers with 403, which deny the caller whatever they say. */
+/** Used only for answers with 403, which always deny the caller. */
 const NETWORK = /virtual network|firewall|public (?:network )?access is disabled|private endpoint/i
 const VOLUME = /^Out of call volume quota\b/i
-/** From their first word on: further inside, a message may quote the prompt. */
+/** Matches only at the beginning of a message, because its rest may quote the prompt. */
 const SUBDOMAIN = /^(?:Please provide a custom subdomain\b|Resource Id is badly formed\b)/i
 /** A name of Azure's own, as in Microsoft.CognitiveServices/accounts/OpenAI/responses/write. */
 const DATA_ACTION_IN_MESSAGE = /\bdata action `?(Microsoft\.CognitiveServices\/[\w/-]{1,150})/
 const DATA_ACTION_IN_CODE = /: (Microsoft\.CognitiveServices\/[\w/-]{1,150})$/
 
-/** Reads a denial from an answer's status, code and message; undefined where it is none. */
+/** Reads a denial from an answer's status, code and message, or returns undefined if it is none. */
 export function readDenial(httpStatus: number | undefined, code: string | undefined, message = ''): Denial | undefined {
   if (httpStatus !== undefined && httpStatus >= 300 && httpStatus < 400) return 'redirect'
-  // A role that has not spread yet is a 401 too, for minutes: the token is good, and renewing it would not help.
+  // A new role assignment is also answered with 401 for some minutes. The token is valid, and renewing it would not help.
   if (code === PERMISSION_DENIED || code?.startsWith(`${PERMISSION_DENIED}: `)) return 'role'
   if (httpStatus === 403) return denialOf403(message)
-  // These come as a 400, and yet they are no fault of the request.
+  // Azure answers these with a 400, although the request is valid.
   if (code === OTHER_TENANT) return 'tenant'
   return httpStatus === 400 && SUBDOMAIN.test(message) ? 'subdomain' : undefined
 }
@@ -45,7 +45,7 @@ export function withDataAction(code: string | undefined, message: string): strin
   return code === undefined || dataAction === undefined ? code : `${code}: ${dataAction}`
 }
 
-/** Reads the right from such a code; undefined where there is none. */
+/** Reads the right from such a code, or returns undefined if there is none. */
 export function dataActionIn(code: string): string | undefined {
   return DATA_ACTION_IN_CODE.exec(code)?.[1]
 }

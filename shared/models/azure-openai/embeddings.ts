@@ -12,7 +12,7 @@ const BASE64_BYTES = (4 * 4) / 3
 /** What stands around a vector. */
 const FRAME_BYTES = 100
 
-/** Numbers, or base64 of them. They are not looked at one by one: an answer may hold millions. */
+/** Numbers, or base64 of them. They are not checked one by one, because an answer may contain millions. */
 const vector = z.union([z.string(), z.custom<readonly unknown[]>(Array.isArray)])
 
 const embeddingList = z.object({

@@ -16,7 +16,7 @@ export interface Address {
   readonly query: Readonly<Record<string, string>>
 }
 
-/** Finds the address of a request on a dated API version, or on the v1 API where none is given. */
+/** Returns the address of a request on a dated API version, or on the v1 API if no version is given. */
 export function addressOf(url: JobUrl, deployment: string, apiVersion: string | undefined): Address {
   if (apiVersion === undefined) return { path: url, query: {} }
   const path = url.slice('/v1'.length)

@@ -6,7 +6,7 @@ import type { Failure } from '../../job/failures.ts'
 import { defined } from '../../lib/defined.ts'
 import { dataActionIn, readDenial } from './denial.ts'
 
-/** Explains why Azure does not take a token that Entra has just made. */
+/** Explains why Azure does not accept a fresh token of Entra. */
 function explainRefusedToken(details: TokenErrorDetails, us: FederationSettings): Diagnosis {
   const { client, tenant, scope, answer } = gatherValues(details, us)
   const { httpStatus, code } = details
@@ -35,10 +35,10 @@ function explainRefusedToken(details: TokenErrorDetails, us: FederationSettings)
   )
 }
 
-/** Says why there is no token that Azure OpenAI accepts, and how to fix it. */
+/** Explains why there is no token that Azure OpenAI accepts, and how to fix it. */
 export const diagnose = createDiagnose(explainRefusedToken)
 
-/** Adds to a denial how to fix it, where it has no hint yet. */
+/** Adds a hint to a denial that has none. */
 export function explainDenial(failure: Failure, us: FederationSettings): Failure {
   const { kind, httpStatus, code, hint } = failure
   if ((kind !== 'forbidden' && kind !== 'unauthorized') || hint !== undefined) return failure

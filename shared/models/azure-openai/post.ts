@@ -12,16 +12,16 @@ export interface ModelPost {
   readonly headers: Readonly<Record<string, string>>
 }
 
-/** Longer than any ask may take: the caller's signal is what ends a request, its body included. */
+/** Longer than any request may take. The caller's signal ends a request and the reading of its answer. */
 const NO_TIMEOUT_MS = 3_600_000
 
 const MAX_REFUSAL_BYTES = 1024 * 1024
 
-/** All that a request brings beside its body. */
+/** The parts of a request besides its body. */
 const HEADERS = ['accept', 'authorization', 'content-type', 'user-agent', 'x-ms-client-request-id']
 
 /**
- * Posts once by OpenAI's client over these connections, and resolves with a 2xx whose body is still to be read.
+ * Posts once with OpenAI's client over these connections, and resolves with a 2xx with an unread body.
  *
  * Rejects with the client's APIError for any other answer, and for an error of the connection, which is its cause.
  */

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { lenient } from '../endpoint.ts'
 
-/** The `error` object of a refusal, as far as it is of use. A field of another form is left out, and the others are read. */
+/** The relevant fields of a refusal's `error` object. A malformed field is left out, and the others are read. */
 export interface AzureError {
   readonly code: string | undefined
   /** What Azure calls this sort of error: `invalid_request_error`. */
@@ -9,7 +9,7 @@ export interface AzureError {
   /** The field of the request's body that is at fault. */
   readonly param: string | undefined
   readonly innerCode: string | undefined
-  /** Its beginning; it may quote the prompt, so it is read and never passed on. */
+  /** The beginning of the message. It may quote the prompt, so it is only matched and never kept. */
   readonly message: string
   /** Whether it has the form of the service itself. A gateway in front of it answers `{"statusCode", "message"}`. */
   readonly isServices: boolean
@@ -31,7 +31,7 @@ const azureError = z.object({
   statusCode: z.unknown().optional(),
 })
 
-/** Reads the `error` object of an answer, whatever stands there. */
+/** Reads the `error` object of any answer. */
 export function readError(error: unknown): AzureError {
   const { code, type, param, innererror, message, statusCode } = azureError.safeParse(error).data ?? {}
   const isNamed = code !== undefined || type !== undefined

@@ -5,7 +5,7 @@ import { readRetryAfter } from '../../lib/retry-after.ts'
 import { type Denial, readDenial, withDataAction } from './denial.ts'
 import { type AzureError, readError } from './read-error.ts'
 
-/** An answer of Azure that is not a 2xx, as far as it is of use. */
+/** The relevant parts of an answer of Azure that is not a 2xx. */
 export interface Refusal {
   readonly httpStatus: number
   readonly headers: Headers
@@ -13,13 +13,13 @@ export interface Refusal {
   readonly error: unknown
 }
 
-/** What an answer of Azure that is no success can mean. */
+/** The kinds of failure that a refusal of Azure can be. */
 export type RefusalKind = Extract<
   FailureKind,
   'unauthorized' | 'forbidden' | 'no_deployment' | 'rejected' | 'throttled' | 'unavailable' | 'ambiguous'
 >
 
-/** What Azure says may quote the prompt, so only its codes are passed on; these are our words for them. */
+/** Azure's messages may quote the prompt, so only its codes are kept. These messages replace Azure's. */
 const MESSAGES: Readonly<Record<RefusalKind, string>> = {
   unauthorized: 'Azure OpenAI refused the token',
   forbidden: 'Azure OpenAI knows the caller and denies it this deployment',
@@ -30,7 +30,7 @@ const MESSAGES: Readonly<Record<RefusalKind, string>> = {
   ambiguous: 'Azure OpenAI failed after the request was sent',
 }
 
-/** Denials that need no value of our settings to be explained. */
+/** Denials whose explanation needs no value of the settings. */
 const DENIALS: Partial<Readonly<Record<Denial, Pick<Failure, 'message' | 'hint'>>>> = {
   network: {
     message: 'the Azure OpenAI resource refuses requests from this network',
@@ -51,7 +51,7 @@ const HINTS: Partial<Record<RefusalKind, string>> = {
     'Create the deployment, or correct its name in AZURE_OPENAI_DEPLOYMENT or DEPLOYMENTS; then replay the job.',
 }
 
-/** Azure's code, and the finish reason of an answer that the filter cut. */
+/** Azure's code, and the finish reason of an answer that the filter truncated. */
 export const FILTERED = 'content_filter'
 
 const CODE_HINTS: ReadonlyMap<string | undefined, string> = new Map([
@@ -81,10 +81,10 @@ const VERSION_HINT =
   "Azure does not take this request under this API version. Correct OPENAI_API_VERSION, or leave it out for the v1 API; check the endpoint's address, too. Then replay the job."
 const NO_SUCH_ADDRESS = { message: 'Azure OpenAI has nothing at this address', hint: VERSION_HINT }
 
-/** Answers beside 5xx after which the same request may be served later: a lock, an overloaded back end, a gateway's caller that left. */
+/** Statuses besides 5xx that may pass: a lock, an overloaded back end, a gateway whose caller disconnected. */
 const PASSING: readonly number[] = [409, 424, 425, 499]
 
-/** Says in our own terms why Azure refused a request. `now`: epoch milliseconds. */
+/** Converts Azure's refusal to a failure. `now`: epoch milliseconds. */
 export function readRefusal({ httpStatus, headers, error }: Refusal, now: number): Failure {
   const said = readError(error)
   const denial = readDenial(httpStatus, said.code, said.message)
@@ -103,7 +103,7 @@ export function readRefusal({ httpStatus, headers, error }: Refusal, now: number
   }
 }
 
-/** A failure in our own words; of Azure's there is only the code. */
+/** A failure with Promptbridge's message. Only the code is Azure's. */
 export function sayRefusal(kind: RefusalKind, code: string | undefined): Failure {
   const hint = CODE_HINTS.get(code) ?? CODE_HINTS.get(code?.split('/')[0]) ?? HINTS[kind]
   return {
@@ -113,7 +113,7 @@ export function sayRefusal(kind: RefusalKind, code: string | undefined): Failure
   }
 }
 
-/** The filter took the whole answer, and would take it again. `usage`: what was billed for it, where that is known. */
+/** The filter removed the whole answer, and would do so again. `usage`: the billed tokens, if they are known. */
 export function sayFiltered(usage: Usage | undefined): Failure {
   return {
     kind: 'rejected',
@@ -126,11 +126,11 @@ export function sayFiltered(usage: Usage | undefined): Failure {
 
 function kindOf(httpStatus: number, said: AzureError, headers: Headers): RefusalKind {
   if (httpStatus === 401) return 'unauthorized'
-  // For responses the deployment stands in the body, and one that is unknown can come as a 400.
+  // For responses the body names the deployment, and Azure can answer an unknown one with a 400.
   if (said.code === 'model_not_found') return 'no_deployment'
   if (httpStatus === 404) return isAboutRequest(said) ? 'rejected' : 'no_deployment'
   if (httpStatus === 429) return 'throttled'
-  // It may have been worked on, and billed.
+  // It may have been processed and billed.
   if (httpStatus === 408) return 'ambiguous'
   const mayPass = httpStatus >= 500 || PASSING.includes(httpStatus) || headers.get('x-should-retry') === 'true'
   return mayPass ? 'unavailable' : 'rejected'
@@ -160,12 +160,12 @@ function codeOf(kind: RefusalKind, { code, type, param, innerCode, message }: Az
   return isSaidAlready || kind !== 'rejected' ? name : `${name ?? 'param'}: ${param}`
 }
 
-/** Only behind the check of the token does the service look at the request and its quota. */
+/** The service checks the request and its quota only after it has accepted the token. */
 function isProofOfToken(httpStatus: number, kind: RefusalKind, { isServices }: AzureError): boolean {
   return isServices && kind !== 'forbidden' && (httpStatus === 400 || httpStatus === 429)
 }
 
-/** It is never followed: the prompt and the token would go to another host. */
+/** A redirect is never followed, because the prompt and the token would go to another host. */
 function sayRedirect(headers: Headers): Pick<Failure, 'code' | 'message' | 'hint'> {
   const to = redirectTarget(headers.get('location'))
   return {
@@ -178,14 +178,14 @@ function sayRedirect(headers: Headers): Pick<Failure, 'code' | 'message' | 'hint
 const MAX_HOST = 255
 const SAME_HOST = 'relative.invalid'
 
-/** The host alone: a path or a query may hold what is secret. */
+/** Only the host, because a path or a query may contain a secret. */
 function redirectTarget(location: string | null): string {
   const host = URL.parse(location ?? '', `https://${SAME_HOST}`)?.host ?? ''
   if (location === null || host === '' || host.length > MAX_HOST) return 'an unknown address'
   return host === SAME_HOST ? 'another path of the same host' : host
 }
 
-/** Names the call to Azure's support. */
+/** The id by which Azure's support finds the call. */
 export function requestIdOf(headers: Headers): string | undefined {
   return headers.get('apim-request-id') ?? headers.get('x-request-id') ?? undefined
 }

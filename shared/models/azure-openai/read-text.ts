@@ -1,9 +1,9 @@
 const MARK = Buffer.from('\ufeff')
 
 /**
- * Reads a body as UTF-8 text; resolves with undefined where it is longer than `maxBytes`, and hears it no further.
+ * Reads a body as UTF-8 text. If it is longer than `maxBytes`, stops reading and resolves with undefined.
  *
- * A byte order mark at its beginning is dropped: a parser of JSON need not take it (RFC 8259, 8.1), and Node's does not.
+ * A byte order mark at the beginning is dropped, because Node's JSON parser does not accept it (RFC 8259, 8.1).
  *
  * A long answer may take a large part of the memory. So its bytes are collected in one buffer that grows in place and is
  * freed at once. Response.text() was measured to hold them three times.

@@ -14,7 +14,7 @@ const response = z.object({
 })
 type Response = z.infer<typeof response>
 
-/** One that is not finished holds no answer: its message is redelivered, and asks again. */
+/** An unfinished response has no answer. Its message is redelivered, and the request is sent again. */
 const UNFINISHED: readonly (string | undefined)[] = ['queued', 'in_progress', 'cancelled']
 
 const said = z.object({ output })
@@ -76,7 +76,7 @@ function readFailed({ error, usage }: Response): Reading {
   return { ok: false, failure: sayRefusal(kindOf(error?.code, isUsed), error?.code) }
 }
 
-/** Codes for what the request says: the same request would fail again, and might be paid again. */
+/** Codes that concern the content of the request. The same request would fail again, and might be billed again. */
 const ABOUT_THE_REQUEST =
   /^(invalid_|image_|empty_image_|unsupported_image_|failed_to_download_|content_filter|bio_policy|misalignment_policy|data_residency_)/
 

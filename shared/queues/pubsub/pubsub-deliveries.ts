@@ -11,7 +11,7 @@ const STATUS = { notFound: 5, permissionDenied: 7 } as const
  * Pauses push subscriptions by removing their endpoint. They become pull subscriptions without a subscriber, and nothing is
  * delivered.
  *
- * Where to and as whom each pushed is saved before, and put back as it was.
+ * The endpoint and the push identity are saved before, and restored by resume.
  */
 export function openPubSubDeliveries(options: PubSubOptions, saved: SavedPushes): Deliveries {
   const client = createPubSub(options)
@@ -56,7 +56,7 @@ export function openPubSubDeliveries(options: PubSubOptions, saved: SavedPushes)
 /** A subscription of the topic. */
 interface One {
   readonly subscription: string
-  /** Undefined where it does not push. */
+  /** Undefined if it does not push. */
   readonly push: PushConfig | undefined
   readonly modify: (push: Partial<PushConfig>) => Promise<unknown>
 }

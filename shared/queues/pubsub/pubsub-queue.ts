@@ -4,12 +4,12 @@ import { credentialsByCall, withoutCredentials } from '../../lib/google-credenti
 import { type JobQueue, type Message, QueueError } from '../job-queue.ts'
 import { checkLimits } from '../message-limits.ts'
 
-/** gRPC's INVALID_ARGUMENT: the only answer that a later try cannot change. */
+/** gRPC's INVALID_ARGUMENT is the only status that a retry cannot change. */
 const INVALID_ARGUMENT = 3
 
 /** Canceled, unknown, deadline exceeded, resource exhausted, aborted, internal, unavailable: as the client's own list. */
 const TRY_AGAIN = [1, 2, 4, 8, 10, 13, 14]
-/** The client would go on trying for ten minutes; who waits for a publish has the rest of a push. */
+/** The client would retry for ten minutes. The caller has only the rest of a push's time. */
 const GIVE_UP_AFTER_MS = 10_000
 const BACKOFF = {
   initialRetryDelayMillis: 100,
@@ -28,7 +28,7 @@ const MAX_OUTSTANDING = 1_000
 
 export interface PubSubOptions {
   readonly project: string
-  /** HOST:PORT of an emulator, which wants no credentials. */
+  /** HOST:PORT of an emulator, which needs no credentials. */
   readonly emulator: string | undefined
 }
 

@@ -20,7 +20,7 @@ export async function subscriptionsOf(client: PubSub, topic: string): Promise<re
   return found
 }
 
-/** Where a worker takes jobs, and dead letters. */
+/** The paths at which a worker receives jobs and dead letters. */
 export type PushPath = '/push' | '/dead-letter'
 
 /** Whether an endpoint belongs to a worker, judged by the end of its path. */

@@ -17,7 +17,7 @@ export type PushConfig = z.infer<typeof pushConfig>
 
 export const liveSubscription = z.object({ name: z.string(), pushConfig: pushConfig.nullish() })
 
-/** Where a subscription pushed to when it was paused. */
+/** The push configuration of a subscription before it was paused. */
 interface SavedPush {
   readonly subscription: string
   readonly push: PushConfig
@@ -32,7 +32,7 @@ export const storedPush = z.object({
   isPaused: z.boolean(),
 })
 
-/** Keeps where subscriptions push to while they are paused. Rejects with StoreError. */
+/** Keeps the push configurations of paused subscriptions. Rejects with StoreError. */
 export interface SavedPushes {
   put(saved: SavedPush): Promise<void>
   find(subscription: string): Promise<SavedPush | undefined>

@@ -4,8 +4,8 @@ import { type Durability, inTransaction, openSqlite } from '../../lib/sqlite.ts'
 import type { Message } from '../job-queue.ts'
 
 // dueAt holds both times a message may wait for: a waiting message's next delivery, and the end of a leased one's lease.
-// So "who may have it now" is one comparison, and a consumer that died needs no clean-up.
-// AUTOINCREMENT: an acknowledged message's row goes, and its id must not come back.
+// One comparison then finds the messages that are due, and a consumer that died needs no clean-up.
+// AUTOINCREMENT: the row of an acknowledged message is deleted, and its id must not be reused.
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS messages (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -26,7 +26,7 @@ const SCHEMA = `
   CREATE TABLE IF NOT EXISTS pausedTopics (topic TEXT PRIMARY KEY) STRICT;
 `
 
-/** A message as it lies in its topic. Times are epoch milliseconds. */
+/** A stored message of a topic. Times are epoch milliseconds. */
 export interface StoredMessage extends Message {
   readonly id: string
   readonly publishedAt: number

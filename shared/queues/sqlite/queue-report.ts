@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { whenFree } from '../../lib/sqlite.ts'
 import { MESSAGE_COLUMNS, openQueueFile, type StoredMessage, toMessage } from './queue-file.ts'
 
-/** What has become of a topic's messages: published = waiting + leased + acked + deadLettered. */
+/** The counts of a topic's messages: published = waiting + leased + acked + deadLettered. */
 interface TopicCounts {
   readonly published: number
   /** Not yet delivered, or nacked, or their lease ran out. */
@@ -20,7 +20,7 @@ interface Page {
   readonly after?: string
 }
 
-/** Looks into the embedded queue without taking anything. Rejects with SQLite's own error. */
+/** Reads the embedded queue without leasing messages. Rejects with SQLite's error. */
 export interface QueueReport {
   /** Every topic that has ever held a message. */
   topics(): Promise<string[]>

@@ -3,7 +3,7 @@ import { inTransaction, whenFree } from '../../lib/sqlite.ts'
 import type { Message } from '../job-queue.ts'
 import { MESSAGE_COLUMNS, openQueueFile, type StoredMessage, toMessage } from './queue-file.ts'
 
-/** One delivery's hold on a message: the attempt is the fence, for each delivery raises it. */
+/** The lease of one delivery on a message. The attempt is the fence, because each delivery increments it. */
 interface Lease {
   readonly id: string
   readonly attempt: number
@@ -27,11 +27,11 @@ export interface Subscription {
   /** Leases the oldest due messages, at most `max`, and none of a paused topic; each counts as a delivery attempt. */
   pull(pull: Pull): Promise<StoredMessage[]>
   ack(lease: Lease): Promise<boolean>
-  /** Gives the message back; it is due again at `dueAt` (epoch milliseconds). */
+  /** Releases the message. It is due again at `dueAt` (epoch milliseconds). */
   nack(lease: Lease, dueAt: number): Promise<boolean>
   /** Moves the message to another topic, as a new message with these attributes. */
   deadLetter(lease: Lease, topic: string, attributes: Message['attributes'], now: number): Promise<boolean>
-  /** Frees every lease of a topic; for its sole consumer at start, when the leases are those of its dead forerunner. */
+  /** Releases every lease of a topic. Its only consumer calls this at start, when leases are from the previous process. */
   reclaim(topic: string, now: number): Promise<number>
   close(): void
 }
@@ -69,7 +69,7 @@ function puller(db: DatabaseSync): Subscription['pull'] {
     `UPDATE messages SET leased = 1, attempt = attempt + 1, dueAt = ? WHERE id = ? RETURNING ${MESSAGE_COLUMNS}`,
   )
   return async ({ topic, max, now, leaseMs }) => {
-    // An idle consumer polls by reading, which waits for no one and makes no one wait.
+    // An idle consumer polls by reading, which neither waits for a lock nor blocks other processes.
     if (isDue.get(topic, now) === undefined) return []
     return inTransaction(db, () =>
       due.all(topic, now, max).map(({ id }) => toMessage(lease.get(now + leaseMs, id ?? null))),
