@@ -108,7 +108,7 @@ const storeSettings = settings.pick({
   RECORD_TTL_DAYS: true,
 })
 
-/** Reads where the stores are, and no more; otherwise as `readConfig`. */
+/** Reads only the settings that locate the stores. Otherwise like `readConfig`. */
 export function readStoresConfig(environment: Environment, { fileProblems = [] }: FileOrigin = {}): StoresConfig {
   const given = withoutBlanks(environment)
   const parsed = storeSettings.safeParse(given)

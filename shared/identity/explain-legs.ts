@@ -37,7 +37,7 @@ export function explainGoogle(details: TokenErrorDetails, us: FederationSettings
   )
 }
 
-/** Explains why the Azure CLI gives no token; it reports no status, but Entra's numbers where it has some. */
+/** Explains why the Azure CLI returns no token. The CLI reports no status, but Entra's numbers if there are any. */
 export function explainAzureCli(details: TokenErrorDetails, us: FederationSettings): Diagnosis {
   const { tenant } = gatherValues(details, us)
   const { aadsts = [], code, keysUnreadable } = details

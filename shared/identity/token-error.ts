@@ -26,7 +26,7 @@ export interface TokenErrorDetails {
   readonly retryAfterMs?: number
   /** What Entra was shown. */
   readonly presented?: Presented
-  /** What to do about it, where it has been diagnosed. */
+  /** How to fix it. Absent before the error is diagnosed. */
   readonly hint?: string
 }
 

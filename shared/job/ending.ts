@@ -28,7 +28,7 @@ export type Ending =
       /** The answer as JSON text. */
       readonly result: string
       readonly usage: Usage
-      /** False where the usage is an estimate. */
+      /** False if the usage is an estimate. */
       readonly usageKnown?: false
       readonly finishReason: string
       readonly report: AttemptReport

@@ -42,7 +42,7 @@ export function parseExact(text: string, member: string, mark: string): unknown 
 
 type Restored = (number: string) => unknown
 
-/** Puts numbers where the mark is. `how`: by the name of the member that they are in. */
+/** Replaces marked strings by numbers. `how`: by the name of the member that contains them. */
 function restore(value: unknown, mark: string, how: (name: string) => Restored): unknown {
   if (typeof value === 'string') return value.startsWith(mark) ? how('')(value.slice(mark.length)) : value
   if (typeof value !== 'object' || value === null) return value

@@ -44,7 +44,7 @@ const attemptFields = z
     httpStatus: lenient(whole),
     requestId: lenient(text),
     usage: lenient(usage),
-    /** False where the usage is an estimate. */
+    /** False if the usage is an estimate. */
     usageKnown: lenient(z.boolean()),
   })
   .readonly()
@@ -127,7 +127,7 @@ const succeededRecord = z
     status: z.literal('succeeded'),
     result: storedResult,
     usage: lenient(usage),
-    /** False where the usage is an estimate. */
+    /** False if the usage is an estimate. */
     usageKnown: lenient(z.boolean()),
     /** `unknown` if the answer has none. */
     finishReason: text.catch('unknown'),

@@ -2,14 +2,14 @@ import { type AuthClient, GoogleAuth, PassThroughClient } from 'google-auth-libr
 
 const SCOPE = 'https://www.googleapis.com/auth/cloud-platform'
 
-/** Finds whom Google knows this process as: Application Default Credentials. Rejects where there are none. */
+/** Finds Application Default Credentials. Rejects if there are none. */
 export function findCredentials(): Promise<AuthClient> {
   // Without a project the library runs gcloud to find one, which takes seconds; none is needed.
   return new GoogleAuth({ scopes: SCOPE, projectId: 'none' }).getClient()
 }
 
 /**
- * Credentials that are looked for when a call needs them, and again by the next call where they were not found.
+ * Loads credentials when a call needs them. If they are not found, the next call tries again.
  *
  * Google's clients look for them once, when they open. After a failure they never work again, and they end the process with
  * an unhandled rejection.

@@ -59,7 +59,7 @@ function createPrivately(path: string): void {
   }
 }
 
-/** While another process makes the same fresh file, SQLite refuses this at once, whatever the timeout. */
+/** While another process creates the same file, SQLite refuses this at once and ignores the timeout. */
 function useWriteAheadLog(db: DatabaseSync, pause: () => void): void {
   for (let tries = 1; ; tries += 1) {
     try {

@@ -37,7 +37,7 @@ export interface Circuits {
 }
 
 type Entry =
-  /** `leave` is called when the job has ended, whatever its result. */
+  /** `leave` is called when the job has ended, with any result. */
   | { readonly isAllowed: true; readonly leave: () => void }
   /** `waitFor`: milliseconds, or the end of the job that probes the deployment. */
   | { readonly isAllowed: false; readonly failure: Failure; readonly waitFor: number | Promise<void> }
@@ -78,7 +78,7 @@ export function createCircuits(now: Clock, random: () => number, observer: Circu
     return () => {
       for (const name of names) {
         const circuit = circuitOf(name)
-        // Still set where the probe ended without a result, or where the clock was set back meanwhile.
+        // Still set if the probe ended without a result, or if the clock was set back meanwhile.
         if (circuit.isProbing && probes.get(name) === promise) circuits.set(name, { ...circuit, isProbing: false })
       }
       resolve()

@@ -12,7 +12,7 @@ export interface BatchTotals {
   readonly activeAt?: number
 }
 
-/** What is known of a batch whatever its status. Times are epoch milliseconds. */
+/** The fields of a batch of any status. Times are epoch milliseconds. */
 interface BatchFacts extends Partial<BatchTotals> {
   readonly name: string
   /** 0 if it cannot be read. */

@@ -24,7 +24,7 @@ export function createJobReader(
   }
 }
 
-/** The record that a listing found. Throws StoreError `corrupt` where it cannot be read. */
+/** The record that a listing found. Throws StoreError `corrupt` if it cannot be read. */
 export function recordOf(listed: ListedRecord): JobRecord {
   if ('record' in listed) return listed.record
   throw new StoreError('corrupt', `the record ${listed.unreadable} is malformed`)

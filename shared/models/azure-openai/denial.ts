@@ -1,4 +1,4 @@
-/** Azure's code where the resource belongs to another tenant: https://github.com/Azure-Samples/ai-rag-chat-evaluator/issues/94 */
+/** Azure's code if the resource belongs to another tenant: https://github.com/Azure-Samples/ai-rag-chat-evaluator/issues/94 */
 const OTHER_TENANT = 'Tenant provided in token does not match resource token'
 const PERMISSION_DENIED = 'PermissionDenied'
 

@@ -52,7 +52,7 @@ export function openPubSubQueue(options: PubSubOptions): JobQueue {
     } catch (error) {
       if (codeOf(error) !== INVALID_ARGUMENT) throw unavailable(error)
     }
-    // A refused call fails all of its messages: alone, each gets an answer of its own.
+    // A refused call fails all of its messages. Sent alone, each message gets a separate answer.
     try {
       return await send(alone(topic), message)
     } catch (error) {

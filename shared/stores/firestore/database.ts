@@ -99,7 +99,7 @@ export function openDatabase(given: DatabaseOptions): Database {
   /** The client would let calls after its end wait for their timeout. */
   function call(timeout: number) {
     if (isClosed) throw new StoreError('unavailable', 'the database is closed')
-    // Firestore finds a named database by this header. A new object for each call: the client adds headers of its own.
+    // Firestore finds a named database by this header. Each call gets a new object, because the client adds headers to it.
     const headers = { 'google-cloud-resource-prefix': database, ...authorization }
     return { ...ONCE, otherArgs: { headers }, timeout }
   }

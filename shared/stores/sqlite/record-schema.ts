@@ -74,7 +74,7 @@ const TOTALS = `
     WHEN ${COUNTED.map((column) => `OLD.${column} IS NOT NEW.${column}`).join(' OR ')} BEGIN ${TAKE} ${ADD} END;
 `
 
-/** Ends in the row's id, as every index does: so a page of a batch begins where the one before ended. */
+/** Every index ends in the row's id, so each page of a batch begins after the end of the previous one. */
 export const IN_BATCH = 'promptJobsInBatch'
 
 export const recordSchema: Schema = {

@@ -57,7 +57,7 @@ function recordWrites(db: DatabaseSync, now: Clock): Omit<RecordDocuments, keyof
 /** Parsing a page blocks the event loop. 100 records take some milliseconds. */
 const MAX_DUE = 100
 
-/** The index by `sweepAt` ends in the row's id, so each page begins where the last one ended. */
+/** The index by `sweepAt` ends in the row's id, so each page begins after the end of the previous one. */
 function dueRecords(db: DatabaseSync, now: Clock): RecordDocuments['due'] {
   const select = db.prepare(`SELECT key, record, revision, updatedAt, sweepAt, rowid AS id FROM promptJobs
     WHERE sweepAt <= :at AND (sweepAt, rowid) > (:sweepAt, :id) ORDER BY sweepAt, rowid LIMIT :pageSize`)
