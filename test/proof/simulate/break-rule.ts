@@ -49,6 +49,13 @@ export async function breakRule(name: string, range: SeedRange): Promise<0 | 2 |
       }
       await writeFile(join(folder, patch.file), patched)
     }
+    const typeErrors = await typeCheck(folder)
+    if (typeErrors !== '') {
+      process.stderr.write(
+        `the patch of "${name}" does not type-check, so it breaks more than the rule:\n${typeErrors}`,
+      )
+      return 2
+    }
     return report(name, rule, await simulateIn(folder, rule, range))
   } finally {
     await rm(folder, { recursive: true, force: true })
@@ -61,15 +68,34 @@ export function applyPatch(source: string, { find, replace }: Patch): string | u
   return before === undefined || after === undefined || more.length > 0 ? undefined : before + replace + after
 }
 
+/** The errors that TypeScript prints; empty if there are none. A patch may leave a name without a use. */
+async function typeCheck(folder: string): Promise<string> {
+  const compilerOptions = { noUnusedLocals: false, noUnusedParameters: false }
+  const files = ['worker/main.ts', 'test/proof/simulate/main.ts', 'test/proof/simulate/seed-thread.ts']
+  const settings = { extends: './tsconfig.base.json', compilerOptions, include: [], files }
+  await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(settings))
+  await cp(join(ROOT, 'tsconfig.json'), join(folder, 'tsconfig.base.json'))
+  const tsc = spawn(join(ROOT, 'node_modules/.bin/tsc'), ['-p', folder], { stdio: ['ignore', 'pipe', 'inherit'] })
+  return text(tsc.stdout)
+}
+
 async function simulateIn(folder: string, { invariant }: Rule, { from, seeds }: SeedRange) {
-  const until = invariant === undefined ? [] : ['--until', invariant]
-  const args = ['test/proof/simulate/main.ts', '--json', '--from', String(from), '--seeds', String(seeds), ...until]
+  const args = [
+    'test/proof/simulate/main.ts',
+    '--json',
+    '--from',
+    String(from),
+    '--seeds',
+    String(seeds),
+    '--until',
+    invariant,
+  ]
   const child = spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', 'pipe', 'inherit'] })
   return childReport.parse(JSON.parse(await text(child.stdout)))
 }
 
 function report(name: string, { invariant }: Rule, { seeds, breaches }: z.infer<typeof childReport>): 0 | 3 {
-  const first = breaches.find((breach) => invariant === undefined || breach.invariant === invariant)
+  const first = breaches.find((breach) => breach.invariant === invariant)
   if (first === undefined) {
     process.stdout.write(`✗ "${name}" is broken, and ${seeds} histories do not show it\n`)
     return 0
