@@ -1,4 +1,4 @@
-import type { TokenLeg } from '../../shared/identity/token-error.ts'
+import type { TokenLeg } from '../../shared/job/token-leg.ts'
 
 /** One wrong setting, and its expected result. */
 export interface Break {

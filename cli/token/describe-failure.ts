@@ -1,4 +1,4 @@
-import type { TokenLeg } from '../../shared/identity/token-error.ts'
+import type { TokenLeg } from '../../shared/job/token-leg.ts'
 import type { TokenFailure } from '../../shared/stores/telemetry-store.ts'
 import { instant } from '../instant.ts'
 import { plainText } from '../plain-text.ts'

@@ -1,7 +1,8 @@
+import type { TokenLeg } from '../job/token-leg.ts'
 import { explainEntra } from './explain-entra.ts'
 import { explainAzureCli, explainGoogle } from './explain-legs.ts'
 import type { FederationSettings } from './federation-settings.ts'
-import type { Diagnosis, TokenError, TokenErrorDetails, TokenLeg } from './token-error.ts'
+import type { Diagnosis, TokenError, TokenErrorDetails } from './token-error.ts'
 
 type Explain = (details: TokenErrorDetails, us: FederationSettings) => Diagnosis
 type Diagnose = (error: Pick<TokenError, 'leg' | 'details'>, us: FederationSettings) => Diagnosis

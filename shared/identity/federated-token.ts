@@ -1,3 +1,4 @@
+import type { TokenLeg } from '../job/token-leg.ts'
 import type { Clock } from '../lib/clock.ts'
 import { withDeadline } from '../lib/with-deadline.ts'
 import { exchangeAtEntra } from './entra-exchange.ts'
@@ -5,7 +6,7 @@ import { explainEntra } from './explain-entra.ts'
 import type { FederationSettings } from './federation-settings.ts'
 import type { GoogleIdTokens } from './google-id-token.ts'
 import type { AccessToken } from './renewal.ts'
-import { TokenError, type TokenLeg } from './token-error.ts'
+import { TokenError } from './token-error.ts'
 
 const WHOLE_TIMEOUT_MS = 12_000
 

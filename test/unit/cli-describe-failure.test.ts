@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { describeFailure } from '../../cli/token/describe-failure.ts'
-import { tokenLegs } from '../../shared/identity/token-error.ts'
+import { tokenLegs } from '../../shared/job/token-leg.ts'
 import { START } from '../support/job-builders.ts'
 import { aTokenFailure } from '../support/telemetry-builders.ts'
 

@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { AADSTS } from '../../shared/identity/entra-table.ts'
-import { type FailureNature, tokenLegs } from '../../shared/identity/token-error.ts'
+import type { FailureNature } from '../../shared/identity/token-error.ts'
+import { tokenLegs } from '../../shared/job/token-leg.ts'
 
 const docs = readFileSync(join(import.meta.dirname, '../../docs/federation.md'), 'utf8')
 

@@ -3,7 +3,8 @@ import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { ENTRA_ERRORS } from '../../local/fixtures/entra-errors.ts'
 import { AADSTS } from '../../shared/identity/entra-table.ts'
-import { type FailureNature, type TokenErrorDetails, tokenLegs } from '../../shared/identity/token-error.ts'
+import type { FailureNature, TokenErrorDetails } from '../../shared/identity/token-error.ts'
+import { tokenLegs } from '../../shared/job/token-leg.ts'
 import { diagnose } from '../../shared/models/azure-openai/explain-refused-token.ts'
 
 const us = {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { createRandom } from '../../support/seeded-random.ts'
+import { createRandom } from '../support/seeded-random.ts'
 import { DUPLICATES, otherFaults, processFaults, UPGRADE } from './faults.ts'
 import { countKinds, makePlan, nameOf } from './plan.ts'
 

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import type { faultSchema } from '../../../local/faults.ts'
 import type { pushFaultSchema } from '../../../local/pubsub-push/push-faults.ts'
-import type { Random } from '../../support/seeded-random.ts'
+import type { Random } from '../support/seeded-random.ts'
 
 export type StoreKind = 'sqlite' | 'emulators'
 

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises'
 import pRetry from 'p-retry'
 import { sha256 } from '../../../shared/lib/sha256.ts'
 import type { Stores } from '../../../shared/stores/open.ts'
-import type { Random } from '../../support/seeded-random.ts'
+import type { Random } from '../support/seeded-random.ts'
 import type { Sent } from './evidence.ts'
 import { type Group, type MadeMessage, makeGroup } from './jobs.ts'
 

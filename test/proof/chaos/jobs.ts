@@ -2,7 +2,7 @@ import { CONTENT_FILTER_MARKER } from '../../../local/azure-openai/answer-call.t
 import { AZURE } from '../../../local/identities.ts'
 import { jobKey } from '../../../shared/job/job.ts'
 import { sha256 } from '../../../shared/lib/sha256.ts'
-import type { Random } from '../../support/seeded-random.ts'
+import type { Random } from '../support/seeded-random.ts'
 import { SIDES, type SideName } from './faults.ts'
 
 /** A message as it is to be published. */

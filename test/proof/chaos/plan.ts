@@ -1,4 +1,4 @@
-import { createRandom, type Random } from '../../support/seeded-random.ts'
+import { createRandom, type Random } from '../support/seeded-random.ts'
 import {
   DUPLICATES,
   type Fault,

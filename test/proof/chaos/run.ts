@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import { createRandom } from '../../support/seeded-random.ts'
+import { createRandom } from '../support/seeded-random.ts'
 import { type Backend, type BackendOptions, TOPICS } from './backend.ts'
 import { createCommands } from './commands.ts'
 import { openEmulatorBackend } from './emulator-backend.ts'

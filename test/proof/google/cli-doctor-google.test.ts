@@ -7,9 +7,9 @@ import { createPubSub } from '../../../shared/queues/pubsub/pubsub-queue.ts'
 import { openDatabase } from '../../../shared/stores/firestore/database.ts'
 import { createFirestoreBatches } from '../../../shared/stores/firestore/firestore-batches.ts'
 import { examine, failuresIn, marksOf } from '../../support/doctor-run.ts'
-import { startWarmEmulator } from '../../support/emulators.ts'
 import { DATASTORE_MODE, DENIED, NO_INDEX, openFirestoreProxy } from '../../support/firestore-proxy.ts'
 import { startCloud } from '../../support/stand-ins.ts'
+import { startWarmEmulator } from '../support/emulators.ts'
 
 const cloud = await startCloud()
 after(() => cloud.close())

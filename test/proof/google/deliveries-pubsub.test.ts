@@ -7,7 +7,7 @@ import { createFirestoreSavedPushes } from '../../../shared/stores/firestore/fir
 import { openDeliveries } from '../../../shared/stores/open-deliveries.ts'
 import { openEndpoint, readEnvelope } from '../../contract/queue-endpoint.ts'
 import { runCommand } from '../../integration/cli-harness.ts'
-import { startWarmEmulator } from '../../support/emulators.ts'
+import { startWarmEmulator } from '../support/emulators.ts'
 
 const TOPIC = 'promptbridge-jobs'
 

@@ -6,8 +6,8 @@ import { createPubSub, openPubSubQueue } from '../../../shared/queues/pubsub/pub
 import { createAnnouncer } from '../../../worker/events/announce.ts'
 import { completionEvent } from '../../../worker/events/completion-event.ts'
 import { createLog } from '../../../worker/observe/log.ts'
-import { startWarmEmulator } from '../../support/emulators.ts'
 import { aDeadLetteredRecord } from '../../support/job-builders.ts'
+import { startWarmEmulator } from '../support/emulators.ts'
 
 const EVENTS = 'events'
 const record = aDeadLetteredRecord({ metadata: { Zeile: 'sieben …', 'goog-row': '7', empty: '' } })

@@ -3,9 +3,9 @@ import { after, test } from 'node:test'
 import { openDatabase } from '../../../shared/stores/firestore/database.ts'
 import { createFirestoreDocuments } from '../../../shared/stores/firestore/firestore-documents.ts'
 import { recordOf } from '../../../shared/stores/job-reader.ts'
-import { startWarmEmulator } from '../../support/emulators.ts'
 import { openFirestoreProxy } from '../../support/firestore-proxy.ts'
 import { aRunningRecord } from '../../support/job-builders.ts'
+import { startWarmEmulator } from '../support/emulators.ts'
 
 const AT_ONCE = 10
 

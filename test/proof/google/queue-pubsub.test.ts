@@ -3,7 +3,7 @@ import { after } from 'node:test'
 import type { PubSub } from '@google-cloud/pubsub'
 import { createPubSub, openPubSubQueue } from '../../../shared/queues/pubsub/pubsub-queue.ts'
 import { type PushSpec, queueContract } from '../../contract/queue-contract.ts'
-import { startWarmEmulator } from '../../support/emulators.ts'
+import { startWarmEmulator } from '../support/emulators.ts'
 
 /** The emulator's least, whatever a subscription asks for. */
 const MIN_BACKOFF_MS = 1_000

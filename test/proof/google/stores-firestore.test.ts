@@ -20,8 +20,8 @@ import { isStoreError } from '../../contract/job-store-support.ts'
 import { missingDeploymentsContract } from '../../contract/missing-deployments-contract.ts'
 import { telemetryStoreContract } from '../../contract/telemetry-store-contract.ts'
 import { aNewDeadLetter } from '../../support/dead-letter-builders.ts'
-import { startWarmEmulator } from '../../support/emulators.ts'
 import { aTokenFailure } from '../../support/telemetry-builders.ts'
+import { startWarmEmulator } from '../support/emulators.ts'
 
 const DISCARD_PORT = '127.0.0.1:9'
 

@@ -8,9 +8,9 @@ import { createJobStore } from '../../../shared/stores/job-store/create-job-stor
 import { createDrain } from '../../../worker/delivery/drain.ts'
 import { createLog } from '../../../worker/observe/log.ts'
 import { createSweep } from '../../../worker/sweep/sweep.ts'
-import { startWarmEmulator } from '../../support/emulators.ts'
 import { NO_INDEX, openFirestoreProxy } from '../../support/firestore-proxy.ts'
 import { aClaim, aJob, anAnswer, DAY_MS, START } from '../../support/job-builders.ts'
+import { startWarmEmulator } from '../support/emulators.ts'
 
 const emulator = await startWarmEmulator('firestore')
 after(() => emulator.close())

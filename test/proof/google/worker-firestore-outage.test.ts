@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
-import { startWarmEmulator } from '../../support/emulators.ts'
-import { startAskingOverFirestore } from '../../support/firestore-worker.ts'
+import { startWarmEmulator } from '../support/emulators.ts'
+import { startAskingOverFirestore } from '../support/firestore-worker.ts'
 
 const OUTAGE_MS = 60_000
 

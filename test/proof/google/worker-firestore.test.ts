@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { after, describe, test } from 'node:test'
-import { startWarmEmulator } from '../../support/emulators.ts'
-import { FIRESTORE_JOB, startAskingOverFirestore, startFirestoreWorker } from '../../support/firestore-worker.ts'
 import { startRecordingModel } from '../../support/recording-model.ts'
 import { startCloud } from '../../support/stand-ins.ts'
+import { startWarmEmulator } from '../support/emulators.ts'
+import { FIRESTORE_JOB, startAskingOverFirestore, startFirestoreWorker } from '../support/firestore-worker.ts'
 
 /** Of one call to Firestore. */
 const DEADLINE_MS = 5_000

@@ -6,12 +6,12 @@ import { join } from 'node:path'
 import { after, describe, test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DEFAULT_DEPLOYMENT } from '../../../local/azure-openai.ts'
-import { crowdedData, crowdedPushes, largestJob } from '../../support/hostile/crowded.ts'
-import { hashOf, openKeptData } from '../../support/hostile/kept-data.ts'
-import { sendRaw } from '../../support/hostile/send-raw.ts'
-import { peakKibOf } from '../../support/peak-memory.ts'
 import { startProcessCloud } from '../../support/process-cloud.ts'
 import { DEAD_LETTERS, JOBS, wrap } from '../../support/worker.ts'
+import { crowdedData, crowdedPushes, largestJob } from '../support/hostile/crowded.ts'
+import { hashOf, openKeptData } from '../support/hostile/kept-data.ts'
+import { sendRaw } from '../support/hostile/send-raw.ts'
+import { peakKibOf } from '../support/peak-memory.ts'
 
 /** What Node takes for its heap by itself in a container of 512 MiB. */
 const HEAP_MIB = 256
@@ -19,7 +19,7 @@ const MEMORY_KIB = 512 * 1_024
 /** How much longer a message may block the event loop than the largest job that is accepted. */
 const MOST_BLOCKED = 8
 const ROUNDS = 3
-const PRELOADED = join(import.meta.dirname, '../../support/hostile/loop-delay.ts')
+const PRELOADED = join(import.meta.dirname, '../support/hostile/loop-delay.ts')
 
 const unlimited = { contextWindow: 1e9, tokensPerMinute: 1e12, requestsPerMinute: 1e9 }
 const on = await startProcessCloud({ azure: { deployments: [{ ...DEFAULT_DEPLOYMENT, ...unlimited }] } })

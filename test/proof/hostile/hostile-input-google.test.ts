@@ -7,13 +7,13 @@ import fc from 'fast-check'
 import { DEFAULT_DEPLOYMENT, EMBEDDING_DEPLOYMENT } from '../../../local/azure-openai.ts'
 import { createPubSub } from '../../../shared/queues/pubsub/pubsub-queue.ts'
 import { isSecret } from '../../support/canary.ts'
-import { startWarmEmulator } from '../../support/emulators.ts'
-import type { Framed } from '../../support/hostile/framings.ts'
-import { anyPush, describePush, type HostilePush } from '../../support/hostile/pushes.ts'
-import { sendRaw } from '../../support/hostile/send-raw.ts'
 import { serveWorker } from '../../support/served-worker.ts'
 import { startCloud } from '../../support/stand-ins.ts'
 import { DEAD_LETTERS, JOBS } from '../../support/worker.ts'
+import { startWarmEmulator } from '../support/emulators.ts'
+import type { Framed } from '../support/hostile/framings.ts'
+import { anyPush, describePush, type HostilePush } from '../support/hostile/pushes.ts'
+import { sendRaw } from '../support/hostile/send-raw.ts'
 
 const AT_ONCE = 40
 const BATCHES = 25

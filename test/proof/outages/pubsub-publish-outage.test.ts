@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { grpc } from 'google-gax'
-import { openFaultProxy } from '../../support/fault-proxy.ts'
 import { startPublisher } from '../../support/publisher-stand-in.ts'
 import { message, openQueueAt, startQueue, unavailable } from '../../support/pubsub-queue.ts'
+import { openFaultProxy } from '../support/fault-proxy.ts'
 
 const { status } = grpc
 /** Google's library would, by itself. */

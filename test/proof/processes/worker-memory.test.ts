@@ -3,10 +3,10 @@ import { Agent, request } from 'node:http'
 import { test } from 'node:test'
 import { z } from 'zod'
 import { DEFAULT_DEPLOYMENT, EMBEDDING_DEPLOYMENT } from '../../../local/azure-openai.ts'
-import { peakKibOf } from '../../support/peak-memory.ts'
 import { startProcessCloud } from '../../support/process-cloud.ts'
 import type { Answer } from '../../support/served-worker.ts'
 import { holdAnswers, postTo, wrap } from '../../support/worker.ts'
+import { peakKibOf } from '../support/peak-memory.ts'
 
 const JOBS = 120
 /** Of the default of MAX_IN_FLIGHT_BYTES. */

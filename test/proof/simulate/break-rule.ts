@@ -13,7 +13,7 @@ const ROOMS = [
   'shared',
   'cli',
   'test/proof/simulate',
-  'test/support/seeded-random.ts',
+  'test/proof/support/seeded-random.ts',
   'test/support/deployment-builders.ts',
   'test/support/job-dependencies.ts',
   'test/support/job-processing.ts',

@@ -1,4 +1,4 @@
-import type { Random } from '../../support/seeded-random.ts'
+import type { Random } from '../support/seeded-random.ts'
 import type { Fields } from './fake-database.ts'
 import { plainFields } from './stored-values.ts'
 

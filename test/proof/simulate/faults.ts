@@ -1,4 +1,4 @@
-import type { Random } from '../../support/seeded-random.ts'
+import type { Random } from '../support/seeded-random.ts'
 import { drawModelWindows, type WindowKind } from './model-windows.ts'
 import { LARGE_BATCH } from './settings.ts'
 

@@ -1,7 +1,7 @@
 import type { Failure } from '../../../shared/job/failures.ts'
 import type { ModelReply, ModelRequest } from '../../../shared/models/provider.ts'
 import { MAX_RESULT_BYTES } from '../../../shared/stores/result-parts.ts'
-import type { Random } from '../../support/seeded-random.ts'
+import type { Random } from '../support/seeded-random.ts'
 import type { Situation } from './exercised.ts'
 import type { WindowKind } from './model-windows.ts'
 

@@ -1,5 +1,5 @@
 import type { Deployment } from '../../../shared/config/deployments.ts'
-import type { Random } from '../../support/seeded-random.ts'
+import type { Random } from '../support/seeded-random.ts'
 import { GOOD, OTHER, SPARE } from './settings.ts'
 
 /**

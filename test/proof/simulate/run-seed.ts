@@ -1,4 +1,4 @@
-import { createRandom } from '../../support/seeded-random.ts'
+import { createRandom } from '../support/seeded-random.ts'
 import { say, startCluster } from './cluster.ts'
 import { planEdits } from './editor.ts'
 import type { Exercised } from './exercised.ts'

@@ -1,4 +1,4 @@
-import type { Random } from '../../support/seeded-random.ts'
+import type { Random } from '../support/seeded-random.ts'
 import { createEventHeap, type PlannedEvent } from './event-heap.ts'
 
 /** A process of the simulation. What it waits for never comes once it is dead, and comes late while it is frozen. */

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import pRetry from 'p-retry'
-import { type Emulator, startEmulator } from '../../cli/emulators.ts'
-import { createPubSub, openPubSubQueue } from '../../shared/queues/pubsub/pubsub-queue.ts'
-import { openDatabase } from '../../shared/stores/firestore/database.ts'
-import { createFirestoreDocuments } from '../../shared/stores/firestore/firestore-documents.ts'
-import { aRunningRecord } from './job-builders.ts'
+import { type Emulator, startEmulator } from '../../../cli/emulators.ts'
+import { createPubSub, openPubSubQueue } from '../../../shared/queues/pubsub/pubsub-queue.ts'
+import { openDatabase } from '../../../shared/stores/firestore/database.ts'
+import { createFirestoreDocuments } from '../../../shared/stores/firestore/firestore-documents.ts'
+import { aRunningRecord } from '../../support/job-builders.ts'
 
 /** The first calls of a Java process that has just started may take longer than our deadlines for them. */
 const UNTIL_WARM = { retries: 100, minTimeout: 100, factor: 1 }

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { CANARY } from '../canary.ts'
+import { CANARY } from '../../../support/canary.ts'
 import { anyHostileText, anyOf, anyWrongValue, hostileJson, type Named } from './kinds.ts'
 
 /** What a message may hold. */

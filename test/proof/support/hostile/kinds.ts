@@ -16,7 +16,18 @@ export function mostly<T>(usual: fc.Arbitrary<T>, others: fc.Arbitrary<T>): fc.A
 /** Text that is known to break parsers, stores or logs. */
 export const anyHostileText: fc.Arbitrary<string> = fc.oneof(
   fc.constantFrom(
-    ...['__proto__', 'constructor', 'prototype', 'toString', 'hasOwnProperty', 'then', '__x__', '.', '..', 'a/b'],
+    ...[
+      '__proto__',
+      'constructor',
+      'prototype',
+      'toString',
+      'hasOwnProperty',
+      'then',
+      '__x__',
+      '.',
+      '../../../support',
+      'a/b',
+    ],
     ...['../../etc/passwd', '%2e%2e%2f', '', ' ', '\0', 'a\0b', '\r\n', '\n\n', '\u2028', '\u202e', '\ufeff', '\ufffd'],
     ...['\ud800', 'x\udc00', '\udc00\ud800', '😀', 'İ', 'ß', 'e\u0301', '\u1f468\u200d', '{{7*7}}', `' OR 1=1 --`],
     ...['null', 'undefined', 'NaN', '-0', '1e999', '0x10', 'x'.repeat(128), 'x'.repeat(257), 'é'.repeat(600)],

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { base64url, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
-import type { SigningKey } from '../../../local/signing-key.ts'
+import type { SigningKey } from '../../../../local/signing-key.ts'
 import { anyOf, mostly, type Named } from './kinds.ts'
 
 /** How a worker checks pushes, and whether Cloud Run is in front of it. */

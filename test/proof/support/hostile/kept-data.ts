@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
-import { isSettled, type JobRecord, jobRecord } from '../../../shared/job/record.ts'
+import { isSettled, type JobRecord, jobRecord } from '../../../../shared/job/record.ts'
 
 export const hashOf = (data: Uint8Array) => createHash('sha256').update(data).digest('hex')
 
