@@ -60,7 +60,11 @@ export const outageRules: Readonly<Record<string, Rule>> = {
   'deadline-after-admission': {
     invariant: 'no-start-after-deadline',
     patches: [
-      { file: PROCESS_JOB, find: 'const still = await planNow()', replace: 'const still = plan' },
+      {
+        file: PROCESS_JOB,
+        find: 'const still = await planNow()',
+        replace: 'const still = plan as Awaited<ReturnType<typeof planNow>>',
+      },
       {
         file: RUN_JOB,
         find: '(job.deadline ?? Infinity)',
@@ -115,7 +119,7 @@ export const outageRules: Readonly<Record<string, Rule>> = {
         file: 'worker/dead-letters/record.ts',
         find: "const found = stored === 'unreadable' ? undefined : stored",
         replace:
-          "if (stored === 'unreadable') return recordAs(recording, delivery, { kind: 'store', message: '' }, job)\n  const found = stored",
+          "if (String(stored) === 'unreadable') return recordAs(recording, delivery, { kind: 'store', message: '' }, job)\n  const found = stored === 'unreadable' ? undefined : stored",
       },
     ],
   },

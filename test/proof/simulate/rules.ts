@@ -120,7 +120,7 @@ const single: Readonly<Record<string, Patch & Pick<Rule, 'invariant'>>> = {
     invariant: 'live-lease',
     file: CLAIM,
     find: "if (record.status === 'waiting' || isLeaseOver(record, ageMs)) return { kind: 'cancel', record }",
-    replace: "if (record.status === 'waiting' || record.status === 'running') return { kind: 'cancel', record }",
+    replace: "if (record.status === 'waiting' || record.leaseMs >= 0) return { kind: 'cancel', record }",
   },
   'unknown-counts': {
     invariant: 'attempts-bounded',
