@@ -117,7 +117,7 @@ export const breaks: ReadonlyMap<string, Break> = new Map<string, Break>([
       ...entra,
       story: 'AZURE_AUTHORITY_HOST is an address where nothing answers.',
       settings: (closed) => ({ AZURE_AUTHORITY_HOST: `https://${closed}` }),
-      fix: /No answer of Entra came from https:\/\/127\.0\.0\.1:\d+\. .*AZURE_AUTHORITY_HOST/,
+      fix: /No answer came from Entra at https:\/\/127\.0\.0\.1:\d+\. .*AZURE_AUTHORITY_HOST/,
       exchanges: NONE,
     },
   ],

@@ -12,7 +12,7 @@ export const LASTS =
 
 /** Google publishes its keys, so there is no setting to fix. */
 export const keysUnreadable = ({ issuer }: HintValues): string =>
-  `Entra could not read the keys with which ${issuer} signs ID tokens, so it could not check the one it was shown. ${LASTS}`
+  `Entra could not read the keys with which ${issuer} signs ID tokens, so it could not check the worker's ID token. ${LASTS}`
 
 const passing = (what: string): Explanation => ({ nature: 'passing', hint: () => `${what} ${LASTS}` })
 const stale = (what: string): Explanation => ({
@@ -52,10 +52,10 @@ export const AADSTS: ReadonlyMap<number, Explanation> = new Map([
       'Entra has had too many of the same request in a short time, and refuses more for now (AADSTS50196). Look for another program that asks for a token of this application with each call.',
     ),
   ],
-  [90006, passing('A service that Entra needs is away (AADSTS90006).')],
+  [90006, passing('A service that Entra needs is unavailable (AADSTS90006).')],
   [90012, passing('Entra took too long (AADSTS90012).')],
   [90024, passing('Entra had a passing error (AADSTS90024).')],
-  [90033, passing("Entra's directory is away (AADSTS90033).")],
+  [90033, passing("Entra's directory is unavailable (AADSTS90033).")],
   [90055, passing('Entra has too many requests of this tenant (AADSTS90055).')],
   [90090, passing("Entra's directory failed for now (AADSTS90090).")],
   [90091, passing("Entra's directory could not be reached (AADSTS90091).")],

@@ -20,7 +20,7 @@ export function explainEntra(details: TokenErrorDetails, us: FederationSettings)
 
 function explainOutage({ httpStatus }: TokenErrorDetails, { answer, authority }: HintValues): string {
   if (httpStatus !== undefined && httpStatus >= 400) return `Entra answered ${answer}. ${LASTS}`
-  return `No answer of Entra came from ${authority}. It is tried again until one does. If it lasts, check that the worker can reach that address: AZURE_CLOUD, AZURE_AUTHORITY_HOST, the network's way out, a proxy; with a certificate authority of your own, NODE_EXTRA_CA_CERTS.`
+  return `No answer came from Entra at ${authority}. The request is repeated until one comes. If it lasts, check that the worker can reach that address: AZURE_CLOUD, AZURE_AUTHORITY_HOST, the network's egress, a proxy; with a certificate authority of your own, NODE_EXTRA_CA_CERTS.`
 }
 
 function explainUnknown({ aadsts = [], code }: TokenErrorDetails, values: HintValues): string {

@@ -13,7 +13,7 @@ export function explainGoogle(details: TokenErrorDetails, us: FederationSettings
   const { httpStatus, code } = details
   if (httpStatus === 401 || code === 'invalid_grant' || code === 'no_credentials') {
     return configuration(
-      'Google does not know who runs this, or the login is over. Run gcloud auth application-default login.',
+      'Google accepts no login here: there is none, or it has expired. Run gcloud auth application-default login.',
     )
   }
   if (httpStatus === undefined) {
@@ -29,11 +29,11 @@ export function explainGoogle(details: TokenErrorDetails, us: FederationSettings
   }
   if (httpStatus === 403) {
     return configuration(
-      `The login that runs this may not act as the service account. Give it the role ${TOKEN_CREATOR}. Also enable iamcredentials.googleapis.com in its project. If you just did, allow 10 minutes.`,
+      `The current login may not act as the service account. Give it the role ${TOKEN_CREATOR}. Also enable iamcredentials.googleapis.com in its project. If you just did, allow 10 minutes.`,
     )
   }
   return configuration(
-    `Google answered ${answer} to the request for an ID token. Check TOKEN_SOURCE, GCE_METADATA_HOST, and AZURE_FEDERATED_AUDIENCE, for which the token was asked.`,
+    `Google answered ${answer} to the request for an ID token. Check TOKEN_SOURCE, GCE_METADATA_HOST, and AZURE_FEDERATED_AUDIENCE, the audience of the requested token.`,
   )
 }
 
@@ -46,8 +46,8 @@ export function explainAzureCli(details: TokenErrorDetails, us: FederationSettin
       'The Azure CLI is not installed, or not in the PATH. Install it (https://aka.ms/azure-cli), then run az login, or choose another TOKEN_SOURCE.',
     )
   }
-  const hint = `The Azure CLI gives no token. Run az login --tenant ${tenant} in the right cloud (az cloud show), and see whether az account get-access-token --tenant ${tenant} works.`
+  const hint = `The Azure CLI returns no token. Run az login --tenant ${tenant} in the right cloud (az cloud show), and see whether az account get-access-token --tenant ${tenant} works.`
   const ends = keysUnreadable || aadsts.some((number) => AADSTS.get(number)?.nature === 'passing')
   const isRefused = aadsts.length > 0 || code === 'not_logged_in'
-  return isRefused && !ends ? configuration(hint) : passing(`${hint} What is no matter of the login ends by itself.`)
+  return isRefused && !ends ? configuration(hint) : passing(`${hint} If the login is not the cause, it ends by itself.`)
 }

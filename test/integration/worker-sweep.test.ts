@@ -1,16 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { z } from 'zod'
-import { parseJob } from '../../shared/job/parse-job.ts'
-import { createJobStore } from '../../shared/stores/job-store/create-job-store.ts'
-import { openSqliteDocuments } from '../../shared/stores/sqlite/sqlite-documents.ts'
-import { aClaim, sha256 } from '../support/job-builders.ts'
-import { DONE, JOB, type OnWorker, onWorker, type Scenario } from '../support/on-worker.ts'
+import { DONE, type OnWorker, onWorker, type Scenario } from '../support/on-worker.ts'
+import { HOUR_MS, OVERDUE_JOB as job, plant } from '../support/overdue-job.ts'
 import { EVENTS, type TestWorker } from '../support/worker.ts'
 import { withBatches } from '../support/worker-batches.ts'
 
-const HOUR_MS = 3_600_000
-const job = { ...JOB, batch: 'nightly' }
 const NOTHING = {
   jobs: { left: 0, expired: 0, tooOld: 0, released: 0, ended: 0, raced: 0, deferred: 0, refused: 0 },
   batches: { counted: 0, completed: 0, incomplete: 0, leftOut: 0, deferred: 0, refused: 0 },
@@ -28,19 +23,6 @@ const withEvents = (settings: Scenario, fact: (worker: OnWorker) => Promise<void
 async function sweep({ url }: Pick<TestWorker, 'url'>, init: RequestInit = {}) {
   const answer = await fetch(`${url}/sweep`, { method: 'POST', ...init })
   return { status: answer.status, body: z.record(z.string(), z.unknown()).parse(await answer.json()) }
-}
-
-/** Lets a job stand as an instance left it when it died; with a deadline it waits for its next attempt. */
-async function plant({ file }: TestWorker, deadline?: number, agoMs = HOUR_MS): Promise<void> {
-  const ago = Date.now() - agoMs
-  const documents = await openSqliteDocuments(file, () => ago)
-  const parsed = parseJob(Buffer.from(JSON.stringify(job)), {}, sha256)
-  assert.ok(parsed.ok)
-  const store = createJobStore(documents, HOUR_MS)
-  const claim = await store.claim(aClaim({ job: { ...parsed.job, deadline }, owner: 'dead', now: ago }))
-  assert.ok(claim.kind === 'run')
-  if (deadline !== undefined) await store.release(claim.held, { marks: 'none', kind: 'throttled' }, ago)
-  documents.close()
 }
 
 const sealed = (worker: TestWorker, total: number, sealedAt = Date.now()) =>

@@ -177,7 +177,7 @@ describe('a response', () => {
       assert.deepEqual(failureOf(failed({ code, message: 'canary' })), {
         kind: 'rejected',
         code,
-        message: 'Azure OpenAI refused the request for what it says',
+        message: 'Azure OpenAI refused the content of the request',
       })
     })
   }

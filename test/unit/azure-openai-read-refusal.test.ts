@@ -152,7 +152,7 @@ describe('what Azure says in a refusal', () => {
       assert.deepEqual(refuse(400, error), {
         kind: 'rejected',
         httpStatus: 400,
-        message: 'Azure OpenAI refused the request for what it says',
+        message: 'Azure OpenAI refused the content of the request',
       })
     })
   }

@@ -24,7 +24,7 @@ const MESSAGES: Readonly<Record<RefusalKind, string>> = {
   unauthorized: 'Azure OpenAI refused the token',
   forbidden: 'Azure OpenAI knows the caller and denies it this deployment',
   no_deployment: 'Azure OpenAI has no such deployment',
-  rejected: 'Azure OpenAI refused the request for what it says',
+  rejected: 'Azure OpenAI refused the content of the request',
   throttled: "the deployment's quota is used up for now",
   unavailable: 'Azure OpenAI cannot serve requests now',
   ambiguous: 'Azure OpenAI failed after the request was sent',
