@@ -17,7 +17,7 @@ function declareClient(): void {
     })
     if (status !== 0) throw new Error(`the type check failed:\n${stdout}`)
     const types = join(folder, 'shared/client/index.d.ts')
-    if (/\bfrom ['"]|\bimport\b/.test(readFileSync(types, 'utf8')))
+    if (/^import\b|\bimport\(|\bfrom ['"]/m.test(readFileSync(types, 'utf8')))
       throw new Error('the types of the client contain an import')
     copyFileSync(types, join(DIST, 'client.d.ts'))
   } finally {
