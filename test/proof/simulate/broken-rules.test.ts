@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { breakRule } from './break-rule.ts'
+import { breakRule, typeCheckPatches } from './break-rule.ts'
 import { rules } from './rules.ts'
+
+test('simulation: the source type-checks with each patch that breaks a rule', async () => {
+  assert.equal(await typeCheckPatches(), '')
+})
 
 for (const name of Object.keys(rules)) {
   test(`simulation: the rule "${name}" is missed when it is gone`, async () => {
