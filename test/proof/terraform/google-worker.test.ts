@@ -5,6 +5,7 @@ import { test } from 'node:test'
 import { parseEnv } from 'node:util'
 import { readConfig } from '../../../shared/config/config.ts'
 import { settings } from '../../../shared/config/schema.ts'
+import { aDeployment } from '../../support/deployment-builders.ts'
 import {
   CLIENT_ID,
   googleVariables,
@@ -164,7 +165,7 @@ if (made !== undefined) {
       serviceAccount: INVOKER,
     })
     assert.deepEqual(config.store, { kind: 'firestore', project: PROJECT, database: 'promptbridge-records' })
-    assert.deepEqual(config.deployments, [{ ...googleVariables.deployments[0], priority: 1 }])
+    assert.deepEqual(config.deployments, [aDeployment(googleVariables.deployments[0])])
     const { jobsTopic, deadLetterTopic, eventsTopic } = config
     assert.deepEqual(
       { jobsTopic, deadLetterTopic, eventsTopic },
@@ -180,8 +181,8 @@ if (made !== undefined) {
     const config = readConfig(environmentOf(most))
     const [first, { max_output_tokens: maxOutputTokens, ...second }] = two
     assert.deepEqual(config.deployments, [
-      { ...first, priority: 1, maxOutputTokens: FREE.MAX_OUTPUT_TOKENS },
-      { ...second, maxOutputTokens },
+      aDeployment({ ...first, maxOutputTokens: FREE.MAX_OUTPUT_TOKENS }),
+      aDeployment({ ...second, maxOutputTokens }),
     ])
     assert.equal(config.federation.authorityHost, 'https://login.microsoftonline.us')
     assert.equal(config.maxInFlight, 20)
