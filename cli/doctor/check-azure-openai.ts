@@ -20,7 +20,7 @@ export async function checkDeployments(
 ): Promise<void> {
   const ask = createAzureOpenAI({ apiVersion, federation, now })
   for (const deployment of deployments) {
-    const step = `Azure OpenAI ${deployment.deployment}`
+    const step = `Azure OpenAI ${deployment.name}`
     if (token === undefined) {
       checks.report(step, { ok: null, seen: `${deployment.endpoint} was not called: there is no token` })
       continue

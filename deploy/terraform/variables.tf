@@ -40,6 +40,7 @@ variable "deployments" {
     model             = string
     endpoint          = string
     deployment        = string
+    name              = optional(string)
     priority          = optional(number, 1)
     rpm               = optional(number)
     tpm               = optional(number)

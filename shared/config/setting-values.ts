@@ -38,12 +38,15 @@ export const azureEndpoint = webUrl
 
 export const MOST_OUTPUT_TOKENS = 10_000_000
 
+/** Circuits of a whole resource have names with a star, which no deployment can take. */
+const deploymentName = text.regex(/^[\w.-]{1,100}$/, "must be 1 to 100 letters, digits, '.', '_' and '-'")
+
 export const deploymentFields = {
   provider: z
     .literal('azure-openai', 'must be azure-openai')
     .default('azure-openai')
     .describe('The provider of the model: `azure-openai`.'),
-  name: text.max(100).optional().describe('Its name in records, logs and telemetry; otherwise the name at Azure.'),
+  name: deploymentName.optional().describe('Its name in records, logs and telemetry; otherwise the name at Azure.'),
   model: text.describe('The model that jobs ask for.'),
   endpoint: azureEndpoint.describe('The endpoint of the Azure OpenAI resource.'),
   deployment: text.describe('The name of the deployment at Azure.'),

@@ -1,9 +1,12 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
 import { createAccessTokenSource } from '../../shared/identity/access-token-source.ts'
 import { TokenError } from '../../shared/identity/token-error.ts'
 import { MAX_ANSWER_BYTES } from '../../shared/models/azure-openai/answer-size.ts'
 import { createAzureOpenAI } from '../../shared/models/azure-openai/azure-openai.ts'
 import { createBearerProvider } from '../../shared/models/bearer-provider.ts'
 import { aDeployment } from '../support/deployment-builders.ts'
+import { startRecordingModel } from '../support/recording-model.ts'
 import { describeModelProvider } from './model-provider-contract.ts'
 
 const federation = { tenantId: 't', clientId: 'c', authorityHost: 'https://login.test', scope: 's', audience: 'a' }
@@ -20,12 +23,18 @@ function sourceOf(credential: { held: string } | 'absent') {
   })
 }
 
+const job = {
+  url: '/v1/chat/completions',
+  body: { messages: [{ role: 'user', content: 'What is a bridge?' }] },
+} as const
+const answer = { choices: [{ finish_reason: 'stop', message: { content: 'A way over water.' } }] }
+
 describeModelProvider('azure-openai', {
   open: (credential) =>
     createBearerProvider(sourceOf(credential), createAzureOpenAI({ apiVersion: undefined, federation, now: Date.now })),
   deploymentAt: (endpoint) => aDeployment({ endpoint }),
-  job: { url: '/v1/chat/completions', body: { messages: [{ role: 'user', content: 'What is a bridge?' }] } },
-  answer: JSON.stringify({ choices: [{ finish_reason: 'stop', message: { content: 'A way over water.' } }] }),
+  job,
+  answer: JSON.stringify(answer),
   headers: ['accept', 'authorization', 'content-type', 'user-agent', 'x-ms-client-request-id'],
   refusals: [
     { what: 'a refused token', status: 401, body: { code: '401' }, kind: 'unauthorized' },
@@ -37,4 +46,34 @@ describeModelProvider('azure-openai', {
     { what: 'an overloaded service', status: 503, kind: 'unavailable' },
   ],
   maxAnswerBytes: MAX_ANSWER_BYTES,
+})
+
+const LIMITS = { 'x-ratelimit-limit-tokens': '100000', 'x-ratelimit-remaining-tokens': '0' }
+
+/** What a reply says about the quota and the tier that served it. */
+async function servedBy(body: object, status = 200) {
+  await using model = await startRecordingModel(JSON.stringify(body), status, LIMITS)
+  const ask = createAzureOpenAI({ apiVersion: undefined, federation, now: Date.now })
+  const request = { job, deployment: aDeployment({ endpoint: model.url }), clientRequestId: 'key.1.1' }
+  const { rateLimit, serviceTier } = await ask(request, 'token', new AbortController().signal)
+  return { rateLimit, serviceTier }
+}
+
+describe('a reply of Azure OpenAI', () => {
+  const rateLimit = { limitTokens: 100_000, remainingTokens: 0 }
+
+  test('has the rate limit and the tier of an answer', async () => {
+    assert.deepEqual(await servedBy({ ...answer, service_tier: 'flex' }), { rateLimit, serviceTier: 'flex' })
+  })
+
+  for (const tier of [undefined, null, 7, 'x'.repeat(41)]) {
+    test(`has no tier if the answer says ${JSON.stringify(tier)?.slice(0, 9)}, and is kept`, async () => {
+      assert.deepEqual(await servedBy({ ...answer, service_tier: tier }), { rateLimit, serviceTier: undefined })
+    })
+  }
+
+  test('has the rate limit of a refusal and of an answer in another format', async () => {
+    assert.deepEqual(await servedBy({ error: { code: '429' } }, 429), { rateLimit, serviceTier: undefined })
+    assert.deepEqual(await servedBy({ answer: 42 }), { rateLimit, serviceTier: undefined })
+  })
 })

@@ -341,6 +341,13 @@ describe('DEPLOYMENTS', () => {
     ['the field deployments', given({ ...one, deployments: 'x' }), unknown('deployments', 'deployment')],
     ['the field rmp', given({ ...one, rmp: 'x' }), unknown('rmp', 'rpm')],
     ['a field that is like no other', given({ ...one, key: 'x' }), /^DEPLOYMENTS: .*"key"/],
+    [
+      'a name with a star',
+      given({ ...one, name: '* at eu.openai.azure.com' }),
+      /^DEPLOYMENTS: .*letters, digits.*\[0\]\.name/,
+    ],
+    ['a name of two lines', given({ ...one, name: 'a\nb' }), /^DEPLOYMENTS: .*letters, digits.*\[0\]\.name/],
+    ['a name of 101 letters', given({ ...one, name: 'a'.repeat(101) }), /^DEPLOYMENTS: .*letters, digits.*\[0\]\.name/],
     ['no JSON', { ...several, DEPLOYMENTS: '[{' }, /^DEPLOYMENTS: is not JSON$/],
     ['no entry', given(), /^DEPLOYMENTS: .*>=1/],
     ['another provider', given({ ...one, provider: 'bedrock' }), /^DEPLOYMENTS: .*must be azure-openai/],

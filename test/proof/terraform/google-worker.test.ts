@@ -60,6 +60,7 @@ const two = [
     model: 'gpt-4o',
     endpoint: 'https://b.openai.azure.com',
     deployment: 'two',
+    name: 'second',
     rpm: 1_200,
     priority: 2,
     max_output_tokens: 500,

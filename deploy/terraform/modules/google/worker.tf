@@ -25,6 +25,7 @@ locals {
 
   deployments = [for each in var.deployments : merge(
     { model = each.model, endpoint = each.endpoint, deployment = each.deployment, priority = each.priority },
+    each.name == null ? {} : { name = each.name },
     each.rpm == null ? {} : { rpm = each.rpm },
     each.tpm == null ? {} : { tpm = each.tpm },
     each.max_output_tokens == null ? {} : { maxOutputTokens = each.max_output_tokens },
