@@ -24,7 +24,7 @@ export type Outcome =
   | { readonly done: false; readonly failure: Failure; readonly logFields: LogFields }
 
 /** repeated: an earlier delivery had settled it. superseded: a replay has taken its place. poison: it is not a valid job. */
-const jobOutcomes = [
+export const jobOutcomes = [
   'succeeded',
   'dead_lettered',
   'cancelled',

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { z } from 'zod'
-import type { LoggedOutcome } from '../../../worker/delivery/outcome.ts'
+import { jobOutcomes, type LoggedOutcome } from '../../../worker/delivery/outcome.ts'
 import { googleVariables, type Made, make, PROJECT, written } from './set-up.ts'
 
 const CHANNEL = `projects/${PROJECT}/notificationChannels/1`
@@ -18,20 +18,9 @@ const linesOf = (...names: readonly LoggedOutcome[]) => {
   return `${OF_WORKER} AND jsonPayload.outcome = ${value}`
 }
 
-const DONE = [
-  'succeeded',
-  'dead_lettered',
-  'cancelled',
-  'expired',
-  'repeated',
-  'superseded',
-  'conflict',
-  'poison',
-] as const
-
 /** What each metric counts, and the fields of a line by its labels. */
 const METRICS: Readonly<Record<string, readonly [string, Readonly<Record<string, string>>]>> = {
-  jobs: [linesOf(...DONE), { outcome: 'outcome', deployment: 'deployment' }],
+  jobs: [linesOf(...jobOutcomes), { outcome: 'outcome', deployment: 'deployment' }],
   deferred: [linesOf('retry'), { reason: 'reason' }],
   dead_letters: [linesOf('dead_letter_recorded'), { reason: 'why' }],
   rescued: [linesOf('rescued'), {}],
