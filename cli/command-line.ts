@@ -1,10 +1,12 @@
 import { Command, CommanderError } from 'commander'
+import manifest from '../package.json' with { type: 'json' }
 import { ConfigError } from '../shared/config/config.ts'
 import type { Environment } from '../shared/config/rules.ts'
 import { cancelCommand } from './cancel.ts'
 import { deadLettersCommand } from './dead-letters/dead-letters-command.ts'
 import { demoCommand } from './demo/demo-command.ts'
 import { doctorCommand } from './doctor/doctor-command.ts'
+import { ExitCode, MisuseError } from './exit-codes.ts'
 import { pauseCommand, resumeCommand } from './pause.ts'
 import { print, printProblem } from './print.ts'
 import { resultsCommand } from './results.ts'
@@ -12,9 +14,7 @@ import { showCommand } from './show.ts'
 import { submitCommand } from './submit.ts'
 import { tokenCommand } from './token/token-command.ts'
 
-const MISUSE = 2
-
-/** Runs a command with these arguments. Sets the exit code of the process: 1 after a failure, 2 after misuse. */
+/** Runs a command with these arguments, and sets the exit code of the process. */
 export async function runCommandLine(args: readonly string[], environment: Environment): Promise<void> {
   try {
     await createProgram(environment).parseAsync(args, { from: 'user' })
@@ -27,6 +27,7 @@ export async function runCommandLine(args: readonly string[], environment: Envir
 export function createProgram(environment: Environment): Command {
   const program = new Command('promptbridge')
     .description('Runs large numbers of prompts on Azure OpenAI from Google Cloud, without an API key.')
+    .version(manifest.version)
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
     .addCommand(demoCommand())
@@ -48,9 +49,8 @@ function withPrint(command: Command): Command {
   return command.configureOutput({ writeOut: (text) => print(text), writeErr: (text) => print(text, process.stderr) })
 }
 
-/** 0 for help on request, 2 for misuse, 1 for all other failures. */
 function exitCodeOf(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : MISUSE
+  if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.done : ExitCode.misuse
   printProblem(error instanceof Error ? error.message : String(error))
-  return error instanceof ConfigError ? MISUSE : 1
+  return error instanceof ConfigError || error instanceof MisuseError ? ExitCode.misuse : ExitCode.failed
 }

@@ -4,6 +4,7 @@ import { quote } from '../shared/lib/quote.ts'
 import type { Deliveries, Handled } from '../shared/queues/deliveries.ts'
 import { openDeliveries } from '../shared/stores/open-deliveries.ts'
 import { addHelpEnding } from './help.ts'
+import { addOutputOptions } from './output-options.ts'
 import { plainText } from './plain-text.ts'
 import { print, printJson } from './print.ts'
 import { addStoreOptions, locateStores, type StoreOptions } from './with-stores.ts'
@@ -47,7 +48,7 @@ function describeCommand(name: string, does: string, run: (options: DeliveryOpti
     ],
     failure: 'no subscription pushes to a worker',
   })
-  return addStoreOptions(command).option('--json', 'print the result as JSON').exitOverride().action(run)
+  return addOutputOptions(addStoreOptions(command), 'print the result as JSON').exitOverride().action(run)
 }
 
 async function handle(

@@ -41,9 +41,21 @@ export function printProblem(message: string): void {
   print(`promptbridge: ${message}\n`, process.stderr)
 }
 
+/** Set for the whole command by --quiet. */
+let areNotesOff = false
+
+export function keepNotesOff(isQuiet: boolean): void {
+  areNotesOff = isQuiet
+}
+
+/** Prints a note on standard error that is neither the result nor an error, such as which store is used. */
+export function printNote(text: string): void {
+  if (!areNotesOff) print(`${text}\n`, process.stderr)
+}
+
 /** Replaces the last line on standard error if that is a terminal. An empty text clears it. */
 export function printStatus(text: string, to: Output = process.stderr): void {
-  if (to.isTTY) to.write(`\r${printable(text)}\x1b[K`)
+  if (to.isTTY && !areNotesOff) to.write(`\r${printable(text)}\x1b[K`)
 }
 
 /** Writes data unchanged, unless the output is a terminal. */

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
-import { readStoresConfig, type StoresConfig } from '../shared/config/config.ts'
+import { ConfigError, readStoresConfig, type StoresConfig } from '../shared/config/config.ts'
 import type { Environment } from '../shared/config/rules.ts'
 import {
   type Emulators,
@@ -10,6 +10,7 @@ import {
   type StoreReaders,
   type Stores,
 } from '../shared/stores/open.ts'
+import { printNote } from './print.ts'
 import { readSettings } from './read-settings.ts'
 
 export interface StoreOptions {
@@ -17,10 +18,16 @@ export interface StoreOptions {
   readonly project?: string
 }
 
-/** The options of every command that works on jobs. Without them the command uses the same store as a worker here. */
+/** The store of `promptbridge run`. Other commands use it where no option and no setting names another. */
+const LOCAL_STORE = '.promptbridge/promptbridge.db'
+
+/** The options of every command that works on jobs. */
 export function addStoreOptions(command: Command): Command {
   return command
-    .option('--store <store>', 'firestore, or sqlite:PATH such as sqlite:.promptbridge/demo.db (default: STORE)')
+    .option(
+      '--store <store>',
+      'firestore, or sqlite:PATH (default: STORE, then .promptbridge/promptbridge.db if it exists)',
+    )
     .option('--project <id>', 'the Google Cloud project (default: GOOGLE_CLOUD_PROJECT)')
 }
 
@@ -65,15 +72,37 @@ interface Located extends StoresConfig {
 /** Finds the stores, and checks that there is a Google login if they need one. */
 export async function locateStores(use: Use, options: StoreOptions, environment: Environment): Promise<Located> {
   const { environment: settings, fileProblems } = readSettings(environment)
-  const { STORE, GOOGLE_CLOUD_PROJECT } = settings
-  const { store = STORE, project = GOOGLE_CLOUD_PROJECT } = options
-  const config = readStoresConfig({ ...settings, STORE: store, GOOGLE_CLOUD_PROJECT: project }, { fileProblems })
+  const { store = storeIn(settings), project = settings['GOOGLE_CLOUD_PROJECT'] } = options
+  const given = { ...settings, STORE: store, GOOGLE_CLOUD_PROJECT: project }
+  const config = nameOption(options, () => readStoresConfig(given, { fileProblems }))
   if (use === 'change' && config.store.kind === 'sqlite' && !existsSync(config.store.path)) {
     throw new Error(`there is no file ${config.store.path}; name the file of the records with --store`)
   }
   const emulators = emulatorsIn(settings)
   if (config.store.kind === 'firestore' && isUnset(emulators)) await checkLogin()
   return { ...config, emulators }
+}
+
+/** A file of `run` here is used, and named, because the caller may expect another store. */
+function storeIn({ STORE }: Environment): string | undefined {
+  if (STORE?.trim() || !existsSync(LOCAL_STORE)) return STORE
+  printNote(`store: sqlite:${LOCAL_STORE}`)
+  return `sqlite:${LOCAL_STORE}`
+}
+
+/** The options stand for settings, and a problem is reported by the name that the caller gave. */
+function nameOption<T>(options: StoreOptions, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    throw new ConfigError(error.problems.map((problem) => sayOption(problem, options)))
+  }
+}
+
+function sayOption(problem: string, { store, project }: StoreOptions): string {
+  const said = store === undefined ? problem : problem.replace(/^STORE\b/, '--store')
+  return project === undefined ? said : said.replace(/^GOOGLE_CLOUD_PROJECT\b/, '--project')
 }
 
 function isUnset({ firestore, pubsub }: Emulators): boolean {

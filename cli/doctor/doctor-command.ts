@@ -4,6 +4,7 @@ import type { Environment } from '../../shared/config/rules.ts'
 import type { GivenSettings } from '../../shared/config/settings-file.ts'
 import { defined } from '../../shared/lib/defined.ts'
 import { addHelpEnding } from '../help.ts'
+import { addOutputOptions } from '../output-options.ts'
 import { printJson, printStyled } from '../print.ts'
 import { readSettings } from '../read-settings.ts'
 import { describeStep, describeVerdict } from './print-step.ts'
@@ -21,7 +22,7 @@ interface Given {
 /** `promptbridge doctor`: checks each service that a job needs, and prints how to fix each failed check. */
 export function doctorCommand(environment: Environment): Command {
   const command = new Command('doctor')
-  return addHelpEnding(command, {
+  return addHelpEnding(addOutputOptions(command, 'print all results as one JSON document, at the end'), {
     examples: [
       ['promptbridge doctor', 'check everything with the settings of this machine'],
       ['promptbridge doctor --service promptbridge --region europe-west1', 'check a Cloud Run service'],
@@ -38,7 +39,6 @@ export function doctorCommand(environment: Environment): Command {
     .option('--service <name>', 'check the settings of this Cloud Run service, as its service account')
     .option('--region <region>', 'the region of that service, such as europe-west1')
     .option('--project <id>', 'the Google Cloud project (default: GOOGLE_CLOUD_PROJECT)')
-    .option('--json', 'print all results as one JSON document, at the end')
     .exitOverride()
     .action(async (given: Given) => {
       const problem = misuse(given)

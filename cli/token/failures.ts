@@ -2,6 +2,7 @@ import { Command, Option } from 'commander'
 import type { Environment } from '../../shared/config/rules.ts'
 import { addHelpEnding } from '../help.ts'
 import { type Duration, duration, wholeNumber } from '../option-values.ts'
+import { addOutputOptions } from '../output-options.ts'
 import { print, printJson, printProblem } from '../print.ts'
 import { addStoreOptions, type StoreOptions, withReaders } from '../with-stores.ts'
 import { describeFailure } from './describe-failure.ts'
@@ -24,13 +25,13 @@ export function failuresCommand(environment: Environment): Command {
     .description('list when and why workers had no token that Azure accepts, and how to fix it')
     .addOption(since)
     .option('--limit <n>', 'list at most this many of the latest', wholeNumber, DEFAULT_LIMIT)
-  return addHelpEnding(addStoreOptions(command), {
+  addOutputOptions(addStoreOptions(command), 'print one line of JSON for each; times are milliseconds since 1970')
+  return addHelpEnding(command, {
     examples: [
       ['promptbridge token failures', 'list the failures of the last 24 hours'],
       ['promptbridge token failures --since 7d --json', 'list those of the last week as JSON'],
     ],
   })
-    .option('--json', 'print one line of JSON for each; times are milliseconds since 1970')
     .exitOverride()
     .action((options: FailuresOptions) => failures(options, environment))
 }

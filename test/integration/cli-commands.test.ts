@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, test } from 'node:test'
 import { openStores } from '../../shared/stores/open.ts'
@@ -6,6 +7,7 @@ import { runHosted } from '../support/run-hosted.ts'
 import { newFolder, runCommand } from './cli-harness.ts'
 
 const HELP = [
+  [['--version'], /^\d+\.\d+\.\d+\n$/],
   [['--help'], /Usage: promptbridge \[options\] \[command\]/],
   [
     ['help'],
@@ -28,7 +30,7 @@ const MISUSES = [
   [['demo', 'surplus'], /too many arguments/],
   [['show', '--store', 'sqlite:demo.db'], /missing required argument 'id'/],
   [['show', 'doc-7'], /GOOGLE_CLOUD_PROJECT is missing/],
-  [['show', 'doc-7', '--store', 'demo.db'], /STORE: must be firestore or sqlite:PATH/],
+  [['show', 'doc-7', '--store', 'demo.db'], /- --store: must be firestore or sqlite:PATH/],
   [['submit'], /missing required argument 'file'/],
   [
     ['submit', 'jobs.jsonl', '--store', 'sqlite:demo.db', '--token-limit', '5'],
@@ -94,4 +96,27 @@ describe('a command in a process of its own ends with it', () => {
       assert.equal(code, expected, stderr)
     })
   }
+})
+
+describe('a command without --store and STORE', () => {
+  test('uses the database of "run" if it is here, and names it on standard error', async (t) => {
+    const cwd = await newFolder(t)
+    await mkdir(join(cwd, '.promptbridge'))
+    const file = '.promptbridge/promptbridge.db'
+    const stores = await openStores(
+      { kind: 'sqlite', path: join(cwd, file) },
+      { now: Date.now, emulators: NO_EMULATORS },
+    )
+    await stores.close()
+    const found = await runHosted(['token', 'failures'], { cwd })
+    assert.deepEqual(found, {
+      code: 0,
+      stdout: 'no token failures in the last 24h\n',
+      stderr: `store: sqlite:${file}\n`,
+    })
+    const quiet = await runHosted(['token', 'failures', '--quiet'], { cwd })
+    assert.deepEqual(quiet, { ...found, stderr: '' })
+    const other = await runHosted(['token', 'failures'], { cwd, env: { STORE: 'sqlite:other.db' } })
+    assert.match(other.stderr, /there is no file other\.db/)
+  })
 })
