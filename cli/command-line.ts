@@ -3,10 +3,12 @@ import manifest from '../package.json' with { type: 'json' }
 import { ConfigError } from '../shared/config/config.ts'
 import type { Environment } from '../shared/config/rules.ts'
 import { cancelCommand } from './cancel.ts'
+import { completionCommand } from './completion.ts'
 import { deadLettersCommand } from './dead-letters/dead-letters-command.ts'
 import { demoCommand } from './demo/demo-command.ts'
 import { doctorCommand } from './doctor/doctor-command.ts'
 import { ExitCode, MisuseError } from './exit-codes.ts'
+import { initCommand } from './init.ts'
 import { pauseCommand, resumeCommand } from './pause.ts'
 import { print, printProblem } from './print.ts'
 import { resultsCommand } from './results.ts'
@@ -40,6 +42,8 @@ export function createProgram(environment: Environment): Command {
     .addCommand(cancelCommand(environment))
     .addCommand(tokenCommand(environment))
     .addCommand(doctorCommand(environment))
+    .addCommand(initCommand())
+    .addCommand(completionCommand())
   return withPrint(program)
 }
 

@@ -18,7 +18,7 @@ import {
 /** A job may ask for so many output tokens where nothing else is set. */
 export const DEFAULT_OUTPUT_TOKENS = 32_768
 
-/** Every setting there is. docs/settings.md is generated from it and from its `meta`, which docs/generate/settings-page.ts describes. */
+/** Every setting there is. docs/settings.md and the file of `init` are generated from it and its `meta`; describe-settings.ts has the fields of `meta`. */
 export const settings = z.object({
   HOST: text.default('0.0.0.0').meta({ subject: 'process', description: 'The address to listen on.' }),
   PORT: whole(0, 65_535).default(8080).meta({ subject: 'process', description: 'The port to listen on.' }),

@@ -65,7 +65,8 @@ function isTaken(name: string): boolean {
   return KNOWN.includes(name) || isSecret(name)
 }
 
-function isOfTheEnvironment(name: string): boolean {
+/** Whether a settings file must not set it. */
+export function isOfTheEnvironment(name: string): boolean {
   return OF_THE_ENVIRONMENT.some((known) => known.test(name))
 }
 
