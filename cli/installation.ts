@@ -1,12 +1,12 @@
 import { join } from 'node:path'
 
 const HERE = import.meta.dirname
-/** A built command is one file beside the others. In the repository each program has a folder. */
+/** A built command loads this from a folder beside the programs. In the repository each program has a folder. */
 const isBuilt = import.meta.filename.endsWith('.mjs')
 
 /** The file of a program that this command starts as a process. */
 export function programFile(room: 'worker' | 'local' | 'cli'): string {
-  return isBuilt ? join(HERE, `${room}.mjs`) : join(HERE, '..', room, 'main.ts')
+  return join(HERE, '..', isBuilt ? `${room}.mjs` : `${room}/main.ts`)
 }
 
 /** The folder of packages with READMEs: this repository's, or that of the working directory of an installed command. */

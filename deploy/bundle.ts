@@ -1,8 +1,8 @@
-import { readFileSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { build, type Metafile } from 'esbuild'
 import { licencesOf } from './licences.ts'
-import { packagesOf } from './packages.ts'
+import { bundlesOf, packagesOf } from './packages.ts'
 import { sbomOf } from './sbom.ts'
 
 const ROOT = join(import.meta.dirname, '..')
@@ -20,6 +20,22 @@ const require = createRequire(import.meta.url)
 const __filename = import.meta.filename
 const __dirname = import.meta.dirname`
 
+const OPTIONS = {
+  absWorkingDir: ROOT,
+  outExtension: { '.js': '.mjs' },
+  bundle: true,
+  platform: 'node',
+  format: 'esm',
+  target: 'node24',
+  banner: { js: COMMONJS },
+  // Names are not minified, so that stack traces are readable.
+  minifySyntax: true,
+  minifyWhitespace: true,
+  legalComments: 'none',
+  metafile: true,
+  logLevel: 'warning',
+} as const
+
 interface Bundled {
   /** What the bundler reports. */
   readonly metafile: Metafile
@@ -29,30 +45,22 @@ interface Bundled {
 
 /**
  * Bundles each program with its packages into one file that needs only Node, and writes the licences and the lists (SBOM)
- * of these packages.
+ * of these packages. The command has further files, which it loads when it needs them.
  *
  * The bytes depend only on the sources and the lock file, not on the time or the folders.
  */
 export async function bundleInto(folder: string): Promise<Bundled> {
-  const { metafile } = await build({
-    absWorkingDir: ROOT,
-    entryPoints: PROGRAMS,
-    outdir: folder,
-    outExtension: { '.js': '.mjs' },
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node24',
-    banner: { js: COMMONJS },
-    // Names are not minified, so that stack traces are readable.
-    minifySyntax: true,
-    minifyWhitespace: true,
-    legalComments: 'none',
-    metafile: true,
-    logLevel: 'warning',
-  })
-  const cli = join(folder, 'cli.mjs')
-  writeFileSync(cli, `#!/usr/bin/env node\n${readFileSync(cli, 'utf8')}`, { mode: 0o755 })
+  const { cli, ...whole } = PROGRAMS
+  const options = { ...OPTIONS, outdir: folder }
+  const built = await Promise.all([
+    build({ ...options, entryPoints: whole }),
+    build({ ...options, entryPoints: { cli }, splitting: true, chunkNames: 'cli/[hash]' }),
+  ])
+  const inputs = Object.assign({}, ...built.map((each) => each.metafile.inputs))
+  const outputs = Object.assign({}, ...built.map((each) => each.metafile.outputs))
+  const metafile = withoutUnused({ inputs, outputs })
+  const command = join(folder, 'cli.mjs')
+  writeFileSync(command, `#!/usr/bin/env node\n${readFileSync(command, 'utf8')}`, { mode: 0o755 })
   writeFileSync(join(folder, 'LICENSES.txt'), licencesOf(ROOT, packagesOf(ROOT, Object.keys(metafile.inputs))))
   const components = {
     // The image contains only the worker.
@@ -63,9 +71,16 @@ export async function bundleInto(folder: string): Promise<Bundled> {
 
   function writeSbom(name: string, programs: readonly (keyof typeof PROGRAMS)[]): number {
     const entries = programs.map((program) => PROGRAMS[program])
-    const files = programs.map((program) => join(folder, `${program}.mjs`))
+    const files = bundlesOf(metafile, entries).map((path) => join(ROOT, path))
     const sbom = sbomOf({ root: ROOT, metafile, entries, files })
     writeFileSync(join(folder, name), `${JSON.stringify(sbom, undefined, 2)}\n`)
     return sbom.components.length
   }
+}
+
+/** Deletes what the bundler splits off for an import that it then drops. */
+function withoutUnused({ inputs, outputs }: Metafile): Metafile {
+  const used = bundlesOf({ inputs, outputs }, Object.values(PROGRAMS))
+  for (const path of Object.keys(outputs)) if (!used.includes(path)) rmSync(join(ROOT, path))
+  return { inputs, outputs: Object.fromEntries(Object.entries(outputs).filter(([path]) => used.includes(path))) }
 }

@@ -32,13 +32,16 @@ export function packageFolder(path: string): string | undefined {
 }
 
 /** The files that left code in bundles, which are named by their entry points. */
-export function bundledPaths({ outputs }: Metafile, entries: readonly string[]): Set<string> {
-  const bundles = Object.values(outputs).filter(
-    ({ entryPoint }) => entryPoint !== undefined && entries.includes(entryPoint),
-  )
-  return new Set(
-    bundles.flatMap(({ inputs }) =>
-      Object.entries(inputs).flatMap(([path, { bytesInOutput }]) => (bytesInOutput > 0 ? path : [])),
-    ),
-  )
+export function bundledPaths(metafile: Metafile, entries: readonly string[]): Set<string> {
+  const inputs = bundlesOf(metafile, entries).flatMap((path) => Object.entries(metafile.outputs[path]?.inputs ?? {}))
+  return new Set(inputs.flatMap(([path, { bytesInOutput }]) => (bytesInOutput > 0 ? path : [])))
+}
+
+/** The bundles of entry points, with those that they load later. */
+export function bundlesOf({ outputs }: Metafile, entries: readonly string[]): readonly string[] {
+  const isEntry = (path: string) => entries.includes(outputs[path]?.entryPoint ?? '')
+  const found = new Set(Object.keys(outputs).filter(isEntry))
+  // A set that grows is iterated to its end.
+  for (const path of found) for (const { path: to } of outputs[path]?.imports ?? []) if (to in outputs) found.add(to)
+  return [...found].toSorted()
 }

@@ -4,7 +4,7 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { delimiter, dirname, join } from 'node:path'
+import { basename, delimiter, dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { z } from 'zod'
 import { bundleInto } from '../../../deploy/bundle.ts'
@@ -73,6 +73,8 @@ const sbom = z.object({
   components: z.array(z.object({ name: z.string(), version: z.string() })),
 })
 
+const byName = (a: { name: string }, b: { name: string }) => (a.name < b.name ? -1 : 1)
+
 /** The packages of files, as name@version, sorted. */
 async function packagesIn(paths: readonly string[]): Promise<string[]> {
   const manifests = new Set<string>()
@@ -95,9 +97,11 @@ describe('the package', () => {
   test('holds what was built, and brings no other package along', async () => {
     const programs = ['cli.mjs', 'client.d.ts', 'client.mjs', 'local.mjs']
     const built = ['LICENSES.txt', ...programs, 'sbom.cdx.json', 'worker.cdx.json', 'worker.mjs']
-    assert.deepEqual(files, ['LICENSE', 'README.md', ...built.map((file) => `dist/${file}`), 'package.json'])
-    const others = (await readdir(installed())).filter((name) => !name.startsWith('.'))
-    assert.deepEqual(others, ['promptbridge'])
+    const [chunks, others] = [true, false].map((is) => files.filter((file) => file.startsWith('dist/cli/') === is))
+    assert.ok(chunks?.every((file) => /^dist\/cli\/\w+\.mjs$/.test(file)))
+    assert.deepEqual(others, ['LICENSE', 'README.md', ...built.map((file) => `dist/${file}`), 'package.json'])
+    const installedToo = (await readdir(installed())).filter((name) => !name.startsWith('.'))
+    assert.deepEqual(installedToo, ['promptbridge'])
   })
 
   test('brings the licence of every package that was bundled', async () => {
@@ -126,15 +130,15 @@ describe('the package', () => {
 
   test('has lists with the hashes of the bundles that they are of', async () => {
     for (const [file, names] of [
-      ['sbom.cdx.json', ['worker.mjs', 'cli.mjs', 'local.mjs', 'client.mjs']],
+      ['sbom.cdx.json', files.filter((file) => file.endsWith('.mjs')).map((file) => file.slice('dist/'.length))],
       ['worker.cdx.json', ['worker.mjs']],
     ] as const) {
       const { metadata } = sbom.parse(JSON.parse(await readFile(installed('promptbridge/dist', file), 'utf8')))
       const expected = names.map(async (name) => {
         const content = createHash('sha256').update(await readFile(installed('promptbridge/dist', name)))
-        return { name, hashes: [{ alg: 'SHA-256', content: content.digest('hex') }] }
+        return { name: basename(name), hashes: [{ alg: 'SHA-256', content: content.digest('hex') }] }
       })
-      assert.deepEqual(metadata.component.components, await Promise.all(expected))
+      assert.deepEqual(metadata.component.components.toSorted(byName), (await Promise.all(expected)).toSorted(byName))
     }
   })
 
