@@ -18,7 +18,6 @@ interface CancelOptions extends StoreOptions {
 /** `promptbridge cancel ID`, or `cancel --batch NAME`: cancels a job or a whole batch. */
 export function cancelCommand(environment: Environment): Command {
   const command = new Command('cancel')
-    .description('cancel a job that is not running; or, without an id, a whole batch with its running jobs')
     .argument('[id]', 'the id of the job')
     .option('--batch <name>', 'the batch of the job (default: the batch without a name)')
   return addHelpEnding(addStoreOptions(command), {

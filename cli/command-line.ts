@@ -1,49 +1,52 @@
 import { Command, CommanderError } from 'commander'
 import manifest from '../package.json' with { type: 'json' }
-import { ConfigError } from '../shared/config/config.ts'
+import { ConfigError } from '../shared/config/config-error.ts'
 import type { Environment } from '../shared/config/rules.ts'
-import { cancelCommand } from './cancel.ts'
-import { completionCommand } from './completion.ts'
-import { deadLettersCommand } from './dead-letters/dead-letters-command.ts'
-import { demoCommand } from './demo/demo-command.ts'
-import { doctorCommand } from './doctor/doctor-command.ts'
+import { commands, type ListedCommand } from './commands.ts'
 import { ExitCode, MisuseError } from './exit-codes.ts'
-import { initCommand } from './init.ts'
-import { pauseCommand, resumeCommand } from './pause.ts'
 import { print, printProblem } from './print.ts'
-import { resultsCommand } from './results.ts'
-import { showCommand } from './show.ts'
-import { submitCommand } from './submit.ts'
-import { tokenCommand } from './token/token-command.ts'
 
 /** Runs a command with these arguments, and sets the exit code of the process. */
 export async function runCommandLine(args: readonly string[], environment: Environment): Promise<void> {
   try {
-    await createProgram(environment).parseAsync(args, { from: 'user' })
+    const program = await programFor(args, environment)
+    await program.parseAsync(args, { from: 'user' })
   } catch (error) {
     process.exitCode = exitCodeOf(error)
   }
 }
 
-/** All commands. Exported for the page that lists them. */
-export function createProgram(environment: Environment): Command {
+/** The program with all its commands, which are loaded. */
+export async function loadProgram(environment: Environment): Promise<Command> {
+  return createProgram(await Promise.all(commands.map((command) => loadCommand(command, environment))))
+}
+
+/** The program with the command that these arguments name. Of the others it has the line of the help. */
+async function programFor(args: readonly string[], environment: Environment): Promise<Command> {
+  const [first, second] = args.filter((arg) => !arg.startsWith('-'))
+  const chosen = first === 'help' ? second : first
+  const needsOthers = commands.some(({ name, needsOthers }) => name === chosen && needsOthers)
+  const known = commands.map((command) =>
+    command.name === chosen || needsOthers ? loadCommand(command, environment) : nameOnly(command),
+  )
+  return createProgram(await Promise.all(known))
+}
+
+async function loadCommand(listed: ListedCommand, environment: Environment): Promise<Command> {
+  return (await listed.load(environment)).name(listed.name).description(listed.does)
+}
+
+function nameOnly({ name, does }: ListedCommand): Command {
+  return new Command(name).description(does)
+}
+
+function createProgram(known: readonly Command[]): Command {
   const program = new Command('promptbridge')
     .description('Runs large numbers of prompts on Azure OpenAI from Google Cloud, without an API key.')
     .version(manifest.version)
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
-    .addCommand(demoCommand())
-    .addCommand(submitCommand(environment))
-    .addCommand(showCommand(environment))
-    .addCommand(resultsCommand(environment))
-    .addCommand(deadLettersCommand(environment))
-    .addCommand(pauseCommand(environment))
-    .addCommand(resumeCommand(environment))
-    .addCommand(cancelCommand(environment))
-    .addCommand(tokenCommand(environment))
-    .addCommand(doctorCommand(environment))
-    .addCommand(initCommand())
-    .addCommand(completionCommand())
+  for (const command of known) program.addCommand(command)
   return withPrint(program)
 }
 

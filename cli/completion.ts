@@ -4,27 +4,23 @@ import { print } from './print.ts'
 
 /** `promptbridge completion bash`: a script with which the shell completes commands and options. */
 export function completionCommand(): Command {
-  const command = new Command('completion')
-    .description('print a script with which the shell completes commands and options')
-    .addArgument(new Argument('<shell>', 'the shell').choices(['bash', 'zsh']))
+  const command = new Command('completion').addArgument(new Argument('<shell>', 'the shell').choices(['bash', 'zsh']))
   return addHelpEnding(command, {
     examples: [
-      ['source <(promptbridge completion bash)', 'complete in this bash'],
-      ['source <(promptbridge completion zsh)', 'complete in this zsh'],
+      ['promptbridge completion bash > ~/.local/share/bash-completion/completions/promptbridge', 'install it for bash'],
+      ['promptbridge completion zsh >> ~/.zshrc', 'install it for zsh'],
     ],
     needsSettings: false,
   })
     .exitOverride()
-    .action((shell: string) =>
-      print(shell === 'zsh' ? `autoload -U +X bashcompinit && bashcompinit\n${script(command)}` : script(command)),
-    )
+    .action((shell: string) => print(`${shell === 'zsh' ? LOAD_BASH : ''}${script(command.parent ?? command)}`))
 }
 
-/** zsh runs the functions of bash's completion. */
-function script(command: Command): string {
-  const cases = wordsOf(command.parent ?? command, '').map(
-    ([path, words]) => `    '${path}') words='${words.join(' ')}' ;;\n`,
-  )
+/** zsh can run the functions of bash's completion. */
+const LOAD_BASH = 'autoload -U +X bashcompinit && bashcompinit\n'
+
+function script(program: Command): string {
+  const cases = wordsOf(program, '').map(([path, words]) => `    '${path}') words='${words.join(' ')}' ;;\n`)
   return `_promptbridge() {
   local path='' word
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do

@@ -21,9 +21,7 @@ const HEADER = `# Settings of Promptbridge. The environment of the process has p
 
 /** `promptbridge init`: writes a settings file in which every setting is described. */
 export function initCommand(): Command {
-  const command = new Command('init')
-    .description(`write ${SETTINGS_FILE}, a file with every setting and its description`)
-    .option('--force', 'replace the file if it exists')
+  const command = new Command('init').option('--force', 'replace the file if it exists')
   return addHelpEnding(command, {
     examples: [['promptbridge init', `write ${SETTINGS_FILE} in this folder`]],
     needsSettings: false,

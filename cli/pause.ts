@@ -16,20 +16,16 @@ interface DeliveryOptions extends StoreOptions {
 
 /** `promptbridge pause`: messages wait in the queue until `promptbridge resume`. */
 export function pauseCommand(environment: Environment): Command {
-  return describeCommand(
-    'pause',
-    'stop the delivery of jobs; they wait, and no attempt is counted',
-    async (options) => {
-      const handled = await handle(options, environment, (deliveries) => deliveries.pause)
-      if (!handled.some(({ state }) => state === 'paused' || state === 'was_paused')) throw nothingToPause(options)
-      if (!options.json) print(`Running jobs continue. To deliver again: ${resumeLine(options)}\n`)
-    },
-  )
+  return describeCommand('pause', async (options) => {
+    const handled = await handle(options, environment, (deliveries) => deliveries.pause)
+    if (!handled.some(({ state }) => state === 'paused' || state === 'was_paused')) throw nothingToPause(options)
+    if (!options.json) print(`Running jobs continue. To deliver again: ${resumeLine(options)}\n`)
+  })
 }
 
 /** `promptbridge resume`: delivers again what was paused. */
 export function resumeCommand(environment: Environment): Command {
-  return describeCommand('resume', 'deliver jobs again after a pause', async (options) => {
+  return describeCommand('resume', async (options) => {
     const handled = await handle(options, environment, (deliveries) => deliveries.resume)
     const [lost] = handled.filter(({ state }) => state === 'no_endpoint')
     if (handled.length === 0) throw nothingToPause(options)
@@ -37,10 +33,11 @@ export function resumeCommand(environment: Environment): Command {
   })
 }
 
-function describeCommand(name: string, does: string, run: (options: DeliveryOptions) => Promise<void>): Command {
-  const command = new Command(name)
-    .description(does)
-    .option('--subscription <name>', 'only this subscription (default: all of JOBS_TOPIC that push to a worker)')
+function describeCommand(name: string, run: (options: DeliveryOptions) => Promise<void>): Command {
+  const command = new Command(name).option(
+    '--subscription <name>',
+    'only this subscription (default: all of JOBS_TOPIC that push to a worker)',
+  )
   addHelpEnding(command, {
     examples: [
       [`promptbridge ${name}`, `${name} all jobs`],

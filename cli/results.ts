@@ -14,7 +14,6 @@ interface ResultsOptions extends StoreOptions {
 /** `promptbridge results BATCH`: the outcome of each job of a batch, in OpenAI's Batch format. */
 export function resultsCommand(environment: Environment): Command {
   const command = new Command('results')
-    .description('print the settled jobs of a batch as an OpenAI Batch output file')
     .argument('<batch>', 'the batch of the jobs')
     .option('--output <file>', 'write to this file instead of standard output')
   return addHelpEnding(addStoreOptions(command), {

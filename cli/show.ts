@@ -18,7 +18,6 @@ interface ShowOptions extends StoreOptions {
 /** `promptbridge show ID`: all that is recorded about one job. */
 export function showCommand(environment: Environment): Command {
   const command = new Command('show')
-    .description('show one job: its record, its attempts, and its answer or its error')
     .argument('<id>', 'the id of the job')
     .option('--batch <name>', 'the batch of the job (default: the batch without a name)')
   return addHelpEnding(addStoreOptions(command), {

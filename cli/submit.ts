@@ -22,7 +22,6 @@ interface SubmitOptions extends StoreOptions {
 /** `promptbridge submit FILE`: publishes each line of an OpenAI Batch input file as a job. */
 export function submitCommand(environment: Environment): Command {
   const command = new Command('submit')
-    .description('publish the lines of an OpenAI Batch input file as jobs')
     .argument('<file>', 'a JSONL file; - for standard input')
     .option('--batch <name>', 'the batch that the jobs belong to')
     .option('--topic <name>', 'the topic to publish them to (default: JOBS_TOPIC)')

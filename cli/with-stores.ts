@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import type { Command } from 'commander'
-import { ConfigError, readStoresConfig, type StoresConfig } from '../shared/config/config.ts'
+import { readStoresConfig, type StoresConfig } from '../shared/config/config.ts'
+import { ConfigError } from '../shared/config/config-error.ts'
 import type { Environment } from '../shared/config/rules.ts'
 import {
   type Emulators,

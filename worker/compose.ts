@@ -1,5 +1,6 @@
 import type { Hono } from 'hono'
-import { type Config, ConfigError } from '../shared/config/config.ts'
+import type { Config } from '../shared/config/config.ts'
+import { ConfigError } from '../shared/config/config-error.ts'
 import { createAccessTokenSource } from '../shared/identity/access-token-source.ts'
 import { openTokenFetcher } from '../shared/identity/token-fetcher.ts'
 import { createAzureOpenAI } from '../shared/models/azure-openai/azure-openai.ts'

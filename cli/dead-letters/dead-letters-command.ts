@@ -7,7 +7,6 @@ import { showCommand } from './show.ts'
 /** `promptbridge dead-letters`: lists, shows and replays dead letters. */
 export function deadLettersCommand(environment: Environment): Command {
   return new Command('dead-letters')
-    .description('list, show and replay dead-lettered jobs')
     .exitOverride()
     .addCommand(listCommand(environment))
     .addCommand(showCommand(environment))

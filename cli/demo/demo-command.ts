@@ -27,7 +27,6 @@ export function demoCommand(): Command {
     needsSettings: false,
     isInterruptible: true,
   })
-    .description('summarise the READMEs of the installed packages, on stand-ins for Google Cloud and Azure')
     .option('--documents <n>', 'summarise at most this many documents (default: all)', wholeNumber)
     .option('--folder <path>', 'the folder of the state and the logs of the demo', '.promptbridge')
     .option(

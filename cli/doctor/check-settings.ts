@@ -1,11 +1,11 @@
 import {
   type Config,
-  ConfigError,
   type FileOrigin,
   readConfig,
   readStoresConfig,
   type StoresConfig,
 } from '../../shared/config/config.ts'
+import { ConfigError } from '../../shared/config/config-error.ts'
 import { type Environment, secretProblems, withoutSecrets } from '../../shared/config/rules.ts'
 import { defined } from '../../shared/lib/defined.ts'
 import type { Finding } from './step.ts'

@@ -31,7 +31,6 @@ export function doctorCommand(environment: Environment): Command {
     failure: 'a check failed',
     needsSettings: false,
   })
-    .description('check the settings, the tokens, Azure OpenAI, the store and Pub/Sub, and print how to fix what fails')
     .option(
       '--service-account <email>',
       "run the checks as the worker's service account; your login must be allowed to impersonate it",

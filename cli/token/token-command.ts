@@ -6,7 +6,6 @@ import { inspectCommand } from './inspect.ts'
 /** `promptbridge token`: the commands about the federated token. */
 export function tokenCommand(environment: Environment): Command {
   return new Command('token')
-    .description('inspect the federated token and list its failures')
     .exitOverride()
     .addCommand(inspectCommand(environment))
     .addCommand(failuresCommand(environment))

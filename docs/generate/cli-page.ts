@@ -1,5 +1,5 @@
 import type { Command, Option } from 'commander'
-import { createProgram } from '../../cli/command-line.ts'
+import { loadProgram } from '../../cli/command-line.ts'
 import { table } from './table.ts'
 
 /** A command that has no commands of its own, and the names that lead to it. */
@@ -9,8 +9,8 @@ export interface NamedCommand {
 }
 
 /** A table of all commands, and one section for each. */
-export function cliParts(): ReadonlyMap<string, string> {
-  const commands = allCommands()
+export async function cliParts(): Promise<ReadonlyMap<string, string>> {
+  const commands = await allCommands()
   const rows = commands.map(({ path, command }) => [`[${path}](#${path.replaceAll(' ', '-')})`, command.description()])
   return new Map([
     ['list', table(['command', 'what it does'], rows)],
@@ -18,8 +18,8 @@ export function cliParts(): ReadonlyMap<string, string> {
   ])
 }
 
-export function allCommands(): readonly NamedCommand[] {
-  return createProgram({}).commands.flatMap(leaves)
+export async function allCommands(): Promise<readonly NamedCommand[]> {
+  return (await loadProgram({})).commands.flatMap(leaves)
 }
 
 function leaves(command: Command): readonly NamedCommand[] {

@@ -2,4 +2,4 @@
 import { writeFileSync } from 'node:fs'
 import { generatedPages } from './pages.ts'
 
-for (const { path, text } of generatedPages()) writeFileSync(path, text)
+for (const { path, text } of await generatedPages()) writeFileSync(path, text)

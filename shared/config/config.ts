@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { RetryPolicy } from '../job/failures.ts'
 import { azureClouds } from './azure-clouds.ts'
+import { ConfigError } from './config-error.ts'
 import { type Deployment, nameDeployments } from './deployments.ts'
 import { type Environment, projectProblems, relationProblems, secretProblems, withoutBlanks } from './rules.ts'
 import { DEFAULT_OUTPUT_TOKENS, settings } from './schema.ts'
@@ -58,17 +59,6 @@ export interface Config {
   readonly maxJobAgeMs: number
   readonly resultTtlMs: number
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
-}
-
-/** Every problem of the settings at once, a line each; no line holds a value. */
-export class ConfigError extends Error {
-  override readonly name = 'ConfigError'
-  readonly problems: readonly string[]
-
-  constructor(problems: readonly string[]) {
-    super(`${problems.length} setting(s) need attention:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`)
-    this.problems = problems
-  }
 }
 
 /** What is known of the settings file that some of the settings are from. */

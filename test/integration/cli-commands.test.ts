@@ -9,10 +9,7 @@ import { newFolder, runCommand } from './cli-harness.ts'
 const HELP = [
   [['--version'], /^\d+\.\d+\.\d+\n$/],
   [['--help'], /Usage: promptbridge \[options\] \[command\]/],
-  [
-    ['help'],
-    /demo \[options\] .*submit \[options\] <file>.*show \[options\] <id>.*results \[options\] <batch>.*token/s,
-  ],
+  [['help'], /^ {2}submit .*^ {2}results .*^ {2}show .*^ {2}dead-letters .*^ {2}token .*^ {2}doctor .*^ {2}demo /ms],
   [['demo', '--help'], /Usage: promptbridge demo \[options\]\n.*--documents <n>.*--folder.*--results.*--json/s],
   [['help', 'show'], /Usage: promptbridge show \[options\] <id>\n.*--batch.*--store <store>.*--project.*--json/s],
   [['help', 'submit'], /Usage: promptbridge submit \[options\] <file>\n.*--batch.*--topic.*--store <store>.*--json/s],

@@ -1,4 +1,4 @@
-import { ConfigError } from '../../shared/config/config.ts'
+import { ConfigError } from '../../shared/config/config-error.ts'
 
 /** The problems that reading settings reports; none where it succeeds. */
 export function configProblems(read: () => unknown): readonly string[] {

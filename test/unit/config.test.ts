@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { ConfigError, readConfig, readStoresConfig } from '../../shared/config/config.ts'
+import { readConfig, readStoresConfig } from '../../shared/config/config.ts'
+import { ConfigError } from '../../shared/config/config-error.ts'
 import { settings } from '../../shared/config/schema.ts'
 import { aDeployment } from '../support/deployment-builders.ts'
 

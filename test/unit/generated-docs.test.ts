@@ -8,7 +8,7 @@ import { fillIn, generatedPages } from '../../docs/generate/pages.ts'
 import { readConfig } from '../../shared/config/config.ts'
 import { settings } from '../../shared/config/schema.ts'
 
-for (const { name, path, text } of generatedPages()) {
+for (const { name, path, text } of await generatedPages()) {
   test(`docs/${name}: it is as the code has it`, () => {
     assert.equal(readFileSync(path, 'utf8'), text, `docs/${name} is out of date: run npm run docs`)
   })
@@ -71,9 +71,9 @@ describe('docs/settings.md', () => {
   })
 })
 
-describe('docs/cli.md', () => {
-  const commands = allCommands()
+const commands = await allCommands()
 
+describe('docs/cli.md', () => {
   test('a section for each command that has no commands of its own', () => {
     const page = readFileSync(join(import.meta.dirname, '../../docs/cli.md'), 'utf8')
     const headings = [...page.matchAll(/^## (.+)$/gm)].map(([, heading]) => heading)
@@ -96,7 +96,7 @@ describe('docs/cli.md', () => {
       for (const example of examples) {
         const start = `promptbridge ${path}`
         assert.ok(example.startsWith(start) && example.includes('  # '), example)
-        const [line = ''] = example.slice(start.length).split(/ +# | [|<>] /)
+        const [line = ''] = example.slice(start.length).split(/ +# | (?:[|<]|>{1,2}) /)
         const { operands, unknown } = command.parseOptions(line.split(' ').filter((word) => word !== ''))
         assert.deepEqual(unknown, [], example)
         const { registeredArguments } = command

@@ -1,0 +1,78 @@
+import type { Command } from 'commander'
+import type { Environment } from '../shared/config/rules.ts'
+
+export interface ListedCommand {
+  readonly name: string
+  /** One line of the help. */
+  readonly does: string
+  /** Loads the command. Only the one that runs is loaded, so that each starts fast. */
+  load(environment: Environment): Promise<Command>
+  /** Whether it needs all others loaded. */
+  readonly needsOthers?: true
+}
+
+/** All commands, in the order of the help. */
+export const commands: readonly ListedCommand[] = [
+  {
+    name: 'submit',
+    does: 'publish the lines of an OpenAI Batch input file as jobs',
+    load: async (environment) => (await import('./submit.ts')).submitCommand(environment),
+  },
+  {
+    name: 'results',
+    does: 'print the settled jobs of a batch as an OpenAI Batch output file',
+    load: async (environment) => (await import('./results.ts')).resultsCommand(environment),
+  },
+  {
+    name: 'show',
+    does: 'show one job: its record, its attempts, and its answer or its error',
+    load: async (environment) => (await import('./show.ts')).showCommand(environment),
+  },
+  {
+    name: 'cancel',
+    does: 'cancel a job that is not running; or, without an id, a whole batch with its running jobs',
+    load: async (environment) => (await import('./cancel.ts')).cancelCommand(environment),
+  },
+  {
+    name: 'pause',
+    does: 'stop the delivery of jobs; they wait, and no attempt is counted',
+    load: async (environment) => (await import('./pause.ts')).pauseCommand(environment),
+  },
+  {
+    name: 'resume',
+    does: 'deliver jobs again after a pause',
+    load: async (environment) => (await import('./pause.ts')).resumeCommand(environment),
+  },
+  {
+    name: 'dead-letters',
+    does: 'list, show and replay the messages that failed for good',
+    load: async (environment) =>
+      (await import('./dead-letters/dead-letters-command.ts')).deadLettersCommand(environment),
+  },
+  {
+    name: 'token',
+    does: 'inspect the federated token and list its failures',
+    load: async (environment) => (await import('./token/token-command.ts')).tokenCommand(environment),
+  },
+  {
+    name: 'doctor',
+    does: 'check the settings, the tokens, Azure OpenAI, the store and Pub/Sub, and print how to fix what fails',
+    load: async (environment) => (await import('./doctor/doctor-command.ts')).doctorCommand(environment),
+  },
+  {
+    name: 'init',
+    does: 'write promptbridge.env, a file with every setting and its description',
+    load: async () => (await import('./init.ts')).initCommand(),
+  },
+  {
+    name: 'demo',
+    does: 'summarise the READMEs of the installed packages, on stand-ins for Google Cloud and Azure',
+    load: async () => (await import('./demo/demo-command.ts')).demoCommand(),
+  },
+  {
+    name: 'completion',
+    does: 'print a script with which the shell completes commands and options',
+    load: async () => (await import('./completion.ts')).completionCommand(),
+    needsOthers: true,
+  },
+]
