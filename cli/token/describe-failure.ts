@@ -15,12 +15,15 @@ const KINDS: Readonly<Record<string, string>> = {
   configuration: 'configuration: it must be fixed',
 }
 
-/** One episode for people: a block of lines, the last one ended. */
-export function describeFailure(failure: TokenFailure): string {
+/**
+ * One episode for people: a block of lines, the last one ended. `tokenAt`: when an instance had a good token last, in epoch
+ * milliseconds. An instance that ended during an episode never records its end.
+ */
+export function describeFailure(failure: TokenFailure, tokenAt?: number): string {
   const { leg, kind, deployment, tries, jobsHeld, tokenValidForMs, instance, presented, hint } = failure
   const where = deployment === undefined ? (LEGS[leg] ?? leg) : `Azure refused requests to deployment ${deployment}`
   const lines = [
-    period(failure),
+    period(failure, tokenAt),
     `kind      ${KINDS[kind] ?? kind}`,
     `where     ${where}`,
     `seen      ${seen(failure)}`,
@@ -36,8 +39,11 @@ export function describeFailure(failure: TokenFailure): string {
   return lines.map((line) => `${plainText(line)}\n`).join('')
 }
 
-function period({ firstAt, lastAt, nextTryAt, resolvedAt }: TokenFailure): string {
+function period({ firstAt, lastAt, nextTryAt, resolvedAt }: TokenFailure, tokenAt = 0): string {
   if (resolvedAt !== undefined) return `${instant(firstAt)} until ${instant(resolvedAt)}`
+  if (tokenAt > lastAt) {
+    return `${instant(firstAt)}, last try ${instant(lastAt)}; an instance had a good token at ${instant(tokenAt)}`
+  }
   // There is no timer. The first job after this time causes the next try.
   return `${instant(firstAt)}, still failing: last try ${instant(lastAt)}, next from ${instant(nextTryAt)} on`
 }

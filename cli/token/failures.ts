@@ -1,5 +1,7 @@
 import { Command, Option } from 'commander'
 import type { Environment } from '../../shared/config/rules.ts'
+import { defined } from '../../shared/lib/defined.ts'
+import type { TokenFailure } from '../../shared/stores/telemetry-store.ts'
 import { addHelpEnding } from '../help.ts'
 import { type Duration, duration, wholeNumber } from '../option-values.ts'
 import { addOutputOptions } from '../output-options.ts'
@@ -39,13 +41,20 @@ export function failuresCommand(environment: Environment): Command {
 async function failures(options: FailuresOptions, environment: Environment): Promise<void> {
   const { since, limit, json } = options
   await withReaders(options, environment, async ({ telemetry }) => {
-    const { found, unreadable } = await telemetry.tokenFailures(Date.now() - since.ms, limit)
-    if (json) for (const failure of found) printJson(failure)
-    else if (found.length > 0) print(found.map(describeFailure).join('\n'))
+    const from = Date.now() - since.ms
+    const { found, unreadable } = await telemetry.tokenFailures(from, limit)
+    const instances = found.some(isOpen) ? (await telemetry.instances(from)).found : []
+    const tokenAt = instances.find(({ token }) => token === 'good')?.at
+    if (json) for (const failure of found) printJson({ ...failure, ...(isOpen(failure) && defined({ tokenAt })) })
+    else if (found.length > 0) print(found.map((failure) => describeFailure(failure, tokenAt)).join('\n'))
     else if (unreadable === 0) print(`no token failures in the last ${since.text}\n`)
     if (unreadable > 0) printProblem(`${unreadable} more in the store cannot be read`)
     if (found.length + unreadable === limit) {
       printProblem(`these are the latest ${limit}; there may be more. To see more, use --limit`)
     }
   })
+}
+
+function isOpen({ resolvedAt }: TokenFailure): boolean {
+  return resolvedAt === undefined
 }

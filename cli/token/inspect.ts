@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { readConfig } from '../../shared/config/config.ts'
+import { readIdentityConfig } from '../../shared/config/config.ts'
 import type { Environment } from '../../shared/config/rules.ts'
 import { addHelpEnding } from '../help.ts'
 import { addOutputOptions } from '../output-options.ts'
@@ -17,7 +17,7 @@ export function inspectCommand(environment: Environment): Command {
     .exitOverride()
     .action(async ({ json }: { json?: true }) => {
       const given = readSettings(environment)
-      const config = readConfig(given.environment, given)
+      const config = readIdentityConfig(given.environment, given)
       // Loaded only now: other commands start faster without Google's and Microsoft's libraries.
       const { inspect } = await import('./run-inspect.ts')
       process.exitCode = await inspect(config, json === true)

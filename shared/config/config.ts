@@ -3,7 +3,14 @@ import type { RetryPolicy } from '../job/failures.ts'
 import { azureClouds } from './azure-clouds.ts'
 import { ConfigError } from './config-error.ts'
 import { type Deployment, nameDeployments } from './deployments.ts'
-import { type Environment, projectProblems, relationProblems, secretProblems, withoutBlanks } from './rules.ts'
+import {
+  type Environment,
+  identityProblems,
+  projectProblems,
+  relationProblems,
+  secretProblems,
+  withoutBlanks,
+} from './rules.ts'
 import { DEFAULT_OUTPUT_TOKENS, settings } from './schema.ts'
 import type { DeploymentSetting, TokenSource } from './setting-values.ts'
 
@@ -83,6 +90,32 @@ export function readConfig(environment: Environment, { fileProblems = [], fromFi
   return toConfig(parsed.data, given['GCE_METADATA_HOST'])
 }
 
+/** What a command needs to get a token. */
+export type IdentityConfig = Pick<Config, 'federation' | 'tokenSource' | 'metadataHost'>
+
+const identitySettings = settings.pick({
+  AZURE_TENANT_ID: true,
+  AZURE_CLIENT_ID: true,
+  TOKEN_SOURCE: true,
+  AZURE_CLOUD: true,
+  AZURE_AUTHORITY_HOST: true,
+  AZURE_FEDERATED_AUDIENCE: true,
+  AZURE_OPENAI_SCOPE: true,
+})
+
+/** Reads only the settings of the identity. Otherwise like `readConfig`. */
+export function readIdentityConfig(
+  environment: Environment,
+  { fileProblems = [], fromFile = [] }: FileOrigin = {},
+): IdentityConfig {
+  const given = withoutBlanks(environment)
+  const parsed = identitySettings.safeParse(given)
+  const issues = (parsed.error?.issues ?? []).map((issue) => sayIssue(issue, given))
+  const problems = [...fileProblems, ...secretProblems(given), ...issues, ...identityProblems(given, fromFile)]
+  if (!parsed.success || problems.length > 0) throw new ConfigError(problems)
+  return identityOf(parsed.data, given['GCE_METADATA_HOST'])
+}
+
 /** What a command needs to find the jobs. */
 export interface StoresConfig {
   readonly store: StoreConfig
@@ -114,12 +147,9 @@ function sayIssue({ path, message }: z.core.$ZodIssue, given: Environment): stri
   return given[name] === undefined ? `${name} is missing` : `${name}: ${message}`
 }
 
-function toConfig(given: z.infer<typeof settings>, metadataHost: string | undefined): Config {
+function identityOf(given: z.infer<typeof identitySettings>, metadataHost: string | undefined): IdentityConfig {
   const cloud = azureClouds[given.AZURE_CLOUD]
   return {
-    host: given.HOST,
-    port: given.PORT,
-    project: given.GOOGLE_CLOUD_PROJECT,
     federation: {
       tenantId: given.AZURE_TENANT_ID,
       clientId: given.AZURE_CLIENT_ID ?? '',
@@ -129,6 +159,15 @@ function toConfig(given: z.infer<typeof settings>, metadataHost: string | undefi
     },
     tokenSource: given.TOKEN_SOURCE,
     metadataHost,
+  }
+}
+
+function toConfig(given: z.infer<typeof settings>, metadataHost: string | undefined): Config {
+  return {
+    ...identityOf(given, metadataHost),
+    host: given.HOST,
+    port: given.PORT,
+    project: given.GOOGLE_CLOUD_PROJECT,
     deployments: nameDeployments(deploymentsOf(given)).map((each) => withLimit(each, given.MAX_OUTPUT_TOKENS)),
     apiVersion: given.OPENAI_API_VERSION,
     pushAuth: pushAuthOf(given),

@@ -25,8 +25,7 @@ const SECRETS = [
 /** Checks rules over several settings. `fromFile`: the names in the settings file. The problems contain no values. */
 export function relationProblems(given: Environment, fromFile: readonly string[]): string[] {
   return [
-    ...hostProblems(given, fromFile),
-    ...clientProblems(given),
+    ...identityProblems(given, fromFile),
     ...pushProblems(given),
     ...deploymentProblems(given),
     ...timeoutProblems(given),
@@ -34,6 +33,11 @@ export function relationProblems(given: Environment, fromFile: readonly string[]
     ...topicProblems(given),
     ...projectProblems(given),
   ]
+}
+
+/** The rules of the settings that a token needs. */
+export function identityProblems(given: Environment, fromFile: readonly string[]): string[] {
+  return [...hostProblems(given, fromFile), ...clientProblems(given)]
 }
 
 /** Secrets in reach, which nothing here needs. */

@@ -7,7 +7,10 @@ import { placeFault } from '../support/stand-ins.ts'
 import { runCommand } from './cli-harness.ts'
 
 const { cloud, folder } = await openDoctor()
-const env = { ...cloud.env, HOST: '127.0.0.1', PUSH_AUTH: 'off', STORE: 'sqlite:none.db' }
+/** Only what the tokens need: no deployment, no push and no store. */
+const OF_TOKENS =
+  /^(AZURE_(TENANT_ID|CLIENT_ID|AUTHORITY_HOST)|GCE_METADATA_HOST|NODE_EXTRA_CA_CERTS|ALLOW_CUSTOM_HOSTS)$/
+const env = Object.fromEntries(Object.entries(cloud.env).filter(([name]) => OF_TOKENS.test(name)))
 const inspect = (...args: string[]) => runHosted(['token', 'inspect', ...args], { env, cwd: folder })
 
 test('token inspect: prints the claims of both tokens', async (t) => {

@@ -31,6 +31,15 @@ test('failure text: an episode that goes on has the last try and the time of the
   assert.equal(first, `2026-11-24T06:00:00Z, still failing: ${tries}`)
 })
 
+test('failure text: an instance that ended during an episode is not reported as still failing', () => {
+  const describe = (tokenAt: number) =>
+    describeFailure(aTokenFailure({ resolvedAt: undefined }), tokenAt).split('\n')[0]
+  const { lastAt } = aTokenFailure({})
+  const tries = 'last try 2026-11-24T06:01:30Z; an instance had a good token at 2026-11-24T06:01:31Z'
+  assert.equal(describe(lastAt + 1_000), `2026-11-24T06:00:00Z, ${tries}`)
+  assert.match(describe(lastAt) ?? '', /still failing/)
+})
+
 test('failure text: an unknown value has no line', () => {
   const unseen = { code: undefined, aadsts: undefined, httpStatus: undefined, correlationId: undefined }
   const bare = { presented: undefined, deployment: undefined, instance: { id: 'instance-1' } }
