@@ -60,6 +60,11 @@ export const commands: readonly ListedCommand[] = [
     load: async (environment) => (await import('./doctor/doctor-command.ts')).doctorCommand(environment),
   },
   {
+    name: 'prices',
+    does: 'check and print the prices of models that estimates use',
+    load: async (environment) => (await import('./prices.ts')).pricesCommand(environment),
+  },
+  {
     name: 'init',
     does: 'write promptbridge.env, a file with every setting and its description',
     load: async () => (await import('./init.ts')).initCommand(),

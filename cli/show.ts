@@ -1,12 +1,14 @@
 import { Command } from 'commander'
 import type { Environment } from '../shared/config/rules.ts'
 import { jobKey } from '../shared/job/job.ts'
+import { type Cost, costOfRecord, describeCost } from '../shared/job/price.ts'
 import { isSettled, type JobRecord } from '../shared/job/record.ts'
 import { sha256 } from '../shared/lib/sha256.ts'
 import { createJobReader } from '../shared/stores/job-reader.ts'
 import { addHelpEnding } from './help.ts'
 import { indented, withMember } from './json-text.ts'
 import { plainText } from './plain-text.ts'
+import { pricesIn } from './prices.ts'
 import { print, printJsonText } from './print.ts'
 import { addStoreOptions, type StoreOptions, withReaders } from './with-stores.ts'
 
@@ -42,18 +44,19 @@ async function show(id: string, options: ShowOptions, environment: Environment):
       throw new Error(`there is no job "${plainText(id)}" ${plainText(where)}; to search another batch, use --batch`)
     }
     const result = isSettled(record) ? await reader.readResult(record) : undefined
-    if (json) printJsonText(recordLine(record, result))
-    else print(describeRecord(record, result))
+    const cost = costOfRecord(pricesIn(environment), record)
+    if (json) printJsonText(recordLine(record, cost, result))
+    else print(describeRecord(record, cost, result))
   })
 }
 
 /** Puts the answer in the place of the record's reference to it. */
-function recordLine(record: JobRecord, answer: string | undefined): string {
-  const line = JSON.stringify({ ...record, result: undefined })
+function recordLine(record: JobRecord, cost: Cost | undefined, answer: string | undefined): string {
+  const line = JSON.stringify({ ...record, cost, result: undefined })
   return answer === undefined ? line : withMember(line, 'result', answer)
 }
 
-function describeRecord(record: JobRecord, answer: string | undefined): string {
+function describeRecord(record: JobRecord, cost: Cost | undefined, answer: string | undefined): string {
   const lines = [`${record.id}  ${record.status}  (run ${record.run})`]
   if (record.batch !== '') lines.push(`batch     ${record.batch}`)
   for (const attempt of record.attempts) {
@@ -73,10 +76,13 @@ function describeRecord(record: JobRecord, answer: string | undefined): string {
     if (hint !== undefined) lines.push(`to do     ${hint}`)
   }
   if (record.status === 'succeeded') {
-    const { promptTokens, completionTokens } = record.usage
+    const { promptTokens, completionTokens, cachedTokens } = record.usage
+    const cached = cachedTokens === undefined ? '' : ` (${cachedTokens} cached)`
     const estimated = record.usageKnown === false ? ' (estimated: the answer does not say)' : ''
-    lines.push(`tokens    ${promptTokens} in, ${completionTokens} out${estimated}, finished by ${record.finishReason}`)
+    const tokens = `${promptTokens} in${cached}, ${completionTokens} out${estimated}`
+    lines.push(`tokens    ${tokens}, finished by ${record.finishReason}`)
   }
+  if (cost !== undefined) lines.push(`cost      ${describeCost(cost)}`)
   const plain = lines.map(plainText)
   if (answer !== undefined) plain.push('', indented(answer))
   return `${plain.join('\n')}\n`

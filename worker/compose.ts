@@ -1,6 +1,7 @@
 import type { Hono } from 'hono'
 import type { Config } from '../shared/config/config.ts'
 import { ConfigError } from '../shared/config/config-error.ts'
+import { readPrices } from '../shared/config/prices.ts'
 import { createAccessTokenSource } from '../shared/identity/access-token-source.ts'
 import { openTokenFetcher } from '../shared/identity/token-fetcher.ts'
 import { createAzureOpenAI } from '../shared/models/azure-openai/azure-openai.ts'
@@ -92,7 +93,7 @@ export async function composeWorker(config: Config, dependencies: Dependencies):
     observer: observer.tokens,
   })
   const announcing = { queue, topic: config.eventsTopic, project, log }
-  const announce = createAnnouncer(announcing)
+  const announce = createAnnouncer({ ...announcing, prices: readPrices(config.pricesFile) })
   const { dailyTokenLimit, maxOutputTokens, allowedBodyFields } = config
   const rolloutMs = instance.revision === undefined ? 0 : ROLLOUT_MS
   const circuits = createCircuits(now, random, observer.circuits)

@@ -66,6 +66,8 @@ export interface Config {
   readonly maxJobAgeMs: number
   readonly resultTtlMs: number
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error'
+  /** Undefined: the built-in prices. */
+  readonly pricesFile: string | undefined
 }
 
 /** What is known of the settings file that some of the settings are from. */
@@ -187,6 +189,7 @@ function toConfig(given: z.infer<typeof settings>, metadataHost: string | undefi
     maxJobAgeMs: given.MAX_JOB_AGE_DAYS * DAY_MS,
     resultTtlMs: given.RECORD_TTL_DAYS * DAY_MS,
     logLevel: given.LOG_LEVEL,
+    pricesFile: given.PRICES_FILE,
   }
 }
 

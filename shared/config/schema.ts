@@ -157,6 +157,12 @@ export const settings = z.object({
   RECORD_TTL_DAYS: whole(1, 3_650)
     .default(30)
     .meta({ subject: 'storage', description: 'How long a settled record or a dead letter is kept.', unit: 'days' }),
+  PRICES_FILE: text.optional().meta({
+    subject: 'process',
+    description: 'A file of prices, which replace the built-in ones of the same models.',
+    absent: 'the built-in prices',
+    values: 'the path of a JSON file',
+  }),
   LOG_LEVEL: z
     .enum(['debug', 'info', 'warn', 'error'])
     .default('info')

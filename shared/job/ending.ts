@@ -15,7 +15,10 @@ export interface ClaimRequest {
 }
 
 /** The result of an attempt, from the provider's reply. */
-export type AttemptReport = Pick<Attempt, 'deployment' | 'httpStatus' | 'requestId' | 'usage' | 'usageKnown' | 'cause'>
+export type AttemptReport = Pick<
+  Attempt,
+  'deployment' | 'model' | 'httpStatus' | 'requestId' | 'usage' | 'usageKnown' | 'cause'
+>
 
 interface EndedAttempt {
   readonly outcome: AttemptOutcome

@@ -46,21 +46,36 @@ export function jobKey(batch: string, id: string, sha256: Sha256): string {
 
 /** A token is about four characters of English text; other scripts take more tokens. */
 const CHARACTERS_PER_TOKEN = 4
+/** What an embedded image or file counts as, because its tokens do not depend on the length of its text. */
+const EMBEDDED_CHARACTERS = 4_000
+
+/** The tokens that a request will use. */
+interface EstimatedTokens {
+  readonly promptTokens: number
+  /** The most tokens of its answers. Undefined if the request has no output cap. */
+  readonly maxCompletionTokens: number | undefined
+}
+
+/** Estimates the tokens of a request before it is sent: a quarter of its characters, and its output cap for each choice. */
+export function estimateTokens(body: Job['body']): EstimatedTokens {
+  const cap = outputTokenCap(body)
+  return {
+    promptTokens: Math.ceil(countCharacters(body) / CHARACTERS_PER_TOKEN),
+    maxCompletionTokens: cap === undefined ? undefined : cap * choicesOf(body),
+  }
+}
 
 /**
  * Estimates the tokens of an answer without usage: a quarter of the prompt's characters, plus the job's output cap for each
  * choice, or a quarter of the answer's characters if the job has no cap.
  */
 export function estimateUsage(body: Job['body'], answerCharacters: number): Usage {
-  const cap = outputTokenCap(body)
-  return {
-    promptTokens: Math.ceil(countCharacters(body) / CHARACTERS_PER_TOKEN),
-    completionTokens: cap === undefined ? Math.ceil(answerCharacters / CHARACTERS_PER_TOKEN) : cap * choicesOf(body),
-  }
+  const { promptTokens, maxCompletionTokens } = estimateTokens(body)
+  return { promptTokens, completionTokens: maxCompletionTokens ?? Math.ceil(answerCharacters / CHARACTERS_PER_TOKEN) }
 }
 
 function countCharacters(value: unknown): number {
-  if (typeof value === 'string') return value.length
+  if (typeof value === 'string') return value.startsWith('data:') ? EMBEDDED_CHARACTERS : value.length
   if (typeof value !== 'object' || value === null) return 0
   return Object.values(value).reduce((sum: number, inner) => sum + countCharacters(inner), 0)
 }

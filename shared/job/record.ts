@@ -1,12 +1,6 @@
 import { z } from 'zod'
 import type { EndReason, FailureKind, RunSoFar } from './failures.ts'
 
-/** Tokens as the model billed them, or an estimate if the answer has no usage. */
-export interface Usage {
-  readonly promptTokens: number
-  readonly completionTokens: number
-}
-
 /** unknown: the request was sent, and it may have been billed. */
 export type AttemptOutcome = 'succeeded' | 'unknown' | FailureKind
 
@@ -24,7 +18,11 @@ const count = whole.pipe(z.number().min(0))
 /** Reads a malformed value as absent. */
 const lenient = <T extends z.ZodType>(schema: T) => schema.optional().catch(undefined)
 
-const usage = z.object({ promptTokens: count, completionTokens: count }).readonly()
+/** Prompt tokens that the provider had cached, and those that it cached then. */
+const cachedFields = { cachedTokens: lenient(count), cacheWriteTokens: lenient(count) }
+const usage = z.object({ promptTokens: count, completionTokens: count, ...cachedFields }).readonly()
+/** Tokens as the model billed them, or an estimate. `promptTokens` includes the cached ones. */
+export type Usage = z.infer<typeof usage>
 
 /** One claim of a job and its outcome. An attempt with a malformed field is kept, because it may have been billed. */
 const attemptFields = z
@@ -41,6 +39,8 @@ const attemptFields = z
     /** Why the outcome is unknown: `timeout`. Absent if the reason is not known. */
     cause: lenient(text),
     deployment: lenient(text),
+    /** The model that answered, as the answer names it. Absent in older records. */
+    model: lenient(text),
     httpStatus: lenient(whole),
     requestId: lenient(text),
     usage: lenient(usage),

@@ -37,8 +37,21 @@ export const lenient = <T extends z.ZodType>(schema: T) => schema.optional().cat
 /** A number of tokens. */
 export const tokens = lenient(z.number().int().min(0))
 
+/** The part of a usage that says which input tokens the provider had cached, or cached then. */
+export const inputDetails = lenient(z.object({ cached_tokens: tokens, cache_write_tokens: tokens }))
+
 /** An incomplete usage counts as absent, because a limit would be charged too little. */
-export function wholeUsage(promptTokens: number | undefined, completionTokens: number | undefined): Usage | undefined {
+export function wholeUsage(
+  promptTokens: number | undefined,
+  completionTokens: number | undefined,
+  details: z.infer<typeof inputDetails> = {},
+): Usage | undefined {
   if (promptTokens === undefined || completionTokens === undefined) return undefined
-  return { promptTokens, completionTokens }
+  const { cached_tokens: cachedTokens = 0, cache_write_tokens: cacheWriteTokens = 0 } = details
+  return {
+    promptTokens,
+    completionTokens,
+    ...(cachedTokens > 0 && { cachedTokens }),
+    ...(cacheWriteTokens > 0 && { cacheWriteTokens }),
+  }
 }

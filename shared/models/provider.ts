@@ -39,6 +39,8 @@ export type ModelReply = Served &
         readonly usage: Usage | undefined
         /** `unknown` if the answer has none. */
         readonly finishReason: string
+        /** The model that answered, as the answer names it. */
+        readonly model?: string
         readonly httpStatus: number
         readonly requestId: string | undefined
       }

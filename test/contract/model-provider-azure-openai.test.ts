@@ -50,12 +50,16 @@ describeModelProvider('azure-openai', {
 
 const LIMITS = { 'x-ratelimit-limit-tokens': '100000', 'x-ratelimit-remaining-tokens': '0' }
 
-/** What a reply says about the quota and the tier that served it. */
-async function servedBy(body: object, status = 200) {
+async function replyTo(body: object, status = 200) {
   await using model = await startRecordingModel(JSON.stringify(body), status, LIMITS)
   const ask = createAzureOpenAI({ apiVersion: undefined, federation, now: Date.now })
   const request = { job, deployment: aDeployment({ endpoint: model.url }), clientRequestId: 'key.1.1' }
-  const { rateLimit, serviceTier } = await ask(request, 'token', new AbortController().signal)
+  return await ask(request, 'token', new AbortController().signal)
+}
+
+/** What a reply says about the quota and the tier that served it. */
+async function servedBy(body: object, status = 200) {
+  const { rateLimit, serviceTier } = await replyTo(body, status)
   return { rateLimit, serviceTier }
 }
 
@@ -64,6 +68,15 @@ describe('a reply of Azure OpenAI', () => {
 
   test('has the rate limit and the tier of an answer', async () => {
     assert.deepEqual(await servedBy({ ...answer, service_tier: 'flex' }), { rateLimit, serviceTier: 'flex' })
+  })
+
+  test('names the model that answered, and none if the answer has another format of it', async () => {
+    const modelOf = async (model: unknown) => {
+      const reply = await replyTo({ ...answer, model })
+      return reply.ok ? reply.model : reply.failure
+    }
+    assert.equal(await modelOf('gpt-4o-mini-2024-07-18'), 'gpt-4o-mini-2024-07-18')
+    for (const model of [undefined, '', 7, 'x'.repeat(201)]) assert.equal(await modelOf(model), undefined)
   })
 
   for (const tier of [undefined, null, 7, 'x'.repeat(41)]) {

@@ -39,6 +39,7 @@ test('show: a succeeded job is shown with its attempt, its tokens and the answer
     'batch     nightly',
     'attempt   1  succeeded  gpt-4o-eu 200 request-1',
     'tokens    11 in, 7 out, finished by stop',
+    'cost      about $0.000098 (prices of 2026-08-21)',
     '',
     '{}',
     '',

@@ -21,7 +21,7 @@ describe('a job', () => {
       const [attempt, ...others] = record.attempts
       assert.deepEqual(others, [])
       const { owner, startedAt, endedAt, requestId, ...details } = attempt ?? {}
-      const deployment = { deployment: AZURE.deployment, httpStatus: 200, usage: record.usage }
+      const deployment = { deployment: AZURE.deployment, model: AZURE.model, httpStatus: 200, usage: record.usage }
       assert.deepEqual(details, { run: 1, n: 1, outcome: 'succeeded', ...deployment })
       const [call] = await worker.modelCalls()
       assert.deepEqual([call?.detail['requestId'], call?.detail['billed']], [requestId, true])

@@ -53,6 +53,24 @@ describe('a chat completion', () => {
     }
   })
 
+  test('says which input tokens were cached, if there were any', () => {
+    const used = (details: unknown) => ({
+      ...completion,
+      usage: { ...completion.usage, prompt_tokens_details: details },
+    })
+    const cached = { cachedTokens: 8, cacheWriteTokens: 2 }
+    assert.deepEqual(
+      read(used({ cached_tokens: 8, cache_write_tokens: 2 })),
+      stopped('stop', { ...usage(11, 7), ...cached }),
+    )
+    for (const details of [{ cached_tokens: 0 }, { cached_tokens: '8' }, {}, null, 8]) {
+      assert.deepEqual(read(used(details)), stopped('stop'), JSON.stringify(details))
+    }
+    const given = { input_tokens: 11, output_tokens: 7, input_tokens_details: { cached_tokens: 8 } }
+    const response = { status: 'completed', output: [], usage: given }
+    assert.deepEqual(endpoints['/v1/responses'].read(response), stopped('stop', { ...usage(11, 7), cachedTokens: 8 }))
+  })
+
   test('may have used nothing', () => {
     const used = { prompt_tokens: 0, completion_tokens: 0 }
     assert.deepEqual(read({ ...completion, usage: used }), stopped('stop', usage(0, 0)))

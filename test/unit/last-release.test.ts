@@ -55,6 +55,15 @@ const written = {
     { in: 'record', text: '{}' },
     at,
   ),
+  'of an answer that names its model and its cached tokens': succeeded(
+    aRunningRecord(),
+    anAnswer({
+      usage: { promptTokens: 11, completionTokens: 7, cachedTokens: 8, cacheWriteTokens: 2 },
+      report: { model: 'gpt-4o-2024-08-06' },
+    }),
+    { in: 'record', text: '{}' },
+    at,
+  ),
   expired: ended(aRunningRecord(), anExpiry, at),
   cancelled: ended(aRunningRecord(), aCancel, at),
   'set back by a sweep': requeued(aRunningRecord(), START),

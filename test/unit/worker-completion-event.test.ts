@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
 import { z } from 'zod'
+import { withOwnPrices } from '../../shared/job/price-table.ts'
 import type { RunningRecord, SettledRecord, StoredResult } from '../../shared/job/record.ts'
 import { succeeded } from '../../shared/job/transitions.ts'
 import { checkLimits } from '../../shared/queues/message-limits.ts'
@@ -56,6 +57,13 @@ describe('the event of a job', () => {
       result: JSON.parse(chat('Bridges carry people.')),
       recordPath: `promptJobs/${key}`,
     })
+  })
+
+  test('has its estimated cost and the date of the prices, and none where the model has no price', () => {
+    const read = (record: SettledRecord) =>
+      JSON.parse(Buffer.from(completionEvent(record, SOURCE, withOwnPrices()).data).toString())
+    assert.deepEqual(read(succeededWith('{}')).cost, { usd: (11 * 2.5 + 7 * 10) / 1_000_000, asOf: '2026-08-21' })
+    assert.equal('cost' in read(succeededWith('{}', { model: 'ours' })), false)
   })
 
   test('that was dead-lettered says why, and what to do', () => {

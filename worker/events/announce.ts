@@ -1,3 +1,4 @@
+import type { Prices } from '../../shared/job/price.ts'
 import type { SettledRecord } from '../../shared/job/record.ts'
 import { type JobQueue, type Message, QueueError } from '../../shared/queues/job-queue.ts'
 import type { LogFields } from '../delivery/outcome.ts'
@@ -13,6 +14,11 @@ export interface Announcing {
   readonly log: Log
 }
 
+export interface AnnouncingJobs extends Announcing {
+  /** For the estimated cost of a job. Without them, events have none. */
+  readonly prices?: Prices
+}
+
 /**
  * Publishes how a job ended to the events topic.
  *
@@ -21,10 +27,10 @@ export interface Announcing {
  */
 export type Announce = (record: SettledRecord) => Promise<void>
 
-export function createAnnouncer(announcing: Announcing): Announce {
+export function createAnnouncer({ prices, ...announcing }: AnnouncingJobs): Announce {
   return (record) => {
     const { key: jobKey, id: jobId, batch, run } = record
-    return publish(announcing, (source) => completionEvent(record, source), { jobKey, jobId, batch, run })
+    return publish(announcing, (source) => completionEvent(record, source, prices), { jobKey, jobId, batch, run })
   }
 }
 

@@ -1,3 +1,4 @@
+import { type Cost, costOfRecord, type Prices } from '../../shared/job/price.ts'
 import type { SettledRecord } from '../../shared/job/record.ts'
 import { parseJson } from '../../shared/lib/parse-json.ts'
 import { textOf } from '../../shared/models/job-answer.ts'
@@ -10,9 +11,9 @@ const MAX_ANSWER_BYTES = 256 * 1024
 /**
  * Creates the event of a settled job from its record alone, so that a redelivery creates it again under the same id.
  *
- * `source`: the URI reference of the installation.
+ * `source`: the URI reference of the installation. `prices`: for the estimated cost.
  */
-export function completionEvent(record: SettledRecord, source: string): Message {
+export function completionEvent(record: SettledRecord, source: string, prices: Prices = new Map()): Message {
   const { key, run, status, batch, metadata, settledAt } = record
   const event = {
     id: `${key}/${run}/${status}`,
@@ -20,7 +21,7 @@ export function completionEvent(record: SettledRecord, source: string): Message 
     type: `promptbridge.job.${status}`,
     subject: recordPath(record),
     time: settledAt,
-    data: dataOf(record),
+    data: dataOf(record, costOfRecord(prices, record)),
   }
   return eventMessage(event, { status, metadata, ...(batch === '' ? {} : { batch }) })
 }
@@ -30,14 +31,24 @@ function recordPath({ key }: SettledRecord): string {
 }
 
 /** Embeds the answer's JSON text unchanged: parsing and serializing it would lose digits of long numbers. */
-function dataOf(record: SettledRecord): string {
+function dataOf(record: SettledRecord, cost: Cost | undefined): string {
   const { id, batch, run, status, model, metadata } = record
   const { text, result } = answerOf(record)
   const ended =
     record.status === 'succeeded'
       ? { usage: record.usage, usageKnown: record.usageKnown, finishReason: record.finishReason, text }
       : { error: record.error }
-  const event = JSON.stringify({ id, batch, run, status, model, metadata, ...ended, recordPath: recordPath(record) })
+  const event = JSON.stringify({
+    id,
+    batch,
+    run,
+    status,
+    model,
+    metadata,
+    ...ended,
+    cost,
+    recordPath: recordPath(record),
+  })
   return result === undefined ? event : `${event.slice(0, -1)},"result":${result}}`
 }
 

@@ -21,8 +21,9 @@ export function usedBy({ usage, text }: Answer, job: Pick<Job, 'body'>): Used {
 }
 
 export function succeededWith(reply: Answer, used: Used, { name: deployment }: Deployment): Ending {
-  const { text, finishReason, httpStatus, requestId } = reply
-  return { status: 'succeeded', result: text, ...used, finishReason, report: { deployment, httpStatus, requestId } }
+  const { text, finishReason, model, httpStatus, requestId } = reply
+  const report = { deployment, ...(model !== undefined && { model }), httpStatus, requestId }
+  return { status: 'succeeded', result: text, ...used, finishReason, report }
 }
 
 /** Returns an outcome that the last release can read. A timeout or a failure of the provider may have been billed. */

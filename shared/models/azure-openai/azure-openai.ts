@@ -8,6 +8,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { defined } from '../../lib/defined.ts'
 import { parseJson } from '../../lib/parse-json.ts'
 import type { AskWithToken } from '../bearer-provider.ts'
+import { lenient } from '../endpoint.ts'
 import type { ModelReply, ModelRequest } from '../provider.ts'
 import { MAX_ANSWER_BYTES } from './answer-size.ts'
 import { codeOf, NotSentError, openConnections } from './connections.ts'
@@ -63,8 +64,8 @@ export function bodyOf(
 }
 
 const served = z
-  .object({ service_tier: z.string().max(40).optional().catch(undefined) })
-  .catch({ service_tier: undefined })
+  .object({ service_tier: lenient(z.string().max(40)), model: lenient(z.string().min(1).max(200)) })
+  .catch({})
 
 function withRateLimit(reply: ModelReply, headers: Headers | undefined): ModelReply {
   const rateLimit = headers && readRateLimit(headers)
@@ -78,8 +79,8 @@ function readAnswer(url: JobUrl, text: string, answer: IncomingMessage): ModelRe
   if (reading === undefined) {
     return { ok: false, failure: ambiguous('Azure OpenAI answered something of another form', status, requestId) }
   }
-  const { service_tier: serviceTier } = served.parse(body)
-  if (reading.ok) return { ...reading, text, httpStatus: status, requestId, ...(serviceTier && { serviceTier }) }
+  const { service_tier: serviceTier, model } = served.parse(body)
+  if (reading.ok) return { ...reading, text, httpStatus: status, requestId, ...defined({ serviceTier, model }) }
   const known = { httpStatus: status, fromService: true, ...defined({ requestId }) } as const
   return { ok: false, failure: { ...reading.failure, ...known } }
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Endpoint, lenient, NO_REASON, tokens, wholeUsage } from '../endpoint.ts'
+import { type Endpoint, inputDetails, lenient, NO_REASON, tokens, wholeUsage } from '../endpoint.ts'
 import { bytesOfWords, numberIn } from './answer-size.ts'
 import { FILTERED, sayFiltered } from './read-refusal.ts'
 
@@ -10,7 +10,7 @@ const choice = z.object({
 
 const chatCompletion = z.object({
   choices: z.array(choice.catch({})).min(1),
-  usage: lenient(z.object({ prompt_tokens: tokens, completion_tokens: tokens })),
+  usage: lenient(z.object({ prompt_tokens: tokens, completion_tokens: tokens, prompt_tokens_details: inputDetails })),
 })
 
 const said = z.object({
@@ -33,7 +33,8 @@ export const chatCompletions: Endpoint = {
   read(answer) {
     const { data } = chatCompletion.safeParse(answer)
     if (data === undefined) return undefined
-    const usage = wholeUsage(data.usage?.prompt_tokens, data.usage?.completion_tokens)
+    const { prompt_tokens, completion_tokens, prompt_tokens_details } = data.usage ?? {}
+    const usage = wholeUsage(prompt_tokens, completion_tokens, prompt_tokens_details)
     const finishReason = data.choices[0]?.finish_reason ?? NO_REASON
     // Every message is an answer: text, a refusal, tool calls, or nothing if the model stopped at once.
     if (data.choices.some(({ message }) => message !== undefined)) return { ok: true, usage, finishReason }

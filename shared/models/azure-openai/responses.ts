@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Endpoint, lenient, NO_REASON, type Reading, tokens, wholeUsage } from '../endpoint.ts'
+import { type Endpoint, inputDetails, lenient, NO_REASON, type Reading, tokens, wholeUsage } from '../endpoint.ts'
 import { bytesOfWords, numberIn } from './answer-size.ts'
 import { FILTERED, type RefusalKind, sayFiltered, sayRefusal } from './read-refusal.ts'
 
@@ -8,7 +8,7 @@ const output = z.array(z.unknown())
 const response = z.object({
   status: lenient(z.string()),
   output: lenient(output),
-  usage: lenient(z.object({ input_tokens: tokens, output_tokens: tokens })),
+  usage: lenient(z.object({ input_tokens: tokens, output_tokens: tokens, input_tokens_details: inputDetails })),
   incomplete_details: lenient(z.object({ reason: lenient(z.string()) })),
   error: lenient(z.object({ code: lenient(z.string()) })),
 })
@@ -49,7 +49,7 @@ function readAnswered({
   usage: used,
   incomplete_details: details,
 }: Response): Reading | undefined {
-  const usage = wholeUsage(used?.input_tokens, used?.output_tokens)
+  const usage = wholeUsage(used?.input_tokens, used?.output_tokens, used?.input_tokens_details)
   const reason = details?.reason
   if (items === undefined) {
     return status === 'incomplete' && reason === FILTERED ? { ok: false, failure: sayFiltered(usage) } : undefined

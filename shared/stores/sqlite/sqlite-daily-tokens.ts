@@ -25,8 +25,8 @@ function dayTable(db: DatabaseSync): DailyTokensStore {
   )
   const select = db.prepare('SELECT * FROM dailyTokens WHERE day = ?')
   return {
-    async note({ day, tokens, sweptAt }) {
-      await translated(() => whenFree(() => replace.run({ day, sweptAt, ...tokens })))
+    async note({ day, tokens: { promptTokens, completionTokens }, sweptAt }) {
+      await translated(() => whenFree(() => replace.run({ day, sweptAt, promptTokens, completionTokens })))
     },
     read: (day) => translated(() => whenFree(() => dayRow.optional().parse(select.get(day)))),
   }
