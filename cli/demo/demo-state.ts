@@ -13,6 +13,8 @@ export interface DemoState extends Disposable {
   readonly batch: Exclude<Batch, { status: 'completed' }>
   /** Whether an earlier demo was stopped before its end. */
   readonly goesOn: boolean
+  /** The batch of a finished demo, whose jobs are deleted. */
+  readonly replaces: string | undefined
 }
 
 /**
@@ -33,7 +35,8 @@ export async function openDemoState(path: string, now: number, mayGoOn = true): 
   const batches = opened.adopt(await openSqliteBatches(file), (store) => store.close())
   const batch = goesOn ? latest : await openNewBatch(batches, now)
   const cleanups = opened.move()
-  return { folder, file, batches, batch, goesOn, [Symbol.dispose]: () => cleanups.dispose() }
+  const replaces = latest?.status === 'completed' ? latest.name : undefined
+  return { folder, file, batches, batch, goesOn, replaces, [Symbol.dispose]: () => cleanups.dispose() }
 }
 
 async function latestBatch(file: string): Promise<Batch | undefined> {

@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { createJobReader } from '../../shared/stores/job-reader.ts'
+import { ExitCode } from '../exit-codes.ts'
 import { packagesFolder } from '../installation.ts'
 import { listenForInterrupt } from '../interrupt.ts'
 import { type LocalSystemOptions, startLocalSystem } from '../local-system.ts'
@@ -35,7 +36,6 @@ const STAND_INS = {
 const TOO_MANY_BYTES = 4 * STAND_INS.contextWindow + 10_000
 /** The leases of a killed worker last a quarter longer than the model timeout. */
 const WORKER = { ACK_DEADLINE_SECONDS: '60', MODEL_TIMEOUT_SECONDS: '10', MAX_ATTEMPTS: '10' }
-const EXIT_INTERRUPTED = 130
 
 export interface DemoOptions {
   readonly documents?: number
@@ -53,23 +53,35 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   const { signal } = interrupt
   const out = options.json ? process.stderr : process.stdout
   signal.addEventListener('abort', () => printStyled(stopping(), out))
+  let goesOn = false
+  const onPublished = () => {
+    goesOn = options.emulators !== true
+  }
   try {
-    const problems = await runBatch(options, out, signal)
+    const problems = await runBatch(options, { out, onPublished, signal })
     return problems === 0 ? 0 : 1
   } catch (error) {
     if (!signal.aborted) throw error
-    printStyled(stopped(options.emulators === true), out)
-    return EXIT_INTERRUPTED
+    printStyled(stopped(goesOn), out)
+    return ExitCode.interrupted
   }
 }
 
+interface DemoRun {
+  readonly out: NodeJS.WriteStream
+  /** Called once all jobs are published. */
+  readonly onPublished: () => void
+  readonly signal: AbortSignal
+}
+
 /** Resolves with the number of problems. Rejects when `signal` is aborted; all processes have ended then. */
-async function runBatch(options: DemoOptions, out: NodeJS.WriteStream, signal: AbortSignal): Promise<number> {
+async function runBatch(options: DemoOptions, { out, onPublished, signal }: DemoRun): Promise<number> {
   await using opened = new AsyncDisposableStack()
   const documents = findDocuments(packagesFolder()).slice(0, options.documents)
   const state = opened.use(await openDemoState(stateFolder(options), Date.now(), !options.emulators))
-  const { folder, file, batch, goesOn } = state
-  printStyled(introduction(batch.name, goesOn, options), out)
+  const { folder, file, batch } = state
+  if (state.goesOn) onPublished()
+  printStyled(introduction(state, options), out)
   const backend = opened.use(await openBackend(options, file))
   const standIns = { ...STAND_INS, ...backend.standIns }
   const settings = { folder, state: file, ...TOPICS, standIns, worker: { ...WORKER, ...backend.worker } }
@@ -81,6 +93,7 @@ async function runBatch(options: DemoOptions, out: NodeJS.WriteStream, signal: A
 
   const purposes = { model: system.model, filteredPhrase: system.filteredPhrase, tooManyBytes: TOO_MANY_BYTES }
   const total = await submit(state, backend.stores.queue, TOPICS.jobsTopic, summaryJobs(documents, purposes))
+  onPublished()
   const progress = createProgress(out, total)
   const look = async () => progress.show(await reader.countByStatus(batch.name))
   const countLeft = (waiting: AbortSignal) => backend.countLeft(control, total, waiting)

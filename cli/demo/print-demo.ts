@@ -4,6 +4,7 @@ import type { JobReader } from '../../shared/stores/job-store.ts'
 import { invocation } from '../installation.ts'
 import type { Accounts } from './account.ts'
 import { FILTERED_ID } from './demo-jobs.ts'
+import type { DemoState } from './demo-state.ts'
 import type { Document } from './documents.ts'
 import { printAccounts } from './print-accounts.ts'
 import { printFailures, printSummary } from './print-samples.ts'
@@ -20,8 +21,7 @@ export interface DemoOutcome {
 }
 
 export function introduction(
-  batch: string,
-  goesOn: boolean,
+  { batch: { name: batch }, goesOn, replaces }: Pick<DemoState, 'batch' | 'goesOn' | 'replaces'>,
   { emulators = false, kill = false }: { readonly emulators?: boolean; readonly kill?: boolean },
 ): string {
   const begun = goesOn
@@ -34,7 +34,7 @@ export function introduction(
 ${styleText('bold', 'Promptbridge demo')}  ${begun}
   The worker and the protocols are real. ${parts}
   They fail on purpose: 5 % of the messages are delivered twice, and Entra and the model fail now and then, the
-  model before or after the call was paid.${kill ? KILLED : ''}
+  model before or after the call was paid.${kill ? KILLED : ''}${replaces === undefined ? '' : `\n  The jobs of the last demo, ${replaces}, are deleted. To keep them, use another --folder.`}
 
 `
 }
@@ -45,8 +45,9 @@ export function stopping(): string {
   return '\n  Stopping: running jobs are finished or released.\n'
 }
 
-export function stopped(onEmulators: boolean): string {
-  return onEmulators ? '  Stopped.\n\n' : '  Stopped. Start the demo again to continue.\n\n'
+/** A demo goes on if all its jobs were published, and are kept. */
+export function stopped(goesOn: boolean): string {
+  return goesOn ? '  Stopped. Start the demo again to continue.\n\n' : '  Stopped.\n\n'
 }
 
 /** The output of a finished demo. */

@@ -114,7 +114,9 @@ describe('a demo', { concurrency: 3 }, () => {
     const command = startCommand(t, demo(folder, 4))
     await command.printed(/Promptbridge demo/)
     command.signalGroup('SIGINT')
-    assert.partialDeepStrictEqual(await command.ended, { code: 130, stderr: '' })
+    const { stdout, ...ended } = await command.ended
+    assert.deepEqual(ended, { code: 130, stderr: '' })
+    assert.match(stdout, /Stopped\.\s*$/)
     await command.groupEnded()
 
     const { accounts } = await accountsOf(t, folder, { documents: 3 })
