@@ -100,6 +100,8 @@ async function main(argument: string | undefined): Promise<void> {
       AZURE_CLIENT_ID: ENTRA.clientId,
       AZURE_OPENAI_ENDPOINT: azure.url,
       AZURE_OPENAI_DEPLOYMENT: AZURE.deployment,
+      // These stand-ins push, so a worker on the same file must not deliver its messages itself.
+      PUSH_AUTH: 'verify',
       PUSH_AUDIENCE: settings.pushTo,
       PUSH_SERVICE_ACCOUNT: PUSH_SERVICE_ACCOUNT,
       PUSH_CERTS_URL: push.certsUrl,

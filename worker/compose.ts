@@ -26,6 +26,7 @@ import { createDailyBudget } from './limits/daily-budget.ts'
 import { createMissingEpisodes } from './limits/missing-episodes.ts'
 import type { Log } from './observe/log.ts'
 import { createObserver } from './observe/observer.ts'
+import type { Embedded } from './pull/embedded.ts'
 import { createSweep } from './sweep/sweep.ts'
 
 /** What a worker takes from the process it runs in. */
@@ -47,7 +48,12 @@ export interface Worker {
   /** Answers one HTTP request. */
   readonly fetch: Hono['fetch']
   readonly drain: Drain
-  /** Resolves when no job is under way. */
+  /**
+   * Begins to deliver the messages of a SQLite file, to sweep and to bound its events. Does nothing on Pub/Sub, which pushes.
+   * Rejects with SQLite's error.
+   */
+  start(): Promise<void>
+  /** Resolves when no job is under way, and a worker that delivers itself has stopped. */
   idle(): Promise<void>
   /** Closes the stores. */
   close(): Promise<void>
@@ -137,11 +143,23 @@ export async function composeWorker(config: Config, dependencies: Dependencies):
   const checkStore = createReadyCheck(() => documents.read('any'), now)
   const bytes = createBytesInFlight(config.maxInFlightBytes)
   const server = createServer({ authenticate, receiver, recording, bytes, sweep, drain, observer, checkStore, now })
+  let embedded: Embedded | undefined
   return {
     fetch: server.fetch,
     drain,
-    idle: () => receiver.idle(),
-    close: () => stores.close(),
+    async start() {
+      if (config.store.kind !== 'sqlite') return
+      const { startEmbedded } = await import('./pull/embedded.ts')
+      const parts = { config, receiver, recording, bytes, sweep, drain, observer, now }
+      embedded = await startEmbedded(config.store.path, parts)
+    },
+    async idle() {
+      await Promise.all([receiver.idle(), embedded?.ended])
+    },
+    async close() {
+      await embedded?.close()
+      await stores.close()
+    },
   }
 }
 

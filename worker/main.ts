@@ -32,15 +32,26 @@ async function start(): Promise<void> {
     onCloudRun: environment['K_SERVICE'] !== undefined,
   })
   const server = await listen(worker, config)
+  await startDelivery(worker, server)
   // Before the log line: a process that reads it may send a signal at once.
   const requested = shutdownRequested()
   log.info(
     { address: server.address(), instance, ...(file.isFileRead && { settings: SETTINGS_FILE }) },
-    'listening for pushes',
+    config.deliversItself ? 'listening, and delivering the messages of the SQLite file' : 'listening for pushes',
   )
   const cause = await requested
   log.info({ cause }, 'shutdown requested: no new job is admitted, running jobs are finished or released')
   await stop(server, worker, log)
+}
+
+/** An open server would keep a process that cannot start from ending. */
+async function startDelivery(worker: Worker, server: Server): Promise<void> {
+  try {
+    await worker.start()
+  } catch (cause) {
+    server.close()
+    throw new Error('STORE: the queue of the database file cannot be opened', { cause })
+  }
 }
 
 /** Service and revision are named by Cloud Run. The id is random for each process. */

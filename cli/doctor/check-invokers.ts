@@ -1,4 +1,4 @@
-import type { PushAuth } from '../../shared/config/config.ts'
+import type { CheckedPushes } from '../../shared/config/config.ts'
 import { quote } from '../../shared/lib/quote.ts'
 import { projectOf, serviceOf } from './check-grants.ts'
 import type { LiveService } from './read-live-settings.ts'
@@ -8,7 +8,7 @@ import type { Finding } from './step.ts'
 export interface ServiceAccess {
   readonly service: LiveService
   /** How the worker checks pushes, and the account that sends them. */
-  readonly pushAuth: Exclude<PushAuth, { mode: 'off' }>
+  readonly pushAuth: CheckedPushes
   /** Whether Cloud Run accepts every caller without a check of policies. */
   readonly invokerCheckDisabled: boolean
 }

@@ -82,7 +82,7 @@ function wantedOf(
 ): Omit<WantedSubscription, 'path' | 'deadLetterTopic'> {
   return {
     project,
-    push: pushAuth.mode === 'off' ? undefined : pushAuth,
+    push: 'audience' in pushAuth ? pushAuth : undefined,
     ackDeadlineSeconds: ackDeadlineMs / 1_000,
   }
 }

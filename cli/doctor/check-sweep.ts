@@ -1,4 +1,4 @@
-import type { PushAuth } from '../../shared/config/config.ts'
+import type { CheckedPushes } from '../../shared/config/config.ts'
 import type { Clock } from '../../shared/lib/clock.ts'
 import { quote } from '../../shared/lib/quote.ts'
 import { StoreError } from '../../shared/stores/job-store.ts'
@@ -16,7 +16,7 @@ const LATE_MS = 300_000
 /** Checks that the sweep runs: by the unfinished batch that was swept longest ago. */
 export async function checkSweep(
   place: { readonly project: string; readonly database?: string },
-  pushAuth: PushAuth | undefined,
+  pushes: CheckedPushes | undefined,
   { now, emulator }: SweepDependencies,
 ): Promise<Finding> {
   const { openDatabase } = await import('../../shared/stores/firestore/database.ts')
@@ -36,7 +36,7 @@ export async function checkSweep(
       seen:
         sweptAt === undefined ? `batch ${name} was never counted` : `batch ${name} was last counted ${minutes} min ago`,
       expected: 'POST /sweep, every minute',
-      fix: createLine(place.project, pushAuth),
+      fix: createLine(place.project, pushes),
     }
   } catch (error) {
     if (error instanceof StoreError) return { ok: null, seen: 'not known: the store did not answer' }
@@ -52,13 +52,13 @@ async function firstOf<T>(pages: AsyncIterable<readonly T[]>): Promise<T | undef
   return undefined
 }
 
-function createLine(project: string, pushAuth: PushAuth | undefined): string {
+function createLine(project: string, pushes: CheckedPushes | undefined): string {
   const identity =
-    pushAuth === undefined || pushAuth.mode === 'off'
+    pushes === undefined
       ? []
       : [
-          `--oidc-service-account-email=${quote(pushAuth.serviceAccount)}`,
-          `--oidc-token-audience=${quote(pushAuth.audience)}`,
+          `--oidc-service-account-email=${quote(pushes.serviceAccount)}`,
+          `--oidc-token-audience=${quote(pushes.audience)}`,
         ]
   return [
     `gcloud scheduler jobs create http promptbridge-sweep --project=${quote(project)} --location=REGION`,

@@ -1,4 +1,4 @@
-import type { Config, FileOrigin } from '../../shared/config/config.ts'
+import type { CheckedPushes, Config, FileOrigin } from '../../shared/config/config.ts'
 import type { Environment } from '../../shared/config/rules.ts'
 import type { Clock } from '../../shared/lib/clock.ts'
 import { defined } from '../../shared/lib/defined.ts'
@@ -46,12 +46,17 @@ export async function runDoctor(options: DoctorOptions, dependencies: DoctorDepe
   const usable = (await checks.run('settings', async () => checkSettings(found))) ?? {}
   const identity = await checkAzure(checks, usable.config, found.isElsewhere, dependencies)
   await checkGoogle(checks, usable, identity, dependencies)
-  const pushAuth = usable.config?.pushAuth
-  if (options.live !== undefined && pushAuth !== undefined && pushAuth.mode !== 'off') {
+  const pushAuth = pushesOf(usable.config)
+  if (options.live !== undefined && pushAuth !== undefined) {
     const access = { service: options.live, pushAuth, invokerCheckDisabled: found.invokerCheckDisabled }
     await checkCallers(checks, access, createPolicyReader(dependencies.policyEndpoint))
   }
   return checks.steps
+}
+
+function pushesOf(config: Config | undefined): CheckedPushes | undefined {
+  const pushAuth = config?.pushAuth
+  return pushAuth !== undefined && 'audience' in pushAuth ? pushAuth : undefined
 }
 
 /** Checks that pushes may call the service, and that no other caller may. */
@@ -155,5 +160,5 @@ async function checkGoogle(
   if (store.kind === 'sqlite') return skip(QUEUE_STEPS, 'not needed: the queue is embedded')
   const readPolicy = createPolicyReader(policyEndpoint)
   await checkQueue(checks, { jobsTopic, config, emulator: pubsub, readPolicy }, asker)
-  await checks.run(SWEEP, () => checkSweep(store, config?.pushAuth, { now, emulator: firestore }))
+  await checks.run(SWEEP, () => checkSweep(store, pushesOf(config), { now, emulator: firestore }))
 }

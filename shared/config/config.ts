@@ -17,8 +17,17 @@ import type { DeploymentSetting, TokenSource } from './setting-values.ts'
 const DAY_MS = 86_400_000
 
 export type PushAuth =
+  /** No push is accepted. */
+  | { readonly mode: 'none' }
+  /** Every push is accepted. */
   | { readonly mode: 'off' }
-  | { readonly mode: 'verify' | 'cloud-run-iam'; readonly audience: string; readonly serviceAccount: string }
+  | CheckedPushes
+
+export interface CheckedPushes {
+  readonly mode: 'verify' | 'cloud-run-iam'
+  readonly audience: string
+  readonly serviceAccount: string
+}
 
 /** The location of the records and of the queue. */
 export type StoreConfig =
@@ -47,6 +56,8 @@ export interface Config {
   readonly apiVersion: string | undefined
   readonly pushAuth: PushAuth
   readonly pushCertsUrl: string
+  /** Whether the worker delivers the messages of its SQLite file itself. Otherwise they are pushed to it. */
+  readonly deliversItself: boolean
   readonly jobsTopic: string
   readonly deadLetterTopic: string
   /** Undefined: no events. */
@@ -151,6 +162,8 @@ function sayIssue({ path, message }: z.core.$ZodIssue, given: Environment): stri
 
 function identityOf(given: z.infer<typeof identitySettings>, metadataHost: string | undefined): IdentityConfig {
   const cloud = azureClouds[given.AZURE_CLOUD]
+  const store = storeOf(given)
+  const pushAuth = pushAuthOf(given)
   return {
     federation: {
       tenantId: given.AZURE_TENANT_ID,
@@ -172,12 +185,13 @@ function toConfig(given: z.infer<typeof settings>, metadataHost: string | undefi
     project: given.GOOGLE_CLOUD_PROJECT,
     deployments: nameDeployments(deploymentsOf(given)).map((each) => withLimit(each, given.MAX_OUTPUT_TOKENS)),
     apiVersion: given.OPENAI_API_VERSION,
-    pushAuth: pushAuthOf(given),
+    pushAuth,
     pushCertsUrl: given.PUSH_CERTS_URL,
+    deliversItself: store.kind === 'sqlite' && !('audience' in pushAuth),
     jobsTopic: given.JOBS_TOPIC,
     deadLetterTopic: given.DEAD_LETTER_TOPIC,
     eventsTopic: given.EVENTS_TOPIC,
-    store: storeOf(given),
+    store,
     ackDeadlineMs: given.ACK_DEADLINE_SECONDS * 1_000,
     modelTimeoutMs: given.MODEL_TIMEOUT_SECONDS * 1_000,
     retry: { maxAttempts: given.MAX_ATTEMPTS, onUnknown: given.ON_UNKNOWN },
@@ -209,9 +223,10 @@ function withLimit(deployment: Deployment, limit: number | undefined): Deploymen
   return limit === undefined ? deployment : { maxOutputTokens: limit, ...deployment }
 }
 
-function pushAuthOf({ PUSH_AUTH, PUSH_AUDIENCE = '', PUSH_SERVICE_ACCOUNT = '' }: z.infer<typeof settings>): PushAuth {
-  if (PUSH_AUTH === 'off') return { mode: PUSH_AUTH }
-  return { mode: PUSH_AUTH, audience: PUSH_AUDIENCE, serviceAccount: PUSH_SERVICE_ACCOUNT }
+function pushAuthOf(given: z.infer<typeof settings>): PushAuth {
+  const { PUSH_AUDIENCE: audience = '', PUSH_SERVICE_ACCOUNT: serviceAccount = '', STORE } = given
+  const mode = given.PUSH_AUTH ?? (STORE.kind === 'sqlite' ? 'none' : 'verify')
+  return mode === 'none' || mode === 'off' ? { mode } : { mode, audience, serviceAccount }
 }
 
 function storeOf(given: z.infer<typeof storeSettings>): StoreConfig {

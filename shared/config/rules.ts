@@ -90,7 +90,10 @@ function tokenAddresses(given: Environment, fromFile: readonly string[]): TokenA
   ]
 }
 
+/** Without PUSH_AUTH, a worker on a SQLite file accepts no push: it delivers the file's messages itself. */
 function pushProblems(given: Environment): string[] {
+  const isSqlite = settings.shape.STORE.safeParse(given['STORE']).data?.kind === 'sqlite'
+  if (isSqlite && given['PUSH_AUTH'] === undefined) return []
   if (given['PUSH_AUTH'] === 'off') {
     if (isLoopback(given['HOST'] ?? '0.0.0.0')) return []
     return ['PUSH_AUTH can be off only where HOST is 127.0.0.1: anyone who reaches the worker could spend your quota']

@@ -76,19 +76,20 @@ export const settings = z.object({
     .enum(['true', 'false'])
     .default('false')
     .meta({ subject: 'identity', description: 'Whether tokens may be sent to any https host that the settings name.' }),
-  PUSH_AUTH: z
-    .enum(['verify', 'cloud-run-iam', 'off'])
-    .default('verify')
-    .meta({ subject: 'push', description: 'How the sender of a push is checked.' }),
+  PUSH_AUTH: z.enum(['verify', 'cloud-run-iam', 'off']).optional().meta({
+    subject: 'push',
+    description: 'How the sender of a push is checked.',
+    absent: '`verify`; with `STORE=sqlite:PATH` no push is accepted',
+  }),
   PUSH_AUDIENCE: text.optional().meta({
     subject: 'push',
     description: 'The audience of the push subscriptions.',
-    absent: 'required, unless `PUSH_AUTH=off`',
+    absent: 'required where pushes are checked',
   }),
   PUSH_SERVICE_ACCOUNT: text.optional().meta({
     subject: 'push',
     description: 'The service account that the subscriptions push as.',
-    absent: 'required, unless `PUSH_AUTH=off`',
+    absent: 'required where pushes are checked',
     values: 'an e-mail address',
   }),
   PUSH_CERTS_URL: webUrl

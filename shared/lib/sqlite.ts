@@ -41,6 +41,12 @@ export function openSqliteReadOnly(path: string): DatabaseSync {
   return new DatabaseSync(path, { readOnly: true, timeout: BUSY_TIMEOUT_MS })
 }
 
+/** Opens a file whose locks several processes share, and which holds nothing. Without a write-ahead log readers lock it. */
+export function openLockFile(path: string): DatabaseSync {
+  createPrivately(path)
+  return new DatabaseSync(path, { timeout: BUSY_TIMEOUT_MS })
+}
+
 /**
  * Creates the file before SQLite does, which would leave its mode to the umask. The log and its index get the mode of
  * the file.

@@ -59,6 +59,7 @@ export const NO_OBSERVER: Observer = {
   notReady: () => undefined,
   sweepFailed: () => undefined,
   internalError: () => undefined,
+  queueUnavailable: () => undefined,
   circuits: { closed: async () => undefined, opened: async () => undefined },
   tokens: { failed: async () => undefined, held: () => undefined, recovered: async () => undefined },
 }

@@ -280,6 +280,28 @@ describe('PUSH_AUTH=off', () => {
   })
 })
 
+describe('a SQLite file', () => {
+  const none = { PUSH_AUDIENCE: undefined, PUSH_SERVICE_ACCOUNT: undefined }
+
+  test('without PUSH_AUTH: the worker delivers it itself on any host, and accepts no push', () => {
+    const { pushAuth, deliversItself } = read({ ...none, HOST: '0.0.0.0' })
+    assert.deepEqual([pushAuth, deliversItself], [{ mode: 'none' }, true])
+  })
+
+  test('with PUSH_AUTH=off: the worker delivers it itself, and accepts pushes as well', () => {
+    assert.equal(read({ ...none, PUSH_AUTH: 'off', HOST: '127.0.0.1' }).deliversItself, true)
+  })
+
+  test('with pushes that are checked: they deliver it', () => {
+    assert.equal(read({ PUSH_AUTH: 'verify' }).deliversItself, false)
+  })
+
+  test('Pub/Sub always pushes, and its pushes are checked without PUSH_AUTH', () => {
+    const { pushAuth, deliversItself } = read({ STORE: 'firestore', GOOGLE_CLOUD_PROJECT: 'contoso' })
+    assert.deepEqual([pushAuth.mode, deliversItself], ['verify', false])
+  })
+})
+
 describe('ALLOW_BODY_FIELDS', () => {
   const allowed = (ALLOW_BODY_FIELDS: string) => read({ ALLOW_BODY_FIELDS }).allowedBodyFields
 

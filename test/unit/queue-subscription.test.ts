@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
+import { hasConsumer, joinConsumers } from '../../shared/queues/sqlite/consumers.ts'
 import { openQueueReport } from '../../shared/queues/sqlite/queue-report.ts'
 import { openSqliteDeliveries } from '../../shared/queues/sqlite/sqlite-deliveries.ts'
 import { openSqliteQueue } from '../../shared/queues/sqlite/sqlite-queue.ts'
@@ -30,6 +31,19 @@ async function openAll(t: TestContext) {
 }
 
 describe('a pull', () => {
+  test('leases no more bytes than asked for, in order, and a larger message only if it may stand alone', async (t) => {
+    const { publish, subscription } = await openAll(t)
+    for (const body of ['four', 'larger', 'two']) await publish(body)
+    const pullOf = async (maxBytes: number, isLargerTaken: boolean) =>
+      (await subscription.pull({ topic: 'jobs', max: 10, now: T0, leaseMs: 1, maxBytes, isLargerTaken })).map(
+        ({ attributes }) => attributes['of'],
+      )
+    assert.deepEqual(await pullOf(9, false), ['four'])
+    assert.deepEqual(await pullOf(5, false), [])
+    assert.deepEqual(await pullOf(5, true), ['larger'])
+    assert.deepEqual(await pullOf(5, true), ['two'])
+  })
+
   test('leases the oldest messages first, no more than asked for', async (t) => {
     const { publish, pullIds } = await openAll(t)
     const ids = [await publish('a'), await publish('b'), await publish('c')]
@@ -201,4 +215,40 @@ test('a closed or unwritable file is unavailable', async (t) => {
     openSqliteQueue('/nowhere/at/all.db', () => T0),
     { name: 'QueueError', code: 'unavailable' },
   )
+})
+
+describe('a trim', () => {
+  test('keeps the latest messages of the topic, and of them those that were due late enough', async (t) => {
+    const { subscription, report, publish, pullOne } = await openAll(t)
+    for (let n = 0; n < 1_203; n += 1) await publish(`${n}`)
+    await publish('other', 'events')
+    await subscription.nack(await pullOne(T0), T0 + 5)
+    await subscription.trim('jobs', { before: T0, keep: 3 })
+    const left = async (topic: string) =>
+      (await report.list(topic, { limit: 10 })).map(({ attributes }) => attributes['of'])
+    assert.deepEqual([await left('jobs'), await left('events')], [['0', '1201', '1202'], ['other']])
+    await subscription.trim('jobs', { before: T0 + 5, keep: 3 })
+    assert.deepEqual(await left('jobs'), ['0'])
+  })
+})
+
+describe('the consumers of a file', () => {
+  test('the first is alone, another is not, and the next after both have ended is alone again', async (t) => {
+    const file = await aTemporaryFile(t)
+    assert.equal(hasConsumer(file), false)
+    let alone = 0
+    const join = () =>
+      joinConsumers(file, async () => {
+        alone += 1
+      })
+    const [first, second] = [await join(), await join()]
+    first.close()
+    const third = await join()
+    assert.deepEqual([alone, hasConsumer(file)], [1, true])
+    second.close()
+    third.close()
+    assert.equal(hasConsumer(file), false)
+    ;(await join()).close()
+    assert.equal(alone, 2)
+  })
 })

@@ -135,6 +135,13 @@ test('a refusal names what was expected and what came, cut to 200 characters', a
   })
 })
 
+test('a worker that delivers itself refuses every push, and says why', async () => {
+  const options = { pushAuth: { mode: 'none' }, certsUrl: certs.url, onCloudRun: false, now: Date.now } as const
+  const check = await createPushAuthenticator(options)(new Headers({ authorization: 'Bearer x' }))
+  assert.ok(!check.ok)
+  assert.deepEqual([check.status, check.problem.includes('accepts no pushes')], [403, true])
+})
+
 test('PUSH_AUTH=off accepts every push', async () => {
   const { authenticate } = authenticator('off')
   assert.deepEqual(await authenticate(new Headers()), { ok: true })

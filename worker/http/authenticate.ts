@@ -55,6 +55,8 @@ export function createPushAuthenticator({
   now,
 }: AuthenticatorOptions): PushAuthenticator {
   if (pushAuth.mode === 'off') return async () => ({ ok: true })
+  if (pushAuth.mode === 'none')
+    return async () => ({ ok: false, status: 403, problem: NO_PUSHES, expected: {}, seen: {} })
   const { mode, audience, serviceAccount } = pushAuth
   const keys = createRemoteJWKSet(new URL(certsUrl), { timeoutDuration: CERTS_TIMEOUT_MS })
   const verified = new Map<string, number>()
@@ -97,6 +99,7 @@ export function createPushAuthenticator({
   }
 }
 
+const NO_PUSHES = 'this worker accepts no pushes: it delivers the messages of its SQLite file itself'
 const NOT_ONE_TOKEN = {
   none: 'the push carries no bearer token',
   malformed: 'an authorization header of the push is empty, is repeated or carries no bearer token',

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { findExcess } from '../../shared/job/json-limits.ts'
-import type { Delivery, ParsedDelivery } from '../delivery/delivery.ts'
+import { type Delivery, type ParsedDelivery, traceparentOf } from '../delivery/delivery.ts'
 
 /** An unwrapped push has attributes as plain headers, among all other headers. Only these are read as attributes. */
 const ATTRIBUTE_HEADERS = [
@@ -96,10 +96,6 @@ function parseEnvelope(body: Uint8Array): object | undefined {
     return undefined
   }
   return typeof value === 'object' && value !== null && 'message' in value ? value : undefined
-}
-
-function traceparentOf(attributes: Readonly<Record<string, string>>): string | undefined {
-  return attributes['traceparent'] ?? attributes['googclient_traceparent']
 }
 
 function objectIn(value: unknown): object {

@@ -6,10 +6,10 @@ import type { ParsedDelivery } from '../delivery/delivery.ts'
 import type { Drain } from '../delivery/drain.ts'
 import { storeFailure } from '../delivery/failures.ts'
 import type { Receiver } from '../jobs/receive.ts'
+import { observeDelivery } from '../observe/observe-delivery.ts'
 import type { Observer } from '../observe/observer.ts'
 import type { Sweep } from '../sweep/sweep.ts'
 import type { PushAuthenticator } from './authenticate.ts'
-import { collectBackgroundWork } from './background-work.ts'
 import { MAX_PUSH_BYTES, type RejectedPush, readPush } from './read-push.ts'
 
 export interface ServerDependencies {
@@ -70,10 +70,7 @@ export function createServer(dependencies: ServerDependencies): Hono {
     room: Reservation,
     receive: Receive,
   ): Promise<Response> {
-    const background = collectBackgroundWork()
-    observer.pushed(background.waitUntil)
-    const outcome = await receive(read, background.waitUntil, room)
-    observer.ended(outcome, read.delivery)
+    const { outcome, background } = await observeDelivery(observer, read, (waitUntil) => receive(read, waitUntil, room))
     await background.done(drain.begun)
     return outcome.done ? context.body(null, 204) : context.json({ reason: outcome.failure.kind }, 503)
   }

@@ -32,6 +32,11 @@ export interface Receiver {
 const FULL: Failure = { kind: 'busy', message: 'this instance has MAX_IN_FLIGHT jobs under way' }
 const NO_ROOM: Failure = { kind: 'busy', message: 'MAX_IN_FLIGHT_BYTES has no room for the answer this job may get' }
 
+/** Whether a delivery was deferred only because this instance is full now. */
+export function isFull(outcome: Outcome): boolean {
+  return !outcome.done && (outcome.failure === FULL || outcome.failure === NO_ROOM)
+}
+
 /** Poison is dead-lettered, a duplicate joins the job under way, and a full instance defers the job. */
 export function createReceiver({ jobs, ackDeadlineMs, maxInFlight }: ReceiveDependencies): Receiver {
   const underWay = new Map<string, Promise<Outcome>>()

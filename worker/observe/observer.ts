@@ -29,6 +29,8 @@ export interface Observer {
   notReady(error: unknown): void
   sweepFailed(error: unknown): void
   internalError(error: unknown): void
+  /** A message of the SQLite file could not be leased or settled. */
+  queueUnavailable(error: unknown): void
   readonly circuits: CircuitObserver
   readonly tokens: TokenObserver
 }
@@ -79,6 +81,9 @@ export function createObserver(dependencies: ObserverDependencies): Observer {
     },
     internalError(error) {
       log.error({ error }, 'internal error; the message will be redelivered')
+    },
+    queueUnavailable(error) {
+      log.warn({ error }, 'the queue file is busy or cannot be used; its messages are delivered later')
     },
     circuits: {
       async opened(deployment, failure, nextTryAt) {

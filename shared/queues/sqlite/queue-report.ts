@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { whenFree } from '../../lib/sqlite.ts'
 import { MESSAGE_COLUMNS, openQueueFile, type StoredMessage, toMessage } from './queue-file.ts'
 
-/** The counts of a topic's messages: published = waiting + leased + acked + deadLettered. */
+/** The counts of a topic's messages: published = waiting + leased + acked + deadLettered. Trimmed messages are in none. */
 interface TopicCounts {
   readonly published: number
   /** Not yet delivered, or nacked, or their lease ran out. */

@@ -67,7 +67,7 @@ const ID_TOKEN_LIFE_SECONDS = 320
 const WORKER_SETTINGS = {
   ...{ ACK_DEADLINE_SECONDS: '10', MODEL_TIMEOUT_SECONDS: '2', MAX_ATTEMPTS: '4' },
   ...{ JOBS_TOPIC: TOPICS.jobs, DEAD_LETTER_TOPIC: TOPICS.deadLetters, EVENTS_TOPIC: TOPICS.events },
-  ...{ PUSH_AUDIENCE: oidc.audience, PUSH_SERVICE_ACCOUNT: oidc.serviceAccount },
+  ...{ PUSH_AUTH: 'verify', PUSH_AUDIENCE: oidc.audience, PUSH_SERVICE_ACCOUNT: oidc.serviceAccount },
 }
 
 /** Starts the stand-ins, the deliveries and the workers. */

@@ -118,7 +118,7 @@ describe('the step for the sweep looks at a batch under way', () => {
     await batches.seal('nightly', 1, NOW - 60 * 60_000)
     await batches.defer('nightly', NOW - 60_000)
     await database.close()
-    const found = await checkSweep({ project }, { mode: 'off' }, { now: () => NOW, emulator: firestore.address })
+    const found = await checkSweep({ project }, undefined, { now: () => NOW, emulator: firestore.address })
     assert.deepEqual([found.ok, found.seen], [true, 'batch nightly could not be counted 1 min ago'])
   })
 })

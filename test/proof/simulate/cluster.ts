@@ -1,5 +1,5 @@
+import { collectBackgroundWork } from '../../../worker/delivery/background-work.ts'
 import type { Outcome } from '../../../worker/delivery/outcome.ts'
-import { collectBackgroundWork } from '../../../worker/http/background-work.ts'
 import { count } from './exercised.ts'
 import type { Push } from './fake-pubsub.ts'
 import { composeSimWorker, type Installation, type SimWorker, TOPICS } from './sim-worker.ts'
