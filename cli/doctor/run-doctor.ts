@@ -4,6 +4,7 @@ import type { Clock } from '../../shared/lib/clock.ts'
 import { defined } from '../../shared/lib/defined.ts'
 import { emulatorsIn } from '../../shared/stores/open.ts'
 import { checkDeployments } from './check-azure-openai.ts'
+import { checkEmbeddedQueue } from './check-embedded-queue.ts'
 import { checkGrants, invokerGrant } from './check-grants.ts'
 import { checkIdentity, type Identity, skipIdentity } from './check-identity.ts'
 import { checkInvokers, type ServiceAccess } from './check-invokers.ts'
@@ -134,6 +135,7 @@ async function checkAzure(
 
 const STORE = 'store'
 const SWEEP = 'sweep'
+const QUEUE = 'queue'
 
 /** Records and messages do not depend on Azure, so they are checked in any case. */
 async function checkGoogle(
@@ -157,7 +159,10 @@ async function checkGoogle(
     if (!isKnown) return skip([STORE, ...QUEUE_STEPS, SWEEP], 'not checked: there is no Google login')
   }
   await checks.run(STORE, () => checkStore(store, asker, firestore))
-  if (store.kind === 'sqlite') return skip(QUEUE_STEPS, 'not needed: the queue is embedded')
+  if (store.kind === 'sqlite') {
+    await checks.run(QUEUE, () => checkEmbeddedQueue(store.path, jobsTopic, config))
+    return
+  }
   const readPolicy = createPolicyReader(policyEndpoint)
   await checkQueue(checks, { jobsTopic, config, emulator: pubsub, readPolicy }, asker)
   await checks.run(SWEEP, () => checkSweep(store, pushesOf(config), { now, emulator: firestore }))

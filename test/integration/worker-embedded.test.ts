@@ -3,8 +3,10 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as delay } from 'node:timers/promises'
+import { checkEmbeddedQueue } from '../../cli/doctor/check-embedded-queue.ts'
 import { findPaidTwice } from '../../cli/violations.ts'
 import { CONTENT_FILTER_MARKER } from '../../local/azure-openai/answer-call.ts'
+import { readConfig } from '../../shared/config/config.ts'
 import { isSettled, type JobRecord, unknownAttempts } from '../../shared/job/record.ts'
 import { openSqliteQueue } from '../../shared/queues/sqlite/sqlite-queue.ts'
 import { type ProcessCloud, startProcessCloud } from '../support/process-cloud.ts'
@@ -60,6 +62,12 @@ test('a worker on a SQLite file delivers what submit published; killed in the mi
   await using on = await startProcessCloud({ azure: options })
   const file = join(on.folder, 'state.db')
   await submit(on, file)
+  const seen = async () => {
+    const config = readConfig({ ...on.cloud.env, STORE: `sqlite:${file}` })
+    const { ok, seen } = await checkEmbeddedQueue(file, JOBS, config)
+    return [ok, seen]
+  }
+  assert.deepEqual(await seen(), [false, `21 messages wait or are under way in jobs, and no worker runs on ${file}`])
   {
     await using killed = on.start(SETTINGS)
     await askedBy(killed.ended.then(() => ({ status: 0 })))
@@ -69,6 +77,7 @@ test('a worker on a SQLite file delivers what submit published; killed in the mi
   letGo()
   await using worker = on.start(SETTINGS)
   const records = await settledRecords(on)
+  assert.equal((await seen())[0], true)
   assert.equal(records.filter(({ status }) => status === 'succeeded').length, JOB_COUNT - 1)
   const letters = await on.recorded()
   assert.deepEqual(letters.map(({ reason }) => reason).toSorted(), ['invalid', 'rejected'])
