@@ -41,7 +41,7 @@ test('doctor: a healthy set-up exits with 0, prints a line for each step, and no
   const { code, stdout, stderr } = await runCommand(t, ['doctor'], { env, cwd: folder })
   assert.deepEqual([code, stderr], [0, ''])
   const lines = stdout.split('\n').filter((line) => /^[✓✗–] /.test(line))
-  assert.equal(lines.length, 9)
+  assert.equal(lines.length, 7)
   assert.match(stdout, /\nAll checks passed\.\n$/)
   assert.ok(!stdout.includes('\x1b'))
 })
@@ -61,7 +61,7 @@ test('doctor --json prints one document with the same steps', async () => {
   await placeFault(cloud.entra, { kind: 'status', error: 'wrong_subject', match: '/token' })
   const { code, stdout } = await doctor(['--json'])
   const { steps } = report.parse(JSON.parse(stdout))
-  assert.deepEqual([code, steps.length], [1, 9])
+  assert.deepEqual([code, steps.length], [1, 7])
   const failed = steps.filter(({ ok }) => ok === false)
   assert.deepEqual(
     failed.map(({ step, fix }) => [step, fix === null]),

@@ -4,12 +4,15 @@ import { setTimeout as delay } from 'node:timers/promises'
 import { openQueueReport } from '../../shared/queues/sqlite/queue-report.ts'
 import { openSqliteQueue } from '../../shared/queues/sqlite/sqlite-queue.ts'
 import { openSubscription } from '../../shared/queues/sqlite/subscription.ts'
+import { openSqliteDocuments } from '../../shared/stores/sqlite/sqlite-documents.ts'
 import { createBytesInFlight } from '../../worker/delivery/bytes-in-flight.ts'
 import { createDrain } from '../../worker/delivery/drain.ts'
 import type { Outcome } from '../../worker/delivery/outcome.ts'
+import { createReceiver } from '../../worker/jobs/receive.ts'
 import { type PumpDependencies, pump } from '../../worker/pull/pump.ts'
 import { type DeliveryEnd, decideRedelivery, decideSpent } from '../../worker/pull/redelivery.ts'
-import { NO_OBSERVER } from '../support/job-processing.ts'
+import { jobDependencies } from '../support/job-dependencies.ts'
+import { NO_OBSERVER, partsOver } from '../support/job-processing.ts'
 import { aTemporaryFile } from '../support/temporary-file.ts'
 
 const T0 = 1_000_000
@@ -114,6 +117,26 @@ describe('the delivery of a SQLite file', () => {
     other?.release()
     await promise
     assert.partialDeepStrictEqual(await stop(), { acked: 1 })
+  })
+
+  test('asks a full instance again and again, and uses up one delivery for it', async (t) => {
+    const documents = await openSqliteDocuments(await aTemporaryFile(t), Date.now)
+    t.after(() => documents.close())
+    const jobs = jobDependencies(partsOver(documents, []))
+    const full = createReceiver({ jobs, ackDeadlineMs: 10_000, maxInFlight: 0 })
+    const twice = Promise.withResolvers<void>()
+    let calls = 0
+    const job = JSON.stringify({ id: 'a', url: '/v1/chat/completions', body: { messages: [] } })
+    const { stop } = await startPump(t, [job, job], {
+      ...{ bytes: createBytesInFlight(1_000), maxInFlightBytes: 1_000, maxInFlight: 1 },
+      receive(...args) {
+        calls += 1
+        if (calls === 2) twice.resolve()
+        return full.receive(...args)
+      },
+    })
+    await twice.promise
+    assert.partialDeepStrictEqual(await stop(), { waiting: 2, acked: 0, attempt: 1 })
   })
 
   test('at the shutdown, a delivery that was not processed is due at once', async (t) => {
