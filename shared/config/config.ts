@@ -162,8 +162,6 @@ function sayIssue({ path, message }: z.core.$ZodIssue, given: Environment): stri
 
 function identityOf(given: z.infer<typeof identitySettings>, metadataHost: string | undefined): IdentityConfig {
   const cloud = azureClouds[given.AZURE_CLOUD]
-  const store = storeOf(given)
-  const pushAuth = pushAuthOf(given)
   return {
     federation: {
       tenantId: given.AZURE_TENANT_ID,
@@ -178,6 +176,8 @@ function identityOf(given: z.infer<typeof identitySettings>, metadataHost: strin
 }
 
 function toConfig(given: z.infer<typeof settings>, metadataHost: string | undefined): Config {
+  const store = storeOf(given)
+  const pushAuth = pushAuthOf(given)
   return {
     ...identityOf(given, metadataHost),
     host: given.HOST,
