@@ -45,7 +45,7 @@ export const commands: readonly ListedCommand[] = [
   },
   {
     name: 'dead-letters',
-    does: 'list, show and replay the messages that failed for good',
+    does: 'list, show, edit, replay and discard the messages that failed for good',
     load: async (environment) =>
       (await import('./dead-letters/dead-letters-command.ts')).deadLettersCommand(environment),
   },

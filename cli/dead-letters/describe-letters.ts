@@ -3,6 +3,7 @@ import type { DeadLetter } from '../../shared/stores/dead-letter-store.ts'
 import { invocation } from '../installation.ts'
 import { instant } from '../instant.ts'
 import { plainText } from '../plain-text.ts'
+import { mustBeEdited } from './obstacles.ts'
 
 /** How many letters failed for one reason, and how to fix the latest of them. */
 interface ReasonCount extends Pick<Counted, 'reason' | 'code' | 'verified'> {
@@ -11,30 +12,44 @@ interface ReasonCount extends Pick<Counted, 'reason' | 'code' | 'verified'> {
 }
 
 /** The fields of a letter by which it is counted. */
-export type Counted = Pick<DeadLetter, 'reason' | 'code' | 'hint' | 'verified'>
+type Counted = Pick<DeadLetter, 'reason' | 'code' | 'hint' | 'verified'>
 
-/** Counts letters by reason and code, the most frequent first. Both decide how to fix them. */
-export function countReasons(letters: readonly Counted[]): readonly ReasonCount[] {
-  const counts = new Map<string, ReasonCount>()
-  for (const letter of letters) {
-    const { reason, code, verified } = letter
-    const name = nameReason(letter)
-    const before = counts.get(name)
-    const hint = hintOf(letter) ?? before?.hint
-    counts.set(name, { reason, code, verified, count: (before?.count ?? 0) + 1, hint })
-  }
-  return [...counts.values()].toSorted((a, b) => b.count - a.count)
+export interface ReasonCounter {
+  add(letter: Counted): void
+  /** The most frequent first. */
+  counts(): readonly ReasonCount[]
 }
 
-/** A table by reason for people: count, how to fix it, and the command that replays these. */
+/** Counts letters by reason and code, which decide how to fix them. */
+export function countReasons(): ReasonCounter {
+  const counts = new Map<string, ReasonCount>()
+  return {
+    add(letter) {
+      const { reason, code, verified } = letter
+      const name = nameReason(letter)
+      const before = counts.get(name)
+      const hint = hintOf(letter) ?? before?.hint
+      counts.set(name, { reason, code, verified, count: (before?.count ?? 0) + 1, hint })
+    },
+    counts: () => [...counts.values()].toSorted((a, b) => b.count - a.count),
+  }
+}
+
+/** A table by reason for people: count, how to fix it, and the command that does it. */
 export function describeReasons(counts: readonly ReasonCount[], chosenBy: readonly string[]): string {
   const lines = counts.flatMap(({ reason, code, verified, count, hint }) => [
     `${String(count).padStart(6)}  ${nameReason({ reason, code, verified })}`,
     ...(verified ? [] : [`        ${UNVERIFIED}`]),
     ...(hint === undefined ? [] : [`        ${hint}`]),
-    `        ${invocation()} dead-letters replay ${replayOptions(reason, chosenBy).map(quote).join(' ')}`,
+    `        ${invocation()} dead-letters ${nextCommand({ reason, code }, chosenBy)}`,
   ])
   return lines.map((line) => `${plainLine(line)}\n`).join('')
+}
+
+/** What fails again as it is gets no command that replays it. */
+function nextCommand(letter: Pick<Counted, 'reason' | 'code'>, chosenBy: readonly string[]): string {
+  if (mustBeEdited(letter) || letter.reason === 'conflict') return 'edit ID'
+  return `replay ${replayOptions(letter.reason, chosenBy).map(quote).join(' ')}`
 }
 
 /** Jobs that ended at the token limit of their batch need a higher limit, so the command names one batch and its limit. */

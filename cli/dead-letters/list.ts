@@ -1,12 +1,20 @@
 import { Command } from 'commander'
 import type { Environment } from '../../shared/config/rules.ts'
-import type { DeadLetter } from '../../shared/stores/dead-letter-store.ts'
+import { type DeadLetter, type LetterStatus, letterStatuses, statusOf } from '../../shared/stores/dead-letter-store.ts'
 import { addHelpEnding } from '../help.ts'
 import { wholeNumber } from '../option-values.ts'
+import { addOutputOptions } from '../output-options.ts'
 import { print, printJson, printProblem } from '../print.ts'
 import { addStoreOptions, type StoreOptions, withReaders } from '../with-stores.ts'
-import { type Counted, countReasons, describeLine, describeReasons } from './describe-letters.ts'
-import { addLetterOptions, filterOf, type LetterOptions, readLetters } from './letter-options.ts'
+import { countReasons, describeLine, describeReasons, type ReasonCounter } from './describe-letters.ts'
+import {
+  addLetterOptions,
+  checkChoice,
+  filterOf,
+  type LetterOptions,
+  readLetters,
+  spellChoice,
+} from './letter-options.ts'
 
 const DEFAULT_LIMIT = 20
 
@@ -15,57 +23,79 @@ interface ListOptions extends StoreOptions, LetterOptions {
   readonly json?: true
 }
 
-/** `promptbridge dead-letters list`: counts the dead letters by reason, and lists them. */
+/** `promptbridge dead-letters list`: counts the open dead letters by reason, and lists them apart from the replayed ones. */
 export function listCommand(environment: Environment): Command {
   const command = new Command('list').description(
-    'count dead letters by reason, print how to fix each reason, and list them',
+    'count open dead letters by reason, print how to fix each reason, and list them apart from the replayed ones',
   )
-  return addHelpEnding(addStoreOptions(addLetterOptions(command)), {
-    examples: [
-      ['promptbridge dead-letters list --batch nightly', 'list the dead letters of a batch'],
-      ['promptbridge dead-letters list --reason rejected --since 24h', 'list those of one reason and the last day'],
-    ],
-  })
-    .option('--limit <n>', 'list at most this many; the counts include all', wholeNumber, DEFAULT_LIMIT)
-    .option('--json', 'print one line of JSON for each, and no table')
+  return addOutputOptions(
+    addHelpEnding(addStoreOptions(addLetterOptions(command)), {
+      examples: [
+        ['promptbridge dead-letters list --batch nightly', 'list the dead letters of a batch'],
+        ['promptbridge dead-letters list --reason rejected --since 24h', 'list those of one reason and the last day'],
+        ['promptbridge dead-letters list --status replayed', 'list those whose jobs were published again'],
+      ],
+    }),
+    'print one line of JSON for each, and no table',
+  )
+    .option('--limit <n>', 'list at most this many of each status; the counts include all', wholeNumber, DEFAULT_LIMIT)
     .exitOverride()
     .action((options: ListOptions) => list(options, environment))
 }
 
+/** What was read: which letters to list, and a count of the others. */
+interface Seen {
+  readonly counts: ReasonCounter
+  readonly listed: Readonly<Record<LetterStatus, DeadLetter[]>>
+  readonly total: Record<LetterStatus, number>
+}
+
 async function list(options: ListOptions, environment: Environment): Promise<void> {
-  const { limit, json } = options
-  await withReaders(options, environment, async ({ deadLetters }) => {
-    const seen: Counted[] = []
-    const listed: DeadLetter[] = []
+  await withReaders(options, environment, async (stores) => {
+    await checkChoice(stores, options)
     let unreadable = 0
-    const onUnreadable = (count: number) => {
+    const letters = readLetters(stores.deadLetters, filterOf(options, Date.now()), (count) => {
       unreadable += count
-    }
-    for await (const letter of readLetters(deadLetters, filterOf(options, Date.now()), onUnreadable)) {
-      // Only these fields are kept, because there may be a hundred thousand letters.
-      const { reason, code, hint, verified } = letter
-      seen.push({ reason, code, hint, verified })
-      if (listed.length < limit) listed.push(letter)
-      if (json && listed.length === limit) break
-    }
-    if (json) for (const letter of listed) printJson(letter)
-    else print(describe(seen, listed, options))
+    })
+    if (options.json) await printLines(letters, options.limit)
+    else print(describe(await readAll(letters, options.limit), options))
     if (unreadable > 0) printProblem(`${unreadable} more in the store cannot be read`)
   })
 }
 
-function describe(
-  seen: readonly Counted[],
-  listed: readonly DeadLetter[],
-  { batch, model, since }: LetterOptions,
-): string {
-  if (seen.length === 0) return 'no dead letters\n'
-  const chosenBy = [
-    ...(batch === undefined ? [] : ['--batch', batch]),
-    ...(model === undefined ? [] : ['--model', model]),
-    ...(since === undefined ? [] : ['--since', since.text]),
-  ]
-  const left = seen.length - listed.length
-  const more = left > 0 ? `… and ${left} more; --limit lists them\n` : ''
-  return `${describeReasons(countReasons(seen), chosenBy)}\n${listed.map(describeLine).join('')}${more}`
+async function printLines(letters: AsyncIterable<DeadLetter>, limit: number): Promise<void> {
+  let left = limit
+  for await (const letter of letters) {
+    printJson({ ...letter, status: statusOf(letter) })
+    left -= 1
+    if (left === 0) return
+  }
+}
+
+/** Keeps as many letters as are listed, because there may be a hundred thousand. */
+async function readAll(letters: AsyncIterable<DeadLetter>, limit: number): Promise<Seen> {
+  const seen: Seen = { counts: countReasons(), listed: { open: [], replayed: [] }, total: { open: 0, replayed: 0 } }
+  for await (const letter of letters) {
+    const status = statusOf(letter)
+    seen.total[status] += 1
+    if (status === 'open') seen.counts.add(letter)
+    if (seen.listed[status].length < limit) seen.listed[status].push(letter)
+  }
+  return seen
+}
+
+function describe({ counts, listed, total }: Seen, options: LetterOptions): string {
+  if (total.open + total.replayed === 0) return 'no dead letters\n'
+  const open = options.status === 'replayed' ? '' : `${describeReasons(counts.counts(), spellChoice(options))}\n`
+  return [total.open > 0 ? open : 'no open dead letters\n\n', ...letterStatuses.map(section)]
+    .join('')
+    .trimEnd()
+    .concat('\n')
+
+  function section(status: LetterStatus): string {
+    if (total[status] === 0) return ''
+    const left = total[status] - listed[status].length
+    const more = left > 0 ? `… and ${left} more; --limit lists them\n` : ''
+    return `${status}\n${listed[status].map(describeLine).join('')}${more}\n`
+  }
 }

@@ -2,7 +2,6 @@ import { z } from 'zod'
 import type { Job } from '../../shared/job/job.ts'
 import { capFields } from '../../shared/job/output-cap.ts'
 import { parseJob } from '../../shared/job/parse-job.ts'
-import { isSettled, type JobRecord } from '../../shared/job/record.ts'
 import { sha256 } from '../../shared/lib/sha256.ts'
 import type { Message } from '../../shared/queues/job-queue.ts'
 import type { DeadLetter } from '../../shared/stores/dead-letter-store.ts'
@@ -19,29 +18,22 @@ export type Replay =
   /** The letter is not replayed; `why` is a phrase. */
   | { readonly kind: 'skip'; readonly why: string }
 
-/** A job that failed in this many runs is not replayed, because it would fail again. */
-export const MAX_RUNS = 5
-
 /** Attributes of the failure and of the message's age. The next run gets its own. */
 const OF_THE_FAILURE = /^(pb-(run|reason|error|code|hint|key|first-published)|CloudPubSubDeadLetter.*)$/
 
-/**
- * Makes the message that runs a dead-lettered job again: the same data under the next run, or with the changes.
- *
- * `record`: the job's record, if it has one. A job that has succeeded since then, or that is running, is not replayed.
- */
-export function makeReplay(
-  letter: DeadLetter,
-  data: Uint8Array,
-  record: JobRecord | undefined,
-  changes: ReplayChanges,
-): Replay {
-  const obstacle = findObstacle(letter, record)
-  if (obstacle !== undefined) return { kind: 'skip', why: obstacle }
+/** The attributes of the job's next run, or of its first one. */
+export function attributesOf(letter: DeadLetter, run: number): Message['attributes'] {
   const carried = Object.entries(letter.attributes).filter(([name]) => !OF_THE_FAILURE.test(name))
-  const attributes = { ...Object.fromEntries(carried), 'pb-run': String(letter.run + 1) }
+  return { ...Object.fromEntries(carried), ...(run > 1 && { 'pb-run': String(run) }) }
+}
+
+/** Makes the message that runs a dead-lettered job again: the same data under the next run, or with the changes. */
+export function makeReplay(letter: DeadLetter, data: Uint8Array, changes: ReplayChanges, now: number): Replay {
+  const attributes = attributesOf(letter, letter.run + 1)
   const parsed = parseJob(data, attributes, sha256)
   if (!parsed.ok) return { kind: 'skip', why: `it is not a job: ${parsed.problem}` }
+  const { deadline } = parsed.job
+  if (deadline !== undefined && deadline < now) return { kind: 'skip', why: `${DEADLINE_PASSED}; edit it` }
   if (!hasChanges(changes)) return { kind: 'publish', message: { data, attributes } }
   const changed = applyChanges(data, { ...parsed.job, id: letter.jobId ?? parsed.job.id }, changes)
   if (typeof changed === 'string') return { kind: 'skip', why: changed }
@@ -50,16 +42,9 @@ export function makeReplay(
   return { kind: 'publish', message: { data: changed, attributes } }
 }
 
-function findObstacle({ run, reason, replays }: DeadLetter, record: JobRecord | undefined): string | undefined {
-  if (reason === 'conflict') return 'another job has the same id; publish it with another id'
-  if (record?.status === 'succeeded') return 'it has succeeded since then'
-  if (record !== undefined && record.run > run) return 'a later run has begun'
-  if (record !== undefined && !isSettled(record)) return 'it is not settled yet'
-  if (replays.n > 0) return 'it was replayed before; to replay it again, use --again'
-  return run >= MAX_RUNS ? `it has failed in ${run} runs; find the cause first` : undefined
-}
+export const DEADLINE_PASSED = 'its deadline has passed'
 
-function hasChanges({ model, maxOutputTokens }: ReplayChanges): boolean {
+export function hasChanges({ model, maxOutputTokens }: ReplayChanges): boolean {
   return model !== undefined || maxOutputTokens !== undefined
 }
 

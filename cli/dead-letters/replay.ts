@@ -3,13 +3,18 @@ import { Command } from 'commander'
 import type { Environment } from '../../shared/config/rules.ts'
 import type { DeadLetter } from '../../shared/stores/dead-letter-store.ts'
 import type { Stores } from '../../shared/stores/open.ts'
+import { canAsk, confirm } from '../confirm.ts'
+import { ExitCode } from '../exit-codes.ts'
 import { addHelpEnding } from '../help.ts'
+import { listenForInterrupt } from '../interrupt.ts'
 import { tokenNumber, wholeNumber } from '../option-values.ts'
+import { addOutputOptions } from '../output-options.ts'
 import { plainText } from '../plain-text.ts'
-import { print, printJson, printProblem, printStatus } from '../print.ts'
+import { print, printJson, printNote, printStatus } from '../print.ts'
 import { addStoreOptions, type StoreOptions, withStores } from '../with-stores.ts'
-import { addLetterOptions, filterOf, type LetterOptions, readLetters } from './letter-options.ts'
-import { makeReplay, type ReplayChanges } from './replay-message.ts'
+import { chosenLetters, countLetters, inGroups, requireChoice } from './chosen-letters.ts'
+import { addLetterOptions, checkChoice, type LetterOptions } from './letter-options.ts'
+import { type ReplayPlan, replayLetters } from './replay-letters.ts'
 
 const MAX_PRINTED = 20
 
@@ -19,7 +24,9 @@ interface ReplayOptions extends StoreOptions, LetterOptions {
   readonly toModel?: string
   readonly maxOutputTokens?: number
   readonly tokenLimit?: number
-  readonly again?: true
+  readonly includeReplayed?: true
+  readonly force?: true
+  readonly yes?: true
   readonly dryRun?: true
   readonly json?: true
 }
@@ -33,29 +40,34 @@ interface Replayed {
 /** `promptbridge dead-letters replay`: publishes the jobs again, each under its next run. */
 export function replayCommand(environment: Environment): Command {
   const command = new Command('replay')
-    .description('publish dead-lettered jobs again, except those that have succeeded since then')
+    .description('publish dead-lettered jobs again, except those that have succeeded or must be edited first')
     .argument('[ids...]', 'ids of letters as `list` prints them (default: all that match the options)')
-  return addHelpEnding(addStoreOptions(addLetterOptions(command)), {
-    examples: [
-      ['promptbridge dead-letters replay --reason no_deployment --dry-run', 'print what would be replayed'],
-      [
-        'promptbridge dead-letters replay --batch nightly --reason budget --token-limit 5000000',
-        'raise the token limit and replay',
+  return addOutputOptions(
+    addHelpEnding(addStoreOptions(addLetterOptions(command)), {
+      examples: [
+        ['promptbridge dead-letters replay --reason no_deployment --dry-run', 'print what would be replayed'],
+        [
+          'promptbridge dead-letters replay --batch nightly --reason budget --token-limit 5000000',
+          'raise the token limit and replay',
+        ],
+        [
+          'promptbridge dead-letters replay --batch nightly --to-model gpt-4o-mini --rate 10',
+          'use another model, ten each second',
+        ],
       ],
-      [
-        'promptbridge dead-letters replay --batch nightly --to-model gpt-4o-mini --rate 10',
-        'use another model, ten each second',
-      ],
-    ],
-  })
+      isInterruptible: true,
+    }),
+    'print the counts as JSON',
+  )
     .option('--to-model <name>', 'use this model instead')
     .option('--max-output-tokens <n>', 'limit the answer to this many tokens', wholeNumber)
     .option('--token-limit <n>', 'set the token limit of the --batch to this number', tokenNumber)
     .option('--limit <n>', 'replay at most this many', wholeNumber)
     .option('--rate <n>', 'publish at most this many each second', wholeNumber)
-    .option('--again', 'also replay those that were replayed before')
+    .option('--include-replayed', 'also replay those that were replayed before')
+    .option('--force', 'also replay those that would fail again as they are, or failed in five runs')
+    .option('--yes', 'do not ask')
     .option('--dry-run', 'print what would be replayed, and publish nothing')
-    .option('--json', 'print the counts as JSON')
     .exitOverride()
     .action((ids: readonly string[], options: ReplayOptions) => {
       if (options.tokenLimit !== undefined && !options.batch) {
@@ -66,73 +78,69 @@ export function replayCommand(environment: Environment): Command {
 }
 
 async function replay(ids: readonly string[], options: ReplayOptions, environment: Environment): Promise<void> {
-  const { batch, reason, model, since, tokenLimit, dryRun, json } = options
-  const isChosen = [batch, reason, model, since].some((choice) => choice !== undefined)
-  if (ids.length === 0 && !isChosen) {
-    throw new Error('name the letters to replay: by id, or with --batch, --reason, --model or --since')
-  }
-  const counts = await withStores('write', options, environment, async (stores, jobsTopic) => {
+  const { batch, tokenLimit, dryRun = false, json, yes } = options
+  requireChoice(ids, options)
+  using interrupt = listenForInterrupt()
+  const counts = await withStores('write', options, environment, async (stores, topic) => {
+    if (ids.length === 0) await checkChoice(stores, options)
+    const letters = () => chosenLetters(stores.deadLetters, ids, options)
+    // A script that replays is not stopped by a question.
+    const isAsked = ids.length === 0 && !dryRun && !yes && canAsk()
+    if (isAsked && !(await confirm(`Replay ${await countLetters(letters())} dead letters?`, false))) return undefined
     // First, because a job that runs before the limit is raised would be dead-lettered again.
     if (batch && tokenLimit !== undefined && !dryRun) await stores.batches.limitTokens(batch, tokenLimit, Date.now())
-    return replayAll(chosen(stores, ids, options), stores, jobsTopic, options)
+    return replayAll(letters(), stores, { ...planOf(options), topic }, options, interrupt.signal)
   })
-  if (json) printJson({ dryRun: dryRun === true, ...counts })
+  if (counts === undefined) return printNote('nothing was replayed')
+  if (json) printJson({ dryRun, ...counts })
   else print(describe(counts, options))
+  if (interrupt.signal.aborted) process.exitCode = ExitCode.interrupted
 }
 
-async function* chosen(
-  { deadLetters }: Stores,
-  ids: readonly string[],
-  options: ReplayOptions,
-): AsyncGenerator<DeadLetter> {
-  if (ids.length === 0) {
-    const report = (count: number) => printProblem(`${count} in the store cannot be read`)
-    yield* readLetters(deadLetters, filterOf(options, Date.now()), report)
-    return
-  }
-  for (const id of ids) {
-    const letter = await deadLetters.get(id)
-    if (letter === undefined)
-      throw new Error(`there is no dead letter "${plainText(id)}"; \`dead-letters list\` prints the ids`)
-    yield letter
+function planOf(options: ReplayOptions): Omit<ReplayPlan, 'topic'> {
+  const { toModel, maxOutputTokens, includeReplayed = false, force = false, dryRun = false, status } = options
+  return {
+    rules: { includeReplayed: includeReplayed || status === 'replayed', force },
+    changes: {
+      ...(toModel !== undefined && { model: toModel }),
+      ...(maxOutputTokens !== undefined && { maxOutputTokens }),
+    },
+    dryRun,
+    now: Date.now,
   }
 }
 
 async function replayAll(
   letters: AsyncIterable<DeadLetter>,
   stores: Stores,
-  topic: string,
-  options: ReplayOptions,
+  plan: ReplayPlan,
+  { limit = Number.POSITIVE_INFINITY, rate }: ReplayOptions,
+  signal: AbortSignal,
 ): Promise<Replayed> {
-  const { limit = Number.POSITIVE_INFINITY, rate, again, dryRun } = options
-  const changes: ReplayChanges = {
-    ...(options.toModel !== undefined && { model: options.toModel }),
-    ...(options.maxOutputTokens !== undefined && { maxOutputTokens: options.maxOutputTokens }),
-  }
   const skipped: Record<string, number> = {}
   let [replayed, printed] = [0, 0]
-  for await (const letter of letters) {
-    if (replayed >= limit) break
-    const data = await stores.deadLetters.readData(letter)
-    const record = letter.key === undefined ? undefined : (await stores.documents.read(letter.key))?.record
-    const seen = again ? { ...letter, replays: { n: 0 } } : letter
-    const made = makeReplay(seen, data, record, changes)
-    if (made.kind === 'skip') {
-      skipped[made.why] = (skipped[made.why] ?? 0) + 1
+  for await (const group of inGroups(letters, () => Math.min(limit - replayed, rate ?? Infinity))) {
+    if (signal.aborted) break
+    const results = await replayLetters(stores, group, plan)
+    for (const [n, why] of results.entries()) {
+      if (why === undefined) continue
+      skipped[why] = (skipped[why] ?? 0) + 1
       printed += 1
-      if (printed <= MAX_PRINTED) print(`${plainText(`${letter.id} is skipped: ${made.why}`)}\n`, process.stderr)
-      continue
+      if (printed <= MAX_PRINTED) printNote(plainText(`${group[n]?.id} is skipped: ${why}`))
     }
-    replayed += 1
-    if (dryRun) continue
-    await stores.queue.publish(topic, made.message)
-    // Last: a letter that is published twice runs once, but a letter that is only marked would never run.
-    await stores.deadLetters.markReplayed(letter.id, Date.now())
+    const published = results.filter((why) => why === undefined).length
+    replayed += published
+    if (replayed >= limit) break
     printStatus(`${replayed} replayed`)
-    if (rate !== undefined) await delay(1_000 / rate)
+    if (rate !== undefined && !plan.dryRun) await pause((published * 1_000) / rate, signal)
   }
   printStatus('')
   return { replayed, skipped }
+}
+
+/** Ends early if the command is interrupted. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await delay(ms, undefined, { signal }).catch(() => undefined)
 }
 
 function describe({ replayed, skipped }: Replayed, { dryRun }: ReplayOptions): string {

@@ -31,7 +31,8 @@ export const deadLetter = z.object({
   lastAt: time,
   /** The number of deliveries. Delivery is at least once, so this does not count failures. */
   times: whole,
-  replays: z.object({ n: whole, lastAt: time.optional() }),
+  /** `begunAt`: when the replay began that is under way. The last release does not write it, and drops it. */
+  replays: z.object({ n: whole, lastAt: time.optional(), begunAt: time.optional() }),
   expireAt: time,
 })
 export type DeadLetter = z.infer<typeof deadLetter>
@@ -48,6 +49,17 @@ export interface DeadLetterFilter {
   readonly model?: string
   /** Only letters delivered at or after this time, in epoch milliseconds. */
   readonly since?: number
+  /** Only letters delivered before this time, in epoch milliseconds. */
+  readonly before?: number
+  readonly status?: LetterStatus
+}
+
+/** replayed: its job was published again. If it fails again, that run has another letter. */
+export const letterStatuses = ['open', 'replayed'] as const
+export type LetterStatus = (typeof letterStatuses)[number]
+
+export function statusOf({ replays }: Pick<DeadLetter, 'replays'>): LetterStatus {
+  return replays.n > 0 ? 'replayed' : 'open'
 }
 
 /**
@@ -65,8 +77,15 @@ export interface DeadLetterStore {
   readData(letter: DeadLetter): Promise<Uint8Array>
   /** Lists letters in the order of their ids, after `after`. Fewer than `limit` means that there are no more. */
   list(filter: DeadLetterFilter, limit: number, after?: string): Promise<Listing<DeadLetter>>
-  /** Counts a replay. Resolves with false if there is no such letter. `at`: epoch milliseconds. */
-  markReplayed(id: string, at: number): Promise<boolean>
+  /**
+   * Begins a replay of a letter as it was read. Resolves with false if it is gone, if it was replayed since then, or if
+   * another replay has begun within the last ten minutes and has not ended. `at`: epoch milliseconds.
+   */
+  beginReplay(seen: Pick<DeadLetter, 'id' | 'replays'>, at: number): Promise<boolean>
+  /** Ends a replay, and counts it if its message was published. Resolves with false if there is no such letter. */
+  endReplay(id: string, as: 'published' | 'abandoned', at: number): Promise<boolean>
+  /** Deletes a letter and its data. Resolves with false if there is no such letter. */
+  discard(id: string): Promise<boolean>
 }
 
 /** The read methods, for commands. */

@@ -1,5 +1,11 @@
 import { createHash } from 'node:crypto'
-import type { DeadLetter, DeadLetterFilter, DeadLetterStore, NewDeadLetter } from './dead-letter-store.ts'
+import {
+  type DeadLetter,
+  type DeadLetterFilter,
+  type DeadLetterStore,
+  type NewDeadLetter,
+  statusOf,
+} from './dead-letter-store.ts'
 import { StoreError } from './job-store.ts'
 import type { LetterDocuments } from './letter-documents.ts'
 import type { Listing } from './telemetry-store.ts'
@@ -27,7 +33,13 @@ export function createDeadLetterStore(documents: LetterDocuments): DeadLetterSto
       return data
     },
     list: (filter, limit, after) => list(documents, filter, limit, after),
-    markReplayed: (id, at) => markReplayed(documents, id, at),
+    beginReplay: ({ id, replays: seen }, at) =>
+      changeReplays(documents, id, (now) =>
+        now.n !== seen.n || isUnderWay(now, at) ? undefined : { ...now, begunAt: at },
+      ),
+    endReplay: (id, as, at) =>
+      changeReplays(documents, id, ({ begunAt, ...now }) => (as === 'published' ? { n: now.n + 1, lastAt: at } : now)),
+    discard: (id) => discard(documents, id),
   }
 }
 
@@ -76,28 +88,54 @@ async function putByHash(documents: LetterDocuments, letter: DeadLetter, data: U
 
 async function list(
   documents: LetterDocuments,
-  { since = 0, ...filter }: DeadLetterFilter,
+  { since = 0, before = Infinity, status, ...filter }: DeadLetterFilter,
   limit: number,
   after: string | undefined,
 ): Promise<Listing<DeadLetter>> {
   const found: DeadLetter[] = []
   let unreadable = 0
+  // An index on the time itself would send all writes to one place of the index.
+  const matches = (letter: DeadLetter) =>
+    letter.lastAt >= since && letter.lastAt < before && (status === undefined || statusOf(letter) === status)
   for await (const { letter } of documents.walk({ filter, after, limit })) {
     if (letter === undefined) unreadable += 1
-    // An index on the time itself would send all writes to one place of the index.
-    else if (letter.lastAt >= since) found.push(letter)
+    else if (matches(letter)) found.push(letter)
     if (found.length >= limit) break
   }
   return { found, unreadable }
 }
 
-async function markReplayed(documents: LetterDocuments, id: string, at: number): Promise<boolean> {
+type Replays = DeadLetter['replays']
+
+/** After this time, a replay that has not ended was stopped, and another one may begin. Milliseconds. */
+const REPLAY_ENDS_AFTER_MS = 10 * 60_000
+
+function isUnderWay({ begunAt }: Replays, now: number): boolean {
+  return begunAt !== undefined && now - begunAt < REPLAY_ENDS_AFTER_MS
+}
+
+/** Resolves with false if there is no such letter, or if it must not change. */
+async function changeReplays(
+  documents: LetterDocuments,
+  id: string,
+  change: (now: Replays) => Replays | undefined,
+): Promise<boolean> {
   for (let tries = 0; tries < MAX_TRIES; tries += 1) {
     const found = await documents.read(id)
-    if (found?.letter === undefined) return false
-    const replays = { n: found.letter.replays.n + 1, lastAt: at }
+    const replays = found?.letter && change(found.letter.replays)
+    if (found?.letter === undefined || replays === undefined) return false
     const written = await documents.update({ ...found.letter, replays }, found.revision)
     if (written.kind === 'written') return true
+  }
+  throw new StoreError('unavailable', 'too many write this dead letter at once')
+}
+
+/** A malformed letter can be discarded too. */
+async function discard(documents: LetterDocuments, id: string): Promise<boolean> {
+  for (let tries = 0; tries < MAX_TRIES; tries += 1) {
+    const found = await documents.read(id)
+    if (found === undefined) return false
+    if ((await documents.remove(found, found.revision)).kind === 'written') return true
   }
   throw new StoreError('unavailable', 'too many write this dead letter at once')
 }

@@ -5,13 +5,13 @@ import { given, lenient, NEVER, time, whole } from './lenient.ts'
 import type { Write } from './record-documents.ts'
 
 /** Reads a stored letter; undefined if it is malformed. */
-interface StoredLetter {
+export interface StoredLetter {
   readonly id: string
   readonly letter: DeadLetter | undefined
 }
 
 interface LetterWalk {
-  readonly filter: Omit<DeadLetterFilter, 'since'>
+  readonly filter: Pick<DeadLetterFilter, 'batch' | 'reason' | 'model'>
   /** An id. */
   readonly after: string | undefined
   /** How many letters the caller expects to read. Further letters may be read one by one. */
@@ -28,6 +28,8 @@ export interface LetterDocuments {
   write(letter: DeadLetter, data: Uint8Array, revision: string | undefined): Promise<Write>
   /** Writes the letter alone; refused unless the revision is still the newest. */
   update(letter: DeadLetter, revision: string): Promise<Write>
+  /** Deletes letter and data; refused unless the revision is still the newest. */
+  remove(stored: StoredLetter, revision: string): Promise<Write>
   read(id: string): Promise<(StoredLetter & { readonly revision: string }) | undefined>
   /** The data in one or more pieces, in order. It is not checked whether the data is complete. */
   readData(letter: DeadLetter): Promise<readonly Uint8Array[]>
@@ -68,7 +70,7 @@ const storedLetter = z.object({
   lastAt: lenient.time,
   times: whole.catch(1),
   replays: z
-    .object({ n: whole.catch(0), lastAt: lenient.time })
+    .object({ n: whole.catch(0), lastAt: lenient.time, begunAt: lenient.time })
     .transform(given)
     .catch({ n: 0 }),
   /** A document without it never expires. */

@@ -89,7 +89,8 @@ export function deadLetterStoreContract(name: string, open: () => Promise<DeadLe
   describe(`${name}: a dead letter that comes twice`, () => {
     fact('is one: its newest content replaces the older, and its counts continue', async (letters) => {
       const { id } = await letters.put(aNewDeadLetter(), LETTER_DATA)
-      await letters.markReplayed(id, START + 1)
+      await letters.beginReplay(aDeadLetterOf(), START)
+      await letters.endReplay(id, 'published', START + 1)
       const { code, hint, ...rest } = aNewDeadLetter({ at: START + 5_000, reason: 'max_age', message: 'too old' })
       const came = { ...rest, expireAt: START + 31 * DAY_MS }
       const stands = {
@@ -193,6 +194,14 @@ export function deadLetterStoreContract(name: string, open: () => Promise<DeadLe
       },
     )
 
+    fact('holds those that came before a time, and those that were replayed or are open', async (letters) => {
+      await fill(letters)
+      assert.deepEqual(await idsOf(letters, { before: START + 2 }, MANY), ['b:1', 'd:1'])
+      await letters.endReplay('b:1', 'published', START + 9)
+      assert.deepEqual(await idsOf(letters, { status: 'replayed' }, MANY), ['b:1'])
+      assert.deepEqual(await idsOf(letters, { status: 'open', before: START + 4 }, 2, 'a:1'), ['c:1', 'd:1'])
+    })
+
     fact('counts a malformed one, and hides no other', async (letters, { spoil }) => {
       await fill(letters)
       await spoil('b:1')
@@ -216,24 +225,69 @@ export function deadLetterStoreContract(name: string, open: () => Promise<DeadLe
   })
 
   describe(`${name}: a replay`, () => {
-    fact('is counted, with the time of the last', async (letters) => {
+    const counted = (n: number, lastAt: number) => ({ ...aDeadLetterOf(), replays: { n, lastAt } })
+
+    fact('is counted where its message was published, with the time of the last', async (letters) => {
       const { id } = await letters.put(aNewDeadLetter(), LETTER_DATA)
-      assert.equal(await letters.markReplayed(id, START + 1), true)
-      assert.equal(await letters.markReplayed(id, START + 2), true)
-      assert.deepEqual(await letters.get(id), { ...aDeadLetterOf(), replays: { n: 2, lastAt: START + 2 } })
+      assert.equal(await letters.beginReplay(aDeadLetterOf(), START), true)
+      assert.equal(await letters.endReplay(id, 'published', START + 1), true)
+      assert.deepEqual(await letters.get(id), counted(1, START + 1))
+      assert.equal(await letters.beginReplay(counted(1, START + 1), START + 2), true)
+      await letters.endReplay(id, 'published', START + 3)
+      assert.deepEqual(await letters.get(id), counted(2, START + 3))
       assert.deepEqual(await dataOf(letters, id), LETTER_DATA)
     })
 
-    fact('of what is not there is none', async (letters) => {
-      assert.equal(await letters.markReplayed('unknown:1', START), false)
-      assert.deepEqual(await letters.list({}, MANY), { found: [], unreadable: 0 })
+    fact('that is abandoned is not counted, and another may begin', async (letters) => {
+      const { id } = await letters.put(aNewDeadLetter(), LETTER_DATA)
+      await letters.beginReplay(aDeadLetterOf(), START)
+      assert.equal(await letters.endReplay(id, 'abandoned', START + 1), true)
+      assert.deepEqual(await letters.get(id), aDeadLetterOf())
+      assert.equal(await letters.beginReplay(aDeadLetterOf(), START + 2), true)
     })
 
-    fact('is counted however many there are at once', async (letters, { another }) => {
+    fact('does not begin on a letter that was replayed since it was read', async (letters) => {
       const { id } = await letters.put(aNewDeadLetter(), LETTER_DATA)
-      const also = await another()
-      await Promise.all([letters, also, letters].map((each) => each.markReplayed(id, START)))
-      assert.equal((await letters.get(id))?.replays.n, 3)
+      await letters.beginReplay(aDeadLetterOf(), START)
+      await letters.endReplay(id, 'published', START + 1)
+      assert.equal(await letters.beginReplay(aDeadLetterOf(), START + 2), false)
+    })
+
+    fact(
+      'is one of however many begin at once, until ten minutes after one that never ended',
+      async (letters, open) => {
+        await letters.put(aNewDeadLetter(), LETTER_DATA)
+        const also = await open.another()
+        const all = [letters, also, letters].map((each) => each.beginReplay(aDeadLetterOf(), START))
+        assert.deepEqual((await Promise.all(all)).toSorted(), [false, false, true])
+        assert.equal(await also.beginReplay(aDeadLetterOf(), START + 599_999), false)
+        assert.equal(await also.beginReplay(aDeadLetterOf(), START + 600_000), true)
+      },
+    )
+
+    fact('of what is not there is none', async (letters) => {
+      assert.equal(await letters.beginReplay({ id: 'unknown:1', replays: { n: 0 } }, START), false)
+      assert.equal(await letters.endReplay('unknown:1', 'published', START), false)
+      assert.deepEqual(await letters.list({}, MANY), { found: [], unreadable: 0 })
+    })
+  })
+
+  describe(`${name}: a dead letter that is discarded`, () => {
+    fact('is gone with its data, and no other', async (letters) => {
+      const data = randomBytes(2_000_000)
+      const { id } = await letters.put(aNewDeadLetter(), data)
+      const second = await letters.put(aNewDeadLetter(), other)
+      assert.equal(await letters.discard(id), true)
+      assert.equal(await letters.get(id), undefined)
+      assert.deepEqual((await letters.list({}, MANY)).found, [second])
+      assert.equal(await letters.discard(id), false)
+    })
+
+    fact('may be malformed, and may come again', async (letters, { spoil }) => {
+      const { id } = await letters.put(aNewDeadLetter(), LETTER_DATA)
+      await spoil(id)
+      assert.equal(await letters.discard(id), true)
+      assert.deepEqual(await letters.put(aNewDeadLetter(), LETTER_DATA), aDeadLetterOf())
     })
   })
 
@@ -245,7 +299,9 @@ export function deadLetterStoreContract(name: string, open: () => Promise<DeadLe
       get: () => letters.get('key:1'),
       readData: () => letters.readData(aDeadLetterOf()),
       list: () => letters.list({}, 1),
-      markReplayed: () => letters.markReplayed('key:1', START),
+      beginReplay: () => letters.beginReplay(aDeadLetterOf(), START),
+      endReplay: () => letters.endReplay('key:1', 'published', START),
+      discard: () => letters.discard('key:1'),
     }
     for (const [call, made] of Object.entries(calls)) await assert.rejects(made(), isStoreError('unavailable'), call)
   })

@@ -46,11 +46,13 @@ function hostFor(certificates = ''): Host {
 }
 
 async function ask(child: ChildProcess, request: object) {
-  const gone = once(child, 'exit').then(([code]) =>
+  const answered = new AbortController()
+  const gone = once(child, 'exit', { signal: answered.signal }).then(([code]) =>
     Promise.reject(new Error(`the commands' process ended with ${code}`)),
   )
   child.send(request)
-  const [answer] = await Promise.race([once(child, 'message'), gone])
   gone.catch(() => undefined)
+  const [answer] = await Promise.race([once(child, 'message', { signal: answered.signal }), gone])
+  answered.abort()
   return ended.parse(answer)
 }

@@ -1,10 +1,18 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { findObstacle, findStateObstacle, type ReplayRules } from '../../cli/dead-letters/obstacles.ts'
 import { makeReplay, type ReplayChanges } from '../../cli/dead-letters/replay-message.ts'
+import { endReasons } from '../../shared/job/failures.ts'
 import type { JobRecord } from '../../shared/job/record.ts'
 import type { DeadLetter } from '../../shared/stores/dead-letter-store.ts'
 import { aDeadLetterOf, aNewDeadLetter } from '../support/dead-letter-builders.ts'
-import { aDeadLetteredRecord, aRunningRecord, aSucceededRecord, aWaitingRecord } from '../support/job-builders.ts'
+import {
+  aDeadLetteredRecord,
+  aRunningRecord,
+  aSucceededRecord,
+  aWaitingRecord,
+  START,
+} from '../support/job-builders.ts'
 
 const CHAT = { id: 'doc-7', url: '/v1/chat/completions', body: { model: 'gpt-4o', messages: [] } }
 const toData = (value: object) => Buffer.from(JSON.stringify(value))
@@ -15,12 +23,11 @@ const aLetter = (over: Partial<DeadLetter> = {}) => ({ ...aDeadLetterOf(aNewDead
 interface Given {
   readonly letter?: Partial<DeadLetter>
   readonly data?: Uint8Array
-  readonly record?: JobRecord
   readonly changes?: ReplayChanges
 }
 
-const replay = ({ letter, data = toData(CHAT), record, changes = {} }: Given = {}) =>
-  makeReplay(aLetter(letter), data, record, changes)
+const replay = ({ letter, data = toData(CHAT), changes = {} }: Given = {}) =>
+  makeReplay(aLetter(letter), data, changes, START)
 
 /** The message that is published. */
 function messageOf(given: Given = {}) {
@@ -97,17 +104,11 @@ describe('a replay', () => {
 
 describe('left alone is', () => {
   const cases: readonly (readonly [string, Given, RegExp])[] = [
-    ['what succeeded meanwhile', { record: aSucceededRecord }, /^it has succeeded since then$/],
-    ['what is under way', { letter: { run: 1 }, record: aRunningRecord() }, /^it is not settled yet$/],
-    ['what waits for its next attempt', { letter: { run: 1 }, record: aWaitingRecord() }, /^it is not settled yet$/],
     [
-      'what a later run has overtaken',
-      { letter: { run: 0 }, record: aDeadLetteredRecord() },
-      /^a later run has begun$/,
+      'what has passed its deadline',
+      { data: toData({ ...CHAT, deadline: new Date(START - 1).toISOString() }) },
+      /^its deadline has passed; edit it$/,
     ],
-    ['what was replayed before', { letter: { replays: { n: 1 } } }, /--again/],
-    ['what failed in five runs', { letter: { run: 5 } }, /^it has failed in 5 runs/],
-    ['whose id belongs to another job', { letter: { reason: 'conflict' } }, /with another id$/],
     ['what is no job', { data: Buffer.from('not JSON') }, /^it is not a job: the data is not JSON$/],
     ['what is no job, and was to be changed', { data: Buffer.from('1'), changes: { model: 'm' } }, /^it is not a job/],
     ['what is not UTF-8, and was to be changed', { data: NOT_UTF8, changes: { model: 'm' } }, /is not UTF-8 text$/],
@@ -128,8 +129,53 @@ describe('left alone is', () => {
       assert.match(whyNot(given), why)
     })
   }
+})
 
-  test('no letter whose run is the run of its record', () => {
-    assert.equal(replay({ letter: { run: 1 }, record: aDeadLetteredRecord() }).kind, 'publish')
+describe('an obstacle to a replay', () => {
+  const obstacle = (over: Partial<DeadLetter>, rules: ReplayRules = {}) =>
+    findObstacle(aLetter({ reason: 'max_attempts', code: undefined, ...over }), rules)
+
+  test('is a reason for which the job fails again as it is, unless it is changed or forced', () => {
+    const certain = [
+      ['rejected', 'context_length_exceeded'],
+      ['rejected', 'content_filter'],
+      ['rejected', undefined],
+      ['invalid', undefined],
+      ['oversized', undefined],
+      ['store', undefined],
+    ] as const
+    for (const [reason, code] of certain) {
+      assert.match(
+        obstacle({ reason, code }) ?? '',
+        /^it would fail again as it is; change it with `dead-letters edit`/,
+      )
+      for (const rules of [{ force: true }, { isChanged: true }])
+        assert.equal(obstacle({ reason, code }, rules), undefined)
+    }
+    const others = endReasons.filter(
+      (reason) => !['rejected', 'invalid', 'oversized', 'store', 'conflict'].includes(reason),
+    )
+    for (const reason of others) assert.equal(obstacle({ reason }), undefined, reason)
+    assert.equal(obstacle({ reason: 'rejected', code: 'previous_response_not_found' }), undefined)
+  })
+
+  test('is an earlier replay, unless it is included', () => {
+    assert.match(obstacle({ replays: { n: 1 } }, { force: true }) ?? '', /--include-replayed$/)
+    assert.equal(obstacle({ replays: { n: 1 } }, { includeReplayed: true }), undefined)
+  })
+
+  test('is the fifth run, unless forced; and always an id that belongs to another job', () => {
+    assert.match(obstacle({ run: 5 }, { isChanged: true }) ?? '', /^it has failed in 5 runs/)
+    assert.equal(obstacle({ run: 5 }, { force: true }), undefined)
+    assert.match(obstacle({ reason: 'conflict' }, { force: true }) ?? '', /^another job has the same id/)
+  })
+
+  test('is a job that succeeded, runs, waits, or has a later run', () => {
+    const state = (run: number, record?: JobRecord) => findStateObstacle(aLetter({ run }), record)
+    assert.equal(state(1, aSucceededRecord), 'it has succeeded since then')
+    assert.equal(state(1, aRunningRecord()), 'it is not settled yet')
+    assert.equal(state(1, aWaitingRecord()), 'it is not settled yet')
+    assert.equal(state(0, aDeadLetteredRecord()), 'a later run has begun')
+    for (const record of [undefined, aDeadLetteredRecord()]) assert.equal(state(1, record), undefined)
   })
 })

@@ -166,6 +166,8 @@ describe('both versions read what the other keeps beside the records', () => {
   test('dead letters', () => {
     const { verified, ...letter } = aDeadLetterOf()
     assert.deepEqual(lastRelease.readStoredLetter(onDisk(toStoredLetter({ ...letter, verified }))), letter)
+    const begun = { ...letter, replays: { n: 0, begunAt: START } }
+    assert.deepEqual(lastRelease.readStoredLetter(onDisk(toStoredLetter(begun))), letter)
     assert.deepEqual(readStoredLetter(letter.id, onDisk(lastRelease.toStoredLetter(letter))), letter)
   })
 

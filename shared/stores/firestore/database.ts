@@ -215,13 +215,16 @@ const aggregationAnswer = z.object({ result: z.object({ aggregateFields: fields 
 const wholeNumber = z.number().transform(Math.round).catch(0)
 
 const statusSchema = z.object({ code: z.number().default(0), message: z.string().optional() })
-const writeResult = z.object({ updateTime: timestamp })
+/** A deleted document has no time. */
+const writeResult = z
+  .object({ updateTime: timestamp.nullish() })
+  .transform(({ updateTime }) => (updateTime ? toRevision(updateTime) : ''))
 
 const REFUSALS: readonly number[] = [STATUS.alreadyExists, STATUS.failedPrecondition, STATUS.notFound]
 
 function readAnswer(status: unknown, result: unknown): WriteAnswer {
   const { code, message } = statusSchema.parse(status)
-  if (code === STATUS.ok) return { kind: 'written', revision: toRevision(writeResult.parse(result).updateTime) }
+  if (code === STATUS.ok) return { kind: 'written', revision: writeResult.parse(result) }
   if (REFUSALS.includes(code)) return { kind: 'refused' }
   if (code === STATUS.invalidArgument) return { kind: 'impossible' }
   const text = `Firestore answered a write with status ${code}`

@@ -12,7 +12,8 @@ const MAX_DOCUMENT_BYTES = 1_048_576 - 4_096
 export interface Put {
   /** The document's whole name. */
   readonly name: string
-  readonly fields: Readonly<Record<string, Value>>
+  /** Without them, the document is deleted. */
+  readonly fields?: Readonly<Record<string, Value>>
   /** Without a precondition, an existing document is overwritten. */
   readonly precondition?: { readonly exists: boolean } | { readonly updateTime: Timestamp }
   /** Only these fields are written; all, when absent. */
@@ -30,13 +31,14 @@ export function createDocumentWriter(
 ): (put: Put) => Promise<Write> {
   const write = coalesceWrites(database.batchWrite, limits)
   return async (put) => {
-    const bytes = storedBytes(put.fields)
+    const bytes = put.fields === undefined ? 0 : storedBytes(put.fields)
     if (bytes > MAX_DOCUMENT_BYTES) throw new StoreError('refused', `a document of ${bytes} bytes is too large`)
     return toWrite(await write({ name: put.name, bytes, write: toDocumentWrite(put) }))
   }
 }
 
 function toDocumentWrite({ name, fields, precondition, mask }: Put): DocumentWrite {
+  if (fields === undefined) return { delete: name, ...defined({ currentDocument: precondition }) }
   return {
     update: { name, fields },
     ...defined({ currentDocument: precondition }),

@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { type DeadLetter, type DeadLetterStore, deadLetter } from '../dead-letter-store.ts'
 import { createDeadLetterStore } from '../dead-letters.ts'
 import { StoreError } from '../job-store.ts'
-import { type LetterDocuments, readStoredLetter, toStoredLetter } from '../letter-documents.ts'
+import { type LetterDocuments, readStoredLetter, type StoredLetter, toStoredLetter } from '../letter-documents.ts'
 import { MAX_RESULT_BYTES } from '../result-parts.ts'
 import { FIRESTORE_FLUSH } from './coalesce-writes.ts'
 import type { Database } from './database.ts'
@@ -34,6 +34,14 @@ function letterDocuments(database: Database): LetterDocuments {
   /** Only well-formed ids become document names, because other input could name another document. */
   const isName = (id: string) => deadLetter.shape.id.safeParse(id).success
 
+  /** Also those of a letter that is malformed, or of parts that are not there. */
+  async function removeParts({ id, letter }: StoredLetter) {
+    const { bytes, sha256: owner } = letter?.data ?? { bytes: 0, sha256: '' }
+    if (bytes <= MAX_DATA_BYTES) return
+    const count = Math.ceil(bytes / MAX_RESULT_BYTES)
+    await Promise.all(Array.from({ length: count }, (_, n) => put({ name: partName(root + id, owner, n) })))
+  }
+
   /** The names contain the hash of the data. Two writers of the same data write the same parts. */
   async function writeParts({ id, data: { sha256: owner }, expireAt }: DeadLetter, parts: readonly Uint8Array[]) {
     const write = (bytes: Uint8Array, n: number) =>
@@ -55,6 +63,11 @@ function letterDocuments(database: Database): LetterDocuments {
       const precondition = { updateTime: fromRevision(revision) }
       const stored = toStoredLetter(letter)
       return put({ name: root + letter.id, fields: toFields(stored), precondition, mask: LETTER_FIELDS })
+    },
+    async remove(stored, revision) {
+      const written = await put({ name: root + stored.id, precondition: { updateTime: fromRevision(revision) } })
+      if (written.kind === 'written') await removeParts(stored)
+      return written
     },
     async read(id) {
       if (!isName(id)) return undefined

@@ -51,7 +51,7 @@ export function readSqliteDeadLetters(db: DatabaseSync): DeadLetterReader {
   const refuse = async () => {
     throw new StoreError('refused', 'the file is open for reading')
   }
-  return createDeadLetterStore({ ...letterReads(db), write: refuse, update: refuse })
+  return createDeadLetterStore({ ...letterReads(db), write: refuse, update: refuse, remove: refuse })
 }
 
 type LetterReads = Pick<LetterDocuments, 'read' | 'readData' | 'walk'>
@@ -63,6 +63,7 @@ function letterWrites(db: DatabaseSync): Omit<LetterDocuments, keyof LetterReads
     VALUES (:id, :batch, :reason, :model, 1, :expireAt, :document, :data) ON CONFLICT (id) DO NOTHING`)
   const replace = db.prepare(`UPDATE deadLetters SET revision = revision + 1, ${columns}, data = :data ${fence}`)
   const update = db.prepare(`UPDATE deadLetters SET revision = revision + 1, ${columns} ${fence}`)
+  const remove = db.prepare(`DELETE FROM deadLetters ${fence}`)
   const write = groupCommits<Write>((work) => inTransaction(db, work))
 
   return {
@@ -77,6 +78,8 @@ function letterWrites(db: DatabaseSync): Omit<LetterDocuments, keyof LetterReads
         const row = { ...rowOf(letter), revision }
         return write(() => written(update.run(row).changes, Number(revision) + 1))
       }),
+    remove: ({ id }, revision) =>
+      translated(() => write(() => written(remove.run({ id, revision }).changes, Number(revision)))),
   }
 }
 

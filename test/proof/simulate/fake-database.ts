@@ -55,13 +55,18 @@ export function createFakeFirestore(now: () => number, onWrite: OnWrite = () => 
     return fromMicroseconds(lastWriteUs)
   }
 
-  function write({ update, currentDocument, updateMask }: DocumentWrite, writer: Process | undefined): WriteAnswer {
-    const name = update?.name ?? ''
+  function write(asked: DocumentWrite, writer: Process | undefined): WriteAnswer {
+    const { update, currentDocument, updateMask } = asked
+    const name = nameIn(asked)
     const before = documents.get(name)
     const { exists } = currentDocument ?? {}
     if (typeof exists === 'boolean' && exists !== (before !== undefined)) return { kind: 'refused' }
     if (currentDocument?.updateTime && !isSameTime(currentDocument.updateTime, before?.updateTime)) {
       return { kind: 'refused' }
+    }
+    if (asked.delete) {
+      documents.delete(name)
+      return { kind: 'written', revision: '' }
     }
     const fields = masked(update?.fields ?? {}, before?.fields ?? {}, updateMask?.fieldPaths ?? undefined)
     const after = { name, fields, updateTime: writeTime() }
@@ -92,7 +97,7 @@ export function createFakeFirestore(now: () => number, onWrite: OnWrite = () => 
       root: ROOT,
       async batchWrite(writes) {
         if (isClosed) throw new StoreError('unavailable', 'the database is closed')
-        const names = writes.map(({ update }) => update?.name ?? '')
+        const names = writes.map(nameIn)
         const isWrong = names.length > MAX_WRITES || new Set(names).size < names.length || names.some(isReserved)
         return isWrong ? 'impossible' : writes.map((each) => write(each, writer))
       },
@@ -163,6 +168,10 @@ export function createFakeFirestore(now: () => number, onWrite: OnWrite = () => 
       return edited
     },
   }
+}
+
+function nameIn({ update, delete: deleted }: DocumentWrite): string {
+  return update?.name ?? deleted ?? ''
 }
 
 function fromMicroseconds(us: number): Timestamp {

@@ -1,4 +1,4 @@
-import { makeReplay } from '../../../cli/dead-letters/replay-message.ts'
+import { replayLetters } from '../../../cli/dead-letters/replay-letters.ts'
 import { parseJob } from '../../../shared/job/parse-job.ts'
 import { sha256 } from '../../../shared/lib/sha256.ts'
 import { type Message, QueueError } from '../../../shared/queues/job-queue.ts'
@@ -132,13 +132,12 @@ export function planPeople(installation: Installation): People {
   }
 
   async function replay(letter: DeadLetter): Promise<void> {
-    const data = await letters.readData(letter)
-    const record = letter.key === undefined ? undefined : (await documents.read(letter.key))?.record
-    const made = makeReplay(letter, data, record, {})
-    if (made.kind === 'skip') return
-    count(exercised, 'replay')
-    await queue.publish(TOPICS.jobs, made.message)
-    await letters.markReplayed(letter.id, world.now())
+    const rules = { force: true }
+    const plan = { rules, changes: {}, dryRun: false, topic: TOPICS.jobs, now: world.now }
+    const publishAll = (topic: string, messages: readonly Message[]) =>
+      Promise.all(messages.map((message) => queue.publish(topic, message)))
+    const [why] = await replayLetters({ documents, deadLetters: letters, queue: { publishAll } }, [letter], plan)
+    if (why === undefined) count(exercised, 'replay')
   }
 
   async function replaySome(): Promise<void> {
