@@ -39,8 +39,7 @@ export async function openConfiguration(folder: string, options: OpenOptions = {
   const home = await mkdtemp(join(tmpdir(), 'terraform-'))
   started.defer(() => rm(home, { recursive: true }))
   const copy = join(home, 'configuration')
-  // A lock file names the hashes of the real providers.
-  await cp(within, copy, { recursive: true, filter: (path) => !basename(path).startsWith('.terraform') })
+  await cp(within, copy, { recursive: true, filter: isSource })
   const known = readProviders()
   const settings = join(home, 'terraform.rc')
   await writeFile(settings, await writeMirror(join(home, 'mirror'), known))
@@ -68,6 +67,11 @@ async function validate(terraform: Terraform, init: Ended): Promise<readonly Dia
   // What keeps Terraform from reading a configuration is reported more clearly here than by init.
   if (found.length === 0) throwIfFailed(init)
   return found
+}
+
+/** A lock file names the hashes of the real providers, and packages and history take a minute to copy. */
+function isSource(path: string): boolean {
+  return !basename(path).startsWith('.') && basename(path) !== 'node_modules'
 }
 
 type Args = readonly string[]
