@@ -11,6 +11,7 @@ import {
   mayAskAgain,
   type RetryPolicy,
 } from '../../shared/job/failures.ts'
+import { tokenLegs } from '../../shared/job/token-leg.ts'
 
 const retrying: RetryPolicy = { maxAttempts: 5, onUnknown: 'retry' }
 const cautious: RetryPolicy = { maxAttempts: 5, onUnknown: 'dead-letter' }
@@ -180,4 +181,8 @@ describe('a server error', () => {
       assert.equal(judgeServerError({ ...serverError, httpStatus }, 0).kind, 'unavailable')
     }
   })
+})
+
+test('the legs of a token have the names that logs, metrics and stored records contain', () => {
+  assert.deepEqual(tokenLegs, ['google_id_token', 'entra_exchange', 'azure_refused', 'azure_cli'])
 })

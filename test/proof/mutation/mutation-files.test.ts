@@ -19,6 +19,12 @@ test('every file that has tests for its mutants is mutated', () => {
   for (const file of Object.keys(testsOf)) assert.ok(mutated.includes(file), file)
 })
 
+test('every file of rules whose mutants can run has tests for them', () => {
+  const TYPES = 'shared/job/ending.ts'
+  const without = globSync(mutate, { cwd: root }).filter((file) => !(file in testsOf))
+  assert.deepEqual(without, [TYPES])
+})
+
 test('every test for mutants is there', () => {
   const missing = Object.values(testsOf)
     .flat()
