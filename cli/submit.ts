@@ -1,12 +1,12 @@
 import { open } from 'node:fs/promises'
 import { Command } from 'commander'
 import type { Environment } from '../shared/config/rules.ts'
+import { submitBatch } from '../shared/stores/submit-batch.ts'
 import { addHelpEnding } from './help.ts'
 import { tokenNumber } from './option-values.ts'
 import { plainText } from './plain-text.ts'
 import { print, printJson, printStatus } from './print.ts'
 import { publishLines, type Submitted } from './publish-lines.ts'
-import { submitBatch } from './submit-batch.ts'
 import { addStoreOptions, type StoreOptions, withStores } from './with-stores.ts'
 
 const MAX_PROBLEMS_PRINTED = 20
@@ -65,7 +65,14 @@ async function submit(file: string, options: SubmitOptions, environment: Environ
     const done =
       batch === ''
         ? await publish(async () => undefined)
-        : await submitBatch(batches, { name: batch, tokenLimit, again, now: Date.now, publish })
+        : await submitBatch(batches, {
+            name: batch,
+            tokenLimit,
+            again,
+            howAgain: 'pass --again',
+            now: Date.now,
+            publish,
+          })
     reports.end()
     return done
   })

@@ -153,7 +153,10 @@ test('submit to a batch that was submitted whole is refused; --again takes it', 
   const submit = (...more: string[]) => runHosted(['submit', jobs, '--batch', 'nightly', ...store, ...more])
   const { code, stdout, stderr } = await submit()
   assert.deepEqual([code, stdout], [1, ''])
-  assert.match(stderr, /^promptbridge: batch "nightly" was submitted before, with 1 jobs\. One batch is one file\. /)
+  assert.match(
+    stderr,
+    /^promptbridge: batch "nightly" was submitted before, with 1 jobs\. A batch is submitted once\. /,
+  )
   assert.deepEqual(await submit('--again'), { code: 0, stdout: '2 jobs published\n', stderr: '' })
   assert.partialDeepStrictEqual(await batches.read('nightly'), { status: 'sealed', createdAt: 1, total: 2 })
 })

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import { publishLines, type Submitted } from '../../cli/publish-lines.ts'
-import { submitBatch } from '../../cli/submit-batch.ts'
 import { MAX_JOB_BYTES } from '../../shared/job/parse-job.ts'
 import type { Message } from '../../shared/queues/job-queue.ts'
 import type { BatchStore } from '../../shared/stores/batch-store.ts'
 import { openSqliteBatches } from '../../shared/stores/sqlite/sqlite-batches.ts'
+import { submitBatch } from '../../shared/stores/submit-batch.ts'
 
 const MIB = 1024 * 1024
 const utf8 = (text: string) => Buffer.from(text)
@@ -166,7 +166,7 @@ describe('submit to a batch', () => {
       if (submitted.published > 0) await beforeFirst()
       return submitted
     }
-    return submitBatch(batches, { name: 'nightly', tokenLimit, again, now: () => 1, publish })
+    return submitBatch(batches, { name: 'nightly', tokenLimit, again, howAgain: 'pass --again', now: () => 1, publish })
   }
 
   async function openBatches(t: TestContext, prepare: Prepare) {
@@ -243,7 +243,7 @@ describe('submit to a batch', () => {
   }
 
   const before =
-    /^batch "nightly" was submitted before, with 5 jobs\. .* Use another name .* To submit the same file again, pass --again/
+    /^batch "nightly" was submitted before, with 5 jobs\. .* Use another name .* To submit the same jobs again, pass --again/
   const cancelled = 'batch "nightly" is cancelled, so these jobs would be cancelled as well. Use another name'
   for (const [what, prepare, again, message] of [
     ['sealed', sealedWith(5), false, before],

@@ -1,30 +1,42 @@
-import type { Clock } from '../shared/lib/clock.ts'
-import type { Batch, BatchStore } from '../shared/stores/batch-store.ts'
-import type { Submitted } from './publish-lines.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Batch, BatchStore } from './batch-store.ts'
 
-export interface SubmitBatchOptions {
+export interface Published {
+  readonly published: number
+  /** Published messages that are the same job as an earlier one. */
+  readonly repeated: number
+}
+
+/** No job can be submitted to this batch. Its message says why. */
+class BatchObstacleError extends Error {
+  override readonly name = 'BatchObstacleError'
+}
+
+interface SubmitBatchOptions<P extends Published> {
   readonly name: string
   readonly tokenLimit: number | undefined
   /** Whether a batch that was submitted completely may be submitted again. */
   readonly again: boolean
+  /** How the caller says that: `pass --again`. */
+  readonly howAgain: string
   readonly now: Clock
   /** Publishes the batch's jobs. Must await `beforeFirst` before it publishes the first one. */
-  readonly publish: (beforeFirst: () => Promise<void>) => Promise<Submitted>
+  readonly publish: (beforeFirst: () => Promise<void>) => Promise<P>
 }
 
 /**
  * Publishes the jobs of a batch, and seals it with their number.
  *
- * A batch exists from its first published message: if nothing is published, nothing is written. Rejects if jobs cannot be
- * submitted to the batch.
+ * A batch exists from its first published message: if nothing is published, nothing is written. Rejects with
+ * BatchObstacleError, with StoreError, and as `publish` does.
  */
-export async function submitBatch(
+export async function submitBatch<P extends Published>(
   batches: Pick<BatchStore, 'read' | 'open' | 'limitTokens' | 'seal'>,
-  { name, tokenLimit, again, now, publish }: SubmitBatchOptions,
-): Promise<Submitted> {
+  { name, tokenLimit, again, howAgain, now, publish }: SubmitBatchOptions<P>,
+): Promise<P> {
   const before = await batches.read(name)
-  const obstacle = before && findObstacle(before, again)
-  if (obstacle !== undefined) throw new Error(`batch ${JSON.stringify(name)} ${obstacle}`)
+  const obstacle = before && findObstacle(before, again, howAgain)
+  if (obstacle !== undefined) throw new BatchObstacleError(`batch ${JSON.stringify(name)} ${obstacle}`)
   const submitted = await publish(async () => {
     await batches.open(name, now())
     if (tokenLimit !== undefined) await batches.limitTokens(name, tokenLimit, now())
@@ -38,7 +50,7 @@ export async function submitBatch(
  * Whether to seal the batch again. A completed batch that is sealed again with the same number of jobs would have a second
  * completion event. Any other batch gets as much time as its new messages have.
  */
-function sealsAgain(before: Batch | undefined, { published }: Submitted, total: number): boolean {
+function sealsAgain(before: Batch | undefined, { published }: Published, total: number): boolean {
   return total > totalOf(before) || (published > 0 && before?.status !== 'completed')
 }
 
@@ -47,14 +59,14 @@ function totalOf(batch: Batch | undefined): number {
 }
 
 /** Why no job can be submitted to a batch. A batch that an interrupted submit left open has no obstacle. */
-function findObstacle(batch: Batch, again: boolean): string | undefined {
+function findObstacle(batch: Batch, again: boolean, howAgain: string): string | undefined {
   if (batch.cancelledAt !== undefined) {
     return 'is cancelled, so these jobs would be cancelled as well. Use another name'
   }
   // Earlier versions sealed a batch of which no line was a job.
   if (totalOf(batch) === 0 || again) return undefined
   return (
-    `was submitted before, with ${totalOf(batch)} jobs. One batch is one file. Use another name for other jobs. To submit ` +
-    'the same file again, pass --again: jobs that have a record are not run again, and the total never decreases'
+    `was submitted before, with ${totalOf(batch)} jobs. A batch is submitted once. Use another name for other jobs. To submit the same jobs ` +
+    `again, ${howAgain}: jobs that have a record are not run again, and the total never decreases`
   )
 }
