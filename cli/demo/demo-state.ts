@@ -42,7 +42,7 @@ export async function openDemoState(path: string, now: number, mayGoOn = true): 
 async function latestBatch(file: string): Promise<Batch | undefined> {
   const batches = await openSqliteBatches(file)
   try {
-    return await batches.latest()
+    return (await batches.list(1))[0]
   } finally {
     batches.close()
   }

@@ -123,9 +123,12 @@ export interface BatchStore {
    */
   limitTokens(name: string, tokenLimit: number, now: number): Promise<void>
   read(name: string): Promise<Batch | undefined>
-  /** The batch that was opened last. */
-  latest(): Promise<Batch | undefined>
+  /** The batches that were opened last, the newest first; at most `limit`. Those that cannot be read are left out. */
+  list(limit: number): Promise<readonly Batch[]>
 }
+
+/** The read methods, for commands. */
+export type BatchReader = Pick<BatchStore, 'read' | 'list'>
 
 /** What the sweep needs of batches. Rejects with StoreError. */
 export interface UnfinishedBatches extends Pick<BatchStore, 'end'> {

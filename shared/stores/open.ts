@@ -1,7 +1,7 @@
 import type { StoreConfig } from '../config/config.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { JobQueue } from '../queues/job-queue.ts'
-import type { BatchStore, UnfinishedBatches } from './batch-store.ts'
+import type { BatchReader, BatchStore, UnfinishedBatches } from './batch-store.ts'
 import type { DailyTokensStore } from './daily-tokens.ts'
 import type { DeadLetterReader, DeadLetterStore } from './dead-letter-store.ts'
 import type { MissingDeployments } from './missing-deployments.ts'
@@ -23,7 +23,8 @@ export interface Stores {
 
 /** The read methods of the stores. */
 export interface StoreReaders {
-  readonly documents: Pick<RecordDocuments, 'read' | 'list' | 'countByStatus' | 'readParts'>
+  readonly documents: Omit<RecordDocuments, 'create' | 'replace' | 'due' | 'writePart'>
+  readonly batches: BatchReader
   readonly deadLetters: DeadLetterReader
   readonly telemetry: TelemetryReader
   close(): Promise<void>

@@ -19,6 +19,9 @@ export interface DuePage {
 /** An entry of a listing: a record, or the key of an unreadable record. An unreadable record does not end the listing. */
 export type ListedRecord = { readonly record: JobRecord } | { readonly unreadable: string }
 
+/** Numbers of records by the kind of their error. */
+export type FailureCounts = Readonly<Record<string, number>>
+
 export type Write = { readonly kind: 'written'; readonly revision: string } | { readonly kind: 'refused' }
 
 /**
@@ -36,6 +39,8 @@ export interface RecordDocuments {
   list(batch: string): AsyncIterable<ListedRecord>
   /** How many records of a batch have each status; those of a status that is not known here are left out. */
   countByStatus(batch: string): Promise<StatusCounts>
+  /** How many of a batch's dead-lettered records have each kind of error. Of more than 1,000, a store may count only some. */
+  countFailures(batch: string): Promise<FailureCounts>
   /**
    * Yields all records that the sweep may have to change, in pages of about this size. They are selected by the clocks of
    * their writers, so only the record's age is exact. Unchanged records do not block later ones. `now`: epoch milliseconds.

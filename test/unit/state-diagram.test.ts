@@ -129,7 +129,15 @@ function watched(first: JobRecord | undefined, ageMs: number, arrows: Set<Arrow>
     replace: async (record, revision) =>
       stands !== undefined && revision === 'now' ? write(record) : { kind: 'refused' },
     read: async () => stands && { record: stands, revision: 'now', ageMs },
-    ...{ list: unused, due: unused, countByStatus: unused, sumUsage: unused, writePart: unused, readParts: unused },
+    ...{
+      list: unused,
+      due: unused,
+      countByStatus: unused,
+      countFailures: unused,
+      sumUsage: unused,
+      writePart: unused,
+      readParts: unused,
+    },
   }
 }
 

@@ -99,9 +99,9 @@ export function createFirestoreBatches(database: Database): BatchStore & Unfinis
         batch.status === 'open' && batch.tokenLimit === tokenLimit && batch.activeAt === activeAt
       return update(name, isAsCounted, { [TO_SWEEP]: undefined })
     },
-    async latest() {
-      const found = await database.newest(BATCHES, 'createdAt')
-      return found && readNamed(found)[0]
+    async list(limit) {
+      const range = { since: 0, direction: 'DESCENDING', limit } as const
+      return (await database.since(BATCHES, 'createdAt', range)).flatMap(readNamed)
     },
   }
 }

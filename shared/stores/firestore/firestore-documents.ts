@@ -76,6 +76,20 @@ export function createFirestoreDocuments(database: Database): RecordDocuments {
     async countByStatus(batch) {
       return (await tallied(database, batch)) ?? countEach(database, batch)
     },
+    async countFailures(batch) {
+      const counts: Record<string, number> = {}
+      let left = MAX_FAILURES
+      const failed = { equal: { batch, status: 'dead_lettered' }, mask: ['error.kind'], after: undefined }
+      for await (const documents of walkPages(database, JOBS, failed)) {
+        for (const { fields } of documents) {
+          const { kind } = failure.parse(fields).error
+          counts[kind] = (counts[kind] ?? 0) + 1
+        }
+        left -= documents.length
+        if (left <= 0) break
+      }
+      return counts
+    },
     async writePart(key, owner, n, text, expireAt) {
       await put({ name: partName(nameOf(key), owner, n), fields: toFields({ owner, n, text, expireAt }) })
     },
@@ -157,6 +171,9 @@ const getAnswer = z.object({
   readTime: timestamp,
   found: z.object({ fields, updateTime: timestamp }).nullish(),
 })
+/** The kind of a failure has no index, so about so many records are read, without their other fields. */
+const MAX_FAILURES = 1_000
+const failure = z.object({ error: z.object({ kind: z.string() }).catch({ kind: 'unknown' }) })
 const textPart = z.object({ text: z.string() }).transform(({ text }) => text)
 
 function parseRecord(document: unknown): JobRecord {

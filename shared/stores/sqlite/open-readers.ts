@@ -1,17 +1,20 @@
 import { existsSync } from 'node:fs'
 import type { Clock } from '../../lib/clock.ts'
 import { openSqliteReadOnly, whenFree } from '../../lib/sqlite.ts'
+import type { BatchReader } from '../batch-store.ts'
 import type { DeadLetterReader } from '../dead-letter-store.ts'
 import { StoreError } from '../job-store.ts'
 import type { TelemetryReader } from '../telemetry-store.ts'
 import { isThere } from './open-tables.ts'
 import { type RecordReads, recordReads } from './record-reads.ts'
+import { readSqliteBatches } from './sqlite-batches.ts'
 import { readSqliteDeadLetters } from './sqlite-dead-letters.ts'
 import { readSqliteTelemetry } from './sqlite-telemetry.ts'
 import { translated } from './translated.ts'
 
 interface SqliteReaders {
   readonly documents: RecordReads
+  readonly batches: BatchReader
   readonly deadLetters: DeadLetterReader
   readonly telemetry: TelemetryReader
   close(): void
@@ -39,8 +42,8 @@ export function openSqliteReaders(path: string, now: Clock): Promise<SqliteReade
           `${path} holds no jobs: no worker has made it, and nothing was submitted to it`,
         )
       }
-      const telemetry = readSqliteTelemetry(db)
-      return { documents: recordReads(db, now), deadLetters: readSqliteDeadLetters(db), telemetry, close }
+      const [batches, telemetry] = [readSqliteBatches(db), readSqliteTelemetry(db)]
+      return { documents: recordReads(db, now), batches, deadLetters: readSqliteDeadLetters(db), telemetry, close }
     } catch (error) {
       close()
       throw error

@@ -8,10 +8,13 @@ import type { ListedRecord, RecordDocuments, StoredRecord } from '../record-docu
 import { jsonText } from './json-text.ts'
 import { lazily } from './lazily.ts'
 import { isThere } from './open-tables.ts'
-import { COUNTS, IN_BATCH, TOKENS } from './record-schema.ts'
+import { COUNTS, ERROR_KIND, FAILED, IN_BATCH, TOKENS } from './record-schema.ts'
 import { translated } from './translated.ts'
 
-export type RecordReads = Pick<RecordDocuments, 'read' | 'list' | 'countByStatus' | 'sumUsage' | 'readParts'>
+export type RecordReads = Pick<
+  RecordDocuments,
+  'read' | 'list' | 'countByStatus' | 'countFailures' | 'sumUsage' | 'readParts'
+>
 
 /** Reading a page blocks the event loop. */
 const PAGE_ROWS = 200
@@ -33,6 +36,7 @@ export function recordReads(db: DatabaseSync, now: Clock): RecordReads {
         }),
       ),
     countByStatus: counter(db),
+    countFailures: failureCounter(db),
     sumUsage: usageSum(db),
     list: lister(db),
     readParts: partsReader(db),
@@ -44,6 +48,15 @@ function counter(db: DatabaseSync): RecordReads['countByStatus'] {
   const counted = lazily(db, 'SELECT status, COUNT(*) AS n FROM promptJobs WHERE batch = ? GROUP BY status')
   return (batch) =>
     translated(() => whenFree(() => Object.fromEntries(((kept() ?? counted())?.all(batch) ?? []).flatMap(toCount))))
+}
+
+function failureCounter(db: DatabaseSync): RecordReads['countFailures'] {
+  const counted = lazily(
+    db,
+    `SELECT ${ERROR_KIND} AS kind, COUNT(*) AS n FROM promptJobs WHERE batch = ? AND ${FAILED} GROUP BY kind`,
+  )
+  return (batch) =>
+    translated(() => whenFree(() => Object.fromEntries((counted()?.all(batch) ?? []).map((row) => toFailures(row)))))
 }
 
 function usageSum(db: DatabaseSync): RecordReads['sumUsage'] {
@@ -121,11 +134,17 @@ export const storedRow = z.object({
   updatedAt: z.number(),
 })
 const countRow = z.object({ status: z.enum(jobStatuses), n: z.number() })
+const failuresRow = z.object({ kind: z.string().catch('unknown'), n: z.number() })
 const usageRow = z.object({ promptTokens: z.number(), completionTokens: z.number() })
 /** The types that the table's schema guarantees for every row. */
 const listRow = z.object({ id: z.number(), key: z.string(), record: z.string() })
 type ListRow = z.infer<typeof listRow>
 const partRow = z.object({ n: z.number(), text: z.string() })
+
+function toFailures(row: unknown) {
+  const { kind, n } = failuresRow.parse(row)
+  return [kind, n] as const
+}
 
 /** A status that this version does not know is left out. */
 function toCount(row: unknown) {

@@ -77,6 +77,10 @@ const TOTALS = `
 /** Every index ends in the row's id, so each page of a batch begins after the end of the previous one. */
 export const IN_BATCH = 'promptJobsInBatch'
 
+/** Few records of a batch have failed, and these are in an index of their own. */
+export const ERROR_KIND = "json_extract(record, '$.error.kind')"
+export const FAILED = "status = 'dead_lettered'"
+
 export const recordSchema: Schema = {
   tables: [
     named('promptJobs', JOBS),
@@ -92,6 +96,7 @@ export const recordSchema: Schema = {
     named('promptJobsDue', 'CREATE INDEX promptJobsDue ON promptJobs (sweepAt) WHERE sweepAt IS NOT NULL'),
     named(COUNTS, TOTALS),
     named(IN_BATCH, `CREATE INDEX ${IN_BATCH} ON promptJobs (batch)`),
+    named('promptJobsFailed', `CREATE INDEX promptJobsFailed ON promptJobs (batch, ${ERROR_KIND}) WHERE ${FAILED}`),
     named('promptJobsExpire', 'CREATE INDEX promptJobsExpire ON promptJobs (expireAt) WHERE expireAt IS NOT NULL'),
     named('promptJobPartsExpire', 'CREATE INDEX promptJobPartsExpire ON promptJobParts (expireAt)'),
   ],

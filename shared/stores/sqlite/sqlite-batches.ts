@@ -1,8 +1,9 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
 import { whenFree } from '../../lib/sqlite.ts'
-import { type BatchStore, isUnfinished, storedBatch, type UnfinishedBatches } from '../batch-store.ts'
+import { type BatchReader, type BatchStore, isUnfinished, storedBatch, type UnfinishedBatches } from '../batch-store.ts'
 import { jsonText } from './json-text.ts'
+import { lazily } from './lazily.ts'
 import { laterColumns, named, openTables, type Schema, type SchemaExtent } from './open-tables.ts'
 import { translated } from './translated.ts'
 
@@ -71,12 +72,10 @@ function batchTable(db: DatabaseSync): BatchStore & UnfinishedBatches {
   const cancel = db.prepare('UPDATE promptBatches SET cancelledAt = ? WHERE name = ?')
   const limit = db.prepare(`UPDATE promptBatches SET tokenLimit = :tokenLimit, activeAt = :now, completedAt = NULL,
     incompleteAt = NULL, incompleteTotal = NULL, leftOutLimit = NULL WHERE name = :name`)
-  const one = db.prepare('SELECT * FROM promptBatches WHERE name = ?')
   const note = db.prepare(`UPDATE promptBatches SET sweptAt = :sweptAt, activeAt = :activeAt, deferredAt = NULL,
     totals = :totals WHERE name = :name`)
   const unfinished = db.prepare(`SELECT *, ${LOOKED_AT} AS lookedAt FROM promptBatches WHERE ${UNFINISHED}
     AND (${LOOKED_AT}, name) > (:lookedAt, :name) ORDER BY ${LOOKED_AT}, name LIMIT :limit`)
-  const latest = db.prepare('SELECT * FROM promptBatches ORDER BY createdAt DESC, rowid DESC LIMIT 1')
   const write = async (work: () => unknown) => {
     await translated(() => whenFree(work))
   }
@@ -94,7 +93,7 @@ function batchTable(db: DatabaseSync): BatchStore & UnfinishedBatches {
         insert.run(name, now)
         limit.run({ name, tokenLimit, now })
       }),
-    read: (name) => translated(() => whenFree(() => batchRow.optional().parse(one.get(name)))),
+    ...readSqliteBatches(db),
     async *unfinished(limit) {
       let after: Place | undefined = { lookedAt: -1, name: '' }
       while (after !== undefined) {
@@ -109,7 +108,19 @@ function batchTable(db: DatabaseSync): BatchStore & UnfinishedBatches {
     defer: (name, now) => write(() => defer.run(now, name)),
     leaveOut: ({ name, tokenLimit = null, activeAt = null }) =>
       write(() => leaveOut.run({ name, tokenLimit, activeAt })),
-    latest: () => translated(() => whenFree(() => batchRow.optional().parse(latest.get()))),
+  }
+}
+
+/** Reads batches from a file that may be open for reading alone. */
+export function readSqliteBatches(db: DatabaseSync): BatchReader {
+  const one = lazily(db, 'SELECT * FROM promptBatches WHERE name = ?')
+  const newest = lazily(db, 'SELECT * FROM promptBatches ORDER BY createdAt DESC, rowid DESC LIMIT ?')
+  return {
+    read: (name) => translated(() => whenFree(() => batchRow.optional().parse(one()?.get(name)))),
+    list: (limit) =>
+      translated(() =>
+        whenFree(() => (newest()?.all(limit) ?? []).flatMap((row) => batchRow.safeParse(row).data ?? [])),
+      ),
   }
 }
 
