@@ -1,10 +1,13 @@
 import { Command } from 'commander'
+import type { StoresConfig } from '../shared/config/config.ts'
 import type { Environment } from '../shared/config/rules.ts'
 import { parseJob } from '../shared/job/parse-job.ts'
 import { foldedIn, type StatusCounts, settledIn, unknownAttempts } from '../shared/job/record.ts'
 import type { JobName } from '../shared/job/transitions.ts'
 import { sha256 } from '../shared/lib/sha256.ts'
 import { type CancelResult, cancelJob } from '../shared/stores/cancel-job.ts'
+import type { Stores } from '../shared/stores/open.ts'
+import { findUnstarted } from './find-unstarted.ts'
 import { addHelpEnding } from './help.ts'
 import { plainText } from './plain-text.ts'
 import { print, printJson } from './print.ts'
@@ -12,6 +15,7 @@ import { addStoreOptions, type StoreOptions, withStores } from './with-stores.ts
 
 interface CancelOptions extends StoreOptions {
   readonly batch?: string
+  readonly force?: true
   readonly json?: true
 }
 
@@ -20,12 +24,13 @@ export function cancelCommand(environment: Environment): Command {
   const command = new Command('cancel')
     .argument('[id]', 'the id of the job')
     .option('--batch <name>', 'the batch of the job (default: the batch without a name)')
+    .option('--force', 'cancel it even if there is no trace of it yet')
   return addHelpEnding(addStoreOptions(command), {
     examples: [
       ['promptbridge cancel doc-7 --batch nightly', 'cancel one job'],
       ['promptbridge cancel --batch nightly', 'cancel all jobs of a batch that are not settled'],
     ],
-    failure: 'the job is running or was settled before',
+    failure: 'the job is running or was settled before, there is no such job',
   })
     .option('--json', 'print the result as JSON')
     .exitOverride()
@@ -41,8 +46,11 @@ async function cancelBatch(batch: string, options: CancelOptions, environment: E
   nameOf('-', batch)
   await withStores('change', options, environment, async ({ batches, documents }) => {
     const before = await batches.read(batch)
-    if (before?.cancelledAt === undefined) await batches.cancel(batch, Date.now())
     const counts = await documents.countByStatus(batch)
+    if (before === undefined && !options.force && Object.keys(counts).length === 0) {
+      throw new Error(`there is no batch "${plainText(batch)}"; to cancel jobs that are submitted later, use --force`)
+    }
+    if (before?.cancelledAt === undefined) await batches.cancel(batch, Date.now())
     const total = before === undefined || before.status === 'open' ? undefined : before.total
     const settled = settledIn(counts)
     const left = total === undefined ? undefined : Math.max(0, total - settled)
@@ -71,16 +79,24 @@ function describeBatch({ batch, total, settled, left, counts }: CancelledBatch):
 
 /** Resolves with the exit code: 0 when the job is cancelled now, by this command or by an earlier one. */
 async function cancelOne(id: string, options: CancelOptions, environment: Environment): Promise<number> {
-  const { batch = '', json } = options
+  const { batch = '', json, force } = options
   const job = nameOf(id, batch)
-  const result = await withStores('change', options, environment, async ({ documents }, _, resultTtlMs) => {
+  const result = await withStores('change', options, environment, async (stores, located) => {
+    if (!force && (await stores.documents.read(job.key)) === undefined) await checkSubmitted(stores, located, job)
     const now = Date.now()
-    return cancelJob(documents, job, { now, expireAt: now + resultTtlMs })
+    return cancelJob(stores.documents, job, { now, expireAt: now + located.resultTtlMs })
   })
   const status = result.kind === 'running' ? 'running' : result.record.status
   if (json) printJson({ ...job, status })
   else print(`${plainText(`${id}  ${describe(result)}`)}\n`)
   return status === 'cancelled' ? 0 : 1
+}
+
+/** Rejects if there is no trace of a job that has no record. */
+async function checkSubmitted(stores: Stores, located: StoresConfig, job: JobName): Promise<void> {
+  if ((await findUnstarted(stores, located, job)) !== 'absent') return
+  const where = job.batch === '' ? 'in the batch without a name' : `in batch "${plainText(job.batch)}"`
+  throw new Error(`there is no job "${plainText(job.id)}" ${where}; to cancel it before it is submitted, use --force`)
 }
 
 /** Parses the name as the worker does, so that no record gets a name that no job can have. */

@@ -21,7 +21,22 @@ export const commands: readonly ListedCommand[] = [
   {
     name: 'results',
     does: 'print the settled jobs of a batch as an OpenAI Batch output file',
-    load: async (environment) => (await import('./results.ts')).resultsCommand(environment),
+    load: async (environment) => (await import('./results/results-command.ts')).resultsCommand(environment),
+  },
+  {
+    name: 'batches',
+    does: 'list the latest batches, each with how far it has come',
+    load: async (environment) => (await import('./batches/batches-command.ts')).batchesCommand(environment),
+  },
+  {
+    name: 'batch',
+    does: 'show how far a batch has come: what is left, what failed and why, tokens, rate',
+    load: async (environment) => (await import('./batches/batch-command.ts')).batchCommand(environment),
+  },
+  {
+    name: 'wait',
+    does: 'wait until all jobs of a batch are settled',
+    load: async (environment) => (await import('./batches/wait-command.ts')).waitCommand(environment),
   },
   {
     name: 'show',

@@ -13,10 +13,11 @@ endWithTheReader(process.stderr)
 const { runCommandLine } = await import('./command-line.ts')
 await runCommandLine(process.argv.slice(2), process.env)
 
-/** The reader of this stream has closed it, as in `| head`: the command ends in order, as on SIGTERM. */
+/** The reader of this stream has closed it, as in `| head`, which is no failure. A command that ends in order on SIGTERM does so. */
 function endWithTheReader(stream: NodeJS.WriteStream): void {
   stream.once('error', () => {
     stream.on('error', () => undefined)
-    process.kill(process.pid, 'SIGTERM')
+    if (process.listenerCount('SIGTERM') > 0) process.kill(process.pid, 'SIGTERM')
+    else process.exit(0)
   })
 }

@@ -7,7 +7,7 @@ export interface Duration {
 }
 
 const MINUTE_MS = 60_000
-const UNIT_MS: Readonly<Record<string, number>> = { m: MINUTE_MS, h: 60 * MINUTE_MS, d: 24 * 60 * MINUTE_MS }
+const UNIT_MS: Readonly<Record<string, number>> = { s: 1_000, m: MINUTE_MS, h: 60 * MINUTE_MS, d: 24 * 60 * MINUTE_MS }
 
 /** Reads an option such as `--limit 20`. */
 export function wholeNumber(text: string): number {
@@ -23,10 +23,10 @@ export function tokenNumber(text: string): number {
 
 /** Reads an option such as `--since 24h`. */
 export function duration(text: string): Duration {
-  const [, count, unit = ''] = /^([1-9]\d{0,4})([mhd])$/.exec(text) ?? []
+  const [, count, unit = ''] = /^([1-9]\d{0,4})([smhd])$/.exec(text) ?? []
   const unitMs = UNIT_MS[unit]
   if (unitMs === undefined) {
-    throw new InvalidArgumentError('It must be minutes, hours or days, such as 30m, 24h or 7d.')
+    throw new InvalidArgumentError('It must be seconds, minutes, hours or days, such as 90s, 30m, 24h or 7d.')
   }
   return { text, ms: Number(count) * unitMs }
 }

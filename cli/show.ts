@@ -3,13 +3,16 @@ import type { Environment } from '../shared/config/rules.ts'
 import { jobKey } from '../shared/job/job.ts'
 import { type Cost, costOfRecord, describeCost } from '../shared/job/price.ts'
 import { isSettled, type JobRecord } from '../shared/job/record.ts'
+import type { JobName } from '../shared/job/transitions.ts'
 import { sha256 } from '../shared/lib/sha256.ts'
 import { createJobReader } from '../shared/stores/job-reader.ts'
+import { ExitCode } from './exit-codes.ts'
+import { findUnstarted, type Unstarted } from './find-unstarted.ts'
 import { addHelpEnding } from './help.ts'
 import { indented, withMember } from './json-text.ts'
 import { plainText } from './plain-text.ts'
 import { pricesIn } from './prices.ts'
-import { print, printJsonText } from './print.ts'
+import { print, printJson, printJsonText } from './print.ts'
 import { addStoreOptions, type StoreOptions, withReaders } from './with-stores.ts'
 
 interface ShowOptions extends StoreOptions {
@@ -28,26 +31,47 @@ export function showCommand(environment: Environment): Command {
       ['promptbridge show doc-7 --json', 'show a job without a batch as JSON'],
     ],
     failure: 'there is no such job',
+    codes: ['incomplete'],
   })
     .option('--json', 'print the record as JSON')
     .exitOverride()
-    .action((id: string, options: ShowOptions) => show(id, options, environment))
+    .action(async (id: string, options: ShowOptions) => {
+      process.exitCode = await show(id, options, environment)
+    })
 }
 
-async function show(id: string, options: ShowOptions, environment: Environment): Promise<void> {
+async function show(id: string, options: ShowOptions, environment: Environment): Promise<number> {
   const { batch = '', json } = options
-  await withReaders(options, environment, async ({ documents }) => {
-    const reader = createJobReader(documents)
-    const record = await reader.read(jobKey(batch, id, sha256))
-    if (record === undefined) {
-      const where = batch === '' ? 'in the batch without a name' : `in batch "${batch}"`
-      throw new Error(`there is no job "${plainText(id)}" ${plainText(where)}; to search another batch, use --batch`)
-    }
+  const job = { key: jobKey(batch, id, sha256), id, batch }
+  return withReaders(options, environment, async (stores, located) => {
+    const reader = createJobReader(stores.documents)
+    const record = await reader.read(job.key)
+    if (record === undefined) return showUnstarted(job, await findUnstarted(stores, located, job), json)
     const result = isSettled(record) ? await reader.readResult(record) : undefined
     const cost = costOfRecord(pricesIn(environment), record)
     if (json) printJsonText(recordLine(record, cost, result))
     else print(describeRecord(record, cost, result))
+    return ExitCode.done
   })
+}
+
+/** A job that no worker has begun has no record. Resolves with the exit code. */
+function showUnstarted({ id, batch }: JobName, found: Unstarted, json: true | undefined): number {
+  const where = batch === '' ? 'in the batch without a name' : `in batch "${batch}"`
+  if (found === 'absent') {
+    throw new Error(`there is no job "${plainText(id)}" ${plainText(where)}; to search another batch, use --batch`)
+  }
+  const [status, text, code] =
+    found === 'queued'
+      ? (['submitted', 'submitted, not started', ExitCode.done] as const)
+      : ([
+          'unknown',
+          `no record: jobs ${where} have not started, and it may be one of them`,
+          ExitCode.incomplete,
+        ] as const)
+  if (json) printJson({ id, batch, status })
+  else print(`${plainText(`${id}  ${text}`)}\n`)
+  return code
 }
 
 /** Puts the answer in the place of the record's reference to it. */

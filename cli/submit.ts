@@ -58,7 +58,7 @@ export function submitCommand(environment: Environment): Command {
 async function submit(file: string, options: SubmitOptions, environment: Environment): Promise<number> {
   const { batch = '', topic, tokenLimit, again = false, json } = options
   await using input = await openInput(file)
-  const submitted = await withStores('write', options, environment, async ({ batches, queue }, jobsTopic) => {
+  const submitted = await withStores('write', options, environment, async ({ batches, queue }, { jobsTopic }) => {
     const reports = createReports()
     const publish = (beforeFirst: () => Promise<void>) =>
       publishLines(input.bytes, { queue, topic: topic ?? jobsTopic, batch, beforeFirst, ...reports })

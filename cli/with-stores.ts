@@ -40,12 +40,12 @@ export async function withStores<T>(
   use: Use,
   options: StoreOptions,
   environment: Environment,
-  work: (stores: Stores, jobsTopic: string, resultTtlMs: number) => Promise<T>,
+  work: (stores: Stores, located: StoresConfig) => Promise<T>,
 ): Promise<T> {
-  const { store, jobsTopic, resultTtlMs, emulators } = await locateStores(use, options, environment)
-  const stores = await openStores(store, { now: Date.now, emulators })
+  const { emulators, ...located } = await locateStores(use, options, environment)
+  const stores = await openStores(located.store, { now: Date.now, emulators })
   try {
-    return await work(stores, jobsTopic, resultTtlMs)
+    return await work(stores, located)
   } finally {
     await stores.close()
   }
@@ -55,12 +55,12 @@ export async function withStores<T>(
 export async function withReaders<T>(
   options: StoreOptions,
   environment: Environment,
-  work: (stores: StoreReaders) => Promise<T>,
+  work: (stores: StoreReaders, located: StoresConfig) => Promise<T>,
 ): Promise<T> {
-  const { store, emulators } = await locateStores('change', options, environment)
-  const stores = await openStoreReaders(store, { now: Date.now, emulators })
+  const { emulators, ...located } = await locateStores('change', options, environment)
+  const stores = await openStoreReaders(located.store, { now: Date.now, emulators })
   try {
-    return await work(stores)
+    return await work(stores, located)
   } finally {
     await stores.close()
   }

@@ -48,7 +48,7 @@ export function editCommand(environment: Environment): Command {
 
 async function edit(id: string, options: EditOptions, environment: Environment): Promise<void> {
   const { batch = '', file, includeReplayed = false, json } = options
-  await withStores('change', options, environment, async (stores, topic) => {
+  await withStores('change', options, environment, async (stores, { jobsTopic: topic }) => {
     const letter = await findLetter(stores, id, batch)
     await checkState(stores, letter, includeReplayed)
     const publish = (edited: Ready) => publishEdited(stores, topic, letter, edited)

@@ -81,7 +81,7 @@ async function replay(ids: readonly string[], options: ReplayOptions, environmen
   const { batch, tokenLimit, dryRun = false, json, yes } = options
   requireChoice(ids, options)
   using interrupt = listenForInterrupt()
-  const counts = await withStores('write', options, environment, async (stores, topic) => {
+  const counts = await withStores('write', options, environment, async (stores, { jobsTopic: topic }) => {
     if (ids.length === 0) await checkChoice(stores, options)
     const letters = () => chosenLetters(stores.deadLetters, ids, options)
     // A script that replays is not stopped by a question.

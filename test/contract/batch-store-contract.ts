@@ -28,8 +28,8 @@ export function batchStoreContract(name: string, open: () => Promise<BatchHarnes
     })
 
   describe(`${name}: batches`, () => {
-    fact('there is no latest one in an empty store', async (batches) => {
-      assert.equal((await batches.list(1))[0], undefined)
+    fact('an empty store lists none', async (batches) => {
+      assert.deepEqual(await batches.list(1), [])
     })
 
     for (const batch of ['nightly', 'a/b', '.', '..', '__x__', 'Nacht № 7']) {
@@ -195,10 +195,21 @@ export function batchStoreContract(name: string, open: () => Promise<BatchHarnes
       assert.deepEqual(await unfinishedIn(batches), [sealed])
     })
 
-    fact('the latest is the one that was opened last', async (batches) => {
-      await batches.open('second', START + 1)
-      await batches.open('first', START)
-      assert.equal((await batches.list(1))[0]?.name, 'second')
+    fact('the latest are listed first, and no more than the limit', async (batches) => {
+      const opened = [
+        ['second', 1],
+        ['first', 0],
+        ['third', 2],
+      ] as const
+      for (const [name, after] of opened) await batches.open(name, START + after)
+      const names = async (limit: number) => (await batches.list(limit)).map(({ name }) => name)
+      assert.deepEqual(
+        [await names(2), await names(9)],
+        [
+          ['third', 'second'],
+          ['third', 'second', 'first'],
+        ],
+      )
     })
 
     fact('one that cannot complete is incomplete, and unfinished no more: the first time stands', async (batches) => {

@@ -11,8 +11,10 @@ import { MAX_RESULT_BYTES } from '../../shared/stores/result-parts.ts'
 import { sweepJob } from '../../worker/sweep/sweep-job.ts'
 import {
   aCancel,
+  aCancelledRecord,
   aClaim,
   aDeadLetter,
+  aDeadLetteredRecord,
   aJob,
   anAmbiguousEnd,
   anAnswer,
@@ -171,6 +173,15 @@ function documentCases(fact: Fact): void {
     assert.deepEqual(await Array.fromAsync(reader.list('no such batch')), [])
     assert.deepEqual(await reader.countByStatus('a'), { running: 1, succeeded: 1 })
     assert.deepEqual(await reader.countByStatus('no such batch'), {})
+  })
+
+  fact('failures of a batch are counted by the kind of their error', async ({ documents }) => {
+    const failed = (key: string, kind: 'rejected' | 'budget', batch = 'nightly') =>
+      documents.create(aDeadLetteredRecord({ key, id: key, batch, error: { kind, message: '' } }))
+    await Promise.all([failed('one', 'rejected'), failed('two', 'budget'), failed('three', 'rejected')])
+    await Promise.all([failed('four', 'budget', 'weekly'), documents.create({ ...aCancelledRecord, key: 'five' })])
+    assert.deepEqual(await documents.countFailures('nightly'), { rejected: 2, budget: 1 })
+    assert.deepEqual(await documents.countFailures('no such batch'), {})
   })
 
   fact('a record that cannot be read ends no listing: the others are listed beside its key', async (harness) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { JobRecord } from '../../shared/job/record.ts'
+import { openSqliteQueue } from '../../shared/queues/sqlite/sqlite-queue.ts'
 import { openSqliteBatches } from '../../shared/stores/sqlite/sqlite-batches.ts'
 import { openSqliteDocuments } from '../../shared/stores/sqlite/sqlite-documents.ts'
 import { aStoreOf, onStore } from '../support/cli-store.ts'
@@ -14,12 +15,23 @@ async function recordIn(path: string): Promise<JobRecord | undefined> {
   return stored?.record
 }
 
+/** Publishes the job, which no worker takes. */
+async function publish(path: string): Promise<void> {
+  const queue = await openSqliteQueue(path, Date.now)
+  await queue.publish('promptbridge-jobs', {
+    data: Buffer.from('{"id":"doc-7","prompt":"p"}'),
+    attributes: { batch: 'nightly' },
+  })
+  await queue.close()
+}
+
 function cancel(path: string, ...more: string[]) {
   return onStore(path, 'cancel', 'doc-7', '--batch', 'nightly', ...more)
 }
 
 test('cancel: a job that was not started is cancelled, however often, for as long as records are kept', async (t) => {
   const path = await aStoreOf(t)
+  await publish(path)
   const line = 'doc-7  cancelled  it was never started\n'
   for (const _ of ['first', 'again']) {
     assert.deepEqual(await cancel(path), { code: 0, stdout: line, stderr: '' })
@@ -27,6 +39,22 @@ test('cancel: a job that was not started is cancelled, however often, for as lon
   const record = await recordIn(path)
   assert.ok(record?.status === 'cancelled')
   assert.equal(record.expireAt - record.settledAt, 30 * DAY_MS)
+})
+
+test('cancel: a job or a batch that was never submitted is an error, unless --force is given', async (t) => {
+  const path = await aStoreOf(t)
+  const job = await cancel(path)
+  assert.equal(job.code, 1)
+  assert.match(
+    job.stderr,
+    /^promptbridge: there is no job "doc-7" in batch "nightly"; to cancel it before .* --force\n$/,
+  )
+  assert.equal(await recordIn(path), undefined)
+  const batch = await cancelBatch(path)
+  assert.equal(batch.code, 1)
+  assert.match(batch.stderr, /^promptbridge: there is no batch "nightly"; .* use --force\n$/)
+  assert.equal((await cancelBatch(path, '--force')).code, 0)
+  assert.equal((await cancel(path, '--force')).code, 0)
 })
 
 test('cancel: a job that waits is cancelled, and its attempts are printed', async (t) => {
@@ -49,7 +77,7 @@ test('cancel: a job that is settled is left alone, and that is a failure', async
 })
 
 test('cancel --json prints the job’s name and its status', async (t) => {
-  const { code, stdout } = await cancel(await aStoreOf(t), '--json')
+  const { code, stdout } = await cancel(await aStoreOf(t), '--json', '--force')
   const { key } = aJob()
   assert.deepEqual([code, JSON.parse(stdout)], [0, { key, id: 'doc-7', batch: 'nightly', status: 'cancelled' }])
 })

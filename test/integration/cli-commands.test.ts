@@ -47,7 +47,7 @@ const MISUSES = [
   [['token', 'bogus'], /unknown command 'bogus'/],
   [['token', 'failures'], /GOOGLE_CLOUD_PROJECT is missing/],
   [['token', 'failures', 'surplus'], /too many arguments/],
-  [['token', 'failures', '--since', '24'], /argument '24' is invalid. It must be minutes, hours or days/],
+  [['token', 'failures', '--since', '24'], /argument '24' is invalid. It must be seconds, minutes, hours or days/],
   [['token', 'failures', '--limit', '0'], /argument '0' is invalid. It must be a whole number, 1 or more\./],
 ] as const
 
@@ -78,7 +78,8 @@ const ALONE = [
   [['show', 'doc-7'], 1],
   [['results', 'nightly'], 1],
   [['dead-letters', 'list'], 0],
-  [['cancel', 'doc-7'], 0],
+  [['cancel', 'doc-7'], 1],
+  [['cancel', 'doc-7', '--force'], 0],
   [['token', 'failures'], 0],
 ] as const
 

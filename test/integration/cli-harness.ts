@@ -23,6 +23,8 @@ export interface Command {
   readonly ended: Promise<Ended>
   /** Resolves when its standard output matches; rejects when it ends before. */
   printed(pattern: RegExp): Promise<void>
+  /** The same for its standard error. */
+  noted(pattern: RegExp): Promise<void>
   /** Closes its standard output, as `| head` does. */
   stopReading(): void
   /** Signals the process alone. */
@@ -64,16 +66,18 @@ export function startCommand(
     stdout: stdout.text(),
     stderr: stderr.text(),
   }))
+  async function untilMatched(stream: NodeJS.ReadableStream, collected: { text(): string }, pattern: RegExp) {
+    const tooEarly = ended.then(({ stderr }) => Promise.reject(new Error(`ended before ${pattern}: ${stderr}`)))
+    while (!pattern.test(collected.text())) await Promise.race([once(stream, 'data'), tooEarly])
+  }
   const signalGroup = (name: NodeJS.Signals | 0) => process.kill(-groupOf(child), name)
   t.after(() => {
     if (isAlive(signalGroup)) signalGroup('SIGKILL')
   })
   return {
     ended,
-    async printed(pattern) {
-      const tooEarly = ended.then(({ stderr }) => Promise.reject(new Error(`ended before ${pattern}: ${stderr}`)))
-      while (!pattern.test(stdout.text())) await Promise.race([once(child.stdout, 'data'), tooEarly])
-    },
+    printed: (pattern) => untilMatched(child.stdout, stdout, pattern),
+    noted: (pattern) => untilMatched(child.stderr, stderr, pattern),
     stopReading: () => void child.stdout.destroy(),
     signal: (name) => void child.kill(name),
     signalGroup,

@@ -141,7 +141,7 @@ test('results of a batch that was never submitted say so', async (t) => {
   const { jobs, store } = await openFolder(t, [batchLine('a', 'x')])
   await runHosted(['submit', jobs, '--batch', 'nightly', ...store])
   const { code, stderr } = await runHosted(['results', 'weekly', ...store])
-  assert.deepEqual([code, stderr], [1, 'promptbridge: no job of batch "weekly" has a record\n'])
+  assert.deepEqual([code, stderr], [1, 'promptbridge: there is no batch "weekly"\n'])
 })
 
 test('submit to a batch that was submitted whole is refused; --again takes it', async (t) => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { batchOutputLine } from '../../cli/batch-output.ts'
+import { batchOutputLine } from '../../cli/results/batch-output.ts'
 import { aDeadLetteredRecord, anExpiredRecord, aSucceededRecord } from '../support/job-builders.ts'
 
 const lineOf = (...of: Parameters<typeof batchOutputLine>) => [...batchOutputLine(...of)].join('')

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createProgress, type Screen } from '../../cli/demo/progress.ts'
+import { createProgress } from '../../cli/demo/progress.ts'
+import type { Screen } from '../../cli/progress-line.ts'
 
 function openScreen(terminal?: { columns: number }): Screen & { written(): string } {
   let written = ''

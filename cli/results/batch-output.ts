@@ -1,6 +1,6 @@
-import type { SettledRecord } from '../shared/job/record.ts'
-import { cutIntoParts } from '../shared/stores/result-parts.ts'
-import { onOneLine, withMember } from './json-text.ts'
+import type { SettledRecord } from '../../shared/job/record.ts'
+import { cutIntoParts } from '../../shared/stores/result-parts.ts'
+import { onOneLine, withMember } from '../json-text.ts'
 
 /**
  * Writes a settled job as a line of an OpenAI Batch output file, in pieces: an answer may have 128 MiB, and every further

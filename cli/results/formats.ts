@@ -1,0 +1,80 @@
+import { parseJson } from '../../shared/lib/parse-json.ts'
+import { textOf } from '../../shared/models/job-answer.ts'
+import { batchOutputLine, errorLine } from './batch-output.ts'
+import type { Result } from './read-results.ts'
+
+/** Writes a result in pieces, because an answer may be large. */
+export type WriteResult = (result: Result) => Iterable<string>
+
+export interface Format {
+  readonly header: string
+  readonly write: WriteResult
+}
+
+/** The columns of a CSV file. */
+const COLUMNS = [
+  'id',
+  'status',
+  'text',
+  'finish_reason',
+  'model',
+  'prompt_tokens',
+  'completion_tokens',
+  'error',
+  'message',
+]
+
+/** The values of `--format`. */
+export const formats = {
+  /** OpenAI's Batch output format: https://platform.openai.com/docs/guides/batch */
+  jsonl: { header: '', write: writeLine },
+  /** RFC 4180, with a header line. */
+  csv: { header: `${COLUMNS.join(',')}\r\n`, write: writeRow },
+  text: { header: '', write: writeText },
+} as const satisfies Readonly<Record<string, Format>>
+
+export type FormatName = keyof typeof formats
+
+const TORN = ['corrupt', 'the stored answer cannot be read'] as const
+
+function* writeLine(result: Result): Generator<string> {
+  if (result.kind === 'torn') yield errorLine(result.record, ...TORN)
+  else yield* batchOutputLine(result.record, result.kind === 'answer' ? result.answer : undefined)
+}
+
+function* writeRow(result: Result): Generator<string> {
+  const { record } = result
+  const { id, status, model = '' } = record
+  const { promptTokens, completionTokens } =
+    record.status === 'succeeded' ? record.usage : { promptTokens: '', completionTokens: '' }
+  const finishReason = record.status === 'succeeded' ? record.finishReason : ''
+  const [kind, message] = errorOf(result)
+  const cells = [id, status, textIn(result) ?? '', finishReason, model, promptTokens, completionTokens, kind, message]
+  yield `${cells.map(toCell).join(',')}\r\n`
+}
+
+/** The text after a line with the id. */
+function* writeText(result: Result): Generator<string> {
+  const [kind, message] = errorOf(result)
+  const text = textIn(result) ?? (kind === '' ? '(the answer has no text)' : `(${kind}: ${message})`)
+  yield `== ${result.record.id} ==\n${text}\n\n`
+}
+
+/** The answer in plain text. Undefined if there is none. */
+export function textIn(result: Result): string | undefined {
+  return result.kind === 'answer' ? textOf(result.record.url, parseJson(result.answer)) : undefined
+}
+
+function errorOf({ kind, record }: Result): readonly [kind: string, message: string] {
+  if (kind === 'torn') return TORN
+  return 'error' in record ? [record.error.kind, record.error.message] : ['', '']
+}
+
+/** Spreadsheets run a cell that begins like this as a formula: https://owasp.org/www-community/attacks/CSV_Injection */
+const FORMULA = /^[=+\-@\t\r]/
+
+function toCell(value: string | number): string {
+  if (typeof value === 'number') return String(value)
+  const text = FORMULA.test(value) ? `'${value}` : value
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}

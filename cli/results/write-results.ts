@@ -1,0 +1,62 @@
+import { createWriteStream, mkdirSync } from 'node:fs'
+import { dirname } from 'node:path'
+import type { Writable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { printable } from '../../shared/lib/printable.ts'
+import { PRIVATE_FILE, PRIVATE_FOLDER } from '../../shared/lib/private-files.ts'
+import { formats, type WriteResult } from './formats.ts'
+import { type Listing, type Reader, type Result, readResults, type WrittenResults } from './read-results.ts'
+
+export interface WriteOptions {
+  /** Absent: an OpenAI Batch output file. */
+  readonly format?: WriteResult
+  /** What is written before the first result. */
+  readonly header?: string
+  /** Gets the failed jobs, which then have no line in the output. */
+  readonly failures?: FailureFile
+  /** Whether a job is to be written; all are, if absent. */
+  readonly isNew?: (key: string) => boolean
+}
+
+export interface FailureFile {
+  write(result: Result): Promise<void>
+}
+
+/** Writes the settled jobs of a listing to a file. Its folder is created if it does not exist. */
+export async function writeResultsFile(
+  path: string,
+  reader: Reader,
+  listing: Listing,
+  options: WriteOptions = {},
+): Promise<WrittenResults> {
+  return writeResults(openFile(path), reader, listing, options)
+}
+
+/** Only the owner may read what is created. A file that exists, a pipe or a device keeps its mode. */
+function openFile(path: string): Writable {
+  mkdirSync(dirname(path), { recursive: true, mode: PRIVATE_FOLDER })
+  return createWriteStream(path, { mode: PRIVATE_FILE })
+}
+
+/**
+ * Writes them to a stream, which it ends unless it is standard output.
+ *
+ * One answer at a time is in memory: the next one is read when the stream has room for it.
+ */
+export async function writeResults(
+  out: Writable,
+  reader: Reader,
+  listing: Listing,
+  { format = formats.jsonl.write, header = '', failures, isNew }: WriteOptions = {},
+): Promise<WrittenResults> {
+  const results = readResults(reader, listing, isNew)
+  async function* lines() {
+    if (header !== '') yield header
+    for await (const result of results.read()) {
+      if (failures !== undefined && result.kind !== 'answer') await failures.write(result)
+      else for (const piece of format(result)) yield printable(piece)
+    }
+  }
+  await pipeline(lines, out, { end: out !== process.stdout })
+  return results.written()
+}
