@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { closeSync, openSync } from 'node:fs'
-import { join } from 'node:path'
+import { resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { PRIVATE_FILE } from '../shared/lib/private-files.ts'
 
@@ -29,6 +29,7 @@ export interface ChildOptions {
   /** Its working directory, which also contains its log. */
   readonly folder: string
   readonly environment: Readonly<Record<string, string>>
+  /** Relative to it. */
   readonly log: string
   /** Whether its standard output goes to this process and not to the log. */
   readonly isHeard: boolean
@@ -36,7 +37,7 @@ export interface ChildOptions {
 
 /** Starts a file with this Node. The child can see the end of this process: its IPC channel disconnects. */
 export function startChild({ name, file, args, folder, environment, log, isHeard }: ChildOptions): Child {
-  const logPath = join(folder, log)
+  const logPath = resolve(folder, log)
   const output = openSync(logPath, 'a', PRIVATE_FILE)
   const child = spawn(process.execPath, [file, ...args], {
     cwd: folder,

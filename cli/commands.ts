@@ -19,6 +19,11 @@ export const commands: readonly ListedCommand[] = [
     load: async (environment) => (await import('./submit.ts')).submitCommand(environment),
   },
   {
+    name: 'run',
+    does: 'run jobs on this machine: submit them, work until all are settled, and write the results',
+    load: async (environment) => (await import('./run/run-command.ts')).runCommand(environment),
+  },
+  {
     name: 'results',
     does: 'print the settled jobs of a batch as an OpenAI Batch output file',
     load: async (environment) => (await import('./results/results-command.ts')).resultsCommand(environment),

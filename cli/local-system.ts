@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import tls from 'node:tls'
 import { z } from 'zod'
-import { type Child, firstLine, startChild, untilEnded } from './child-process.ts'
+import { type Child, type ChildOptions, firstLine, startChild, untilEnded } from './child-process.ts'
 import { freePort } from './free-port.ts'
 import { programFile } from './installation.ts'
 
@@ -98,7 +98,7 @@ export async function startStandIns(options: LocalSystemOptions, signal: AbortSi
     environment,
     workerLog: join(options.folder, WORKER_LOG),
     broken,
-    startWorker: (waiting) => startWorker(options.folder, environment, address, waiting),
+    startWorker: (waiting) => startWorker({ folder: options.folder, log: WORKER_LOG, environment, address }, waiting),
     stop: () => cleanups.disposeAsync(),
   }
 }
@@ -117,10 +117,14 @@ function startProcess(options: LocalSystemOptions, address: string): Child {
   })
 }
 
-async function startWorker(
-  folder: string,
-  environment: Readonly<Record<string, string>>,
-  address: string,
+export interface WorkerOptions extends Pick<ChildOptions, 'folder' | 'environment' | 'log'> {
+  /** Where it listens. */
+  readonly address: string
+}
+
+/** Starts a worker and waits until it is ready. Rejects when it ends before, or is not ready in two minutes. */
+export async function startWorker(
+  { folder, environment, log, address }: WorkerOptions,
   signal: AbortSignal,
 ): Promise<Child> {
   const worker = startChild({
@@ -129,7 +133,7 @@ async function startWorker(
     args: [],
     folder,
     environment,
-    log: WORKER_LOG,
+    log,
     isHeard: false,
   })
   try {

@@ -20,6 +20,8 @@ const settingsSchema = z.strictObject({
   pushTo: z.url(),
   /** Whether Google's emulator pushes, through this process; otherwise the embedded queue is pushed. */
   isRelay: z.boolean().default(false),
+  /** Whether the messages are pushed to the worker; otherwise the worker delivers them itself. */
+  isPushing: z.boolean().default(true),
   jobsTopic: z.string(),
   deadLetterTopic: z.string(),
   maxOutstanding: z.int().positive().default(1_000),
@@ -83,7 +85,7 @@ async function main(argument: string | undefined): Promise<void> {
     ...(wrong.isRoleMissing ? { principals: [] } : {}),
     ...(wrong.resourceTenantId === undefined ? {} : { tenantId: wrong.resourceTenantId }),
   })
-  const subscriptions = [jobsSubscription(settings), deadLetterSubscription(settings)]
+  const subscriptions = settings.isPushing ? [jobsSubscription(settings), deadLetterSubscription(settings)] : []
   const push = settings.isRelay
     ? await startPushRelay({ log, subscriptions })
     : await startPubSubPush({ log, file: settings.state, subscriptions })
@@ -100,11 +102,13 @@ async function main(argument: string | undefined): Promise<void> {
       AZURE_CLIENT_ID: ENTRA.clientId,
       AZURE_OPENAI_ENDPOINT: azure.url,
       AZURE_OPENAI_DEPLOYMENT: AZURE.deployment,
-      // These stand-ins push, so a worker on the same file must not deliver its messages itself.
-      PUSH_AUTH: 'verify',
-      PUSH_AUDIENCE: settings.pushTo,
-      PUSH_SERVICE_ACCOUNT: PUSH_SERVICE_ACCOUNT,
-      PUSH_CERTS_URL: push.certsUrl,
+      ...(settings.isPushing && {
+        // A worker on the same file must not deliver its messages itself.
+        PUSH_AUTH: 'verify',
+        PUSH_AUDIENCE: settings.pushTo,
+        PUSH_SERVICE_ACCOUNT: PUSH_SERVICE_ACCOUNT,
+        PUSH_CERTS_URL: push.certsUrl,
+      }),
       JOBS_TOPIC: settings.jobsTopic,
       DEAD_LETTER_TOPIC: settings.deadLetterTopic,
     },

@@ -1,0 +1,63 @@
+import { Command } from 'commander'
+import type { Environment } from '../../shared/config/rules.ts'
+import { describeCost } from '../../shared/job/price.ts'
+import { settledIn } from '../../shared/job/record.ts'
+import { ExitCode } from '../exit-codes.ts'
+import { addHelpEnding } from '../help.ts'
+import { addOutputOptions } from '../output-options.ts'
+import { plainText } from '../plain-text.ts'
+import { print, printJson } from '../print.ts'
+import { type RunOptions, type RunResult, run } from './run.ts'
+
+interface CommandOptions extends RunOptions {
+  readonly json?: true
+}
+
+/** `promptbridge run INPUT…`: submits, works and writes the results, on this machine. */
+export function runCommand(environment: Environment): Command {
+  const command = new Command('run')
+    .argument('<input...>', 'JSONL files with a job in each line')
+    .option('--batch <name>', 'the batch of the jobs (default: made from the name and the content of the input)')
+    .option('--demo', 'answer with a stand-in for the model: no setting is needed, and nothing is paid')
+    .option('--output <file>', 'where the results go; - for standard output (default: INPUT-results.jsonl)')
+  addOutputOptions(command, 'print how the run ended as JSON')
+  return addHelpEnding(command, {
+    examples: [
+      ['promptbridge run jobs.jsonl', 'run the jobs on your own Azure OpenAI, with the login of az login'],
+      ['promptbridge run jobs.jsonl --demo', 'try the same without Azure'],
+      ['promptbridge run jobs.jsonl', 'after Ctrl-C: go on where it was stopped'],
+    ],
+    failure: 'the worker cannot run',
+    codes: ['someFailed'],
+    isInterruptible: true,
+  })
+    .exitOverride()
+    .action(async (inputs: readonly string[], { json, ...options }: CommandOptions) => {
+      const result = await run(inputs, options, environment)
+      process.exitCode = result.code
+      if (json) printJson(toJson(result))
+      else print(describe(result), result.output === undefined ? process.stderr : process.stdout)
+    })
+}
+
+function toJson({ code, ...result }: RunResult) {
+  return { ...result, complete: code !== ExitCode.interrupted }
+}
+
+function describe({ batch, total, counts, output, store, cost, code }: RunResult): string {
+  const settled = settledIn(counts)
+  const named = `batch ${plainText(batch)}`
+  if (code === ExitCode.interrupted) {
+    return `interrupted: ${settled} of ${total} jobs of ${named} are settled. Run the same command again to go on.\n`
+  }
+  const { succeeded = 0 } = counts
+  const failed = settled - succeeded
+  const more = store === undefined ? '' : ` --store ${store}`
+  const lines = [
+    `${succeeded} of ${total} jobs of ${named} succeeded${failed === 0 ? '' : `, ${failed} failed`}`,
+    ...(cost === undefined ? [] : [`cost: ${describeCost(cost)}`]),
+    ...(output === undefined ? [] : [`results: ${output}`]),
+    ...(failed === 0 ? [] : [`why they failed: promptbridge dead-letters list${more}`]),
+  ]
+  return `${lines.join('\n')}\n`
+}

@@ -1,0 +1,175 @@
+import { mkdirSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import type { Environment } from '../../shared/config/rules.ts'
+import { type Cost, costOfRecord, type Prices, sumCosts } from '../../shared/job/price.ts'
+import { type JobRecord, type StatusCounts, settledIn } from '../../shared/job/record.ts'
+import { PRIVATE_FOLDER } from '../../shared/lib/private-files.ts'
+import { createJobReader } from '../../shared/stores/job-reader.ts'
+import { openStores, type Stores } from '../../shared/stores/open.ts'
+import { ExitCode } from '../exit-codes.ts'
+import { listenForInterrupt } from '../interrupt.ts'
+import { pricesIn } from '../prices.ts'
+import { printStatus } from '../print.ts'
+import { publishLines } from '../publish-lines.ts'
+import { submitBatch } from '../submit-batch.ts'
+import { writeResults, writeResultsFile } from '../write-results.ts'
+import { type RunInput, readInput } from './read-input.ts'
+import { checkToken, readRunSettings } from './run-settings.ts'
+import { type RunSystem, startDemo, startOwn, TOPICS } from './run-system.ts'
+import { untilSettled } from './until-settled.ts'
+
+const FOLDER = '.promptbridge'
+/** The answers of the stand-in never get among those that were paid for. */
+const FILES = { own: 'promptbridge.db', demo: 'run-demo.db' }
+
+export interface RunOptions {
+  readonly batch?: string
+  readonly demo?: true
+  readonly output?: string
+}
+
+/** How a run ended. */
+export interface RunResult {
+  readonly batch: string
+  readonly total: number
+  readonly counts: StatusCounts
+  /** The file with the results. Undefined: they are on standard output, or the run was interrupted. */
+  readonly output: string | undefined
+  /** The value of `--store` that other commands need. Undefined: they find the file by themselves. */
+  readonly store: string | undefined
+  /** Of all its answers. Undefined: a price is not known, nothing is paid, or the run was interrupted. */
+  readonly cost: Cost | undefined
+  readonly code: number
+}
+
+/**
+ * Submits files, runs a worker until all their jobs are settled, and writes the results.
+ *
+ * The same files are the same batch, so a second run goes on where the first one was stopped. Rejects if nothing was sent,
+ * or if the worker cannot run.
+ */
+export async function run(paths: readonly string[], options: RunOptions, environment: Environment): Promise<RunResult> {
+  using interrupt = listenForInterrupt()
+  const { signal } = interrupt
+  const input = await readInput(paths)
+  mkdirSync(FOLDER, { recursive: true, mode: PRIVATE_FOLDER })
+  const path = join(FOLDER, options.demo ? FILES.demo : FILES.own)
+  const prepared = await prepare(input, options, environment, resolve(path))
+  await using opened = new AsyncDisposableStack()
+  const stores = opened.adopt(await openStores({ kind: 'sqlite', path }, IN_FILE), (own) => own.close())
+  const batch = options.batch ?? input.batch
+  const total = await submitOnce(input, batch, stores, prepared.jobsTopic)
+  const counts = await runWorker(prepared, { path, batch, total, stores, signal })
+  const known = { batch, total, counts, store: options.demo && `sqlite:${path}` }
+  if (settledIn(counts) < total) return { ...known, output: undefined, cost: undefined, code: ExitCode.interrupted }
+  const output = options.output ?? `${input.name}-results.jsonl`
+  const sum = costSum(pricesIn(environment))
+  await write(stores, batch, output, sum.add)
+  const cost = options.demo ? undefined : sum.cost()
+  return { ...known, output: output === '-' ? undefined : output, cost, code: exitCodeOf(counts) }
+}
+
+const IN_FILE = { now: Date.now, emulators: { firestore: undefined, pubsub: undefined } }
+
+interface Prepared {
+  readonly jobsTopic: string
+  readonly deadLetterTopic: string
+  start(signal: AbortSignal): Promise<RunSystem>
+}
+
+/** Checks the settings and the login before anything is sent. */
+async function prepare(
+  input: RunInput,
+  { demo }: RunOptions,
+  environment: Environment,
+  file: string,
+): Promise<Prepared> {
+  if (demo) {
+    return { ...TOPICS, start: (signal) => startDemo({ file, folder: FOLDER, models: input.models }, signal) }
+  }
+  const settings = readRunSettings(environment, file)
+  await checkToken(settings, Date.now)
+  const { jobsTopic, deadLetterTopic } = settings.config
+  return { jobsTopic, deadLetterTopic, start: (signal) => startOwn(settings, FOLDER, signal) }
+}
+
+/** Resolves with the total of the batch. A batch that was submitted completely is not submitted again. */
+async function submitOnce(input: RunInput, name: string, { batches, queue }: Stores, topic: string): Promise<number> {
+  const before = await batches.read(name)
+  if (before !== undefined && before.status !== 'open' && name === input.batch) return before.total
+  const { published, repeated } = await submitBatch(batches, {
+    ...{ name, tokenLimit: undefined, again: true, now: Date.now },
+    publish: (beforeFirst) =>
+      publishLines(input.bytes(), {
+        ...{ queue, topic, batch: name, beforeFirst },
+        onPublished: (count) => printStatus(`${count} jobs submitted`),
+        onRefused: () => undefined,
+      }),
+  })
+  printStatus('')
+  const after = await batches.read(name)
+  return after === undefined || after.status === 'open' ? published - repeated : after.total
+}
+
+interface Work {
+  readonly path: string
+  readonly batch: string
+  readonly total: number
+  readonly stores: Stores
+  readonly signal: AbortSignal
+}
+
+/** Runs a worker until the batch is settled or the signal aborts. Resolves with how far it came. */
+async function runWorker({ start, deadLetterTopic }: Prepared, work: Work): Promise<StatusCounts> {
+  const { batch, total, stores, signal } = work
+  const count = () => stores.documents.countByStatus(batch)
+  const before = await count()
+  if (settledIn(before) >= total || signal.aborted) return before
+  try {
+    const system = await start(signal)
+    try {
+      await Promise.race([untilSettled({ ...work, count, deadLetterTopic }), system.broken])
+    } finally {
+      await system.stop()
+    }
+  } catch (error) {
+    if (!signal.aborted) throw error
+  }
+  return count()
+}
+
+async function write(
+  { documents }: Stores,
+  batch: string,
+  output: string,
+  onRecord: (record: JobRecord) => void,
+): Promise<void> {
+  const reader = createJobReader(documents)
+  async function* listing() {
+    for await (const listed of reader.list(batch)) {
+      if ('record' in listed) onRecord(listed.record)
+      yield listed
+    }
+  }
+  if (output === '-') await writeResults(process.stdout, reader, listing())
+  else await writeResultsFile(output, reader, listing())
+}
+
+/** Adds up what records cost. A record without an answer costs nothing; one whose price is not known makes the sum unknown. */
+function costSum(prices: Prices) {
+  let sum: Cost | undefined
+  let isKnown = true
+  return {
+    add(record: JobRecord): void {
+      if (!record.attempts.some(({ usage }) => usage !== undefined)) return
+      const cost = costOfRecord(prices, record)
+      isKnown &&= cost !== undefined
+      sum = sumCosts(sum === undefined ? [cost] : [sum, cost])
+    },
+    cost: () => (isKnown ? sum : undefined),
+  }
+}
+
+function exitCodeOf({ dead_lettered = 0, cancelled = 0, expired = 0 }: StatusCounts): number {
+  return dead_lettered + cancelled + expired > 0 ? ExitCode.someFailed : ExitCode.done
+}
