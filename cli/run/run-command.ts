@@ -1,9 +1,11 @@
 import { Command } from 'commander'
 import type { Environment } from '../../shared/config/rules.ts'
 import { describeCost } from '../../shared/job/price.ts'
-import { settledIn } from '../../shared/job/record.ts'
+import { failedIn } from '../../shared/stores/batch-progress.ts'
+import { number, ofTotal } from '../batches/describe-progress.ts'
 import { ExitCode } from '../exit-codes.ts'
 import { addHelpEnding } from '../help.ts'
+import { invocation } from '../installation.ts'
 import { addOutputOptions } from '../output-options.ts'
 import { plainText } from '../plain-text.ts'
 import { print, printJson } from '../print.ts'
@@ -40,24 +42,24 @@ export function runCommand(environment: Environment): Command {
     })
 }
 
-function toJson({ code, ...result }: RunResult) {
-  return { ...result, complete: code !== ExitCode.interrupted }
+function toJson({ code: _, progress, ...result }: RunResult) {
+  return { ...progress, ...result }
 }
 
-function describe({ batch, total, counts, output, store, cost, code }: RunResult): string {
-  const settled = settledIn(counts)
-  const named = `batch ${plainText(batch)}`
+function describe({ progress, output, store, cost, code }: RunResult): string {
+  const batch = `jobs of batch ${plainText(progress.name)}`
   if (code === ExitCode.interrupted) {
-    return `interrupted: ${settled} of ${total} jobs of ${named} are settled. Run the same command again to go on.\n`
+    return `interrupted: ${ofTotal(progress)} ${batch} are settled. Run the same command again to go on.\n`
   }
-  const { succeeded = 0 } = counts
-  const failed = settled - succeeded
+  if (code === ExitCode.failed)
+    return `${ofTotal(progress)} ${batch} are settled, and the messages of the others are lost\n`
+  const failed = failedIn(progress)
   const more = store === undefined ? '' : ` --store ${store}`
   const lines = [
-    `${succeeded} of ${total} jobs of ${named} succeeded${failed === 0 ? '' : `, ${failed} failed`}`,
+    `${number(progress.settled - failed)} of ${number(progress.settled)} ${batch} succeeded`,
     ...(cost === undefined ? [] : [`cost: ${describeCost(cost)}`]),
     ...(output === undefined ? [] : [`results: ${output}`]),
-    ...(failed === 0 ? [] : [`why they failed: promptbridge dead-letters list${more}`]),
+    ...(failed === 0 ? [] : [`why ${number(failed)} failed: ${invocation()} dead-letters list${more}`]),
   ]
   return `${lines.join('\n')}\n`
 }

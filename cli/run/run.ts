@@ -2,21 +2,23 @@ import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Environment } from '../../shared/config/rules.ts'
 import { type Cost, costOfRecord, type Prices, sumCosts } from '../../shared/job/price.ts'
-import { type JobRecord, type StatusCounts, settledIn } from '../../shared/job/record.ts'
+import type { JobRecord } from '../../shared/job/record.ts'
 import { PRIVATE_FOLDER } from '../../shared/lib/private-files.ts'
+import { readBacklog } from '../../shared/queues/sqlite/backlog.ts'
+import { type BatchProgress, failedIn, hasEnded, readBatchProgress } from '../../shared/stores/batch-progress.ts'
 import { createJobReader } from '../../shared/stores/job-reader.ts'
 import { openStores, type Stores } from '../../shared/stores/open.ts'
+import { submitBatch } from '../../shared/stores/submit-batch.ts'
 import { ExitCode } from '../exit-codes.ts'
 import { listenForInterrupt } from '../interrupt.ts'
 import { pricesIn } from '../prices.ts'
 import { printStatus } from '../print.ts'
 import { publishLines } from '../publish-lines.ts'
-import { submitBatch } from '../submit-batch.ts'
-import { writeResults, writeResultsFile } from '../write-results.ts'
+import { writeResults, writeResultsFile } from '../results/write-results.ts'
 import { type RunInput, readInput } from './read-input.ts'
 import { checkToken, readRunSettings } from './run-settings.ts'
 import { type RunSystem, startDemo, startOwn, TOPICS } from './run-system.ts'
-import { untilSettled } from './until-settled.ts'
+import { untilEnded } from './until-ended.ts'
 
 const FOLDER = '.promptbridge'
 /** The answers of the stand-in never get among those that were paid for. */
@@ -26,13 +28,12 @@ export interface RunOptions {
   readonly batch?: string
   readonly demo?: true
   readonly output?: string
+  readonly quiet?: true
 }
 
 /** How a run ended. */
 export interface RunResult {
-  readonly batch: string
-  readonly total: number
-  readonly counts: StatusCounts
+  readonly progress: BatchProgress
   /** The file with the results. Undefined: they are on standard output, or the run was interrupted. */
   readonly output: string | undefined
   /** The value of `--store` that other commands need. Undefined: they find the file by themselves. */
@@ -58,15 +59,23 @@ export async function run(paths: readonly string[], options: RunOptions, environ
   await using opened = new AsyncDisposableStack()
   const stores = opened.adopt(await openStores({ kind: 'sqlite', path }, IN_FILE), (own) => own.close())
   const batch = options.batch ?? input.batch
-  const total = await submitOnce(input, batch, stores, prepared.jobsTopic)
-  const counts = await runWorker(prepared, { path, batch, total, stores, signal })
-  const known = { batch, total, counts, store: options.demo && `sqlite:${path}` }
-  if (settledIn(counts) < total) return { ...known, output: undefined, cost: undefined, code: ExitCode.interrupted }
+  await submitOnce(input, batch, stores, prepared.jobsTopic)
+  const progress = await runWorker(prepared, { path, batch, stores, signal, isQuiet: options.quiet === true })
+  const known = { progress, store: options.demo && `sqlite:${path}` }
+  if (progress.state !== 'complete') {
+    const code = signal.aborted ? ExitCode.interrupted : ExitCode.failed
+    return { ...known, output: undefined, cost: undefined, code }
+  }
   const output = options.output ?? `${input.name}-results.jsonl`
   const sum = costSum(pricesIn(environment))
   await write(stores, batch, output, sum.add)
   const cost = options.demo ? undefined : sum.cost()
-  return { ...known, output: output === '-' ? undefined : output, cost, code: exitCodeOf(counts) }
+  return {
+    ...known,
+    output: output === '-' ? undefined : output,
+    cost,
+    code: failedIn(progress) > 0 ? ExitCode.someFailed : ExitCode.done,
+  }
 }
 
 const IN_FILE = { now: Date.now, emulators: { firestore: undefined, pubsub: undefined } }
@@ -93,12 +102,12 @@ async function prepare(
   return { jobsTopic, deadLetterTopic, start: (signal) => startOwn(settings, FOLDER, signal) }
 }
 
-/** Resolves with the total of the batch. A batch that was submitted completely is not submitted again. */
-async function submitOnce(input: RunInput, name: string, { batches, queue }: Stores, topic: string): Promise<number> {
+/** A batch that was submitted completely is not submitted again. With a name of the caller's it may have other content. */
+async function submitOnce(input: RunInput, name: string, { batches, queue }: Stores, topic: string): Promise<void> {
   const before = await batches.read(name)
-  if (before !== undefined && before.status !== 'open' && name === input.batch) return before.total
-  const { published, repeated } = await submitBatch(batches, {
-    ...{ name, tokenLimit: undefined, again: true, now: Date.now },
+  if (before !== undefined && before.status !== 'open' && name === input.batch) return
+  await submitBatch(batches, {
+    ...{ name, tokenLimit: undefined, again: true, howAgain: '', now: Date.now },
     publish: (beforeFirst) =>
       publishLines(input.bytes(), {
         ...{ queue, topic, batch: name, beforeFirst },
@@ -107,35 +116,40 @@ async function submitOnce(input: RunInput, name: string, { batches, queue }: Sto
       }),
   })
   printStatus('')
-  const after = await batches.read(name)
-  return after === undefined || after.status === 'open' ? published - repeated : after.total
 }
 
 interface Work {
   readonly path: string
   readonly batch: string
-  readonly total: number
   readonly stores: Stores
   readonly signal: AbortSignal
+  readonly isQuiet: boolean
 }
 
-/** Runs a worker until the batch is settled or the signal aborts. Resolves with how far it came. */
-async function runWorker({ start, deadLetterTopic }: Prepared, work: Work): Promise<StatusCounts> {
-  const { batch, total, stores, signal } = work
-  const count = () => stores.documents.countByStatus(batch)
-  const before = await count()
-  if (settledIn(before) >= total || signal.aborted) return before
+/** Runs a worker until the batch has ended or the signal aborts. Resolves with how far it came. */
+async function runWorker({ start, jobsTopic, deadLetterTopic }: Prepared, work: Work): Promise<BatchProgress> {
+  const { path, batch, stores, signal } = work
+  const look = async () => {
+    const progress = await readBatchProgress(stores, batch)
+    if (progress === undefined) throw new Error('the batch is gone')
+    return progress
+  }
+  const before = await look()
+  if (hasEnded(before) || signal.aborted) return before
+  if ((await readBacklog(path, jobsTopic))?.isPaused) {
+    throw new Error(`the delivery of jobs is paused: run promptbridge resume --store sqlite:${path}`)
+  }
   try {
     const system = await start(signal)
     try {
-      await Promise.race([untilSettled({ ...work, count, deadLetterTopic }), system.broken])
+      await Promise.race([untilEnded({ ...work, deadLetterTopic }), system.broken])
     } finally {
       await system.stop()
     }
   } catch (error) {
     if (!signal.aborted) throw error
   }
-  return count()
+  return look()
 }
 
 async function write(
@@ -168,8 +182,4 @@ function costSum(prices: Prices) {
     },
     cost: () => (isKnown ? sum : undefined),
   }
-}
-
-function exitCodeOf({ dead_lettered = 0, cancelled = 0, expired = 0 }: StatusCounts): number {
-  return dead_lettered + cancelled + expired > 0 ? ExitCode.someFailed : ExitCode.done
 }
