@@ -35,7 +35,7 @@ export interface RecordDocuments {
   /** Replaces the record; refused unless the revision is still the newest. */
   replace(record: JobRecord, revision: string): Promise<Write>
   read(key: string): Promise<StoredRecord | undefined>
-  /** Every record of a batch, in no particular order, read page by page. */
+  /** Every record of a batch, in no particular order, read as they are wanted. */
   list(batch: string): AsyncIterable<ListedRecord>
   /** How many records of a batch have each status; those of a status that is not known here are left out. */
   countByStatus(batch: string): Promise<StatusCounts>

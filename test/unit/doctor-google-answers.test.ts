@@ -53,7 +53,9 @@ describe('access to a database', () => {
     batchWrite: async () => [{ kind: 'refused' as const }],
     newest: async () => undefined,
     since: async () => [],
-    page: async () => ({ documents: [], bytes: 0, isLast: true }),
+    async *walk() {
+      yield* []
+    },
     range: async () => [],
     sum: async () => [],
     count: async () => 0,

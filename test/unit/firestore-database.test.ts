@@ -15,7 +15,7 @@ test('a database that is closed rejects every call at once', async () => {
     get: () => database.get(`${database.root}/promptJobs/a`),
     newest: () => database.newest('promptJobs', 'createdAt'),
     since: () => database.since('tokenFailures', 'lastAt', { since: 0, direction: 'DESCENDING' }),
-    page: () => database.page('promptJobs', { equal: {}, limit: 1, maxBytes: 1, after: undefined }),
+    walk: () => Array.fromAsync(database.walk('promptJobs', { equal: {}, after: undefined })),
     count: () => database.count('promptJobs', { batch: 'nightly' }),
     'close again': () => database.close().then(() => database.get('again')),
   }

@@ -1,14 +1,13 @@
 import assert from 'node:assert/strict'
-import { EventEmitter, once } from 'node:events'
+import { once } from 'node:events'
 import { Readable } from 'node:stream'
 import { describe, mock, test } from 'node:test'
 import { z } from 'zod'
-import { collect } from '../../shared/stores/firestore/collect.ts'
 import { type CallLimits, type Database, openDatabase } from '../../shared/stores/firestore/database.ts'
 import { createFirestoreDeadLetters } from '../../shared/stores/firestore/firestore-dead-letters.ts'
 import { createFirestoreDocuments } from '../../shared/stores/firestore/firestore-documents.ts'
+import { readAnswers } from '../../shared/stores/firestore/read-answers.ts'
 import { toFields } from '../../shared/stores/firestore/values.ts'
-import { walkPages } from '../../shared/stores/firestore/walk-pages.ts'
 import { isStoreError } from '../contract/job-store-support.ts'
 import { openFirestoreServer, type Serve, type ServedCall } from '../support/firestore-server.ts'
 import { aSucceededRecord } from '../support/job-builders.ts'
@@ -19,7 +18,6 @@ const ROOT = 'projects/p/databases/(default)/documents'
 
 const pageQuery = z.object({
   structuredQuery: z.object({
-    limit: z.object({ value: z.number() }),
     startAt: z.object({ values: z.array(z.object({ referenceValue: z.string() })) }).nullish(),
   }),
 })
@@ -39,10 +37,10 @@ function serving(documents: Stored, calls: { sent: number }[] = []): Serve {
       yield name in documents ? { found: found(name), readTime: READ_TIME } : { missing: name, readTime: READ_TIME }
       return
     }
-    const { limit, startAt } = pageQuery.parse(request).structuredQuery
+    const { startAt } = pageQuery.parse(request).structuredQuery
     const after = startAt?.values[0]?.referenceValue ?? ''
     const names = Object.keys(documents).filter((name) => name > after)
-    for (const name of names.toSorted().slice(0, limit.value)) {
+    for (const name of names.toSorted()) {
       call.sent += 1
       yield { document: found(name), readTime: READ_TIME }
     }
@@ -82,50 +80,50 @@ async function listedKeys(database: Database): Promise<string[]> {
 
 const keysIn = (documents: Stored) => Object.keys(documents).map((name) => name.split('/').at(-1))
 
-describe('a listing pages by bytes', () => {
-  test('large records come in pages of about a mebibyte, each record once', async () => {
-    const calls: { sent: number }[] = []
-    const documents = records(40, 400_000)
-    const keys = await over(serving(documents, calls), listedKeys)
-    assert.deepEqual(keys, keysIn(documents))
-    const [, ...later] = calls.map(({ sent }) => sent)
-    assert.ok(Math.max(...later) <= 2, `${later}`)
-  })
-
-  test('small records come in few calls', async () => {
+describe('a listing', () => {
+  test('of thousands of records is one call, and has each record once', async () => {
     const calls: { sent: number }[] = []
     const documents = records(1_000, 100)
     assert.deepEqual(await over(serving(documents, calls), listedKeys), keysIn(documents))
-    const [first, second, third] = calls.map(({ sent }) => sent)
-    assert.deepEqual([first, second, third], [20, 80, 320])
-    assert.ok(calls.length <= 5, `${calls.length} calls`)
+    assert.deepEqual(calls, [{ sent: 1_000 }])
   })
 
-  test('a page ends once it has four mebibytes, where large records follow small ones', async () => {
+  test('reads no faster than its records are used', async () => {
     const calls: { sent: number }[] = []
-    const documents = { ...records(420, 100), ...relabelled(records(40, 900_000)) }
-    const page = { equal: {}, limit: 500, maxBytes: 4 * 1024 * 1024, after: `${ROOT}/promptJobs/key-9999` }
-    const [names, cut] = await over(serving(documents, calls), async (database) => {
-      const walked: string[] = []
-      for await (const some of walkPages(database, 'promptJobs', { equal: {}, after: undefined })) {
-        walked.push(...some.map(({ name }) => name))
-      }
-      return [walked, await database.page('promptJobs', page)]
+    await over(serving(records(200, 400_000), calls), async (database) => {
+      for await (const _ of createFirestoreDocuments(database).list('nightly')) break
     })
-    assert.deepEqual(names, Object.keys(documents))
-    assert.deepEqual([cut.documents.length, cut.isLast], [5, false])
+    const [{ sent } = { sent: 0 }] = calls
+    assert.ok(sent < 100, `${sent} were sent`)
   })
 
-  test('a record that cannot be read is listed as that', async () => {
+  test('goes on after its last record where Firestore ends the query', async () => {
+    const calls: { sent: number }[] = []
+    const documents = records(10, 10)
+    const cut: Serve = async function* (call) {
+      let left = 4
+      for await (const each of serving(documents, calls)(call)) {
+        if (left-- === 0) throw new Error('the query takes too long')
+        yield each
+      }
+    }
+    assert.deepEqual(await over(cut, listedKeys), keysIn(documents))
+    assert.equal(calls.length, 3)
+  })
+
+  test('ends where a query brings no record at all', async () => {
+    const cut: Serve = async function* () {
+      yield { readTime: READ_TIME }
+      throw new Error('away')
+    }
+    await assert.rejects(over(cut, listedKeys), isStoreError('unavailable'))
+  })
+
+  test('has a record that cannot be read as that', async () => {
     const documents = { ...records(2, 10), [`${ROOT}/promptJobs/zz`]: toFields({ batch: 'nightly' }) }
     assert.deepEqual(await over(serving(documents), listedKeys), ['key-0000', 'key-0001', 'unreadable: zz'])
   })
 })
-
-/** Behind the others. */
-function relabelled(documents: Stored): Stored {
-  return Object.fromEntries(Object.entries(documents).map(([name, fields]) => [name.replace('key-', 'large-'), fields]))
-}
 
 test('a large answer is read part by part, each in a call of its own', async () => {
   const calls: { sent: number }[] = []
@@ -140,7 +138,7 @@ test('a large answer is read part by part, each in a call of its own', async () 
   assert.equal(calls.length, 13)
 })
 
-test('dead letters are listed page by page, up to the limit', async () => {
+test('dead letters are listed up to the limit', async () => {
   const names = Array.from({ length: 90 }, (_, n) => `${ROOT}/deadLetters/key-${String(n).padStart(2, '0')}:1`)
   const documents = Object.fromEntries(names.map((name) => [name, toFields({ data: { bytes: 1, sha256: 'a' } })]))
   const list = (database: Database) => createFirestoreDeadLetters(database).list({}, 50)
@@ -186,43 +184,49 @@ describe('a query ends by progress', () => {
   /** A query under way: `give` resolves once what it gave was read. */
   function aQuery() {
     const stream = Object.assign(new Readable({ objectMode: true, read: () => undefined }), { cancel: mock.fn() })
-    const arrivals = new EventEmitter()
-    const isEnough = () => {
-      arrivals.emit('read')
-      return false
-    }
-    const collected = collect(stream, { idleMs: 10_000, isEnough })
+    const answers = readAnswers(stream, 10_000)
     const give = async (answer: object) => {
-      const read = once(arrivals, 'read')
+      const next = answers.next()
       stream.push(answer)
-      await read
+      await next
     }
-    return { stream, collected, give }
+    return { stream, answers, give }
   }
 
   test('it goes on as long as documents come, however long that takes in all', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] })
-    const { stream, collected, give } = aQuery()
+    const { stream, answers, give } = aQuery()
     for (let n = 0; n < 20; n += 1) {
-      await give({ n })
+      const next = give({ n })
       t.mock.timers.tick(9_999)
+      await next
     }
     stream.push(null)
-    assert.equal((await collected).length, 20)
+    assert.equal((await answers.next()).done, true)
+    assert.equal(stream.cancel.mock.callCount(), 0)
+  })
+
+  test('the time in which the caller is busy does not count', async (t) => {
+    t.mock.timers.enable({ apis: ['setTimeout'] })
+    const { stream, give } = aQuery()
+    await give({ n: 1 })
+    t.mock.timers.tick(60_000)
+    await give({ n: 2 })
     assert.equal(stream.cancel.mock.callCount(), 0)
   })
 
   test('it is ended when none has come for ten seconds', async (t) => {
     t.mock.timers.enable({ apis: ['setTimeout'] })
-    const { stream, collected, give } = aQuery()
+    const { stream, answers, give } = aQuery()
     await give({ n: 1 })
+    const next = answers.next()
     t.mock.timers.tick(10_000)
-    await assert.rejects(collected, isStoreError('unavailable'))
+    await assert.rejects(next, isStoreError('unavailable'))
     assert.equal(stream.cancel.mock.callCount(), 1)
   })
 
   test('over the wire a call of which nothing more comes rejects', async () => {
-    const limits = { callMs: 60_000, idleMs: 20, queryMs: 60_000, aggregationMs: 60_000 }
+    const limits = { callMs: 60_000, idleMs: 20, walkIdleMs: 20, queryMs: 60_000, aggregationMs: 60_000 }
     const serve: Serve = async function* (call) {
       yield { document: { name: 'a', fields: {} }, readTime: READ_TIME }
       if (!call.ended.aborted) await once(call.ended, 'abort')
@@ -232,19 +236,16 @@ describe('a query ends by progress', () => {
     await assert.rejects(over(serve, ask, limits), isStoreError('unavailable'))
   })
 
-  test('over the wire a page that has enough bytes ends its call', async () => {
+  test('over the wire a caller who wants no more ends the call', async () => {
     const { promise: ended, resolve } = Promise.withResolvers<void>()
     const serve: Serve = async function* (call) {
-      const fields = toFields({ text: 'x'.repeat(1_000) })
-      yield { document: { name: 'a', fields }, readTime: READ_TIME }
+      yield { document: { name: 'a', fields: {} }, readTime: READ_TIME }
       if (!call.ended.aborted) await once(call.ended, 'abort')
       resolve()
     }
-    const page = await over(serve, async (database) => {
-      const page = await database.page('promptJobs', { equal: {}, limit: 9, maxBytes: 1_000, after: undefined })
+    await over(serve, async (database) => {
+      for await (const _ of database.walk('promptJobs', { equal: {}, after: undefined })) break
       await ended
-      return page
     })
-    assert.deepEqual([page.documents.length, page.isLast], [1, false])
   })
 })

@@ -4,10 +4,9 @@ import { CHANNEL_OPTIONS } from '../../lib/channel-options.ts'
 import { credentialsByCall, withoutCredentials } from '../../lib/google-credentials.ts'
 import { StoreError } from '../job-store.ts'
 import type { SendFlush, WriteAnswer } from './coalesce-writes.ts'
-import { codeOf, collect } from './collect.ts'
 import { type DocumentWrite, FirestoreClient, STATUS, type Timestamp, timestamp, toRevision } from './protocol.ts'
-import { type Page, select, selectPage, selectRange, selectSince, type TextRange, type TimeRange } from './queries.ts'
-import { sizeOf } from './stored-bytes.ts'
+import { select, selectRange, selectSince, selectWalk, type TextRange, type TimeRange, type Walk } from './queries.ts'
+import { codeOf, readAnswers } from './read-answers.ts'
 import { fields } from './values.ts'
 
 export interface CallLimits {
@@ -15,6 +14,8 @@ export interface CallLimits {
   readonly callMs: number
   /** The limit between two documents of a query. The query as a whole has no limit. */
   readonly idleMs: number
+  /** The same for a query over a whole batch. An emulator sorts all its documents before the first one comes. */
+  readonly walkIdleMs: number
   /** The limit of a whole query whose documents arrive slowly. */
   readonly queryMs: number
   /**
@@ -24,7 +25,13 @@ export interface CallLimits {
   readonly aggregationMs: number
 }
 
-const LIMITS: CallLimits = { callMs: 5_000, idleMs: 10_000, queryMs: 300_000, aggregationMs: 25_000 }
+const LIMITS: CallLimits = {
+  callMs: 5_000,
+  idleMs: 10_000,
+  walkIdleMs: 60_000,
+  queryMs: 300_000,
+  aggregationMs: 25_000,
+}
 
 /**
  * The client itself retries a failed write for a minute, and a read, which is a stream, three times. Here the caller decides
@@ -43,8 +50,8 @@ export interface Database {
   newest(collection: string, field: string): Promise<NamedFields | undefined>
   /** The documents in which this field holds a time within the range, in its order. */
   since(collection: string, field: string, range: TimeRange): Promise<readonly NamedFields[]>
-  /** The documents of a collection by their names, from the one after `after` on. */
-  page(collection: string, page: Page): Promise<DocumentPage>
+  /** The documents of a collection by their names, from the one after `after` on. They are read as they are wanted. */
+  walk(collection: string, walk: Walk): AsyncIterable<NamedFields>
   /** The documents in which the text of this field is in this range, the least first, each with the time of its read. */
   range(collection: string, field: string, range: TextRange): Promise<readonly unknown[]>
   /** The sum of each of these fields over the documents that have all of them. */
@@ -68,14 +75,6 @@ export interface Database {
 export interface NamedFields {
   readonly name: string
   readonly fields: Readonly<Record<string, unknown>>
-}
-
-export interface DocumentPage {
-  readonly documents: readonly NamedFields[]
-  /** About so many came. */
-  readonly bytes: number
-  /** Whether no document is left behind it. */
-  readonly isLast: boolean
 }
 
 export interface DatabaseOptions {
@@ -104,10 +103,13 @@ export function openDatabase(given: DatabaseOptions): Database {
     return { ...ONCE, otherArgs: { headers }, timeout }
   }
 
-  /** The answers to a query end when no document has come for some time, or when they are enough. */
-  function query(structuredQuery: StructuredQuery, isEnough?: (answer: unknown) => boolean): Promise<unknown[]> {
-    const answers = client.runQuery({ parent: root, structuredQuery }, call(limits.queryMs))
-    return collect(answers, { idleMs: limits.idleMs, ...(isEnough && { isEnough }) })
+  /** The answers to a query end when no document has come for some time. */
+  function stream(structuredQuery: StructuredQuery, idleMs: number): AsyncIterable<unknown> {
+    return readAnswers(client.runQuery({ parent: root, structuredQuery }, call(limits.queryMs)), idleMs)
+  }
+
+  function query(structuredQuery: StructuredQuery): Promise<unknown[]> {
+    return Array.fromAsync(stream(structuredQuery, limits.idleMs))
   }
 
   async function aggregate(
@@ -121,7 +123,7 @@ export function openDatabase(given: DatabaseOptions): Database {
       aggregations: aggregations.map((each, n) => ({ ...each, alias: `n${n}` })),
     }
     const asked = { parent: root, structuredAggregationQuery, ...(at && { readTime: at }) }
-    const [answer] = await collect(client.runAggregationQuery(asked, call(limits.aggregationMs)))
+    const [answer] = await Array.fromAsync(readAnswers(client.runAggregationQuery(asked, call(limits.aggregationMs))))
     const { result, readTime } = aggregationAnswer.parse(answer)
     return { numbers: aggregations.map((_, n) => wholeNumber.parse(result.aggregateFields[`n${n}`])), readTime }
   }
@@ -154,7 +156,7 @@ export function openDatabase(given: DatabaseOptions): Database {
     async get(name, fieldPaths) {
       const mask = fieldPaths === undefined ? {} : { mask: { fieldPaths: [...fieldPaths] } }
       const asked = { database, documents: [name], ...mask }
-      const [answer] = await collect(client.batchGetDocuments(asked, call(limits.callMs)))
+      const [answer] = await Array.fromAsync(readAnswers(client.batchGetDocuments(asked, call(limits.callMs))))
       return answer
     },
     async newest(collection, fieldPath) {
@@ -165,14 +167,9 @@ export function openDatabase(given: DatabaseOptions): Database {
     async since(collection, field, range) {
       return (await query(selectSince(collection, field, range))).flatMap(documentsIn)
     },
-    async page(collection, page) {
-      let bytes = 0
-      const answers = await query(selectPage(collection, page), (answer) => {
-        bytes += sizeOf(answer)
-        return bytes >= page.maxBytes
-      })
-      const documents = answers.flatMap(documentsIn)
-      return { documents, bytes, isLast: documents.length < page.limit && bytes < page.maxBytes }
+    async *walk(collection, walk) {
+      const answers = stream(selectWalk(collection, walk), limits.walkIdleMs)
+      for await (const answer of answers) yield* documentsIn(answer)
     },
     range: (collection, fieldPath, range) => query(selectRange(collection, fieldPath, range)),
     async sum(collection, equal, names) {

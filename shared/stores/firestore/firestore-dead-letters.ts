@@ -10,7 +10,7 @@ import { createDocumentWriter } from './document-writer.ts'
 import { partName, readPartsOf } from './parts.ts'
 import { fromRevision, timestamp, toRevision } from './protocol.ts'
 import { fields, toFields } from './values.ts'
-import { walkPages } from './walk-pages.ts'
+import { walkDocuments } from './walk-documents.ts'
 
 const LETTERS = 'deadLetters'
 /** All fields except the data, which lists omit. */
@@ -84,17 +84,16 @@ function letterDocuments(database: Database): LetterDocuments {
       if (raw !== undefined) return [raw]
       return parts === undefined ? [] : Array.fromAsync(readPartsOf(database, root + id, owner, bytesPart))
     },
-    async *walk({ filter, after, limit: maxPage }) {
+    async *walk({ filter, after }) {
       const { batch, reason, model } = filter
       const equal = given({ batch, reason, model })
       const last = after === undefined || !isName(after) ? undefined : root + after
-      for await (const documents of walkPages(database, LETTERS, {
+      for await (const { name, fields } of walkDocuments(database, LETTERS, {
         equal,
         mask: LETTER_FIELDS,
         after: last,
-        maxPage,
       })) {
-        for (const { name, fields } of documents) yield letterAt(name.slice(root.length), fields)
+        yield letterAt(name.slice(root.length), fields)
       }
     },
   }

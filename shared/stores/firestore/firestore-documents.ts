@@ -11,7 +11,7 @@ import { fromRevision, timestamp, toEpochMs, toRevision } from './protocol.ts'
 import type { TextRange } from './queries.ts'
 import { countsOf, MAX_TALLIED, TALLY, TALLY_FIELDS, tallyOf } from './status-tally.ts'
 import { fields, toFields } from './values.ts'
-import { walkPages } from './walk-pages.ts'
+import { walkDocuments } from './walk-documents.ts'
 
 const JOBS = 'promptJobs'
 const USAGE = ['usage.promptTokens', 'usage.completionTokens']
@@ -66,11 +66,9 @@ export function createFirestoreDocuments(database: Database): RecordDocuments {
       return { promptTokens, completionTokens }
     },
     async *list(batch) {
-      for await (const documents of walkPages(database, JOBS, { equal: { batch }, after: undefined })) {
-        for (const { name, fields } of documents) {
-          const { data: record } = jobRecord.safeParse(fields)
-          yield record === undefined ? { unreadable: keyIn(name) } : { record }
-        }
+      for await (const { name, fields } of walkDocuments(database, JOBS, { equal: { batch }, after: undefined })) {
+        const { data: record } = jobRecord.safeParse(fields)
+        yield record === undefined ? { unreadable: keyIn(name) } : { record }
       }
     },
     async countByStatus(batch) {
@@ -80,13 +78,11 @@ export function createFirestoreDocuments(database: Database): RecordDocuments {
       const counts: Record<string, number> = {}
       let left = MAX_FAILURES
       const failed = { equal: { batch, status: 'dead_lettered' }, mask: ['error.kind'], after: undefined }
-      for await (const documents of walkPages(database, JOBS, failed)) {
-        for (const { fields } of documents) {
-          const { kind } = failure.parse(fields).error
-          counts[kind] = (counts[kind] ?? 0) + 1
-        }
-        left -= documents.length
-        if (left <= 0) break
+      for await (const { fields } of walkDocuments(database, JOBS, failed)) {
+        const { kind } = failure.parse(fields).error
+        counts[kind] = (counts[kind] ?? 0) + 1
+        left -= 1
+        if (left === 0) break
       }
       return counts
     },

@@ -2,14 +2,12 @@ import { fromEpochMs, type Value } from './protocol.ts'
 
 type Direction = 'ASCENDING' | 'DESCENDING'
 
-export interface Page {
+/** Documents in the order of their names. */
+export interface Walk {
   /** Fields that have these values. */
   readonly equal: Readonly<Record<string, string>>
   /** Only these fields are read; all, when absent. */
   readonly mask?: readonly string[]
-  readonly limit: number
-  /** Reading stops after this many bytes, so that a page fits into memory. */
-  readonly maxBytes: number
   /** A document's whole name. */
   readonly after: string | undefined
 }
@@ -23,14 +21,13 @@ export function select(collection: string, equal: Readonly<Record<string, string
 }
 
 /** In the order of their names, which are spread by their hashes, equality alone needs no composite index either. */
-export function selectPage(collection: string, { equal, mask, limit, after }: Page) {
+export function selectWalk(collection: string, { equal, mask, after }: Walk) {
   const { from, where } = select(collection, equal)
   return {
     from,
     ...(Object.keys(equal).length === 0 ? {} : { where }),
     ...(mask && { select: { fields: mask.map((fieldPath) => ({ fieldPath })) } }),
     orderBy: [{ field: { fieldPath: '__name__' }, direction: 'ASCENDING' as const }],
-    limit: { value: limit },
     ...(after === undefined ? {} : { startAt: { values: [{ referenceValue: after }], before: false } }),
   }
 }

@@ -22,13 +22,3 @@ function valueBytes({ stringValue, bytesValue, mapValue, arrayValue }: Value): n
 function textBytes(text: string): number {
   return Buffer.byteLength(text) + 1
 }
-
-/** About how much memory an answer takes: the bytes of its texts and data, and some for everything else. */
-export function sizeOf(answer: unknown): number {
-  if (typeof answer === 'string') return answer.length
-  if (answer instanceof Uint8Array) return answer.byteLength
-  if (typeof answer !== 'object' || answer === null) return SCALAR_BYTES
-  let bytes = MAP_BYTES
-  for (const each of Object.values(answer)) bytes += sizeOf(each)
-  return bytes
-}

@@ -7,7 +7,6 @@ import {
   toRevision,
   type Value,
 } from '../../../shared/stores/firestore/protocol.ts'
-import { sizeOf } from '../../../shared/stores/firestore/stored-bytes.ts'
 import { fields as fieldsSchema } from '../../../shared/stores/firestore/values.ts'
 import { StoreError } from '../../../shared/stores/job-store.ts'
 import { hasNumberAt, isEqual, numberAt, textOf, timeOf } from './stored-values.ts'
@@ -124,16 +123,12 @@ export function createFakeFirestore(now: () => number, onWrite: OnWrite = () => 
           .slice(0, limit)
           .map(({ document }) => read(document))
       },
-      async page(collection, { equal, mask, limit, maxBytes, after = '' }) {
+      async *walk(collection, { equal, mask, after = '' }) {
         const found = find(collection)
           .filter(({ name, fields }) => name > after && isEqual(fields, equal))
           .sort(byName)
-          .slice(0, limit)
           .map(({ name, fields }) => ({ name, fields: only(fields, mask) }))
-        const sizes = found.map(sizeOf)
-        let [bytes, n] = [0, 0]
-        while (n < found.length && bytes < maxBytes) bytes += sizes[n++] ?? 0
-        return { documents: found.slice(0, n).map(read), bytes, isLast: n < limit && bytes < maxBytes }
+        yield* found.map(read)
       },
       async range(collection, field, { from, to, limit, after }) {
         return find(collection)

@@ -211,7 +211,9 @@ export function overWire(
     get: (name, mask) => call(`get ${short(name)}`, () => database.get(name, mask)),
     newest: (...asked) => call('newest', () => database.newest(...asked)),
     since: (...asked) => call('since', () => database.since(...asked)),
-    page: (...asked) => call('page', () => database.page(...asked)),
+    async *walk(...asked) {
+      yield* await call('walk', () => Array.fromAsync(database.walk(...asked)))
+    },
     range: (...asked) => call('range', () => database.range(...asked)),
     sum: (...asked) => aggregate('sum', asked[1], () => database.sum(...asked)),
     count: (...asked) => aggregate('count', asked[1], () => database.count(...asked)),

@@ -7,43 +7,36 @@ export interface AnswerStream extends AsyncIterable<unknown> {
   destroy(error?: Error): void
 }
 
-export interface CollectOptions {
-  /** The call ends when no answer has come for so long. */
-  readonly idleMs?: number
-  /** Whether these answers are enough; the call ends then. Called once for each answer. */
-  readonly isEnough?: (answer: unknown) => boolean
-}
-
-/** Reads the answers to one call. Rejects with StoreError. */
-export async function collect(
-  stream: AnswerStream,
-  { idleMs, isEnough = () => false }: CollectOptions = {},
-): Promise<unknown[]> {
-  const answers: unknown[] = []
+/**
+ * Yields the answers to one call as they are wanted, and ends the call when no more are. Rejects with StoreError.
+ *
+ * `idleMs`: the call ends when no answer has come for so long. The time in which none is wanted does not count.
+ */
+export async function* readAnswers(stream: AnswerStream, idleMs?: number): AsyncGenerator<unknown> {
   let timer: NodeJS.Timeout | undefined
+  let isOver = false
   function end(error?: Error): void {
     stream.cancel()
     stream.destroy(error)
   }
   function wait(): void {
-    clearTimeout(timer)
     if (idleMs !== undefined) timer = setTimeout(() => end(new Error(`no answer for ${idleMs} ms`)), idleMs)
   }
   try {
     wait()
     for await (const answer of stream) {
+      clearTimeout(timer)
+      yield answer
       wait()
-      answers.push(answer)
-      if (!isEnough(answer)) continue
-      end()
-      break
     }
-    return answers
+    isOver = true
   } catch (error) {
+    isOver = true
     if (lacksIndex(error)) throw new StoreError('no_index', NO_INDEX, error)
     throw new StoreError('unavailable', sayRefusal(codeOf(error)), error)
   } finally {
     clearTimeout(timer)
+    if (!isOver) end()
   }
 }
 
