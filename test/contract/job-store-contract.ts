@@ -40,7 +40,9 @@ export interface Harness {
   close(): Promise<void>
 }
 
-type Fact = (title: string, holds: (harness: Harness) => Promise<void>) => void
+/** The store, and the rules above it. */
+type Rules = Harness & { readonly store: JobStore }
+type Fact = (title: string, holds: (rules: Rules) => Promise<void>) => void
 
 /** A lease so short that a slow adapter can wait for its end. */
 const SHORT_LEASE_MS = 50
@@ -61,7 +63,7 @@ export function jobStoreContract(name: string, open: () => Promise<Harness>): vo
     test(title, async () => {
       const harness = await open()
       try {
-        await holds(harness)
+        await holds({ ...harness, store: createJobStore(harness.documents, RESULT_TTL_MS) })
       } finally {
         await harness.close()
       }
@@ -99,8 +101,7 @@ function documentCases(fact: Fact): void {
     assert.deepEqual(created, { kind: 'written', revision: found?.revision })
   })
 
-  fact('a job without a model has a record without one', async ({ documents }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
+  fact('a job without a model has a record without one', async ({ documents, store }) => {
     const { record } = heldBy(await store.claim(aClaim({ job: aJob({ model: undefined }) })))
     assert.equal((await documents.read(record.key))?.record.model, undefined)
   })
@@ -158,8 +159,7 @@ function documentCases(fact: Fact): void {
     assert.ok(after !== undefined && after.ageMs >= 0 && after.ageMs < before.ageMs)
   })
 
-  fact('a batch lists and counts its own records, and no others', async ({ documents }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
+  fact('a batch lists and counts its own records, and no others', async ({ documents, store }) => {
     const reader = createJobReader(documents)
     for (const [id, batch] of Object.entries({ one: 'a', two: 'a', three: 'b', four: '' })) {
       const held = heldBy(await store.claim(aClaim({ job: aJob({ id, batch }), owner: id })))
@@ -195,12 +195,6 @@ function documentCases(fact: Fact): void {
 }
 
 function firstClaimFacts(fact: Fact): void {
-  fact('a job that was never claimed runs as its first attempt', async ({ documents }) => {
-    const { record } = heldBy(await createJobStore(documents, RESULT_TTL_MS).claim(aClaim()))
-    assert.deepEqual(record, (await documents.read(record.key))?.record)
-    assert.deepEqual(record.attempts, [{ run: 1, n: 1, owner: 'a', startedAt: START }])
-  })
-
   fact('100 racing claims over several connections give one run and 99 busy', async (harness) => {
     const results = await race(harness, aClaim())
     assert.deepEqual(tally(results), { run: 1, busy: RACERS - 1 })
@@ -209,80 +203,71 @@ function firstClaimFacts(fact: Fact): void {
     assert.deepEqual((await harness.documents.read(aJob().key))?.record, winner.held.record)
   })
 
-  fact('busy says how much of the lease is left', async ({ documents, pass }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
+  fact('busy says how much of the lease is left', async ({ pass, store }) => {
     await store.claim(aClaim())
     await pass(SHORT_LEASE_MS)
     const busy = await store.claim(aClaim({ owner: 'b' }))
     assert.ok(busy.kind === 'busy' && busy.retryInMs > 0 && busy.retryInMs <= LEASE_MS - SHORT_LEASE_MS)
   })
 
-  fact('another payload under the same id is a conflict, and leaves the first record as it was', async (harness) => {
-    const { documents, pass } = harness
-    const store = createJobStore(documents, RESULT_TTL_MS)
-    const other = aClaim({ job: aJob({ payloadHash: 'another payload' }), owner: 'b' })
-    const held = heldBy(await store.claim(aClaim({ leaseMs: SHORT_LEASE_MS })))
-    const closings = [
-      () => pass(SHORT_LEASE_MS),
-      () => store.release(held, anAmbiguousEnd, START),
-      async () => store.settle(heldBy(await store.claim(aClaim({ owner: 'c' }))), anAnswer(), START),
-    ]
-    for (const close of closings) {
-      await close()
-      const before = await documents.read(aJob().key)
-      assert.deepEqual(await store.claim(other), { kind: 'conflict' })
-      const after = await documents.read(aJob().key)
-      assert.equal(JSON.stringify(after?.record), JSON.stringify(before?.record))
-      assert.equal(after?.revision, before?.revision)
-    }
-  })
+  fact(
+    'another payload under the same id is a conflict, and leaves the first record as it was',
+    async ({ documents, store, pass }) => {
+      const other = aClaim({ job: aJob({ payloadHash: 'another payload' }), owner: 'b' })
+      const held = heldBy(await store.claim(aClaim({ leaseMs: SHORT_LEASE_MS })))
+      const closings = [
+        () => pass(SHORT_LEASE_MS),
+        () => store.release(held, anAmbiguousEnd, START),
+        async () => store.settle(heldBy(await store.claim(aClaim({ owner: 'c' }))), anAnswer(), START),
+      ]
+      for (const close of closings) {
+        await close()
+        const before = await documents.read(aJob().key)
+        assert.deepEqual(await store.claim(other), { kind: 'conflict' })
+        const after = await documents.read(aJob().key)
+        assert.equal(JSON.stringify(after?.record), JSON.stringify(before?.record))
+        assert.equal(after?.revision, before?.revision)
+      }
+    },
+  )
 }
 
 function takeoverCases(fact: Fact): void {
-  fact('at the lease’s end the dead attempt is marked unknown and counted, and the next one runs', async (harness) => {
-    const store = createJobStore(harness.documents, RESULT_TTL_MS)
-    const { record } = heldBy(await afterDeath(harness, store, aClaim({ owner: 'b', now: START + 500 })))
-    assert.deepEqual(record.attempts, [
-      { run: 1, n: 1, owner: 'a', startedAt: START, endedAt: START + 500, outcome: 'unknown' },
-      { run: 1, n: 2, owner: 'b', startedAt: START + 500 },
-    ])
-    assert.deepEqual((await harness.documents.read(record.key))?.record, record)
+  fact(
+    'at the lease’s end the dead attempt is marked unknown and counted, and the next one runs',
+    async ({ documents, store, pass }) => {
+      const { record } = heldBy(await afterDeath({ pass, store }, aClaim({ owner: 'b', now: START + 500 })))
+      assert.deepEqual(record.attempts, [
+        { run: 1, n: 1, owner: 'a', startedAt: START, endedAt: START + 500, outcome: 'unknown' },
+        { run: 1, n: 2, owner: 'b', startedAt: START + 500 },
+      ])
+      assert.deepEqual((await documents.read(record.key))?.record, record)
+    },
+  )
+
+  fact('a lease is judged by the store’s clock, whatever that of the claimer says', async ({ store, pass }) => {
+    await store.claim(aClaim({ leaseMs: SHORT_LEASE_MS }))
+    assert.equal((await store.claim(aClaim({ owner: 'b', now: START + 3 * DAY_MS }))).kind, 'busy')
+    await pass(SHORT_LEASE_MS)
+    assert.equal((await store.claim(aClaim({ owner: 'b', now: START - 3 * DAY_MS }))).kind, 'run')
   })
 
-  fact('a lease is judged by the store’s clock: a claimer whose own is days ahead finds it alive', async (harness) => {
-    const store = createJobStore(harness.documents, RESULT_TTL_MS)
-    await store.claim(aClaim())
-    const early = await store.claim(aClaim({ owner: 'b', now: START + 3 * DAY_MS }))
-    assert.equal(early.kind, 'busy')
-  })
+  fact(
+    '100 claims that race for a dead attempt’s job give one run and 99 busy',
+    async ({ documents, store, pass, another }) => {
+      await dies({ pass, store })
+      assert.deepEqual(tally(await race({ documents, another }, aClaim())), { run: 1, busy: RACERS - 1 })
+      assert.equal((await documents.read(aJob().key))?.record.attempts.length, 2)
+    },
+  )
 
-  fact('a lease is judged by the store’s clock: a claimer whose own is days behind finds it over', async (harness) => {
-    const store = createJobStore(harness.documents, RESULT_TTL_MS)
-    const late = await afterDeath(harness, store, aClaim({ owner: 'b', now: START - 3 * DAY_MS }))
-    assert.equal(late.kind, 'run')
-  })
-
-  fact('a takeover begins a lease of its own', async (harness) => {
-    const store = createJobStore(harness.documents, RESULT_TTL_MS)
-    await afterDeath(harness, store, aClaim({ owner: 'b' }))
-    assert.equal((await store.claim(aClaim({ owner: 'c' }))).kind, 'busy')
-  })
-
-  fact('100 claims that race for a dead attempt’s job give one run and 99 busy', async (harness) => {
-    const store = createJobStore(harness.documents, RESULT_TTL_MS)
-    await dies(harness, store)
-    assert.deepEqual(tally(await race(harness, aClaim())), { run: 1, busy: RACERS - 1 })
-    assert.equal((await harness.documents.read(aJob().key))?.record.attempts.length, 2)
-  })
-
-  fact('a job whose last attempt died is given up, by the claim that finds it', async (harness) => {
-    const store = createJobStore(harness.documents, RESULT_TTL_MS)
+  fact('a job whose last attempt died is given up, by the claim that finds it', async ({ documents, store, pass }) => {
     const policy = { maxAttempts: 2, onUnknown: 'retry' } as const
-    await dies(harness, store)
+    await dies({ pass, store })
     heldBy(await store.claim(aClaim({ owner: 'b', leaseMs: SHORT_LEASE_MS, policy })))
-    await harness.pass(SHORT_LEASE_MS)
+    await pass(SHORT_LEASE_MS)
     const record = settledBy(await store.claim(aClaim({ owner: 'c', policy, now: START + 900 })))
-    assert.deepEqual((await harness.documents.read(aJob().key))?.record, record)
+    assert.deepEqual((await documents.read(aJob().key))?.record, record)
     assert.ok(record.status === 'dead_lettered')
     assert.deepEqual([record.error.kind, record.settledAt], ['max_attempts', START + 900])
     assert.equal(record.expireAt, START + 900 + RESULT_TTL_MS)
@@ -292,30 +277,20 @@ function takeoverCases(fact: Fact): void {
     )
   })
 
-  fact('with ON_UNKNOWN=dead-letter the first dead attempt is the job’s end', async (harness) => {
-    const store = createJobStore(harness.documents, RESULT_TTL_MS)
-    const policy = { maxAttempts: 5, onUnknown: 'dead-letter' } as const
-    const record = settledBy(await afterDeath(harness, store, aClaim({ owner: 'b', policy })))
-    assert.equal(record.status === 'dead_lettered' && record.error.kind, 'unknown')
-    assert.deepEqual(
-      record.attempts.map(({ outcome }) => outcome),
-      ['unknown'],
-    )
-  })
-
-  fact('100 claims that race for a job without attempts left settle it once, with one record', async (harness) => {
-    const store = createJobStore(harness.documents, RESULT_TTL_MS)
-    await dies(harness, store)
-    const results = await race(harness, aClaim({ policy: { maxAttempts: 1, onUnknown: 'retry' } }))
-    const stored = (await harness.documents.read(aJob().key))?.record
-    for (const result of results) assert.deepEqual(settledBy(result), stored)
-  })
+  fact(
+    '100 claims that race for a job without attempts left settle it once, with one record',
+    async ({ documents, store, pass, another }) => {
+      await dies({ pass, store })
+      const results = await race({ documents, another }, aClaim({ policy: { maxAttempts: 1, onUnknown: 'retry' } }))
+      const stored = (await documents.read(aJob().key))?.record
+      for (const result of results) assert.deepEqual(settledBy(result), stored)
+    },
+  )
 }
 
 function settledJobFacts(fact: Fact): void {
   for (const [what, ending] of Object.entries(endings)) {
-    fact(`that brought ${what} is settled, with its record`, async ({ documents }) => {
-      const store = createJobStore(documents, RESULT_TTL_MS)
+    fact(`that brought ${what} is settled, with its record`, async ({ store }) => {
       const settled = await store.settle(heldBy(await store.claim(aClaim())), ending, START + 800)
       const again = settledBy(await store.claim(aClaim({ owner: 'b' })))
       assert.deepEqual(settled, { kind: 'settled', record: again })
@@ -325,69 +300,43 @@ function settledJobFacts(fact: Fact): void {
   }
 
   for (const ending of [aDeadLetter(), anExpiry, aCancel]) {
-    fact(`that is ${ending.status} is opened by run 2, with attempts from zero and the old ones kept`, async (h) => {
-      const store = createJobStore(h.documents, RESULT_TTL_MS)
-      const first = heldBy(await store.claim(aClaim({ policy: { maxAttempts: 1, onUnknown: 'retry' } })))
-      await store.release(first, anAmbiguousEnd, START)
-      await store.settle(heldBy(await store.claim(aClaim({ owner: 'b' }))), ending, START)
-      const old = (await h.documents.read(aJob().key))?.record.attempts ?? []
-      const { record } = heldBy(await store.claim(secondRun('c')))
-      assert.deepEqual(record.attempts, [...old, { run: 2, n: 1, owner: 'c', startedAt: START }])
-      assert.deepEqual([record.run, record.payloadHash], [2, 'the fixed payload'])
-      assert.deepEqual((await h.documents.read(aJob().key))?.record, record)
-    })
+    fact(
+      `that is ${ending.status} is opened by run 2, with attempts from zero and the old ones kept`,
+      async ({ documents, store }) => {
+        const first = heldBy(await store.claim(aClaim({ policy: { maxAttempts: 1, onUnknown: 'retry' } })))
+        await store.release(first, anAmbiguousEnd, START)
+        await store.settle(heldBy(await store.claim(aClaim({ owner: 'b' }))), ending, START)
+        const old = (await documents.read(aJob().key))?.record.attempts ?? []
+        const { record } = heldBy(await store.claim(secondRun('c')))
+        assert.deepEqual(record.attempts, [...old, { run: 2, n: 1, owner: 'c', startedAt: START }])
+        assert.deepEqual([record.run, record.payloadHash], [2, 'the fixed payload'])
+        assert.deepEqual((await documents.read(aJob().key))?.record, record)
+      },
+    )
   }
 
-  fact('that succeeded is settled for run 2 as well, with the first answer', async ({ documents }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
-    const settled = await store.settle(heldBy(await store.claim(aClaim())), anAnswer(), START)
-    assert.deepEqual(await store.claim(secondRun('b')), settled)
-  })
-
-  fact('cannot be opened by run 3: no replay has reached it', async ({ documents }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
-    await store.settle(heldBy(await store.claim(aClaim())), aDeadLetter(), START)
-    const third = aClaim({ owner: 'b', job: aJob({ run: 3 }) })
-    assert.deepEqual(await store.claim(third), { kind: 'impossible_run' })
-  })
-
-  fact('100 claims of run 2 give one run and 99 busy, and make run 1 history', async (harness) => {
-    const store = createJobStore(harness.documents, RESULT_TTL_MS)
-    await store.settle(heldBy(await store.claim(aClaim())), aDeadLetter(), START)
-    assert.deepEqual(tally(await race(harness, secondRun('b'))), { run: 1, busy: RACERS - 1 })
-    assert.deepEqual(await store.claim(aClaim({ owner: 'late' })), { kind: 'superseded' })
-  })
-
-  fact('that is given up in run 2 counts the attempts of run 2 alone', async (harness) => {
-    const store = createJobStore(harness.documents, RESULT_TTL_MS)
-    const policy = { maxAttempts: 2, onUnknown: 'retry' } as const
-    await store.settle(heldBy(await store.claim(aClaim())), aDeadLetter(), START)
-    heldBy(await store.claim({ ...secondRun('b'), leaseMs: SHORT_LEASE_MS, policy }))
-    await harness.pass(SHORT_LEASE_MS)
-    const { record } = heldBy(await store.claim({ ...secondRun('c'), policy }))
-    assert.deepEqual(
-      record.attempts.map(({ run, n }) => [run, n]),
-      [
-        [1, 1],
-        [2, 1],
-        [2, 2],
-      ],
-    )
-  })
+  fact(
+    '100 claims of run 2 give one run and 99 busy, and make run 1 history',
+    async ({ documents, store, another }) => {
+      await store.settle(heldBy(await store.claim(aClaim())), aDeadLetter(), START)
+      assert.deepEqual(tally(await race({ documents, another }, secondRun('b'))), { run: 1, busy: RACERS - 1 })
+      assert.deepEqual(await store.claim(aClaim({ owner: 'late' })), { kind: 'superseded' })
+    },
+  )
 }
 
 /** How a job comes to stand before the claim whose reply is lost. */
-const beforeClaim: Readonly<Record<string, (harness: Harness, store: JobStore) => Promise<ClaimRequest>>> = {
+const beforeClaim: Readonly<Record<string, (rules: Rules) => Promise<ClaimRequest>>> = {
   'the first attempt': async () => aClaim({ owner: 'me' }),
-  'the next attempt': async (_, store) => {
+  'the next attempt': async ({ store }) => {
     await store.release(heldBy(await store.claim(aClaim())), anAmbiguousEnd, START)
     return aClaim({ owner: 'me' })
   },
-  'a takeover': async (harness, store) => {
-    await dies(harness, store)
+  'a takeover': async (rules) => {
+    await dies(rules)
     return aClaim({ owner: 'me' })
   },
-  'the next run': async (_, store) => {
+  'the next run': async ({ store }) => {
     await store.settle(heldBy(await store.claim(aClaim())), aDeadLetter(), START)
     return secondRun('me')
   },
@@ -395,29 +344,29 @@ const beforeClaim: Readonly<Record<string, (harness: Harness, store: JobStore) =
 
 function lostClaimFacts(fact: Fact): void {
   for (const [what, prepare] of Object.entries(beforeClaim)) {
-    fact(`goes on with ${what} when its owner repeats it, and can settle it`, async (harness) => {
-      const store = createJobStore(harness.documents, RESULT_TTL_MS)
-      const request = await prepare(harness, store)
-      const losing = createJobStore(losingReplies(harness.documents), RESULT_TTL_MS)
+    fact(`goes on with ${what} when its owner repeats it, and can settle it`, async (rules) => {
+      const { documents, store } = rules
+      const request = await prepare(rules)
+      const losing = createJobStore(losingReplies(documents), RESULT_TTL_MS)
       await assert.rejects(losing.claim(request), isStoreError('unavailable'))
-      const written = await harness.documents.read(aJob().key)
+      const written = await documents.read(aJob().key)
       const held = heldBy(await store.claim({ ...request, now: START + 5_000 }))
       assert.deepEqual([held.record, held.revision], [written?.record, written?.revision])
       assert.equal((await store.settle(held, anAnswer(), START)).kind, 'settled')
     })
 
-    fact(`goes on with ${what} when the client sends it twice by itself`, async (harness) => {
-      const request = await prepare(harness, createJobStore(harness.documents, RESULT_TTL_MS))
-      const store = createJobStore(sendingTwice(harness.documents), RESULT_TTL_MS)
-      const held = heldBy(await store.claim(request))
-      const written = await harness.documents.read(aJob().key)
+    fact(`goes on with ${what} when the client sends it twice by itself`, async (rules) => {
+      const { documents } = rules
+      const store = createJobStore(sendingTwice(documents), RESULT_TTL_MS)
+      const held = heldBy(await store.claim(await prepare(rules)))
+      const written = await documents.read(aJob().key)
       assert.deepEqual([held.record, held.revision], [written?.record, written?.revision])
       assert.equal(held.record.attempts.filter(({ owner }) => owner === 'me').length, 1)
     })
   }
 
   fact('and that gave a job up finds it settled, as it left it', async (harness) => {
-    await dies(harness, createJobStore(harness.documents, RESULT_TTL_MS))
+    await dies(harness)
     const request = aClaim({ owner: 'me', policy: { maxAttempts: 1, onUnknown: 'retry' } })
     const record = settledBy(await createJobStore(sendingTwice(harness.documents), RESULT_TTL_MS).claim(request))
     assert.deepEqual((await harness.documents.read(aJob().key))?.record, record)
@@ -426,8 +375,7 @@ function lostClaimFacts(fact: Fact): void {
 
 function settleCases(fact: Fact): void {
   for (const [what, ending] of Object.entries(endings)) {
-    fact(`whose reply was lost, repeated, settles ${what} once`, async ({ documents }) => {
-      const store = createJobStore(documents, RESULT_TTL_MS)
+    fact(`whose reply was lost, repeated, settles ${what} once`, async ({ documents, store }) => {
       const held = heldBy(await store.claim(aClaim()))
       const losing = createJobStore(losingReplies(documents), RESULT_TTL_MS)
       await assert.rejects(losing.settle(held, ending, START + 100), isStoreError('unavailable'))
@@ -444,43 +392,19 @@ function settleCases(fact: Fact): void {
     })
   }
 
-  fact('writes the details of the attempt', async ({ documents }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
-    const settled = await store.settle(heldBy(await store.claim(aClaim())), anAnswer(), START + 800)
-    assert.ok(settled.kind === 'settled')
-    assert.deepEqual(settled.record.attempts, [
-      {
-        ...{ run: 1, n: 1, owner: 'a', startedAt: START, endedAt: START + 800, outcome: 'succeeded' },
-        ...{ deployment: 'gpt-4o-eu', httpStatus: 200, requestId: 'request-1' },
-        usage: { promptTokens: 11, completionTokens: 7 },
-      },
-    ])
-  })
-
-  fact('without an attempt that counts leaves none behind', async ({ documents }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
-    const { error } = aDeadLetter()
-    const held = heldBy(await store.claim(aClaim()))
-    const settled = await store.settle(held, { status: 'dead_lettered', error }, START)
-    assert.deepEqual(settled.kind === 'settled' && settled.record.attempts, [])
-  })
-
-  fact('after the lease’s end is in time unless another worker took over', async (harness) => {
-    const store = createJobStore(harness.documents, RESULT_TTL_MS)
-    const held = await dies(harness, store)
+  fact('after the lease’s end is in time unless another worker took over', async ({ store, pass }) => {
+    const held = await dies({ pass, store })
     assert.equal((await store.settle(held, anAnswer(), START)).kind, 'settled')
   })
 
-  fact('after the same claim was released is dropped, and is not reported as settled', async (h) => {
-    const store = createJobStore(h.documents, RESULT_TTL_MS)
+  fact('after the same claim was released is dropped, and is not reported as settled', async ({ documents, store }) => {
     const held = heldBy(await store.claim(aClaim()))
     await store.release(held, anAmbiguousEnd, START)
     assert.deepEqual(await store.settle(held, anAnswer(), START), { kind: 'dropped' })
-    assert.equal((await h.documents.read(aJob().key))?.record.status, 'waiting')
+    assert.equal((await documents.read(aJob().key))?.record.status, 'waiting')
   })
 
-  fact('is written over a newer revision of its own running record', async ({ documents }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
+  fact('is written over a newer revision of its own running record', async ({ documents, store }) => {
     const held = heldBy(await store.claim(aClaim()))
     await documents.replace(held.record, held.revision)
     const settled = await store.settle(held, anAnswer(), START)
@@ -488,24 +412,25 @@ function settleCases(fact: Fact): void {
   })
 
   for (const order of ['settle first', 'claim first']) {
-    fact(`and a claim in the same tick each get a true answer: ${order}, lease alive`, async (harness) => {
-      const store = createJobStore(harness.documents, RESULT_TTL_MS)
+    fact(`and a claim in the same tick each get a true answer: ${order}, lease alive`, async ({ store }) => {
       const held = heldBy(await store.claim(aClaim()))
       const [settled, claimed] = await inOneTick(order, store, held)
       assert.equal(settled.kind, 'settled')
       assert.ok(['settled', 'busy'].includes(claimed.kind), claimed.kind)
     })
 
-    fact(`and a claim in the same tick each get a true answer: ${order}, lease over`, async (harness) => {
-      const store = createJobStore(harness.documents, RESULT_TTL_MS)
-      const held = await dies(harness, store)
-      const [settled, claimed] = await inOneTick(order, store, held)
-      const stored = (await harness.documents.read(aJob().key))?.record
-      assert.deepEqual(
-        settled.kind === 'settled' ? [settled.record, claimed] : [heldBy(claimed).record],
-        settled.kind === 'settled' ? [stored, settled] : [stored],
-      )
-    })
+    fact(
+      `and a claim in the same tick each get a true answer: ${order}, lease over`,
+      async ({ documents, store, pass }) => {
+        const held = await dies({ pass, store })
+        const [settled, claimed] = await inOneTick(order, store, held)
+        const stored = (await documents.read(aJob().key))?.record
+        assert.deepEqual(
+          settled.kind === 'settled' ? [settled.record, claimed] : [heldBy(claimed).record],
+          settled.kind === 'settled' ? [stored, settled] : [stored],
+        )
+      },
+    )
   }
 }
 
@@ -518,45 +443,37 @@ function staleOwnerFacts(fact: Fact): void {
   }
 
   for (const [state, close] of Object.entries(newer)) {
-    fact(`that settles or releases late is dropped, and the newer owner’s ${state} record stands`, async (harness) => {
-      const { documents } = harness
-      const store = createJobStore(documents, RESULT_TTL_MS)
-      const stale = await dies(harness, store)
-      await close(store, heldBy(await store.claim(aClaim({ owner: 'b' }))))
-      const before = await documents.read(aJob().key)
-      for (const ending of Object.values(endings)) {
-        assert.deepEqual(await store.settle(stale, ending, START), { kind: 'dropped' })
-      }
-      await store.release(stale, anAmbiguousEnd, START)
-      const after = await documents.read(aJob().key)
-      assert.deepEqual([after?.record, after?.revision], [before?.record, before?.revision])
-    })
+    fact(
+      `that settles or releases late is dropped, and the newer owner’s ${state} record stands`,
+      async ({ documents, store, pass }) => {
+        const stale = await dies({ pass, store })
+        await close(store, heldBy(await store.claim(aClaim({ owner: 'b' }))))
+        const before = await documents.read(aJob().key)
+        for (const ending of Object.values(endings)) {
+          assert.deepEqual(await store.settle(stale, ending, START), { kind: 'dropped' })
+        }
+        await store.release(stale, anAmbiguousEnd, START)
+        const after = await documents.read(aJob().key)
+        assert.deepEqual([after?.record, after?.revision], [before?.record, before?.revision])
+      },
+    )
   }
 
-  fact('of a job that was given up is dropped, and does not count as the owner that settled it', async (harness) => {
-    const store = createJobStore(harness.documents, RESULT_TTL_MS)
-    const zombie = await dies(harness, store)
-    const policy = { maxAttempts: 1, onUnknown: 'retry' } as const
-    const record = settledBy(await store.claim(aClaim({ owner: 'b', policy })))
-    for (const ending of Object.values(endings)) {
-      assert.deepEqual(await store.settle(zombie, ending, START), { kind: 'dropped' })
-    }
-    assert.deepEqual((await harness.documents.read(aJob().key))?.record, record)
-  })
+  fact(
+    'of a job that was given up is dropped, and does not count as the owner that settled it',
+    async ({ documents, store, pass }) => {
+      const zombie = await dies({ pass, store })
+      const policy = { maxAttempts: 1, onUnknown: 'retry' } as const
+      const record = settledBy(await store.claim(aClaim({ owner: 'b', policy })))
+      for (const ending of Object.values(endings)) {
+        assert.deepEqual(await store.settle(zombie, ending, START), { kind: 'dropped' })
+      }
+      assert.deepEqual((await documents.read(aJob().key))?.record, record)
+    },
+  )
 
-  fact('of run 1 is dropped when run 2 has begun', async (harness) => {
-    const store = createJobStore(harness.documents, RESULT_TTL_MS)
-    const stale = await dies(harness, store)
-    await store.settle(heldBy(await store.claim(aClaim({ owner: 'b' }))), aDeadLetter(), START)
-    const { record } = heldBy(await store.claim(secondRun('c')))
-    assert.deepEqual(await store.settle(stale, anAnswer(), START), { kind: 'dropped' })
-    assert.deepEqual((await harness.documents.read(aJob().key))?.record, record)
-  })
-
-  fact('leaves parts that are never read: the true result stands', async (harness) => {
-    const { documents } = harness
-    const store = createJobStore(documents, RESULT_TTL_MS)
-    const stale = await dies(harness, store)
+  fact('leaves parts that are never read: the true result stands', async ({ documents, store, pass }) => {
+    const stale = await dies({ pass, store })
     const held = heldBy(await store.claim(aClaim({ owner: 'b' })))
     const truth = 'b'.repeat(MAX_RESULT_BYTES + 7)
     await store.settle(held, anAnswer({ result: truth }), START)
@@ -568,49 +485,7 @@ function staleOwnerFacts(fact: Fact): void {
 }
 
 function releaseCases(fact: Fact): void {
-  fact('that counts ends the attempt, and the next is number 2', async ({ documents }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
-    await store.release(heldBy(await store.claim(aClaim())), anAmbiguousEnd, START + 700)
-    assert.equal((await documents.read(aJob().key))?.record.status, 'waiting')
-    const { record } = heldBy(await store.claim(aClaim({ owner: 'b', now: START + 900 })))
-    assert.deepEqual(record.uncounted, {})
-    assert.deepEqual(record.attempts, [
-      { run: 1, n: 1, owner: 'a', startedAt: START, endedAt: START + 700, outcome: 'unknown', httpStatus: 500 },
-      { run: 1, n: 2, owner: 'b', startedAt: START + 900 },
-    ])
-  })
-
-  fact('that does not count leaves no attempt but a number, and the next is number 1 again', async ({ documents }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
-    for (const [owner, kind] of [
-      ['a', 'throttled'],
-      ['b', 'throttled'],
-      ['c', 'token'],
-    ] as const) {
-      await store.release(heldBy(await store.claim(aClaim({ owner }))), { marks: 'none', kind }, START)
-    }
-    const { record } = heldBy(await store.claim(aClaim({ owner: 'd' })))
-    assert.deepEqual(record.uncounted, { throttled: 2, token: 1 })
-    assert.deepEqual(record.attempts, [{ run: 1, n: 1, owner: 'd', startedAt: START }])
-  })
-
-  fact('that does not count costs a job none of its attempts', async (harness) => {
-    const store = createJobStore(harness.documents, RESULT_TTL_MS)
-    const policy = { maxAttempts: 2, onUnknown: 'retry' } as const
-    const held = heldBy(await store.claim(aClaim({ owner: 'z' })))
-    await store.release(held, { marks: 'none', kind: 'throttled' }, START)
-    const next = await afterDeath(harness, store, aClaim({ owner: 'b', policy }))
-    assert.deepEqual(
-      heldBy(next).record.attempts.map(({ n, owner }) => [n, owner]),
-      [
-        [1, 'a'],
-        [2, 'b'],
-      ],
-    )
-  })
-
-  fact('whose reply was lost, repeated, changes nothing more', async ({ documents }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
+  fact('whose reply was lost, repeated, changes nothing more', async ({ documents, store }) => {
     const held = heldBy(await store.claim(aClaim()))
     const losing = createJobStore(losingReplies(documents), RESULT_TTL_MS)
     const release = { marks: 'none', kind: 'throttled' } as const
@@ -621,37 +496,18 @@ function releaseCases(fact: Fact): void {
     assert.deepEqual([after?.record, after?.revision], [before?.record, before?.revision])
   })
 
-  fact('that asks to wait keeps deliveries from claiming, and leaves the record as it is', async ({ documents }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
-    const release = { marks: 'none', kind: 'throttled', waitMs: DAY_MS } as const
-    await store.release(heldBy(await store.claim(aClaim())), release, START)
-    const before = await documents.read(aJob().key)
-    const claim = await store.claim(aClaim({ owner: 'b' }))
-    assert.ok(claim.kind === 'waits' && claim.retryInMs > DAY_MS / 2 && claim.retryInMs <= DAY_MS)
-    const after = await documents.read(aJob().key)
-    assert.deepEqual([after?.record, after?.revision], [before?.record, before?.revision])
-  })
-
   fact(
-    'after an outage of hours leaves one entry that counts them, and every send has its own number',
-    async ({ documents }) => {
-      const store = createJobStore(documents, RESULT_TTL_MS)
-      for (const n of [1, 2, 3]) {
-        const held = heldBy(await store.claim(aClaim({ owner: `owner ${n}`, now: START + n })))
-        assert.deepEqual(held.record.attempts, [{ run: 1, n, owner: `owner ${n}`, startedAt: START + n }])
-        await store.release(held, { marks: 'folded' }, START + 10 * n)
-      }
-      const record = (await documents.read(aJob().key))?.record
-      assert.deepEqual(record?.folded, [{ run: 1, n: 3, firstAt: START + 10, lastAt: START + 30 }])
-      assert.deepEqual([record?.status, record?.attempts, record?.uncounted], ['waiting', [], { ambiguous: 3 }])
+    'that asks to wait keeps deliveries from claiming, and leaves the record as it is',
+    async ({ documents, store }) => {
+      const release = { marks: 'none', kind: 'throttled', waitMs: DAY_MS } as const
+      await store.release(heldBy(await store.claim(aClaim())), release, START)
+      const before = await documents.read(aJob().key)
+      const claim = await store.claim(aClaim({ owner: 'b' }))
+      assert.ok(claim.kind === 'waits' && claim.retryInMs > DAY_MS / 2 && claim.retryInMs <= DAY_MS)
+      const after = await documents.read(aJob().key)
+      assert.deepEqual([after?.record, after?.revision], [before?.record, before?.revision])
     },
   )
-
-  fact('frees the job at once, lease or no lease', async ({ documents }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
-    await store.release(heldBy(await store.claim(aClaim())), { marks: 'none', kind: 'draining' }, START)
-    assert.equal((await store.claim(aClaim({ owner: 'b' }))).kind, 'run')
-  })
 }
 
 function cancelCases(fact: Fact): void {
@@ -659,20 +515,21 @@ function cancelCases(fact: Fact): void {
   const at = { now: START + 900, expireAt: START + DAY_MS }
   const cancel = (documents: RecordDocuments) => cancelJob(documents, { key, id, batch }, at)
 
-  fact('of a job that was never claimed leaves a record that ends every delivery of it', async ({ documents }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
-    const result = await cancel(documents)
-    assert.ok(result.kind === 'cancelled')
-    assert.deepEqual((await documents.read(key))?.record, result.record)
-    assert.deepEqual([result.record.settledAt, result.record.expireAt], [at.now, at.expireAt])
-    for (const job of [aJob(), aJob({ payloadHash: 'another payload' })]) {
-      assert.deepEqual(settledBy(await store.claim(aClaim({ job }))), result.record)
-    }
-    assert.deepEqual(await documents.countByStatus(batch), { cancelled: 1 })
-  })
+  fact(
+    'of a job that was never claimed leaves a record that ends every delivery of it',
+    async ({ documents, store }) => {
+      const result = await cancel(documents)
+      assert.ok(result.kind === 'cancelled')
+      assert.deepEqual((await documents.read(key))?.record, result.record)
+      assert.deepEqual([result.record.settledAt, result.record.expireAt], [at.now, at.expireAt])
+      for (const job of [aJob(), aJob({ payloadHash: 'another payload' })]) {
+        assert.deepEqual(settledBy(await store.claim(aClaim({ job }))), result.record)
+      }
+      assert.deepEqual(await documents.countByStatus(batch), { cancelled: 1 })
+    },
+  )
 
-  fact('of a job that waits keeps its attempts', async ({ documents }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
+  fact('of a job that waits keeps its attempts', async ({ documents, store }) => {
     await store.release(heldBy(await store.claim(aClaim())), anAmbiguousEnd, START)
     const before = (await documents.read(key))?.record
     const result = await cancel(documents)
@@ -681,21 +538,21 @@ function cancelCases(fact: Fact): void {
     assert.deepEqual(settledBy(await store.claim(aClaim({ owner: 'b' }))), result.record)
   })
 
-  fact('of a job whose instance died marks its attempt unknown, and fences it off', async (harness) => {
-    const { documents } = harness
-    const store = createJobStore(documents, RESULT_TTL_MS)
-    const zombie = await dies(harness, store)
-    const result = await cancel(documents)
-    assert.ok(result.kind === 'cancelled')
-    assert.partialDeepStrictEqual(result.record.attempts, [{ owner: 'a', outcome: 'unknown', endedAt: at.now }])
-    for (const ending of Object.values(endings)) {
-      assert.deepEqual(await store.settle(zombie, ending, START), { kind: 'dropped' })
-    }
-    assert.deepEqual((await documents.read(key))?.record, result.record)
-  })
+  fact(
+    'of a job whose instance died marks its attempt unknown, and fences it off',
+    async ({ documents, store, pass }) => {
+      const zombie = await dies({ pass, store })
+      const result = await cancel(documents)
+      assert.ok(result.kind === 'cancelled')
+      assert.partialDeepStrictEqual(result.record.attempts, [{ owner: 'a', outcome: 'unknown', endedAt: at.now }])
+      for (const ending of Object.values(endings)) {
+        assert.deepEqual(await store.settle(zombie, ending, START), { kind: 'dropped' })
+      }
+      assert.deepEqual((await documents.read(key))?.record, result.record)
+    },
+  )
 
-  fact('of a job that runs touches nothing, and says how much of the lease is left', async ({ documents }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
+  fact('of a job that runs touches nothing, and says how much of the lease is left', async ({ documents, store }) => {
     const held = heldBy(await store.claim(aClaim()))
     const result = await cancel(documents)
     assert.ok(result.kind === 'running' && result.leaseLeftMs > 0 && result.leaseLeftMs <= LEASE_MS)
@@ -704,8 +561,7 @@ function cancelCases(fact: Fact): void {
   })
 
   for (const [what, ending] of Object.entries(endings)) {
-    fact(`of a job that brought ${what} leaves it as it is`, async ({ documents }) => {
-      const store = createJobStore(documents, RESULT_TTL_MS)
+    fact(`of a job that brought ${what} leaves it as it is`, async ({ documents, store }) => {
       await store.settle(heldBy(await store.claim(aClaim())), ending, START)
       const before = await documents.read(key)
       assert.deepEqual(await cancel(documents), { kind: 'settled', record: before?.record })
@@ -721,24 +577,25 @@ function cancelCases(fact: Fact): void {
   })
 
   for (const order of ['settle first', 'cancel first']) {
-    fact(`that races a late settle: the fence decides, and both get the true result: ${order}`, async (harness) => {
-      const { documents } = harness
-      const store = createJobStore(documents, RESULT_TTL_MS)
-      const held = await dies(harness, store)
-      const works = [() => store.settle(held, anAnswer(), START), () => cancel(documents)] as const
-      const [settle, stop] = works
-      const racing = order === 'settle first' ? [settle(), stop()] : [stop(), settle()]
-      const results = (await Promise.all(racing)).toSorted((a, b) => (a.kind < b.kind ? -1 : 1))
-      const stored = (await documents.read(key))?.record
-      const outcomes =
-        stored?.status === 'succeeded'
-          ? [
-              { kind: 'settled', record: stored },
-              { kind: 'settled', record: stored },
-            ]
-          : [{ kind: 'cancelled', record: stored }, { kind: 'dropped' }]
-      assert.deepEqual(results, outcomes)
-    })
+    fact(
+      `that races a late settle: the fence decides, and both get the true result: ${order}`,
+      async ({ documents, store, pass }) => {
+        const held = await dies({ pass, store })
+        const works = [() => store.settle(held, anAnswer(), START), () => cancel(documents)] as const
+        const [settle, stop] = works
+        const racing = order === 'settle first' ? [settle(), stop()] : [stop(), settle()]
+        const results = (await Promise.all(racing)).toSorted((a, b) => (a.kind < b.kind ? -1 : 1))
+        const stored = (await documents.read(key))?.record
+        const outcomes =
+          stored?.status === 'succeeded'
+            ? [
+                { kind: 'settled', record: stored },
+                { kind: 'settled', record: stored },
+              ]
+            : [{ kind: 'cancelled', record: stored }, { kind: 'dropped' }]
+        assert.deepEqual(results, outcomes)
+      },
+    )
   }
 
   fact('that races 100 claims gives one winner, and reports it to every caller', async (harness) => {
@@ -773,37 +630,29 @@ function sweepCases(fact: Fact): void {
     assert.ok(found !== undefined && stored !== undefined && found.ageMs >= 0 && found.ageMs <= stored.ageMs)
   })
 
-  fact('finds what waits when its deadline comes, and not a millisecond sooner', async ({ documents }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
+  fact('finds what waits when its deadline comes, and not a millisecond sooner', async ({ documents, store }) => {
     const job = aJob({ deadline: START + 5_000 })
     await store.release(heldBy(await store.claim(aClaim({ job }))), anAmbiguousEnd, START)
     assert.deepEqual(await allDue(documents, START + 4_999), [])
     assert.equal((await allDue(documents, START + 5_000)).length, 1)
   })
 
-  fact('finds what waits without a deadline when its run is too old, and not a millisecond sooner', async (harness) => {
-    const { documents } = harness
-    const store = createJobStore(documents, RESULT_TTL_MS)
-    await store.release(heldBy(await store.claim(aClaim({ maxAgeMs: DAY_MS }))), anAmbiguousEnd, START)
-    assert.deepEqual(await allDue(documents, late - 1), [])
-    assert.equal((await allDue(documents, late)).length, 1)
-    assert.deepEqual(await sweep(documents), ['tooOld'])
-    const record = settledBy(await store.claim(aClaim({ owner: 'b' })))
-    assert.ok(record.status === 'dead_lettered')
-    assert.deepEqual([record.error.kind, record.attempts.length, record.settledAt], ['max_age', 1, late])
-    const again = heldBy(await store.claim({ ...secondRun('c'), now: late, maxAgeMs: DAY_MS }))
-    assert.equal(again.record.giveUpAt, late + DAY_MS)
-  })
+  fact(
+    'finds what waits without a deadline when its run is too old, and not a millisecond sooner',
+    async ({ documents, store }) => {
+      await store.release(heldBy(await store.claim(aClaim({ maxAgeMs: DAY_MS }))), anAmbiguousEnd, START)
+      assert.deepEqual(await allDue(documents, late - 1), [])
+      assert.equal((await allDue(documents, late)).length, 1)
+      assert.deepEqual(await sweep(documents), ['tooOld'])
+      const record = settledBy(await store.claim(aClaim({ owner: 'b' })))
+      assert.ok(record.status === 'dead_lettered')
+      assert.deepEqual([record.error.kind, record.attempts.length, record.settledAt], ['max_age', 1, late])
+      const again = heldBy(await store.claim({ ...secondRun('c'), now: late, maxAgeMs: DAY_MS }))
+      assert.equal(again.record.giveUpAt, late + DAY_MS)
+    },
+  )
 
-  fact('finds again what it released, when its run is too old', async ({ documents }) => {
-    await createJobStore(documents, RESULT_TTL_MS).claim(aClaim({ maxAgeMs: DAY_MS }))
-    assert.deepEqual(await sweep(documents), ['released'])
-    assert.deepEqual(await sweep(documents), ['tooOld'])
-    assert.deepEqual(await sweep(documents), [])
-  })
-
-  fact('finds nothing that is settled, or that waits without a time', async ({ documents }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
+  fact('finds nothing that is settled, or that waits without a time', async ({ documents, store }) => {
     for (const [id, ending] of Object.entries(endings)) {
       const job = aJob({ id, deadline: START })
       await store.settle(heldBy(await store.claim(aClaim({ job, owner: id }))), ending, START)
@@ -813,8 +662,7 @@ function sweepCases(fact: Fact): void {
     assert.deepEqual(await allDue(documents, late), [])
   })
 
-  fact('takes no more than it is asked to, and in the end all', async ({ documents }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
+  fact('takes no more than it is asked to, and in the end all', async ({ documents, store }) => {
     const ids = Array.from({ length: 40 }, (_, i) => `doc-${i}`)
     await Promise.all(ids.map((id) => store.claim(aClaim({ job: aJob({ id }), owner: id }))))
     const [some] = await Array.fromAsync(documents.due(late, 8))
@@ -863,36 +711,20 @@ function sweepCases(fact: Fact): void {
     assert.equal((await documents.read(key))?.revision, stored.revision)
   })
 
-  fact('releases a stuck attempt, unknown and counted, and the next one runs as number 2', async ({ documents }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
-    const zombie = heldBy(await store.claim(aClaim()))
-    assert.deepEqual(await sweep(documents), ['released'])
-    assert.deepEqual(await sweep(documents), [])
-    const { record } = heldBy(await store.claim(aClaim({ owner: 'b', now: late + 1 })))
-    assert.deepEqual(await store.settle(zombie, anAnswer(), late), { kind: 'dropped' })
-    assert.deepEqual(record.attempts, [
-      { run: 1, n: 1, owner: 'a', startedAt: START, endedAt: late, outcome: 'unknown' },
-      { run: 1, n: 2, owner: 'b', startedAt: late + 1 },
-    ])
-  })
-
-  fact('ends a job whose last attempt died, and its redelivery finds it so', async ({ documents }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
-    await store.claim(aClaim())
-    assert.deepEqual(await sweep(documents, { maxAttempts: 1, onUnknown: 'retry' }), ['ended'])
-    const record = settledBy(await store.claim(aClaim({ owner: 'b' })))
-    assert.ok(record.status === 'dead_lettered')
-    assert.deepEqual([record.error.kind, record.settledAt, record.expireAt], ['max_attempts', at.now, at.expireAt])
-  })
-
-  fact('expires what waits past its deadline, and keeps its attempts', async ({ documents }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
-    const job = aJob({ deadline: START + 5_000 })
-    await store.release(heldBy(await store.claim(aClaim({ job }))), anAmbiguousEnd, START)
-    assert.deepEqual(await sweep(documents), ['expired'])
-    const record = settledBy(await store.claim(aClaim({ job, owner: 'b' })))
-    assert.deepEqual([record.status, record.attempts.length, record.settledAt], ['expired', 1, late])
-  })
+  fact(
+    'releases a stuck attempt, unknown and counted, and the next one runs as number 2',
+    async ({ documents, store }) => {
+      const zombie = heldBy(await store.claim(aClaim()))
+      assert.deepEqual(await sweep(documents), ['released'])
+      assert.deepEqual(await sweep(documents), [])
+      const { record } = heldBy(await store.claim(aClaim({ owner: 'b', now: late + 1 })))
+      assert.deepEqual(await store.settle(zombie, anAnswer(), late), { kind: 'dropped' })
+      assert.deepEqual(record.attempts, [
+        { run: 1, n: 1, owner: 'a', startedAt: START, endedAt: late, outcome: 'unknown' },
+        { run: 1, n: 2, owner: 'b', startedAt: late + 1 },
+      ])
+    },
+  )
 
   fact('by two at once is done by one, and the other returns raced', async (harness) => {
     await createJobStore(harness.documents, RESULT_TTL_MS).claim(aClaim())
@@ -906,8 +738,7 @@ function sweepCases(fact: Fact): void {
   })
 
   for (const order of ['settle first', 'sweep first']) {
-    fact(`that races a late settle never costs a paid answer: ${order}`, async ({ documents }) => {
-      const store = createJobStore(documents, RESULT_TTL_MS)
+    fact(`that races a late settle never costs a paid answer: ${order}`, async ({ documents, store }) => {
       const held = heldBy(await store.claim(aClaim()))
       const [stored] = await allDue(documents, late)
       assert.ok(stored !== undefined)
@@ -920,20 +751,20 @@ function sweepCases(fact: Fact): void {
     })
   }
 
-  fact('and then a claim that leaves no attempt cost no paid answer, and what was counted stays', async (harness) => {
-    const { documents } = harness
-    const store = createJobStore(documents, RESULT_TTL_MS)
-    const held = heldBy(await store.claim(aClaim()))
-    await sweep(documents)
-    await store.release(heldBy(await store.claim(aClaim({ owner: 'b' }))), { marks: 'folded' }, late)
-    await store.release(held, { marks: 'none', kind: 'throttled' }, late)
-    assert.equal((await store.settle(held, anAnswer(), late)).kind, 'settled')
-    const record = (await documents.read(key))?.record
-    assert.deepEqual([record?.status, record?.folded?.[0]?.n, record?.owner], ['succeeded', 1, held.record.owner])
-  })
+  fact(
+    'and then a claim that leaves no attempt cost no paid answer, and what was counted stays',
+    async ({ documents, store }) => {
+      const held = heldBy(await store.claim(aClaim()))
+      await sweep(documents)
+      await store.release(heldBy(await store.claim(aClaim({ owner: 'b' }))), { marks: 'folded' }, late)
+      await store.release(held, { marks: 'none', kind: 'throttled' }, late)
+      assert.equal((await store.settle(held, anAnswer(), late)).kind, 'settled')
+      const record = (await documents.read(key))?.record
+      assert.deepEqual([record?.status, record?.folded?.[0]?.n, record?.owner], ['succeeded', 1, held.record.owner])
+    },
+  )
 
-  fact('sums the tokens of a batch’s answers, and of no other', async ({ documents }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
+  fact('sums the tokens of a batch’s answers, and of no other', async ({ documents, store }) => {
     assert.deepEqual(await documents.sumUsage({ batch: 'nightly' }), { promptTokens: 0, completionTokens: 0 })
     for (const [id, batch] of Object.entries({ one: 'nightly', two: 'nightly', three: 'daily', four: 'nightly' })) {
       const held = heldBy(await store.claim(aClaim({ job: aJob({ id, batch }), owner: id })))
@@ -942,8 +773,7 @@ function sweepCases(fact: Fact): void {
     assert.deepEqual(await documents.sumUsage({ batch: 'nightly' }), { promptTokens: 22, completionTokens: 14 })
   })
 
-  fact('sums the tokens of a day’s answers, from 00:00 UTC on, whatever their batch', async ({ documents }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
+  fact('sums the tokens of a day’s answers, from 00:00 UTC on, whatever their batch', async ({ documents, store }) => {
     const midnight = START - (START % DAY_MS)
     const settledAt = { before: midnight - 1, first: midnight, last: midnight + DAY_MS - 1, after: midnight + DAY_MS }
     for (const [id, at] of Object.entries({ ...settledAt, failed: midnight })) {
@@ -958,45 +788,27 @@ function sweepCases(fact: Fact): void {
 }
 
 function resultCases(fact: Fact): void {
-  const sizes = {
-    'of 900 KiB stands in its record': { text: 'x'.repeat(MAX_RESULT_BYTES), in: 'record' },
-    'of one byte more stands in parts': { text: 'x'.repeat(MAX_RESULT_BYTES + 1), in: 'parts' },
-    'of 900 KiB in many bytes a character stands in its record': {
-      text: '€'.repeat(MAX_RESULT_BYTES / 3),
-      in: 'record',
-    },
-    'of one byte more in many bytes a character stands in parts': {
-      text: `${'€'.repeat(MAX_RESULT_BYTES / 3)}x`,
-      in: 'parts',
-    },
-    'of 900 KiB in characters that JSON escapes stands in its record': {
-      text: '"\n'.repeat(MAX_RESULT_BYTES / 2),
-      in: 'record',
-    },
-    'of one byte more in characters that JSON escapes stands in parts': {
-      text: `${'"\n'.repeat(MAX_RESULT_BYTES / 2)}"`,
-      in: 'parts',
-    },
-    'of nothing stands in its record': { text: '', in: 'record' },
-    ...Object.fromEntries(
-      [1, 2, 3].map((shift) => [
-        `with characters of four bytes ${shift} off the cut stands in parts`,
-        { text: 'x'.repeat(shift) + '😀'.repeat(MAX_RESULT_BYTES / 2), in: 'parts' },
-      ]),
-    ),
-  }
-  for (const [what, { text, in: place }] of Object.entries(sizes)) {
-    fact(`${what}, and is read back whole`, async (harness) => {
-      const store = createJobStore(harness.documents, RESULT_TTL_MS)
+  const shifted = [1, 2, 3].map((n) => [n, 'x'.repeat(n) + '😀'.repeat(MAX_RESULT_BYTES / 2)] as const)
+  const places = { record: 'its record', parts: 'parts' }
+  for (const [what, place, text] of [
+    ['of nothing', 'record', ''],
+    ['of 900 KiB', 'record', 'x'.repeat(MAX_RESULT_BYTES)],
+    ['of one byte more', 'parts', 'x'.repeat(MAX_RESULT_BYTES + 1)],
+    ['of 900 KiB in many bytes a character', 'record', '€'.repeat(MAX_RESULT_BYTES / 3)],
+    ['of one byte more in many bytes a character', 'parts', `${'€'.repeat(MAX_RESULT_BYTES / 3)}x`],
+    ['of 900 KiB in characters that JSON escapes', 'record', '"\n'.repeat(MAX_RESULT_BYTES / 2)],
+    ['of one byte more in characters that JSON escapes', 'parts', `${'"\n'.repeat(MAX_RESULT_BYTES / 2)}"`],
+    ...shifted.map(([n, text]) => [`with characters of four bytes ${n} off the cut`, 'parts', text] as const),
+  ] as const) {
+    fact(`${what} stands in ${places[place]}, and is read back whole`, async ({ store, another }) => {
       const settled = await store.settle(heldBy(await store.claim(aClaim())), anAnswer({ result: text }), START)
       assert.ok(settled.kind === 'settled' && settled.record.status === 'succeeded')
       assert.equal(settled.record.result.in, place)
-      assert.ok((await resultOf(await harness.another())) === text)
+      assert.ok((await resultOf(await another())) === text)
     })
   }
 
-  fact('of a job that has none is undefined', async ({ documents }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
+  fact('of a job that has none is undefined', async ({ documents, store }) => {
     await store.settle(heldBy(await store.claim(aClaim())), aDeadLetter(), START)
     assert.equal(await resultOf(documents), undefined)
   })
@@ -1010,16 +822,14 @@ function resultCases(fact: Fact): void {
       await assert.rejects(resultOf(documents), isStoreError('corrupt'))
     })
 
-    fact(`whose part ${index} is torn is corrupt, never a shorter answer`, async ({ documents }) => {
-      const store = createJobStore(documents, RESULT_TTL_MS)
+    fact(`whose part ${index} is torn is corrupt, never a shorter answer`, async ({ documents, store }) => {
       await store.settle(heldBy(await store.claim(aClaim())), large, START)
       await documents.writePart(aJob().key, 'a', index, 'torn', START + RESULT_TTL_MS)
       await assert.rejects(resultOf(documents), isStoreError('corrupt'))
     })
   }
 
-  fact('with a part too many is corrupt as well', async ({ documents }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
+  fact('with a part too many is corrupt as well', async ({ documents, store }) => {
     await store.settle(heldBy(await store.claim(aClaim())), large, START)
     await documents.writePart(aJob().key, 'a', 3, 'x', START + RESULT_TTL_MS)
     await assert.rejects(resultOf(documents), isStoreError('corrupt'))
@@ -1044,8 +854,7 @@ function resultCases(fact: Fact): void {
 }
 
 function unavailableCases(fact: Fact): void {
-  fact('rejects every call with StoreError unavailable, and with nothing else', async ({ documents, close }) => {
-    const store = createJobStore(documents, RESULT_TTL_MS)
+  fact('rejects every call with StoreError unavailable, and with nothing else', async ({ documents, close, store }) => {
     const reader = createJobReader(documents)
     const held = heldBy(await store.claim(aClaim()))
     const large = anAnswer({ result: 'x'.repeat(MAX_RESULT_BYTES + 1) })
@@ -1097,19 +906,22 @@ function secondRun(owner: string): ClaimRequest {
 }
 
 /** Owner a claims the job and is not heard of until its lease is over. */
-async function dies({ pass }: Harness, store: JobStore): Promise<Held> {
+async function dies({ pass, store }: Pick<Rules, 'pass' | 'store'>): Promise<Held> {
   const held = heldBy(await store.claim(aClaim({ leaseMs: SHORT_LEASE_MS })))
   await pass(SHORT_LEASE_MS)
   return held
 }
 
-async function afterDeath(harness: Harness, store: JobStore, request: ClaimRequest): Promise<ClaimResult> {
-  await dies(harness, store)
-  return store.claim(request)
+async function afterDeath(rules: Pick<Rules, 'pass' | 'store'>, request: ClaimRequest): Promise<ClaimResult> {
+  await dies(rules)
+  return rules.store.claim(request)
 }
 
 /** The same claim by 100 owners at once, over four connections. */
-async function race(harness: Harness, request: ClaimRequest): Promise<readonly ClaimResult[]> {
+async function race(
+  harness: Pick<Rules, 'documents' | 'another'>,
+  request: ClaimRequest,
+): Promise<readonly ClaimResult[]> {
   const connections = [harness.documents, await harness.another(), await harness.another(), await harness.another()]
   const stores = connections.map((documents) => createJobStore(documents, RESULT_TTL_MS))
   const owners = Array.from({ length: RACERS / stores.length }, (_, i) => `racer-${i}`)

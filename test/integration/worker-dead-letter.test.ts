@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
 import { DAY_MS } from '../support/job-builders.ts'
 import { azureAnswers, cloud, DONE, deferred, JOB, onWorker, whileAsking } from '../support/on-worker.ts'
@@ -48,33 +47,6 @@ describe('a message that a worker dead-lettered', () => {
       assert.deepEqual(await worker.rescued(), [])
       const logged = new RegExp(`"jobKey":"${record.key}".*"outcome":"dead_letter_recorded".*"rejected"`)
       assert.match(worker.logText(), logged)
-    }))
-
-  test('is recorded once, however often it comes, and once more for the run of its replay', () =>
-    onWorker({}, async (worker) => {
-      for (const run of ['1', '1', '1', '2']) {
-        assert.deepEqual(await worker.forward(job, { attributes: { ...failed, 'pb-run': run } }), DONE)
-      }
-      const letters = (await worker.recorded()).toSorted((a, b) => a.run - b.run)
-      assert.deepEqual(
-        letters.map(({ run, times }) => [run, times]),
-        [
-          [1, 3],
-          [2, 1],
-        ],
-      )
-      assert.ok(letters.every(({ firstAt, lastAt }) => firstAt <= lastAt))
-    }))
-
-  test('with 9 MB of data keeps every byte of it', () =>
-    onWorker({}, async (worker) => {
-      const data = randomBytes(9_000_000)
-      assert.deepEqual(await worker.push(data), DONE)
-      const message = await only(worker.deadLetters())
-      assert.deepEqual(await worker.forward(message.data, message), DONE)
-      const letter = await onlyLetter(worker)
-      assert.ok(letter.raw.equals(data))
-      assert.deepEqual([letter.reason, letter.key], ['invalid', undefined])
     }))
 
   test('comes unwrapped whole with as many and as long attributes as Pub/Sub allows', () =>
@@ -144,16 +116,6 @@ describe('a message that claims to be a dead letter', () => {
       assert.equal(letters.length, 2)
       assert.ok(letters.every(({ verified, hint }) => verified === undefined && hint === undefined))
     }))
-
-  test('and was forwarded by Pub/Sub is a healthy job: it is published again, and succeeds', () =>
-    onWorker({}, async (worker) => {
-      assert.deepEqual(await worker.forward(job, { attributes: { ...claims, ...givenUp(), origin: 'test' } }), DONE)
-      assert.deepEqual(await worker.recorded(), [])
-      const message = await only(worker.rescued())
-      assert.deepEqual(Object.keys(message.attributes).toSorted(), ['origin', 'pb-first-published'])
-      assert.deepEqual(await worker.push(message.data, message), DONE)
-      assert.equal((await worker.record('doc-7', 'nightly'))?.status, 'succeeded')
-    }))
 })
 
 describe('a job that Pub/Sub gave up on', () => {
@@ -168,66 +130,6 @@ describe('a job that Pub/Sub gave up on', () => {
       assert.deepEqual(JSON.parse(Buffer.from(message.data).toString()), job)
       assert.deepEqual(await worker.recorded(), [])
       assert.match(worker.logText(), /"jobId":"doc-7".*"outcome":"rescued"/)
-    }))
-
-  test('is rescued again and again until it is too old, whatever its last message says about its age', () =>
-    onWorker({ MAX_JOB_AGE_DAYS: '2' }, async (worker) => {
-      await worker.forward(job, { attributes: givenUp() })
-      for (const [days, rescues] of [
-        [1, 2],
-        [1.9, 3],
-        [2, 3],
-      ] as const) {
-        worker.clock.aheadMs = days * DAY_MS
-        const last = (await worker.rescued()).at(-1)
-        assert.ok(last)
-        const attributes = { ...last.attributes, ...givenUp(Date.now() + worker.clock.aheadMs) }
-        assert.deepEqual(await worker.forward(last.data, { attributes }), DONE)
-        assert.equal((await worker.rescued()).length, rescues)
-      }
-      assert.partialDeepStrictEqual(await onlyLetter(worker), { jobId: 'doc-7', reason: 'max_age' })
-    }))
-
-  for (const [status, over] of Object.entries({ dead_lettered: {}, expired: { deadline: iso(Date.now() + DAY_MS) } })) {
-    test(`and whose record waits is settled with its letter, ${status}, and its replay runs`, () =>
-      onWorker({}, async (worker) => {
-        const first = { ...job, ...over }
-        await azureAnswers({ status: 500, times: 1 })
-        assert.deepEqual(await worker.push(first), deferred('unavailable'))
-        worker.clock.aheadMs = 6.5 * DAY_MS
-        assert.deepEqual(await worker.forward(first, { attributes: givenUp(Date.now() - DAY_MS) }), DONE)
-        const record = await worker.record('doc-7', 'nightly')
-        assert.ok(record?.status === status && 'error' in record)
-        const letter = await onlyLetter(worker)
-        assert.deepEqual([letter.reason, letter.message], [record.error.kind, record.error.message])
-        assert.deepEqual(await worker.push(job, { attributes: { 'pb-run': '2' } }), DONE)
-        assert.partialDeepStrictEqual(await worker.record('doc-7', 'nightly'), { status: 'succeeded', run: 2 })
-      }))
-  }
-
-  test('and that has succeeded is left alone; another job with its id is recorded as the conflict it is', () =>
-    onWorker({}, async (worker) => {
-      await worker.push(job)
-      assert.deepEqual(await worker.forward(job, { attributes: givenUp() }), DONE)
-      assert.deepEqual([await worker.rescued(), await worker.recorded()], [[], []])
-      assert.match(worker.logText(), /"outcome":"already_settled"/)
-      const other = { ...job, metadata: { row: '8' } }
-      assert.deepEqual(await worker.forward(other, { attributes: givenUp() }), DONE)
-      const { reason, raw } = await onlyLetter(worker)
-      assert.deepEqual([reason, JSON.parse(raw.toString())], ['conflict', other])
-      assert.equal((await worker.record('doc-7', 'nightly'))?.status, 'succeeded')
-      assert.equal((await worker.modelCalls()).length, 1)
-    }))
-
-  test('and whose dead letter was lost is recorded with the reason of its record', () =>
-    onWorker({}, async (worker) => {
-      await azureAnswers({ status: 400 })
-      const bringBack = worker.takeAway('messages')
-      assert.deepEqual(await worker.push(job), deferred('store'))
-      bringBack()
-      assert.deepEqual(await worker.forward(job, { attributes: givenUp() }), DONE)
-      assert.deepEqual(await worker.rescued(), [])
-      assert.partialDeepStrictEqual(await onlyLetter(worker), { jobId: 'doc-7', reason: 'rejected' })
     }))
 
   test('while an attempt of it is under way is rescued, and is paid for once', () =>
@@ -266,13 +168,6 @@ describe('poison in the dead-letter topic', () => {
       for (const text of broken) assert.deepEqual(await postTo(worker.url, text, {}, DEAD_LETTER_PATH), DONE)
       const texts = (await worker.recorded()).map(({ raw }) => raw.toString())
       assert.deepEqual(texts.toSorted(), ['not base64!', '{"message":7}'].toSorted())
-    }))
-
-  test('that has attributes as no store accepts them is recorded all the same', () =>
-    onWorker({}, async (worker) => {
-      const attributes = { '': 'nameless', __x__: 'reserved', 'a/b': 'y'.repeat(2_000), 'pb-run': '-1', ...failed }
-      assert.deepEqual(await worker.forward(job, { attributes }), DONE)
-      assert.deepEqual((await onlyLetter(worker)).attributes, { ...attributes, 'a/b': 'y'.repeat(1_024) })
     }))
 
   test('that the jobs topic does not accept again is recorded', () =>
