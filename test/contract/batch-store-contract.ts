@@ -11,6 +11,17 @@ export interface BatchHarness {
 const asCompleted = (total: number, at: number) => ({ as: 'completed', total, at }) as const
 const asIncomplete = (total: number, at: number) => ({ as: 'incomplete', total, at }) as const
 
+const NIGHTLY = { name: 'nightly', createdAt: START }
+/** What `sealAll` leaves of the batch nightly. */
+const SEALED = { status: 'sealed', ...NIGHTLY, sealedAt: START, total: 3 }
+const TOKENS = { promptTokens: 5, completionTokens: 3 }
+
+/** Opens these batches and seals each with three jobs. */
+async function sealAll(batches: BatchStore, ...names: readonly string[]): Promise<void> {
+  for (const name of names) await batches.open(name, START)
+  for (const name of names) await batches.seal(name, 3, START)
+}
+
 async function unfinishedIn(batches: UnfinishedBatches, pageSize = 9) {
   return (await Array.fromAsync(batches.unfinished(pageSize))).flat()
 }
@@ -37,37 +48,17 @@ export function batchStoreContract(name: string, open: () => Promise<BatchHarnes
         await batches.open(batch, START)
         assert.deepEqual((await batches.list(1))[0], { status: 'open', name: batch, createdAt: START })
         await batches.seal(batch, 3, START)
-        assert.deepEqual((await batches.list(1))[0], {
-          status: 'sealed',
-          name: batch,
-          createdAt: START,
-          sealedAt: START,
-          total: 3,
-        })
+        const sealed = { ...SEALED, name: batch }
+        assert.deepEqual((await batches.list(1))[0], sealed)
         await batches.end(batch, asCompleted(3, START + 1))
-        const completed = {
-          status: 'completed',
-          name: batch,
-          createdAt: START,
-          sealedAt: START,
-          total: 3,
-          completedAt: START + 1,
-        }
-        assert.deepEqual((await batches.list(1))[0], completed)
+        assert.deepEqual((await batches.list(1))[0], { ...sealed, status: 'completed', completedAt: START + 1 })
       })
     }
 
     fact('one that is opened again stays as it is', async (batches) => {
-      await batches.open('nightly', START)
-      await batches.seal('nightly', 3, START)
+      await sealAll(batches, 'nightly')
       await batches.open('nightly', START + 1)
-      assert.deepEqual((await batches.list(1))[0], {
-        status: 'sealed',
-        name: 'nightly',
-        createdAt: START,
-        sealedAt: START,
-        total: 3,
-      })
+      assert.deepEqual((await batches.list(1))[0], SEALED)
     })
 
     for (const batch of ['nightly', '__x__']) {
@@ -79,34 +70,30 @@ export function batchStoreContract(name: string, open: () => Promise<BatchHarnes
       })
     }
 
-    fact('one that is cancelled stays so while it is sealed and completed', async (batches) => {
-      await batches.open('nightly', START)
-      await batches.cancel('nightly', START + 1)
-      const cancelled = { name: 'nightly', createdAt: START, cancelledAt: START + 1 }
-      assert.deepEqual(await batches.read('nightly'), { status: 'open', ...cancelled })
-      await batches.seal('nightly', 3, START)
-      assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...cancelled, sealedAt: START, total: 3 })
-      await batches.end('nightly', asCompleted(3, START + 2))
-      const completed = { status: 'completed', ...cancelled, sealedAt: START, total: 3, completedAt: START + 2 }
-      assert.deepEqual(await batches.read('nightly'), completed)
-    })
+    const controls = {
+      'that is cancelled': [(on: BatchStore) => on.cancel('nightly', START + 1), { cancelledAt: START + 1 }],
+      'whose tokens are limited': [
+        (on: BatchStore) => on.limitTokens('nightly', 5_000_000_000, START + 1),
+        { tokenLimit: 5_000_000_000, activeAt: START + 1 },
+      ],
+    } as const
+    for (const [which, [control, fields]] of Object.entries(controls)) {
+      fact(`one ${which} stays so while it is sealed and completed`, async (batches) => {
+        await batches.open('nightly', START)
+        await control(batches)
+        assert.deepEqual(await batches.read('nightly'), { status: 'open', ...NIGHTLY, ...fields })
+        await batches.seal('nightly', 3, START)
+        assert.deepEqual(await batches.read('nightly'), { ...SEALED, ...fields })
+        await batches.end('nightly', asCompleted(3, START + 2))
+        const completed = { ...SEALED, ...fields, status: 'completed', completedAt: START + 2 }
+        assert.deepEqual(await batches.read('nightly'), completed)
+      })
+    }
 
     fact('a batch that was never opened can be cancelled', async (batches) => {
       await batches.cancel('nightly', START)
       const cancelled = { status: 'open', name: 'nightly', createdAt: START, cancelledAt: START }
       assert.deepEqual(await batches.read('nightly'), cancelled)
-    })
-
-    fact('one whose tokens are limited stays so while it is sealed and completed', async (batches) => {
-      await batches.open('nightly', START)
-      await batches.limitTokens('nightly', 5_000_000_000, START + 1)
-      const limited = { name: 'nightly', createdAt: START, tokenLimit: 5_000_000_000, activeAt: START + 1 }
-      assert.deepEqual(await batches.read('nightly'), { status: 'open', ...limited })
-      await batches.seal('nightly', 3, START)
-      assert.deepEqual(await batches.read('nightly'), { status: 'sealed', ...limited, sealedAt: START, total: 3 })
-      await batches.end('nightly', asCompleted(3, START + 2))
-      const completed = { status: 'completed', ...limited, sealedAt: START, total: 3, completedAt: START + 2 }
-      assert.deepEqual(await batches.read('nightly'), completed)
     })
 
     fact('a batch that was never opened can be limited, and the last limit stands', async (batches) => {
@@ -117,27 +104,17 @@ export function batchStoreContract(name: string, open: () => Promise<BatchHarnes
     })
 
     fact('a completed batch with a new limit is unfinished again, and keeps its counts', async (batches) => {
-      const totals = { counts: { succeeded: 3 }, tokens: { promptTokens: 5, completionTokens: 3 }, sweptAt: START }
-      await batches.open('nightly', START)
-      await batches.seal('nightly', 3, START)
+      const totals = { counts: { succeeded: 3 }, tokens: TOKENS, sweptAt: START }
+      await sealAll(batches, 'nightly')
       await batches.note('nightly', totals)
       await batches.end('nightly', asCompleted(3, START + 1))
       await batches.limitTokens('nightly', 9, START + 2)
-      const sealed = {
-        status: 'sealed',
-        name: 'nightly',
-        createdAt: START,
-        sealedAt: START,
-        total: 3,
-        tokenLimit: 9,
-        ...totals,
-        activeAt: START + 2,
-      }
-      assert.deepEqual(await unfinishedIn(batches), [sealed])
+      const again = { ...SEALED, tokenLimit: 9, ...totals, activeAt: START + 2 }
+      assert.deepEqual(await unfinishedIn(batches), [again])
     })
 
     fact('an open one is unfinished once its tokens are limited', async (batches) => {
-      const totals = { counts: { succeeded: 1 }, tokens: { promptTokens: 5, completionTokens: 3 }, sweptAt: START + 1 }
+      const totals = { counts: { succeeded: 1 }, tokens: TOKENS, sweptAt: START + 1 }
       await batches.open('nightly', START)
       assert.deepEqual(await unfinishedIn(batches), [])
       await batches.limitTokens('nightly', 9, START)
@@ -147,12 +124,8 @@ export function batchStoreContract(name: string, open: () => Promise<BatchHarnes
     })
 
     fact('one is completed once: the first time stands', async (batches) => {
-      await batches.open('nightly', START)
-      await batches.seal('nightly', 3, START)
-      await Promise.all([
-        batches.end('nightly', asCompleted(3, START + 1)),
-        batches.end('nightly', asCompleted(3, START + 1)),
-      ])
+      await sealAll(batches, 'nightly')
+      await Promise.all([1, 1].map((ms) => batches.end('nightly', asCompleted(3, START + ms))))
       await batches.end('nightly', asCompleted(3, START + 2))
       assert.partialDeepStrictEqual(await batches.read('nightly'), { status: 'completed', completedAt: START + 1 })
     })
@@ -160,75 +133,50 @@ export function batchStoreContract(name: string, open: () => Promise<BatchHarnes
     fact(
       'the unfinished ones are sealed and not completed; those come first that were swept longest ago',
       async (on) => {
-        const totals = { counts: { succeeded: 2, dead_lettered: 1 }, tokens: { promptTokens: 5, completionTokens: 3 } }
-        for (const name of ['open', 'a', 'b', 'c', 'done']) await on.open(name, START)
-        for (const name of ['a', 'b', 'c', 'done']) await on.seal(name, 3, START)
+        const totals = { counts: { succeeded: 2, dead_lettered: 1 }, tokens: TOKENS }
+        await on.open('open', START)
+        await sealAll(on, 'a', 'b', 'c', 'done')
         await on.end('done', asCompleted(3, START))
         await on.note('a', { ...totals, sweptAt: START + 2 })
         await on.note('b', { ...totals, sweptAt: START + 1 })
         const names = async (pageSize: number) => (await unfinishedIn(on, pageSize)).map(({ name }) => name).join()
         assert.deepEqual([await names(9), await names(2), await names(1)], ['c,b,a', 'c,b,a', 'c,b,a'])
-        const noted = {
-          status: 'sealed',
-          name: 'a',
-          createdAt: START,
-          sealedAt: START,
-          total: 3,
-          ...totals,
-          sweptAt: START + 2,
-        }
-        assert.deepEqual(await on.read('a'), noted)
-        const { tokens: _, ...unsummed } = totals
-        await on.note('a', { ...unsummed, sweptAt: START + 3 })
-        const { tokens: __, ...without } = { ...noted, sweptAt: START + 3 }
-        assert.deepEqual(await on.read('a'), without)
+        const { counts } = totals
+        assert.deepEqual(await on.read('a'), { ...SEALED, name: 'a', ...totals, sweptAt: START + 2 })
+        await on.note('a', { counts, sweptAt: START + 3 })
+        assert.deepEqual(await on.read('a'), { ...SEALED, name: 'a', counts, sweptAt: START + 3 })
       },
     )
 
     fact('one that was completed and is submitted to again is unfinished again', async (batches) => {
-      await batches.open('nightly', START)
-      await batches.seal('nightly', 3, START)
+      await sealAll(batches, 'nightly')
       await batches.end('nightly', asCompleted(3, START + 1))
       assert.deepEqual(await unfinishedIn(batches), [])
       await batches.seal('nightly', 5, START + 2)
-      const sealed = { status: 'sealed', name: 'nightly', createdAt: START, sealedAt: START + 2, total: 5 }
-      assert.deepEqual(await unfinishedIn(batches), [sealed])
+      assert.deepEqual(await unfinishedIn(batches), [{ ...SEALED, sealedAt: START + 2, total: 5 }])
     })
 
     fact('the latest are listed first, and no more than the limit', async (batches) => {
-      const opened = [
-        ['second', 1],
-        ['first', 0],
-        ['third', 2],
-      ] as const
-      for (const [name, after] of opened) await batches.open(name, START + after)
-      const names = async (limit: number) => (await batches.list(limit)).map(({ name }) => name)
-      assert.deepEqual(
-        [await names(2), await names(9)],
-        [
-          ['third', 'second'],
-          ['third', 'second', 'first'],
-        ],
-      )
+      const opened = { second: START + 1, first: START, third: START + 2 }
+      for (const [name, at] of Object.entries(opened)) await batches.open(name, at)
+      const names = async (limit: number) => (await batches.list(limit)).map(({ name }) => name).join()
+      assert.deepEqual([await names(2), await names(9)], ['third,second', 'third,second,first'])
     })
 
     fact('one that cannot complete is incomplete, and unfinished no more: the first time stands', async (batches) => {
-      await batches.open('nightly', START)
-      await batches.seal('nightly', 3, START)
+      await sealAll(batches, 'nightly')
       await batches.end('nightly', asIncomplete(3, START + 1))
       await batches.end('nightly', asIncomplete(3, START + 2))
       await batches.end('nightly', asCompleted(3, START + 2))
-      const ended = { status: 'incomplete', name: 'nightly', createdAt: START, sealedAt: START, total: 3 }
-      assert.deepEqual(await batches.read('nightly'), { ...ended, incompleteAt: START + 1 })
+      const ended = { ...SEALED, status: 'incomplete', incompleteAt: START + 1 }
+      assert.deepEqual(await batches.read('nightly'), ended)
       assert.deepEqual(await unfinishedIn(batches), [])
     })
 
     for (const end of [asCompleted, asIncomplete]) {
       const { as } = end(0, 0)
       fact(`one that is ${as} and is sealed, or limited, again goes on`, async (batches) => {
-        await batches.open('sealed', START)
-        await batches.open('limited', START)
-        for (const name of ['sealed', 'limited']) await batches.seal(name, 3, START)
+        await sealAll(batches, 'sealed', 'limited')
         for (const name of ['sealed', 'limited']) await batches.end(name, end(3, START + 1))
         await batches.seal('sealed', 3, START + 2)
         await batches.limitTokens('limited', 9, START + 2)
@@ -249,19 +197,16 @@ export function batchStoreContract(name: string, open: () => Promise<BatchHarnes
       async (batches) => {
         const totals = {
           counts: { succeeded: 2 },
-          tokens: { promptTokens: 5, completionTokens: 3 },
+          tokens: TOKENS,
           sweptAt: START + 1,
         }
-        for (const name of ['a', 'b']) await batches.open(name, START)
-        for (const name of ['a', 'b']) await batches.seal(name, 3, START)
+        await sealAll(batches, 'a', 'b')
         await batches.note('a', totals)
         await batches.note('b', { ...totals, sweptAt: START + 2 })
         await batches.defer('a', START + 3)
-        assert.deepEqual(
-          (await unfinishedIn(batches)).map(({ name }) => name),
-          ['b', 'a'],
-        )
-        const sealed = { status: 'sealed', name: 'a', createdAt: START, sealedAt: START, total: 3 }
+        const names = (await unfinishedIn(batches)).map(({ name }) => name)
+        assert.equal(names.join(), 'b,a')
+        const sealed = { ...SEALED, name: 'a' }
         assert.deepEqual(await batches.read('a'), { ...sealed, ...totals, deferredAt: START + 3 })
         await batches.note('a', { ...totals, sweptAt: START + 4 })
         assert.deepEqual(await batches.read('a'), { ...sealed, ...totals, sweptAt: START + 4 })

@@ -165,17 +165,6 @@ test('a used-up quota is 429 with the time to wait, and is whole again in the ne
   await call()
 })
 
-test('tokens are charged on arrival, the prompt and the maximum of the answer, and refused by their own name', async () => {
-  const deployments = [{ ...DEFAULT_DEPLOYMENT, tokensPerMinute: 150 }]
-  const now = Date.now()
-  await using on = await startWithClient({ azure: { deployments }, dependencies: { now: () => now } })
-  const body = ask(DOCUMENT, { max_tokens: 72 })
-  const { response } = await on.client.chat.completions.create(body).withResponse()
-  assert.equal(response.headers.get('x-ratelimit-remaining-tokens'), '50')
-  const error = await failureOf(on.client.chat.completions.create(body))
-  assert.match(error.message, /token rate limit/)
-})
-
 test('an answer takes its base time and its tokens, more or less by the spread', async () => {
   const waits: number[] = []
   const dependencies = {

@@ -81,14 +81,6 @@ describe('a push that does not fit', () => {
       assert.ok(!first.destroyed)
       first.destroy()
     }))
-
-  test('because another has come in chunks fits when that one has gone', () =>
-    onWorker(LIMITED, async (worker) => {
-      const chunk = `${CAP.toString(16)}\r\n${ALL}\r\n`
-      const caller = await stallWithAll(worker, 'transfer-encoding: chunked', chunk)
-      caller.destroy()
-      assert.equal(await pushedAtLast(worker, 1), 204)
-    }))
 })
 
 describe('an answer that does not fit', () => {
@@ -108,23 +100,7 @@ describe('an answer that does not fit', () => {
     }
     return whileAsking(LIMITED, beside, large('a'))
   })
-
-  test('and is larger than the whole limit is accepted when it is alone', () => {
-    const beside = async (worker: AskingWorker) => {
-      assert.deepEqual(await worker.push(small('b')), deferred('busy'))
-      worker.letGo()
-      assert.deepEqual(await worker.pushed, DONE)
-      assert.deepEqual(await worker.push(small('b')), DONE)
-    }
-    return whileAsking(LIMITED, beside, large('a', 2))
-  })
 })
-
-test('a push that is larger than the whole limit is accepted when it is alone', () =>
-  onWorker(LIMITED, async (worker) => {
-    assert.equal((await worker.post(push(3 * CAP))).status, 204)
-    assert.equal((await worker.post(push(3 * CAP))).status, 204)
-  }))
 
 test('pushes that stall hold no more than what came of them: a third of any length is read meanwhile', () =>
   onWorker(LIMITED, async (worker) => {

@@ -26,21 +26,6 @@ describe('a job that is cancelled', () => {
       assert.deepEqual([await worker.modelCalls(), await worker.deadLetters()], [[], []])
       assert.equal((await worker.record(JOB.id))?.status, 'cancelled')
     }))
-
-  test('after it was answered keeps its answer', () =>
-    onWorker({}, async (worker) => {
-      assert.deepEqual(await worker.push(JOB), DONE)
-      assert.equal(await cancel(worker, JOB.id), 'settled')
-      assert.equal((await worker.record(JOB.id))?.status, 'succeeded')
-    }))
-
-  test('can be replayed: run 2 is asked', () =>
-    onWorker({}, async (worker) => {
-      await cancel(worker, JOB.id)
-      assert.deepEqual(await worker.push(JOB, { attributes: { 'pb-run': '2' } }), DONE)
-      assert.equal((await worker.modelCalls()).length, 1)
-      assert.equal((await worker.record(JOB.id))?.status, 'succeeded')
-    }))
 })
 
 const cancelBatch = (worker: TestWorker) => withBatches(worker, (batches) => batches.cancel('nightly', Date.now()))

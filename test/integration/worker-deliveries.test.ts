@@ -56,25 +56,6 @@ test('an instance that is full refuses another job before it costs anything, and
   }))
 
 describe('a settled job', () => {
-  test('that succeeded is done: no model is called again', () =>
-    onWorker({}, async (worker) => {
-      await worker.push(JOB)
-      const before = await worker.record('doc-7')
-      assert.deepEqual(await worker.push(JOB), DONE)
-      assert.deepEqual(await worker.record('doc-7'), before)
-      assert.equal((await worker.modelCalls()).length, 1)
-      assert.match(worker.logText(), /"outcome":"repeated"/)
-    }))
-
-  test('that was dead-lettered is so again, from its record, without a call', () =>
-    onWorker({}, async (worker) => {
-      await azureAnswers({ status: 400, times: 1 })
-      assert.deepEqual([await worker.push(JOB), await worker.push(JOB)], [DONE, DONE])
-      const [first, second, ...others] = await worker.deadLetters()
-      assert.deepEqual([first?.attributes, others], [second?.attributes, []])
-      assert.equal((await worker.modelCalls()).length, 1)
-    }))
-
   test('keeps its record when another payload takes its id: that one is a conflict', () =>
     onWorker({}, async (worker) => {
       await worker.push(JOB)
@@ -117,15 +98,6 @@ describe('a replay', () => {
       assert.deepEqual(await worker.record('doc-7'), before)
       const [, letter] = await worker.deadLetters()
       assert.match(letter?.attributes['pb-error'] ?? '', /no replay can have reached/)
-    }))
-
-  test('makes an earlier run history, which is acknowledged and costs nothing', () =>
-    onRejected(async (worker) => {
-      await azureAnswers({ error: 'server_error', times: 1 })
-      assert.deepEqual(await worker.push(JOB, again(2)), deferred('unavailable'))
-      assert.deepEqual(await worker.push(JOB), DONE)
-      assert.equal((await worker.modelCalls()).length, 2)
-      assert.match(worker.logText(), /"outcome":"superseded"/)
     }))
 })
 

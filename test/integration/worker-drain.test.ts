@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { azureAnswers, DONE, deferred, JOB, onWorker, whileAsking } from '../support/on-worker.ts'
-import { untilModelCalled, wrap } from '../support/worker.ts'
+import { deferred, JOB, onWorker, whileAsking } from '../support/on-worker.ts'
+import { wrap } from '../support/worker.ts'
 
 describe('an instance that begins to end', () => {
   test('defers new jobs without a claim, and closes the caller’s connection', () =>
@@ -22,14 +22,6 @@ describe('an instance that begins to end', () => {
       await lives?.text()
     }))
 
-  test('finishes what it is asking', () =>
-    whileAsking({}, async (worker) => {
-      worker.drain.begin(6_000)
-      worker.letGo()
-      assert.deepEqual(await worker.pushed, DONE)
-      assert.equal((await worker.record('doc-7'))?.status, 'succeeded')
-    }))
-
   test('aborts a request that takes longer than its grace: the attempt counts and its outcome is unknown', () =>
     whileAsking({}, async (worker) => {
       worker.drain.begin(20)
@@ -37,17 +29,5 @@ describe('an instance that begins to end', () => {
       const record = await worker.record('doc-7')
       assert.deepEqual([record?.status, record?.attempts.map(({ outcome }) => outcome)], ['waiting', ['unknown']])
       worker.letGo()
-    }))
-
-  test('releases a job that waits for quota at once, as no attempt', () =>
-    onWorker({}, async (worker) => {
-      const headers = { 'retry-after': '30' }
-      await azureAnswers({ error: 'call_rate_limit', headers, times: 1 })
-      const pushed = worker.push(JOB)
-      await untilModelCalled(worker, pushed)
-      worker.drain.begin(6_000)
-      assert.deepEqual(await pushed, deferred('draining'))
-      const record = await worker.record('doc-7')
-      assert.deepEqual([record?.status, record?.attempts, record?.uncounted], ['waiting', [], { draining: 1 }])
     }))
 })

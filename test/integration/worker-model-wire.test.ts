@@ -96,18 +96,6 @@ test('an answer without usage, after a byte order mark, is kept at the first cal
 })
 
 describe('an answer of which nothing can be kept is paid once: its job is dead-lettered, and says what it cost', () => {
-  test('because the filter took it as a whole', () => {
-    const choice = '"choices":[{"finish_reason":"content_filter","message":null}]'
-    return onModel(`{${choice},"usage":{"prompt_tokens":11,"completion_tokens":4}}`, {}, async (worker) => {
-      assert.deepEqual(await worker.push(JOB), DONE)
-      assert.partialDeepStrictEqual(await worker.record('doc-7'), {
-        ...{ status: 'dead_lettered', error: { kind: 'rejected', code: 'content_filter' } },
-        attempts: [{ usage: { promptTokens: 11, completionTokens: 4 } }],
-      })
-      assert.equal(worker.requests.length, 1)
-    })
-  })
-
   test('because it is too long', () =>
     onModel(' '.repeat(MAX_ANSWER_BYTES + 1), {}, async (worker) => {
       assert.deepEqual(await worker.push(JOB), DONE)
@@ -133,15 +121,4 @@ test('a refusal that is too long is reported by its status alone', async () => {
       assert.deepEqual([record.error.kind, record.error.code], ['rejected', code])
     })
   }
-})
-
-test('a response that came with 200 and failed for what it says is dead-lettered, by its code and not in its words', () => {
-  const error = { code: 'invalid_prompt', message: 'canary' }
-  return onModel(JSON.stringify({ status: 'failed', output: [], error, usage: null }), {}, async (worker) => {
-    assert.deepEqual(await worker.push({ id: 'doc-7', url: '/v1/responses', body: { input: 'Bridges.' } }), DONE)
-    const record = await worker.record('doc-7')
-    const rejected = { kind: 'rejected', code: 'invalid_prompt' }
-    assert.partialDeepStrictEqual(record, { status: 'dead_lettered', error: rejected })
-    assert.doesNotMatch(JSON.stringify(record) + worker.logText(), /canary/)
-  })
 })

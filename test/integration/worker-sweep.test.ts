@@ -177,11 +177,4 @@ describe('a batch that is swept', () => {
         ...{ batch: 'nightly', total: 2, counts: { succeeded: 1 }, incompleteAt: batch.incompleteAt },
       })
     }))
-
-  test('is completed without an event where no events topic is set', () =>
-    withEvents({ EVENTS_TOPIC: undefined }, async (worker) => {
-      await sealed(worker, 1)
-      await worker.push(job)
-      assert.deepEqual(await sweep(worker), swept({}, { counted: 1, completed: 1 }))
-    }))
 })

@@ -112,7 +112,7 @@ describe('transitions: a release', () => {
     const fresh = { run: 1, n: 1, firstAt: START + 9, lastAt: START + 9 }
     assert.deepEqual(once, { ...back, attempts: [], uncounted, folded: [fresh] })
     const earlier = { run: 0, n: 7, firstAt: 1, lastAt: 2 }
-    const again = released({ ...running, folded: [...folded, earlier] }, { marks: 'folded' }, START + 9)
+    const again = released({ ...running, folded: [earlier, ...folded] }, { marks: 'folded' }, START + 9)
     assert.deepEqual(again.folded, [earlier, { run: 1, n: 3, firstAt: START + 1, lastAt: START + 9 }])
   })
 
