@@ -107,8 +107,6 @@ describe('a redelivery', () => {
     }))
 })
 
-describe('a message that Pub/Sub gave up on', () => {})
-
 describe('an events topic', () => {
   test('that is unavailable delays the acknowledgement of a settled job, and the next delivery publishes its event without a model call', () =>
     withEvents({}, async (worker) => {
