@@ -53,12 +53,6 @@ describe('a fault', () => {
     assert.match(await answer.text(), /^<!doctype html>/)
   })
 
-  test('for one job leaves the others alone', async () => {
-    await placeFault(cloud.azure, { kind: 'status', status: 500, job: 'doc-7/' })
-    assert.equal((await askModel('doc-8/1')).status, 200)
-    assert.equal((await askModel('doc-7/2')).status, 500)
-  })
-
   test('that is cleared strikes no more', async () => {
     await placeFault(cloud.metadata, { kind: 'garbage' })
     await clearFaults(cloud.metadata)

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { describe, test } from 'node:test'
-import { openQueueReport } from '../../shared/queues/sqlite/queue-report.ts'
 import { openSubscription } from '../../shared/queues/sqlite/subscription.ts'
 import { openAnsweringEndpoint, readEnvelope } from '../contract/queue-endpoint.ts'
 import { drained, newEndpoint, newFile, newQueue, openAll, startPush, TOPIC } from './pubsub-push-harness.ts'
@@ -46,26 +45,6 @@ describe('a restart on the same file', () => {
     const arrived = await endpoint.next()
     assert.equal(readEnvelope(arrived).id, id)
     arrived.answer(204)
-  })
-
-  test('does not deliver a message again that its forerunner had tried often enough', async (t) => {
-    const file = await newFile(t)
-    const queue = await newQueue(t, file)
-    await queue.publish('poison')
-    const forerunner = await openSubscription(file)
-    for (let attempt = 1; attempt <= 5; attempt++) {
-      await forerunner.pull({ topic: TOPIC, max: 1, now: Date.now(), leaseMs: 600_000 })
-      await forerunner.reclaim(TOPIC, Date.now())
-    }
-    forerunner.close()
-
-    const endpoint = await newEndpoint(t)
-    const push = await startPush(t, file, endpoint.url, { deadLetter: { topic: 'dead', maxAttempts: 5 } })
-    assert.partialDeepStrictEqual(await drained(push), { delivered: 0, deadLettered: 1 })
-    const report = await openQueueReport(file)
-    t.after(() => report.close())
-    const [dead] = await report.list('dead', { limit: 1 })
-    assert.equal(dead?.attributes['CloudPubSubDeadLetterSourceDeliveryCount'], '5')
   })
 })
 

@@ -32,8 +32,6 @@ async function tokensOfDay({ file }: TestWorker, at: number) {
   return day?.tokens
 }
 
-const batchOf = (worker: TestWorker) => withBatches(worker, (batches) => batches.read('nightly'))
-
 describe('a batch whose tokens are limited', () => {
   test('is asked until they are spent; what comes after is dead-lettered, and succeeds when it is replayed', () =>
     onWorker({}, async (worker) => {
@@ -67,24 +65,6 @@ describe('a batch whose tokens are limited', () => {
       assert.deepEqual(await third.push(nightly('doc-4')), DONE)
       assert.deepEqual([await statusesOf(worker, 'doc-4'), (await worker.modelCalls()).length], [['dead_lettered'], 3])
     }))
-
-  test('is counted while it is open, and a replay with another limit has it counted again', () =>
-    onWorker({}, async (worker) => {
-      await limit(worker, 1)
-      for (const id of ['doc-1', 'doc-2']) assert.deepEqual(await worker.push(nightly(id)), DONE)
-      await sweep(worker)
-      assert.partialDeepStrictEqual(await batchOf(worker), {
-        status: 'open',
-        counts: { succeeded: 1, dead_lettered: 1 },
-      })
-      await withBatches(worker, (batches) => batches.seal('nightly', 2, Date.now()))
-      await sweep(worker)
-      assert.equal((await batchOf(worker))?.status, 'completed')
-      await limit(worker, 1_000_000)
-      await worker.push(nightly('doc-2'), { attributes: { 'pb-run': '2' } })
-      await sweep(worker)
-      assert.partialDeepStrictEqual(await batchOf(worker), { status: 'completed', counts: { succeeded: 2 } })
-    }))
 })
 
 describe('a day whose tokens are limited', () => {
@@ -101,16 +81,6 @@ describe('a day whose tokens are limited', () => {
       worker.clock.aheadMs += DAY_MS / 2
       assert.deepEqual(await worker.push(nightly('doc-2')), DONE)
       assert.deepEqual(await statusesOf(worker, 'doc-2'), ['succeeded'])
-    }))
-
-  test('is known to an instance that asked nothing, once it is swept', () =>
-    onWorker({ DAILY_TOKEN_LIMIT: '1' }, async (worker) => {
-      await worker.push(nightly('doc-1'))
-      const { settledAt, usage } = await succeeded(worker, 'doc-1')
-      await sweep(worker)
-      assert.deepEqual(await tokensOfDay(worker, settledAt), usage)
-      await using other = await worker.another()
-      assert.deepEqual(await other.push(nightly('doc-2')), deferred('budget'))
     }))
 
   test('that has no limit is not counted', () =>

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { DAY_MS } from '../support/job-builders.ts'
 import { azureAnswers, cloud, DONE, deferred, JOB, onWorker, whileAsking } from '../support/on-worker.ts'
-import { DEAD_LETTER_PATH, longestAttributes } from '../support/served-worker.ts'
+import { DEAD_LETTER_PATH } from '../support/served-worker.ts'
 import { callsOf } from '../support/stand-ins.ts'
 import { postTo, type TestWorker } from '../support/worker.ts'
 
@@ -47,16 +47,6 @@ describe('a message that a worker dead-lettered', () => {
       assert.deepEqual(await worker.rescued(), [])
       const logged = new RegExp(`"jobKey":"${record.key}".*"outcome":"dead_letter_recorded".*"rejected"`)
       assert.match(worker.logText(), logged)
-    }))
-
-  test('comes unwrapped whole with as many and as long attributes as Pub/Sub allows', () =>
-    onWorker({}, async (worker) => {
-      const longest = { ...failed, 'pb-error': 'e'.repeat(1_024), 'pb-hint': 'h'.repeat(1_024) }
-      const others = longestAttributes(100 - Object.keys(failed).length)
-      const headers = { ...others, 'x-goog-pubsub-message-id': '7', ...longest }
-      assert.deepEqual(await postTo(worker.url, JSON.stringify(job), headers, DEAD_LETTER_PATH), DONE)
-      const { jobId, reason, message, attributes } = await onlyLetter(worker)
-      assert.deepEqual([jobId, reason, message, attributes], ['doc-7', 'rejected', longest['pb-error'], longest])
     }))
 })
 

@@ -93,17 +93,6 @@ describe('a job for which there is no token is deferred before it costs a record
   }
 })
 
-test('a used-up quota that is back in time is waited for in the same attempt', () =>
-  onWorker({}, async (worker) => {
-    await azureAnswers({ error: 'call_rate_limit', headers: { 'retry-after-ms': '700' }, times: 1 })
-    assert.deepEqual(await worker.push(JOB), DONE)
-    const record = await worker.record('doc-7')
-    assert.deepEqual([attemptsOf(record), record?.uncounted], [[[1, 'succeeded', 200]], {}])
-    const [first, second, ...others] = await worker.modelCalls()
-    assert.deepEqual([first?.status, second?.status, others], [429, 200, []])
-    assert.ok((second?.at ?? 0) - (first?.at ?? 0) >= 690)
-  }))
-
 // The longest jitter: with the shortest, the circuit would close within the minute that a job may be held.
 test('a used-up quota that is back too late defers the job, and the next ones before they are claimed', () =>
   onWorker({ dependencies: { random: () => 1 } }, async (worker) => {

@@ -44,38 +44,11 @@ describe('a job', () => {
       assert.equal((await worker.modelCalls()).length, 1)
     }))
 
-  test('is asked of the deployment that serves its model', () => {
-    const entry = { model: 'a-model', endpoint: cloud.azure.url, deployment: AZURE.deployment }
-    const DEPLOYMENTS = JSON.stringify([{ ...entry, model: 'another', deployment: 'nowhere' }, entry])
-    return onWorker({ DEPLOYMENTS, AZURE_OPENAI_ENDPOINT: '', AZURE_OPENAI_DEPLOYMENT: '' }, async (worker) => {
-      assert.deepEqual(await worker.push({ ...batchLine, body: { model: 'a-model', messages } }), DONE)
-      assert.equal((await worker.modelCalls())[0]?.detail['deployment'], AZURE.deployment)
-    })
-  })
-
   test('comes unwrapped whole with as many and as long attributes as Pub/Sub allows', () =>
     onWorker({}, async (worker) => {
       const headers = { ...longestAttributes(99), 'x-goog-pubsub-message-id': '17', batch: 'n'.repeat(128) }
       assert.deepEqual(await worker.post(JSON.stringify(batchLine), headers), DONE)
       assert.equal((await worker.record('doc-7', 'n'.repeat(128)))?.status, 'succeeded')
-    }))
-
-  test('comes wrapped after a byte order mark, and with null for what it lacks', () =>
-    onWorker({}, async (worker) => {
-      const data = Buffer.from(JSON.stringify(batchLine)).toString('base64')
-      const envelope = {
-        message: { data, attributes: null, messageId: null, publishTime: null },
-        deliveryAttempt: null,
-      }
-      assert.deepEqual(await worker.post(`\ufeff${JSON.stringify(envelope)}`), DONE)
-      assert.equal((await worker.record('doc-7'))?.status, 'succeeded')
-    }))
-
-  test('wrapped and unwrapped, without metadata, is the same job', () =>
-    onWorker({}, async (worker) => {
-      await worker.push(batchLine)
-      assert.deepEqual(await worker.post(JSON.stringify(batchLine)), DONE)
-      assert.equal((await worker.modelCalls()).length, 1)
     }))
 })
 

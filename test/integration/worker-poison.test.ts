@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { connect } from 'node:net'
 import { describe, test } from 'node:test'
-import { cloud, DONE, deferred, JOB, onWorker } from '../support/on-worker.ts'
+import { cloud, DONE, JOB, onWorker } from '../support/on-worker.ts'
 import { callsOf } from '../support/stand-ins.ts'
 import { wrap } from '../support/worker.ts'
 
@@ -28,16 +28,6 @@ describe('poison', () => {
         assert.deepEqual([await tokenCalls(), await worker.modelCalls()], [before, []])
       }))
   }
-
-  test('of which the envelope is broken is dead-lettered whole', () =>
-    onWorker({}, async (worker) => {
-      const body = '{"message":{"data":"not base64!","attributes":{"origin":"test"}}}'
-      assert.deepEqual(await worker.post(body), DONE)
-      assert.deepEqual(await worker.post('{"message":7}'), DONE)
-      const [data, shape] = await worker.deadLetters()
-      assert.deepEqual([Buffer.from(data?.data ?? []).toString(), data?.attributes['origin']], ['not base64!', 'test'])
-      assert.equal(Buffer.from(shape?.data ?? []).toString(), '{"message":7}')
-    }))
 
   test('larger than any push of Pub/Sub is 413', () =>
     onWorker({}, async (worker) => {
@@ -69,20 +59,4 @@ describe('a job that can never be asked', () => {
       assert.deepEqual([reason, error, key], ['invalid', message, record.key])
       assert.deepEqual(await worker.modelCalls(), [])
     }))
-
-  test('because its model may come with a rollout waits on Cloud Run until its message is ten minutes old', () => {
-    const clock = Date.now()
-    const instance = { id: 'i', service: 'worker', revision: 'worker-00002-abc' }
-    return onWorker({ dependencies: { instance } }, async (worker) => {
-      const unserved = { ...JOB, body: { model: 'gpt-nowhere', messages } }
-      const published = (minutesAgo: number) => ({ publishTime: new Date(clock - minutesAgo * 60_000).toISOString() })
-      // Neither a publisher's clock that is ahead nor a push that says no time ends it sooner.
-      for (const message of [published(8), published(-60), {}]) {
-        assert.deepEqual(await worker.push(unserved, message), deferred('busy'))
-      }
-      assert.deepEqual([await worker.record('doc-7'), await worker.deadLetters()], [undefined, []])
-      assert.deepEqual(await worker.push(unserved, published(10)), DONE)
-      assert.equal((await worker.record('doc-7'))?.status, 'dead_lettered')
-    })
-  })
 })

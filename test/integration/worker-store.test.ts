@@ -25,19 +25,6 @@ describe('a store that is unavailable', () => {
       assert.equal((await worker.modelCalls()).length, 1)
     }))
 
-  test('until the push is over leaves an attempt that is dead when its lease ends, unknown, and followed', () =>
-    whileAsking({}, async (worker) => {
-      const bringBack = worker.takeAway('promptJobs')
-      worker.clock.aheadMs = 570_000
-      worker.letGo()
-      assert.deepEqual(await worker.pushed, deferred('store'))
-      bringBack()
-      assert.equal((await worker.record('doc-7'))?.status, 'running')
-      assert.deepEqual(await worker.push(JOB), DONE)
-      const outcomes = (await worker.record('doc-7'))?.attempts.map(({ n, outcome }) => `${n} ${outcome}`)
-      assert.deepEqual(outcomes, ['1 unknown', '2 succeeded'])
-    }))
-
   test('fails /readyz a second later, and not /healthz', () =>
     onWorker({}, async ({ clock, url, takeAway }) => {
       clock.stop()

@@ -79,17 +79,6 @@ describe('a sweep', () => {
       assert.deepEqual([await statusOf(worker), await worker.modelCalls()], ['expired', []])
     }))
 
-  test('by two instances at once does each job once', () =>
-    withEvents({}, async (worker) => {
-      await using other = await worker.another()
-      await plant(worker)
-      const jobs = z.object({ jobs: z.object({ released: z.number() }) })
-      const swept = await Promise.all([sweep(worker), sweep(other)])
-      const released = swept.map(({ body }) => jobs.parse(body).jobs.released)
-      assert.deepEqual(released.toSorted(), [0, 1])
-      assert.equal((await worker.record('doc-7', 'nightly'))?.attempts.length, 1)
-    }))
-
   test('of a store that is unavailable answers that it must be retried', () =>
     withEvents({}, async (worker) => {
       const bringBack = (['promptJobs', 'promptBatches'] as const).map((table) => worker.takeAway(table))
