@@ -16,7 +16,7 @@ export const commands: readonly ListedCommand[] = [
   {
     name: 'submit',
     does: 'publish the lines of an OpenAI Batch input file as jobs',
-    load: async (environment) => (await import('./submit.ts')).submitCommand(environment),
+    load: async (environment) => (await import('./submit/submit-command.ts')).submitCommand(environment),
   },
   {
     name: 'run',

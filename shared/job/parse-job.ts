@@ -89,6 +89,7 @@ const jobAttributes = z.object({
     .default('1')
     .transform(Number),
   batch: batchName.optional(),
+  'pb-deadline': common.deadline,
 })
 
 /**
@@ -105,7 +106,15 @@ export function parseJob(data: Uint8Array, attributes: Readonly<Record<string, s
   if (!fields.success) return refuse(describe(fields.error))
   const carried = jobAttributes.safeParse(attributes)
   if (!carried.success) return refuse(`attribute ${describe(carried.error)}`)
-  const { id, custom_id, batch = carried.data.batch ?? '', deadline, metadata = {}, url, body } = fields.data
+  const {
+    id,
+    custom_id,
+    batch = carried.data.batch ?? '',
+    deadline = carried.data['pb-deadline'],
+    metadata = {},
+    url,
+    body,
+  } = fields.data
   if (id !== undefined && custom_id !== undefined && id !== custom_id) {
     return refuse('id and custom_id name two jobs; give one of them')
   }

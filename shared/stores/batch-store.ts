@@ -19,6 +19,8 @@ interface BatchFacts extends Partial<BatchTotals> {
   readonly createdAt: number
   /** When it was sealed last; absent in older batches. */
   readonly sealedAt?: number
+  /** Of its jobs; absent if its sender gave none. */
+  readonly fingerprint?: string
   /** Absent unless it was cancelled: none of its jobs is started any more. */
   readonly cancelledAt?: number
   /** Absent unless it is limited: when its answers have taken so many tokens, no further job of it is asked. */
@@ -76,6 +78,7 @@ export const storedBatch = z
     total: lenient.number,
     completedAt: lenient.number,
     sealedAt: lenient.number,
+    fingerprint: z.string().optional().catch(undefined),
     /** The last release leaves this field in place when it seals a batch again. It applies only to this total. */
     incomplete: z.object({ at: z.number(), total: z.number() }).optional().catch(undefined),
     counts,
@@ -110,7 +113,7 @@ export interface BatchEnding {
 /** Keeps batches. Rejects with StoreError. */
 export interface BatchStore {
   /** A batch that is there already stays as it is. */
-  open(name: string, now: number): Promise<void>
+  open(name: string, now: number, fingerprint?: string): Promise<void>
   /** Stores the number of jobs of a batch. An ended batch is reopened. */
   seal(name: string, total: number, now: number): Promise<void>
   /** Only the first time counts. */

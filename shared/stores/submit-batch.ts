@@ -5,6 +5,8 @@ export interface Published {
   readonly published: number
   /** Published messages that are the same job as an earlier one. */
   readonly repeated: number
+  /** False if the publishing was interrupted, so that the batch stays open. */
+  readonly isWhole?: boolean
 }
 
 /** No job can be submitted to this batch. Its message says why. */
@@ -14,6 +16,8 @@ class BatchObstacleError extends Error {
 
 interface SubmitBatchOptions<P extends Published> {
   readonly name: string
+  /** The same for the same jobs; undefined if it is not known. */
+  readonly fingerprint?: string | undefined
   readonly tokenLimit: number | undefined
   /** Whether a batch that was submitted completely may be submitted again. */
   readonly again: boolean
@@ -32,15 +36,16 @@ interface SubmitBatchOptions<P extends Published> {
  */
 export async function submitBatch<P extends Published>(
   batches: Pick<BatchStore, 'read' | 'open' | 'limitTokens' | 'seal'>,
-  { name, tokenLimit, again, howAgain, now, publish }: SubmitBatchOptions<P>,
+  { name, fingerprint, tokenLimit, again, howAgain, now, publish }: SubmitBatchOptions<P>,
 ): Promise<P> {
   const before = await batches.read(name)
-  const obstacle = before && findObstacle(before, again, howAgain)
+  const obstacle = before && findObstacle(before, { fingerprint, again, howAgain })
   if (obstacle !== undefined) throw new BatchObstacleError(`batch ${JSON.stringify(name)} ${obstacle}`)
   const submitted = await publish(async () => {
-    await batches.open(name, now())
+    await batches.open(name, now(), fingerprint)
     if (tokenLimit !== undefined) await batches.limitTokens(name, tokenLimit, now())
   })
+  if (submitted.isWhole === false) return submitted
   const total = submitted.published - submitted.repeated
   if (sealsAgain(before, submitted, total)) await batches.seal(name, Math.max(total, totalOf(before)), now())
   return submitted
@@ -59,9 +64,15 @@ function totalOf(batch: Batch | undefined): number {
 }
 
 /** Why no job can be submitted to a batch. A batch that an interrupted submit left open has no obstacle. */
-function findObstacle(batch: Batch, again: boolean, howAgain: string): string | undefined {
+function findObstacle(
+  batch: Batch,
+  { fingerprint, again, howAgain }: Pick<SubmitBatchOptions<Published>, 'fingerprint' | 'again' | 'howAgain'>,
+): string | undefined {
   if (batch.cancelledAt !== undefined) {
     return 'is cancelled, so these jobs would be cancelled as well. Use another name'
+  }
+  if (fingerprint !== undefined && batch.fingerprint !== undefined && batch.fingerprint !== fingerprint) {
+    return 'was submitted with other jobs. A batch is submitted once. Use another name'
   }
   // Earlier versions sealed a batch of which no line was a job.
   if (totalOf(batch) === 0 || again) return undefined

@@ -30,10 +30,10 @@ const MISUSES = [
   [['show', 'doc-7', '--store', 'demo.db'], /- --store: must be firestore or sqlite:PATH/],
   [['submit'], /missing required argument 'file'/],
   [
-    ['submit', 'jobs.jsonl', '--store', 'sqlite:demo.db', '--token-limit', '5'],
-    /^error: --token-limit needs --batch$/m,
+    ['submit', 'jobs.jsonl', '--store', 'sqlite:demo.db', '--deadline', 'soon'],
+    /It must be a duration such as 24h, or a time/,
   ],
-  [['submit', 'jobs.jsonl', '--store', 'sqlite:demo.db', '--again'], /^error: --again needs --batch$/m],
+  [['submit', 'nowhere.jsonl', '--store', 'sqlite:demo.db'], /^promptbridge: there is no file nowhere\.jsonl$/m],
   [['results'], /missing required argument 'batch'/],
   [['cancel'], /^error: name a job by its id, or a whole batch with --batch$/m],
   [['cancel', '--batch', ''], /^error: name a job by its id, or a whole batch with --batch$/m],

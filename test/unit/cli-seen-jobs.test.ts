@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { createSeenJobs } from '../../cli/seen-jobs.ts'
+import { createSeenJobs } from '../../cli/submit/seen-jobs.ts'
 import { jobKey } from '../../shared/job/job.ts'
 import { sha256 } from '../support/job-builders.ts'
 

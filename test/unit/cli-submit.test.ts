@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
-import { publishLines, type Submitted } from '../../cli/publish-lines.ts'
+import { checkLines } from '../../cli/submit/check-lines.ts'
+import { sendLines } from '../../cli/submit/send-lines.ts'
 import { MAX_JOB_BYTES } from '../../shared/job/parse-job.ts'
 import type { Message } from '../../shared/queues/job-queue.ts'
 import type { BatchStore } from '../../shared/stores/batch-store.ts'
 import { openSqliteBatches } from '../../shared/stores/sqlite/sqlite-batches.ts'
-import { submitBatch } from '../../shared/stores/submit-batch.ts'
+import { type Published, submitBatch } from '../../shared/stores/submit-batch.ts'
 
 const MIB = 1024 * 1024
 const utf8 = (text: string) => Buffer.from(text)
@@ -18,28 +19,31 @@ interface Call {
   readonly messages: readonly Message[]
 }
 
-/** Publishes an input; gives what came of it, and the calls and events in their order. */
-async function publish(input: Uint8Array | AsyncIterable<Uint8Array>, batch = '') {
+/** Checks an input and sends its jobs; gives what came of it, and the calls and events in their order. */
+async function publish(input: Uint8Array, { batch, later = input }: { batch?: string; later?: Uint8Array } = {}) {
   const calls: Call[] = []
   const events: string[] = []
   const problems: string[] = []
+  const attributes = batch === undefined ? {} : { batch }
   const queue = {
-    publish: () => Promise.reject(new Error('messages are published together')),
     async publishAll(topic: string, messages: readonly Message[]) {
       events.push(`publish ${messages.length}`)
       calls.push({ topic, messages: [...messages] })
       return messages.map((_, n) => String(n))
     },
-    close: async () => undefined,
   }
-  const bytes = input instanceof Uint8Array ? chunked(input) : input
-  const done = publishLines(bytes, {
-    ...{ queue, topic: 'jobs', batch },
-    beforeFirst: async () => void events.push('before first'),
-    onPublished: (count) => void events.push(`published ${count}`),
-    onRefused: (line, problem) => void problems.push(`line ${line}: ${problem}`),
-  })
-  const submitted = await done.catch((error: unknown) => String(error))
+  const onRefused = (line: number, problem: string) => void problems.push(`line ${line}: ${problem}`)
+  async function both() {
+    const { plan, jobs, refused, repeated } = await checkLines(chunked(input), { attributes, onRefused })
+    const published = await sendLines(chunked(later), {
+      ...{ queue, topic: 'jobs', attributes, plan, signal: new AbortController().signal },
+      beforeFirst: async () => void events.push('before first'),
+      onPublished: (count) => void events.push(`published ${count}`),
+    })
+    assert.ok(published === jobs)
+    return { published, refused, repeated }
+  }
+  const submitted = await both().catch((error: unknown) => String(error))
   return { submitted, calls, events, problems, messages: calls.flatMap(({ messages }) => messages) }
 }
 
@@ -61,7 +65,7 @@ describe('submit publishes a line byte for byte', () => {
 
   test('without a CR before the LF, and without a byte order mark before all', async () => {
     const input = utf8(`\ufeff${lineOf('a')}\r\n\r\n \t\v\f\n${lineOf('b')} \n`)
-    const { submitted, messages } = await publish(input, 'nightly')
+    const { submitted, messages } = await publish(input, { batch: 'nightly' })
     assert.deepEqual(submitted, counts(2))
     const attributes = { batch: 'nightly' }
     assert.deepEqual(messages, [
@@ -92,7 +96,7 @@ describe('submit refuses', () => {
   })) {
     test(`a file that is UTF-16 ${what}, and says so`, async () => {
       const { submitted, events } = await publish(encode(`${lineOf('a')}\r\n${lineOf('b')}\r\n`))
-      assert.deepEqual([submitted, events], [`Error: the input is ${UTF16}`, []])
+      assert.deepEqual([submitted, events], [`MisuseError: the input is ${UTF16}`, []])
     })
   }
 
@@ -102,11 +106,8 @@ describe('submit refuses', () => {
   })
 
   test('a line that is too long, by its whole length, and reads on behind it', async () => {
-    const input = (async function* () {
-      yield utf8('{"prompt":"')
-      for (let n = 0; n < 64; n += 1) yield new Uint8Array(MIB).fill(0x78)
-      yield utf8(`"}\n${lineOf('b')}\n`)
-    })()
+    const long = new Uint8Array(64 * MIB).fill(0x78)
+    const input = Buffer.concat([utf8('{"prompt":"'), long, utf8(`"}\n${lineOf('b')}\n`)])
     const { submitted, problems } = await publish(input)
     const length = 64 * MIB + '{"prompt":""}'.length
     assert.deepEqual(problems, [`line 1: the job is ${length} bytes long; at most ${MAX_JOB_BYTES} are read`])
@@ -136,15 +137,63 @@ describe('submit refuses', () => {
 
 test('submit: lines that are equal byte for byte are one job, their line ends apart', async () => {
   const { submitted } = await publish(utf8(`${lineOf('a')}\r\n${lineOf('a')}\n${lineOf('a')}`))
-  assert.deepEqual(submitted, counts(3, 0, 2))
+  assert.deepEqual(submitted, counts(1, 0, 2))
 })
 
 test('submit publishes 500 lines or 16 MiB at a time', async () => {
   const many = await publish(utf8(Array.from({ length: 501 }, (_, n) => lineOf(`doc-${n}`)).join('\n')))
-  assert.deepEqual(many.events, ['before first', 'publish 500', 'published 500', 'publish 1', 'published 501'])
+  assert.deepEqual(
+    many.events.filter((event) => !event.startsWith('published')),
+    ['before first', 'publish 500', 'publish 1'],
+  )
   const long = (n: number) => lineOf(`doc-${n}`, 'x'.repeat(3 * MIB))
   const large = await publish(utf8(Array.from({ length: 7 }, (_, n) => long(n)).join('\n')))
-  assert.deepEqual(large.events, ['before first', 'publish 6', 'published 6', 'publish 1', 'published 7'])
+  assert.deepEqual(
+    large.calls.map(({ messages }) => messages.length),
+    [6, 1],
+  )
+})
+
+test('submit sends nothing of a line that changed after it was checked', async () => {
+  const [checked, changed] = ['one', 'two'].map((content) => utf8([lineOf('a'), lineOf('b', content)].join('\n')))
+  assert.ok(checked && changed)
+  const { submitted, messages } = await publish(checked, { later: changed })
+  assert.match(String(submitted), /^Error: line 2 changed while the input was read/)
+  assert.deepEqual(messages, [])
+})
+
+test('submit refuses a line that names another batch', async () => {
+  const line = `{"id":"a","batch":"weekly","prompt":"p"}`
+  const { problems } = await publish(utf8(line), { batch: 'nightly' })
+  assert.match(problems[0] ?? '', /^line 1: batch: is another batch than that of the command/)
+  assert.deepEqual((await publish(utf8(line), { batch: 'weekly' })).submitted, counts(1))
+})
+
+test('submit sends no more chunks than are under way once one has failed, and rejects with its error', async () => {
+  const input = utf8(Array.from({ length: 5_000 }, (_, n) => lineOf(`doc-${n}`)).join('\n'))
+  const { plan } = await checkLines(chunked(input), { attributes: {}, onRefused: () => undefined })
+  let calls = 0
+  const publishAll = async () => {
+    calls += 1
+    throw new Error('away')
+  }
+  const sending = sendLines(chunked(input), {
+    ...{ queue: { publishAll }, topic: 'jobs', attributes: {}, plan, signal: new AbortController().signal },
+    ...{ beforeFirst: async () => undefined, onPublished: () => assert.fail() },
+  })
+  await assert.rejects(sending, { message: 'away' })
+  assert.ok(calls <= 3, `${calls} chunks were sent`)
+})
+
+test('submit stops when it is interrupted, and says how much was published', async () => {
+  const input = utf8(Array.from({ length: 5_000 }, (_, n) => lineOf(`doc-${n}`)).join('\n'))
+  const { plan } = await checkLines(chunked(input), { attributes: {}, onRefused: () => undefined })
+  const interrupt = new AbortController()
+  const published = await sendLines(chunked(input), {
+    ...{ queue: { publishAll: async () => [] }, topic: 'jobs', attributes: {}, plan, signal: interrupt.signal },
+    ...{ beforeFirst: async () => undefined, onPublished: () => interrupt.abort() },
+  })
+  assert.ok(published > 0 && published <= 2_000, `${published}`)
 })
 
 test('submit of an input without a job publishes nothing, and does nothing before it', async () => {
@@ -156,17 +205,26 @@ test('submit of an input without a job publishes nothing, and does nothing befor
 describe('submit to a batch', () => {
   type Prepare = (batches: BatchStore) => Promise<unknown>
   interface More {
-    readonly submitted?: Submitted
+    readonly submitted?: Published & { readonly isWhole?: boolean }
     readonly tokenLimit?: number
     readonly again?: boolean
+    readonly fingerprint?: string
   }
 
-  function submit(batches: BatchStore, { submitted = counts(2), tokenLimit, again = false }: More) {
+  function submit(batches: BatchStore, { submitted = counts(2), tokenLimit, again = false, fingerprint }: More) {
     const publish = async (beforeFirst: () => Promise<void>) => {
       if (submitted.published > 0) await beforeFirst()
       return submitted
     }
-    return submitBatch(batches, { name: 'nightly', tokenLimit, again, howAgain: 'pass --again', now: () => 1, publish })
+    return submitBatch(batches, {
+      name: 'nightly',
+      fingerprint,
+      tokenLimit,
+      again,
+      howAgain: 'pass --again',
+      now: () => 1,
+      publish,
+    })
   }
 
   async function openBatches(t: TestContext, prepare: Prepare) {
@@ -231,6 +289,15 @@ describe('submit to a batch', () => {
       [refused, incomplete],
       [{ again: true }, sealed(5)],
     ],
+    [
+      'whose publishing was interrupted stays open, and goes on with the same jobs',
+      nothing,
+      [
+        { submitted: { ...counts(2), isWhole: false }, fingerprint: 'abc' },
+        { ...isOpen, fingerprint: 'abc' },
+      ],
+      [{ fingerprint: 'abc' }, sealed(2, { fingerprint: 'abc' })],
+    ],
   ]
   for (const [what, prepare, ...submits] of cases) {
     test(what, async (t) => {
@@ -244,6 +311,14 @@ describe('submit to a batch', () => {
 
   const before =
     /^batch "nightly" was submitted before, with 5 jobs\. .* Use another name .* To submit the same jobs again, pass --again/
+  test('of other jobs is refused, with and without --again', async (t) => {
+    const batches = await openBatches(t, nothing)
+    await submit(batches, { fingerprint: 'abc' })
+    for (const again of [true, false]) {
+      await assert.rejects(submit(batches, { fingerprint: 'other', again }), /was submitted with other jobs/)
+    }
+  })
+
   const cancelled = 'batch "nightly" is cancelled, so these jobs would be cancelled as well. Use another name'
   for (const [what, prepare, again, message] of [
     ['sealed', sealedWith(5), false, before],

@@ -45,7 +45,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   parts: ['owner', 'n', 'text', 'bytes', 'expireAt'],
   promptBatches: [
     ...['name', 'createdAt', 'total', 'cancelledAt', 'completedAt', 'tokenLimit'],
-    ...['counts', 'tokens', 'sweptAt', 'toSweep', 'sealedAt', 'activeAt', 'deferredAt', 'incomplete'],
+    ...['counts', 'tokens', 'sweptAt', 'toSweep', 'sealedAt', 'fingerprint', 'activeAt', 'deferredAt', 'incomplete'],
   ],
   dailyTokens: ['day', 'tokens', 'sweptAt'],
   deadLetters: [...Object.keys(aDeadLetterOf()), 'raw', 'parts'],

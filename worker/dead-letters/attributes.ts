@@ -13,7 +13,7 @@ export function isForwardingMark(name: string): boolean {
 }
 
 /** The attributes that the worker reads. They come first if not all fit. */
-const OURS = ['pb-run', 'batch', FIRST_PUBLISHED, 'pb-priority', 'traceparent']
+const OURS = ['pb-run', 'batch', FIRST_PUBLISHED, 'pb-priority', 'pb-deadline', 'traceparent']
 /** Attributes of Google's client libraries come last. */
 const RANKS = [(name: string) => OURS.includes(name), (name: string) => !name.startsWith('googclient_'), () => true]
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { defined } from '../../lib/defined.ts'
 import { type Batch, type BatchStore, isUnfinished, storedBatch, type UnfinishedBatches } from '../batch-store.ts'
 import { StoreError } from '../job-store.ts'
 import type { Database, NamedFields } from './database.ts'
@@ -20,8 +21,9 @@ export function createFirestoreBatches(database: Database): BatchStore & Unfinis
   // No document may be named `.`, `..` or `__x__`, and a batch may.
   const nameOf = (batch: string) => `${root}batch:${encodeURIComponent(batch)}`
 
-  async function open(name: string, createdAt: number): Promise<void> {
-    await put({ name: nameOf(name), fields: toFields({ name, createdAt }), precondition: { exists: false } })
+  async function open(name: string, createdAt: number, fingerprint?: string): Promise<void> {
+    const fields = toFields({ name, createdAt, ...defined({ fingerprint }) })
+    await put({ name: nameOf(name), fields, precondition: { exists: false } })
   }
 
   /** Changes a batch only if it is in the expected state. A field that is in the mask without a value is deleted. */

@@ -31,6 +31,7 @@ const LATER_COLUMNS = {
   incompleteAt: 'INTEGER',
   incompleteTotal: 'INTEGER',
   leftOutLimit: 'INTEGER',
+  fingerprint: 'TEXT',
 } as const
 
 /** The time of the sweep's last check of a batch. */
@@ -59,7 +60,9 @@ export function openSqliteBatches(
 }
 
 function batchTable(db: DatabaseSync): BatchStore & UnfinishedBatches {
-  const insert = db.prepare('INSERT INTO promptBatches (name, createdAt) VALUES (?, ?) ON CONFLICT (name) DO NOTHING')
+  const insert = db.prepare(
+    'INSERT INTO promptBatches (name, createdAt, fingerprint) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING',
+  )
   const seal = db.prepare(`UPDATE promptBatches SET total = :total, sealedAt = :now, completedAt = NULL,
     incompleteAt = NULL, incompleteTotal = NULL WHERE name = :name`)
   const complete = db.prepare(`UPDATE promptBatches SET completedAt = :at WHERE name = :name AND total = :total
@@ -80,17 +83,17 @@ function batchTable(db: DatabaseSync): BatchStore & UnfinishedBatches {
     await translated(() => whenFree(work))
   }
   return {
-    open: (name, now) => write(() => insert.run(name, now)),
+    open: (name, now, fingerprint) => write(() => insert.run(name, now, fingerprint ?? null)),
     seal: (name, total, now) => write(() => seal.run({ name, total, now })),
     end: (name, { as, ...ending }) => write(() => (as === 'completed' ? complete : giveUp).run({ name, ...ending })),
     cancel: (name, now) =>
       write(() => {
-        insert.run(name, now)
+        insert.run(name, now, null)
         cancel.run(now, name)
       }),
     limitTokens: (name, tokenLimit, now) =>
       write(() => {
-        insert.run(name, now)
+        insert.run(name, now, null)
         limit.run({ name, tokenLimit, now })
       }),
     ...readSqliteBatches(db),

@@ -1,4 +1,4 @@
-import type { Job } from '../shared/job/job.ts'
+import type { Job } from '../../shared/job/job.ts'
 
 /** The first line of a job. */
 interface Earlier {

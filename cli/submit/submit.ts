@@ -1,0 +1,204 @@
+import { basename, extname } from 'node:path'
+import type { Environment } from '../../shared/config/rules.ts'
+import type { Message } from '../../shared/queues/job-queue.ts'
+import { submitBatch } from '../../shared/stores/submit-batch.ts'
+import { number } from '../batches/describe-progress.ts'
+import { observeBatch } from '../batches/observe-batch.ts'
+import { showOn } from '../batches/show-progress.ts'
+import { exitCodeOf } from '../batches/wait-command.ts'
+import { ExitCode, MisuseError } from '../exit-codes.ts'
+import { listenForInterrupt } from '../interrupt.ts'
+import { plainText } from '../plain-text.ts'
+import { pricesIn } from '../prices.ts'
+import { print, printJson, printNote, printProblem, printStatus } from '../print.ts'
+import { createProgressLine } from '../progress-line.ts'
+import { readSettings } from '../read-settings.ts'
+import { type StoreOptions, withStores } from '../with-stores.ts'
+import { type CheckedLines, checkLines } from './check-lines.ts'
+import { describeEstimate, estimate } from './describe-submit.ts'
+import { type Input, openInput } from './open-input.ts'
+import { sendLines } from './send-lines.ts'
+import { findServed } from './served-models.ts'
+import { warningsOf } from './warnings.ts'
+
+export interface SubmitOptions extends StoreOptions {
+  readonly batch?: string
+  readonly check?: true
+  readonly skipInvalid?: true
+  readonly strict?: true
+  readonly resubmit?: true
+  readonly wait?: true
+  /** ISO 8601. */
+  readonly deadline?: string
+  readonly priority?: string
+  readonly topic?: string
+  readonly tokenLimit?: number
+  readonly json?: true
+}
+
+/** A line that is no job. */
+interface Problem {
+  readonly line: number
+  readonly problem: string
+}
+
+const MAX_PROBLEMS_PRINTED = 20
+const MAX_PROBLEMS_KEPT = 10_000
+
+/** Checks an input, then publishes it. Resolves with the exit code. Rejects with MisuseError if nothing may be sent. */
+export async function submit(file: string, options: SubmitOptions, environment: Environment): Promise<number> {
+  using interrupt = listenForInterrupt()
+  const { signal } = interrupt
+  try {
+    await using input = await openInput(file, signal)
+    return await submitInput(input, options, environment, signal)
+  } catch (error) {
+    if (!signal.aborted) throw error
+    printProblem('interrupted; nothing was sent')
+    return ExitCode.interrupted
+  } finally {
+    printStatus('')
+  }
+}
+
+async function submitInput(
+  input: Input,
+  options: SubmitOptions,
+  environment: Environment,
+  signal: AbortSignal,
+): Promise<number> {
+  const attributes = attributesOf(options)
+  const problems: Problem[] = []
+  const checked = await checkLines(input.bytes(), {
+    attributes,
+    onChecked: (lines) => printStatus(`${number(lines)} lines checked`),
+    onRefused: (line, problem) => problems.length < MAX_PROBLEMS_KEPT && problems.push({ line, problem }),
+    signal,
+  })
+  const estimated = estimate(checked, pricesIn(environment), Date.now())
+  const { jobs, repeated, refused } = checked
+  const report = { repeated, refused, problems, estimate: estimated }
+  const { check, skipInvalid, json } = options
+  printProblems(problems, check ? MAX_PROBLEMS_KEPT : MAX_PROBLEMS_PRINTED, refused)
+  if (check) {
+    if (json) printJson({ jobs, ...report })
+    else print(`${describeCounts(checked)}\n${describeEstimate(estimated)}`)
+    return refused === 0 && jobs > 0 ? ExitCode.done : ExitCode.misuse
+  }
+  if (refused > 0 && !skipInvalid) {
+    if (json) printJson({ published: 0, ...report })
+    throw new MisuseError(
+      `nothing was sent, because ${linesAre(refused)}; --skip-invalid sends the other ${number(jobs)} jobs`,
+    )
+  }
+  if (jobs === 0) throw new MisuseError(`there is no job in ${input.name}`)
+
+  const batch = options.batch ?? nameFor(input.name, checked.fingerprint)
+  const { published, warnings } = await send(
+    input,
+    { ...options, batch },
+    { checked, attributes: { ...attributes, batch }, signal, environment },
+  )
+  if (json) printJson({ batch, published, ...report, warnings })
+  if (signal.aborted) {
+    printProblem(
+      `interrupted: ${number(published)} of ${number(jobs)} jobs are published. To go on, run the same command again`,
+    )
+    return ExitCode.interrupted
+  }
+  if (!json)
+    print(
+      `${number(published)} jobs published${repeatedToo(repeated)}\nbatch ${plainText(batch)}\n${describeEstimate(estimated)}`,
+    )
+  return options.wait ? waitFor(batch, options, environment) : ExitCode.done
+}
+
+interface Sending {
+  readonly checked: CheckedLines
+  readonly attributes: Message['attributes']
+  readonly signal: AbortSignal
+  readonly environment: Environment
+}
+
+async function send(
+  input: Input,
+  options: SubmitOptions & { readonly batch: string },
+  { checked, attributes, signal, environment }: Sending,
+): Promise<{ readonly published: number; readonly warnings: readonly string[] }> {
+  const { batch: name, topic, tokenLimit, resubmit = false, strict } = options
+  return withStores('write', options, environment, async ({ batches, queue, telemetry }, { jobsTopic }) => {
+    const served = await findServed(readSettings(environment).environment, telemetry, Date.now())
+    const warnings = warningsOf(checked.models, served).map(plainText)
+    if (strict && warnings.length > 0)
+      throw new MisuseError(`nothing was sent:\n${warnings.map((line) => `  ${line}`).join('\n')}`)
+    for (const warning of warnings) printNote(`warning: ${warning}`)
+    const publish = async (beforeFirst: () => Promise<void>) => {
+      const onPublished = (count: number) => printStatus(`${number(count)} of ${number(checked.jobs)} jobs published`)
+      const { plan } = checked
+      const options = { queue, topic: topic ?? jobsTopic, attributes, plan, beforeFirst, onPublished, signal }
+      const published = await sendLines(input.bytes(), options)
+      return { published, repeated: 0, isWhole: published === checked.jobs }
+    }
+    const { fingerprint } = checked
+    const again = { again: resubmit, howAgain: 'pass --resubmit' }
+    const { published } = await submitBatch(batches, {
+      name,
+      fingerprint,
+      tokenLimit,
+      ...again,
+      now: Date.now,
+      publish,
+    })
+    return { published, warnings }
+  })
+}
+
+async function waitFor(batch: string, options: SubmitOptions, environment: Environment): Promise<number> {
+  const line = createProgressLine(process.stderr)
+  const observation = await observeBatch(
+    batch,
+    { ...options, onObserved: (observed) => showOn(line, observed) },
+    environment,
+  )
+  line.end()
+  return exitCodeOf(observation)
+}
+
+function attributesOf({ batch, deadline, priority }: SubmitOptions): Message['attributes'] {
+  return {
+    ...(batch !== undefined && { batch }),
+    ...(deadline !== undefined && { 'pb-deadline': deadline }),
+    ...(priority !== undefined && { 'pb-priority': priority }),
+  }
+}
+
+const HASH_DIGITS = 12
+const MAX_NAME = 100
+
+/** The same input has the same name, so that an interrupted submit goes on. */
+function nameFor(input: string, fingerprint: string): string {
+  const stem = basename(input, extname(input))
+    .replaceAll(/[^\w.-]+/g, '-')
+    .slice(0, MAX_NAME)
+  return `${stem}-${fingerprint.slice(0, HASH_DIGITS)}`
+}
+
+function printProblems(problems: readonly Problem[], most: number, refused: number): void {
+  for (const { line, problem } of problems.slice(0, most))
+    print(`line ${line}: ${plainText(problem)}\n`, process.stderr)
+  const more = refused - Math.min(most, problems.length)
+  if (more > 0) print(`and ${number(more)} more; --check prints them\n`, process.stderr)
+}
+
+function describeCounts({ jobs, repeated, refused }: CheckedLines): string {
+  const wrong = refused === 0 ? '' : `, and ${linesAre(refused)}`
+  return `${number(jobs)} jobs${repeatedToo(repeated)}${wrong}`
+}
+
+function repeatedToo(repeated: number): string {
+  return repeated === 0 ? '' : `, ${number(repeated)} repeated lines left out`
+}
+
+function linesAre(n: number): string {
+  return n === 1 ? '1 line is no job' : `${number(n)} lines are no jobs`
+}
