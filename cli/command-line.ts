@@ -58,6 +58,10 @@ function withPrint(command: Command): Command {
 
 function exitCodeOf(error: unknown): number {
   if (error instanceof CommanderError) return error.exitCode === 0 ? ExitCode.done : ExitCode.misuse
+  if (error instanceof Error && error.name === 'AbortError') {
+    printProblem('interrupted')
+    return ExitCode.interrupted
+  }
   printProblem(error instanceof Error ? error.message : String(error))
   return error instanceof ConfigError || error instanceof MisuseError ? ExitCode.misuse : ExitCode.failed
 }

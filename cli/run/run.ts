@@ -13,8 +13,8 @@ import { ExitCode } from '../exit-codes.ts'
 import { listenForInterrupt } from '../interrupt.ts'
 import { pricesIn } from '../prices.ts'
 import { printStatus } from '../print.ts'
-import { publishLines } from '../publish-lines.ts'
 import { writeResults, writeResultsFile } from '../results/write-results.ts'
+import { sendLines } from '../submit/send-lines.ts'
 import { type RunInput, readInput } from './read-input.ts'
 import { checkToken, readRunSettings } from './run-settings.ts'
 import { type RunSystem, startDemo, startOwn, TOPICS } from './run-system.ts'
@@ -52,14 +52,14 @@ export interface RunResult {
 export async function run(paths: readonly string[], options: RunOptions, environment: Environment): Promise<RunResult> {
   using interrupt = listenForInterrupt()
   const { signal } = interrupt
-  const input = await readInput(paths)
+  const input = await readInput(paths, signal)
   mkdirSync(FOLDER, { recursive: true, mode: PRIVATE_FOLDER })
   const path = join(FOLDER, options.demo ? FILES.demo : FILES.own)
   const prepared = await prepare(input, options, environment, resolve(path))
   await using opened = new AsyncDisposableStack()
   const stores = opened.adopt(await openStores({ kind: 'sqlite', path }, IN_FILE), (own) => own.close())
   const batch = options.batch ?? input.batch
-  await submitOnce(input, batch, stores, prepared.jobsTopic)
+  await submitOnce(input, { name: batch, topic: prepared.jobsTopic, signal }, stores)
   const progress = await runWorker(prepared, { path, batch, stores, signal, isQuiet: options.quiet === true })
   const known = { progress, store: options.demo && `sqlite:${path}` }
   if (progress.state !== 'complete') {
@@ -94,7 +94,7 @@ async function prepare(
   file: string,
 ): Promise<Prepared> {
   if (demo) {
-    return { ...TOPICS, start: (signal) => startDemo({ file, folder: FOLDER, models: input.models }, signal) }
+    return { ...TOPICS, start: (signal) => startDemo({ file, folder: FOLDER, models: urlsOf(input) }, signal) }
   }
   const settings = readRunSettings(environment, file)
   await checkToken(settings, Date.now)
@@ -102,20 +102,30 @@ async function prepare(
   return { jobsTopic, deadLetterTopic, start: (signal) => startOwn(settings, FOLDER, signal) }
 }
 
-/** A batch that was submitted completely is not submitted again. With a name of the caller's it may have other content. */
-async function submitOnce(input: RunInput, name: string, { batches, queue }: Stores, topic: string): Promise<void> {
+/** A batch that was submitted completely is not submitted again. Rejects if it was submitted with other jobs. */
+async function submitOnce(
+  { bytes, checked }: RunInput,
+  { name, topic, signal }: { readonly name: string; readonly topic: string; readonly signal: AbortSignal },
+  { batches, queue }: Stores,
+): Promise<void> {
+  const { plan, jobs, fingerprint } = checked
   const before = await batches.read(name)
-  if (before !== undefined && before.status !== 'open' && name === input.batch) return
+  if (before !== undefined && before.status !== 'open' && before.fingerprint === fingerprint) return
   await submitBatch(batches, {
-    ...{ name, tokenLimit: undefined, again: true, howAgain: '', now: Date.now },
-    publish: (beforeFirst) =>
-      publishLines(input.bytes(), {
-        ...{ queue, topic, batch: name, beforeFirst },
-        onPublished: (count) => printStatus(`${count} jobs submitted`),
-        onRefused: () => undefined,
-      }),
+    ...{ name, fingerprint, tokenLimit: undefined, again: true, howAgain: '', now: Date.now },
+    async publish(beforeFirst) {
+      const onPublished = (count: number) => printStatus(`${count} of ${jobs} jobs submitted`)
+      const attributes = { batch: name }
+      const published = await sendLines(bytes(), { queue, topic, attributes, plan, beforeFirst, onPublished, signal })
+      return { published, repeated: 0, isWhole: published === jobs }
+    },
   })
   printStatus('')
+}
+
+/** The models that jobs name, each with the url of one of them. */
+function urlsOf({ checked: { models } }: RunInput): ReadonlyMap<string, string> {
+  return new Map([...models].flatMap(([model, { url }]) => (model === '' ? [] : [[model, url] as const])))
 }
 
 interface Work {

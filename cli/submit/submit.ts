@@ -1,4 +1,3 @@
-import { basename, extname } from 'node:path'
 import type { Environment } from '../../shared/config/rules.ts'
 import type { Message } from '../../shared/queues/job-queue.ts'
 import { submitBatch } from '../../shared/stores/submit-batch.ts'
@@ -14,6 +13,7 @@ import { print, printJson, printNote, printProblem, printStatus } from '../print
 import { createProgressLine } from '../progress-line.ts'
 import { readSettings } from '../read-settings.ts'
 import { type StoreOptions, withStores } from '../with-stores.ts'
+import { batchNameFor } from './batch-name.ts'
 import { type CheckedLines, checkLines } from './check-lines.ts'
 import { describeEstimate, estimate } from './describe-submit.ts'
 import { type Input, openInput } from './open-input.ts'
@@ -93,7 +93,7 @@ async function submitInput(
   }
   if (jobs === 0) throw new MisuseError(`there is no job in ${input.name}`)
 
-  const batch = options.batch ?? nameFor(input.name, checked.fingerprint)
+  const batch = options.batch ?? batchNameFor(input.name, checked.fingerprint)
   const { published, warnings } = await send(
     input,
     { ...options, batch },
@@ -170,17 +170,6 @@ function attributesOf({ batch, deadline, priority }: SubmitOptions): Message['at
     ...(deadline !== undefined && { 'pb-deadline': deadline }),
     ...(priority !== undefined && { 'pb-priority': priority }),
   }
-}
-
-const HASH_DIGITS = 12
-const MAX_NAME = 100
-
-/** The same input has the same name, so that an interrupted submit goes on. */
-function nameFor(input: string, fingerprint: string): string {
-  const stem = basename(input, extname(input))
-    .replaceAll(/[^\w.-]+/g, '-')
-    .slice(0, MAX_NAME)
-  return `${stem}-${fingerprint.slice(0, HASH_DIGITS)}`
 }
 
 function printProblems(problems: readonly Problem[], most: number, refused: number): void {

@@ -21,7 +21,7 @@ interface SubmitBatchOptions<P extends Published> {
   readonly tokenLimit: number | undefined
   /** Whether a batch that was submitted completely may be submitted again. */
   readonly again: boolean
-  /** How the caller says that: `pass --again`. */
+  /** How the caller says that: `pass --resubmit`. */
   readonly howAgain: string
   readonly now: Clock
   /** Publishes the batch's jobs. Must await `beforeFirst` before it publishes the first one. */

@@ -221,7 +221,7 @@ describe('submit to a batch', () => {
       fingerprint,
       tokenLimit,
       again,
-      howAgain: 'pass --again',
+      howAgain: 'pass --resubmit',
       now: () => 1,
       publish,
     })
@@ -265,26 +265,30 @@ describe('submit to a batch', () => {
       [{}, sealed(2)],
     ],
     ['that a submit left open goes on', leftOpen, [noneTaken, isOpen], [{}, sealed(2)]],
-    ['that an earlier version left sealed without a job is accepted without --again', sealedWith(0), [{}, sealed(2)]],
     [
-      'that an earlier version left completed without a job is accepted without --again',
+      'that an earlier version left sealed without a job is accepted without --resubmit',
+      sealedWith(0),
+      [{}, sealed(2)],
+    ],
+    [
+      'that an earlier version left completed without a job is accepted without --resubmit',
       endedAs('completed', 0),
       [{}, sealed(2)],
     ],
     [
-      '--again never shrinks its total, and it stays completed',
+      '--resubmit never shrinks its total, and it stays completed',
       endedAs('completed', 5),
       [{ submitted: counts(5), again: true }, completed],
       [{ submitted: counts(2), again: true }, completed],
       [refused, completed],
     ],
     [
-      '--again with more jobs than before makes it larger, and it goes on',
+      '--resubmit with more jobs than before makes it larger, and it goes on',
       endedAs('completed', 1),
       [{ again: true }, sealed(2)],
     ],
     [
-      '--again of one that ended incomplete lets it go on, with as many jobs as it had',
+      '--resubmit of one that ended incomplete lets it go on, with as many jobs as it had',
       endedAs('incomplete', 5),
       [refused, incomplete],
       [{ again: true }, sealed(5)],
@@ -310,8 +314,8 @@ describe('submit to a batch', () => {
   }
 
   const before =
-    /^batch "nightly" was submitted before, with 5 jobs\. .* Use another name .* To submit the same jobs again, pass --again/
-  test('of other jobs is refused, with and without --again', async (t) => {
+    /^batch "nightly" was submitted before, with 5 jobs\. .* Use another name .* To submit the same jobs again, pass --resubmit/
+  test('of other jobs is refused, with and without --resubmit', async (t) => {
     const batches = await openBatches(t, nothing)
     await submit(batches, { fingerprint: 'abc' })
     for (const again of [true, false]) {
@@ -326,7 +330,7 @@ describe('submit to a batch', () => {
     ['cancelled', (batches: BatchStore) => batches.cancel('nightly', 1), false, cancelled],
     ['cancelled', (batches: BatchStore) => batches.cancel('nightly', 1), true, cancelled],
   ] as const) {
-    test(`that is ${what} is refused, --again: ${again}, and the way on is named`, async (t) => {
+    test(`that is ${what} is refused, --resubmit: ${again}, and the way on is named`, async (t) => {
       const batches = await openBatches(t, prepare)
       const found = await batches.read('nightly')
       await assert.rejects(submit(batches, { tokenLimit: 7, again }), { message })
