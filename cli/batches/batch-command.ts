@@ -37,10 +37,10 @@ export function batchCommand(environment: Environment): Command {
         ? (observed: Observed) => printJson(flat(observed))
         : (observed: Observed) => showOn(line, observed)
       const options = { ...store, isOnce: !watch, ...(watch && { onObserved: onChange(show) }) }
-      const { ended, observed } = await observeBatch(name, options, environment)
+      const { ended, observed, cost } = await observeBatch(name, options, environment)
       line.end()
-      if (!json) print(describeProgress(observed))
-      else if (!watch) printJson(flat(observed))
+      if (!json) print(describeProgress(observed, cost))
+      else if (!watch) printJson({ ...flat(observed), cost })
       if (ended === 'interrupted') process.exitCode = ExitCode.interrupted
     })
 }

@@ -1,3 +1,5 @@
+import { describeCost } from '../../shared/job/price.ts'
+import type { BatchCost } from '../../shared/stores/batch-cost.ts'
 import { type BatchProgress, failedIn } from '../../shared/stores/batch-progress.ts'
 import { plainText } from '../plain-text.ts'
 import type { Observed } from './follow-batch.ts'
@@ -10,7 +12,7 @@ const STATES: Readonly<Record<BatchProgress['state'], string>> = {
 }
 
 /** How far a batch has come, as a block of lines for people. */
-export function describeProgress({ progress, rate, leftMs }: Observed): string {
+export function describeProgress({ progress, rate, leftMs }: Observed, cost?: BatchCost): string {
   const { name, counts, failures, tokens, tokenLimit, notStarted } = progress
   const { running = 0, waiting = 0, succeeded = 0, dead_lettered = 0, cancelled = 0, expired = 0 } = counts
   const reasons = Object.entries(failures).toSorted(([, a], [, b]) => b - a)
@@ -28,6 +30,7 @@ export function describeProgress({ progress, rate, leftMs }: Observed): string {
     ...(cancelled > 0 ? [`cancelled    ${number(cancelled)}`] : []),
     ...(expired > 0 ? [`expired      ${number(expired)}`] : []),
     `tokens       ${number(tokens.promptTokens)} in, ${number(tokens.completionTokens)} out${limitOf(tokenLimit)}`,
+    ...(cost === undefined ? [] : [`cost         ${describeBatchCost(cost)}`]),
     ...speed,
     ...left,
   ]
@@ -52,6 +55,10 @@ export function describeBriefly({ progress, rate, leftMs }: Observed): string {
 
 export function ofTotal({ settled, total }: Pick<BatchProgress, 'settled' | 'total'>): string {
   return total === undefined ? number(settled) : `${number(settled)} of ${number(total)}`
+}
+
+function describeBatchCost({ fromJobs, ...cost }: BatchCost): string {
+  return fromJobs === undefined ? describeCost(cost) : `${describeCost(cost)}, estimated from ${fromJobs} jobs`
 }
 
 function limitOf(tokenLimit: number | undefined): string {

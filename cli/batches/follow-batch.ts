@@ -6,7 +6,7 @@ import type { StoreReaders } from '../../shared/stores/open.ts'
 /** A batch at one time. */
 export interface Observed {
   readonly progress: BatchProgress
-  /** Settled jobs for each second, in the time that was observed; undefined while none have been. */
+  /** Settled jobs for each second, in the time that was observed; at first, since the batch was submitted. */
   readonly rate: number | undefined
   /** Until all jobs are settled, at this rate. */
   readonly leftMs: number | undefined
@@ -36,8 +36,9 @@ export async function* followBatch(
     signal.throwIfAborted()
     const progress = await readBatchProgress(stores, name)
     if (progress === undefined) return
-    samples = [...samples, { at: now(), settled: progress.settled }].filter(({ at }) => at > now() - WINDOW_MS)
-    yield { progress, ...rateOf(samples, progress) }
+    const at = now()
+    samples = [...samples, { at, settled: progress.settled }].filter((sample) => sample.at > at - WINDOW_MS)
+    yield { progress, ...rateOf(samples.length > 1 ? samples : sinceSubmitted(progress, at), progress) }
     if (hasEnded(progress)) return
     await delay(everyMs, undefined, { signal })
   }
@@ -47,6 +48,16 @@ export interface Sample {
   /** Epoch milliseconds. */
   readonly at: number
   readonly settled: number
+}
+
+/** What is known at the first look. A batch that has ended has no rate. */
+function sinceSubmitted(progress: BatchProgress, at: number): readonly Sample[] {
+  const { createdAt, settled } = progress
+  if (createdAt === undefined || hasEnded(progress)) return []
+  return [
+    { at: createdAt, settled: 0 },
+    { at, settled },
+  ]
 }
 
 /** The rate between the first and the last of these samples. */

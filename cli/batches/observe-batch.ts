@@ -1,7 +1,9 @@
 import type { Environment } from '../../shared/config/rules.ts'
+import { type BatchCost, readBatchCost } from '../../shared/stores/batch-cost.ts'
 import type { StoreReaders } from '../../shared/stores/open.ts'
 import { listenForInterrupt } from '../interrupt.ts'
 import { plainText } from '../plain-text.ts'
+import { pricesIn } from '../prices.ts'
 import { type StoreOptions, withReaders } from '../with-stores.ts'
 import { followBatch, type Observed } from './follow-batch.ts'
 
@@ -22,11 +24,17 @@ export interface ObserveOptions extends StoreOptions {
 export interface Observation {
   readonly ended: 'by_itself' | 'timeout' | 'interrupted'
   readonly observed: Observed
+  /** Undefined if it is not known. */
+  readonly cost: BatchCost | undefined
 }
 
 /** Observes a batch until it has ended, the time is over, or Ctrl-C. Rejects if there is no such batch. */
 export function observeBatch(name: string, options: ObserveOptions, environment: Environment): Promise<Observation> {
-  return withReaders(options, environment, (stores, { store }) => observe(stores, name, options, EVERY_MS[store.kind]))
+  const prices = pricesIn(environment)
+  return withReaders(options, environment, async (stores, { store }) => {
+    const observation = await observe(stores, name, options, EVERY_MS[store.kind])
+    return { ...observation, cost: await readBatchCost(stores.documents, observation.observed.progress, prices) }
+  })
 }
 
 async function observe(
@@ -34,7 +42,7 @@ async function observe(
   name: string,
   { isOnce, timeoutMs, onObserved = () => undefined }: ObserveOptions,
   everyMs: number,
-): Promise<Observation> {
+): Promise<Omit<Observation, 'cost'>> {
   using interrupt = listenForInterrupt()
   const timeout = timeoutMs === undefined ? undefined : AbortSignal.timeout(Math.min(timeoutMs, MAX_TIMER_MS))
   const signal = timeout === undefined ? interrupt.signal : AbortSignal.any([interrupt.signal, timeout])

@@ -40,14 +40,15 @@ export function waitCommand(environment: Environment): Command {
       const onObserved = quiet ? undefined : (observed: Observation['observed']) => showOn(line, observed)
       const observation = await observeBatch(name, { ...options, ...(onObserved && { onObserved }) }, environment)
       line.end()
-      if (json) printJson(observation.observed.progress)
-      else print(describeProgress(observation.observed))
+      const { observed, cost } = observation
+      if (json) printJson({ ...observed.progress, cost })
+      else print(describeProgress(observed, cost))
       process.exitCode = exitCodeOf(observation)
     })
 }
 
 /** Exported for `submit --wait` and `run`. */
-export function exitCodeOf({ ended, observed: { progress } }: Observation): number {
+export function exitCodeOf({ ended, observed: { progress } }: Omit<Observation, 'cost'>): number {
   if (ended !== 'by_itself') return ended === 'timeout' ? ExitCode.timeout : ExitCode.interrupted
   if (progress.state !== 'complete') return ExitCode.failed
   return failedIn(progress) > 0 ? ExitCode.someFailed : ExitCode.done

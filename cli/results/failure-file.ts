@@ -1,4 +1,4 @@
-import { type FileHandle, open, rm } from 'node:fs/promises'
+import { type FileHandle, open, rm, stat } from 'node:fs/promises'
 import { printable } from '../../shared/lib/printable.ts'
 import { PRIVATE_FILE } from '../../shared/lib/private-files.ts'
 import { formats } from './formats.ts'
@@ -6,7 +6,8 @@ import type { FailureFile } from './write-results.ts'
 
 /** Opens an OpenAI Batch error file. It is created with the first failure; an older file is deleted. */
 export async function openFailureFile(path: string): Promise<FailureFile & AsyncDisposable & { count(): number }> {
-  await rm(path, { force: true })
+  // A device, such as /dev/null, or a pipe is written to as it is.
+  if ((await stat(path).catch(() => undefined))?.isFile()) await rm(path)
   let file: FileHandle | undefined
   let count = 0
   return {

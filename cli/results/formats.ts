@@ -1,10 +1,11 @@
+import { costOfRecord, type Prices } from '../../shared/job/price.ts'
 import { parseJson } from '../../shared/lib/parse-json.ts'
 import { textOf } from '../../shared/models/job-answer.ts'
 import { batchOutputLine, errorLine } from './batch-output.ts'
 import type { Result } from './read-results.ts'
 
-/** Writes a result in pieces, because an answer may be large. */
-export type WriteResult = (result: Result) => Iterable<string>
+/** Writes a result in pieces, because an answer may be large. Without prices, it writes no cost. */
+export type WriteResult = (result: Result, prices?: Prices) => Iterable<string>
 
 export interface Format {
   readonly header: string
@@ -20,6 +21,7 @@ const COLUMNS = [
   'model',
   'prompt_tokens',
   'completion_tokens',
+  'cost_usd',
   'error',
   'message',
 ]
@@ -42,14 +44,16 @@ function* writeLine(result: Result): Generator<string> {
   else yield* batchOutputLine(result.record, result.kind === 'answer' ? result.answer : undefined)
 }
 
-function* writeRow(result: Result): Generator<string> {
+function* writeRow(result: Result, prices: Prices = new Map()): Generator<string> {
   const { record } = result
   const { id, status, model = '' } = record
   const { promptTokens, completionTokens } =
     record.status === 'succeeded' ? record.usage : { promptTokens: '', completionTokens: '' }
   const finishReason = record.status === 'succeeded' ? record.finishReason : ''
   const [kind, message] = errorOf(result)
-  const cells = [id, status, textIn(result) ?? '', finishReason, model, promptTokens, completionTokens, kind, message]
+  const cost = costOfRecord(prices, record)?.usd ?? ''
+  const tokens = [promptTokens, completionTokens, cost]
+  const cells = [id, status, textIn(result) ?? '', finishReason, model, ...tokens, kind, message]
   yield `${cells.map(toCell).join(',')}\r\n`
 }
 

@@ -35,6 +35,7 @@ export function readResults(reader: Reader, listing: Listing, isNew: (key: strin
     async *read(): AsyncGenerator<Result> {
       for await (const listed of listing) {
         if ('unreadable' in listed) {
+          if (!isNew(`unreadable ${listed.unreadable}`)) continue
           unreadable += 1
           if (keys.length < MAX_KEYS) keys.push(listed.unreadable)
         } else if (isSettled(listed.record) && isNew(listed.record.key)) {

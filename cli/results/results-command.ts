@@ -1,8 +1,9 @@
 import { mkdirSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import type { StoreConfig } from '../../shared/config/config.ts'
 import type { Environment } from '../../shared/config/rules.ts'
+import type { Prices } from '../../shared/job/price.ts'
 import { defined } from '../../shared/lib/defined.ts'
 import { PRIVATE_FOLDER } from '../../shared/lib/private-files.ts'
 import { sha256 } from '../../shared/lib/sha256.ts'
@@ -15,17 +16,19 @@ import { followBatch, type Observed } from '../batches/follow-batch.ts'
 import { EVERY_MS, observeBatch } from '../batches/observe-batch.ts'
 import { showOn } from '../batches/show-progress.ts'
 import { exitCodeOf } from '../batches/wait-command.ts'
-import { ExitCode } from '../exit-codes.ts'
+import { ExitCode, MisuseError } from '../exit-codes.ts'
 import { addHelpEnding } from '../help.ts'
 import { listenForInterrupt } from '../interrupt.ts'
 import { plainText } from '../plain-text.ts'
-import { printNote, printProblem } from '../print.ts'
+import { pricesIn } from '../prices.ts'
+import { keepNotesOff, printNote, printProblem } from '../print.ts'
 import { createProgressLine } from '../progress-line.ts'
 import { createSeenJobs } from '../submit/seen-jobs.ts'
 import { addStoreOptions, type StoreOptions, withReaders } from '../with-stores.ts'
 import { openFailureFile } from './failure-file.ts'
 import { type FormatName, formats } from './formats.ts'
-import type { WrittenResults } from './read-results.ts'
+import { listAsTheySettle } from './list-as-they-settle.ts'
+import type { Result, WrittenResults } from './read-results.ts'
 import { writeFolder } from './write-folder.ts'
 import { writeResults, writeResultsFile } from './write-results.ts'
 
@@ -80,6 +83,11 @@ export function resultsCommand(environment: Environment): Command {
 
 /** Resolves with the exit code. */
 async function results(batch: string, options: ResultsOptions, environment: Environment): Promise<number> {
+  const { output, errors } = options
+  if (output !== undefined && errors !== undefined && resolve(output) === resolve(errors)) {
+    throw new MisuseError('--output and --errors name the same file')
+  }
+  keepNotesOff(options.quiet === true)
   if (options.wait) {
     const line = createProgressLine(process.stderr)
     const onObserved = options.quiet ? () => undefined : (observed: Observed) => showOn(line, observed)
@@ -90,9 +98,10 @@ async function results(batch: string, options: ResultsOptions, environment: Envi
   // Without --follow, Ctrl-C ends the process in the usual way.
   using interrupt = options.follow ? listenForInterrupt() : undefined
   const signal = interrupt?.signal ?? new AbortController().signal
+  const prices = pricesIn(environment)
   try {
     return await withReaders(options, environment, (stores, { store: { kind } }) =>
-      writeBatch(batch, options, { stores, kind, signal }),
+      writeBatch(batch, options, { stores, kind, signal, prices }),
     )
   } catch (error) {
     if (!signal.aborted) throw error
@@ -104,6 +113,7 @@ interface Source {
   readonly stores: StoreReaders
   readonly kind: StoreConfig['kind']
   readonly signal: AbortSignal
+  readonly prices: Prices
 }
 
 async function writeBatch(batch: string, options: ResultsOptions, source: Source): Promise<number> {
@@ -117,38 +127,36 @@ async function writeBatch(batch: string, options: ResultsOptions, source: Source
 
 async function write(
   batch: string,
-  { output, outputDir, errors, format, follow }: ResultsOptions,
+  { output, outputDir, errors, format, follow: isFollowed }: ResultsOptions,
   source: Source,
 ): Promise<WrittenResults> {
   const reader = createJobReader(source.stores.documents)
   const failuresPath = errors ?? (outputDir === undefined ? undefined : join(outputDir, 'errors.jsonl'))
   if (failuresPath !== undefined) mkdirSync(dirname(failuresPath), { recursive: true, mode: PRIVATE_FOLDER })
   await using failures = failuresPath === undefined ? undefined : await openFailureFile(failuresPath)
-  const listing = follow ? listAsTheySettle(batch, reader, source) : reader.list(batch)
+  const listing = isFollowed ? follow(batch, reader, source) : reader.list(batch)
   const written = await writeTo()
   if (failures !== undefined && failures.count() > 0)
     printNote(`${number(failures.count())} failed jobs: ${failuresPath}`)
   return written
 
   function writeTo(): Promise<WrittenResults> {
-    const isNew = follow ? createFirstTime() : () => true
+    const isNew = isFollowed ? createFirstTime() : () => true
     if (outputDir !== undefined && failures !== undefined)
       return writeFolder(outputDir, reader, listing, { failures, isNew })
     const { header, write } = formats[format]
-    const how = { header, format: write, isNew, ...defined({ failures }) }
+    const how = { header, format: (result: Result) => write(result, source.prices), isNew, ...defined({ failures }) }
     return output === undefined
       ? writeResults(process.stdout, reader, listing, how)
       : writeResultsFile(output, reader, listing, how)
   }
 }
 
-/** The records of a batch, again and again until it has ended. */
-async function* listAsTheySettle(batch: string, reader: JobReader, { stores, kind, signal }: Source) {
-  let listed = 0
-  for await (const { progress } of followBatch(stores, batch, { everyMs: EVERY_MS[kind], now: Date.now, signal })) {
-    if (progress.settled > listed) yield* reader.list(batch)
-    listed = progress.settled
-  }
+/** The records of a batch until it has ended. */
+function follow(batch: string, reader: JobReader, { stores, kind, signal }: Source) {
+  const looks = followBatch(stores, batch, { everyMs: EVERY_MS[kind], now: Date.now, signal })
+  const list = () => reader.list(batch)
+  return listAsTheySettle(looks, { list, now: Date.now, isBilled: kind === 'firestore' })
 }
 
 /** Whether a key is given for the first time. */

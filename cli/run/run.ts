@@ -1,10 +1,11 @@
 import { mkdirSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import type { Environment } from '../../shared/config/rules.ts'
-import { type Cost, costOfRecord, type Prices, sumCosts } from '../../shared/job/price.ts'
+import type { Cost } from '../../shared/job/price.ts'
 import type { JobRecord } from '../../shared/job/record.ts'
 import { PRIVATE_FOLDER } from '../../shared/lib/private-files.ts'
 import { readBacklog } from '../../shared/queues/sqlite/backlog.ts'
+import { createCostSum } from '../../shared/stores/batch-cost.ts'
 import { type BatchProgress, failedIn, hasEnded, readBatchProgress } from '../../shared/stores/batch-progress.ts'
 import { createJobReader } from '../../shared/stores/job-reader.ts'
 import { openStores, type Stores } from '../../shared/stores/open.ts'
@@ -67,7 +68,7 @@ export async function run(paths: readonly string[], options: RunOptions, environ
     return { ...known, output: undefined, cost: undefined, code }
   }
   const output = options.output ?? `${input.name}-results.jsonl`
-  const sum = costSum(pricesIn(environment))
+  const sum = createCostSum(pricesIn(environment))
   await write(stores, batch, output, sum.add)
   const cost = options.demo ? undefined : sum.cost()
   return {
@@ -177,19 +178,4 @@ async function write(
   }
   if (output === '-') await writeResults(process.stdout, reader, listing())
   else await writeResultsFile(output, reader, listing())
-}
-
-/** Adds up what records cost. A record without an answer costs nothing; one whose price is not known makes the sum unknown. */
-function costSum(prices: Prices) {
-  let sum: Cost | undefined
-  let isKnown = true
-  return {
-    add(record: JobRecord): void {
-      if (!record.attempts.some(({ usage }) => usage !== undefined)) return
-      const cost = costOfRecord(prices, record)
-      isKnown &&= cost !== undefined
-      sum = sumCosts(sum === undefined ? [cost] : [sum, cost])
-    },
-    cost: () => (isKnown ? sum : undefined),
-  }
 }

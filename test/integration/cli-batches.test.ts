@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -91,13 +91,8 @@ test('results --errors: failed jobs are in a file of their own, and an older one
   const folder = await mkdtemp(join(tmpdir(), 'results-'))
   t.after(() => rm(folder, { recursive: true }))
   const errors = join(folder, 'failed.jsonl')
-  const { code, stdout, stderr } = await onStore(
-    await aBatchOf(t, ...WHOLE()),
-    'results',
-    'nightly',
-    '--errors',
-    errors,
-  )
+  const path = await aBatchOf(t, ...WHOLE())
+  const { code, stdout, stderr } = await onStore(path, 'results', 'nightly', '--errors', errors)
   assert.deepEqual(
     stdout
       .trim()
@@ -110,6 +105,10 @@ test('results --errors: failed jobs are in a file of their own, and an older one
     error: { code: 'budget' },
   })
   assert.deepEqual([code, stderr], [0, `1 failed jobs: ${errors}\n`])
+  assert.equal((await onStore(path, 'results', 'nightly', '--errors', '/dev/null')).code, 0)
+  assert.ok((await stat('/dev/null')).isCharacterDevice())
+  const same = await onStore(path, 'results', 'nightly', '--errors', errors, '--output', errors)
+  assert.deepEqual([same.code, same.stderr], [2, 'promptbridge: --output and --errors name the same file\n'])
   const three = [succeeded('one'), succeeded('two'), succeeded('three')]
   await onStore(await aBatchOf(t, ...three), 'results', 'nightly', '--errors', errors)
   assert.deepEqual(await readdir(folder), [])
@@ -130,7 +129,7 @@ test('results --format csv: a header and a row for each job', async (t) => {
   const { stdout } = await onStore(await aBatchOf(t, ...WHOLE()), 'results', 'nightly', '--format', 'csv')
   const [header, row] = stdout.split('\r\n')
   assert.match(header ?? '', /^id,status,text,/)
-  assert.match(row ?? '', /^one,succeeded,Bridges\.,stop,gpt-4o,11,7/)
+  assert.match(row ?? '', /^one,succeeded,Bridges\.,stop,gpt-4o,11,7,/)
 })
 
 test('results --follow: each result is written once, when its job is settled', async (t) => {
@@ -147,8 +146,9 @@ test('results --follow: each result is written once, when its job is settled', a
     stdout
       .trim()
       .split('\n')
-      .map((line) => JSON.parse(line).custom_id),
-    ['one', 'two', 'three'],
+      .map((line) => JSON.parse(line).custom_id)
+      .toSorted(),
+    ['one', 'three', 'two'],
   )
   assert.equal(code, 0)
 })

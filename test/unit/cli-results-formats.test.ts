@@ -31,12 +31,22 @@ const CELLS = [
 
 for (const [text, cell] of CELLS) {
   test(`csv: the text ${JSON.stringify(text)} is the cell ${cell}`, () => {
-    assert.equal(write('csv', anAnswerOf(text)), `doc-7,succeeded,${cell},stop,gpt-4o,11,7,,\r\n`)
+    assert.equal(write('csv', anAnswerOf(text)), `doc-7,succeeded,${cell},stop,gpt-4o,11,7,,,\r\n`)
   })
 }
 
+test('csv: the cost of a job is that of its attempts', () => {
+  const { attempts } = aSucceededRecord
+  const usage = { promptTokens: 1_000_000, completionTokens: 0 }
+  const record = { ...aSucceededRecord, attempts: attempts.map((attempt) => ({ ...attempt, usage })) }
+  assert.ok(record.status === 'succeeded')
+  const price = { model: 'gpt-4o', from: 0, until: Infinity, input: 2.5, output: 10, source: 's', asOf: '2026-11-27' }
+  const row = [...formats.csv.write({ kind: 'answer', record, answer: '{}' }, new Map([['gpt-4o', [price]]]))].join('')
+  assert.equal(row.split(',')[7], '2.5')
+})
+
 test('csv: a failed job has its reason, and no tokens', () => {
-  assert.equal(write('csv', FAILURE), 'doc-7,dead_lettered,,,gpt-4o,,,rejected,too long\r\n')
+  assert.equal(write('csv', FAILURE), 'doc-7,dead_lettered,,,gpt-4o,,,,rejected,too long\r\n')
 })
 
 test('text: an answer stands below its id, and so does a failure', () => {
