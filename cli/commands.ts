@@ -90,6 +90,11 @@ export const commands: readonly ListedCommand[] = [
     load: async () => (await import('./init.ts')).initCommand(),
   },
   {
+    name: 'dev',
+    does: 'deliver jobs on this machine until Ctrl-C, and push their events to your own server',
+    load: async (environment) => (await import('./dev/dev-command.ts')).devCommand(environment),
+  },
+  {
     name: 'demo',
     does: 'summarise the READMEs of the installed packages, on stand-ins for Google Cloud and Azure',
     load: async () => (await import('./demo/demo-command.ts')).demoCommand(),

@@ -103,7 +103,44 @@ export async function startStandIns(options: LocalSystemOptions, signal: AbortSi
   }
 }
 
-function startProcess(options: LocalSystemOptions, address: string): Child {
+/** Messages of a topic that are pushed to an address, as Pub/Sub pushes them. */
+export interface EventPushOptions {
+  readonly folder: string
+  /** The file of the queue. */
+  readonly state: string
+  readonly events: { readonly topic: string; readonly to: string }
+}
+
+export interface EventPush {
+  /** The address of the stand-in, which has the keys of the tokens. */
+  readonly url: string
+  /** Rejects when it ends before `stop` is called. */
+  readonly broken: Promise<never>
+  stop(): Promise<void>
+}
+
+/** Starts only that, without a cloud. Rejects as startStandIns does. */
+export async function startEventPush(
+  { folder, state, events }: EventPushOptions,
+  signal: AbortSignal,
+): Promise<EventPush> {
+  const standIns = { events, isPushing: false, hasClouds: false }
+  const push = startProcess({ folder, state, jobsTopic: '', deadLetterTopic: '', standIns }, events.to)
+  try {
+    const line = await whenReady(push, (waiting) => firstLine(push, waiting), signal)
+    const broken = untilEnded(push)
+    broken.catch(() => undefined)
+    const { control } = pushReadySchema.parse(JSON.parse(line))
+    return { url: control.push, broken, stop: async () => void (await push.stop()) }
+  } catch (error) {
+    await push.stop()
+    throw error
+  }
+}
+
+const pushReadySchema = z.object({ control: z.object({ push: z.url() }) })
+
+function startProcess(options: Omit<LocalSystemOptions, 'worker'>, address: string): Child {
   const { folder, state, jobsTopic, deadLetterTopic, standIns } = options
   const settings = { state, caPath: join(folder, 'entra.pem'), pushTo: `${address}/push`, jobsTopic, deadLetterTopic }
   return startChild({

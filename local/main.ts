@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { CONTENT_FILTER_MARKER } from './azure-openai/answer-call.ts'
 import { DEFAULT_DEPLOYMENT, EMBEDDING_DEPLOYMENT, startAzureOpenAI } from './azure-openai.ts'
-import { openCallLog } from './call-log.ts'
+import { type CallLog, openCallLog } from './call-log.ts'
 import { realDependencies } from './dependencies.ts'
 import type { FederatedCredential } from './entra/exchange.ts'
 import { OUR_CREDENTIAL, startEntra } from './entra.ts'
@@ -22,6 +22,10 @@ const settingsSchema = z.strictObject({
   isRelay: z.boolean().default(false),
   /** Whether the messages are pushed to the worker; otherwise the worker delivers them itself. */
   isPushing: z.boolean().default(true),
+  /** Where the messages of the events topic are pushed. */
+  events: z.strictObject({ topic: z.string(), to: z.url({ protocol: /^https?$/ }) }).optional(),
+  /** Whether there are stand-ins for Google, Entra and Azure OpenAI beside the pushes. */
+  hasClouds: z.boolean().default(true),
   jobsTopic: z.string(),
   deadLetterTopic: z.string(),
   maxOutstanding: z.int().positive().default(1_000),
@@ -61,13 +65,41 @@ const settingsSchema = z.strictObject({
 async function main(argument: string | undefined): Promise<void> {
   const settings = settingsSchema.parse(JSON.parse(argument ?? '{}'))
   const log = await openCallLog(settings.state)
-  const { wrong } = settings
+  const clouds = settings.hasClouds ? await startClouds(settings, log) : NO_CLOUDS
+  const push = await startPush(settings, log)
+  const ready = {
+    filteredPhrase: CONTENT_FILTER_MARKER,
+    control: { ...clouds.control, push: push.url },
+    environment: {
+      ...clouds.environment,
+      ...(settings.isPushing && {
+        // A worker on the same file must not deliver its messages itself.
+        PUSH_AUTH: 'verify',
+        PUSH_AUDIENCE: settings.pushTo,
+        PUSH_SERVICE_ACCOUNT: PUSH_SERVICE_ACCOUNT,
+        PUSH_CERTS_URL: push.certsUrl,
+      }),
+      JOBS_TOPIC: settings.jobsTopic,
+      DEAD_LETTER_TOPIC: settings.deadLetterTopic,
+    },
+  }
+  process.stdout.write(`${JSON.stringify(ready)}\n`)
+
+  await shutdownRequested()
+  for (const standIn of [push, ...clouds.standIns]) await standIn.close()
+  log.close()
+  process.exit(0)
+}
+
+const NO_CLOUDS = { standIns: [], control: {}, environment: {} }
+
+async function startClouds(settings: Settings, log: CallLog) {
+  const { caPath, tokenLifetimeSeconds, wrong } = settings
   const metadata = await startMetadataServer({
     log,
     hasServiceAccount: wrong.isServiceAccountMissing !== true,
     dependencies: { now: () => realDependencies.now() + (wrong.googleAheadMs ?? 0) },
   })
-  const { caPath, tokenLifetimeSeconds } = settings
   const lifetime = tokenLifetimeSeconds === undefined ? {} : { tokenLifetimeSeconds }
   const entra = await startEntra({
     log,
@@ -85,14 +117,9 @@ async function main(argument: string | undefined): Promise<void> {
     ...(wrong.isRoleMissing ? { principals: [] } : {}),
     ...(wrong.resourceTenantId === undefined ? {} : { tenantId: wrong.resourceTenantId }),
   })
-  const subscriptions = settings.isPushing ? [jobsSubscription(settings), deadLetterSubscription(settings)] : []
-  const push = settings.isRelay
-    ? await startPushRelay({ log, subscriptions })
-    : await startPubSubPush({ log, file: settings.state, subscriptions })
-
-  const ready = {
-    filteredPhrase: CONTENT_FILTER_MARKER,
-    control: { metadata: metadata.url, entra: entra.url, azure: azure.url, push: push.url },
+  return {
+    standIns: [azure, entra, metadata],
+    control: { metadata: metadata.url, entra: entra.url, azure: azure.url },
     environment: {
       GOOGLE_CLOUD_PROJECT: GOOGLE.projectId,
       GCE_METADATA_HOST: new URL(metadata.url).host,
@@ -102,23 +129,16 @@ async function main(argument: string | undefined): Promise<void> {
       AZURE_CLIENT_ID: ENTRA.clientId,
       AZURE_OPENAI_ENDPOINT: azure.url,
       AZURE_OPENAI_DEPLOYMENT: AZURE.deployment,
-      ...(settings.isPushing && {
-        // A worker on the same file must not deliver its messages itself.
-        PUSH_AUTH: 'verify',
-        PUSH_AUDIENCE: settings.pushTo,
-        PUSH_SERVICE_ACCOUNT: PUSH_SERVICE_ACCOUNT,
-        PUSH_CERTS_URL: push.certsUrl,
-      }),
-      JOBS_TOPIC: settings.jobsTopic,
-      DEAD_LETTER_TOPIC: settings.deadLetterTopic,
     },
   }
-  process.stdout.write(`${JSON.stringify(ready)}\n`)
+}
 
-  await shutdownRequested()
-  for (const standIn of [push, azure, entra, metadata]) await standIn.close()
-  log.close()
-  process.exit(0)
+function startPush(settings: Settings, log: CallLog) {
+  const ofWorker = settings.isPushing ? [jobsSubscription(settings), deadLetterSubscription(settings)] : []
+  const subscriptions = [...ofWorker, ...eventsSubscription(settings)]
+  return settings.isRelay
+    ? startPushRelay({ log, subscriptions })
+    : startPubSubPush({ log, file: settings.state, subscriptions })
 }
 
 function credentialsOf({ credential }: z.infer<typeof settingsSchema>['wrong']): FederatedCredential[] {
@@ -142,6 +162,22 @@ function deadLetterSubscription(settings: Settings) {
   const endpoint = new URL('/dead-letter', settings.pushTo).href
   return { ...subscriptionOf(settings.deadLetterTopic, settings), endpoint }
 }
+
+/** Its endpoint is the caller's own, so the audience is that address, as Pub/Sub has it by default. */
+function eventsSubscription({ events }: Settings) {
+  if (events === undefined) return []
+  return [
+    {
+      name: `projects/${GOOGLE.projectId}/subscriptions/${events.topic}`,
+      ...{ topic: events.topic, endpoint: events.to },
+      oidc: { audience: events.to, serviceAccount: PUSH_SERVICE_ACCOUNT },
+      retry: EVENT_RETRY,
+    },
+  ]
+}
+
+/** An endpoint under development is soon up again. */
+const EVENT_RETRY = { minBackoffMs: 1_000, maxBackoffMs: 60_000 }
 
 /** All pushes have the same audience, which the worker checks. */
 function subscriptionOf(topic: string, { pushTo, maxOutstanding, maxPauseMs, ackDeadlineMs, retry }: Settings) {

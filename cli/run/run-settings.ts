@@ -24,7 +24,7 @@ export function readRunSettings(environment: Environment, file: string): WorkerS
   const given = readSettings(environment)
   const { TOKEN_SOURCE, AZURE_CLIENT_ID } = given.environment
   const login = TOKEN_SOURCE || AZURE_CLIENT_ID ? {} : { TOKEN_SOURCE: 'azure-cli' }
-  const settings = { ...given.environment, ...login, ...onThisMachine(file) }
+  const settings = { ...given.environment, ...login, ...onThisMachine(file), PORT: '' }
   try {
     return { environment: defined(settings), config: readConfig(settings, given) }
   } catch (error) {

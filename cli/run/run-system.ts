@@ -6,6 +6,8 @@ import { onThisMachine, type WorkerSettings } from './run-settings.ts'
 
 /** A worker process, and what it needs. */
 export interface RunSystem {
+  /** Where its parts listen, by their names. */
+  readonly addresses: Readonly<Record<string, string>>
   readonly workerLog: string
   /** Rejects when a process ends before `stop` is called. */
   readonly broken: Promise<never>
@@ -17,14 +19,15 @@ const WORKER_LOG = 'worker.log'
 
 /** Starts a worker on the caller's own Azure, in the working directory: settings may name files relative to it. */
 export async function startOwn(
-  { environment }: WorkerSettings,
+  { environment }: Pick<WorkerSettings, 'environment'>,
   folder: string,
   signal: AbortSignal,
 ): Promise<RunSystem> {
-  const port = await freePort()
-  const options = { folder: process.cwd(), log: resolve(folder, WORKER_LOG), address: `http://127.0.0.1:${port}` }
-  const worker = await startWorker({ ...options, environment: { ...environment, PORT: String(port) } }, signal)
-  return { workerLog: worker.logPath, broken: watch(worker), stop: () => ended(worker) }
+  const port = environment['PORT'] || String(await freePort())
+  const address = `http://127.0.0.1:${port}`
+  const options = { folder: process.cwd(), log: resolve(folder, WORKER_LOG), address }
+  const worker = await startWorker({ ...options, environment: { ...environment, PORT: port } }, signal)
+  return { addresses: { worker: address }, workerLog: worker.logPath, broken: watch(worker), stop: () => ended(worker) }
 }
 
 /** Fast enough to try a file, slow enough to see its progress. */
@@ -35,13 +38,18 @@ export interface DemoOptions {
   readonly folder: string
   /** The models that jobs name, each with the url of one of them. */
   readonly models: ReadonlyMap<string, string>
+  /** Further settings of the worker. */
+  readonly worker?: Readonly<Record<string, string>>
 }
 
 /** Starts stand-ins for the models and for both clouds, and a worker on them. */
-export async function startDemo({ file, folder, models }: DemoOptions, signal: AbortSignal): Promise<RunSystem> {
+export async function startDemo(
+  { file, folder, models, worker: more }: DemoOptions,
+  signal: AbortSignal,
+): Promise<RunSystem> {
   const standIns = await startStandIns(
     {
-      ...{ folder: resolve(folder), state: file, ...TOPICS, worker: onThisMachine(file) },
+      ...{ folder: resolve(folder), state: file, ...TOPICS, worker: { ...onThisMachine(file), ...more } },
       standIns: { isPushing: false, latency: LATENCY },
     },
     signal,
@@ -52,7 +60,9 @@ export async function startDemo({ file, folder, models }: DemoOptions, signal: A
     const worker = await startWorker({ folder: resolve(folder), log: WORKER_LOG, environment, address }, signal)
     const broken = Promise.race([standIns.broken, untilEnded(worker)])
     broken.catch(() => undefined)
+    const { metadata, entra, azure } = standIns.control
     return {
+      addresses: { worker: address, azure, entra, metadata },
       workerLog: worker.logPath,
       broken,
       async stop() {

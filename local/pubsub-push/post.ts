@@ -1,4 +1,5 @@
-import { Agent, request } from 'node:http'
+import http from 'node:http'
+import https from 'node:https'
 import type { PushRequest } from './push-request.ts'
 import type { SubscriptionSettings } from './settings.ts'
 
@@ -7,7 +8,7 @@ export type Post = (push: PushRequest) => Promise<number | undefined>
 
 /**
  * Creates the HTTP client of one subscription, which keeps its connections alive. `closing` aborts open requests. Several
- * endpoints are used in turn.
+ * endpoints are used in turn; all of them have the same protocol.
  *
  * Uses node:http, because fetch has a timeout of 300 s of its own.
  */
@@ -17,6 +18,7 @@ export function createPost(
 ): Post {
   const endpoints = [endpoint, ...alsoAt]
   let turn = 0
+  const { Agent, request } = endpoint.startsWith('https:') ? https : http
   const agent = new Agent({ keepAlive: true, maxFreeSockets: Number.POSITIVE_INFINITY })
   closing.addEventListener('abort', () => agent.destroy())
   const send = ({ headers, body }: PushRequest) =>

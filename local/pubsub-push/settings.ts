@@ -5,7 +5,7 @@ export const SERVICE = 'pubsub_push'
 
 const topic = z.string().min(1)
 const milliseconds = z.number().int().nonnegative()
-const address = z.url({ protocol: /^http$/ })
+const address = z.url({ protocol: /^https?$/ })
 
 /**
  * One push subscription, with Pub/Sub's bounds and defaults.

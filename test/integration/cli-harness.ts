@@ -23,6 +23,8 @@ export interface Command {
   readonly ended: Promise<Ended>
   /** Resolves when its standard output matches; rejects when it ends before. */
   printed(pattern: RegExp): Promise<void>
+  /** What it has printed so far. */
+  stdout(): string
   /** The same for its standard error. */
   noted(pattern: RegExp): Promise<void>
   /** Closes its standard output, as `| head` does. */
@@ -76,6 +78,7 @@ export function startCommand(
   })
   return {
     ended,
+    stdout: stdout.text,
     printed: (pattern) => untilMatched(child.stdout, stdout, pattern),
     noted: (pattern) => untilMatched(child.stderr, stderr, pattern),
     stopReading: () => void child.stdout.destroy(),
