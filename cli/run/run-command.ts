@@ -6,9 +6,10 @@ import { number, ofTotal } from '../batches/describe-progress.ts'
 import { ExitCode } from '../exit-codes.ts'
 import { addHelpEnding } from '../help.ts'
 import { invocation } from '../installation.ts'
+import { listenForInterrupt } from '../interrupt.ts'
 import { addOutputOptions } from '../output-options.ts'
 import { plainText } from '../plain-text.ts'
-import { print, printJson } from '../print.ts'
+import { print, printJson, printProblem } from '../print.ts'
 import { type RunOptions, type RunResult, run } from './run.ts'
 
 interface CommandOptions extends RunOptions {
@@ -35,10 +36,15 @@ export function runCommand(environment: Environment): Command {
   })
     .exitOverride()
     .action(async (inputs: readonly string[], { json, ...options }: CommandOptions) => {
-      const result = await run(inputs, options, environment)
-      process.exitCode = result.code
-      if (json) printJson(toJson(result))
-      else print(describe(result), result.output === undefined ? process.stderr : process.stdout)
+      using interrupt = listenForInterrupt()
+      const { signal } = interrupt
+      const result = await run(inputs, options, environment, signal).catch((error: unknown) => {
+        if (!signal.aborted) throw error
+        printProblem('interrupted. Run the same command again to go on.')
+      })
+      process.exitCode = result?.code ?? ExitCode.interrupted
+      if (json && result) printJson(toJson(result))
+      else if (result) print(describe(result), result.output === undefined ? process.stderr : process.stdout)
     })
 }
 

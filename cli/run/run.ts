@@ -11,7 +11,6 @@ import { createJobReader } from '../../shared/stores/job-reader.ts'
 import { openStores, type Stores } from '../../shared/stores/open.ts'
 import { submitBatch } from '../../shared/stores/submit-batch.ts'
 import { ExitCode } from '../exit-codes.ts'
-import { listenForInterrupt } from '../interrupt.ts'
 import { pricesIn } from '../prices.ts'
 import { printStatus } from '../print.ts'
 import { writeResults, writeResultsFile } from '../results/write-results.ts'
@@ -48,11 +47,14 @@ export interface RunResult {
  * Submits files, runs a worker until all their jobs are settled, and writes the results.
  *
  * The same files are the same batch, so a second run goes on where the first one was stopped. Rejects if nothing was sent,
- * or if the worker cannot run.
+ * if the worker cannot run, or if `signal` aborts before the first job is submitted.
  */
-export async function run(paths: readonly string[], options: RunOptions, environment: Environment): Promise<RunResult> {
-  using interrupt = listenForInterrupt()
-  const { signal } = interrupt
+export async function run(
+  paths: readonly string[],
+  options: RunOptions,
+  environment: Environment,
+  signal: AbortSignal,
+): Promise<RunResult> {
   const input = await readInput(paths, signal)
   mkdirSync(FOLDER, { recursive: true, mode: PRIVATE_FOLDER })
   const path = join(FOLDER, options.demo ? FILES.demo : FILES.own)

@@ -23,10 +23,10 @@ export interface Command {
   readonly ended: Promise<Ended>
   /** Resolves when its standard output matches; rejects when it ends before. */
   printed(pattern: RegExp): Promise<void>
-  /** What it has printed so far. */
-  stdout(): string
   /** The same for its standard error. */
   noted(pattern: RegExp): Promise<void>
+  /** What it has printed so far. */
+  stdout(): string
   /** Closes its standard output, as `| head` does. */
   stopReading(): void
   /** Signals the process alone. */

@@ -69,6 +69,16 @@ describe('run', { concurrency: 2 }, () => {
     assert.deepEqual(await idsIn(join(cwd, 'jobs-results.jsonl')), ['a', 'b', 'c'])
   })
 
+  test('while Azure refuses the token, it says why the jobs wait and how to fix it; Ctrl-C ends it', async (t) => {
+    const cwd = await aFolder(t, ...THREE)
+    await using cloud = await startCloud({ azure: { principals: [] }, entra: { caPath: join(cwd, 'ca.pem') } })
+    const run = startCommand(t, ['run', 'jobs.jsonl'], { cwd, env: cloud.env })
+    await run.noted(/jobs wait: .*\. Give .* the role "Cognitive Services OpenAI User"/)
+    run.signalGroup('SIGINT')
+    const { code, stderr } = await run.ended
+    assert.deepEqual([code, stderr.match(/jobs wait/g)?.length], [130, 1], stderr)
+  })
+
   test('without a login of az it says so in one line, and nothing is sent', async (t) => {
     const cwd = await aFolder(t, ...THREE)
     const az = `#!/bin/sh\necho "ERROR: Please run 'az login' to setup account." >&2\nexit 1\n`

@@ -51,11 +51,12 @@ async function startPump(t: TestContext, bodies: readonly string[], over: Partia
   const queue = await openSubscription(file)
   const report = await openQueueReport(file)
   const drain = createDrain()
-  const ended = pump({
+  const dependencies: PumpDependencies = {
     ...{ queue, topic: 'jobs', deadLetterTopic: 'dead', drain, observer: NO_OBSERVER, now: () => T0 },
     ...{ receive: async () => DONE, bytes: createBytesInFlight(100), maxInFlightBytes: 100 },
     ...{ ackDeadlineMs: 10_000, maxInFlight: 10, ...over },
-  })
+  }
+  const ended = pump(dependencies)
   async function stop() {
     drain.begin(0)
     await ended
@@ -65,7 +66,7 @@ async function startPump(t: TestContext, bodies: readonly string[], over: Partia
     queue.close()
     return { ...counts, attempt: left?.attempt }
   }
-  return { queue, report, drain, stop }
+  return { file, dependencies, queue, report, drain, stop }
 }
 
 describe('the delivery of a SQLite file', () => {
@@ -137,6 +138,27 @@ describe('the delivery of a SQLite file', () => {
     })
     await twice.promise
     assert.partialDeepStrictEqual(await stop(), { waiting: 2, acked: 0, attempt: 1 })
+  })
+
+  test('of two workers on one file, one delivers each message', async (t) => {
+    const bodies = Array.from({ length: 60 }, (_, n) => `job ${n}`)
+    const delivered: string[] = []
+    const all = Promise.withResolvers<void>()
+    const receive: PumpDependencies['receive'] = async ({ delivery }) => {
+      await delay(1)
+      delivered.push(delivery.messageId)
+      if (delivered.length >= bodies.length) all.resolve()
+      return DONE
+    }
+    const first = await startPump(t, bodies, { receive, maxInFlight: 3 })
+    const second = await openSubscription(first.file)
+    const ended = pump({ ...first.dependencies, queue: second })
+    await all.promise
+    assert.partialDeepStrictEqual(await first.stop(), { waiting: 0, leased: 0, acked: 60 })
+    await ended
+    second.close()
+    assert.equal(new Set(delivered).size, 60)
+    assert.equal(delivered.length, 60)
   })
 
   test('at the shutdown, a delivery that was not processed is due at once', async (t) => {
