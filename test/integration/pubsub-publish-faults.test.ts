@@ -40,15 +40,16 @@ describe('an answer that another try can change', () => {
     assert.equal(on.publisher.calls.length, 3)
   })
 
-  for (const [name, code] of [
-    ['no topic of this name', status.NOT_FOUND],
-    ['no permission', status.PERMISSION_DENIED],
-    ['no valid credentials', status.UNAUTHENTICATED],
-    ['a topic that takes nothing now', status.FAILED_PRECONDITION],
+  for (const [name, code, cause] of [
+    ['no topic of this name', status.NOT_FOUND, 'the topic does not exist'],
+    ['no permission', status.PERMISSION_DENIED, 'this login may not publish to the topic'],
+    ['no valid credentials', status.UNAUTHENTICATED, 'it does not accept the login'],
+    ['a topic that takes nothing now', status.FAILED_PRECONDITION, 'status 9'],
   ] as const) {
     test(`only after an operator’s fix is reported at once: ${name}`, async () => {
       await using on = await startQueue(() => code)
-      await assert.rejects(on.queue.publish('jobs', message('a')), unavailable)
+      const expected = new RegExp(`^Pub/Sub at 127\\.0\\.0\\.1:\\d+ did not take the message: ${cause}$`)
+      await assert.rejects(on.queue.publish('jobs', message('a')), { ...unavailable, message: expected })
       assert.equal(on.publisher.calls.length, 1)
     })
   }

@@ -367,6 +367,14 @@ describe('the attributes', () => {
     assert.equal(jobOf(request, { 'pb-run': '999999' }).run, 999_999)
   })
 
+  test('pb-deadline is the deadline of a job that has none', () => {
+    const attributes = { 'pb-deadline': '2026-12-01T06:00:00Z' }
+    assert.equal(jobOf(request, attributes).deadline, Date.UTC(2026, 11, 1, 6))
+    const own = { ...request, deadline: '2026-12-02T06:00:00Z' }
+    assert.equal(jobOf(own, attributes).deadline, Date.UTC(2026, 11, 2, 6))
+    assert.match(problemOf(request, { 'pb-deadline': 'soon' }), /^attribute pb-deadline: /)
+  })
+
   for (const run of ['', '0', '-1', '1.5', 'two', 'Infinity', 'NaN', '1000000', '0x10', '1e3', ' 1 ', '01']) {
     test(`pb-run “${run}” is refused`, () => {
       const problem = 'attribute pb-run: is not a whole number from 1 to 999999'

@@ -44,19 +44,20 @@ export function openPubSubQueue(options: PubSubOptions): JobQueue {
   const client = createPubSub(options)
   const together = topics(client, TOGETHER)
   const alone = topics(client, ALONE)
+  const address = options.emulator ?? 'pubsub.googleapis.com'
 
   async function publish(topic: string, message: Message): Promise<string> {
     checkLimits(message)
     try {
       return await send(together(topic), message)
     } catch (error) {
-      if (codeOf(error) !== INVALID_ARGUMENT) throw unavailable(error)
+      if (codeOf(error) !== INVALID_ARGUMENT) throw unavailable(error, address)
     }
     // A refused call fails all of its messages. Sent alone, each message gets a separate answer.
     try {
       return await send(alone(topic), message)
     } catch (error) {
-      if (codeOf(error) !== INVALID_ARGUMENT) throw unavailable(error)
+      if (codeOf(error) !== INVALID_ARGUMENT) throw unavailable(error, address)
       throw new QueueError('refused', 'Pub/Sub refuses this message for good', error)
     }
   }
@@ -90,8 +91,18 @@ function send(topic: Topic, { data, attributes }: Message): Promise<string> {
   return topic.publishMessage({ data: Buffer.from(data), attributes: { ...attributes } })
 }
 
-function unavailable(error: unknown): QueueError {
-  return new QueueError('unavailable', 'Pub/Sub did not take the message', error)
+/** gRPC's statuses that a person can act on: https://grpc.io/docs/guides/status-codes/ */
+const CAUSES: ReadonlyMap<unknown, string> = new Map([
+  [4, 'it did not answer in time'],
+  [5, 'the topic does not exist'],
+  [7, 'this login may not publish to the topic'],
+  [14, 'it cannot be reached'],
+  [16, 'it does not accept the login'],
+])
+
+function unavailable(error: unknown, address: string): QueueError {
+  const cause = CAUSES.get(codeOf(error)) ?? `status ${codeOf(error)}`
+  return new QueueError('unavailable', `Pub/Sub at ${address} did not take the message: ${cause}`, error)
 }
 
 function codeOf(error: unknown): unknown {
