@@ -10,6 +10,8 @@ const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>
   firestore: () => import('./firestore/firestore-bench.ts'),
   overhead: () => import('./overhead/overhead-bench.ts'),
   'overhead-firestore': () => import('./overhead/overhead-firestore-bench.ts'),
+  submit: () => import('./shell/submit-bench.ts'),
+  results: () => import('./shell/results-bench.ts'),
   token: () => import('./token/token-bench.ts'),
   'token-soak': () => import('./token/token-soak-bench.ts'),
 }
