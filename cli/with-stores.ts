@@ -43,7 +43,7 @@ export async function withStores<T>(
   work: (stores: Stores, located: StoresConfig) => Promise<T>,
 ): Promise<T> {
   const { emulators, ...located } = await locateStores(use, options, environment)
-  const stores = await openStores(located.store, { now: Date.now, emulators })
+  const stores = await openStores(located.store, { now: Date.now, emulators, firstWithinMs: FIRST_PUBLISH_WITHIN_MS })
   try {
     return await work(stores, located)
   } finally {
@@ -69,6 +69,9 @@ export async function withReaders<T>(
 interface Located extends StoresConfig {
   readonly emulators: Emulators
 }
+
+/** A person waits. What is away from the start is rarely back a moment later, and nothing is lost: nothing was sent. */
+const FIRST_PUBLISH_WITHIN_MS = 1_000
 
 /** Finds the stores, and checks that there is a Google login if they need one. */
 export async function locateStores(use: Use, options: StoreOptions, environment: Environment): Promise<Located> {

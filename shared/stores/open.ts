@@ -33,6 +33,8 @@ export interface StoreReaders {
 export interface StoreDependencies {
   readonly now: Clock
   readonly emulators: Emulators
+  /** As in PubSubOptions. */
+  readonly firstWithinMs?: number
 }
 
 /** HOST:PORT of Google's emulators, if they are used. */
@@ -82,13 +84,14 @@ export async function openStoreReaders(store: StoreConfig, dependencies: StoreDe
 }
 
 /** Opens the queue alone, for a process that only publishes. Rejects with QueueError. */
-export async function openQueue(store: StoreConfig, { now, emulators }: StoreDependencies): Promise<JobQueue> {
+export async function openQueue(store: StoreConfig, dependencies: StoreDependencies): Promise<JobQueue> {
+  const { now, emulators, firstWithinMs } = dependencies
   if (store.kind === 'sqlite') {
     const { openSqliteQueue } = await import('../queues/sqlite/sqlite-queue.ts')
     return openSqliteQueue(store.path, now)
   }
   const { openPubSubQueue } = await import('../queues/pubsub/pubsub-queue.ts')
-  return openPubSubQueue({ project: store.project, emulator: emulators.pubsub })
+  return openPubSubQueue({ project: store.project, emulator: emulators.pubsub, firstWithinMs })
 }
 
 async function openSqlite(path: string, dependencies: StoreDependencies, extent: SchemaExtent): Promise<Stores> {

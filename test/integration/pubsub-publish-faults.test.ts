@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import { grpc } from 'google-gax'
-import type { PublishCall } from '../support/publisher-stand-in.ts'
-import { message, startQueue, unavailable } from '../support/pubsub-queue.ts'
+import { freePort } from '../../cli/free-port.ts'
+import { type PublishCall, startPublisher } from '../support/publisher-stand-in.ts'
+import { message, openQueueAt, startQueue, unavailable } from '../support/pubsub-queue.ts'
 
 const { status } = grpc
 const refused = { name: 'QueueError', code: 'refused' }
@@ -53,6 +54,21 @@ describe('an answer that another try can change', () => {
       assert.equal(on.publisher.calls.length, 1)
     })
   }
+})
+
+test('a Pub/Sub that cannot be reached is named with its address and what the connection met, after the time that is set', async () => {
+  const address = `127.0.0.1:${await freePort()}`
+  await using queue = openQueueAt(address, 1)
+  const expected = `Pub/Sub at ${address} did not take the message: it cannot be reached (connect ECONNREFUSED ${address})`
+  await assert.rejects(queue.publishAll('jobs', [message('a')]), { ...unavailable, message: expected })
+})
+
+test('after its first message, a queue with a short first time retries as any other', async () => {
+  const failing = [status.UNAVAILABLE, status.UNAVAILABLE, status.UNAVAILABLE]
+  await using publisher = await startPublisher((_, n) => (n === 1 ? 'ids' : (failing[n - 2] ?? 'ids')))
+  await using queue = openQueueAt(publisher.address, 1)
+  assert.equal(await queue.publish('jobs', message('a')), 'id of a')
+  assert.equal(await queue.publish('jobs', message('b')), 'id of b')
 })
 
 describe('a queue that is closed', () => {

@@ -5,8 +5,8 @@ import { startPublisher } from './publisher-stand-in.ts'
 export const unavailable = { name: 'QueueError', code: 'unavailable' }
 export const message = (text: string): Message => ({ data: Buffer.from(text), attributes: {} })
 
-export function openQueueAt(address: string): JobQueue & AsyncDisposable {
-  const queue = openPubSubQueue({ project: 'test', emulator: address })
+export function openQueueAt(address: string, firstWithinMs?: number): JobQueue & AsyncDisposable {
+  const queue = openPubSubQueue({ project: 'test', emulator: address, firstWithinMs })
   return { ...queue, [Symbol.asyncDispose]: () => queue.close() }
 }
 

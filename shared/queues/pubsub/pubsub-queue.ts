@@ -18,7 +18,6 @@ const BACKOFF = {
   initialRpcTimeoutMillis: 5_000,
   rpcTimeoutMultiplier: 1,
   maxRpcTimeoutMillis: 5_000,
-  totalTimeoutMillis: GIVE_UP_AFTER_MS,
 }
 
 const TOGETHER = { maxMessages: 100, maxMilliseconds: 5 }
@@ -30,10 +29,12 @@ export interface PubSubOptions {
   readonly project: string
   /** HOST:PORT of an emulator, which needs no credentials. */
   readonly emulator: string | undefined
+  /** Until a first message is taken, a publish retries for this time only. Default: 10 s, as later. */
+  readonly firstWithinMs?: number | undefined
 }
 
 /** Google's client, as its publishers and subscribers here use it. */
-export function createPubSub({ project, emulator }: PubSubOptions): PubSub {
+export function createPubSub({ project, emulator }: Pick<PubSubOptions, 'project' | 'emulator'>): PubSub {
   const options = { projectId: project, ...CHANNEL_OPTIONS }
   if (emulator === undefined) return new PubSub({ ...options, auth: credentialsByCall(project) })
   return new PubSub({ ...options, apiEndpoint: emulator, emulatorMode: true, auth: withoutCredentials(project) })
@@ -42,14 +43,18 @@ export function createPubSub({ project, emulator }: PubSubOptions): PubSub {
 /** Publishes to Google Pub/Sub, many messages a call. */
 export function openPubSubQueue(options: PubSubOptions): JobQueue {
   const client = createPubSub(options)
+  const first = topics(client, TOGETHER, options.firstWithinMs)
   const together = topics(client, TOGETHER)
   const alone = topics(client, ALONE)
   const address = options.emulator ?? 'pubsub.googleapis.com'
+  let isReached = options.firstWithinMs === undefined
 
   async function publish(topic: string, message: Message): Promise<string> {
     checkLimits(message)
     try {
-      return await send(together(topic), message)
+      const id = await send(isReached ? together(topic) : first(topic), message)
+      isReached = true
+      return id
     } catch (error) {
       if (codeOf(error) !== INVALID_ARGUMENT) throw unavailable(error, address)
     }
@@ -77,9 +82,14 @@ export function openPubSubQueue(options: PubSubOptions): JobQueue {
   }
 }
 
-function topics(client: PubSub, batching: NonNullable<PublishOptions['batching']>): (name: string) => Topic {
+function topics(
+  client: PubSub,
+  batching: NonNullable<PublishOptions['batching']>,
+  totalTimeoutMillis = GIVE_UP_AFTER_MS,
+): (name: string) => Topic {
   const known = new Map<string, Topic>()
-  const gaxOpts = { timeout: GIVE_UP_AFTER_MS, retry: { retryCodes: TRY_AGAIN, backoffSettings: BACKOFF } }
+  const backoffSettings = { ...BACKOFF, totalTimeoutMillis }
+  const gaxOpts = { timeout: GIVE_UP_AFTER_MS, retry: { retryCodes: TRY_AGAIN, backoffSettings } }
   return (name) => {
     const topic = known.get(name) ?? client.topic(name, { batching, gaxOpts })
     known.set(name, topic)
@@ -101,8 +111,19 @@ const CAUSES: ReadonlyMap<unknown, string> = new Map([
 ])
 
 function unavailable(error: unknown, address: string): QueueError {
-  const cause = CAUSES.get(codeOf(error)) ?? `status ${codeOf(error)}`
-  return new QueueError('unavailable', `Pub/Sub at ${address} did not take the message: ${cause}`, error)
+  return new QueueError('unavailable', `Pub/Sub at ${address} did not take the message: ${causeOf(error)}`, error)
+}
+
+/** What the client retried last, and what its channel met. The client keeps both in its message only. */
+const RETRIED = /retrying error Error: (\d+) /
+const CHANNEL = /Last error: (?:Error: )?(.+?)\. Resolution note|(Name resolution failed)/
+
+function causeOf(error: unknown): string {
+  const message = error instanceof Error ? error.message : ''
+  const code = Number(RETRIED.exec(message)?.[1] ?? codeOf(error))
+  const [, met, unresolved] = CHANNEL.exec(message) ?? []
+  const more = met ?? unresolved
+  return `${CAUSES.get(code) ?? `status ${code}`}${more === undefined ? '' : ` (${more})`}`
 }
 
 function codeOf(error: unknown): unknown {
