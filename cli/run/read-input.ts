@@ -46,6 +46,7 @@ async function assertFile(path: string): Promise<void> {
   const found = await stat(path).catch(() => undefined)
   if (found === undefined) throw new MisuseError(`there is no file ${path}`)
   if (found.isDirectory()) throw new MisuseError(`${path} is a folder, and not a file of jobs`)
+  if (!found.isFile()) throw new MisuseError(`${path} is not a file; it could not be read a second time`)
 }
 
 async function* bytesOf(paths: readonly string[]): AsyncGenerator<Uint8Array> {

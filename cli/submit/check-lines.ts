@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { estimateTokens, type Job } from '../../shared/job/job.ts'
 import { MAX_JOB_BYTES, parseJob, tooLong } from '../../shared/job/parse-job.ts'
@@ -55,7 +56,7 @@ const MAX_MODELS = 1_000
 /**
  * Checks each line of a JSON Lines input, and sends nothing.
  *
- * Rejects with MisuseError if the whole input is UTF-16, and with the errors of the input.
+ * Rejects with MisuseError if the input is UTF-16 or no text at all, and with the errors of the input.
  */
 export async function checkLines(
   input: AsyncIterable<Uint8Array>,
@@ -64,6 +65,7 @@ export async function checkLines(
   const [seen, plan, hash] = [createSeenJobs(), createLinePlan(), createHash('sha256')]
   const models = new Map<string, ModelUse>()
   let [jobs, repeated, refused] = [0, 0, 0]
+  let binary: number | undefined
   for await (const line of splitLines(input, MAX_JOB_BYTES)) {
     if (line.number === 1 && isUtf16(line.data)) throw new MisuseError(`the input is ${UTF16}`)
     if (line.number % REPORT_EVERY === 0) {
@@ -75,6 +77,7 @@ export async function checkLines(
     const earlier = read.ok ? seen.add(read.job, line.number) : undefined
     if (!read.ok) {
       refused += 1
+      if (!isText(line)) binary ??= line.number
       onRefused(line.number, read.problem)
     } else if (read.job.batch !== (attributes['batch'] ?? '')) {
       refused += 1
@@ -89,6 +92,9 @@ export async function checkLines(
       refused += 1
       onRefused(line.number, `line ${earlier.line} has the same custom_id and other data`)
     }
+  }
+  if (jobs === 0 && binary !== undefined) {
+    throw new MisuseError(`the input is not JSON Lines: it has no job, and line ${binary} is not UTF-8 text`)
   }
   return { jobs, repeated, refused, models, fingerprint: hash.digest('hex'), plan }
 }
@@ -125,6 +131,10 @@ const UTF16_MARKS = [Buffer.from([0xff, 0xfe]), Buffer.from([0xfe, 0xff])]
 function isUtf16(start: Uint8Array): boolean {
   const first = start.subarray(0, 2)
   return UTF16_MARKS.some((mark) => mark.equals(first)) || holdsNul(first)
+}
+
+function isText({ data, byteLength }: Line): boolean {
+  return byteLength > data.length || (isUtf8(data) && !holdsNul(data))
 }
 
 /** JSON text contains no NUL byte. In UTF-16, each ASCII character has one. */

@@ -6,6 +6,9 @@ import { pipeline } from 'node:stream/promises'
 import { PRIVATE_FILE } from '../../shared/lib/private-files.ts'
 import { MisuseError } from '../exit-codes.ts'
 
+/** Of what has no name of its own, such as the pipe of `<(…)`. */
+const PIPE = 'piped input'
+
 /** An input that can be read from its start more than once. */
 export interface Input extends AsyncDisposable {
   bytes(): AsyncIterable<Uint8Array>
@@ -16,18 +19,20 @@ export interface Input extends AsyncDisposable {
 /**
  * Opens a file, or what standard input holds if its name is `-`.
  *
- * Standard input is kept in a file that only its owner can read, and that is deleted at the end. Rejects with MisuseError
+ * Standard input and pipes are kept in a file that only its owner can read, and that is deleted at the end. Rejects with MisuseError
  * for a file that cannot be read.
  */
 export async function openInput(file: string, signal: AbortSignal): Promise<Input> {
-  if (file === '-') return spool(process.stdin, signal)
+  if (file === '-') return spool(process.stdin, 'standard input', signal)
   const handle = await open(file).catch((error: unknown) => {
     throw new MisuseError(sayWhy(error, file))
   })
-  if ((await handle.stat()).isDirectory()) {
+  const stat = await handle.stat()
+  if (stat.isDirectory()) {
     await handle.close()
     throw new MisuseError(`${file} is a folder, and not a file of jobs`)
   }
+  if (!stat.isFile()) return spool(handle.createReadStream(), PIPE, signal)
   return {
     name: file,
     bytes: () => handle.createReadStream({ autoClose: false, start: 0 }),
@@ -35,7 +40,7 @@ export async function openInput(file: string, signal: AbortSignal): Promise<Inpu
   }
 }
 
-async function spool(stream: NodeJS.ReadableStream, signal: AbortSignal): Promise<Input> {
+async function spool(stream: NodeJS.ReadableStream, name: string, signal: AbortSignal): Promise<Input> {
   const folder = await mkdtemp(join(tmpdir(), 'promptbridge-'))
   const dispose = () => rm(folder, { recursive: true, force: true })
   const path = join(folder, 'input')
@@ -45,7 +50,7 @@ async function spool(stream: NodeJS.ReadableStream, signal: AbortSignal): Promis
     await dispose()
     throw error
   }
-  return { name: 'standard input', bytes: () => createReadStream(path), [Symbol.asyncDispose]: dispose }
+  return { name, bytes: () => createReadStream(path), [Symbol.asyncDispose]: dispose }
 }
 
 function sayWhy(error: unknown, file: string): string {

@@ -26,18 +26,21 @@ export interface SendOptions {
  * Publishes the lines of a plan, with their bytes unchanged. Resolves with how many were published, also if `signal` was
  * aborted.
  *
- * Rejects if a line is not as it was when it was checked, and with the errors of the queue.
+ * Rejects if a line is not as it was when it was checked or is no longer there, and with the errors of the queue.
  */
 export async function sendLines(input: AsyncIterable<Uint8Array>, options: SendOptions): Promise<number> {
   const { plan, attributes, signal } = options
   const sender = createSender(options)
+  let last = 0
   try {
     for await (const line of splitLines(input, MAX_JOB_BYTES)) {
       if (signal.aborted || line.number > plan.last()) break
+      last = line.number
       const verdict = plan.judge(line)
       if (verdict === 'changed') throw changed(line.number)
       if (verdict === 'same') await sender.add({ data: line.data, attributes })
     }
+    if (!signal.aborted && last < plan.last()) throw changed(last + 1)
   } catch (error) {
     await sender.settle()
     throw error

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -203,6 +204,18 @@ test('submit of standard input publishes its bytes, and refuses what is not UTF-
   const [message, ...others] = await report.list(TOPIC, { limit: 10 })
   report.close()
   assert.deepEqual([message && Buffer.from(message.data), others], [line, []])
+})
+
+test('submit of a pipe publishes what it holds', async (t) => {
+  const { folder, file, store } = await openFolder(t, [])
+  const pipe = join(folder, 'pipe')
+  execFileSync('mkfifo', [pipe])
+  const [{ code, stdout }] = await Promise.all([
+    runHosted(['submit', pipe, ...store]),
+    writeFile(pipe, batchLine('a', 'x')),
+  ])
+  assert.match(stdout, /^1 jobs published\nbatch piped-input-[0-9a-f]{12}\n/)
+  assert.deepEqual([code, await publishedTo(file)], [0, 1])
 })
 
 test('results are read from a file that is kept locked, and a record that cannot be read is noted', async (t) => {

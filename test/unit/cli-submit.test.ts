@@ -100,6 +100,18 @@ describe('submit refuses', () => {
     })
   }
 
+  for (const [what, input] of [
+    ['an image', latin1('\x89PNG\r\n\x1a\n\x00\x00')],
+    ['an archive', latin1('PK\x03\x04\x14\x00\x08')],
+    ['a PDF', latin1('\xc7\xec\x8f\n%PDF-1.7\n%\n')],
+  ] as const) {
+    test(`${what}, with one line`, async () => {
+      const { submitted, events } = await publish(input)
+      const expected = 'MisuseError: the input is not JSON Lines: it has no job, and line 1 is not UTF-8 text'
+      assert.deepEqual([submitted, events], [expected, []])
+    })
+  }
+
   test('a line of UTF-16 after others, and says so', async () => {
     const { submitted, problems } = await publish(Buffer.concat([utf8(`${lineOf('a')}\n`), littleEndian(lineOf('b'))]))
     assert.deepEqual([submitted, problems], [counts(1, 1), [`line 2: the data is ${UTF16}`]])
@@ -160,6 +172,12 @@ test('submit sends nothing of a line that changed after it was checked', async (
   const { submitted, messages } = await publish(checked, { later: changed })
   assert.match(String(submitted), /^Error: line 2 changed while the input was read/)
   assert.deepEqual(messages, [])
+})
+
+test('submit rejects if an input is shorter than it was when it was checked', async () => {
+  const lines = [lineOf('a'), lineOf('b')]
+  const { submitted } = await publish(utf8(lines.join('\n')), { later: utf8(`${lines[0]}\n`) })
+  assert.match(String(submitted), /^Error: line 2 changed while the input was read/)
 })
 
 test('submit refuses a line that names another batch', async () => {
