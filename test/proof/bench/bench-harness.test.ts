@@ -194,7 +194,7 @@ describe('the command', () => {
     test(`exits with 2 and lists the benches at ${args.join(' ')}`, () => {
       const { status, stdout, stderr } = run(...args)
       assert.deepEqual([status, stdout], [2, ''])
-      assert.match(stderr, /benches: firestore, overhead, overhead-firestore, token, token-soak/)
+      assert.match(stderr, /benches: firestore, overhead, overhead-firestore, submit, results, token, token-soak/)
     })
   }
 })
