@@ -9,6 +9,7 @@ import { type CancelResult, cancelJob } from '../shared/stores/cancel-job.ts'
 import type { Stores } from '../shared/stores/open.ts'
 import { findUnstarted } from './find-unstarted.ts'
 import { addHelpEnding } from './help.ts'
+import { addOutputOptions } from './output-options.ts'
 import { plainText } from './plain-text.ts'
 import { print, printJson } from './print.ts'
 import { addStoreOptions, type StoreOptions, withStores } from './with-stores.ts'
@@ -25,14 +26,14 @@ export function cancelCommand(environment: Environment): Command {
     .argument('[id]', 'the id of the job')
     .option('--batch <name>', 'the batch of the job (default: the batch without a name)')
     .option('--force', 'cancel it even if there is no trace of it yet')
-  return addHelpEnding(addStoreOptions(command), {
+  addOutputOptions(addStoreOptions(command), 'print the result as JSON')
+  return addHelpEnding(command, {
     examples: [
       ['promptbridge cancel doc-7 --batch nightly', 'cancel one job'],
       ['promptbridge cancel --batch nightly', 'cancel all jobs of a batch that are not settled'],
     ],
     failure: 'the job is running or was settled before, there is no such job',
   })
-    .option('--json', 'print the result as JSON')
     .exitOverride()
     .action(async (id: string | undefined, options: CancelOptions) => {
       if (id !== undefined) process.exitCode = await cancelOne(id, options, environment)

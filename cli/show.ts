@@ -10,6 +10,7 @@ import { ExitCode } from './exit-codes.ts'
 import { findUnstarted, type Unstarted } from './find-unstarted.ts'
 import { addHelpEnding } from './help.ts'
 import { indented, withMember } from './json-text.ts'
+import { addOutputOptions } from './output-options.ts'
 import { plainText } from './plain-text.ts'
 import { pricesIn } from './prices.ts'
 import { print, printJson, printJsonText } from './print.ts'
@@ -25,7 +26,8 @@ export function showCommand(environment: Environment): Command {
   const command = new Command('show')
     .argument('<id>', 'the id of the job')
     .option('--batch <name>', 'the batch of the job (default: the batch without a name)')
-  return addHelpEnding(addStoreOptions(command), {
+  addOutputOptions(addStoreOptions(command), 'print the record as JSON')
+  return addHelpEnding(command, {
     examples: [
       ['promptbridge show doc-7 --batch nightly', 'show a job of a batch'],
       ['promptbridge show doc-7 --json', 'show a job without a batch as JSON'],
@@ -33,7 +35,6 @@ export function showCommand(environment: Environment): Command {
     failure: 'there is no such job',
     codes: ['incomplete'],
   })
-    .option('--json', 'print the record as JSON')
     .exitOverride()
     .action(async (id: string, options: ShowOptions) => {
       process.exitCode = await show(id, options, environment)
