@@ -1,11 +1,12 @@
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { bundleInto } from './bundle.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const DIST = join(ROOT, 'dist')
+const CLIENT = 'shared/client'
 
 /** Writes the client's types. Throws if they need a file or a package that is not in dist/. */
 function declareClient(): void {
@@ -16,10 +17,13 @@ function declareClient(): void {
       encoding: 'utf8',
     })
     if (status !== 0) throw new Error(`the type check failed:\n${stdout}`)
-    const types = join(folder, 'shared/client/index.d.ts')
-    if (/^import\b|\bimport\(|\bfrom ['"]/m.test(readFileSync(types, 'utf8')))
-      throw new Error('the types of the client contain an import')
-    copyFileSync(types, join(DIST, 'client.d.ts'))
+    const parts = ['types', 'event-types', 'index'].map((name) =>
+      readFileSync(join(folder, CLIENT, `${name}.d.ts`), 'utf8'),
+    )
+    // They are one file. What they import of each other stands in it.
+    const types = parts.join('').replaceAll(/^(import|export) type [^;]*? from '\.\/(event-)?types\.ts';\n/gm, '')
+    if (/^import\b|\bimport\(|\bfrom ['"]/m.test(types)) throw new Error('the types of the client contain an import')
+    writeFileSync(join(DIST, 'client.d.ts'), types)
   } finally {
     rmSync(folder, { recursive: true })
   }

@@ -36,6 +36,9 @@ const OPTIONS = {
   logLevel: 'warning',
 } as const
 
+/** An error of the client shows a line of it, which has to be short. With its maps, Node names our source files. */
+const WITH_MAPS = { minifyWhitespace: false, sourcemap: true, sourcesContent: false } as const
+
 interface Bundled {
   /** What the bundler reports. */
   readonly metafile: Metafile
@@ -45,15 +48,16 @@ interface Bundled {
 
 /**
  * Bundles each program with its packages into one file that needs only Node, and writes the licences and the lists (SBOM)
- * of these packages. The command has further files, which it loads when it needs them.
+ * of these packages. The command and the client have further files, which they load when they need them.
  *
  * The bytes depend only on the sources and the lock file, not on the time or the folders.
  */
 export async function bundleInto(folder: string): Promise<Bundled> {
-  const { cli, ...whole } = PROGRAMS
+  const { cli, client, ...whole } = PROGRAMS
   const options = { ...OPTIONS, outdir: folder }
   const built = await Promise.all([
     build({ ...options, entryPoints: whole }),
+    build({ ...options, ...WITH_MAPS, entryPoints: { client }, splitting: true, chunkNames: 'client/[hash]' }),
     build({ ...options, entryPoints: { cli }, splitting: true, chunkNames: 'cli/[hash]' }),
   ])
   const inputs = Object.assign({}, ...built.map((each) => each.metafile.inputs))
@@ -81,6 +85,7 @@ export async function bundleInto(folder: string): Promise<Bundled> {
 /** Deletes what the bundler splits off for an import that it then drops. */
 function withoutUnused({ inputs, outputs }: Metafile): Metafile {
   const used = bundlesOf({ inputs, outputs }, Object.values(PROGRAMS))
-  for (const path of Object.keys(outputs)) if (!used.includes(path)) rmSync(join(ROOT, path))
-  return { inputs, outputs: Object.fromEntries(Object.entries(outputs).filter(([path]) => used.includes(path))) }
+  const isUsed = (path: string) => used.includes(path.replace(/\.map$/, ''))
+  for (const path of Object.keys(outputs)) if (!isUsed(path)) rmSync(join(ROOT, path))
+  return { inputs, outputs: Object.fromEntries(Object.entries(outputs).filter(([path]) => isUsed(path))) }
 }

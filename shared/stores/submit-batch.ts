@@ -10,7 +10,7 @@ export interface Published {
 }
 
 /** No job can be submitted to this batch. Its message says why. */
-class BatchObstacleError extends Error {
+export class BatchObstacleError extends Error {
   override readonly name = 'BatchObstacleError'
 }
 

@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict'
 import { after, before, describe, test } from 'node:test'
-import { createPublisher, createResultReader, type JobInput, type RequestJob } from '../../shared/client/index.ts'
+import {
+  createClient,
+  createPublisher,
+  createResultReader,
+  type JobInput,
+  type RequestJob,
+} from '../../shared/client/index.ts'
 import type { Job } from '../../shared/job/job.ts'
 import { openQueueReport } from '../../shared/queues/sqlite/queue-report.ts'
 import { type Cloud, startCloud } from '../support/stand-ins.ts'
@@ -107,6 +113,66 @@ describe('a reader of results', () => {
       ],
     )
     assert.partialDeepStrictEqual(listed[1], { error: { kind: 'invalid' } })
+  })
+})
+
+describe('a batch of a client', () => {
+  const jobs = [
+    { id: 'a', prompt },
+    { id: 'b', model: 'no-deployment', prompt },
+  ]
+
+  test('completes like any other, with counts, texts and what they cost', async () => {
+    await using worker = await startWorker(cloud)
+    await using client = await createClient(place(worker))
+    await client.submitAll([...jobs, ...jobs.slice(0, 1)], { batch: 'night' })
+    const batch = client.batch('night')
+    assert.partialDeepStrictEqual(await batch.counts(), { state: 'running', total: 2, notStarted: 2, succeeded: 0 })
+    for (const { data, attributes } of await waiting(worker)) await worker.push(data, { attributes })
+
+    const ended = await batch.wait({ timeoutMs: 60_000 })
+    assert.partialDeepStrictEqual(ended, { state: 'complete', succeeded: 1, deadLettered: 1, failures: { invalid: 1 } })
+    const results = (await Array.fromAsync(batch.results())).toSorted((one, two) => (one.id < two.id ? -1 : 1))
+    const [first, second] = results
+    assert.ok(first?.status === 'succeeded' && second?.status === 'dead_lettered')
+    assert.match(first.text ?? '', /Bridges/)
+    assert.ok((first.cost?.usd ?? 0) > 0)
+    assert.deepEqual(await batch.cost(), first.cost)
+  })
+
+  test('that was submitted is refused, unless it is to be submitted again; and one job that is wrong leaves no batch', async () => {
+    await using worker = await startWorker(cloud)
+    await using client = await createClient(place(worker))
+    const wrong = [
+      [
+        { id: 'a', prompt },
+        { id: 'a', prompt: 'other' },
+      ],
+      [{ id: 'a', batch: 'other', prompt }],
+    ]
+    for (const list of wrong) await assert.rejects(client.submitAll(list, { batch: 'night' }), { code: 'refused' })
+    assert.equal(await client.batch('night').counts(), undefined)
+    await client.submitAll(jobs, { batch: 'night' })
+    await assert.rejects(client.submitAll(jobs, { batch: 'night' }), {
+      code: 'exists',
+      message: /2 jobs.+set resubmit/,
+    })
+    await client.submitAll(jobs, { batch: 'night', resubmit: true })
+    assert.equal((await client.batch('night').counts())?.total, 2)
+  })
+
+  test('is waited for until its time is over, and can be cancelled', async () => {
+    await using worker = await startWorker(cloud)
+    await using client = await createClient(place(worker))
+    const batch = client.batch('night')
+    for (const call of [batch.wait(), batch.cancel(), batch.cost()]) await assert.rejects(call, { code: 'not_found' })
+    await client.submitAll(jobs, { batch: 'night' })
+    await assert.rejects(batch.wait({ timeoutMs: 1, everyMs: 10 }), { code: 'timeout' })
+    await assert.rejects(batch.wait({ signal: AbortSignal.abort(new Error('enough')) }), { message: 'enough' })
+    await batch.cancel()
+    assert.equal((await batch.counts())?.isCancelled, true)
+    await client.close()
+    await assert.rejects(batch.counts(), { message: 'the client is closed' })
   })
 })
 

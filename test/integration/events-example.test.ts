@@ -4,15 +4,21 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { freePort } from '../../cli/free-port.ts'
+import { openSqliteQueue } from '../../shared/queues/sqlite/sqlite-queue.ts'
+import { batchEvent } from '../../worker/events/batch-event.ts'
 import { placeFault, startCloud } from '../support/stand-ins.ts'
 import { startWorker } from '../support/worker.ts'
 import { drained, startPush } from './pubsub-push-harness.ts'
 
-const EXAMPLE = join(import.meta.dirname, '../../docs/examples/receive-events.ts')
+const EXAMPLE = join(import.meta.dirname, '../../docs/examples/receive-events.mts')
+
+const RESOLVE = join(import.meta.dirname, '../support/resolve-client.mjs')
 
 /** Runs the example; `end` stops it and gives what it printed. */
 async function startExample(port: number) {
-  const child: ChildProcess = spawn(process.execPath, [EXAMPLE, `${port}`], { stdio: ['ignore', 'pipe', 'inherit'] })
+  const child: ChildProcess = spawn(process.execPath, ['--import', RESOLVE, EXAMPLE, `${port}`], {
+    stdio: ['ignore', 'pipe', 'inherit'],
+  })
   const closed = once(child, 'close')
   let printed = ''
   const listening = new Promise<void>((resolve) => {
@@ -39,6 +45,7 @@ test('the events example reads the events that the worker published, and reports
   await worker.push(job)
   await placeFault(cloud.azure, { kind: 'status', error: 'content_filter', times: 1 })
   await worker.push({ ...job, id: 'tunnel' })
+  await publishBatchEvent(worker.file)
 
   const port = await freePort()
   const example = await startExample(port)
@@ -47,9 +54,18 @@ test('the events example reads the events that the worker published, and reports
     name: 'projects/p/subscriptions/e',
     topic: 'events',
   })
-  assert.equal((await drained(subscription)).acked, 3)
+  assert.equal((await drained(subscription)).acked, 4)
   const lines = (await example.end()).trim().split('\n').slice(1)
-  assert.equal(lines.length, 2)
+  assert.equal(lines.length, 3)
   assert.match(lines[0] ?? '', /^promptbridge\.job\.succeeded bridge ".*Bridges/)
   assert.match(lines[1] ?? '', /^promptbridge\.job\.dead_lettered tunnel ".+"$/)
+  assert.equal(lines[2], 'promptbridge.batch.completed nightly 2 jobs {"succeeded":2}')
 })
+
+async function publishBatchEvent(file: string): Promise<void> {
+  const queue = await openSqliteQueue(file, Date.now)
+  const tokens = { promptTokens: 1, completionTokens: 1 }
+  const ended = { as: 'completed', total: 2, at: 1, counts: { succeeded: 2 }, tokens, sweptAt: 1 } as const
+  await queue.publish('events', batchEvent({ name: 'nightly', createdAt: 1, ...ended }, '/promptbridge'))
+  await queue.close()
+}

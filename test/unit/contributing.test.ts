@@ -69,7 +69,7 @@ test('tsconfig.json: every TypeScript file of the repository is type-checked, th
   const { include }: { include: string[] } = JSON.parse(read('tsconfig.json'))
   const isSkipped = (name: string) => name.startsWith('.') || ['node_modules', 'dist'].includes(name)
   const files = globSync('**/*.{ts,mts}', { cwd: ROOT, exclude: isSkipped })
-  assert.ok(files.includes('docs/examples/publish-jobs.ts'))
+  assert.ok(files.includes('docs/examples/publish-jobs.mts'))
   assert.deepEqual(
     files.filter((file) => !include.some((folder) => file.startsWith(`${folder}/`))),
     [],

@@ -54,7 +54,7 @@ async function succeed(command: string, args: readonly string[], cwd = folder, e
 const packed = z.tuple([z.object({ filename: z.string(), files: z.array(z.object({ path: z.string() })) })])
 let files: readonly string[] = []
 
-/** Installs as a user does. The package contains all it needs, so npm needs no registry. */
+/** Installs as a user does after `npm init`, which makes a package of CommonJS. The package contains all it needs, so npm needs no registry. */
 async function install(): Promise<void> {
   const said = await succeed(
     'npm',
@@ -63,7 +63,7 @@ async function install(): Promise<void> {
   )
   const [{ filename, files: inside }] = packed.parse(JSON.parse(said))
   files = inside.map(({ path }) => path).toSorted()
-  await writeFile(join(folder, 'package.json'), '{ "private": true, "type": "module" }')
+  await writeFile(join(folder, 'package.json'), '{ "private": true, "type": "commonjs" }')
   await succeed('npm', ['install', '--offline', '--no-audit', '--no-fund', `./${filename}`])
 }
 
@@ -95,10 +95,10 @@ const installed = (...path: string[]) => join(folder, 'node_modules', ...path)
 
 describe('the package', () => {
   test('holds what was built, and brings no other package along', async () => {
-    const programs = ['cli.mjs', 'client.d.ts', 'client.mjs', 'local.mjs']
+    const programs = ['cli.mjs', 'client.d.ts', 'client.mjs', 'client.mjs.map', 'local.mjs']
     const built = ['LICENSES.txt', ...programs, 'sbom.cdx.json', 'worker.cdx.json', 'worker.mjs']
-    const [chunks, others] = [true, false].map((is) => files.filter((file) => file.startsWith('dist/cli/') === is))
-    assert.ok(chunks?.every((file) => /^dist\/cli\/\w+\.mjs$/.test(file)))
+    const isChunk = (file: string) => /^dist\/(cli\/\w+\.mjs|client\/\w+\.mjs(\.map)?)$/.test(file)
+    const others = files.filter((file) => !isChunk(file))
     assert.deepEqual(others, ['LICENSE', 'README.md', ...built.map((file) => `dist/${file}`), 'package.json'])
     const installedToo = (await readdir(installed())).filter((name) => !name.startsWith('.'))
     assert.deepEqual(installedToo, ['promptbridge'])
@@ -167,32 +167,33 @@ describe('the package', () => {
   test('has types that hold without any other package, and refuse what is no job', async () => {
     await cp(join(ROOT, 'docs/examples'), join(folder, 'examples'), { recursive: true })
     const wrong = "import { createPublisher } from 'promptbridge'\nconst to = await createPublisher({ project: 'p' })\n"
-    await writeFile(join(folder, 'wrong.ts'), `${wrong}await to.submit({ promt: 'x' })\n`)
-    const flags = [
-      '--strict',
-      '--noEmit',
-      '--module',
-      'nodenext',
-      '--target',
-      'es2024',
-      '--lib',
-      'es2024,esnext.disposable',
-    ]
+    await writeFile(join(folder, 'wrong.mts'), `${wrong}await to.submit({ promt: 'x' })\n`)
+    const flags = ['--strict', '--noEmit', '--module', 'nodenext', '--target', 'es2024', '--lib', 'es2024']
     const types = ['--typeRoots', join(ROOT, 'node_modules/@types'), '--types', 'node', '--exactOptionalPropertyTypes']
     const tsc = join(ROOT, 'node_modules/.bin/tsc')
     for (const [page, name] of [
-      ['README.md', 'readme.ts'],
-      ['docs/client.md', 'client-page.ts'],
+      ['README.md', 'readme.mts'],
+      ['docs/client.md', 'client-page.mts'],
     ] as const) {
       const [, shown = ''] = /```ts\n([\s\S]+?)```/.exec(await readFile(join(ROOT, page), 'utf8')) ?? []
-      assert.match(shown, /createPublisher/)
+      assert.match(shown, /createPublisher|createClient/)
       await writeFile(join(folder, 'examples', name), shown)
     }
     const examples = await readdir(join(folder, 'examples'))
     await succeed(tsc, [...flags, ...types, ...examples.map((name) => `examples/${name}`)])
-    const { code, stdout } = await run(tsc, [...flags, ...types, 'wrong.ts'])
+    const { code, stdout } = await run(tsc, [...flags, ...types, 'wrong.mts'])
     assert.notEqual(code, 0)
-    assert.match(stdout, /wrong\.ts\(3,\d+\): error .*'promt' does not exist/)
+    assert.match(stdout, /wrong\.mts\(3,\d+\): error .*'promt' does not exist/)
+  })
+
+  test('says what is wrong with an argument, and shows no minified source', async () => {
+    const call = "import { createPublisher } from 'promptbridge'\nawait createPublisher({})\n"
+    await writeFile(join(folder, 'call.mjs'), call)
+    const { stderr } = await run(process.execPath, ['call.mjs'])
+    assert.match(stderr, /^TypeError: createPublisher: project is missing$/m)
+    assert.ok(stderr.length < 3_000, stderr.slice(0, 200))
+    const mapped = await run(process.execPath, ['--enable-source-maps', 'call.mjs'])
+    assert.match(mapped.stderr, /shared\/client\/check-arguments\.ts:\d+/)
   })
 
   test('publishes jobs and reads their results, as the examples show', async () => {
@@ -200,22 +201,23 @@ describe('the package', () => {
     await using cloud = await startCloud()
     await using worker = await startWorker(cloud)
     const place = `sqlite:${worker.file}`
-    const keys = await succeed(process.execPath, ['examples/publish-jobs.ts', place])
+    const keys = await succeed(process.execPath, ['examples/publish-jobs.mts', place])
     assert.match(keys, /^[\w-]{22}\n[\w-]{22}\n$/)
     const report = await openQueueReport(worker.file)
     const messages = await report.list('promptbridge-jobs', { limit: 10 })
     report.close()
-    for (const { data } of messages) await worker.push(data)
-    const results = await succeed(process.execPath, ['examples/read-results.ts', place])
-    assert.match(results, /^bridge \d+ \{.*chat\.completion/m)
-    assert.match(results, /^tunnel \d+ \{.*chat\.completion/m)
+    for (const { data, attributes } of messages) await worker.push(data, { attributes })
+    const results = await succeed(process.execPath, ['examples/read-results.mts', place])
+    assert.match(results, /^bridge \d+ ".*Bridges/m)
+    assert.match(results, /^tunnel \d+ ".*Tunnels/m)
   })
+
   test('gets a token for another Azure service, as the example shows', async () => {
     await cp(join(ROOT, 'docs/examples'), join(folder, 'examples'), { recursive: true })
     const resources = [AZURE.resource, STORAGE]
     await using cloud = await startCloud({ entra: { resources, caPath: join(folder, 'entra.pem') } })
     await using blob = await serveBlob('Bridges carry people over water.', cloud.entra.keysUrl)
-    const printed = await succeed(process.execPath, ['examples/azure-credential.ts', blob.url], folder, cloud.env)
+    const printed = await succeed(process.execPath, ['examples/azure-credential.mts', blob.url], folder, cloud.env)
     assert.equal(printed, 'Bridges carry people over water.\n')
   })
 })

@@ -1,6 +1,6 @@
 // Prints a blob of Azure Storage, which is read without a key. AZURE_TENANT_ID and AZURE_CLIENT_ID say as what.
 //
-//   node azure-credential.ts https://ACCOUNT.blob.core.windows.net/CONTAINER/BLOB
+//   node azure-credential.mts https://ACCOUNT.blob.core.windows.net/CONTAINER/BLOB
 import { createAzureCredential } from 'promptbridge'
 
 const [blob = ''] = process.argv.slice(2)

@@ -1,4 +1,4 @@
-// Prints what became of each job that publish-jobs.ts published; it takes the same argument.
+// Prints what became of each job that publish-jobs.mts published; it takes the same argument.
 import { createResultReader, type Place } from 'promptbridge'
 
 const [name = 'sqlite:state.db'] = process.argv.slice(2)
@@ -7,7 +7,6 @@ const place: Place = name.startsWith('sqlite:') ? { store: `sqlite:${name.slice(
 await using results = await createResultReader(place)
 
 for await (const result of results.list('examples')) {
-  if (result.status === 'succeeded')
-    console.log(result.id, result.usage.completionTokens, JSON.stringify(result.answer))
+  if (result.status === 'succeeded') console.log(result.id, result.usage.completionTokens, JSON.stringify(result.text))
   else console.log(result.id, result.status, 'error' in result ? result.error.message : '')
 }
