@@ -121,10 +121,8 @@ export function deadLetterStoreContract(name: string, open: () => Promise<DeadLe
       const also = await another()
       await Promise.all([letters, also].map((each) => each.put(aNewDeadLetter(), LETTER_DATA)))
       const { found } = await letters.list({}, MANY)
-      assert.deepEqual(
-        found.map(({ times }) => times),
-        [2],
-      )
+      const times = found.map(({ times }) => times)
+      assert.deepEqual(times, [2])
     })
   })
 
@@ -144,10 +142,8 @@ export function deadLetterStoreContract(name: string, open: () => Promise<DeadLe
         await letters.put(aNewDeadLetter(), other)
       }
       const { found } = await letters.list({}, MANY)
-      assert.deepEqual(
-        found.map(({ times }) => times),
-        [2, 2],
-      )
+      const times = found.map(({ times }) => times)
+      assert.deepEqual(times, [2, 2])
     })
   })
 

@@ -164,10 +164,8 @@ export function telemetryStoreContract(name: string, open: () => Promise<Telemet
         await telemetry.putInstance(aWorkerInstance({ instance, at: START + minute * 60_000 }))
       }
       const { found } = await telemetry.instances(START + 120_000)
-      assert.deepEqual(
-        found.map(({ instance }) => instance.id),
-        ['instance 3', 'instance 2'],
-      )
+      const since = found.map(({ instance }) => instance.id)
+      assert.deepEqual(since, ['instance 3', 'instance 2'])
     })
   })
 

@@ -63,10 +63,8 @@ test('doctor --json prints one document with the same steps', async () => {
   const { steps } = report.parse(JSON.parse(stdout))
   assert.deepEqual([code, steps.length], [1, 7])
   const failed = steps.filter(({ ok }) => ok === false)
-  assert.deepEqual(
-    failed.map(({ step, fix }) => [step, fix === null]),
-    [['Entra', false]],
-  )
+  const failures = failed.map(({ step, fix }) => [step, fix === null])
+  assert.deepEqual(failures, [['Entra', false]])
 })
 
 test('doctor: missing settings are a failed step, not misuse', async () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { checkGrants, forwardingGrants, invokerGrant } from '../../cli/doctor/check-grants.ts'
 import { onPolicies, type Policies, PROJECT, PUSHER, SERVICE, service } from '../support/doctor-policies.ts'
+import { marksOf } from '../support/doctor-run.ts'
 import { startCloud } from '../support/stand-ins.ts'
 
 // The metadata server of this cloud names the caller.
@@ -25,14 +26,11 @@ const check = (policies: Policies, how?: { unavailable: boolean }) =>
 
 test('doctor: complete grants are found on the resources themselves, and the project is not read', async () => {
   const { steps, asked } = await check(right)
-  assert.deepEqual(
-    steps.map(({ step, ok }) => [step, ok]),
-    [
-      ['grant: Pub/Sub may publish to dead-letter', true],
-      ['grant: Pub/Sub may acknowledge on jobs-worker', true],
-      ['grant: pushes may call the service', true],
-    ],
-  )
+  assert.deepEqual(marksOf(steps), [
+    '✓ grant: Pub/Sub may publish to dead-letter',
+    '✓ grant: Pub/Sub may acknowledge on jobs-worker',
+    '✓ grant: pushes may call the service',
+  ])
   assert.deepEqual(asked, [TOPIC, JOBS, SERVICE])
 })
 
@@ -71,10 +69,8 @@ test('doctor: what the project grants is granted', async () => {
 
 test('doctor: grants that this login may not read are not judged, and the fix is shown', async () => {
   const closed = await check({ [JOBS]: {} })
-  assert.deepEqual(
-    closed.steps.map(({ ok }) => ok),
-    [null, null, null],
-  )
+  const verdicts = closed.steps.map(({ ok }) => ok)
+  assert.deepEqual(verdicts, [null, null, null])
   assert.match(closed.steps[0]?.seen ?? '', /cannot read the grants of projects\/p\/topics\/dead-letter/)
   assert.match(
     closed.steps[1]?.seen ?? '',

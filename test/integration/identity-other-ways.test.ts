@@ -80,10 +80,8 @@ describe('impersonation', () => {
     const calls = await callsOf(iam, 'generateIdToken')
     await iam.close()
     assert.equal(decodeJwt(value)['oid'], ENTRA.objectId)
-    assert.deepEqual(
-      calls.map(({ detail }) => detail),
-      [{ caller: serviceAccount, audience }],
-    )
+    const details = calls.map(({ detail }) => detail)
+    assert.deepEqual(details, [{ caller: serviceAccount, audience }])
   })
 
   test('asks for the e-mail, which names the account to readers of the token', async () => {

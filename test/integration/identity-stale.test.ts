@@ -66,16 +66,6 @@ describe('an ID token that Entra finds stale', () => {
   })
 })
 
-test('another refusal leaves the ID token alone, and is not tried again', async () => {
-  const fetchToken = openFetcher(cloud)
-  await fetchToken()
-  const calls = await watchCalls(cloud)
-  await placeFault(cloud.entra, { kind: 'status', error: 'wrong_subject', match: '/token', times: 1 })
-  await tokenErrorOf(fetchToken())
-  await fetchToken()
-  assert.deepEqual(await calls(), { gets: 0, posts: 2 })
-})
-
 const HOUR_MS = 3_600_000
 const FIVE_MINUTES_MS = 5 * 60_000
 

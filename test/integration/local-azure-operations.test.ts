@@ -51,10 +51,8 @@ describe('a response', () => {
 
   test('that meets max_output_tokens is incomplete, and says why', async () => {
     const cut = await client.responses.create({ ...response, max_output_tokens: 16 })
-    assert.deepEqual(
-      [cut.status, cut.incomplete_details?.reason, cut.usage?.output_tokens],
-      ['incomplete', 'max_output_tokens', 16],
-    )
+    const seen = [cut.status, cut.incomplete_details?.reason, cut.usage?.output_tokens]
+    assert.deepEqual(seen, ['incomplete', 'max_output_tokens', 16])
   })
 
   test('takes no fewer than 16 output tokens', async () => {

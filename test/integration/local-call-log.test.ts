@@ -31,10 +31,8 @@ test('calls outlive the stand-in, and ids go on where they were', async (t) => {
   const after = await openCallLog(path)
   await after.record(call)
   const calls = await after.read({ after: 1 })
-  assert.deepEqual(
-    calls.map(({ id }) => id),
-    [2],
-  )
+  const ids = calls.map(({ id }) => id)
+  assert.deepEqual(ids, [2])
   after.close()
 })
 
@@ -44,10 +42,8 @@ test('a stand-in lists only its own calls, though others write to the same file'
   const metadata = await startMetadataServer({ log })
   await fetch(metadata.certsUrl)
   const calls = await callsOf(metadata)
-  assert.deepEqual(
-    calls.map(({ service, operation }) => [service, operation]),
-    [['metadata', 'certs']],
-  )
+  const seen = calls.map(({ service, operation }) => [service, operation])
+  assert.deepEqual(seen, [['metadata', 'certs']])
   await metadata.close()
   log.close()
 })

@@ -53,10 +53,8 @@ describe('a batch whose tokens are limited', () => {
       assert.deepEqual([record.attempts, record.error.kind, record.error.code], [[], 'budget', 'batch_token_limit'])
       assert.equal(record.error.message, `its batch has taken ${2 * each} tokens; its limit is ${2 * each}`)
       const [letter] = await worker.deadLetters()
-      assert.deepEqual(
-        [letter?.attributes['pb-reason'], letter?.attributes['pb-code']],
-        ['budget', 'batch_token_limit'],
-      )
+      const why = [letter?.attributes['pb-reason'], letter?.attributes['pb-code']]
+      assert.deepEqual(why, ['budget', 'batch_token_limit'])
 
       // At once: the instance that has just read the old limit reads the new one before it ends a job by it.
       await limit(worker, 3 * each)

@@ -14,10 +14,8 @@ test('a deployment that Azure does not know: one request, jobs that wait, and th
     const { status, attempts, uncounted } = (await worker.record('doc-0')) ?? {}
     assert.deepEqual([status, attempts, uncounted], ['waiting', [], { no_deployment: 1 }])
     const [failure, ...others] = await worker.tokenFailures()
-    assert.deepEqual(
-      [failure?.deployment, failure?.code, failure?.kind, others],
-      ['gpt-nowhere', 'DeploymentNotFound', 'configuration', []],
-    )
+    const reported = [failure?.deployment, failure?.code, failure?.kind, others]
+    assert.deepEqual(reported, ['gpt-nowhere', 'DeploymentNotFound', 'configuration', []])
     assert.match(failure?.hint ?? '', /^Create the deployment/)
     assert.match(worker.logText(), /"outcome":"circuit_opened".*"reason":"no_deployment".*Create the deployment/)
   }))

@@ -81,10 +81,8 @@ describe('writes that are asked for', () => {
     const answers = Promise.all(askAll(['a', 'b']))
     await nextTurn()
     flushes[0]?.answer([written('a')])
-    assert.deepEqual(
-      (await answers).map(({ kind }) => kind),
-      ['written', 'unavailable'],
-    )
+    const kinds = (await answers).map(({ kind }) => kind)
+    assert.deepEqual(kinds, ['written', 'unavailable'])
   })
 })
 
@@ -113,10 +111,8 @@ describe('a flush', () => {
     const { askAll, sent } = open(FIRESTORE_FLUSH)
     void askAll(numbered(501))
     await settle()
-    assert.deepEqual(
-      sent().map((writes) => writes.length),
-      [500, 1],
-    )
+    const sizes = sent().map((writes) => writes.length)
+    assert.deepEqual(sizes, [500, 1])
   })
 })
 
@@ -210,10 +206,8 @@ describe('a flush that is refused as a whole', () => {
       answers,
       numbered(7).map((name) => (name === 'doc-3' ? IMPOSSIBLE : written(name))),
     )
-    assert.deepEqual(
-      calls.map((writes) => writes.length),
-      [7, 4, 2, 2, 1, 1, 3],
-    )
+    const sizes = calls.map((writes) => writes.length)
+    assert.deepEqual(sizes, [7, 4, 2, 2, 1, 1, 3])
   })
 
   test('says so of the only write it has', async () => {

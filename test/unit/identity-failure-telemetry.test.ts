@@ -54,7 +54,13 @@ function aTelemetry() {
       tokenValidForMs: 600_000,
     })
   const all = () => [...documents.values()]
-  return { ...telemetry, clock, fail, all, store, logged: () => lines.join('') }
+  /** Each document in a line. */
+  const episodes = () =>
+    all().map(({ id, kind, tries, resolvedAt }) => {
+      const end = resolvedAt === undefined ? '' : `, resolved after ${resolvedAt - START} ms`
+      return `${id}: ${kind}, ${tries} tries${end}`
+    })
+  return { ...telemetry, clock, fail, all, episodes, store, logged: () => lines.join('') }
 }
 
 describe('an episode of token failures', () => {
@@ -92,15 +98,13 @@ describe('an episode of token failures', () => {
     clock.now += 1_000
     await fail()
     const [failure, ...others] = all()
-    assert.deepEqual(
-      [failure?.tries, failure?.jobsHeld, failure?.firstAt, failure?.lastAt],
-      [2, 3, START, START + 1_000],
-    )
+    const seen = [failure?.tries, failure?.jobsHeld, failure?.firstAt, failure?.lastAt]
+    assert.deepEqual(seen, [2, 3, START, START + 1_000])
     assert.deepEqual(others, [])
   })
 
   test('is resolved when the token recovers, with the jobs that were held last; the next one is another document', async () => {
-    const { fail, held, recovered, all, clock } = aTelemetry()
+    const { fail, held, recovered, all, episodes, clock } = aTelemetry()
     await fail()
     held()
     clock.now += 5_000
@@ -109,28 +113,20 @@ describe('an episode of token failures', () => {
     assert.deepEqual([failure?.resolvedAt, failure?.lastAt, failure?.jobsHeld], [START + 5_000, START + 5_000, 1])
     assert.equal(failure?.expireAt, START + 5_000 + DAY_MS)
     await fail()
-    assert.deepEqual(
-      all().map(({ id, resolvedAt }) => [id, resolvedAt]),
-      [
-        ['episode-1', START + 5_000],
-        ['episode-2', undefined],
-      ],
-    )
+    assert.deepEqual(episodes(), ['episode-1: passing, 1 tries, resolved after 5000 ms', 'episode-2: passing, 1 tries'])
   })
 
   test('in which the kind of trouble changes has a document for each, and both are resolved', async () => {
-    const { fail, recovered, all } = aTelemetry()
+    const { fail, recovered, episodes } = aTelemetry()
     await fail('passing')
     await fail('configuration')
     await fail('passing')
     await recovered()
-    assert.deepEqual(
-      all().map(({ kind, tries, resolvedAt }) => [kind, tries, resolvedAt]),
-      [
-        ['passing', 2, START],
-        ['configuration', 1, START],
-      ],
-    )
+    const resolved = 'resolved after 0 ms'
+    assert.deepEqual(episodes(), [
+      `episode-1: passing, 2 tries, ${resolved}`,
+      `episode-2: configuration, 1 tries, ${resolved}`,
+    ])
   })
 
   test('that never began is not resolved', async () => {
@@ -144,14 +140,12 @@ describe('an episode of token failures', () => {
     await fail()
     await denied('gpt-4o at contoso.openai.azure.com', denial, START + 60_000, 1)
     await recovered()
-    assert.deepEqual(
-      all().map(({ leg, deployment, resolvedAt }) => [leg, deployment, resolvedAt]),
-      [
-        ['entra_exchange', undefined, START],
-        ['azure_refused', 'gpt-4o at contoso.openai.azure.com', undefined],
-      ],
-    )
-    await accessRestored('gpt-4o at contoso.openai.azure.com')
+    const name = 'gpt-4o at contoso.openai.azure.com'
+    const [ofToken, ofDeployment, ...others] = all()
+    assert.partialDeepStrictEqual(ofToken, { leg: 'entra_exchange', resolvedAt: START })
+    assert.partialDeepStrictEqual(ofDeployment, { leg: 'azure_refused', deployment: name })
+    assert.deepEqual([ofToken?.deployment, ofDeployment?.resolvedAt, others], [undefined, undefined, []])
+    await accessRestored(name)
     assert.equal(all()[1]?.resolvedAt, START)
   })
 
@@ -168,7 +162,7 @@ describe('while the store is away', () => {
   const away = new StoreError('unavailable', 'Firestore did not take a write')
 
   test('nothing rejects, the log has the error, and the last state of each episode is written when it is back', async () => {
-    const { fail, recovered, flush, all, store, logged } = aTelemetry()
+    const { fail, recovered, flush, episodes, store, logged } = aTelemetry()
     store.fault = away
     await fail()
     await fail()
@@ -177,13 +171,8 @@ describe('while the store is away', () => {
     assert.match(logged(), /telemetry of token failures cannot be written now/)
     store.fault = undefined
     await flush()
-    assert.deepEqual(
-      all().map(({ id, tries, resolvedAt }) => [id, tries, resolvedAt]),
-      [
-        ['episode-1', 2, START],
-        ['episode-2', 1, undefined],
-      ],
-    )
+    const [first, second] = ['episode-1: passing, 2 tries, resolved after 0 ms', 'episode-2: configuration, 1 tries']
+    assert.deepEqual(episodes(), [first, second])
   })
 
   test('the latest hundred documents are kept', async () => {
@@ -215,8 +204,6 @@ test('a document that the store refuses for good is given up, and does not hold 
   await fail()
   store.fault = undefined
   await fail('configuration')
-  assert.deepEqual(
-    all().map(({ kind }) => kind),
-    ['configuration'],
-  )
+  const kinds = all().map(({ kind }) => kind)
+  assert.deepEqual(kinds, ['configuration'])
 })

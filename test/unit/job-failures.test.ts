@@ -161,10 +161,8 @@ test('nothing that may have been billed is asked again within its attempt', () =
 
 test('no job ends for a reason that the last release cannot read', () => {
   const reasons: readonly string[] = endReasons
-  assert.deepEqual(
-    ['unavailable', 'timeout'].filter((kind) => reasons.includes(kind)),
-    [],
-  )
+  const unreadable = ['unavailable', 'timeout'].filter((kind) => reasons.includes(kind))
+  assert.deepEqual(unreadable, [])
 })
 
 describe('a server error', () => {

@@ -183,8 +183,6 @@ describe('both versions read what the other keeps beside the records', () => {
 
 test('an attempt that ended ambiguously is written in the words of the last release', () => {
   const { attempts } = released(aRunningRecord(), anAmbiguousEnd, START)
-  assert.deepEqual(
-    attempts.map(({ outcome }) => outcome),
-    ['unknown'],
-  )
+  const outcomes = attempts.map(({ outcome }) => outcome)
+  assert.deepEqual(outcomes, ['unknown'])
 })

@@ -12,10 +12,8 @@ const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
 
 test('links: each relative link and anchor of each page leads to a file or a heading', () => {
   assert.ok(pages.length > 15 && pages.flatMap((path) => linksIn(read(path))).length > 150)
-  assert.deepEqual(
-    pages.flatMap((path) => brokenLinks(path, files, read)),
-    [],
-  )
+  const broken = pages.flatMap((path) => brokenLinks(path, files, read))
+  assert.deepEqual(broken, [])
 })
 
 test('links: README leads to every page of docs and to every other README, by one link or several', () => {
@@ -27,10 +25,8 @@ test('links: README leads to every page of docs and to every other README, by on
   }
   visit('README.md')
   const wanted = pages.filter((path) => /^docs\/|README\.md$/.test(path))
-  assert.deepEqual(
-    wanted.filter((path) => !reached.has(path)),
-    [],
-  )
+  const unreached = wanted.filter((path) => !reached.has(path))
+  assert.deepEqual(unreached, [])
 })
 
 /** A repository with one page, `docs/page.md`, that holds a planted link. */

@@ -85,10 +85,8 @@ describe('a pull', () => {
     const { publish, pullOne } = await openAll(t)
     await publish('a')
     const attempts = [await pullOne(T0), await pullOne(T0 + LEASE_MS), await pullOne(T0 + 2 * LEASE_MS)]
-    assert.deepEqual(
-      attempts.map(({ attempt }) => attempt),
-      [1, 2, 3],
-    )
+    const numbers = attempts.map(({ attempt }) => attempt)
+    assert.deepEqual(numbers, [1, 2, 3])
   })
 })
 

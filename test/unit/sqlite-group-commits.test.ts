@@ -60,10 +60,8 @@ test('a write that fails fails no other of its turn', async () => {
   const { add, stored } = open()
   await add(2)
   const results = await Promise.allSettled([add(1), add(2), add(3)])
-  assert.deepEqual(
-    results.map(({ status }) => status),
-    ['fulfilled', 'rejected', 'fulfilled'],
-  )
+  const statuses = results.map(({ status }) => status)
+  assert.deepEqual(statuses, ['fulfilled', 'rejected', 'fulfilled'])
   assert.deepEqual(stored(), [1, 2, 3])
 })
 
@@ -71,10 +69,8 @@ test('writes to a store that is closed meanwhile all fail', async () => {
   const { add, close } = open()
   const results = Promise.allSettled([add(1), add(2)])
   close()
-  assert.deepEqual(
-    (await results).map(({ status }) => status),
-    ['rejected', 'rejected'],
-  )
+  const statuses = (await results).map(({ status }) => status)
+  assert.deepEqual(statuses, ['rejected', 'rejected'])
 })
 
 test('writes to a file that stays busy are not waited for one by one', async () => {
@@ -85,9 +81,7 @@ test('writes to a file that stays busy are not waited for one by one', async () 
     return Promise.reject(busy)
   })
   const results = await Promise.allSettled([write(() => 1), write(() => 2)])
-  assert.deepEqual(
-    results.map((result) => result.status === 'rejected' && result.reason),
-    [busy, busy],
-  )
+  const reasons = results.map((result) => result.status === 'rejected' && result.reason)
+  assert.deepEqual(reasons, [busy, busy])
   assert.equal(commits, 1)
 })

@@ -58,10 +58,8 @@ describe('a batch that was edited', () => {
   }
 
   test('is read whatever is wrong with any of its fields but its name', () => {
-    assert.deepEqual(
-      neededIn(whole, (document) => storedBatch.safeParse(document).data),
-      ['name'],
-    )
+    const needed = neededIn(whole, (document) => storedBatch.safeParse(document).data)
+    assert.deepEqual(needed, ['name'])
   })
 
   test('is cancelled, and limited, whatever is wrong with everything else', () => {

@@ -184,10 +184,8 @@ describe('an address of this machine', () => {
 
   test('is refused where the settings file names it: a local program would get tokens', () => {
     const found = problems(given, { fromFile: Object.keys(given) })
-    assert.deepEqual(
-      found.map((problem) => problem.split(' ')[0]),
-      ['AZURE_AUTHORITY_HOST', 'AZURE_OPENAI_ENDPOINT'],
-    )
+    const settings = found.map((problem) => problem.split(' ')[0])
+    assert.deepEqual(settings, ['AZURE_AUTHORITY_HOST', 'AZURE_OPENAI_ENDPOINT'])
     for (const problem of found) assert.match(problem, /address of this machine.* from the environment only/)
     const listed = several('https://contoso.openai.azure.com', 'http://[::1]:1')
     assert.match(
@@ -206,9 +204,7 @@ describe('an address of this machine', () => {
 test('ALLOW_CUSTOM_HOSTS is true or false, and nothing else allows anything', () => {
   for (const value of ['TRUE', '1', 'yes', 'evil.example', ' true']) {
     const found = problems({ ALLOW_CUSTOM_HOSTS: value, AZURE_OPENAI_ENDPOINT: 'https://evil.example' })
-    assert.deepEqual(
-      found.map((problem) => problem.split(/[: ]/)[0]),
-      ['ALLOW_CUSTOM_HOSTS', 'AZURE_OPENAI_ENDPOINT'],
-    )
+    const settings = found.map((problem) => problem.split(/[: ]/)[0])
+    assert.deepEqual(settings, ['ALLOW_CUSTOM_HOSTS', 'AZURE_OPENAI_ENDPOINT'])
   }
 })

@@ -120,10 +120,8 @@ for (const first of ['replay', 'redelivery'] as const) {
     await deliver(worker())
     const runs = first === 'replay' ? [2, 1] : [1, 2]
     const outcomes = await Promise.all(runs.map((run) => deliver(worker(), run)))
-    assert.deepEqual(
-      outcomes.map((outcome) => outcome.done),
-      [true, true],
-    )
+    const ended = outcomes.map((outcome) => outcome.done)
+    assert.deepEqual(ended, [true, true])
     const last = await record()
     assert.deepEqual([last?.run, last?.status, done.ask], [2, 'dead_lettered', 2])
   })

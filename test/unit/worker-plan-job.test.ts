@@ -106,10 +106,8 @@ describe('the output that a job may ask for', () => {
   })
 
   test('is set to the limit, shared by its choices, where the operator set one and the body has no cap', () => {
-    assert.deepEqual(
-      [{}, { max_tokens: null }, { n: 3 }, { n: 100 }].map((body) => capOf(body, limited(100))),
-      [100, 100, 33, 1],
-    )
+    const caps = [{}, { max_tokens: null }, { n: 3 }, { n: 100 }].map((body) => capOf(body, limited(100)))
+    assert.deepEqual(caps, [100, 100, 33, 1])
     assert.equal(capOf({ max_completion_tokens: 5 }, limited(100)), undefined)
   })
 

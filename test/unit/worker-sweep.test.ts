@@ -337,10 +337,8 @@ describe('the end of a batch that cannot complete', () => {
     const batches = [old(), { ...old({ total: 1 }), name: 'whole' }]
     const { sweep, announced } = sweeping({ batches, faultAt: failing('sum') })
     assert.deepEqual((await sweep()).batches, { ...NONE, counted: 2, completed: 1, incomplete: 1 })
-    assert.deepEqual(
-      announced.map(({ tokens }) => tokens),
-      [undefined, undefined],
-    )
+    const tokens = announced.map(({ tokens }) => tokens)
+    assert.deepEqual(tokens, [undefined, undefined])
   })
 
   test('is none of an open batch: that is counted no more when nothing happened in it for as long', async () => {
