@@ -3,7 +3,7 @@ import type { Environment } from '../../shared/config/rules.ts'
 import { describeCost } from '../../shared/job/price.ts'
 import { failedIn } from '../../shared/stores/batch-progress.ts'
 import { number, ofTotal } from '../batches/describe-progress.ts'
-import { ExitCode } from '../exit-codes.ts'
+import { ExitCode, MisuseError } from '../exit-codes.ts'
 import { addHelpEnding } from '../help.ts'
 import { invocation } from '../installation.ts'
 import { listenForInterrupt } from '../interrupt.ts'
@@ -36,6 +36,7 @@ export function runCommand(environment: Environment): Command {
   })
     .exitOverride()
     .action(async (inputs: readonly string[], { json, ...options }: CommandOptions) => {
+      if (json && options.output === '-') throw new MisuseError('--json and --output - both print to standard output')
       using interrupt = listenForInterrupt()
       const { signal } = interrupt
       const result = await run(inputs, options, environment, signal).catch((error: unknown) => {

@@ -225,7 +225,10 @@ describe('what a chaos run is judged by', () => {
   })
 
   test('accepts an event that the last release repeats without the field that it does not read', () => {
-    const repeated = anEvent(answered, `{"id":"doc-7","usageKnown":false,"result":${answer}}`)
+    const repeated = anEvent(
+      answered,
+      `{"id":"doc-7","usageKnown":false,"cost":{"usd":1,"asOf":"2026-08-21"},"result":${answer}}`,
+    )
     assert.deepEqual(judge({ ...healthy, events: [...healthy.events, repeated] }), [])
   })
 

@@ -192,9 +192,11 @@ function miscounted(name: string, own: readonly JobRecord[], counts: Readonly<Pa
     .map(([status, these]) => `${name} has ${these.length} jobs ${status}, and counts ${counts[status] ?? 0}`)
 }
 
-/** A reviver for JSON.parse: the last release does not read this field, and leaves it out where it repeats an event. */
+const UNREADABLE: readonly string[] = ['usageKnown', 'cost']
+
+/** A reviver for JSON.parse: the last release does not know these fields, and leaves them out where it repeats an event. */
 function dropUnreadable(field: string, value: unknown): unknown {
-  return field === 'usageKnown' ? undefined : value
+  return UNREADABLE.includes(field) ? undefined : value
 }
 
 const JOB_EVENT = /^(?<run>(?<key>[\w-]+)\/(?<n>\d+))\/(?<status>\w+)$/
