@@ -190,7 +190,16 @@ function read({ name, fields }: Pick<Document, 'name' | 'fields'>): NamedFields 
 }
 
 function only(fields: Fields, mask: readonly string[] | undefined): Fields {
-  return mask === undefined ? fields : masked(fields, {}, mask)
+  if (mask === undefined) return fields
+  return Object.fromEntries(mask.flatMap((path) => pick(fields, path.split('.'))))
+}
+
+/** The field at a path, in the maps around it. */
+function pick(fields: Fields, [name = '', ...inner]: readonly string[]): readonly [string, Fields[string]][] {
+  const value = fields[name]
+  if (value === undefined) return []
+  if (inner.length === 0) return [[name, value]]
+  return [[name, { mapValue: { fields: Object.fromEntries(pick(value.mapValue?.fields ?? {}, inner)) } }]]
 }
 
 /** https://firebase.google.com/docs/firestore/quotas#collections_documents_and_fields */
