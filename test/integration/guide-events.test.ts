@@ -10,13 +10,15 @@ import { newFolder } from './cli-harness.ts'
 
 const ROOT = join(import.meta.dirname, '../..')
 const GUIDE = readFileSync(join(ROOT, 'docs/guides/events-on-a-laptop.md'), 'utf8')
+/** The guide builds the client; here its source is imported. */
+const RESOLVE = join(ROOT, 'test/support/resolve-client.mjs')
 const BLOCK = /```sh\n([\s\S]*?)```/g
 
 /** Runs a block of the guide in a folder. What is left of it after the test is killed. */
 function runBlock(t: TestContext, block: string, cwd: string, port: number) {
   const command = block
     .replaceAll('npm run promptbridge --', `exec ${process.execPath} ${join(ROOT, 'cli/main.ts')}`)
-    .replaceAll('node docs/', `exec ${process.execPath} ${ROOT}/docs/`)
+    .replaceAll('node docs/', `exec ${process.execPath} --import ${RESOLVE} ${ROOT}/docs/`)
     .replaceAll('8081', String(port))
   const { PATH = '', HOME = '' } = process.env
   const env = { PATH, HOME, ...compileCache }
