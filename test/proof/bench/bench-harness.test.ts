@@ -185,7 +185,8 @@ describe('the command', () => {
   }
 
   test('lists the benches without a name', () => {
-    const names = ['firestore', 'overhead', 'overhead-firestore', 'token', 'token-soak']
+    const shell = ['submit', 'submit-pubsub', 'results']
+    const names = ['firestore', 'overhead', 'overhead-firestore', ...shell, 'token', 'token-soak']
     assert.deepEqual(run(), { status: 0, stdout: `${names.join('\n')}\n`, stderr: '' })
   })
 
@@ -194,7 +195,10 @@ describe('the command', () => {
     test(`exits with 2 and lists the benches at ${args.join(' ')}`, () => {
       const { status, stdout, stderr } = run(...args)
       assert.deepEqual([status, stdout], [2, ''])
-      assert.match(stderr, /benches: firestore, overhead, overhead-firestore, submit, results, token, token-soak/)
+      assert.match(
+        stderr,
+        /benches: firestore, overhead, overhead-firestore, submit, submit-pubsub, results, token, token-soak/,
+      )
     })
   }
 })

@@ -11,6 +11,7 @@ const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>
   overhead: () => import('./overhead/overhead-bench.ts'),
   'overhead-firestore': () => import('./overhead/overhead-firestore-bench.ts'),
   submit: () => import('./shell/submit-bench.ts'),
+  'submit-pubsub': () => import('./shell/submit-pubsub-bench.ts'),
   results: () => import('./shell/results-bench.ts'),
   token: () => import('./token/token-bench.ts'),
   'token-soak': () => import('./token/token-soak-bench.ts'),

@@ -11,6 +11,7 @@ import { runMeasured, type Took } from './run-measured.ts'
 const OURS = 'promptbridge submit'
 const BARE = 'bare insert'
 const MS = 'ms/1,000 jobs'
+export const CPU = 'CPU ms/1,000 jobs'
 const PEAK = 'peak MiB'
 const MODULE = join(import.meta.dirname, 'measured-command.ts')
 const BARE_MODULE = join(import.meta.dirname, 'bare-insert.ts')
@@ -55,11 +56,11 @@ export const bench: Bench = {
 
 export function sampleOf({ wallMs, cpuMs, peakMiB }: Took, jobs: number): Sample {
   const per = (ms: number) => (ms * 1_000) / jobs
-  return { jobs, values: { [MS]: per(wallMs), 'CPU ms/1,000 jobs': per(cpuMs), [PEAK]: peakMiB } }
+  return { jobs, values: { [MS]: per(wallMs), [CPU]: per(cpuMs), [PEAK]: peakMiB } }
 }
 
 /** About 300 bytes each. */
-function* linesOf(jobs: number): Generator<string> {
+export function* linesOf(jobs: number): Generator<string> {
   const content = 'Summarise: Bridges carry people and goods over water. '.repeat(3)
   for (let n = 0; n < jobs; n += 1) {
     const body = { model: 'gpt-4o-mini', max_tokens: 100, messages: [{ role: 'user', content: `${content}${n}` }] }
