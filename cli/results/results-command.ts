@@ -145,7 +145,13 @@ async function write(
     if (outputDir !== undefined && failures !== undefined)
       return writeFolder(outputDir, reader, listing, { failures, isNew })
     const { header, write } = formats[format]
-    const how = { header, format: (result: Result) => write(result, source.prices), isNew, ...defined({ failures }) }
+    const how = {
+      header,
+      format: (result: Result) => write(result, source.prices),
+      isNew,
+      isPrompt: isFollowed === true,
+      ...defined({ failures }),
+    }
     return output === undefined
       ? writeResults(process.stdout, reader, listing, how)
       : writeResultsFile(output, reader, listing, how)

@@ -16,6 +16,8 @@ export interface WriteOptions {
   readonly failures?: FailureFile
   /** Whether a job is to be written; all are, if absent. */
   readonly isNew?: (key: string) => boolean
+  /** Whether each result is written at once. Otherwise several are written together, which is faster. */
+  readonly isPrompt?: boolean
 }
 
 export interface FailureFile {
@@ -47,7 +49,7 @@ export async function writeResults(
   out: Writable,
   reader: Reader,
   listing: Listing,
-  { format = formats.jsonl.write, header = '', failures, isNew }: WriteOptions = {},
+  { format = formats.jsonl.write, header = '', failures, isNew, isPrompt }: WriteOptions = {},
 ): Promise<WrittenResults> {
   const results = readResults(reader, listing, isNew)
   async function* lines() {
@@ -57,6 +59,20 @@ export async function writeResults(
       else for (const piece of format(result)) yield printable(piece)
     }
   }
-  await pipeline(lines, out, { end: out !== process.stdout })
+  await pipeline(isPrompt ? lines : () => inChunks(lines()), out, { end: out !== process.stdout })
   return results.written()
+}
+
+const CHUNK_LENGTH = 64 * 1024
+
+/** The same text in fewer pieces: each write has a cost. */
+async function* inChunks(pieces: AsyncIterable<string>): AsyncGenerator<string> {
+  let chunk = ''
+  for await (const piece of pieces) {
+    chunk += piece
+    if (chunk.length < CHUNK_LENGTH) continue
+    yield chunk
+    chunk = ''
+  }
+  if (chunk !== '') yield chunk
 }

@@ -5,6 +5,9 @@ import { StoreError } from './job-store.ts'
 /** The largest text that fits into one document together with the record's other fields. */
 export const MAX_RESULT_BYTES = 900 * 1024
 
+/** The most bytes of UTF-8 that a UTF-16 code unit needs. */
+const MAX_UNIT_BYTES = 3
+
 /**
  * Splits a text into parts of at most 900 KiB of UTF-8. It never splits a character.
  *
@@ -12,7 +15,7 @@ export const MAX_RESULT_BYTES = 900 * 1024
  */
 export function* cutIntoParts(text: string): Generator<string> {
   const encoder = new TextEncoder()
-  const part = new Uint8Array(MAX_RESULT_BYTES)
+  const part = new Uint8Array(Math.min(MAX_RESULT_BYTES, text.length * MAX_UNIT_BYTES))
   for (let start = 0; start < text.length; ) {
     const { read } = encoder.encodeInto(text.slice(start, start + MAX_RESULT_BYTES), part)
     yield text.slice(start, start + read)

@@ -39,7 +39,7 @@ test('results: no further answer is read while the stream has no room', async ()
   let read = 0
   const readResult = async () => {
     read += 1
-    return JSON.stringify('x'.repeat(1_000))
+    return JSON.stringify('x'.repeat(100_000))
   }
   const out = new PassThrough({ highWaterMark: 1 })
   const listing = Array.from({ length: 50 }, () => ({ record: aSucceededRecord }))
