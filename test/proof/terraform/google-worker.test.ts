@@ -52,6 +52,8 @@ const LEFT = [
   ...['AZURE_OPENAI_ENDPOINT', 'AZURE_OPENAI_DEPLOYMENT'],
   // Google's.
   'PUSH_CERTS_URL',
+  // A file, and the image has none beside the built-in prices.
+  'PRICES_FILE',
 ]
 
 const two = [
