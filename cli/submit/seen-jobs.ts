@@ -13,26 +13,38 @@ export interface SeenJobs {
   add(job: Pick<Job, 'key' | 'payloadHash'>, line: number): Earlier | undefined
 }
 
-/** 96 bits of the key, enough to avoid a collision within one file; 32 bits of the data's hash; the line. */
-const WORDS = 5
-const DATA_AT = 3
-const LINE_AT = 4
-const FIRST_SLOTS = 1_024
+/** 64 bits of the key, enough to avoid a collision within one file; 32 bits of the data's hash; the line. */
+const WORDS = 4
+const DATA_AT = 2
+const LINE_AT = 3
+/** Tables grow one at a time, so that the copy of a growing one is small. */
+const TABLES = 64
+const FIRST_SLOTS = 16
+const GROWTH = 1.5
 const MAX_LOAD = 0.75
 
 /**
- * A hash table in one array. It needs 27 to 53 bytes for each line; a Map of strings needs about 200.
+ * Hash tables in arrays. They need 21 to 32 bytes for each line; a Map of strings needs about 200.
  *
  * Two jobs with the same key and different data are confused once in four billion times. The worker then rejects the second
  * one as a conflict.
  */
 export function createSeenJobs(): SeenJobs {
+  const tables = Array.from({ length: TABLES }, createTable)
+  return {
+    add(job, line) {
+      const entry = entryOf(job, line)
+      return tables[(entry[1] ?? 0) % TABLES]?.add(entry)
+    },
+  }
+}
+
+function createTable() {
   let slots = new Uint32Array(FIRST_SLOTS * WORDS)
   let count = 0
   return {
-    add(job, line) {
+    add(entry: Uint32Array): Earlier | undefined {
       if (count * WORDS >= slots.length * MAX_LOAD) slots = enlarge(slots)
-      const entry = entryOf(job, line)
       const at = find(slots, entry)
       const earlier = slots[at + LINE_AT] ?? 0
       if (earlier !== 0) return { line: earlier, isSame: slots[at + DATA_AT] === entry[DATA_AT] }
@@ -46,11 +58,11 @@ export function createSeenJobs(): SeenJobs {
 function entryOf({ key, payloadHash }: Pick<Job, 'key' | 'payloadHash'>, line: number): Uint32Array {
   const bytes = Buffer.from(key, 'base64url')
   const data = Number.parseInt(payloadHash.slice(0, 8), 16)
-  return Uint32Array.of(bytes.readUInt32LE(0), bytes.readUInt32LE(4), bytes.readUInt32LE(8), data, line)
+  return Uint32Array.of(bytes.readUInt32LE(0), bytes.readUInt32LE(4), data, line)
 }
 
 function enlarge(slots: Uint32Array<ArrayBuffer>): Uint32Array<ArrayBuffer> {
-  const larger = new Uint32Array(slots.length * 2)
+  const larger = new Uint32Array(Math.ceil((slots.length / WORDS) * GROWTH) * WORDS)
   for (let at = 0; at < slots.length; at += WORDS) {
     const entry = slots.subarray(at, at + WORDS)
     if (entry[LINE_AT] !== 0) larger.set(entry, find(larger, entry))
@@ -66,5 +78,5 @@ function find(slots: Uint32Array, entry: Uint32Array): number {
 }
 
 function hasKeyOf(slots: Uint32Array, at: number, entry: Uint32Array): boolean {
-  return slots[at] === entry[0] && slots[at + 1] === entry[1] && slots[at + 2] === entry[2]
+  return slots[at] === entry[0] && slots[at + 1] === entry[1]
 }
