@@ -9,6 +9,11 @@ export function programFile(room: 'worker' | 'local' | 'cli'): string {
   return join(HERE, '..', isBuilt ? `${room}.mjs` : `${room}/main.ts`)
 }
 
+/** The file of the program that reads documents, which this command starts as a process. */
+export function readerFile(): string {
+  return join(HERE, '..', isBuilt ? 'reader.mjs' : 'shared/sources/reader/main.ts')
+}
+
 /** The folder of packages with READMEs: this repository's, or that of the working directory of an installed command. */
 export function packagesFolder(): string {
   return isBuilt ? join(process.cwd(), 'node_modules') : join(HERE, '../node_modules')

@@ -12,6 +12,7 @@ const PROGRAMS = {
   cli: 'cli/main.ts',
   local: 'local/main.ts',
   client: 'shared/client/index.ts',
+  reader: 'shared/sources/reader/main.ts',
 }
 
 /** Google's packages are CommonJS: they require Node's modules at run time, and use __filename and __dirname. */
@@ -48,17 +49,17 @@ interface Bundled {
 
 /**
  * Bundles each program with its packages into one file that needs only Node, and writes the licences and the lists (SBOM)
- * of these packages. The command and the client have further files, which they load when they need them.
+ * of these packages. The command, its reader of documents and the client have further files, which they load when they need them.
  *
  * The bytes depend only on the sources and the lock file, not on the time or the folders.
  */
 export async function bundleInto(folder: string): Promise<Bundled> {
-  const { cli, client, ...whole } = PROGRAMS
+  const { cli, reader, client, ...whole } = PROGRAMS
   const options = { ...OPTIONS, outdir: folder }
   const built = await Promise.all([
     build({ ...options, entryPoints: whole }),
     build({ ...options, ...WITH_MAPS, entryPoints: { client }, splitting: true, chunkNames: 'client/[hash]' }),
-    build({ ...options, entryPoints: { cli }, splitting: true, chunkNames: 'cli/[hash]' }),
+    build({ ...options, entryPoints: { cli, reader }, splitting: true, chunkNames: 'cli/[hash]' }),
   ])
   const inputs = Object.assign({}, ...built.map((each) => each.metafile.inputs))
   const outputs = Object.assign({}, ...built.map((each) => each.metafile.outputs))
@@ -69,7 +70,7 @@ export async function bundleInto(folder: string): Promise<Bundled> {
   const components = {
     // The image contains only the worker.
     'worker.cdx.json': writeSbom('worker.cdx.json', ['worker']),
-    'sbom.cdx.json': writeSbom('sbom.cdx.json', ['worker', 'cli', 'local', 'client']),
+    'sbom.cdx.json': writeSbom('sbom.cdx.json', ['worker', 'cli', 'reader', 'local', 'client']),
   }
   return { metafile, components }
 

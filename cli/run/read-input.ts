@@ -1,13 +1,12 @@
-import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
 import { basename, extname } from 'node:path'
+import type { DocumentJobs } from '../documents/open-documents.ts'
 import { MisuseError } from '../exit-codes.ts'
 import { plainText } from '../plain-text.ts'
 import { batchNameFor } from '../submit/batch-name.ts'
 import { type CheckedLines, checkLines } from '../submit/check-lines.ts'
+import { documentsAre, linesAre } from '../submit/describe-submit.ts'
 
 const MAX_PROBLEMS = 20
-const LINE_END = Buffer.from('\n')
 
 /** Checked input files. */
 export interface RunInput {
@@ -20,38 +19,23 @@ export interface RunInput {
   readonly checked: CheckedLines
 }
 
-/** Checks every line of the files before anything is sent. Rejects with MisuseError, which lists what is no job. */
-export async function readInput(paths: readonly string[], signal: AbortSignal): Promise<RunInput> {
-  for (const path of paths) await assertFile(path)
-  const problems: string[] = []
-  const checked = await checkLines(bytesOf(paths), {
+/** Checks every line of the input before anything is sent. Rejects with MisuseError, which lists what is no job. */
+export async function readInput(input: DocumentJobs, signal: AbortSignal): Promise<RunInput> {
+  const problems = input.problems.map(({ document, problem }) => `  ${plainText(document)}: ${plainText(problem)}`)
+  const checked = await checkLines(input.bytes(), {
     attributes: {},
     onRefused(line, problem) {
       if (problems.length < MAX_PROBLEMS) problems.push(`  line ${line}: ${plainText(problem)}`)
     },
     signal,
   })
-  const { jobs, refused, fingerprint } = checked
-  const [first = ''] = paths
+  const { jobs, fingerprint } = checked
+  const refused = checked.refused + input.refused
   if (refused > 0) {
-    const lines = refused === 1 ? '1 line is no job' : `${refused} lines are no jobs`
-    throw new MisuseError([`${lines}, and nothing was sent:`, ...problems].join('\n'))
+    const lines = input.refused > 0 ? documentsAre(refused) : linesAre(refused)
+    throw new MisuseError([`${lines}, and nothing was sent:`, ...problems.slice(0, MAX_PROBLEMS)].join('\n'))
   }
-  if (jobs === 0) throw new MisuseError(`${paths.join(', ')}: there is no job in it`)
-  const name = basename(first, extname(first))
-  return { bytes: () => bytesOf(paths), name, checked, batch: batchNameFor(first, fingerprint) }
-}
-
-async function assertFile(path: string): Promise<void> {
-  const found = await stat(path).catch(() => undefined)
-  if (found === undefined) throw new MisuseError(`there is no file ${path}`)
-  if (found.isDirectory()) throw new MisuseError(`${path} is a folder, and not a file of jobs`)
-  if (!found.isFile()) throw new MisuseError(`${path} is not a file; it could not be read a second time`)
-}
-
-async function* bytesOf(paths: readonly string[]): AsyncGenerator<Uint8Array> {
-  for (const path of paths) {
-    for await (const chunk of createReadStream(path)) yield Buffer.from(chunk)
-    yield LINE_END
-  }
+  if (jobs === 0) throw new MisuseError(`${input.name}: there is no job in it`)
+  const name = basename(input.name, extname(input.name))
+  return { bytes: input.bytes, name, checked, batch: batchNameFor(input.name, fingerprint) }
 }

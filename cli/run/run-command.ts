@@ -3,6 +3,7 @@ import type { Environment } from '../../shared/config/rules.ts'
 import { describeCost } from '../../shared/job/price.ts'
 import { failedIn } from '../../shared/stores/batch-progress.ts'
 import { number, ofTotal } from '../batches/describe-progress.ts'
+import { addDocumentOptions } from '../documents/open-inputs.ts'
 import { ExitCode, MisuseError } from '../exit-codes.ts'
 import { addHelpEnding } from '../help.ts'
 import { invocation } from '../installation.ts'
@@ -19,14 +20,15 @@ interface CommandOptions extends RunOptions {
 /** `promptbridge run INPUT…`: submits, works and writes the results, on this machine. */
 export function runCommand(environment: Environment): Command {
   const command = new Command('run')
-    .argument('<input...>', 'JSONL files with a job in each line')
+    .argument('<input...>', 'JSONL files with a job in each line, or documents; - for standard input')
     .option('--batch <name>', 'the batch of the jobs (default: made from the name and the content of the input)')
     .option('--demo', 'answer with a stand-in for the model: no setting is needed, and nothing is paid')
     .option('--output <file>', 'where the results go; - for standard output (default: INPUT-results.jsonl)')
-  addOutputOptions(command, 'print how the run ended as JSON')
+  addOutputOptions(addDocumentOptions(command), 'print how the run ended as JSON')
   return addHelpEnding(command, {
     examples: [
       ['promptbridge run jobs.jsonl', 'run the jobs on your own Azure OpenAI, with the login of az login'],
+      ['promptbridge run docs/ --template summarize --output summaries.jsonl', 'summarize the documents of a folder'],
       ['promptbridge run jobs.jsonl --demo', 'try the same without Azure'],
       ['promptbridge run jobs.jsonl', 'after Ctrl-C: go on where it was stopped'],
     ],

@@ -10,9 +10,11 @@ import { type BatchProgress, failedIn, hasEnded, readBatchProgress } from '../..
 import { createJobReader } from '../../shared/stores/job-reader.ts'
 import { openStores, type Stores } from '../../shared/stores/open.ts'
 import { submitBatch } from '../../shared/stores/submit-batch.ts'
+import { type DocumentOptions, openInputs } from '../documents/open-inputs.ts'
 import { ExitCode } from '../exit-codes.ts'
 import { pricesIn } from '../prices.ts'
 import { printStatus } from '../print.ts'
+import { readSettings } from '../read-settings.ts'
 import { writeResults, writeResultsFile } from '../results/write-results.ts'
 import { sendLines } from '../submit/send-lines.ts'
 import { type RunInput, readInput } from './read-input.ts'
@@ -24,7 +26,7 @@ const FOLDER = '.promptbridge'
 /** The answers of the stand-in never get among those that were paid for. */
 const FILES = { own: 'promptbridge.db', demo: 'run-demo.db' }
 
-export interface RunOptions {
+export interface RunOptions extends DocumentOptions {
   readonly batch?: string
   readonly demo?: true
   readonly output?: string
@@ -44,22 +46,25 @@ export interface RunResult {
 }
 
 /**
- * Submits files, runs a worker until all their jobs are settled, and writes the results.
+ * Submits files of jobs or documents, runs a worker until all their jobs are settled, and writes the results.
  *
  * The same files are the same batch, so a second run goes on where the first one was stopped. Rejects if nothing was sent,
  * if the worker cannot run, or if `signal` aborts before the first job is submitted.
  */
 export async function run(
-  paths: readonly string[],
+  inputs: readonly string[],
   options: RunOptions,
   environment: Environment,
   signal: AbortSignal,
 ): Promise<RunResult> {
-  const input = await readInput(paths, signal)
+  await using opened = new AsyncDisposableStack()
+  const documents = opened.use(
+    await openInputs(inputs, options, { environment: readSettings(environment).environment, signal }),
+  )
+  const input = await readInput(documents, signal)
   mkdirSync(FOLDER, { recursive: true, mode: PRIVATE_FOLDER })
   const path = join(FOLDER, options.demo ? FILES.demo : FILES.own)
   const prepared = await prepare(input, options, environment, resolve(path))
-  await using opened = new AsyncDisposableStack()
   const stores = opened.adopt(await openStores({ kind: 'sqlite', path }, IN_FILE), (own) => own.close())
   const batch = options.batch ?? input.batch
   await submitOnce(input, { name: batch, topic: prepared.jobsTopic, signal }, stores)

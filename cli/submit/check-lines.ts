@@ -3,11 +3,11 @@ import { createHash } from 'node:crypto'
 import { estimateTokens, type Job } from '../../shared/job/job.ts'
 import { MAX_JOB_BYTES, parseJob, tooLong } from '../../shared/job/parse-job.ts'
 import { sha256 } from '../../shared/lib/sha256.ts'
+import { type Line, splitLines } from '../../shared/lib/split-lines.ts'
 import type { Message } from '../../shared/queues/job-queue.ts'
 import { MisuseError } from '../exit-codes.ts'
 import { createLinePlan, type LinePlan } from './line-plan.ts'
 import { createSeenJobs } from './seen-jobs.ts'
-import { type Line, splitLines } from './split-lines.ts'
 
 /** What the jobs of one model ask for. Tokens are estimates. */
 export interface ModelUse {

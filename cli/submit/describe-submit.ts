@@ -1,3 +1,5 @@
+import { z } from 'zod'
+import type { Job } from '../../shared/job/job.ts'
 import { type Cost, estimateCost, formatUsd, type Prices, sumCosts } from '../../shared/job/price.ts'
 import { number } from '../batches/describe-progress.ts'
 import type { CheckedLines, ModelUse } from './check-lines.ts'
@@ -37,4 +39,21 @@ export function describeEstimate({ promptTokens, maxCompletionTokens, uncapped, 
   const tokens = [`about ${number(promptTokens)} input tokens`, ...output, ...open].join(', ')
   if (cost === undefined) return `${tokens}\n`
   return `${tokens}\n${uncapped === 0 ? 'cost at most' : 'cost without the answers of these jobs'} ${formatUsd(cost.usd)} (prices of ${cost.asOf})\n`
+}
+
+/** The messages of a request. Only the caller's own terminal gets them. */
+export function describeExample({ messages, response_format }: Job['body']): string {
+  const known = z.array(z.object({ role: z.string(), content: z.string() })).parse(messages)
+  const texts = known.map(({ role, content }) => `--- ${role} ---\n${content}\n`)
+  const format =
+    response_format === undefined ? [] : [`--- schema ---\n${JSON.stringify(response_format, undefined, 2)}\n`]
+  return [...texts, ...format].join('')
+}
+
+export function linesAre(n: number): string {
+  return n === 1 ? '1 line is no job' : `${number(n)} lines are no jobs`
+}
+
+export function documentsAre(n: number): string {
+  return n === 1 ? '1 document gives no job' : `${number(n)} documents give no jobs`
 }

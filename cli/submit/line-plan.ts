@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib'
-import type { Line } from './split-lines.ts'
+import type { Line } from '../../shared/lib/split-lines.ts'
 
 /** Which lines of an input are sent. It needs four bytes for each line. */
 export interface LinePlan {

@@ -30,7 +30,7 @@ export async function openInput(file: string, signal: AbortSignal): Promise<Inpu
   const stat = await handle.stat()
   if (stat.isDirectory()) {
     await handle.close()
-    throw new MisuseError(`${file} is a folder, and not a file of jobs`)
+    throw new MisuseError(`${file} is a folder, and not a file of jobs; --template summarize makes jobs of documents`)
   }
   if (!stat.isFile()) return spool(handle.createReadStream(), PIPE, signal)
   return {

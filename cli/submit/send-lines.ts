@@ -1,7 +1,7 @@
 import { MAX_JOB_BYTES } from '../../shared/job/parse-job.ts'
+import { splitLines } from '../../shared/lib/split-lines.ts'
 import type { JobQueue, Message } from '../../shared/queues/job-queue.ts'
 import type { LinePlan } from './line-plan.ts'
-import { splitLines } from './split-lines.ts'
 
 /** The size of a publish request. */
 const MAX_CHUNK = 500

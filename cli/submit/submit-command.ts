@@ -1,5 +1,6 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import type { Environment } from '../../shared/config/rules.ts'
+import { addDocumentOptions } from '../documents/open-inputs.ts'
 import { addHelpEnding } from '../help.ts'
 import { duration, tokenNumber } from '../option-values.ts'
 import { addOutputOptions } from '../output-options.ts'
@@ -8,13 +9,14 @@ import { type SubmitOptions, submit } from './submit.ts'
 
 const PRIORITIES = ['high', 'normal', 'low']
 
-/** `promptbridge submit FILE`: checks the lines of an OpenAI Batch input file, and publishes them as jobs. */
+/** `promptbridge submit INPUT…`: checks the lines of OpenAI Batch input files, or documents, and publishes them as jobs. */
 export function submitCommand(environment: Environment): Command {
   const command = new Command('submit')
-    .argument('<file>', 'a JSONL file; - for standard input')
-    .option('--batch <name>', 'the batch of the jobs (default: made from the name and the content of the file)')
-    .option('--check', 'only check the file: print every problem, the tokens and the price')
-    .option('--skip-invalid', 'publish the other lines if some are no jobs')
+    .argument('<input...>', 'JSONL files with a job in each line, or documents; - for standard input')
+    .option('--batch <name>', 'the batch of the jobs (default: made from the name and the content of the input)')
+    .option('--check', 'only check the input: print every problem, the tokens and the price')
+    .option('--dry-run', 'the same as --check, and print the prompt of the first document')
+    .option('--skip-invalid', 'publish the others if some lines or documents are no jobs')
     .option('--strict', 'treat warnings as errors')
     .option('--resubmit', 'publish the file of a batch again that was submitted completely')
     .option('--wait', 'wait until all jobs are settled')
@@ -26,11 +28,16 @@ export function submitCommand(environment: Environment): Command {
       'start no more jobs of the batch after its answers have used this many tokens',
       tokenNumber,
     )
-  addOutputOptions(addStoreOptions(command), 'print the counts, the problems and the estimate as JSON')
+  addOutputOptions(
+    addStoreOptions(addDocumentOptions(command)),
+    'print the counts, the problems and the estimate as JSON',
+  )
   return addHelpEnding(command, {
     examples: [
       ['promptbridge submit jobs.jsonl --batch nightly', 'publish the jobs of a file as one batch'],
       ['promptbridge submit jobs.jsonl --check', 'print what is wrong with the file, and what it would cost'],
+      ['promptbridge submit docs/ --template summarize --model gpt-4.1-mini --dry-run', 'what documents would cost'],
+      ['promptbridge submit table.csv --template ask.md', 'make a job of each row'],
       ['promptbridge submit - --batch nightly < jobs.jsonl', 'read standard input'],
       ['promptbridge submit jobs.jsonl --batch nightly --token-limit 5000000', 'limit the tokens of the batch'],
       ['promptbridge submit jobs.jsonl --batch nightly --resubmit', 'publish it again; settled jobs do not run again'],
@@ -39,8 +46,8 @@ export function submitCommand(environment: Environment): Command {
     isInterruptible: true,
   })
     .exitOverride()
-    .action(async (file: string, options: SubmitOptions) => {
-      process.exitCode = await submit(file, options, environment)
+    .action(async (inputs: readonly string[], options: SubmitOptions) => {
+      process.exitCode = await submit(inputs, options, environment)
     })
 }
 

@@ -5,6 +5,8 @@ import { number } from '../batches/describe-progress.ts'
 import { observeBatch } from '../batches/observe-batch.ts'
 import { showOn } from '../batches/show-progress.ts'
 import { exitCodeOf } from '../batches/wait-command.ts'
+import type { DocumentJobs, DocumentProblem } from '../documents/open-documents.ts'
+import { type DocumentOptions, openInputs } from '../documents/open-inputs.ts'
 import { ExitCode, MisuseError } from '../exit-codes.ts'
 import { listenForInterrupt } from '../interrupt.ts'
 import { plainText } from '../plain-text.ts'
@@ -15,15 +17,16 @@ import { readSettings } from '../read-settings.ts'
 import { type StoreOptions, withStores } from '../with-stores.ts'
 import { batchNameFor } from './batch-name.ts'
 import { type CheckedLines, checkLines } from './check-lines.ts'
-import { describeEstimate, estimate } from './describe-submit.ts'
-import { type Input, openInput } from './open-input.ts'
+import { describeEstimate, describeExample, documentsAre, estimate, linesAre } from './describe-submit.ts'
+import type { Input } from './open-input.ts'
 import { sendLines } from './send-lines.ts'
 import { findServed } from './served-models.ts'
 import { warningsOf } from './warnings.ts'
 
-export interface SubmitOptions extends StoreOptions {
+export interface SubmitOptions extends StoreOptions, DocumentOptions {
   readonly batch?: string
   readonly check?: true
+  readonly dryRun?: true
   readonly skipInvalid?: true
   readonly strict?: true
   readonly resubmit?: true
@@ -36,21 +39,25 @@ export interface SubmitOptions extends StoreOptions {
   readonly json?: true
 }
 
-/** A line that is no job. */
-interface Problem {
-  readonly line: number
-  readonly problem: string
-}
+/** A line that is no job, or a document that none can be made of. */
+type Problem = { readonly line: number; readonly problem: string } | DocumentProblem
 
 const MAX_PROBLEMS_PRINTED = 20
 const MAX_PROBLEMS_KEPT = 10_000
 
 /** Checks an input, then publishes it. Resolves with the exit code. Rejects with MisuseError if nothing may be sent. */
-export async function submit(file: string, options: SubmitOptions, environment: Environment): Promise<number> {
+export async function submit(
+  inputs: readonly string[],
+  options: SubmitOptions,
+  environment: Environment,
+): Promise<number> {
   using interrupt = listenForInterrupt()
   const { signal } = interrupt
   try {
-    await using input = await openInput(file, signal)
+    await using input = await openInputs(inputs, options, {
+      environment: readSettings(environment).environment,
+      signal,
+    })
     return await submitInput(input, options, environment, signal)
   } catch (error) {
     if (!signal.aborted) throw error
@@ -62,13 +69,13 @@ export async function submit(file: string, options: SubmitOptions, environment: 
 }
 
 async function submitInput(
-  input: Input,
+  input: DocumentJobs,
   options: SubmitOptions,
   environment: Environment,
   signal: AbortSignal,
 ): Promise<number> {
   const attributes = attributesOf(options)
-  const problems: Problem[] = []
+  const problems: Problem[] = [...input.problems]
   const checked = await checkLines(input.bytes(), {
     attributes,
     onChecked: (lines) => printStatus(`${number(lines)} lines checked`),
@@ -76,20 +83,23 @@ async function submitInput(
     signal,
   })
   const estimated = estimate(checked, pricesIn(environment), Date.now())
-  const { jobs, repeated, refused } = checked
+  const { jobs, repeated } = checked
+  const refused = checked.refused + input.refused
   const report = { repeated, refused, problems, estimate: estimated }
-  const { check, skipInvalid, json } = options
+  const { skipInvalid, json, dryRun } = options
+  const check = options.check || dryRun
+  const areNoJobs = input.refused > 0 ? documentsAre(refused) : linesAre(refused)
   printProblems(problems, check ? MAX_PROBLEMS_KEPT : MAX_PROBLEMS_PRINTED, refused)
   if (check) {
-    if (json) printJson({ jobs, ...report })
-    else print(`${describeCounts(checked)}\n${describeEstimate(estimated)}`)
+    const { example } = input
+    if (json) printJson({ jobs, ...report, ...(dryRun && { example }) })
+    else print(`${describeCounts(checked, refused === 0 ? '' : areNoJobs)}\n${describeEstimate(estimated)}`)
+    if (!json && dryRun && example !== undefined) print(`\n${describeExample(example)}`)
     return refused === 0 && jobs > 0 ? ExitCode.done : ExitCode.misuse
   }
   if (refused > 0 && !skipInvalid) {
     if (json) printJson({ published: 0, ...report })
-    throw new MisuseError(
-      `nothing was sent, because ${linesAre(refused)}; --skip-invalid sends the other ${number(jobs)} jobs`,
-    )
+    throw new MisuseError(`nothing was sent, because ${areNoJobs}; --skip-invalid sends the other ${number(jobs)} jobs`)
   }
   if (jobs === 0) throw new MisuseError(`there is no job in ${input.name}`)
 
@@ -173,21 +183,18 @@ function attributesOf({ batch, deadline, priority }: SubmitOptions): Message['at
 }
 
 function printProblems(problems: readonly Problem[], most: number, refused: number): void {
-  for (const { line, problem } of problems.slice(0, most))
-    print(`line ${line}: ${plainText(problem)}\n`, process.stderr)
+  for (const each of problems.slice(0, most)) {
+    const place = 'line' in each ? `line ${each.line}` : plainText(each.document)
+    print(`${place}: ${plainText(each.problem)}\n`, process.stderr)
+  }
   const more = refused - Math.min(most, problems.length)
   if (more > 0) print(`and ${number(more)} more; --check prints them\n`, process.stderr)
 }
 
-function describeCounts({ jobs, repeated, refused }: CheckedLines): string {
-  const wrong = refused === 0 ? '' : `, and ${linesAre(refused)}`
-  return `${number(jobs)} jobs${repeatedToo(repeated)}${wrong}`
+function describeCounts({ jobs, repeated }: CheckedLines, areNoJobs: string): string {
+  return `${number(jobs)} jobs${repeatedToo(repeated)}${areNoJobs === '' ? '' : `, and ${areNoJobs}`}`
 }
 
 function repeatedToo(repeated: number): string {
   return repeated === 0 ? '' : `, ${number(repeated)} repeated lines left out`
-}
-
-function linesAre(n: number): string {
-  return n === 1 ? '1 line is no job' : `${number(n)} lines are no jobs`
 }

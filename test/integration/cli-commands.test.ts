@@ -12,7 +12,10 @@ const HELP = [
   [['help'], /^ {2}submit .*^ {2}results .*^ {2}show .*^ {2}dead-letters .*^ {2}token .*^ {2}doctor .*^ {2}demo /ms],
   [['demo', '--help'], /Usage: promptbridge demo \[options\]\n.*--documents <n>.*--folder.*--results.*--json/s],
   [['help', 'show'], /Usage: promptbridge show \[options\] <id>\n.*--batch.*--store <store>.*--project.*--json/s],
-  [['help', 'submit'], /Usage: promptbridge submit \[options\] <file>\n.*--batch.*--topic.*--store <store>.*--json/s],
+  [
+    ['help', 'submit'],
+    /Usage: promptbridge submit \[options\] <input...>\n.*--batch.*--topic.*--store <store>.*--json/s,
+  ],
   [['help', 'results'], /Usage: promptbridge results \[options\] <batch>\n.*--output.*--store <store>/s],
   [['token', '--help'], /Usage: promptbridge token \[options\] \[command\]\n.*failures \[options\]/s],
   [['token', 'failures', '--help'], /failures \[options\]\n.*--since.*24h\).*--limit.*--store.*--project.*--json/s],
@@ -28,7 +31,7 @@ const MISUSES = [
   [['show', '--store', 'sqlite:demo.db'], /missing required argument 'id'/],
   [['show', 'doc-7'], /GOOGLE_CLOUD_PROJECT is missing/],
   [['show', 'doc-7', '--store', 'demo.db'], /- --store: must be firestore or sqlite:PATH/],
-  [['submit'], /missing required argument 'file'/],
+  [['submit'], /missing required argument 'input'/],
   [
     ['submit', 'jobs.jsonl', '--store', 'sqlite:demo.db', '--deadline', 'soon'],
     /It must be a duration such as 24h, or a time/,

@@ -180,7 +180,7 @@ test('submit of a file of UTF-16 is an error that says so', async (t) => {
 
 for (const [what, name, problem] of [
   ['that is not there', 'nowhere.jsonl', /there is no file .*nowhere\.jsonl$/m],
-  ['that is a folder', '.', /is a folder, and not a file of jobs$/m],
+  ['that is a folder', '.', /is a folder, and not a file of jobs;/m],
   ['that is empty', 'jobs.jsonl', /there is no job in .*jobs\.jsonl$/m],
 ] as const) {
   test(`submit of a file ${what} leaves nothing behind, not even a store`, async (t) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
 import fc from 'fast-check'
-import { type Line, splitLines } from '../../cli/submit/split-lines.ts'
+import { type Line, splitLines } from '../../shared/lib/split-lines.ts'
 
 const LIMIT = 20
 

@@ -95,7 +95,7 @@ const installed = (...path: string[]) => join(folder, 'node_modules', ...path)
 
 describe('the package', () => {
   test('holds what was built, and brings no other package along', async () => {
-    const programs = ['cli.mjs', 'client.d.ts', 'client.mjs', 'client.mjs.map', 'local.mjs']
+    const programs = ['cli.mjs', 'client.d.ts', 'client.mjs', 'client.mjs.map', 'local.mjs', 'reader.mjs']
     const built = ['LICENSES.txt', ...programs, 'sbom.cdx.json', 'worker.cdx.json', 'worker.mjs']
     const isChunk = (file: string) => /^dist\/(cli\/\w+\.mjs|client\/\w+\.mjs(\.map)?)$/.test(file)
     const others = files.filter((file) => !isChunk(file))

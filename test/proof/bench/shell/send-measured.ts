@@ -3,8 +3,8 @@ import { createReadStream } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { createLinePlan } from '../../../../cli/submit/line-plan.ts'
 import { sendLines } from '../../../../cli/submit/send-lines.ts'
-import { splitLines } from '../../../../cli/submit/split-lines.ts'
 import { MAX_JOB_BYTES } from '../../../../shared/job/parse-job.ts'
+import { splitLines } from '../../../../shared/lib/split-lines.ts'
 import { createPubSub, openPubSubQueue } from '../../../../shared/queues/pubsub/pubsub-queue.ts'
 
 const [way, file = '', topic = '', emulator = ''] = process.argv.slice(2)
