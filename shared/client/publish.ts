@@ -6,6 +6,7 @@ import type { BatchStore } from '../stores/batch-store.ts'
 import { BatchObstacleError, submitBatch } from '../stores/submit-batch.ts'
 import { checkSubmit } from './check-arguments.ts'
 import { ClientError } from './client-error.ts'
+import { renderJob } from './render-job.ts'
 import type { JobInput, Publisher } from './types.ts'
 
 interface PublishDependencies {
@@ -59,7 +60,7 @@ interface ReadJob {
 
 /** Parses a job by the worker's rules, so that its sender sees a mistake at once. */
 function readJob(job: JobInput, batch?: string): ReadJob {
-  const text: string | undefined = JSON.stringify(job)
+  const text: string | undefined = JSON.stringify(renderJob(job))
   if (text === undefined) throw new TypeError('submit: the job is missing')
   const data = new TextEncoder().encode(text)
   const attributes = batch === undefined ? {} : { batch }

@@ -34,7 +34,16 @@ export interface RequestJob extends JobFields {
   readonly body: Readonly<Record<string, unknown>>
 }
 
-export type JobInput = PromptJob | RequestJob
+/** A chat completion whose prompt is a template, with a value for each of its variables. */
+export interface TemplateJob extends JobFields {
+  /** A template that is part of the product, or the text of your own in the same format. */
+  readonly template: 'summarize' | 'extract' | { readonly text: string; readonly name?: string }
+  readonly variables?: Readonly<Record<string, string>>
+  /** Absent: the model of the template, or that of the first deployment. */
+  readonly model?: string
+}
+
+export type JobInput = PromptJob | RequestJob | TemplateJob
 
 /** What is closed by `await using`, or by `close`. */
 export interface Closable extends AsyncDisposable {
