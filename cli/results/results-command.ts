@@ -1,6 +1,5 @@
 import { mkdirSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
-import { setFlagsFromString } from 'node:v8'
 import { Command, Option } from 'commander'
 import type { StoreConfig } from '../../shared/config/config.ts'
 import type { Environment } from '../../shared/config/rules.ts'
@@ -20,6 +19,7 @@ import { exitCodeOf } from '../batches/wait-command.ts'
 import { ExitCode, MisuseError } from '../exit-codes.ts'
 import { addHelpEnding } from '../help.ts'
 import { listenForInterrupt } from '../interrupt.ts'
+import { keepMemorySmall } from '../keep-memory-small.ts'
 import { plainText } from '../plain-text.ts'
 import { pricesIn } from '../prices.ts'
 import { keepNotesOff, printNote, printProblem } from '../print.ts'
@@ -82,9 +82,6 @@ export function resultsCommand(environment: Environment): Command {
     })
 }
 
-/** Each answer is used once. With V8's usual space for young objects, those that are waiting to be collected take 70 MB more. */
-const SMALL_YOUNG_SPACE = ['--max-semi-space-size=4', '--semi-space-growth-factor=1']
-
 /** Resolves with the exit code. */
 async function results(batch: string, options: ResultsOptions, environment: Environment): Promise<number> {
   const { output, errors } = options
@@ -92,7 +89,7 @@ async function results(batch: string, options: ResultsOptions, environment: Envi
     throw new MisuseError('--output and --errors name the same file')
   }
   keepNotesOff(options.quiet === true)
-  for (const flag of SMALL_YOUNG_SPACE) setFlagsFromString(flag)
+  keepMemorySmall()
   if (options.wait) {
     const line = createProgressLine(process.stderr)
     const onObserved = options.quiet ? () => undefined : (observed: Observed) => showOn(line, observed)

@@ -9,6 +9,7 @@ import type { DocumentJobs, DocumentProblem } from '../documents/open-documents.
 import { type DocumentOptions, openInputs } from '../documents/open-inputs.ts'
 import { ExitCode, MisuseError } from '../exit-codes.ts'
 import { listenForInterrupt } from '../interrupt.ts'
+import { keepMemorySmall } from '../keep-memory-small.ts'
 import { plainText } from '../plain-text.ts'
 import { pricesIn } from '../prices.ts'
 import { print, printJson, printNote, printProblem, printStatus } from '../print.ts'
@@ -51,6 +52,7 @@ export async function submit(
   options: SubmitOptions,
   environment: Environment,
 ): Promise<number> {
+  keepMemorySmall()
   using interrupt = listenForInterrupt()
   const { signal } = interrupt
   try {

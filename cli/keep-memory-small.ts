@@ -1,0 +1,9 @@
+import { setFlagsFromString } from 'node:v8'
+
+/** Each line or answer is used once. With V8's usual space for young objects, those that wait to be collected take 50 to 90 MB more. */
+const SMALL_YOUNG_SPACE = ['--max-semi-space-size=4', '--semi-space-growth-factor=1']
+
+/** For a process that streams many small values. Called before the work, because the space does not shrink. */
+export function keepMemorySmall(): void {
+  for (const flag of SMALL_YOUNG_SPACE) setFlagsFromString(flag)
+}
