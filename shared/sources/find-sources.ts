@@ -67,12 +67,17 @@ async function* objects(bucket: string, prefix: string, options: FindOptions): A
 
 function openStorage({ storageEmulator, signal }: FindOptions): CloudStorage {
   return createCloudStorage({
-    origin: storageEmulator ?? 'https://storage.googleapis.com',
+    origin: storageEmulator === undefined ? 'https://storage.googleapis.com' : addressOf(storageEmulator),
     authorize: storageEmulator === undefined ? authorize() : async () => new Headers(),
     pause: (ms) => pause(ms, undefined, { signal }),
     maxObjectBytes: MAX_FILE,
     signal,
   })
+}
+
+/** The settings of Google's emulators name a host and a port, with or without a scheme. */
+function addressOf(emulator: string): string {
+  return /^https?:/.test(emulator) ? emulator : `http://${emulator}`
 }
 
 function authorize(): () => Promise<Headers> {

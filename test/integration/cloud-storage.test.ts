@@ -7,6 +7,7 @@ import { type TestContext, test } from 'node:test'
 import { type CloudStorageOptions, startCloudStorage } from '../../local/cloud-storage.ts'
 import { createCloudStorage } from '../../shared/sources/cloud-storage.ts'
 import { findSources } from '../../shared/sources/find-sources.ts'
+import { placeFault } from '../support/stand-ins.ts'
 
 const OBJECTS = {
   'mine/reports/': '',
@@ -28,18 +29,11 @@ async function aBucket(t: TestContext, options: Partial<CloudStorageOptions> = {
     maxObjectBytes: 10,
     signal: AbortSignal.timeout(60_000),
   })
-  const fault = (body: object) =>
-    fetch(`${server.url}/__faults`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-    })
   return {
     server,
     folder,
     storage,
     pauses,
-    fault,
     list: (prefix: string) => Array.fromAsync(storage.list('mine', prefix)),
   }
 }
@@ -47,7 +41,7 @@ async function aBucket(t: TestContext, options: Partial<CloudStorageOptions> = {
 test('cloud storage: a prefix names its objects over all pages; each is copied while it is read', async (t) => {
   const { server, folder } = await aBucket(t)
   const signal = AbortSignal.timeout(60_000)
-  const options = { folder, input: Readable.from([]), storageEmulator: server.url, signal }
+  const options = { folder, input: Readable.from([]), storageEmulator: server.url.replace('http://', ''), signal }
   const texts: string[] = []
   for await (const found of findSources('gs://mine/reports/', options)) {
     if (found.kind === 'skipped') texts.push(`skipped ${found.name}`)
@@ -67,18 +61,18 @@ test('cloud storage: a prefix names its objects over all pages; each is copied w
 })
 
 test('cloud storage: a request that fails for now is repeated after growing pauses, three times', async (t) => {
-  const { list, fault, pauses } = await aBucket(t)
-  await fault({ kind: 'status', error: 'unavailable', times: 2 })
+  const { server, list, pauses } = await aBucket(t)
+  await placeFault(server, { kind: 'status', error: 'unavailable', times: 2 })
   assert.equal((await list('other')).length, 1)
   assert.deepEqual(pauses, [500, 2_000])
-  await fault({ kind: 'status', error: 'unavailable', times: 4 })
+  await placeFault(server, { kind: 'status', error: 'unavailable', times: 4 })
   await assert.rejects(list('other'), /gs:\/\/mine\/other: Cloud Storage answered 503/)
 })
 
 test('cloud storage: a refusal is not repeated, and says what is missing', async (t) => {
-  const { list, fault, pauses } = await aBucket(t, { token: 'good' })
+  const { server, list, pauses } = await aBucket(t, { token: 'good' })
   assert.equal((await list('other')).length, 1)
-  await fault({ kind: 'status', error: 'forbidden', times: 1 })
+  await placeFault(server, { kind: 'status', error: 'forbidden', times: 1 })
   await assert.rejects(list(''), /403\): it needs roles\/storage\.objectViewer/)
   const stranger = await aBucket(t, { token: 'another' })
   await assert.rejects(stranger.list(''), /refused the login \(401\)/)

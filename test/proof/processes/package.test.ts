@@ -11,6 +11,7 @@ import { bundleInto } from '../../../deploy/bundle.ts'
 import { AZURE } from '../../../local/identities.ts'
 import { openQueueReport } from '../../../shared/queues/sqlite/queue-report.ts'
 import { STORAGE, serveBlob } from '../../support/blob-server.ts'
+import { aDocx, aPdf, pdfText } from '../../support/document-files.ts'
 import { startCloud } from '../../support/stand-ins.ts'
 import { startWorker } from '../../support/worker.ts'
 
@@ -145,6 +146,18 @@ describe('the package', () => {
   test('has a command that explains itself', async () => {
     assert.match(await succeed(installed('.bin/promptbridge'), ['--help']), /^Usage: promptbridge/)
     assert.equal((await run(installed('.bin/promptbridge'), ['no-such-command'])).code, 2)
+  })
+
+  test('takes the text out of each kind of document', async () => {
+    const documents = join(folder, 'documents')
+    await mkdir(documents)
+    await writeFile(join(documents, 'a.pdf'), aPdf([pdfText('Ferries')]))
+    await writeFile(join(documents, 'b.docx'), aDocx('Bridges'))
+    await writeFile(join(documents, 'c.html'), '<p>Tunnels</p>')
+    await writeFile(join(documents, 'd.csv'), 'text\nRoads\n')
+    const command = ['submit', 'documents', '--template', 'summarize', '--model', 'gpt-4o', '--dry-run', '--json']
+    const { jobs, refused } = JSON.parse(await succeed(installed('.bin/promptbridge'), command))
+    assert.deepEqual({ jobs, refused }, { jobs: 4, refused: 0 })
   })
 
   test('has a worker that says what it lacks', async () => {
