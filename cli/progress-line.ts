@@ -1,3 +1,5 @@
+import { plainText } from './plain-text.ts'
+
 /** What is written to: a stream, on a terminal or not. */
 export interface Screen {
   readonly isTTY?: boolean
@@ -8,7 +10,7 @@ export interface Screen {
 
 /** Shows the progress of long work. */
 export interface ProgressLine {
-  /** `fraction`: the part that is done, undefined while it is not known. `text`: plain text that describes it. */
+  /** `fraction`: the part that is done, undefined while it is not known. `text`: describes it, in one line. */
   show(fraction: number | undefined, text: string): void
   /** Ends the output and keeps its last line. */
   end(): void
@@ -31,7 +33,7 @@ function createBar(out: Screen): ProgressLine {
     show(fraction = 0, text) {
       isBegun = true
       const full = Math.round(Math.min(1, fraction) * BAR_WIDTH)
-      const line = `  ${'█'.repeat(full)}${'░'.repeat(BAR_WIDTH - full)} ${text}`
+      const line = `  ${'█'.repeat(full)}${'░'.repeat(BAR_WIDTH - full)} ${plainText(text)}`
       // A line that wraps cannot be redrawn.
       out.write(`\r${line.slice(0, (out.columns || USUAL_COLUMNS) - 1)}\x1b[K`)
     },
@@ -46,7 +48,7 @@ function createLines(out: Screen): ProgressLine {
       const step = Math.floor(fraction * PLAIN_STEPS)
       if (step === shown) return
       shown = step
-      out.write(`  ${text}\n`)
+      out.write(`  ${plainText(text)}\n`)
     },
     end: () => undefined,
   }

@@ -1,4 +1,3 @@
-import { plainText } from '../plain-text.ts'
 import type { ProgressLine } from '../progress-line.ts'
 import { describeBriefly } from './describe-progress.ts'
 import type { Observed } from './follow-batch.ts'
@@ -6,5 +5,5 @@ import type { Observed } from './follow-batch.ts'
 /** Shows a batch on a line of progress. */
 export function showOn(line: ProgressLine, observed: Observed): void {
   const { settled, total } = observed.progress
-  line.show(total === undefined ? undefined : settled / total, plainText(describeBriefly(observed)))
+  line.show(total === undefined ? undefined : settled / total, describeBriefly(observed))
 }

@@ -85,7 +85,7 @@ test('a folder belongs to one demo at a time', async (t) => {
   const folder = await newFolder(t)
   const first = await openDemoState(folder, START)
   await assert.rejects(openDemoState(folder, LATER), {
-    message: `another demo runs in ${folder}; wait for its end, or name another --folder`,
+    message: `another demo runs in ${folder}; wait for its end, or use another folder`,
   })
   first[Symbol.dispose]()
   using next = await openDemoState(folder, LATER)
