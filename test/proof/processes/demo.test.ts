@@ -203,7 +203,7 @@ describe('a demo', { concurrency: 3 }, () => {
     using _held = lockFolder(folder)
     const second = await runCommand(t, demo(folder, 4))
     assert.equal(second.code, 1)
-    assert.match(second.stderr, /another demo runs in .*; wait for its end, or name another --folder\n$/)
+    assert.match(second.stderr, /another demo runs in .*; wait for its end, or use another folder\n$/)
   })
 
   test('whose stand-ins cannot start says which log has the reason', async (t) => {
