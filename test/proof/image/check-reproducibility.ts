@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { join, relative } from 'node:path'
 import { bundleInto } from '../../../deploy/bundle.ts'
 import type { Image } from './perform-stages.ts'
 
@@ -14,7 +14,9 @@ export async function checkReproducibility(build: Image | undefined, image: Imag
   // The script of this package downloads Node, past the lock file.
   if (existsSync(join(app, 'node_modules/node/bin'))) throw new Error('an install script ran in the build')
   await bundleInto(folder)
-  for (const file of readdirSync(folder)) {
+  for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue
+    const file = relative(folder, join(entry.parentPath, entry.name))
     if (sha256Of(join(app, 'dist', file)) !== sha256Of(join(folder, file)))
       throw new Error(`${file} differs between two builds of one source`)
   }
