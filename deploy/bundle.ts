@@ -1,11 +1,13 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
 import { build, type Metafile } from 'esbuild'
 import { licencesOf } from './licences.ts'
 import { bundlesOf, packagesOf } from './packages.ts'
 import { sbomOf } from './sbom.ts'
 
 const ROOT = join(import.meta.dirname, '..')
+/** Names and source maps hold paths from here to the sources, so all bundles are made for this folder. */
+const DIST = join(ROOT, 'dist')
 
 const PROGRAMS = {
   worker: 'worker/main.ts',
@@ -35,6 +37,8 @@ const OPTIONS = {
   legalComments: 'none',
   metafile: true,
   logLevel: 'warning',
+  outdir: DIST,
+  write: false,
 } as const
 
 /** An error of the client shows a line of it, which has to be short. With its maps, Node names our source files. */
@@ -55,15 +59,17 @@ interface Bundled {
  */
 export async function bundleInto(folder: string): Promise<Bundled> {
   const { cli, reader, client, ...whole } = PROGRAMS
-  const options = { ...OPTIONS, outdir: folder }
   const built = await Promise.all([
-    build({ ...options, entryPoints: whole }),
-    build({ ...options, ...WITH_MAPS, entryPoints: { client }, splitting: true, chunkNames: 'client/[hash]' }),
-    build({ ...options, entryPoints: { cli, reader }, splitting: true, chunkNames: 'cli/[hash]' }),
+    build({ ...OPTIONS, entryPoints: whole }),
+    build({ ...OPTIONS, ...WITH_MAPS, entryPoints: { client }, splitting: true, chunkNames: 'client/[hash]' }),
+    build({ ...OPTIONS, entryPoints: { cli, reader }, splitting: true, chunkNames: 'cli/[hash]' }),
   ])
   const inputs = Object.assign({}, ...built.map((each) => each.metafile.inputs))
   const outputs = Object.assign({}, ...built.map((each) => each.metafile.outputs))
   const metafile = withoutUnused({ inputs, outputs })
+  for (const { path, contents } of built.flatMap((each) => each.outputFiles)) {
+    if (relative(ROOT, path) in metafile.outputs) writeInto(placeOf(path), contents)
+  }
   const command = join(folder, 'cli.mjs')
   writeFileSync(command, `#!/usr/bin/env node\n${readFileSync(command, 'utf8')}`, { mode: 0o755 })
   writeFileSync(join(folder, 'LICENSES.txt'), licencesOf(ROOT, packagesOf(ROOT, Object.keys(metafile.inputs))))
@@ -74,19 +80,27 @@ export async function bundleInto(folder: string): Promise<Bundled> {
   }
   return { metafile, components }
 
+  function placeOf(path: string): string {
+    return join(folder, relative(DIST, path))
+  }
+
   function writeSbom(name: string, programs: readonly (keyof typeof PROGRAMS)[]): number {
     const entries = programs.map((program) => PROGRAMS[program])
-    const files = bundlesOf(metafile, entries).map((path) => join(ROOT, path))
+    const files = bundlesOf(metafile, entries).map((path) => placeOf(join(ROOT, path)))
     const sbom = sbomOf({ root: ROOT, metafile, entries, files })
     writeFileSync(join(folder, name), `${JSON.stringify(sbom, undefined, 2)}\n`)
     return sbom.components.length
   }
 }
 
-/** Deletes what the bundler splits off for an import that it then drops. */
+function writeInto(path: string, contents: Uint8Array): void {
+  mkdirSync(dirname(path), { recursive: true })
+  writeFileSync(path, contents)
+}
+
+/** Leaves out what the bundler splits off for an import that it then drops. */
 function withoutUnused({ inputs, outputs }: Metafile): Metafile {
   const used = bundlesOf({ inputs, outputs }, Object.values(PROGRAMS))
   const isUsed = (path: string) => used.includes(path.replace(/\.map$/, ''))
-  for (const path of Object.keys(outputs)) if (!isUsed(path)) rmSync(join(ROOT, path))
   return { inputs, outputs: Object.fromEntries(Object.entries(outputs).filter(([path]) => isUsed(path))) }
 }
