@@ -110,11 +110,12 @@ async function runCommand({ command, feed }: Inflicting, fault: Extract<Fault, {
     case 'replay':
       return replayed.parse(await command(['dead-letters', 'replay', '--since', '1h'])).replayed
     case 'cancel batch':
-      await command(['cancel', '--batch', feed.batches.at(-1) ?? 'chaos-0'])
+      await command(['cancel', '--force', '--batch', feed.batches.at(-1) ?? 'chaos-0'])
       return 0
     case 'cancel job': {
       const { id, batch } = feed.jobOf(fault.which)
-      await command(['cancel', id, ...(batch === '' ? [] : ['--batch', batch])])
+      // The jobs are published without a batch, so one that has not started leaves no trace.
+      await command(['cancel', '--force', id, ...(batch === '' ? [] : ['--batch', batch])])
       return 0
     }
   }
