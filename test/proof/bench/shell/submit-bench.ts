@@ -5,15 +5,15 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
+import { bundleInto } from '../../../../deploy/bundle.ts'
 import type { Bench, Sample } from '../harness/bench.ts'
-import { runMeasured, type Took } from './run-measured.ts'
+import { runCommand, runMeasured, type Took } from './run-measured.ts'
 
 const OURS = 'promptbridge submit'
 const BARE = 'bare insert'
 const MS = 'ms/1,000 jobs'
 export const CPU = 'CPU ms/1,000 jobs'
 const PEAK = 'peak MiB'
-const MODULE = join(import.meta.dirname, 'measured-command.ts')
 const BARE_MODULE = join(import.meta.dirname, 'bare-insert.ts')
 
 export const bench: Bench = {
@@ -27,27 +27,32 @@ export const bench: Bench = {
   ],
   async open() {
     const folder = await mkdtemp(join(tmpdir(), 'bench-submit-'))
-    const input = join(folder, 'jobs.jsonl')
+    const [input, output] = [join(folder, 'jobs.jsonl'), join(folder, 'output')]
+    await bundleInto(join(folder, 'dist'))
     let lines = 0
     async function prepare(jobs: number): Promise<string> {
       if (lines !== jobs) await pipeline(Readable.from(linesOf(jobs)), createWriteStream(input))
       lines = jobs
       return input
     }
-    async function measure(jobs: number, module: string, args: (file: string, db: string) => readonly string[]) {
+    async function measure(jobs: number, send: (file: string, db: string) => Promise<Took>) {
       const file = await prepare(jobs)
       const db = join(folder, `${crypto.randomUUID()}.db`)
-      const took = await runMeasured(module, args(file, db), join(folder, 'output'))
+      const took = await send(file, db)
       const published = messagesIn(db)
       await Promise.all(['', '-wal', '-shm'].map((suffix) => rm(db + suffix, { force: true })))
       if (published !== jobs) throw new Error(`${published} of ${jobs} messages are in the queue`)
       return sampleOf(took, jobs)
     }
-    const submit = (file: string, db: string) => ['submit', file, '--batch', 'b', '--store', `sqlite:${db}`, '--quiet']
+    const ours = (file: string, db: string) => {
+      const args = ['submit', file, '--batch', 'b', '--store', `sqlite:${db}`, '--quiet']
+      return runCommand(join(folder, 'dist'), args, output)
+    }
+    const bare = (file: string, db: string) => runMeasured(BARE_MODULE, [file, db], output)
     return {
       contestants: [
-        { name: OURS, run: (jobs) => measure(jobs, MODULE, submit) },
-        { name: BARE, run: (jobs) => measure(jobs, BARE_MODULE, (file, db) => [file, db]) },
+        { name: OURS, run: (jobs) => measure(jobs, ours) },
+        { name: BARE, run: (jobs) => measure(jobs, bare) },
       ],
       [Symbol.asyncDispose]: () => rm(folder, { recursive: true }),
     }
