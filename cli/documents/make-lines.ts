@@ -86,10 +86,10 @@ function rowMark(row: number | undefined): { readonly row?: string } {
 function findExcess(body: Job['body'], model: string | undefined): string | undefined {
   const window = contextWindow(model)
   const { promptTokens } = estimateTokens(body)
-  const cap = outputTokenCap(body) ?? 0
-  if (window === undefined || promptTokens + cap <= window) return undefined
+  const cap = window?.isShared ? (outputTokenCap(body) ?? 0) : 0
+  if (window === undefined || promptTokens + cap <= window.input) return undefined
   const answer = cap === 0 ? '' : ` beside an answer of ${number(cap)}`
-  return `it makes a prompt of about ${number(promptTokens)} tokens${answer}, and ${model} has room for ${number(window)}`
+  return `it makes a prompt of about ${number(promptTokens)} tokens${answer}, and ${model} has room for ${number(window.input)}`
 }
 
 /** In characters. */
@@ -98,7 +98,7 @@ function longestPart(template: Template, model: string | undefined): number {
     (sum, piece) => sum + (typeof piece === 'string' ? piece.length : 0),
     0,
   )
-  const tokens = (contextWindow(model) ?? USUAL_WINDOW) - (outputTokenCap(template.cap) ?? 0)
+  const tokens = (contextWindow(model)?.always ?? USUAL_WINDOW) - (outputTokenCap(template.cap) ?? 0)
   const room = Math.floor(tokens * CHARACTERS_PER_TOKEN * SPLIT_SHARE) - fixed
   return Math.min(Math.max(room, 1_000), MAX_PART)
 }

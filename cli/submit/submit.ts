@@ -63,7 +63,7 @@ export async function submit(
     return await submitInput(input, options, environment, signal)
   } catch (error) {
     if (!signal.aborted) throw error
-    printProblem('interrupted; nothing was sent')
+    printProblem('interrupted. To go on, run the same command again: what was sent is not sent twice')
     return ExitCode.interrupted
   } finally {
     printStatus('')

@@ -9,7 +9,7 @@ export interface Served {
 }
 
 /** Models that refuse `max_tokens`: https://learn.microsoft.com/azure/ai-foundry/openai/how-to/reasoning */
-const REASONING = /^(gpt-5|o\d)/i
+const REASONING = /^(gpt-5(?!-chat)|o\d)/i
 
 /** Jobs that will fail as they are, a line for each reason and model. */
 export function warningsOf(

@@ -279,7 +279,7 @@ export function deadLetterStoreContract(name: string, open: () => Promise<DeadLe
       assert.equal(await letters.discard(id), false)
     })
 
-    fact('may be malformed, and may come again', async (letters, { spoil }) => {
+    fact('may be malformed, and its message may be redelivered', async (letters, { spoil }) => {
       const { id } = await letters.put(aNewDeadLetter(), LETTER_DATA)
       await spoil(id)
       assert.equal(await letters.discard(id), true)

@@ -44,6 +44,15 @@ test('documents: a row has its number in its id and its metadata', () => {
   assert.equal(line.metadata.row, '12')
 })
 
+test('documents: a model that reads less than its whole window is measured by what it reads', () => {
+  const text = 'word '.repeat(230_000)
+  assert.match(
+    String(lines(text, { model: 'gpt-5-mini' })[0]),
+    /of about 287,5\d\d tokens, and gpt-5-mini has room for 272,000/,
+  )
+  assert.equal(typeof lines(text, { model: 'gpt-4.1' })[0], 'object')
+})
+
 test('documents: one that the model cannot read at once is refused with its size', () => {
   assert.deepEqual(lines('word '.repeat(200_000)), [
     'docs/a.md: it makes a prompt of about 250,004 tokens beside an answer of 100, and gpt-4o has room for 128,000; --split makes several jobs of it',
