@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 import { describe, test } from 'node:test'
 import { onWorker } from '../support/on-worker.ts'
+import { ended } from '../support/sockets.ts'
 import type { TestWorker } from '../support/worker.ts'
 
 async function open({ url }: TestWorker): Promise<Socket> {
@@ -14,8 +15,9 @@ async function open({ url }: TestWorker): Promise<Socket> {
 
 /** Asks whether the worker lives. Resolves with what it answers; with nothing where it closes the connection. */
 async function ask(socket: Socket): Promise<string> {
-  socket.on('error', () => undefined)
-  const answer = Promise.race([once(socket, 'data').then(String), once(socket, 'close').then(() => '')])
+  const { promise: answer, resolve } = Promise.withResolvers<string>()
+  socket.once('data', (chunk) => resolve(chunk.toString()))
+  void ended(socket).then(() => resolve(''))
   socket.write('GET /healthz HTTP/1.1\r\nhost: worker\r\n\r\n')
   return await answer
 }
@@ -28,7 +30,7 @@ describe('connections', () => {
       // Two for the one job, and a hundred to spare.
       const idle = await Promise.all(Array.from({ length: 102 }, () => open(worker)))
       for (const socket of idle) assert.match(await ask(socket), OK)
-      const closed = idle.map((socket) => once(socket, 'close'))
+      const closed = idle.map(ended)
       assert.equal(await ask(await open(worker)), '')
       await Promise.all(closed)
       const next = await open(worker)
@@ -41,7 +43,7 @@ describe('connections', () => {
       const [silent, begun] = [await open(worker), await open(worker)]
       begun.write('POST /push HTTP/1.1\r\nhost: worker\r\nx-never: ends')
       for (const socket of [silent, begun]) socket.resume()
-      await Promise.all([silent, begun].map((socket) => once(socket, 'close')))
+      await Promise.all([silent, begun].map(ended))
       // A busy machine may take longer for the headers of this one, too.
       for (let answer = ''; !OK.test(answer); ) {
         const next = await open(worker)

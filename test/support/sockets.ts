@@ -27,6 +27,14 @@ export function onConnection(t: TestContext, act: (socket: Socket) => void): Pro
   return listen(t, server)
 }
 
+/** Resolves when the connection has ended, in whichever way: `once` would reject where it was reset. */
+export function ended(socket: Socket): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>()
+  socket.on('error', () => undefined)
+  socket.on('close', () => resolve())
+  return promise
+}
+
 export async function unusedPort(t: TestContext): Promise<number> {
   const server = createServer()
   const port = await listen(t, server)

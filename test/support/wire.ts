@@ -1,6 +1,7 @@
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 import { z } from 'zod'
+import { ended } from './sockets.ts'
 
 /** A stretch of wire before a server: the connections that callers make can be watched from here. */
 export interface Wire extends AsyncDisposable {
@@ -19,7 +20,7 @@ export async function openWire(to: string): Promise<Wire> {
   const server = createServer((caller) => {
     const behind = connect(Number(target.port), target.hostname)
     sockets.push(caller, behind)
-    closed.push(once(caller, 'close'))
+    closed.push(ended(caller))
     for (const [one, other] of [
       [caller, behind],
       [behind, caller],
