@@ -4,6 +4,8 @@ import type { AccessToken } from '../../shared/identity/renewal.ts'
 import type { Failure } from '../../shared/job/failures.ts'
 import type { Clock } from '../../shared/lib/clock.ts'
 import { createAzureOpenAI } from '../../shared/models/azure-openai/azure-openai.ts'
+import { findLowered } from '../../shared/models/azure-openai/read-limit.ts'
+import type { ModelReply } from '../../shared/models/provider.ts'
 import type { Checks, Finding } from './step.ts'
 
 const ASK_TIMEOUT_MS = 10_000
@@ -28,17 +30,23 @@ export async function checkDeployments(
     await checks.run(step, async () => {
       const request = { job: EMPTY_JOB, deployment, clientRequestId: `doctor.${newId()}` }
       const reply = await ask(request, token.value, AbortSignal.timeout(ASK_TIMEOUT_MS))
-      return judgeReply(reply.ok ? undefined : reply.failure, deployment, apiVersion)
+      return judgeReply(reply, deployment, apiVersion)
     })
   }
 }
 
-/** Judges Azure's reply to a chat without a message. `failure`: undefined when it was answered. */
-function judgeReply(failure: Failure | undefined, deployment: Deployment, apiVersion: string | undefined): Finding {
+/** Judges Azure's reply to a chat without a message. */
+function judgeReply(reply: ModelReply, deployment: Deployment, apiVersion: string | undefined): Finding {
+  const failure = reply.ok ? undefined : reply.failure
   const { endpoint } = deployment
   const where = `${endpoint} (${apiVersion === undefined ? 'v1 API' : `API version ${apiVersion}`})`
   if (failure === undefined || isReached(failure)) {
-    return { ok: true, seen: `${where} accepts the worker, and has the deployment`, value: undefined }
+    const notes = describeLimits(failure, findLowered(reply.rateLimit, deployment))
+    return {
+      ok: true,
+      seen: [`${where} accepts the worker, and has the deployment`, ...notes].join('; '),
+      value: undefined,
+    }
   }
   return {
     ok: false,
@@ -46,6 +54,12 @@ function judgeReply(failure: Failure | undefined, deployment: Deployment, apiVer
     expected: `a deployment named ${deployment.deployment} that accepts the worker`,
     fix: fixOf(failure, deployment),
   }
+}
+
+/** What is to be known of the limits, although identity, role and deployment are right. */
+function describeLimits(failure: Failure | undefined, lowered: string | undefined): readonly string[] {
+  const refused = failure?.kind === 'throttled' && failure.limit !== 'lowered' ? [failure.message] : []
+  return lowered === undefined ? refused : [...refused, `Azure allows ${lowered} now, less than DEPLOYMENTS says`]
 }
 
 /** Rejected because of the request itself or its quota: identity, role and deployment are right. */

@@ -44,6 +44,18 @@ export const failureKinds = [
 ] as const
 export type FailureKind = (typeof failureKinds)[number]
 
+/**
+ * Which limit a throttled request met.
+ *
+ * - quota: the requests or tokens of the deployment
+ * - capacity: the provider has no room in the region, whatever this deployment used
+ * - lowered: a limit that the provider has set below the configured one for a while
+ * - provisioned: the throughput that was bought for the deployment
+ * - enqueued: the tokens that wait in the provider's own batches
+ */
+export const limitKinds = ['quota', 'capacity', 'lowered', 'provisioned', 'enqueued'] as const
+export type LimitKind = (typeof limitKinds)[number]
+
 export interface Failure {
   readonly kind: FailureKind
   /** The vendor's code, if there is one: `content_filter`, `invalid_client`. */
@@ -57,6 +69,8 @@ export interface Failure {
   readonly requestId?: string
   /** Milliseconds to wait, as the vendor asked. */
   readonly retryAfterMs?: number
+  /** Set on a throttled request whose provider says which limit it met. */
+  readonly limit?: LimitKind
   /** Set if a 400 or 429 has the form of the service itself. The service then has accepted the token. */
   readonly fromService?: true
   /** How long the deployment has been missing, in milliseconds. Set only if this request found it missing. */

@@ -21,6 +21,8 @@ const HEALTHY = [
   '✓ store',
   '– queue',
 ]
+const azureSeen = (steps: Awaited<ReturnType<typeof onDoctor>>) =>
+  steps.find(({ step }) => step === `Azure OpenAI ${AZURE.deployment}`)?.seen ?? ''
 const AFTER_AZURE = HEALTHY.slice(-2)
 
 describe('doctor: a healthy set-up', () => {
@@ -68,7 +70,22 @@ describe('doctor: a healthy set-up', () => {
 
   test('is one where the quota is used up: a 429 proves that the token was accepted', async () => {
     await placeFault(cloud.azure, { kind: 'status', error: 'call_rate_limit' })
-    assert.deepEqual(marksOf(await onDoctor()), HEALTHY)
+    const steps = await onDoctor()
+    assert.deepEqual(marksOf(steps), HEALTHY)
+    assert.match(azureSeen(steps), /; the deployment's quota is used up for now$/)
+  })
+
+  test('says that Azure has no capacity, and what it allows where that is less than DEPLOYMENTS says', async () => {
+    const { deployment } = AZURE
+    const DEPLOYMENTS = JSON.stringify([{ model: deployment, endpoint: cloud.azure.url, deployment, tpm: 50_000 }])
+    const headers = { 'x-ratelimit-limit-tokens': '20000' }
+    await placeFault(cloud.azure, { kind: 'status', error: 'peak_load', headers })
+    const steps = await onDoctor({ DEPLOYMENTS, AZURE_OPENAI_ENDPOINT: '', AZURE_OPENAI_DEPLOYMENT: '' })
+    assert.deepEqual(marksOf(steps), HEALTHY)
+    assert.match(
+      azureSeen(steps),
+      /; Azure has no capacity .*; Azure allows 20,000 of 50,000 tokens a minute now, less than/,
+    )
   })
 })
 

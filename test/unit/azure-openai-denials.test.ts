@@ -15,7 +15,7 @@ const us = {
 
 /** A refusal as the worker and the doctor see it: with the fix. */
 function denied(httpStatus: number, error: unknown, headers: Record<string, string> = {}): Failure {
-  return explainDenial(readRefusal({ httpStatus, headers: new Headers(headers), error }, 0), us)
+  return explainDenial(readRefusal({ httpStatus, headers: new Headers(headers), error, deployment: {} }, 0), us)
 }
 
 describe('a 403 of the network', () => {

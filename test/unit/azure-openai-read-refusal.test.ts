@@ -6,7 +6,7 @@ import { readRefusal } from '../../shared/models/azure-openai/read-refusal.ts'
 const NOW = Date.UTC(2026, 10, 24, 6)
 
 const refuse = (httpStatus: number, error: unknown = undefined, headers: Record<string, string> = {}) =>
-  readRefusal({ httpStatus, headers: new Headers(headers), error }, NOW)
+  readRefusal({ httpStatus, headers: new Headers(headers), error, deployment: {} }, NOW)
 
 describe('the kind of a refusal', () => {
   const table: readonly (readonly [number, string | null | undefined, FailureKind])[] = [

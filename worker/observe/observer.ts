@@ -63,8 +63,8 @@ export function createObserver(dependencies: ObserverDependencies): Observer {
         const level = outcome.why === undefined ? 'info' : 'warn'
         log[level]({ ...fields, outcome: outcome.as, why: outcome.why }, `job ${outcome.as}`)
       } else {
-        const { kind, code, message, hint, httpStatus, requestId } = outcome.failure
-        const why = { reason: kind, code, problem: message, hint, httpStatus, requestId }
+        const { kind, code, message, hint, limit, httpStatus, requestId } = outcome.failure
+        const why = { reason: kind, limit, code, problem: message, hint, httpStatus, requestId }
         log.warn({ ...fields, outcome: 'retry', ...why }, `job deferred: ${kind}`)
       }
       heartbeat.answered(outcome)

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { APIError } from 'openai'
 import { z } from 'zod'
+import type { Deployment } from '../../config/deployments.ts'
 import type { FederationSettings } from '../../identity/federation-settings.ts'
 import type { Failure } from '../../job/failures.ts'
 import type { Job, JobUrl } from '../../job/job.ts'
@@ -37,7 +38,7 @@ export function createAzureOpenAI({ apiVersion, federation, now }: AzureOpenAIDe
       const reply = text === undefined ? tooLong(answer) : readAnswer(request.job.url, text, answer)
       return withRateLimit(reply, headersOf(answer))
     } catch (error) {
-      const failure = explainDenial(readFailure(error, now()), federation)
+      const failure = explainDenial(readFailure(error, request.deployment, now()), federation)
       return withRateLimit({ ok: false, failure }, error instanceof APIError ? error.headers : undefined)
     }
   }
@@ -98,9 +99,10 @@ function tooLong(answer: IncomingMessage): ModelReply {
   return { ok: false, failure }
 }
 
-function readFailure(error: unknown, now: number): Failure {
+function readFailure(error: unknown, deployment: Deployment, now: number): Failure {
   if (error instanceof APIError && error.status !== undefined && error.headers !== undefined) {
-    return readRefusal({ httpStatus: error.status, headers: error.headers, error: error.error }, now)
+    const { status: httpStatus, headers } = error
+    return readRefusal({ httpStatus, headers, error: error.error, deployment }, now)
   }
   const { isSent, code } = connectionError(error)
   const known = code === undefined ? {} : { code }

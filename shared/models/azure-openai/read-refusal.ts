@@ -1,9 +1,12 @@
+import type { Deployment } from '../../config/deployments.ts'
 import type { Failure, FailureKind } from '../../job/failures.ts'
 import type { Usage } from '../../job/record.ts'
 import { defined } from '../../lib/defined.ts'
 import { readRetryAfter } from '../../lib/retry-after.ts'
 import { type Denial, readDenial, withDataAction } from './denial.ts'
 import { type AzureError, readError } from './read-error.ts'
+import { sayLimit } from './read-limit.ts'
+import { readRateLimit } from './read-rate-limit.ts'
 
 /** The relevant parts of an answer of Azure that is not a 2xx. */
 export interface Refusal {
@@ -11,6 +14,8 @@ export interface Refusal {
   readonly headers: Headers
   /** The `error` object of the body, if it has one. */
   readonly error: unknown
+  /** Where the request went. */
+  readonly deployment: Pick<Deployment, 'rpm' | 'tpm'>
 }
 
 /** The kinds of failure that a refusal of Azure can be. */
@@ -85,14 +90,14 @@ const NO_SUCH_ADDRESS = { message: 'Azure OpenAI has nothing at this address', h
 const PASSING: readonly number[] = [409, 424, 425, 499]
 
 /** Converts Azure's refusal to a failure. `now`: epoch milliseconds. */
-export function readRefusal({ httpStatus, headers, error }: Refusal, now: number): Failure {
+export function readRefusal({ httpStatus, headers, error, deployment }: Refusal, now: number): Failure {
   const said = readError(error)
   const denial = readDenial(httpStatus, said.code, said.message)
   const kind = denial === undefined ? kindOf(httpStatus, said, headers) : 'forbidden'
   const code = codeOf(kind, said)
   const requestId = requestIdOf(headers)
   const retryAfterMs = readRetryAfter((name) => headers.get(name), now)
-  return {
+  const failure: Failure = {
     ...sayRefusal(kind, code),
     ...(kind === 'no_deployment' && isAboutAddress(said) ? NO_SUCH_ADDRESS : {}),
     ...(isAboutVersion(said) ? { hint: VERSION_HINT } : {}),
@@ -101,6 +106,8 @@ export function readRefusal({ httpStatus, headers, error }: Refusal, now: number
     ...(isProofOfToken(httpStatus, kind, said) ? { fromService: true } : {}),
     ...defined({ requestId, retryAfterMs }),
   }
+  if (kind !== 'throttled') return failure
+  return sayLimit(failure, { said, headers, rateLimit: readRateLimit(headers), deployment })
 }
 
 /** A failure with Promptbridge's message. Only the code is Azure's. */
