@@ -53,8 +53,7 @@ export type FailureKind = (typeof failureKinds)[number]
  * - provisioned: the throughput that was bought for the deployment
  * - enqueued: the tokens that wait in the provider's own batches
  */
-export const limitKinds = ['quota', 'capacity', 'lowered', 'provisioned', 'enqueued'] as const
-export type LimitKind = (typeof limitKinds)[number]
+export type LimitKind = 'quota' | 'capacity' | 'lowered' | 'provisioned' | 'enqueued'
 
 export interface Failure {
   readonly kind: FailureKind

@@ -5,7 +5,7 @@ import type { RateLimit } from '../provider.ts'
 import type { AzureError } from './read-error.ts'
 
 /** The relevant parts of a 429. */
-export interface Throttling {
+interface Throttling {
   readonly said: Pick<AzureError, 'code' | 'message'>
   readonly headers: Pick<Headers, 'has'>
   readonly rateLimit: RateLimit | undefined
@@ -19,7 +19,7 @@ const ENQUEUED = /enqueued tokens?/i
 const UTILIZATION = 'azure-openai-deployment-utilization'
 
 /** Tells which limit a 429 of Azure is about. A message that no rule knows is about the quota. */
-export function readLimit({ said: { code, message }, headers, rateLimit, deployment }: Throttling): LimitKind {
+function readLimit({ said: { code, message }, headers, rateLimit, deployment }: Throttling): LimitKind {
   if (code === 'token_limit_exceeded' || ENQUEUED.test(message)) return 'enqueued'
   if (CAPACITY.test(message)) return 'capacity'
   if (headers.has(UTILIZATION)) return 'provisioned'
