@@ -1,10 +1,11 @@
 import type { PubSub } from '@google-cloud/pubsub'
 import type { Config } from '../../shared/config/config.ts'
+import { statusOf } from '../../shared/lib/grpc-status.ts'
 import { isOfWorker, subscriptionsOf } from '../../shared/queues/pubsub/push-subscriptions.ts'
 import { invocation } from '../installation.ts'
 import { checkGrant, checkGrants, forwardingGrants } from './check-grants.ts'
 import { askMayPublish, checkTopic } from './check-topics.ts'
-import { type Asker, describeStatus, fixStatus, statusOf } from './google-answers.ts'
+import { type Asker, describeStatus, fixStatus } from './google-answers.ts'
 import {
   createLine,
   judgeSubscription,

@@ -1,7 +1,8 @@
 import type { PubSub } from '@google-cloud/pubsub'
+import { statusOf } from '../../shared/lib/grpc-status.ts'
 import { quote } from '../../shared/lib/quote.ts'
 import { type Grant, publishGrant } from './check-grants.ts'
-import { type Asker, describeStatus, fixStatus, statusOf } from './google-answers.ts'
+import { type Asker, describeStatus, fixStatus } from './google-answers.ts'
 import type { Finding } from './step.ts'
 
 /** By default the client retries for a minute. */

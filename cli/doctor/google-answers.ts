@@ -63,8 +63,3 @@ export function fixStatus(
 function memberOf({ account = 'EMAIL' }: Asker): string {
   return `serviceAccount:${quote(account)}`
 }
-
-/** The gRPC status of an error of Google's clients; undefined where nothing answered. */
-export function statusOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined
-}

@@ -4,6 +4,7 @@ import { grpc } from 'google-gax'
 import { freePort } from '../../cli/free-port.ts'
 import { type PublishCall, startPublisher } from '../support/publisher-stand-in.ts'
 import { message, openQueueAt, startQueue, unavailable } from '../support/pubsub-queue.ts'
+import { onConnection } from '../support/sockets.ts'
 
 const { status } = grpc
 const refused = { name: 'QueueError', code: 'refused' }
@@ -42,9 +43,21 @@ describe('an answer that another try can change', () => {
   })
 
   for (const [name, code, cause] of [
-    ['no topic of this name', status.NOT_FOUND, 'the topic does not exist'],
-    ['no permission', status.PERMISSION_DENIED, 'this login may not publish to the topic'],
-    ['no valid credentials', status.UNAUTHENTICATED, 'it does not accept the login'],
+    [
+      'no topic of this name',
+      status.NOT_FOUND,
+      'the topic projects/test/topics/jobs does not exist; create it, or correct its name',
+    ],
+    [
+      'no permission',
+      status.PERMISSION_DENIED,
+      'this login may not publish to the topic projects/test/topics/jobs; it needs roles/pubsub.publisher on it',
+    ],
+    [
+      'no valid credentials',
+      status.UNAUTHENTICATED,
+      'it does not accept the login; run gcloud auth application-default login',
+    ],
     ['a topic that takes nothing now', status.FAILED_PRECONDITION, 'status 9'],
   ] as const) {
     test(`only after an operator’s fix is reported at once: ${name}`, async () => {
@@ -59,7 +72,51 @@ describe('an answer that another try can change', () => {
 test('a Pub/Sub that cannot be reached is named with its address and what the connection met, after the time that is set', async () => {
   const address = `127.0.0.1:${await freePort()}`
   await using queue = openQueueAt(address, 1)
-  const expected = `Pub/Sub at ${address} did not take the message: it cannot be reached (connect ECONNREFUSED ${address})`
+  const expected = `Pub/Sub at ${address} did not take the message: it cannot be reached (connect ECONNREFUSED ${address}); check this emulator, or correct or unset PUBSUB_EMULATOR_HOST, which names it`
+  await assert.rejects(queue.publishAll('jobs', [message('a')]), { ...unavailable, message: expected })
+})
+
+describe('an error of the topic is met by one message, and nothing else was sent', () => {
+  const messages = Array.from({ length: 1_200 }, (_, n) => message(`job ${n}`))
+
+  for (const [name, topic, code] of [
+    ['a name that Pub/Sub rejects', '1bad', status.INVALID_ARGUMENT],
+    ['a name without a topic', 'projects/p/jobs', status.INVALID_ARGUMENT],
+    ['a name that begins with goog', 'google-jobs', status.INVALID_ARGUMENT],
+    ['a topic that does not exist', 'jobs', status.NOT_FOUND],
+    ['a topic that the login may not use', 'jobs', status.PERMISSION_DENIED],
+  ] as const) {
+    test(name, async () => {
+      await using on = await startQueue(() => code)
+      const publishing = [messages.slice(0, 500), messages.slice(500)].map((some) => on.queue.publishAll(topic, some))
+      const outcomes = await Promise.allSettled(publishing)
+      const errors = outcomes.map((outcome) => (outcome.status === 'rejected' ? outcome.reason : undefined))
+      for (const error of errors) assert.equal(error.code, 'unavailable')
+      assert.equal(errors[1], errors[0])
+      assert.match(errors[0].message, new RegExp(`topics/${topic}|${topic} is not a valid topic name`))
+      assert.deepEqual(new Set(on.publisher.calls.flatMap(({ texts }) => texts)), new Set(['job 0']))
+    })
+  }
+
+  test('and a topic that is there later is used then', async () => {
+    await using on = await startQueue((_, n) => (n === 1 ? status.NOT_FOUND : 'ids'))
+    await assert.rejects(on.queue.publishAll('jobs', messages), unavailable)
+    assert.equal((await on.queue.publishAll('jobs', messages)).length, messages.length)
+  })
+
+  test('and a first message that is refused for itself leaves the topic to the others', async () => {
+    await using on = await startQueue(withPoison)
+    const poisoned = on.queue.publishAll('jobs', [message('poison'), message('never sent')])
+    const others = on.queue.publishAll('jobs', [message('a'), message('b')])
+    await assert.rejects(poisoned, refused)
+    assert.deepEqual(await others, ['id of a', 'id of b'])
+  })
+})
+
+test('a Pub/Sub that accepts connections and never answers is an error after the time of a call', async (t) => {
+  const address = `127.0.0.1:${await onConnection(t, () => undefined)}`
+  await using queue = openQueueAt(address, 1)
+  const expected = new RegExp(`^Pub/Sub at ${address} did not take the message: it did not answer in time; check`)
   await assert.rejects(queue.publishAll('jobs', [message('a')]), { ...unavailable, message: expected })
 })
 

@@ -7,6 +7,7 @@ import { type CallLimits, type Database, openDatabase } from '../../shared/store
 import { createFirestoreDeadLetters } from '../../shared/stores/firestore/firestore-dead-letters.ts'
 import { createFirestoreDocuments } from '../../shared/stores/firestore/firestore-documents.ts'
 import { readAnswers } from '../../shared/stores/firestore/read-answers.ts'
+import { createRefusal } from '../../shared/stores/firestore/refusal.ts'
 import { toFields } from '../../shared/stores/firestore/values.ts'
 import { isStoreError } from '../contract/job-store-support.ts'
 import { openFirestoreServer, type Serve, type ServedCall } from '../support/firestore-server.ts'
@@ -184,7 +185,11 @@ describe('a query ends by progress', () => {
   /** A query under way: `give` resolves once what it gave was read. */
   function aQuery() {
     const stream = Object.assign(new Readable({ objectMode: true, read: () => undefined }), { cancel: mock.fn() })
-    const answers = readAnswers(stream, 10_000)
+    const answers = readAnswers(
+      stream,
+      createRefusal({ project: 'p', database: '(default)', emulator: undefined }),
+      10_000,
+    )
     const give = async (answer: object) => {
       const next = answers.next()
       stream.push(answer)

@@ -1,11 +1,12 @@
+import { GRPC, readCallFailure } from '../../lib/grpc-status.ts'
 import type { Deliveries, Handled } from '../deliveries.ts'
 import { QueueError } from '../job-queue.ts'
+import { addressOf, explainOutage } from './publish-refusal.ts'
 import { createPubSub, type PubSubOptions } from './pubsub-queue.ts'
 import { type Found, isOfWorker, subscriptionsOf } from './push-subscriptions.ts'
 import { liveSubscription, type PushConfig, type SavedPushes } from './saved-push.ts'
 
 const TIMEOUT_MS = 5_000
-const STATUS = { notFound: 5, permissionDenied: 7 } as const
 
 /**
  * Pauses push subscriptions by removing their endpoint. They become pull subscriptions without a subscriber, and nothing is
@@ -15,6 +16,14 @@ const STATUS = { notFound: 5, permissionDenied: 7 } as const
  */
 export function openPubSubDeliveries(options: PubSubOptions, saved: SavedPushes): Deliveries {
   const client = createPubSub(options)
+
+  async function askGoogle<T>(work: () => Promise<T>, topic: string): Promise<T> {
+    try {
+      return await work()
+    } catch (cause) {
+      throw new QueueError('unavailable', describe(cause, topic, options), cause)
+    }
+  }
 
   async function handleAll(topic: string, name: string | undefined, handle: (one: One) => Promise<Handled>) {
     const handled: Handled[] = []
@@ -74,20 +83,12 @@ function isNamed({ subscription }: One, name: string): boolean {
   return subscription === name || subscription.endsWith(`/${name}`)
 }
 
-async function askGoogle<T>(work: () => Promise<T>, topic: string): Promise<T> {
-  try {
-    return await work()
-  } catch (cause) {
-    throw new QueueError('unavailable', describe(cause, topic), cause)
-  }
-}
-
 const DENIED =
   'this login may not pause and resume: it needs roles/pubsub.viewer on the project, pubsub.subscriptions.update on the subscription, and roles/iam.serviceAccountUser on the account that it pushes as; the Terraform module gives them to pause_operators'
 
-function describe(error: unknown, topic: string): string {
-  const status = error instanceof Error && 'code' in error ? error.code : undefined
-  if (status === STATUS.notFound) return `there is no topic ${topic} in this project; JOBS_TOPIC names it`
-  if (status === STATUS.permissionDenied) return DENIED
-  return 'Pub/Sub did not answer; without a login, run gcloud auth application-default login'
+function describe(error: unknown, topic: string, { project, emulator }: PubSubOptions): string {
+  const { status } = readCallFailure(error)
+  if (status === GRPC.notFound) return `there is no topic ${topic} in project ${project}; JOBS_TOPIC names it`
+  if (status === GRPC.permissionDenied) return DENIED
+  return `${addressOf(emulator)} (project ${project}) did not do this: ${explainOutage(error, emulator)}`
 }

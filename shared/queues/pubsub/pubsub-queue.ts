@@ -3,9 +3,7 @@ import { CHANNEL_OPTIONS } from '../../lib/channel-options.ts'
 import { credentialsByCall, withoutCredentials } from '../../lib/google-credentials.ts'
 import { type JobQueue, type Message, QueueError } from '../job-queue.ts'
 import { checkLimits } from '../message-limits.ts'
-
-/** gRPC's INVALID_ARGUMENT is the only status that a retry cannot change. */
-const INVALID_ARGUMENT = 3
+import { createPublishRefusal } from './publish-refusal.ts'
 
 /** Canceled, unknown, deadline exceeded, resource exhausted, aborted, internal, unavailable: as the client's own list. */
 const TRY_AGAIN = [1, 2, 4, 8, 10, 13, 14]
@@ -46,8 +44,9 @@ export function openPubSubQueue(options: PubSubOptions): JobQueue {
   const first = topics(client, TOGETHER, options.firstWithinMs)
   const together = topics(client, TOGETHER)
   const alone = topics(client, ALONE)
-  const address = options.emulator ?? 'pubsub.googleapis.com'
+  const toRefusal = createPublishRefusal(options)
   let isReached = options.firstWithinMs === undefined
+  const accepting = new Map<string, Promise<unknown>>()
 
   async function publish(topic: string, message: Message): Promise<string> {
     checkLimits(message)
@@ -56,23 +55,43 @@ export function openPubSubQueue(options: PubSubOptions): JobQueue {
       isReached = true
       return id
     } catch (error) {
-      if (codeOf(error) !== INVALID_ARGUMENT) throw unavailable(error, address)
+      const refusal = toRefusal(error, topic)
+      if (refusal.code !== 'refused') throw refusal
     }
     // A refused call fails all of its messages. Sent alone, each message gets a separate answer.
     try {
       return await send(alone(topic), message)
     } catch (error) {
-      if (codeOf(error) !== INVALID_ARGUMENT) throw unavailable(error, address)
-      throw new QueueError('refused', 'Pub/Sub refuses this message for good', error)
+      throw toRefusal(error, topic)
     }
+  }
+
+  /** The first message of a topic is sent alone: what is wrong with the topic is met once, and nothing else was sent. */
+  async function accepts(topic: string, message: Message): Promise<readonly string[]> {
+    const earlier = accepting.get(topic)
+    if (earlier !== undefined) {
+      await earlier
+      return []
+    }
+    const id = publish(topic, message)
+    const accepted = id.catch((error: unknown) => {
+      if (error instanceof QueueError && error.code === 'refused') return
+      accepting.delete(topic)
+      throw error
+    })
+    accepted.catch(() => undefined)
+    accepting.set(topic, accepted)
+    return [await id]
   }
 
   return {
     publish,
     async publishAll(topic, messages) {
       messages.forEach(checkLimits)
-      const ids: string[] = []
-      for (let sent = 0; sent < messages.length; sent += MAX_OUTSTANDING) {
+      const [first] = messages
+      if (first === undefined) return []
+      const ids = [...(await accepts(topic, first))]
+      for (let sent = ids.length; sent < messages.length; sent += MAX_OUTSTANDING) {
         const some = messages.slice(sent, sent + MAX_OUTSTANDING)
         ids.push(...(await Promise.all(some.map((message) => publish(topic, message)))))
       }
@@ -99,33 +118,4 @@ function topics(
 
 function send(topic: Topic, { data, attributes }: Message): Promise<string> {
   return topic.publishMessage({ data: Buffer.from(data), attributes: { ...attributes } })
-}
-
-/** gRPC's statuses that a person can act on: https://grpc.io/docs/guides/status-codes/ */
-const CAUSES: ReadonlyMap<unknown, string> = new Map([
-  [4, 'it did not answer in time'],
-  [5, 'the topic does not exist'],
-  [7, 'this login may not publish to the topic'],
-  [14, 'it cannot be reached'],
-  [16, 'it does not accept the login'],
-])
-
-function unavailable(error: unknown, address: string): QueueError {
-  return new QueueError('unavailable', `Pub/Sub at ${address} did not take the message: ${causeOf(error)}`, error)
-}
-
-/** What the client retried last, and what its channel met. The client keeps both in its message only. */
-const RETRIED = /retrying error Error: (\d+) /
-const CHANNEL = /Last error: (?:Error: )?(.+?)\. Resolution note|(Name resolution failed)/
-
-function causeOf(error: unknown): string {
-  const message = error instanceof Error ? error.message : ''
-  const code = Number(RETRIED.exec(message)?.[1] ?? codeOf(error))
-  const [, met, unresolved] = CHANNEL.exec(message) ?? []
-  const more = met ?? unresolved
-  return `${CAUSES.get(code) ?? `status ${code}`}${more === undefined ? '' : ` (${more})`}`
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined
 }

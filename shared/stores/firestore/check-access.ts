@@ -1,3 +1,4 @@
+import { statusOf } from '../../lib/grpc-status.ts'
 import { StoreError } from '../job-store.ts'
 import type { Database } from './database.ts'
 
@@ -18,18 +19,18 @@ export async function checkAccess(database: Database): Promise<Access> {
   try {
     await database.get(name)
   } catch (error) {
-    return { kind: 'read', status: statusOf(error instanceof StoreError ? error.cause : error) }
+    return { kind: 'read', status: causeStatus(error) }
   }
   try {
     const answer = await database.batchWrite([{ update: { name, fields: {} }, currentDocument: { exists: true } }])
     const [write] = answer === 'impossible' ? [] : answer
     if (write?.kind === 'refused') return { kind: 'granted' }
-    return { kind: 'write', status: write?.kind === 'unavailable' ? statusOf(write.cause) : undefined }
+    return { kind: 'write', status: write?.kind === 'unavailable' ? causeStatus(write.cause) : undefined }
   } catch (error) {
-    return { kind: 'write', status: statusOf(error) }
+    return { kind: 'write', status: causeStatus(error) }
   }
 }
 
-function statusOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined
+function causeStatus(error: unknown): unknown {
+  return statusOf(error instanceof StoreError ? error.cause : error)
 }

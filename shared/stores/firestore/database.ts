@@ -2,11 +2,13 @@ import { grpc } from 'google-gax'
 import { z } from 'zod'
 import { CHANNEL_OPTIONS } from '../../lib/channel-options.ts'
 import { credentialsByCall, withoutCredentials } from '../../lib/google-credentials.ts'
+import { statusOf } from '../../lib/grpc-status.ts'
 import { StoreError } from '../job-store.ts'
 import type { SendFlush, WriteAnswer } from './coalesce-writes.ts'
 import { type DocumentWrite, FirestoreClient, STATUS, type Timestamp, timestamp, toRevision } from './protocol.ts'
 import { select, selectRange, selectSince, selectWalk, type TextRange, type TimeRange, type Walk } from './queries.ts'
-import { codeOf, readAnswers } from './read-answers.ts'
+import { readAnswers } from './read-answers.ts'
+import { createRefusal } from './refusal.ts'
 import { fields } from './values.ts'
 
 export interface CallLimits {
@@ -93,6 +95,7 @@ export function openDatabase(given: DatabaseOptions): Database {
   const database = `projects/${project}/databases/${id}`
   const authorization = emulator === undefined ? {} : { authorization: 'Bearer owner' }
   const root = `${database}/documents`
+  const toRefusal = createRefusal({ project, database: id, emulator })
   let isClosed = false
 
   /** The client would let calls after its end wait for their timeout. */
@@ -105,7 +108,7 @@ export function openDatabase(given: DatabaseOptions): Database {
 
   /** The answers to a query end when no document has come for some time. */
   function stream(structuredQuery: StructuredQuery, idleMs: number): AsyncIterable<unknown> {
-    return readAnswers(client.runQuery({ parent: root, structuredQuery }, call(limits.queryMs)), idleMs)
+    return readAnswers(client.runQuery({ parent: root, structuredQuery }, call(limits.queryMs)), toRefusal, idleMs)
   }
 
   function query(structuredQuery: StructuredQuery): Promise<unknown[]> {
@@ -123,7 +126,9 @@ export function openDatabase(given: DatabaseOptions): Database {
       aggregations: aggregations.map((each, n) => ({ ...each, alias: `n${n}` })),
     }
     const asked = { parent: root, structuredAggregationQuery, ...(at && { readTime: at }) }
-    const [answer] = await Array.fromAsync(readAnswers(client.runAggregationQuery(asked, call(limits.aggregationMs))))
+    const [answer] = await Array.fromAsync(
+      readAnswers(client.runAggregationQuery(asked, call(limits.aggregationMs)), toRefusal),
+    )
     const { result, readTime } = aggregationAnswer.parse(answer)
     return { numbers: aggregations.map((_, n) => wholeNumber.parse(result.aggregateFields[`n${n}`])), readTime }
   }
@@ -147,16 +152,18 @@ export function openDatabase(given: DatabaseOptions): Database {
           { database, writes: [...writes] },
           call(limits.callMs),
         )
-        return writes.map((_, index) => readAnswer(status?.[index], writeResults?.[index]))
+        return writes.map((_, index) => readAnswer(status?.[index], writeResults?.[index], toRefusal))
       } catch (error) {
-        if (codeOf(error) === STATUS.invalidArgument) return 'impossible'
-        throw error
+        if (statusOf(error) === STATUS.invalidArgument) return 'impossible'
+        throw toRefusal(error)
       }
     },
     async get(name, fieldPaths) {
       const mask = fieldPaths === undefined ? {} : { mask: { fieldPaths: [...fieldPaths] } }
       const asked = { database, documents: [name], ...mask }
-      const [answer] = await Array.fromAsync(readAnswers(client.batchGetDocuments(asked, call(limits.callMs))))
+      const [answer] = await Array.fromAsync(
+        readAnswers(client.batchGetDocuments(asked, call(limits.callMs)), toRefusal),
+      )
       return answer
     },
     async newest(collection, fieldPath) {
@@ -219,11 +226,11 @@ const writeResult = z
 
 const REFUSALS: readonly number[] = [STATUS.alreadyExists, STATUS.failedPrecondition, STATUS.notFound]
 
-function readAnswer(status: unknown, result: unknown): WriteAnswer {
+function readAnswer(status: unknown, result: unknown, toRefusal: (error: unknown) => StoreError): WriteAnswer {
   const { code, message } = statusSchema.parse(status)
   if (code === STATUS.ok) return { kind: 'written', revision: writeResult.parse(result) }
   if (REFUSALS.includes(code)) return { kind: 'refused' }
   if (code === STATUS.invalidArgument) return { kind: 'impossible' }
   const text = `Firestore answered a write with status ${code}`
-  return { kind: 'unavailable', cause: Object.assign(new Error(text, { cause: message }), { code }) }
+  return { kind: 'unavailable', cause: toRefusal(Object.assign(new Error(text, { cause: message }), { code })) }
 }

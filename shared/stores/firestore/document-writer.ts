@@ -54,6 +54,8 @@ function toWrite(answer: WriteAnswer): Write {
     case 'impossible':
       throw new StoreError('refused', 'Firestore refuses this document for good')
     case 'unavailable':
-      throw new StoreError('unavailable', 'Firestore did not take a write', answer.cause)
+      throw answer.cause instanceof StoreError
+        ? answer.cause
+        : new StoreError('unavailable', 'Firestore did not take a write', answer.cause)
   }
 }

@@ -1,3 +1,4 @@
+import { statusOf } from '../../lib/grpc-status.ts'
 import { StoreError } from '../job-store.ts'
 import { STATUS } from './protocol.ts'
 
@@ -10,9 +11,13 @@ export interface AnswerStream extends AsyncIterable<unknown> {
 /**
  * Yields the answers to one call as they are wanted, and ends the call when no more are. Rejects with StoreError.
  *
- * `idleMs`: the call ends when no answer has come for so long. The time in which none is wanted does not count.
+ * `toRefusal`: makes a StoreError of the client's error. `idleMs`: the call ends when no answer has come for so long. The time in which none is wanted does not count.
  */
-export async function* readAnswers(stream: AnswerStream, idleMs?: number): AsyncGenerator<unknown> {
+export async function* readAnswers(
+  stream: AnswerStream,
+  toRefusal: (error: unknown) => StoreError,
+  idleMs?: number,
+): AsyncGenerator<unknown> {
   let timer: NodeJS.Timeout | undefined
   let isOver = false
   function end(error?: Error): void {
@@ -33,20 +38,11 @@ export async function* readAnswers(stream: AnswerStream, idleMs?: number): Async
   } catch (error) {
     isOver = true
     if (lacksIndex(error)) throw new StoreError('no_index', NO_INDEX, error)
-    throw new StoreError('unavailable', sayRefusal(codeOf(error)), error)
+    throw toRefusal(error)
   } finally {
     clearTimeout(timer)
     if (!isOver) end()
   }
-}
-
-/** This status means that the database is missing. For a missing document, Firestore answers without an error. */
-function sayRefusal(status: unknown): string {
-  if (status === STATUS.notFound)
-    return 'Firestore has no such database: GOOGLE_CLOUD_PROJECT and FIRESTORE_DATABASE name it'
-  if (status === STATUS.permissionDenied)
-    return 'Firestore denies this login the database that GOOGLE_CLOUD_PROJECT and FIRESTORE_DATABASE name'
-  return 'Firestore did not answer'
 }
 
 const NO_INDEX =
@@ -54,10 +50,5 @@ const NO_INDEX =
 
 /** The status has other causes too, so the text is checked. https://firebase.google.com/docs/firestore/query-data/indexing */
 function lacksIndex(error: unknown): boolean {
-  return codeOf(error) === STATUS.failedPrecondition && error instanceof Error && /\bindex\b/i.test(error.message)
-}
-
-/** The gRPC status of an error, or undefined if there was no answer. */
-export function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined
+  return statusOf(error) === STATUS.failedPrecondition && error instanceof Error && /\bindex\b/i.test(error.message)
 }
