@@ -1,0 +1,221 @@
+import { type LimitKind, MAX_WAIT_MS } from '../../job/failures.ts'
+import { spreadWait } from '../../lib/retry-after.ts'
+import type { RateLimit } from '../provider.ts'
+import {
+  begin,
+  type Concurrency,
+  cutConcurrency,
+  end,
+  firstConcurrency,
+  growConcurrency,
+  hasRoom,
+  shiftConcurrency,
+} from './concurrency.ts'
+import {
+  believeLimit,
+  correctLane,
+  cutLane,
+  firstLane,
+  growLane,
+  type Lane,
+  shiftLane,
+  takeFromLane,
+  waitForLane,
+} from './lane.ts'
+
+/** One request, by what the provider charges for it on arrival. */
+export interface Need {
+  readonly tokens: number
+}
+
+/**
+ * How a provider charges tokens. on-arrival: its estimate, which it never corrects. by-use: the tokens of the answer in the
+ * end.
+ */
+type Settling = 'on-arrival' | 'by-use'
+
+export interface PaceSettings {
+  /** The quota of all instances in a minute, in requests and in tokens, where the operator has set it. */
+  readonly rpm?: number | undefined
+  readonly tpm?: number | undefined
+  /** How many instances share the quota at most. */
+  readonly maxInstances?: number | undefined
+  readonly settling: Settling
+}
+
+/** The state of the governor of one deployment in one instance. */
+export interface Pace {
+  readonly settling: Settling
+  readonly requests: Lane
+  readonly tokens: Lane
+  readonly concurrency: Concurrency
+  /** Nothing is sent before this, since the last refusal. Epoch milliseconds. */
+  readonly pausedUntil: number
+  /** The last limit that refused a request. */
+  readonly refusedBy?: LimitKind
+  /** The newest time that this state has seen. */
+  readonly at: number
+}
+
+export type Turn =
+  | { readonly kind: 'go' }
+  /** `forMs`: after this, another try may be allowed; 1 to MAX_WAIT_MS. */
+  | { readonly kind: 'wait'; readonly forMs: number }
+
+/** What the reply to one request says. */
+export interface PaceReply {
+  /** As it was taken. */
+  readonly need: Need
+  readonly rateLimit?: RateLimit | undefined
+  readonly refusal?: { readonly limit: LimitKind; readonly retryAfterMs?: number | undefined } | undefined
+  /** The tokens of the answer. */
+  readonly usedTokens?: number | undefined
+  /** The service failed, or took too long. */
+  readonly isFault?: boolean | undefined
+}
+
+/** What operators read. Rates are per minute. */
+export interface PaceReport {
+  readonly configured: { readonly rpm?: number; readonly tpm?: number }
+  /** What the provider allows, as far as it is known. */
+  readonly effective: { readonly rpm?: number; readonly tpm?: number }
+  /** The rate of this instance. */
+  readonly rate: { readonly rpm: number; readonly tpm: number }
+  readonly mostUnderWay: number
+  readonly underWay: number
+  readonly pausedForMs: number
+  readonly refusedBy?: LimitKind
+}
+
+/** A wait without a time of its own. The end of another request may come sooner. */
+const POLL_MS = 100
+const FIRST_PAUSE_MS = 1_000
+const FIRST_RPM = 120
+const FIRST_TPM = 60_000
+const MOST_TOKENS = 1e9
+
+export function firstPace({ rpm, tpm, maxInstances, settling }: PaceSettings, now: number): Pace {
+  const requests = { configured: rpm, maxInstances, firstRate: FIRST_RPM, windowsMs: [1_000, 10_000] }
+  const tokens = { configured: tpm, maxInstances, firstRate: FIRST_TPM, windowsMs: [60_000] }
+  return {
+    settling,
+    requests: firstLane(requests, now),
+    tokens: firstLane(tokens, now),
+    concurrency: firstConcurrency(now),
+    pausedUntil: now,
+    at: now,
+  }
+}
+
+/** Takes what a request needs, or says for how long to wait. `jitter`: 0 to 1. */
+export function take(before: Pace, need: Need, now: number, jitter: number): [Pace, Turn] {
+  const pace = atTime(before, now)
+  const tokens = tokensOf(need.tokens)
+  const waitMs = Math.max(
+    pace.pausedUntil - now,
+    waitForLane(pace.requests, 1, now),
+    waitForLane(pace.tokens, tokens, now),
+    hasRoom(pace.concurrency) ? 0 : spreadWait(POLL_MS, jitter),
+  )
+  if (waitMs > 0) return [pace, { kind: 'wait', forMs: Math.min(Math.ceil(waitMs), MAX_WAIT_MS) }]
+  const taken = {
+    ...pace,
+    requests: takeFromLane(pace.requests, 1, now),
+    tokens: takeFromLane(pace.tokens, tokens, now),
+    concurrency: begin(pace.concurrency),
+  }
+  return [taken, { kind: 'go' }]
+}
+
+/** Learns from the reply to a request that was taken. `jitter`: 0 to 1. */
+export function onReply(before: Pace, reply: PaceReply, now: number, jitter: number): Pace {
+  const pace = settle(believe(atTime(before, now), reply.rateLimit), reply, now)
+  if (reply.refusal !== undefined) return onRefusal(pace, reply.refusal, now, jitter)
+  if (reply.isFault === true) return { ...pace, concurrency: cutConcurrency(pace.concurrency, HOLD_MS, now) }
+  return {
+    ...pace,
+    requests: growLane(pace.requests, now),
+    tokens: growLane(pace.tokens, now),
+    concurrency: growConcurrency(pace.concurrency),
+  }
+}
+
+/** Gives back what was taken for a request that was not sent. */
+export function release(before: Pace, need: Need, now: number): Pace {
+  const pace = atTime(before, now)
+  return {
+    ...pace,
+    requests: correctLane(pace.requests, 1, 0, now),
+    tokens: correctLane(pace.tokens, tokensOf(need.tokens), 0, now),
+    concurrency: end(pace.concurrency),
+  }
+}
+
+/** For logs, telemetry and the doctor. */
+export function describePace({ requests, tokens, concurrency, pausedUntil, refusedBy }: Pace, now: number): PaceReport {
+  const limits = (rpm: number | undefined, tpm: number | undefined) => ({
+    ...(rpm !== undefined && { rpm }),
+    ...(tpm !== undefined && { tpm }),
+  })
+  return {
+    configured: limits(requests.configured, tokens.configured),
+    effective: limits(requests.limit, tokens.limit),
+    rate: { rpm: requests.rate, tpm: tokens.rate },
+    mostUnderWay: Math.floor(concurrency.most),
+    underWay: concurrency.underWay,
+    pausedForMs: Math.max(0, pausedUntil - now),
+    ...(refusedBy !== undefined && { refusedBy }),
+  }
+}
+
+/** Refusals within this time of a cut do not cut again: they were under way with the first. */
+const HOLD_MS = 2_000
+
+function onRefusal(
+  pace: Pace,
+  { limit, retryAfterMs }: NonNullable<PaceReply['refusal']>,
+  now: number,
+  jitter: number,
+): Pace {
+  const asked = retryAfterMs !== undefined && retryAfterMs >= 0 ? retryAfterMs : FIRST_PAUSE_MS
+  const pausedUntil = Math.max(pace.pausedUntil, now + Math.ceil(spreadWait(Math.min(asked, MAX_WAIT_MS / 2), jitter)))
+  const paused = { ...pace, pausedUntil, refusedBy: limit }
+  if (limit === 'capacity') return { ...paused, concurrency: cutConcurrency(pace.concurrency, HOLD_MS, now) }
+  return { ...paused, requests: cutLane(pace.requests, HOLD_MS, now), tokens: cutLane(pace.tokens, HOLD_MS, now) }
+}
+
+function believe(pace: Pace, rateLimit: RateLimit = {}): Pace {
+  return {
+    ...pace,
+    requests: believeLimit(pace.requests, rateLimit.limitRequests),
+    tokens: believeLimit(pace.tokens, rateLimit.limitTokens),
+  }
+}
+
+/** The request is no longer under way. Only a provider that charges by use corrects its estimate. */
+function settle(pace: Pace, { need, usedTokens, refusal }: PaceReply, now: number): Pace {
+  const concurrency = end(pace.concurrency)
+  if (pace.settling === 'on-arrival') return { ...pace, concurrency }
+  const estimated = tokensOf(need.tokens)
+  const used = refusal !== undefined ? 0 : tokensOf(usedTokens ?? estimated)
+  return { ...pace, concurrency, tokens: correctLane(pace.tokens, estimated, used, now) }
+}
+
+/** The clock was set back: every time of the state moves with it, so that nothing waits for the difference. */
+function atTime(pace: Pace, now: number): Pace {
+  const byMs = now - pace.at
+  if (byMs >= 0) return { ...pace, at: now }
+  return {
+    ...pace,
+    at: now,
+    pausedUntil: pace.pausedUntil + byMs,
+    requests: shiftLane(pace.requests, byMs),
+    tokens: shiftLane(pace.tokens, byMs),
+    concurrency: shiftConcurrency(pace.concurrency, byMs),
+  }
+}
+
+/** What a caller may pass by mistake is no number of tokens. */
+function tokensOf(tokens: number): number {
+  return Number.isFinite(tokens) ? Math.min(Math.max(0, tokens), MOST_TOKENS) : 0
+}
