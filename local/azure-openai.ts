@@ -3,8 +3,8 @@ import { type AzureHeaders, azureHeaders, refuseAsAzure } from './azure-openai/a
 import { type Principal, readPrincipal, type TokenRules, trustedKeys } from './azure-openai/bearer.ts'
 import { chatCompletions } from './azure-openai/chat-completions.ts'
 import { embeddings } from './azure-openai/embeddings.ts'
+import { createDocumentedLimiter, createFixedWindows, type LimitEvents } from './azure-openai/limiter.ts'
 import type { ModelOperation } from './azure-openai/model-operation.ts'
-import type { QuotaWindow } from './azure-openai/quota.ts'
 import { responses } from './azure-openai/responses.ts'
 import { serveOperation } from './azure-openai/serve-operation.ts'
 import { type Dependencies, realDependencies } from './dependencies.ts'
@@ -26,6 +26,8 @@ export interface AzureOpenAIOptions extends StandInOptions {
   readonly principals?: readonly string[]
   /** The length of a quota window. */
   readonly minuteMs?: number
+  /** Limits by Azure's documented windows, with what happens to a deployment; fixed windows of a minute when absent. */
+  readonly documentedLimits?: (deployment: string) => LimitEvents
   readonly latency?: Partial<Latency>
 }
 
@@ -58,10 +60,13 @@ export async function startAzureOpenAI(options: AzureOpenAIOptions): Promise<Sta
     audience: AZURE.resource,
   }
   const deployments = options.deployments ?? [DEFAULT_DEPLOYMENT, EMBEDDING_DEPLOYMENT]
+  const minuteMs = options.minuteMs ?? 60_000
   const model = {
     deployments: new Map(deployments.map((deployment) => [deployment.name, deployment])),
-    windows: new Map<string, QuotaWindow>(),
-    minuteMs: options.minuteMs ?? 60_000,
+    limiter:
+      options.documentedLimits === undefined
+        ? createFixedWindows(minuteMs)
+        : createDocumentedLimiter(minuteMs, options.documentedLimits),
     latency: { baseMs: 0, perOutputTokenMs: 0, spread: 0, ...options.latency },
     dependencies,
   }

@@ -3,8 +3,8 @@ import type { CallDetail } from '../call-log.ts'
 import type { Dependencies } from '../dependencies.ts'
 import { AZURE_ERRORS, type AzureErrorName } from '../fixtures/azure-errors.ts'
 import { type AzureHeaders, refuseAsAzure } from './answers.ts'
+import type { Limiter } from './limiter.ts'
 import type { Asked, ModelOperation, Work } from './model-operation.ts'
-import { type Charge, charge, type Quota, type QuotaWindow, quotaHeaders } from './quota.ts'
 import { estimateTokens } from './tokens.ts'
 
 export interface Deployment {
@@ -28,8 +28,7 @@ export interface Latency {
 /** The state that all calls of one resource share. */
 export interface Answerer {
   readonly deployments: ReadonlyMap<string, Deployment>
-  readonly windows: Map<string, QuotaWindow>
-  readonly minuteMs: number
+  readonly limiter: Limiter
   readonly latency: Latency
   readonly dependencies: Dependencies
   readonly closing: AbortSignal
@@ -81,24 +80,18 @@ export async function answerCall({ operation, body, apiVersion, headers }: Model
     const values = { contextWindow: String(deployment.contextWindow), promptTokens: String(promptTokens) }
     return refuse('context_length_exceeded', values, known)
   }
-  const quota = { ...deployment, minuteMs: to.minuteMs }
-  const charged = chargeArrival(
-    quota,
-    deployment.name,
-    promptTokens + (asked.maxOutputTokens ?? DEFAULT_OUTPUT_TOKENS),
-    to,
-  )
-  const limits = quotaHeaders(quota, charged)
-  if (charged.kind === 'refused') {
+  const { newId, now } = to.dependencies
+  const estimate = promptTokens + (asked.maxOutputTokens ?? DEFAULT_OUTPUT_TOKENS) * (asked.choices ?? 1)
+  const { error, headers: limits } = to.limiter.arrive(deployment, estimate, now())
+  if (error !== undefined) {
     const values = { operation: operation.name, apiVersion, retryAfterSeconds: limits['retry-after'] ?? '0' }
-    return refuse(charged.exceeded === 'tokens' ? 'token_rate_limit' : 'call_rate_limit', values, known, limits)
+    return refuse(error, values, known, limits)
   }
   // Azure charges for a prompt that its filter rejected, because it was read.
   if (asked.prompt.includes(CONTENT_FILTER_MARKER)) {
     return refuse('content_filter', {}, { ...known, completionTokens: 0, billed: true }, limits)
   }
   const work = await doWork(asked, to)
-  const { newId, now } = to.dependencies
   const answer = work.answer({ id: newId(), model: deployment.model, nowMs: now(), promptTokens })
   return {
     response: Response.json(answer, { headers: { ...headers, ...limits } }),
@@ -110,12 +103,6 @@ const named = z.object({ model: z.string().min(1) })
 
 function problemOf(asked: ReturnType<ModelOperation['read']>): Record<string, string> {
   return asked.kind === 'malformed' ? { problem: asked.problem, param: asked.param } : {}
-}
-
-function chargeArrival(quota: Quota, deployment: string, tokens: number, to: Answerer): Charge {
-  const charged = charge(to.windows.get(deployment), quota, tokens, to.dependencies.now())
-  to.windows.set(deployment, charged.window)
-  return charged
 }
 
 /** If the caller disconnects, the work continues and is paid, as at Azure. */

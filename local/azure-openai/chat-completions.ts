@@ -20,6 +20,8 @@ const bodySchema = z.object({
   messages: z.array(z.object({ role: z.string(), content: messageText })).min(1),
   max_tokens: z.int().positive().nullish(),
   max_completion_tokens: z.int().positive().nullish(),
+  // It is charged for, and one choice is answered.
+  n: z.int().positive().nullish(),
   response_format: responseFormat.nullish(),
   tools: z.array(z.object({ function: toolSchema })).nullish(),
   tool_choice: toolChoice.nullish(),
@@ -40,7 +42,8 @@ export const chatCompletions: ModelOperation = {
     readBody(bodySchema, body, (asked) => {
       const maxOutputTokens = asked.max_completion_tokens ?? asked.max_tokens ?? undefined
       const prompt = asked.messages.map(({ content }) => content).join('\n')
-      return { model: asked.model, prompt, maxOutputTokens, work: () => work(asked, maxOutputTokens) }
+      const choices = asked.n ?? 1
+      return { model: asked.model, prompt, maxOutputTokens, choices, work: () => work(asked, maxOutputTokens) }
     }),
 }
 

@@ -7,6 +7,8 @@ export interface Asked {
   /** All text of the request, which is counted and filtered. */
   readonly prompt: string
   readonly maxOutputTokens: number | undefined
+  /** How many answers are asked for; one when absent. Each is charged with the maximum on arrival. */
+  readonly choices?: number
   /** Does the work of the request. */
   work(): Work
 }

@@ -130,6 +130,26 @@ test('the content filter stops a prompt with the marker, names the category, and
   assert.deepEqual([call?.detail['billed'], call?.detail['error']], [true, 'content_filter'])
 })
 
+test('documented limits charge every choice on arrival, and refuse by quota and by capacity in different words', async () => {
+  const start = Math.floor(Date.now() / 60_000) * 60_000
+  let later = 0
+  const noCapacity = [{ from: start + 60_000, until: start + 61_000 }]
+  const documentedLimits = () => ({ refusedUseQuota: true, lowered: [], noCapacity })
+  const deployments = [{ ...DEFAULT_DEPLOYMENT, tokensPerMinute: 1_000 }]
+  const dependencies = { now: () => start + later }
+  await using on = await startWithClient({ dependencies, azure: { deployments, documentedLimits } })
+  const asked = { ...ask('Hello.', { max_tokens: 300 }), n: 3 }
+  const { response } = await on.client.chat.completions.create(asked).withResponse()
+  assert.equal(response.headers.get('x-ratelimit-remaining-tokens'), '98')
+  later = 58_000
+  const overQuota = await failureOf(on.client.chat.completions.create(asked))
+  assert.match(overQuota.message, /exceeded token rate limit .* Please retry after 2 seconds/)
+  assert.equal(overQuota.headers?.get('retry-after-ms'), '2000')
+  later = 60_500
+  const overCapacity = await failureOf(on.client.chat.completions.create(asked))
+  assert.match(overCapacity.message, /experiencing high demand .* Please retry after 20 seconds/)
+})
+
 test('an answer takes its base time and its tokens, more or less by the spread', async () => {
   const waits: number[] = []
   const dependencies = {
