@@ -5,7 +5,7 @@ import type { ModelProvider, Send } from '../../shared/models/provider.ts'
 import { createJobStore } from '../../shared/stores/job-store/create-job-store.ts'
 import type { RecordDocuments } from '../../shared/stores/record-documents.ts'
 import { createDrain } from '../../worker/delivery/drain.ts'
-import type { BatchControls } from '../../worker/limits/batch-controls.ts'
+import type { BatchControls, Watch } from '../../worker/limits/batch-controls.ts'
 import type { DailyBudget } from '../../worker/limits/daily-budget.ts'
 import type { MissingEpisodes } from '../../worker/limits/missing-episodes.ts'
 import type { Observer } from '../../worker/observe/observer.ts'
@@ -23,7 +23,7 @@ export function partsOver(
   const usage = { promptTokens: 1, completionTokens: 1 }
   return {
     store: createJobStore(documents, 1_000),
-    controls: NO_CONTROLS,
+    controls: controlsOf(),
     daily: NO_DAILY_LIMIT,
     deadLetter,
     announce: async () => undefined,
@@ -69,15 +69,18 @@ export function providerOf(send: Send): ModelProvider {
   return { ready: async () => send }
 }
 
-/** Controls of batches without a cancellation or a limit. */
-export const NO_CONTROLS: BatchControls = {
+/** Controls of batches without a cancellation or a limit, unless `over` says otherwise. */
+export const controlsOf = (over: Partial<Watch> = {}): BatchControls => ({
   watch: async () => ({
     cancelled: new AbortController().signal,
     limitReached: async () => undefined,
     spend: () => undefined,
+    replied: () => undefined,
+    stoppedBy: () => undefined,
     leave: () => undefined,
+    ...over,
   }),
-}
+})
 
 /** Deployments that are always there. */
 export const NEVER_MISSING: MissingEpisodes = { measure: async (_, failure) => failure, answered: () => undefined }

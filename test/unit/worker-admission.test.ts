@@ -6,7 +6,7 @@ import type { BatchControls } from '../../worker/limits/batch-controls.ts'
 import { aDeployment } from '../support/deployment-builders.ts'
 import { aJob, START } from '../support/job-builders.ts'
 import type { JobParts } from '../support/job-dependencies.ts'
-import { circuitsOf } from '../support/job-processing.ts'
+import { circuitsOf, controlsOf } from '../support/job-processing.ts'
 import { failed, fateOf, virtualJobs } from '../support/virtual-jobs.ts'
 
 const deployment = aDeployment()
@@ -162,9 +162,7 @@ describe('a job that arrives when the tokens are spent', () => {
       looks += 1
       return looks < from ? undefined : { spent: 101, limit: 100 }
     }
-    return {
-      watch: async () => ({ cancelled: new AbortController().signal, limitReached, spend: ignore, leave: ignore }),
-    }
+    return controlsOf({ limitReached })
   }
 
   test('of the day is deferred before a token is asked for, or a record touched', async (t) => {

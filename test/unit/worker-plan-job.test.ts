@@ -7,7 +7,7 @@ import { bodyOf } from '../../shared/models/azure-openai/azure-openai.ts'
 import { applyBatchControls, CANCELLED, type PlanDependencies, planJob } from '../../worker/jobs/plan-job.ts'
 import { aDeployment } from '../support/deployment-builders.ts'
 import { aJob, START, sha256 } from '../support/job-builders.ts'
-import { circuitsOf, NO_CONTROLS } from '../support/job-processing.ts'
+import { circuitsOf, controlsOf } from '../support/job-processing.ts'
 
 const MINUTE_MS = 60_000
 const ROLLOUT_MS = 10 * MINUTE_MS
@@ -52,7 +52,7 @@ describe('a job for a model that no deployment serves', () => {
   test('expires by its deadline all the same, and is cancelled with its batch', async () => {
     const late = planJob(planning(), aJob({ model: 'gpt-5', deadline: START - 1 }), START)
     assert.ok(late.kind === 'end' && late.ending.status === 'expired')
-    const watch = await NO_CONTROLS.watch('nightly')
+    const watch = await controlsOf().watch('nightly')
     const cancelling = { ...watch, cancelled: AbortSignal.abort(), limitReached: () => assert.fail('it is not read') }
     assert.equal(await applyBatchControls(cancelling, unknown, planJob(planning(), unknown, START)), CANCELLED)
     const plan = planJob(planning(), unknown, START)

@@ -48,6 +48,7 @@ export const outcomes = [
   'refused_push',
   'broken_push',
   'day_closed',
+  'batch_stopped',
   'event_refused',
   'swept',
   'sweep_failed',

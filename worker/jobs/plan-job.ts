@@ -10,6 +10,7 @@ import { defined } from '../../shared/lib/defined.ts'
 import { quote } from '../../shared/lib/quote.ts'
 import type { Circuits } from '../../shared/models/circuits.ts'
 import type { Watch } from '../limits/batch-controls.ts'
+import { REFUSALS_TO_STOP } from '../limits/stopped-batch.ts'
 
 export interface PlanDependencies {
   readonly deployments: readonly Deployment[]
@@ -118,10 +119,13 @@ export const CANCELLED = {
   ending: { status: 'cancelled', error: { kind: 'cancelled', message: 'its batch was cancelled' } },
 } as const
 
-/** Returns the plan, or the end of a job whose batch was cancelled or has reached its token limit. */
-export async function applyBatchControls<P extends Plan>(watch: Watch, { batch }: Job, plan: P): Promise<P | EndPlan> {
+/** Returns the plan, or the end of a job whose batch was cancelled, was stopped, or has reached its token limit. */
+export async function applyBatchControls<P extends Plan>(watch: Watch, job: Job, plan: P): Promise<P | EndPlan> {
+  const { batch, run } = job
   if (watch.cancelled.aborted) return CANCELLED
   if (plan.kind !== 'ask') return plan
+  const refusal = watch.stoppedBy(run)
+  if (refusal !== undefined) return stopped(batch, refusal)
   const reached = await watch.limitReached()
   if (reached === undefined) return plan
   const error: EndError = {
@@ -129,6 +133,17 @@ export async function applyBatchControls<P extends Plan>(watch: Watch, { batch }
     code: 'batch_token_limit',
     message: `its batch has taken ${reached.spent} tokens; its limit is ${reached.limit}`,
     hint: `Raise it and replay: promptbridge dead-letters replay --batch ${quote(batch)} --reason budget --token-limit N`,
+  }
+  return { kind: 'end', ending: { status: 'dead_lettered', error } }
+}
+
+function stopped(batch: string, code: string): EndPlan {
+  const replay = `promptbridge dead-letters replay --batch ${quote(batch)} --reason rejected --force`
+  const error: EndError = {
+    kind: 'rejected',
+    ...(code !== '' && { code }),
+    message: `not asked: the first ${REFUSALS_TO_STOP} answers of its batch were this refusal`,
+    hint: `Submit a corrected file, or correct the set-up. To ask all the same: ${replay}`,
   }
   return { kind: 'end', ending: { status: 'dead_lettered', error } }
 }

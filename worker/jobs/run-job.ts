@@ -136,6 +136,7 @@ async function askAndSettle(
   const { job } = context.delivery
   const clientRequestId = `${job.key}.${job.run}.${attemptNumber(held)}`
   const reply = await ask(dependencies.ask, { job, deployment, outputCap, clientRequestId }, limits)
+  context.watch.replied(job.run, reply.ok ? undefined : reply.failure)
   const answered = { ...context, logFields: { ...context.logFields, ...replyFields(reply, deployment) } }
   if (reply.ok) {
     const used = usedBy(reply, job)

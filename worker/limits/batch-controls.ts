@@ -1,8 +1,10 @@
+import type { Failure } from '../../shared/job/failures.ts'
 import type { Usage } from '../../shared/job/record.ts'
 import type { Clock } from '../../shared/lib/clock.ts'
 import { settlesWithin } from '../../shared/lib/settles-within.ts'
 import type { Batch } from '../../shared/stores/batch-store.ts'
 import type { Log } from '../observe/log.ts'
+import { afterReply, type Beginning, isStoppable, NOT_BEGUN, REFUSALS_TO_STOP } from './stopped-batch.ts'
 import { createTokenSpending, type TokenSpending } from './token-spending.ts'
 
 interface BatchControlsDependencies {
@@ -14,7 +16,7 @@ interface BatchControlsDependencies {
   readonly log: Log
 }
 
-/** The cancellation and the token limit of a batch, which may change while its jobs run. */
+/** What stops the jobs of a batch: its cancellation, its token limit, and a beginning of equal refusals. */
 export interface BatchControls {
   /**
    * Reads the batch, then keeps reading it while one of its jobs is under way. Never rejects: an unavailable store stops no
@@ -33,6 +35,10 @@ export interface Watch {
   limitReached(): Promise<ReachedLimit | undefined>
   /** Adds the tokens of an answer. */
   spend(usage: Usage): void
+  /** Learns from the reply to a job. `failure`: undefined if it was answered. */
+  replied(run: number, failure: Failure | undefined): void
+  /** The code of the refusal that all first answers of the batch were; undefined if a job of this run goes on. */
+  stoppedBy(run: number): string | undefined
   leave(): void
 }
 
@@ -45,6 +51,7 @@ interface ReachedLimit {
 interface Watched {
   readonly cancel: AbortController
   readonly spending: TokenSpending
+  beginning: Beginning
   tokenLimit: number | undefined
   watchers: number
   readAt: number
@@ -63,6 +70,8 @@ const NOTHING_TO_WATCH: Watch = {
   cancelled: new AbortController().signal,
   limitReached: async () => undefined,
   spend: () => undefined,
+  replied: () => undefined,
+  stoppedBy: () => undefined,
   leave: () => undefined,
 }
 
@@ -77,6 +86,7 @@ export function createBatchControls({ read, later, now, log }: BatchControlsDepe
     const fresh = {
       cancel: new AbortController(),
       spending: createTokenSpending(),
+      beginning: NOT_BEGUN,
       tokenLimit: undefined,
       watchers: 0,
       readAt: Number.NEGATIVE_INFINITY,
@@ -124,6 +134,15 @@ export function createBatchControls({ read, later, now, log }: BatchControlsDepe
     watched.stop = later(() => readWhenDue(watched, batch), dueInMs(watched))
   }
 
+  function learn(watched: Watched, batch: string, failure: Failure | undefined): void {
+    const after = afterReply(watched.beginning, failure)
+    if (after.kind === 'stopped' && watched.beginning.kind !== 'stopped') {
+      const problem = `its first ${REFUSALS_TO_STOP} answers were the same refusal; no other job of it is asked`
+      log.error({ outcome: 'batch_stopped', batch, code: after.code, problem, hint: failure?.hint }, 'batch stopped')
+    }
+    watched.beginning = after
+  }
+
   return {
     async watch(batch) {
       if (batch === '') return NOTHING_TO_WATCH
@@ -140,6 +159,11 @@ export function createBatchControls({ read, later, now, log }: BatchControlsDepe
           return reachedBy(watched)
         },
         spend: (usage) => watched.spending.spend(usage),
+        replied: (run, failure) => isStoppable(run) && learn(watched, batch, failure),
+        stoppedBy(run) {
+          const { beginning } = watched
+          return isStoppable(run) && beginning.kind === 'stopped' ? beginning.code : undefined
+        },
         leave() {
           watched.watchers -= 1
           if (watched.watchers === 0) watched.stop()

@@ -22,4 +22,5 @@ export const testsOf: Readonly<Record<string, readonly string[]>> = {
   'shared/identity/renewal.ts': ['identity-renewal'],
   'shared/models/circuit.ts': ['worker-circuits'],
   'shared/models/answers.ts': ['worker-circuits'],
+  'worker/limits/stopped-batch.ts': ['worker-stopped-batch'],
 }
