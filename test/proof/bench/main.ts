@@ -8,6 +8,7 @@ import { runRounds } from './harness/run-rounds.ts'
 /** Loaded by need: each brings libraries that the others are not to pay for. */
 const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>> = {
   firestore: () => import('./firestore/firestore-bench.ts'),
+  fleet: () => import('./fleet/fleet-bench.ts'),
   overhead: () => import('./overhead/overhead-bench.ts'),
   'overhead-firestore': () => import('./overhead/overhead-firestore-bench.ts'),
   submit: () => import('./shell/submit-bench.ts'),
