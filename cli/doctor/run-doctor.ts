@@ -9,6 +9,7 @@ import { checkGrants, invokerGrant } from './check-grants.ts'
 import { checkIdentity, type Identity, skipIdentity } from './check-identity.ts'
 import { checkInvokers, type ServiceAccess } from './check-invokers.ts'
 import { checkLogin } from './check-login.ts'
+import { checkPrices } from './check-prices.ts'
 import { checkQueue, QUEUE_STEPS } from './check-queue.ts'
 import { checkSettings, type FoundSettings, type Usable } from './check-settings.ts'
 import { checkStore } from './check-store.ts'
@@ -45,6 +46,7 @@ export async function runDoctor(options: DoctorOptions, dependencies: DoctorDepe
   const found = await findSettings(checks, options, dependencies)
   if (found === undefined) return checks.steps
   const usable = (await checks.run('settings', async () => checkSettings(found))) ?? {}
+  await checkPrices(checks, found.environment, options.live?.name)
   const identity = await checkAzure(checks, usable.config, found.isElsewhere, dependencies)
   await checkGoogle(checks, usable, identity, dependencies)
   const pushAuth = pushesOf(usable.config)

@@ -150,6 +150,12 @@ describe('doctor: a live service', () => {
     assertFails(steps, { step: 'settings', fix: /^AZURE_CLIENT_ID/ })
   })
 
+  test('with a PRICES_FILE: no file of this machine is read in its place', async () => {
+    const step = (await onLive(withVariable({ name: 'PRICES_FILE', value: '/etc/passwd' })))[2]
+    assert.deepEqual([step?.step, step?.ok, step?.fix], ['prices', null, null])
+    assert.match(step?.seen ?? '', /Cloud Run service worker is \/etc\/passwd, a file of its image/)
+  })
+
   const elsewhere = { ...live, name: 'unknown' }
   const list = /gcloud run services list --project=promptbridge-local --region=europe-west1$/
   for (const [what, on, seen, fix] of [

@@ -235,6 +235,42 @@ describe('doctor: settings', () => {
   })
 })
 
+describe('doctor: PRICES_FILE', () => {
+  const price = { model: 'gpt-4o', from: '2026-01-01', input: 1, output: 4, source: 'a list', asOf: '2026-02-02' }
+  const onPrices = async (text: string | undefined, settings = {}) => {
+    const file = join(folder, text === undefined ? 'no-prices.json' : 'prices.json')
+    if (text !== undefined) await writeFile(file, text)
+    return onDoctor({ PRICES_FILE: file, ...settings })
+  }
+
+  test('that is a valid table passes', async () => {
+    const steps = await onPrices(JSON.stringify({ prices: [price] }))
+    assert.deepEqual(marksOf(steps), ['✓ settings', '✓ prices', ...HEALTHY.slice(1)])
+  })
+
+  for (const [what, text, fix] of [
+    ['is missing', undefined, /PRICES_FILE: .+no-prices\.json cannot be read/],
+    ['is no JSON', '{', /PRICES_FILE: .+prices\.json is not JSON/],
+    [
+      'has two prices for one day',
+      JSON.stringify({ prices: [price, price] }),
+      /gpt-4o: the price from 2026-01-01 has not/,
+    ],
+    ['has a wrong price', JSON.stringify({ prices: [{ ...price, input: 'a' }] }), /PRICES_FILE: prices\.0\.input: /],
+  ] as const) {
+    test(`that ${what} fails, and the other checks run`, async () => {
+      const steps = await onPrices(text)
+      assertFails(steps, { step: 'prices', seen: /1 problem, so the worker would not start$/, fix })
+      assert.deepEqual(marksOf(steps), ['✓ settings', '✗ prices', ...HEALTHY.slice(1)])
+    })
+  }
+
+  test('is checked also where the settings are not those of a worker', async () => {
+    const steps = await onPrices('{', { AZURE_TENANT_ID: '' })
+    assert.deepEqual(marksOf(steps).slice(0, 2), ['✗ settings', '✗ prices'])
+  })
+})
+
 describe('doctor: the store in a file', () => {
   test('whose folder is not there fails', async () => {
     const missing = join(folder, 'no folder')
