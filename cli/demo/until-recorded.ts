@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import type { DeadLetterFilter, DeadLetterStore } from '../../shared/stores/dead-letter-store.ts'
+import type { DeadLetterFilter, DeadLetterReader, DeadLetterStore } from '../../shared/stores/dead-letter-store.ts'
 import type { JobReader } from '../../shared/stores/job-store.ts'
 
 const PAGE = 300
@@ -27,7 +27,11 @@ export async function untilRecorded(
   }
 }
 
-export async function deadLetterKeys(letters: DeadLetterStore, filter: DeadLetterFilter = {}): Promise<Set<string>> {
+/** The keys of the jobs that have a dead letter. */
+export async function deadLetterKeys(
+  letters: Pick<DeadLetterReader, 'list'>,
+  filter: DeadLetterFilter = {},
+): Promise<Set<string>> {
   const keys = new Set<string>()
   for (let after: string | undefined; ; ) {
     const { found } = await letters.list(filter, PAGE, after)

@@ -160,7 +160,7 @@ async function runWorker({ start, jobsTopic, deadLetterTopic }: Prepared, work: 
   try {
     const system = await start(signal)
     try {
-      await Promise.race([untilEnded({ ...work, deadLetterTopic }), system.broken])
+      await Promise.race([untilEnded({ ...work, jobsTopic, deadLetterTopic }), system.broken])
     } finally {
       await system.stop()
     }
