@@ -44,13 +44,20 @@ export function printProblem(message: string): void {
 /** Set for the whole command by --quiet. */
 let areNotesOff = false
 
+/** The notes that this command has printed. */
+const printed = new Set<string>()
+
+/** Called when a command begins. */
 export function keepNotesOff(isQuiet: boolean): void {
   areNotesOff = isQuiet
+  printed.clear()
 }
 
-/** Prints a note on standard error that is neither the result nor an error, such as which store is used. */
+/** Prints a note on standard error that is neither the result nor an error, such as which store is used. The same note only once. */
 export function printNote(text: string): void {
-  if (!areNotesOff) print(`${text}\n`, process.stderr)
+  if (areNotesOff || printed.has(text)) return
+  printed.add(text)
+  print(`${text}\n`, process.stderr)
 }
 
 /** Replaces the last line on standard error if that is a terminal. An empty text clears it. */

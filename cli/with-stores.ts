@@ -78,7 +78,7 @@ export async function locateStores(use: Use, options: StoreOptions, environment:
   const { environment: settings, fileProblems } = readSettings(environment)
   const { store = storeIn(settings), project = settings['GOOGLE_CLOUD_PROJECT'] } = options
   const given = { ...settings, STORE: store, GOOGLE_CLOUD_PROJECT: project }
-  const config = nameOption(options, () => readStoresConfig(given, { fileProblems }))
+  const config = nameStoreOption(options, () => readStoresConfig(given, { fileProblems }))
   if (use === 'change' && config.store.kind === 'sqlite' && !existsSync(config.store.path)) {
     throw new Error(`there is no file ${config.store.path}; name the file of the records with --store`)
   }
@@ -95,7 +95,7 @@ function storeIn({ STORE }: Environment): string | undefined {
 }
 
 /** The options stand for settings, and a problem is reported by the name that the caller gave. */
-function nameOption<T>(options: StoreOptions, read: () => T): T {
+export function nameStoreOption<T>(options: StoreOptions, read: () => T): T {
   try {
     return read()
   } catch (error) {

@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import type { Environment } from '../../shared/config/rules.ts'
 import { describeCost } from '../../shared/job/price.ts'
 import { failedIn } from '../../shared/stores/batch-progress.ts'
@@ -23,6 +23,12 @@ export function runCommand(environment: Environment): Command {
     .argument('<input...>', 'JSONL files with a job in each line, or documents; - for standard input')
     .option('--batch <name>', 'the batch of the jobs (default: made from the name and the content of the input)')
     .option('--demo', 'answer with a stand-in for the model: no setting is needed, and nothing is paid')
+    .addOption(
+      new Option(
+        '--store <store>',
+        'sqlite:PATH (default: STORE if it is a file, then .promptbridge/promptbridge.db)',
+      ).conflicts('demo'),
+    )
     .option('--output <file>', 'where the results go; - for standard output (default: INPUT-results.jsonl)')
   addOutputOptions(addDocumentOptions(command), 'print how the run ended as JSON')
   return addHelpEnding(command, {

@@ -30,7 +30,7 @@ export function readRunSettings(environment: Environment, file: string): WorkerS
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error
     const where = `Set them in the environment or in ${SETTINGS_FILE}, which promptbridge init writes. --demo needs none.`
-    throw new ConfigError([...error.problems, where])
+    throw new ConfigError(error.problems, where)
   }
 }
 

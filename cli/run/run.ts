@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import type { Environment } from '../../shared/config/rules.ts'
 import type { Cost } from '../../shared/job/price.ts'
 import type { JobRecord } from '../../shared/job/record.ts'
@@ -19,16 +19,12 @@ import { writeResults, writeResultsFile } from '../results/write-results.ts'
 import { sendLines } from '../submit/send-lines.ts'
 import { type RunInput, readInput } from './read-input.ts'
 import { checkToken, readRunSettings } from './run-settings.ts'
+import { FOLDER, findRunStore, type RunStoreOptions } from './run-store.ts'
 import { type RunSystem, startDemo, startOwn, TOPICS } from './run-system.ts'
 import { untilEnded } from './until-ended.ts'
 
-const FOLDER = '.promptbridge'
-/** The answers of the stand-in never get among those that were paid for. */
-const FILES = { own: 'promptbridge.db', demo: 'run-demo.db' }
-
-export interface RunOptions extends DocumentOptions {
+export interface RunOptions extends DocumentOptions, RunStoreOptions {
   readonly batch?: string
-  readonly demo?: true
   readonly output?: string
   readonly quiet?: true
 }
@@ -57,19 +53,19 @@ export async function run(
   environment: Environment,
   signal: AbortSignal,
 ): Promise<RunResult> {
+  const { path, option } = findRunStore(options, environment)
   await using opened = new AsyncDisposableStack()
   const documents = opened.use(
     await openInputs(inputs, options, { environment: readSettings(environment).environment, signal }),
   )
   const input = await readInput(documents, signal)
   mkdirSync(FOLDER, { recursive: true, mode: PRIVATE_FOLDER })
-  const path = join(FOLDER, options.demo ? FILES.demo : FILES.own)
   const prepared = await prepare(input, options, environment, resolve(path))
   const stores = opened.adopt(await openStores({ kind: 'sqlite', path }, IN_FILE), (own) => own.close())
   const batch = options.batch ?? input.batch
   await submitOnce(input, { name: batch, topic: prepared.jobsTopic, signal }, stores)
   const progress = await runWorker(prepared, { path, batch, stores, signal, isQuiet: options.quiet === true })
-  const known = { progress, store: options.demo && `sqlite:${path}` }
+  const known = { progress, store: option }
   if (progress.state !== 'complete') {
     const code = signal.aborted ? ExitCode.interrupted : ExitCode.failed
     return { ...known, output: undefined, cost: undefined, code }

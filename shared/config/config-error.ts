@@ -3,8 +3,11 @@ export class ConfigError extends Error {
   override readonly name = 'ConfigError'
   readonly problems: readonly string[]
 
-  constructor(problems: readonly string[]) {
-    super(`${problems.length} setting(s) need attention:\n${problems.map((problem) => `  - ${problem}`).join('\n')}`)
+  /** `advice`: the last line of the message. */
+  constructor(problems: readonly string[], advice?: string) {
+    const lines = problems.map((problem) => `  - ${problem}`)
+    const ending = advice === undefined ? [] : [advice]
+    super([`${problems.length} setting(s) need attention:`, ...lines, ...ending].join('\n'))
     this.problems = problems
   }
 }

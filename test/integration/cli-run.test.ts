@@ -4,6 +4,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { CONTENT_FILTER_MARKER } from '../../local/azure-openai/answer-call.ts'
+import { runHosted } from '../support/run-hosted.ts'
 import { callsOf, startCloud } from '../support/stand-ins.ts'
 import { holdAnswers } from '../support/worker.ts'
 import { newFolder, runCommand, startCommand, until } from './cli-harness.ts'
@@ -69,6 +70,48 @@ describe('run', { concurrency: 2 }, () => {
     assert.deepEqual(await idsIn(join(cwd, 'jobs-results.jsonl')), ['a', 'b', 'c'])
   })
 
+  for (const [title, args, setting] of [
+    ['--store', ['--store', 'sqlite:own.db'], {}],
+    ['STORE', [], { STORE: 'sqlite:own.db' }],
+  ] as const) {
+    test(`keeps everything in the file that ${title} names`, async (t) => {
+      const cwd = await aFolder(t, line('a', 'Bridges.'))
+      await using cloud = await startCloud({ entra: { caPath: join(cwd, 'ca.pem') } })
+      const env = { ...cloud.env, STORE: '', ...setting }
+      const ran = await runCommand(t, ['run', 'jobs.jsonl', ...args, '--batch', 'nightly'], { cwd, env })
+      assert.equal(ran.code, 0, ran.stderr)
+      assert.ok(!existsSync(join(cwd, '.promptbridge/promptbridge.db')))
+      const shown = await runCommand(t, ['show', 'a', '--batch', 'nightly', '--store', 'sqlite:own.db'], { cwd })
+      assert.match(shown.stdout, /^a {2}succeeded/)
+    })
+  }
+
+  for (const [title, args, setting, code, expected] of [
+    ['--store firestore', ['--store', 'firestore'], {}, 2, /run works on this machine, so --store must be sqlite:PATH/],
+    ['--store of no known kind', ['--store', 'foo'], {}, 2, /--store: must be firestore or sqlite:PATH/],
+    [
+      '--store beside --demo',
+      ['--store', 'sqlite:a.db', '--demo'],
+      {},
+      2,
+      /'--store <store>' cannot be used with .*--demo/,
+    ],
+    [
+      'STORE=firestore',
+      [],
+      { STORE: 'firestore' },
+      2,
+      /^store: sqlite:.*\.db, because run cannot use STORE=firestore\n/,
+    ],
+  ] as const) {
+    test(`with ${title} it says which file it needs, or uses`, async (t) => {
+      const cwd = await aFolder(t, ...THREE)
+      const ran = await runHosted(['run', 'jobs.jsonl', ...args], { cwd, env: setting })
+      assert.deepEqual([ran.code, expected.test(ran.stderr)], [code, true], ran.stderr)
+      assert.ok(!existsSync(join(cwd, 'a.db')))
+    })
+  }
+
   test('while Azure refuses the token, it says why the jobs wait and how to fix it; Ctrl-C ends it', async (t) => {
     const cwd = await aFolder(t, ...THREE)
     await using cloud = await startCloud({ azure: { principals: [] }, entra: { caPath: join(cwd, 'ca.pem') } })
@@ -91,6 +134,15 @@ describe('run', { concurrency: 2 }, () => {
     assert.deepEqual([code, stderr.trimEnd().split('\n').length], [1, 1], stderr)
     assert.match(stderr, /no account is logged in to the Azure CLI\. .*Run az login --tenant contoso/)
     assert.ok(!existsSync(join(cwd, '.promptbridge/promptbridge.db')))
+  })
+
+  test('names the settings file once, and missing settings are counted without the advice', async (t) => {
+    const cwd = await aFolder(t, ...THREE)
+    await writeFile(join(cwd, 'promptbridge.env'), 'AZURE_TENANT_ID=contoso.onmicrosoft.com\n')
+    const { stderr } = await runHosted(['run', 'jobs.jsonl'], { cwd })
+    const [first, second, ...others] = stderr.trimEnd().split('\n')
+    assert.deepEqual([first, second], ['settings: promptbridge.env', 'promptbridge: 2 setting(s) need attention:'])
+    assert.deepEqual([others.length, others.at(-1)?.startsWith('Set them in ')], [3, true], stderr)
   })
 
   for (const [title, lines, expected] of [
