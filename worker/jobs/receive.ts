@@ -1,6 +1,7 @@
 import type { WaitUntil } from '../../shared/identity/access-token-source.ts'
 import type { Failure } from '../../shared/job/failures.ts'
 import { parseJob } from '../../shared/job/parse-job.ts'
+import { priorityOf } from '../../shared/job/priority.ts'
 import { usableMs } from '../../shared/job/push-time.ts'
 import { sha256 } from '../../shared/lib/sha256.ts'
 import { mostAnswerBytes } from '../../shared/models/job-answer.ts'
@@ -9,6 +10,7 @@ import type { Reservation } from '../delivery/bytes-in-flight.ts'
 import type { DeliveredJob, ParsedDelivery } from '../delivery/delivery.ts'
 import { storeFailure } from '../delivery/failures.ts'
 import type { Outcome } from '../delivery/outcome.ts'
+import { createSlots } from '../limits/slots.ts'
 import { type JobDependencies, processJob } from './process-job.ts'
 
 export interface ReceiveDependencies {
@@ -30,6 +32,11 @@ export interface Receiver {
 }
 
 const FULL: Failure = { kind: 'busy', message: 'this instance has MAX_IN_FLIGHT jobs under way' }
+const NOT_ITS_TURN: Failure = {
+  kind: 'busy',
+  code: 'not_its_turn',
+  message: 'the free slots of this instance are for more urgent jobs, or for another batch that waits',
+}
 const NO_ROOM: Failure = { kind: 'busy', message: 'MAX_IN_FLIGHT_BYTES has no room for the answer this job may get' }
 
 /** Whether a delivery was deferred only because this instance is full now. */
@@ -40,6 +47,7 @@ export function isFull(outcome: Outcome): boolean {
 /** Poison is dead-lettered, a duplicate joins the job under way, and a full instance defers the job. */
 export function createReceiver({ jobs, ackDeadlineMs, maxInFlight }: ReceiveDependencies): Receiver {
   const underWay = new Map<string, Promise<Outcome>>()
+  const slots = createSlots(maxInFlight, jobs.admit.now)
 
   function run(delivered: DeliveredJob, room: Pick<Reservation, 'takeAnswer'>): Promise<Outcome> {
     const { key, run, payloadHash } = delivered.job
@@ -47,9 +55,17 @@ export function createReceiver({ jobs, ackDeadlineMs, maxInFlight }: ReceiveDepe
     const joined = underWay.get(name)
     if (joined !== undefined)
       return joined.then((outcome) => ({ ...outcome, logFields: { ...outcome.logFields, joined: true } }))
-    if (underWay.size >= maxInFlight) return Promise.resolve(deferred(delivered, FULL))
-    if (!room.takeAnswer(mostAnswerBytes(delivered.job))) return Promise.resolve(deferred(delivered, NO_ROOM))
-    const started = processJob(jobs, delivered).finally(() => underWay.delete(name))
+    const { job, message } = delivered
+    const slot = slots.take({ priority: priorityOf(message.attributes), batch: job.batch })
+    if (slot.kind !== 'taken') return Promise.resolve(deferred(delivered, slot.kind === 'full' ? FULL : NOT_ITS_TURN))
+    if (!room.takeAnswer(mostAnswerBytes(job))) {
+      slot.leave()
+      return Promise.resolve(deferred(delivered, NO_ROOM))
+    }
+    const started = processJob(jobs, delivered).finally(() => {
+      slot.leave()
+      underWay.delete(name)
+    })
     underWay.set(name, started)
     return started
   }

@@ -10,6 +10,7 @@ export const testsOf: Readonly<Record<string, readonly string[]>> = {
   'shared/job/output-cap.ts': ['job-output-cap'],
   'shared/job/push-time.ts': ['config'],
   'shared/job/parse-job.ts': ['job-parse', 'job-output-cap'],
+  'shared/job/priority.ts': ['job-priority'],
   'shared/job/price.ts': ['job-price'],
   'shared/job/price-table.ts': ['job-price'],
   'shared/job/record.ts': ['job-record'],
@@ -22,5 +23,6 @@ export const testsOf: Readonly<Record<string, readonly string[]>> = {
   'shared/identity/renewal.ts': ['identity-renewal'],
   'shared/models/circuit.ts': ['worker-circuits'],
   'shared/models/answers.ts': ['worker-circuits'],
+  'worker/limits/share-slots.ts': ['worker-slots'],
   'worker/limits/stopped-batch.ts': ['worker-stopped-batch'],
 }
