@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
+import { finished } from 'node:stream/promises'
 import { test } from 'node:test'
 import { readText } from '../../shared/models/azure-openai/read-text.ts'
 
 const bodyOf = (...chunks: readonly (string | Uint8Array)[]) =>
-  ReadableStream.from(chunks.map((chunk) => (typeof chunk === 'string' ? new TextEncoder().encode(chunk) : chunk)))
+  Readable.from(chunks.map((chunk) => (typeof chunk === 'string' ? new TextEncoder().encode(chunk) : chunk)))
 
 test('a body is read to its very last byte, and not when it has one more', async () => {
   assert.equal(await readText(bodyOf('12345', '67890'), 10), '1234567890')
@@ -40,9 +42,27 @@ test('a body that is too long is not read further', async () => {
       isOver = true
     }
   }
-  assert.equal(await readText(ReadableStream.from(endless()), 10), undefined)
+  const body = Readable.from(endless())
+  assert.equal(await readText(body, 10), undefined)
+  await finished(body).catch(() => undefined)
   assert.ok(isOver)
   assert.ok(heard <= 4, `${heard}`)
+})
+
+test('a long body is read as a whole too, and a mark in front of it is dropped', async () => {
+  const text = 'a€'.repeat(100_000)
+  const bytes = Buffer.from(`\ufeff${text}`)
+  const chunks = Array.from({ length: 7 }, (_, n) =>
+    bytes.subarray((n * bytes.length) / 7, ((n + 1) * bytes.length) / 7),
+  )
+  assert.equal(await readText(bodyOf(...chunks), bytes.length), text)
+  assert.equal(await readText(bodyOf(...chunks), bytes.length - 1), undefined)
+})
+
+test('a body that was destroyed before it is read rejects', async () => {
+  const body = bodyOf('12345')
+  body.destroy()
+  await assert.rejects(readText(body, 10), /ended before/)
 })
 
 test('a body that breaks off rejects', async () => {
@@ -50,5 +70,5 @@ test('a body that breaks off rejects', async () => {
     yield new Uint8Array(4)
     throw new Error('the connection was reset')
   }
-  await assert.rejects(readText(ReadableStream.from(broken()), 10), /the connection was reset/)
+  await assert.rejects(readText(Readable.from(broken()), 10), /the connection was reset/)
 })

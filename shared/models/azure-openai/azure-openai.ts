@@ -15,7 +15,7 @@ import { MAX_ANSWER_BYTES } from './answer-size.ts'
 import { codeOf, NotSentError, openConnections } from './connections.ts'
 import { addressOf, endpoints } from './endpoints.ts'
 import { explainDenial } from './explain-refused-token.ts'
-import { headersOf, type ModelPost, post } from './post.ts'
+import { createPostToModel, type ModelPost } from './post.ts'
 import { readRateLimit } from './read-rate-limit.ts'
 import { readRefusal, requestIdOf } from './read-refusal.ts'
 import { readText } from './read-text.ts'
@@ -30,10 +30,10 @@ interface AzureOpenAIDependencies {
 
 /** Sends requests to Azure OpenAI. Connections are kept alive and shared by all requests to an endpoint. */
 export function createAzureOpenAI({ apiVersion, federation, now }: AzureOpenAIDependencies): AskWithToken {
-  const connections = openConnections(now)
+  const post = createPostToModel(openConnections(now))
   return async (request, token, signal) => {
     try {
-      const answer = await post(connections, postOf(request, token, apiVersion), signal)
+      const answer = await post(postOf(request, token, apiVersion), signal)
       const text = await readText(answer, MAX_ANSWER_BYTES)
       const reply = text === undefined ? tooLong(answer) : readAnswer(request.job.url, text, answer)
       return withRateLimit(reply, headersOf(answer))
@@ -68,7 +68,7 @@ const served = z
   .object({ service_tier: lenient(z.string().max(40)), model: lenient(z.string().min(1).max(200)) })
   .catch({})
 
-function withRateLimit(reply: ModelReply, headers: Headers | undefined): ModelReply {
+function withRateLimit(reply: ModelReply, headers: Pick<Headers, 'get'> | undefined): ModelReply {
   const rateLimit = headers && readRateLimit(headers)
   return rateLimit === undefined ? reply : { ...reply, rateLimit }
 }
@@ -131,4 +131,14 @@ function connectionError(error: unknown): { isSent: boolean; code: string | unde
 
 function metaOf(answer: IncomingMessage) {
   return { status: answer.statusCode ?? 0, requestId: requestIdOf(headersOf(answer)) }
+}
+
+/** Reads single headers of an answer, without a copy of all. A header that came several times is joined by Node. */
+function headersOf({ headers }: IncomingMessage): Pick<Headers, 'get'> {
+  return {
+    get(name) {
+      const value = headers[name]
+      return typeof value === 'string' ? value : null
+    },
+  }
 }

@@ -1,6 +1,13 @@
-import { Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http'
+import {
+  type ClientRequest,
+  Agent as HttpAgent,
+  type IncomingMessage,
+  type RequestOptions,
+  request as requestHttp,
+} from 'node:http'
 import { globalAgent, Agent as HttpsAgent, request as requestHttps } from 'node:https'
 import type { Duplex } from 'node:stream'
+import { urlToHttpOptions } from 'node:url'
 import { z } from 'zod'
 import type { Clock } from '../../lib/clock.ts'
 
@@ -53,6 +60,7 @@ export function openConnections(now: Clock): Connections {
   } as const
   const overHttp = { agent: new HttpAgent(options), request: requestHttp, ready: 'connect' }
   const overHttps = { agent: new HttpsAgent(options), request: requestHttps, ready: 'secureConnect' }
+  const targets = new Map<string, Target>()
   const freedAt = new WeakMap<Duplex, number>()
   for (const { agent } of [overHttp, overHttps]) agent.on('free', (socket) => freedAt.set(socket, now()))
 
@@ -69,12 +77,20 @@ export function openConnections(now: Clock): Connections {
     return idleMs >= 0 && idleMs < MAX_IDLE_MS && socket.writable && !socket.readableEnded
   }
 
+  function targetOf(url: string): Target {
+    const target = targets.get(url) ?? parseTarget(url)
+    targets.set(url, target)
+    return target
+  }
+
   return {
     post({ url, headers, body }, signal) {
-      const { agent, request, ready } = url.startsWith('https:') ? overHttps : overHttp
+      const target = targetOf(url)
+      const { agent, request, ready } = target.protocol === 'https:' ? overHttps : overHttp
       dropStale(agent)
       const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
-      const sending = request(url, { method: 'POST', headers, agent, signal, maxHeaderSize: MAX_HEADER_BYTES })
+      const sending = request({ ...target, method: 'POST', headers, agent, maxHeaderSize: MAX_HEADER_BYTES })
+      endWith(sending, signal)
       let isSent = false
       const send = () => {
         isSent = true
@@ -94,6 +110,21 @@ export function openConnections(now: Clock): Connections {
       return promise
     },
   }
+}
+
+type Target = Pick<RequestOptions, 'protocol' | 'hostname' | 'port' | 'path'>
+
+function parseTarget(url: string): Target {
+  const { protocol, hostname, port, path } = urlToHttpOptions(new URL(url))
+  return { protocol, hostname, port, path }
+}
+
+/** Does what Node's option `signal` does, which also watches the request as a stream and costs more. */
+function endWith(sending: ClientRequest, signal: AbortSignal): void {
+  const abort = () => void sending.destroy(new DOMException('the request was aborted', 'AbortError'))
+  if (signal.aborted) abort()
+  signal.addEventListener('abort', abort)
+  sending.once('close', () => signal.removeEventListener('abort', abort))
 }
 
 function connectTimeout(): Error {

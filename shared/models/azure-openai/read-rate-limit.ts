@@ -5,7 +5,7 @@ import type { RateLimit } from '../provider.ts'
  *
  * A header may be missing, or -1 if Azure does not know: https://learn.microsoft.com/azure/ai-services/openai/how-to/quota
  */
-export function readRateLimit(headers: Headers): RateLimit | undefined {
+export function readRateLimit(headers: Pick<Headers, 'get'>): RateLimit | undefined {
   const known = Object.entries(NAMES).flatMap(([field, name]) => {
     const value = headers.get(`x-ratelimit-${name}`) ?? ''
     return /^\d{1,12}$/.test(value) ? [[field, Number(value)]] : []

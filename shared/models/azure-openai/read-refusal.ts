@@ -193,6 +193,6 @@ function redirectTarget(location: string | null): string {
 }
 
 /** The id by which Azure's support finds the call. */
-export function requestIdOf(headers: Headers): string | undefined {
+export function requestIdOf(headers: Pick<Headers, 'get'>): string | undefined {
   return headers.get('apim-request-id') ?? headers.get('x-request-id') ?? undefined
 }
