@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { parseJson } from '../shared/lib/parse-json.ts'
 import { CONTENT_FILTER_MARKER } from './azure-openai/answer-call.ts'
 import { DEFAULT_DEPLOYMENT, EMBEDDING_DEPLOYMENT, startAzureOpenAI } from './azure-openai.ts'
 import { type CallLog, openCallLog } from './call-log.ts'
@@ -56,6 +57,22 @@ const settingsSchema = z.strictObject({
     .prefault({}),
 })
 
+const HELP = `Usage: node local/main.ts SETTINGS
+
+Runs the stand-ins for Google, Entra, Azure OpenAI and Pub/Sub push. To run a worker on them, use promptbridge dev,
+which starts this process itself.
+SETTINGS is a JSON object. These are required: state, caPath, pushTo, jobsTopic, deadLetterTopic.
+
+  state            the SQLite file of the queue and of the call log
+  caPath           where to write the certificate of Entra's stand-in
+  pushTo           the worker's push endpoint, such as http://127.0.0.1:8080/push
+  jobsTopic        the topic of the jobs
+  deadLetterTopic  the topic of the dead letters
+
+The schema at the top of this file has all settings. When all stand-ins listen, it prints one line of JSON: their addresses, and
+the environment of a worker.
+`
+
 /**
  * Runs all stand-ins in one process: Google's metadata server, Entra, Azure OpenAI and Pub/Sub push.
  *
@@ -63,7 +80,17 @@ const settingsSchema = z.strictObject({
  * SIGTERM, and with the process that started it.
  */
 async function main(argument: string | undefined): Promise<void> {
-  const settings = settingsSchema.parse(JSON.parse(argument ?? '{}'))
+  if (argument === '--help' || argument === '-h') return void process.stdout.write(HELP)
+  const parsed = settingsSchema.safeParse(parseJson(argument ?? '{}'))
+  if (!parsed.success) {
+    const problems = parsed.error.issues.map(
+      ({ path, message }) => `  ${path.join('.') || 'the argument'}: ${message}\n`,
+    )
+    process.stderr.write(`${HELP}\n${problems.join('')}`)
+    process.exitCode = 2
+    return
+  }
+  const settings = parsed.data
   const log = await openCallLog(settings.state)
   const clouds = settings.hasClouds ? await startClouds(settings, log) : NO_CLOUDS
   const push = await startPush(settings, log)

@@ -1,4 +1,4 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import type { Environment } from '../../shared/config/rules.ts'
 import { statusOf } from '../../shared/stores/dead-letter-store.ts'
 import { addHelpEnding } from '../help.ts'
@@ -20,7 +20,9 @@ export function showCommand(environment: Environment): Command {
     .description('show one dead letter')
     .argument('<id>', 'the id of the job, or of the letter as `list` prints it')
     .option('--batch <name>', 'the batch of the job (default: the batch without a name)')
-    .option('--data', "write only the message's data to standard output, byte for byte")
+    .addOption(
+      new Option('--data', "write only the message's data to standard output, byte for byte").conflicts('json'),
+    )
   return addOutputOptions(
     addHelpEnding(addStoreOptions(command), {
       examples: [

@@ -30,6 +30,7 @@ const EXIT_INTERRUPTED = 130
 export interface BreakOptions {
   readonly documents?: number
   readonly folder: string
+  readonly quiet?: true
 }
 
 /**
@@ -41,7 +42,7 @@ export async function runBreakDemo(name: string, broken: Break, options: BreakOp
   using interrupt = listenForInterrupt()
   const { signal } = interrupt
   const jobs = options.documents ?? DOCUMENTS
-  printStyled(describeBreak(name, broken, jobs))
+  if (!options.quiet) printStyled(describeBreak(name, broken, jobs))
   try {
     const result = await breakAndLook(broken, jobs, options.folder, signal)
     const problems = judgeBreak(broken, result)

@@ -1,6 +1,8 @@
 import { Command, Option } from 'commander'
+import { MisuseError } from '../exit-codes.ts'
 import { addHelpEnding } from '../help.ts'
 import { wholeNumber } from '../option-values.ts'
+import { addOutputOptions } from '../output-options.ts'
 import { breaks } from './breaks.ts'
 import type { DemoOptions } from './demo.ts'
 
@@ -17,7 +19,7 @@ export function demoCommand(): Command {
     ['emulators', 'json', 'kill'],
   )
   const command = new Command('demo')
-  return addHelpEnding(command, {
+  addHelpEnding(command, {
     examples: [
       ['promptbridge demo', 'run jobs from the queue to the results'],
       ['promptbridge demo --kill --documents 60', 'kill the worker again and again'],
@@ -36,10 +38,12 @@ export function demoCommand(): Command {
     )
     .option('--emulators', "use Google's emulators of Firestore and Pub/Sub; needs the Google Cloud SDK and Java")
     .option('--kill', 'kill the worker every few seconds, even during a job, and start it again')
-    .option('--json', 'print the accounts as JSON; progress goes to standard error')
     .addOption(broken)
+  return addOutputOptions(command, 'print the accounts as JSON; progress goes to standard error')
     .exitOverride()
     .action(async ({ break: what, ...options }: Given) => {
+      if (options.results === '-')
+        throw new MisuseError('--results must name a file, because the accounts use standard output')
       const name = what === true ? '' : what
       const found = breaks.get(name ?? '')
       if (name !== undefined && found === undefined) command.error(`error: --break takes one of: ${NAMES}`)

@@ -45,6 +45,7 @@ export interface DemoOptions {
   /** Whether the worker is killed every few seconds. */
   readonly kill?: true
   readonly json?: true
+  readonly quiet?: true
 }
 
 /** Runs one batch through the real worker. Resolves with the exit code: 0 only when every job is accounted for. */
@@ -52,7 +53,7 @@ export async function runDemo(options: DemoOptions): Promise<number> {
   using interrupt = listenForInterrupt()
   const { signal } = interrupt
   const out = options.json ? process.stderr : process.stdout
-  signal.addEventListener('abort', () => printStyled(stopping(), out))
+  signal.addEventListener('abort', () => options.quiet || printStyled(stopping(), out))
   let goesOn = false
   const onPublished = () => {
     goesOn = options.emulators !== true
@@ -66,6 +67,8 @@ export async function runDemo(options: DemoOptions): Promise<number> {
     return ExitCode.interrupted
   }
 }
+
+const NO_SCREEN = { write: () => true }
 
 interface DemoRun {
   readonly out: NodeJS.WriteStream
@@ -81,7 +84,7 @@ async function runBatch(options: DemoOptions, { out, onPublished, signal }: Demo
   const state = opened.use(await openDemoState(stateFolder(options), Date.now(), !options.emulators))
   const { folder, file, batch } = state
   if (state.goesOn) onPublished()
-  printStyled(introduction(state, options), out)
+  if (!options.quiet) printStyled(introduction(state, options), out)
   const backend = opened.use(await openBackend(options, file))
   const standIns = { ...STAND_INS, ...backend.standIns }
   const settings = { folder, state: file, ...TOPICS, standIns, worker: { ...WORKER, ...backend.worker } }
@@ -94,7 +97,7 @@ async function runBatch(options: DemoOptions, { out, onPublished, signal }: Demo
   const purposes = { model: system.model, filteredPhrase: system.filteredPhrase, tooManyBytes: TOO_MANY_BYTES }
   const total = await submit(state, backend.stores.queue, TOPICS.jobsTopic, summaryJobs(documents, purposes))
   onPublished()
-  const progress = createProgress(out, total)
+  const progress = createProgress(options.quiet ? NO_SCREEN : out, total)
   const look = async () => progress.show(await reader.countByStatus(batch.name))
   const countLeft = (waiting: AbortSignal) => backend.countLeft(control, total, waiting)
   await Promise.race([untilDone({ countLeft, workerLog }, look, signal), system.broken]).finally(progress.end)

@@ -53,7 +53,7 @@ export function resultsCommand(environment: Environment): Command {
     .addOption(
       new Option('--follow', 'write each result when its job is settled, until all are').conflicts(['partial', 'wait']),
     )
-    .option('--output <file>', 'write to this file instead of standard output')
+    .option('--output <file>', 'write to this file; - for standard output, which is the default')
     .addOption(
       new Option('--output-dir <folder>', 'write the text of each answer to a file here').conflicts([
         'output',
@@ -77,8 +77,9 @@ export function resultsCommand(environment: Environment): Command {
   })
     .option('--quiet', 'print no progress and no notes')
     .exitOverride()
-    .action(async (batch: string, options: ResultsOptions) => {
-      process.exitCode = await results(batch, options, environment)
+    .action(async (batch: string, { output, ...options }: ResultsOptions) => {
+      const toFile = output === '-' ? {} : defined({ output })
+      process.exitCode = await results(batch, { ...options, ...toFile }, environment)
     })
 }
 
@@ -88,6 +89,7 @@ async function results(batch: string, options: ResultsOptions, environment: Envi
   if (output !== undefined && errors !== undefined && resolve(output) === resolve(errors)) {
     throw new MisuseError('--output and --errors name the same file')
   }
+  if (errors === '-') throw new MisuseError('--errors must name a file, because the results use standard output')
   keepNotesOff(options.quiet === true)
   keepMemorySmall()
   if (options.wait) {

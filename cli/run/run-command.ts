@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import type { Environment } from '../../shared/config/rules.ts'
 import { describeCost } from '../../shared/job/price.ts'
@@ -44,7 +45,7 @@ export function runCommand(environment: Environment): Command {
   })
     .exitOverride()
     .action(async (inputs: readonly string[], { json, ...options }: CommandOptions) => {
-      if (json && options.output === '-') throw new MisuseError('--json and --output - both print to standard output')
+      checkOutput(inputs, options.output, json)
       using interrupt = listenForInterrupt()
       const { signal } = interrupt
       const result = await run(inputs, options, environment, signal).catch((error: unknown) => {
@@ -55,6 +56,13 @@ export function runCommand(environment: Environment): Command {
       if (json && result) printJson(toJson(result))
       else if (result) print(describe(result), result.output === undefined ? process.stderr : process.stdout)
     })
+}
+
+function checkOutput(inputs: readonly string[], output: string | undefined, json: true | undefined): void {
+  if (output === undefined) return
+  if (output === '-' && json) throw new MisuseError('--json and --output - both print to standard output')
+  if (inputs.some((input) => resolve(input) === resolve(output)))
+    throw new MisuseError(`--output would replace the input ${output}`)
 }
 
 function toJson({ code: _, progress, ...result }: RunResult) {

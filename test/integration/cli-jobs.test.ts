@@ -46,7 +46,7 @@ test('lines of a Batch file are submitted, run by the worker, and come back as B
   t.after(() => push.close())
   await until(async () => (await push.status()).every(({ acked }) => acked === 3), 'not all jobs are acknowledged')
 
-  const { code, stdout } = await runCommand(t, ['results', 'nightly', ...store])
+  const { code, stdout } = await runCommand(t, ['results', 'nightly', '--output', '-', ...store])
   assert.equal(code, 0)
   const results = stdout
     .trim()

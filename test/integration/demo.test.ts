@@ -6,11 +6,13 @@ import { z } from 'zod'
 import { FILTERED_ID, TOO_LONG_ID } from '../../cli/demo/demo-jobs.ts'
 import { newFolder, runCommand } from './cli-harness.ts'
 
-test('the demo writes a line of JSON for each job, of the two that fail on purpose with the reason', async (t) => {
+test('demo --json --quiet prints one JSON document and nothing else, and writes a line for each job, of the two that fail on purpose with the reason', async (t) => {
   const folder = await newFolder(t)
   const results = join(folder, 'a folder that is not there', 'results.jsonl')
   const args = ['demo', '--documents', '6', '--folder', folder, '--results', results]
-  assert.equal((await runCommand(t, args)).code, 0)
+  const { code, stdout, stderr } = await runCommand(t, [...args, '--json', '--quiet'])
+  assert.deepEqual([code, stderr], [0, ''])
+  assert.partialDeepStrictEqual(JSON.parse(stdout), { problems: [] })
   const lines = await readResults(results)
   assert.equal(new Set(lines.map(({ custom_id }) => custom_id)).size, 8)
   assert.deepEqual(
