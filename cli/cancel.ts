@@ -95,7 +95,7 @@ async function cancelOne(id: string, options: CancelOptions, environment: Enviro
 
 /** Rejects if there is no trace of a job that has no record. */
 async function checkSubmitted(stores: Stores, located: StoresConfig, job: JobName): Promise<void> {
-  if ((await findUnstarted(stores, located, job)) !== 'absent') return
+  if ((await findUnstarted(stores, located, job)).kind !== 'absent') return
   const where = job.batch === '' ? 'in the batch without a name' : `in batch "${plainText(job.batch)}"`
   throw new Error(`there is no job "${plainText(job.id)}" ${where}; to cancel it before it is submitted, use --force`)
 }

@@ -4,10 +4,11 @@ import { jobKey } from '../shared/job/job.ts'
 import { type Cost, costOfRecord, describeCost } from '../shared/job/price.ts'
 import { isSettled, type JobRecord } from '../shared/job/record.ts'
 import type { JobName } from '../shared/job/transitions.ts'
+import { defined } from '../shared/lib/defined.ts'
 import { sha256 } from '../shared/lib/sha256.ts'
 import { createJobReader } from '../shared/stores/job-reader.ts'
 import { ExitCode } from './exit-codes.ts'
-import { findUnstarted, type Unstarted } from './find-unstarted.ts'
+import { describePossible, findUnstarted, type Unstarted } from './find-unstarted.ts'
 import { addHelpEnding } from './help.ts'
 import { indented, withMember } from './json-text.ts'
 import { addOutputOptions } from './output-options.ts'
@@ -58,21 +59,16 @@ async function show(id: string, options: ShowOptions, environment: Environment):
 
 /** A job that no worker has begun has no record. Resolves with the exit code. */
 function showUnstarted({ id, batch }: JobName, found: Unstarted, json: true | undefined): number {
-  const where = batch === '' ? 'in the batch without a name' : `in batch "${batch}"`
-  if (found === 'absent') {
+  if (found.kind === 'absent') {
+    const where = batch === '' ? 'in the batch without a name' : `in batch "${batch}"`
     throw new Error(`there is no job "${plainText(id)}" ${plainText(where)}; to search another batch, use --batch`)
   }
-  const [status, text, code] =
-    found === 'queued'
-      ? (['submitted', 'submitted, not started', ExitCode.done] as const)
-      : ([
-          'unknown',
-          `no record: jobs ${where} have not started, and it may be one of them`,
-          ExitCode.incomplete,
-        ] as const)
-  if (json) printJson({ id, batch, status })
+  const isQueued = found.kind === 'queued'
+  const status = isQueued ? 'submitted' : 'unknown'
+  const text = isQueued ? 'submitted, not started' : describePossible(batch, found)
+  if (json) printJson({ id, batch, status, ...(!isQueued && defined({ notStarted: found.jobs })) })
   else print(`${plainText(`${id}  ${text}`)}\n`)
-  return code
+  return isQueued ? ExitCode.done : ExitCode.incomplete
 }
 
 /** Puts the answer in the place of the record's reference to it. */

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Prices } from '../job/price.ts'
 import type { Clock } from '../lib/clock.ts'
+import { defined } from '../lib/defined.ts'
 import { readBatchCost } from '../stores/batch-cost.ts'
 import { type BatchProgress, hasEnded, readBatchProgress } from '../stores/batch-progress.ts'
 import type { Stores } from '../stores/open.ts'
@@ -62,5 +63,6 @@ function toCounts(progress: BatchProgress): BatchCounts {
   const { state, isCancelled, total, notStarted, tokens: usage } = progress
   const { running = 0, waiting = 0, succeeded = 0, dead_lettered = 0, cancelled = 0, expired = 0 } = progress.counts
   const ended = { succeeded, deadLettered: dead_lettered, cancelled, expired }
-  return { state, isCancelled, total, notStarted, running, waiting, ...ended, failures: progress.failures, usage }
+  const reasons = { failures: progress.failures, ...defined({ failuresOf: progress.failuresOf }) }
+  return { state, isCancelled, total, notStarted, running, waiting, ...ended, ...reasons, usage }
 }

@@ -157,6 +157,8 @@ export interface BatchCounts {
   readonly expired: number
   /** Dead-lettered jobs by the kind of their error. */
   readonly failures: Readonly<Record<string, number>>
+  /** How many of them `failures` counts, if not all: in Firestore at most 1,000. */
+  readonly failuresOf?: number
   /** Of the jobs that succeeded. */
   readonly usage: Usage
 }

@@ -19,15 +19,21 @@ export interface BatchProgress {
   /** Jobs without a record: no worker has begun with them. Undefined while the total is. */
   readonly notStarted: number | undefined
   readonly counts: StatusCounts
-  /** Dead-lettered jobs by the kind of their error. Of very many, not all may be counted. */
+  /** Dead-lettered jobs by the kind of their error. */
   readonly failures: FailureCounts
+  /** How many jobs `failures` counts, if not all: of very many it is a part. */
+  readonly failuresOf?: number
   readonly tokens: Usage
   readonly tokenLimit?: number
   /** When it was submitted. Undefined if only records of it are known. */
   readonly createdAt?: number
 }
 
-type ProgressStores = Pick<StoreReaders, 'batches' | 'documents'>
+/** What progress is read from. */
+export interface ProgressStores {
+  readonly batches: Pick<StoreReaders['batches'], 'read'>
+  readonly documents: Pick<StoreReaders['documents'], 'countByStatus' | 'countFailures' | 'sumUsage'>
+}
 
 /** Undefined if there is neither the batch nor a record of it. Rejects with StoreError. */
 export async function readBatchProgress(
@@ -57,7 +63,13 @@ export function progressOf(
   const { cancelledAt, tokenLimit, createdAt } = batch ?? {}
   const state = stateOf(batch, counts)
   const known = { name, state, isCancelled: cancelledAt !== undefined, total, settled, notStarted }
-  return { ...known, counts, failures, tokens, ...defined({ tokenLimit, createdAt }) }
+  const failuresOf = partOf(counts, failures)
+  return { ...known, counts, failures, tokens, ...defined({ failuresOf, tokenLimit, createdAt }) }
+}
+
+function partOf({ dead_lettered = 0 }: StatusCounts, failures: FailureCounts): number | undefined {
+  const counted = Object.values(failures).reduce((sum, n) => sum + n, 0)
+  return counted < dead_lettered ? counted : undefined
 }
 
 /** The records of a batch that was complete expire, and a replay makes one running again. */

@@ -68,6 +68,17 @@ test('progress: every figure of a batch is shown for people', () => {
   )
 })
 
+test('progress: reasons that were counted of a part of the failed jobs say of how many', () => {
+  const progress = aProgress(SEALED, { dead_lettered: 2_500 }, { budget: 400, rejected: 600 })
+  assert.equal(progress.failuresOf, 1_000)
+  assert.match(
+    describeProgress({ progress, rate: undefined, leftMs: undefined }),
+    /^failed {7}2,500, the reasons of 1,000 of them\n {2}rejected/m,
+  )
+  const all = aProgress(SEALED, { dead_lettered: 3 }, { rejected: 3 })
+  assert.equal('failuresOf' in all, false)
+})
+
 test('progress: the rate is that of the observed time, and unknown before anything settled in it', () => {
   const at = { total: 100, settled: 50 }
   assert.deepEqual(rateOf([], at), { rate: undefined, leftMs: undefined })
