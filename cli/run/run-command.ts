@@ -54,7 +54,7 @@ export function runCommand(environment: Environment): Command {
       })
       process.exitCode = result?.code ?? ExitCode.interrupted
       if (json && result) printJson(toJson(result))
-      else if (result) print(describe(result), result.output === undefined ? process.stderr : process.stdout)
+      else if (result) print(describeRun(result), result.output === undefined ? process.stderr : process.stdout)
     })
 }
 
@@ -69,7 +69,8 @@ function toJson({ code: _, progress, ...result }: RunResult) {
   return { ...progress, ...result }
 }
 
-function describe({ progress, output, store, cost, code }: RunResult): string {
+/** How a run ended, as lines for people. */
+export function describeRun({ progress, output, store, cost, code }: RunResult): string {
   const batch = `jobs of batch ${plainText(progress.name)}`
   if (code === ExitCode.interrupted) {
     return `interrupted: ${ofTotal(progress)} ${batch} are settled. Run the same command again to go on.\n`
