@@ -117,7 +117,6 @@ export async function composeWorker(config: Config, dependencies: Dependencies):
       claim: { store: jobStore, retry, maxJobAgeMs, modelTimeoutMs, newOwner, now, elapsed },
       ask: { provider, circuits, missing, drain, now },
       settle: { store: jobStore, deadLetter, announce, now },
-      deployments,
       daily,
       random,
     },

@@ -54,7 +54,9 @@ export const deploymentFields = {
     .number()
     .int()
     .default(1)
-    .describe("The deployment with the lowest number gets a job, of those with the job's model."),
+    .describe(
+      "Of the deployments with a job's model, the lowest number is asked first. Equal numbers: in the order of the list.",
+    ),
   rpm: z.number().positive().optional().describe('The quota of requests in a minute, as a note; it has no effect.'),
   tpm: z.number().positive().optional().describe('The quota of tokens in a minute, as a note; it has no effect.'),
   maxOutputTokens: z

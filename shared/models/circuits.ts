@@ -36,7 +36,7 @@ export interface Circuits {
   learn(deployment: Deployment, failure: Failure | undefined, waitUntil: WaitUntil): void
 }
 
-type Entry =
+export type Entry =
   /** `leave` is called when the job has ended, with any result. */
   | { readonly isAllowed: true; readonly leave: () => void }
   /** `waitFor`: milliseconds, or the end of the job that probes the deployment. */

@@ -11,7 +11,7 @@ export type JobParts = Steps & Pick<Run, 'daily' | 'random'> & Pick<JobDependenc
 
 /** Gives each step what it needs. */
 export function jobDependencies(parts: JobParts): JobDependencies {
-  const { controls, observer, deployments, daily, random } = parts
-  const run = { claim: parts, ask: parts, settle: parts, deployments, daily, random }
+  const { controls, observer, daily, random } = parts
+  const run = { claim: parts, ask: parts, settle: parts, daily, random }
   return { controls, observer, plan: parts, admit: parts, run }
 }

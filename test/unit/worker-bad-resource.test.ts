@@ -55,7 +55,10 @@ function aWorker(t: TestContext) {
 
   async function run(deployment: typeof good): Promise<void> {
     const begunAt = now()
-    const admitted = await admit({ ...parts, modelTimeoutMs }, deployment, { deadline: begunAt + 570_000, waitUntil })
+    const admitted = await admit({ ...parts, modelTimeoutMs }, [{ deployment, outputCap: undefined }], {
+      deadline: begunAt + 570_000,
+      waitUntil,
+    })
     if (!admitted.ok) return
     const sendBy = now() + 30_000
     const limits = { leftMs: () => sendBy - now(), modelTimeoutMs, waitUntil, cancelled: new AbortController().signal }

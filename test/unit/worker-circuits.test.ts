@@ -16,7 +16,6 @@ import {
   onUnavailable,
 } from '../../shared/models/circuit.ts'
 import { createCircuits } from '../../shared/models/circuits.ts'
-import { areOthersMissing, chooseDeployment } from '../../worker/jobs/plan-job.ts'
 import { aDeployment } from '../support/deployment-builders.ts'
 
 const START = Date.UTC(2026, 10, 24, 6)
@@ -417,49 +416,5 @@ describe('a deployment that is missing', () => {
     const { learn, missing } = theCircuits()
     learn(forbidden)
     assert.equal(missing(large), undefined)
-  })
-})
-
-describe('the deployment for a job', () => {
-  const serve = (model: string, deployment: string) => aDeployment({ model, deployment })
-  const [first, small, second] = [serve('gpt-4o', 'first'), serve('gpt-4o-mini', 'small'), serve('gpt-4o', 'second')]
-  const deployments = [first, small, second]
-  const since = (missingForMs: number): Failure => ({ ...notFound, missingForMs })
-  const whereMissing = (missing: Readonly<Record<string, Failure>>) => (each: typeof first) => missing[each.deployment]
-  const chosen = (model: string | undefined, missing: Readonly<Record<string, Failure>> = {}) =>
-    chooseDeployment(deployments, model, whereMissing(missing))?.deployment
-
-  test('is the first that serves its model', () => {
-    assert.equal(chosen('gpt-4o'), 'first')
-    assert.equal(chosen('gpt-4o-mini'), 'small')
-  })
-
-  test('is the first of all when it names no model', () => {
-    assert.equal(chosen(undefined), 'first')
-  })
-
-  test('is none for a model that no deployment serves, even if a deployment has that name', () => {
-    assert.equal(chosen('second'), undefined)
-    assert.equal(chosen('GPT-4o'), undefined)
-  })
-
-  test('is the next of its model where the first is missing, and never one of another model', () => {
-    assert.equal(chosen('gpt-4o', { first: since(0) }), 'second')
-    assert.equal(chosen(undefined, { first: since(0) }), 'second')
-    assert.equal(chosen('gpt-4o-mini', { small: since(0) }), 'small')
-  })
-
-  test('is one that is not known to be missing for good, where all are missing', () => {
-    assert.equal(chosen('gpt-4o', { first: since(TEN_MINUTES_MS), second: since(TEN_MINUTES_MS - 1) }), 'second')
-    assert.equal(chosen('gpt-4o', { first: since(TEN_MINUTES_MS), second: since(TEN_MINUTES_MS) }), 'first')
-  })
-
-  test('has others of its model unless they are all missing for ten minutes', () => {
-    const isLast = (missing: Readonly<Record<string, Failure>>, of = first) =>
-      areOthersMissing(deployments, of.model, of, whereMissing(missing))
-    assert.equal(isLast({}), false)
-    assert.equal(isLast({ second: since(TEN_MINUTES_MS - 1) }), false)
-    assert.equal(isLast({ second: since(TEN_MINUTES_MS) }), true)
-    assert.equal(isLast({}, small), true)
   })
 })

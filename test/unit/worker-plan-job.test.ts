@@ -65,7 +65,7 @@ test('a job of any age whose model is served, or that names none, is asked', () 
   for (const model of ['gpt-4o', undefined]) {
     for (const publishedAt of [START, START - 7 * 24 * 60 * MINUTE_MS]) {
       const plan = planJob(planning(), aJob({ model }), publishedAt)
-      assert.deepEqual(plan, { kind: 'ask', deployment, outputCap: undefined })
+      assert.deepEqual(plan, { kind: 'ask', candidates: [{ deployment, outputCap: undefined }] })
     }
   }
 })
@@ -79,7 +79,7 @@ describe('the output that a job may ask for', () => {
   }
   const capOf = (body: object, over: PlanDependencies) => {
     const plan = planJob(over, chat(body), START)
-    return plan.kind === 'ask' ? plan.outputCap : assert.fail('it is not asked')
+    return plan.kind === 'ask' ? plan.candidates[0].outputCap : assert.fail('it is not asked')
   }
 
   test('is its cap times its choices, at most the limit, on Cloud Run as well', () => {
@@ -134,7 +134,7 @@ describe('the output that a job may ask for', () => {
         const plan = planJob(limited(limit), parsed.job, START)
         if (plan.kind !== 'ask') return
         asked += 1
-        const body = bodyOf({ job: parsed.job, outputCap: plan.outputCap, deployment }, undefined)
+        const body = bodyOf({ job: parsed.job, outputCap: plan.candidates[0].outputCap, deployment }, undefined)
         const sent: Record<string, unknown> = JSON.parse(JSON.stringify(body))
         const field = url === '/v1/responses' ? 'max_output_tokens' : 'max_completion_tokens'
         if (url === '/v1/embeddings') return

@@ -1,5 +1,3 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import type { Deployment } from '../../shared/config/deployments.ts'
 import type { Failure } from '../../shared/job/failures.ts'
 import type { Clock } from '../../shared/lib/clock.ts'
 import { settlesWithin } from '../../shared/lib/settles-within.ts'
@@ -9,6 +7,7 @@ import { type ModelProvider, NotReadyError } from '../../shared/models/provider.
 import type { DeliveredJob } from '../delivery/delivery.ts'
 import type { Drain } from '../delivery/drain.ts'
 import type { DailyBudget } from '../limits/daily-budget.ts'
+import { type Candidate, type Candidates, enterFirst, type Refused } from './candidates.ts'
 
 export interface AdmitDependencies {
   readonly now: Clock
@@ -28,15 +27,18 @@ const MAX_BRIEF_HOLD_MS = 10_000
 
 export type Admitted =
   /** `leave` is called when the job has ended, whatever its result. */
-  { readonly ok: true; readonly leave: () => void } | { readonly ok: false; readonly failure: Failure }
+  | { readonly ok: true; readonly candidate: Candidate; readonly leave: () => void }
+  | { readonly ok: false; readonly failure: Failure }
 
 /**
- * Waits for the deployment and for a token before any record is touched. So neither an outage nor a spent daily budget costs
+ * Waits for a token and for a deployment before any record is touched. So neither an outage nor a spent daily budget costs
  * a write or an attempt.
+ *
+ * The job is admitted to the first candidate that is open. If none is, it waits for the one that opens earliest.
  */
 export async function admit(
   dependencies: AdmitDependencies,
-  deployment: Deployment,
+  candidates: Candidates,
   { deadline, waitUntil }: Pick<DeliveredJob, 'deadline' | 'waitUntil'>,
 ): Promise<Admitted> {
   const { drain, provider, daily, now, modelTimeoutMs } = dependencies
@@ -47,8 +49,9 @@ export async function admit(
   // A job that is held for longer has too little time left to ask the model.
   const until = Math.min(arrivedAt + MAX_HOLD_MS, deadline - modelTimeoutMs)
   try {
-    await provider.ready(deployment, drain.begun, { until, waitUntil })
-    return await enterCircuit(dependencies, deployment, until)
+    // All candidates take the same token.
+    await provider.ready(candidates[0].deployment, drain.begun, { until, waitUntil })
+    return await enterCandidate(dependencies, candidates, until)
   } catch (error) {
     if (drain.begun.aborted) return refuse(DRAINING)
     if (error instanceof NotReadyError) return refuse(error.failure)
@@ -57,24 +60,44 @@ export async function admit(
 }
 
 /** Runs last, so that a job that probes a deployment waits for nothing else. */
-async function enterCircuit(
+async function enterCandidate(
   { drain, circuits, now }: AdmitDependencies,
-  deployment: Deployment,
+  candidates: Candidates,
   until: number,
 ): Promise<Admitted> {
   for (;;) {
-    const entry = circuits.enter(deployment)
-    if (entry.isAllowed) return { ok: true, leave: entry.leave }
-    const { waitFor, failure } = entry
-    const leftMs = until - now()
-    const brieflyMs = Math.min(MAX_BRIEF_HOLD_MS, leftMs)
-    if (typeof waitFor === 'number') {
-      if (waitFor > (isSetUpFault(failure.kind) ? brieflyMs : leftMs)) return refuse(failure)
-      await delay(waitFor, undefined, { signal: drain.begun })
-    } else if (!(await settlesWithin(waitFor, brieflyMs, drain.begun))) {
-      return refuse(drain.begun.aborted ? DRAINING : failure)
-    }
+    const entry = enterFirst(candidates, ({ deployment }) => circuits.enter(deployment))
+    if (entry.isAllowed) return { ok: true, candidate: entry.candidate, leave: entry.leave }
+    const { opensInMs, waitMs, probes, failure } = holdFor(entry.refused, until - now())
+    if (opensInMs === undefined && probes.length === 0) return refuse(failure)
+    const hasEnded = await settlesWithin(Promise.race(probes), waitMs, drain.begun)
+    if (drain.begun.aborted) return refuse(DRAINING)
+    if (!hasEnded && opensInMs === undefined) return refuse(failure)
   }
+}
+
+interface Hold {
+  /** When the first candidate opens for which the job may wait, in milliseconds. */
+  readonly opensInMs: number | undefined
+  /** Each ends with the job that probes a candidate, which may open it. */
+  readonly probes: readonly Promise<void>[]
+  /** How long the job waits for either, in milliseconds. */
+  readonly waitMs: number
+  /** Why the candidate that opens earliest is not open. */
+  readonly failure: Failure
+}
+
+/** Decides how long a job waits if no candidate is open. `leftMs`: the longest wait. */
+function holdFor(refused: Refused, leftMs: number): Hold {
+  const brieflyMs = Math.min(MAX_BRIEF_HOLD_MS, leftMs)
+  const timed = refused.flatMap(({ waitFor, failure }) => (typeof waitFor === 'number' ? [{ waitFor, failure }] : []))
+  const inOrder = timed.toSorted((one, other) => one.waitFor - other.waitFor)
+  const opensInMs = inOrder.find(
+    ({ waitFor, failure }) => waitFor <= (isSetUpFault(failure.kind) ? brieflyMs : leftMs),
+  )?.waitFor
+  const probes = refused.flatMap(({ waitFor }) => (typeof waitFor === 'number' ? [] : [waitFor]))
+  const { failure } = inOrder[0] ?? refused[0]
+  return { opensInMs, probes, waitMs: opensInMs ?? brieflyMs, failure }
 }
 
 function refuse(failure: Failure): Admitted {

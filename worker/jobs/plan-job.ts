@@ -1,7 +1,7 @@
 import type { Deployment } from '../../shared/config/deployments.ts'
 import { findForbidden } from '../../shared/job/body-fields.ts'
 import type { Ending } from '../../shared/job/ending.ts'
-import { type Failure, isMissingForGood } from '../../shared/job/failures.ts'
+import type { Failure } from '../../shared/job/failures.ts'
 import type { Job } from '../../shared/job/job.ts'
 import { choicesOf, outputTokenCap } from '../../shared/job/output-cap.ts'
 import type { EndError } from '../../shared/job/record.ts'
@@ -11,8 +11,10 @@ import { quote } from '../../shared/lib/quote.ts'
 import type { Circuits } from '../../shared/models/circuits.ts'
 import type { Watch } from '../limits/batch-controls.ts'
 import { REFUSALS_TO_STOP } from '../limits/stopped-batch.ts'
+import { areMissing, type Candidate, type Candidates } from './candidates.ts'
 
 export interface PlanDependencies {
+  /** In order of priority. */
   readonly deployments: readonly Deployment[]
   readonly circuits: Circuits
   /** The most output tokens a job may ask for, where its deployment has no limit of its own. */
@@ -35,9 +37,7 @@ export type Plan =
 
 export interface AskPlan {
   readonly kind: 'ask'
-  readonly deployment: Deployment
-  /** The cap to add if the body has none, in tokens for each answer. */
-  readonly outputCap: number | undefined
+  readonly candidates: Candidates
 }
 
 /** The job ends without a request to the model. */
@@ -53,35 +53,43 @@ const NOT_SERVED_YET = {
 
 /** Decides how a job goes on, before any cost. `publishedAt`: of its message, in epoch milliseconds. */
 export function planJob(dependencies: PlanDependencies, job: Job, publishedAt: number): Plan {
-  const { deployments, circuits, rolloutMs, now } = dependencies
+  const { deployments, circuits, maxOutputTokens, allowedBodyFields, rolloutMs, now } = dependencies
   if (job.deadline !== undefined && now() > job.deadline) {
     const error: EndError = { kind: 'expired', message: 'its deadline passed before it was started' }
     return { kind: 'end', ending: { status: 'expired', error } }
   }
-  const deployment = chooseDeployment(deployments, job.model, circuits.missing)
-  if (deployment === undefined) {
+  const serving = servingDeployments(deployments, job.model)
+  if (serving.length === 0) {
     const served = [...new Set(deployments.map(({ model }) => model))].join(', ')
     const hint = `Served here: ${served}. Add a deployment, or change the job.`
     return now() - publishedAt < rolloutMs
       ? { kind: 'defer', failure: { ...NOT_SERVED_YET, hint } }
       : invalid('no deployment serves the model it names', hint)
   }
-  const problem = findBodyProblem(dependencies, job, deployment)
-  if (problem !== undefined) return problem
-  const missing = circuits.missing(deployment)
-  return missing && isMissingForGood(missing) ? missingForGood(missing) : askPlan(job, deployment)
+  const forbidden = findForbidden(job, allowedBodyFields)
+  const limitOf = (deployment: Deployment) => deployment.maxOutputTokens ?? maxOutputTokens
+  const tokens = leastOutputOf(job)
+  const [candidate, ...more] = serving.filter((each) => tokens <= limitOf(each)).map((each) => candidateFor(job, each))
+  if (candidate === undefined) return tooLong(tokens, Math.max(...serving.map(limitOf)), maxOutputTokens)
+  if (forbidden.length > 0) return notAllowed(forbidden)
+  const candidates = [candidate, ...more] as const
+  const missing = circuits.missing(candidate.deployment)
+  return missing && areMissing(candidates, circuits.missing) ? missingForGood(missing) : { kind: 'ask', candidates }
 }
 
-/** Returns how a job ends whose body asks for what the operator has not allowed; undefined if all is allowed. */
-function findBodyProblem(dependencies: PlanDependencies, job: Job, deployment: Deployment): EndPlan | undefined {
-  const { maxOutputTokens, allowedBodyFields } = dependencies
-  const limit = deployment.maxOutputTokens ?? maxOutputTokens
-  const setting = limit === maxOutputTokens ? 'MAX_OUTPUT_TOKENS' : 'maxOutputTokens of its deployment'
-  // Each choice takes a token at least.
-  const tokens = (outputTokenCap(job.body) ?? 1) * choicesOf(job.body)
-  if (tokens > limit) return invalid(`it asks for up to ${tokens} output tokens; ${setting} is ${limit}`)
-  const forbidden = findForbidden(job, allowedBodyFields)
-  if (forbidden.length === 0) return undefined
+/** The output tokens that a job asks for. Each choice takes a token at least. */
+function leastOutputOf({ body }: Job): number {
+  return (outputTokenCap(body) ?? 1) * choicesOf(body)
+}
+
+/** Ends a job that asks every deployment of its model for too much. `most`: the highest of their limits. */
+function tooLong(tokens: number, most: number, maxOutputTokens: number): EndPlan {
+  const setting = most === maxOutputTokens ? 'MAX_OUTPUT_TOKENS' : 'maxOutputTokens of its deployment'
+  return invalid(`it asks for up to ${tokens} output tokens; ${setting} is ${most}`)
+}
+
+/** Ends a job whose body asks for what the operator has not allowed. */
+function notAllowed(forbidden: readonly string[]): EndPlan {
   return invalid(
     `its body asks for what is not allowed here: ${listNames(forbidden)}`,
     'Remove it from the job, or name it in ALLOW_BODY_FIELDS and replay the job.',
@@ -98,14 +106,10 @@ function listNames(names: readonly string[]): string {
 }
 
 /** Adds only a cap that the operator has set to a body: the default is more than some models accept. */
-function askPlan({ body }: Job, deployment: Deployment): AskPlan {
+function candidateFor({ body }: Job, deployment: Deployment): Candidate {
   const { maxOutputTokens } = deployment
   const isLeftToModel = maxOutputTokens === undefined || outputTokenCap(body) !== undefined
-  return {
-    kind: 'ask',
-    deployment,
-    outputCap: isLeftToModel ? undefined : Math.floor(maxOutputTokens / choicesOf(body)),
-  }
+  return { deployment, outputCap: isLeftToModel ? undefined : Math.floor(maxOutputTokens / choicesOf(body)) }
 }
 
 /** Ends a job whose deployment a probe has just found missing. Jobs before the next probe send no request. */
@@ -153,41 +157,8 @@ function invalid(message: string, hint?: string): EndPlan {
   return { kind: 'end', ending: { status: 'dead_lettered', error } }
 }
 
-/** Why a deployment counts as missing now; undefined where it does not. */
-type Missing = (deployment: Deployment) => Failure | undefined
-
 /** The deployments that serve a job's model, in order. A job that names no model takes the model of the first deployment. */
 function servingDeployments(deployments: readonly Deployment[], model: string | undefined): readonly Deployment[] {
   const wanted = model ?? deployments[0]?.model
   return deployments.filter((deployment) => deployment.model === wanted)
-}
-
-/**
- * Finds the deployment for a job: the first that serves its model and is not missing; else one that is not certainly missing.
- *
- * Undefined where no deployment serves the model.
- */
-export function chooseDeployment(
-  deployments: readonly Deployment[],
-  model: string | undefined,
-  missing: Missing,
-): Deployment | undefined {
-  const serving = servingDeployments(deployments, model)
-  const isThere = (deployment: Deployment) => missing(deployment) === undefined
-  const isUncertain = (deployment: Deployment) => !isForGood(missing(deployment))
-  return serving.find(isThere) ?? serving.find(isUncertain) ?? serving[0]
-}
-
-/** Whether every deployment of a job's model but this one has been missing for so long that the job may end. */
-export function areOthersMissing(
-  deployments: readonly Deployment[],
-  model: string | undefined,
-  { name }: Deployment,
-  missing: Missing,
-): boolean {
-  return servingDeployments(deployments, model).every((other) => other.name === name || isForGood(missing(other)))
-}
-
-function isForGood(failure: Failure | undefined): boolean {
-  return failure !== undefined && isMissingForGood(failure)
 }

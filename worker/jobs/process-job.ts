@@ -42,7 +42,7 @@ async function admitAndRun(dependencies: JobDependencies, context: JobContext): 
   const plan = await planNow()
   if (plan.kind === 'defer') return { done: false, failure: plan.failure, logFields }
   if (plan.kind === 'end') return run(plan)
-  const admitted = await admit(dependencies.admit, plan.deployment, delivery)
+  const admitted = await admit(dependencies.admit, plan.candidates, delivery)
   if (!admitted.ok) {
     // Meanwhile, another job may have found that every deployment is missing.
     const now = admitted.failure.kind === 'no_deployment' ? await planNow() : plan
@@ -54,7 +54,7 @@ async function admitAndRun(dependencies: JobDependencies, context: JobContext): 
     const still = await planNow()
     if (still.kind === 'defer') return { done: false, failure: still.failure, logFields }
     // The job keeps the deployment that it was admitted to.
-    return await run(still.kind === 'ask' ? plan : still)
+    return await run(still.kind === 'ask' ? { ...plan, candidate: admitted.candidate } : still)
   } finally {
     admitted.leave()
   }

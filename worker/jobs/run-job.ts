@@ -9,26 +9,30 @@ import {
   isMissingForGood,
   type RetryPolicy,
 } from '../../shared/job/failures.ts'
-import type { Job } from '../../shared/job/job.ts'
 import { runSoFar, type Usage } from '../../shared/job/record.ts'
 import type { Clock } from '../../shared/lib/clock.ts'
 import { type Held, isUnavailable, type JobStore } from '../../shared/stores/job-store.ts'
 import type { Outcome } from '../delivery/outcome.ts'
 import type { DailyBudget } from '../limits/daily-budget.ts'
 import { type AskDependencies, type AskLimits, ask } from './ask.ts'
+import { areMissing, type Candidate, type Candidates } from './candidates.ts'
 import { outcomeOf, recordError, releaseAs, replyFields, reportOf, succeededWith, usedBy } from './from-reply.ts'
 import type { JobContext } from './job-context.ts'
-import { type AskPlan, areOthersMissing, CANCELLED, type EndPlan } from './plan-job.ts'
+import { type AskPlan, CANCELLED, type EndPlan } from './plan-job.ts'
 import { deadLetterOnly, followUp, release, type SettleDependencies, settle } from './settle-job.ts'
 
 /** A plan that needs the job's record. */
-export type ClaimedPlan = AskPlan | EndPlan
+export type ClaimedPlan = AdmittedPlan | EndPlan
+
+interface AdmittedPlan extends AskPlan {
+  /** The one that the job was admitted to. */
+  readonly candidate: Candidate
+}
 
 export interface RunDependencies {
   readonly claim: ClaimDependencies
   readonly ask: AskDependencies
   readonly settle: SettleDependencies
-  readonly deployments: readonly Deployment[]
   readonly daily: DailyBudget
   /** 0 to 1. */
   readonly random: () => number
@@ -130,7 +134,7 @@ async function askAndSettle(
   dependencies: RunDependencies,
   context: JobContext,
   held: Held,
-  { deployment, outputCap }: AskPlan,
+  { candidate: { deployment, outputCap }, candidates }: AdmittedPlan,
   limits: SpendLimits,
 ): Promise<Outcome> {
   const { job } = context.delivery
@@ -148,7 +152,7 @@ async function askAndSettle(
     }
   }
 
-  const failure = unlessServedElsewhere(dependencies, job, deployment, reply.failure)
+  const failure = unlessServedElsewhere(dependencies.ask, candidates, deployment, reply.failure)
   const report = reportOf(failure, deployment)
   const outcome = outcomeOf(failure)
   const { retry } = dependencies.claim
@@ -167,14 +171,15 @@ async function askAndSettle(
   return { done: false, failure, logFields: answered.logFields }
 }
 
-/** Keeps a job from ending over a missing deployment if another deployment of its model may serve it. */
+/** Keeps a job from ending over a missing deployment if another deployment may serve it. */
 function unlessServedElsewhere(
-  { deployments, ask: { circuits } }: RunDependencies,
-  { model }: Job,
-  deployment: Deployment,
+  { circuits }: AskDependencies,
+  candidates: Candidates,
+  asked: Deployment,
   failure: Failure,
 ): Failure {
-  if (!isMissingForGood(failure) || areOthersMissing(deployments, model, deployment, circuits.missing)) return failure
+  const others = candidates.filter(({ deployment }) => deployment.name !== asked.name)
+  if (!isMissingForGood(failure) || areMissing(others, circuits.missing)) return failure
   return { ...failure, missingForMs: 0 }
 }
 

@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict'
+import { describe, type TestContext, test } from 'node:test'
+import type { Deployment } from '../../shared/config/deployments.ts'
+import type { Failure } from '../../shared/job/failures.ts'
+import type { ModelReply } from '../../shared/models/provider.ts'
+import { planJob } from '../../worker/jobs/plan-job.ts'
+import { aDeployment } from '../support/deployment-builders.ts'
+import { aJob, START } from '../support/job-builders.ts'
+import type { JobParts } from '../support/job-dependencies.ts'
+import { circuitsOf, providerOf } from '../support/job-processing.ts'
+import { aReply, fateOf, virtualJobs } from '../support/virtual-jobs.ts'
+
+const TEN_MINUTES_MS = 600_000
+const ignore = () => undefined
+const serve = (deployment: string, over: Partial<Deployment> = {}) =>
+  aDeployment({ deployment, endpoint: `https://${deployment}.openai.azure.com`, ...over })
+const [first, small, second] = [serve('first'), serve('small', { model: 'gpt-4o-mini' }), serve('second')]
+const notFound: Failure = { kind: 'no_deployment', message: 'no such deployment', hint: 'Create it.' }
+const throttled = (retryAfterMs: number): Failure => ({ kind: 'throttled', message: 'quota', retryAfterMs })
+
+/** Deployments whose circuits learn `failures` first. */
+function planning(failures: Readonly<Record<string, Failure>> = {}, deployments = [first, small, second]) {
+  const circuits = circuitsOf(() => START, 1)
+  for (const each of deployments) {
+    const failure = failures[each.name]
+    if (failure !== undefined) circuits.learn(each, failure, ignore)
+  }
+  const parts = { deployments, circuits, maxOutputTokens: 1_000, allowedBodyFields: [], rolloutMs: 0, now: () => START }
+  return (over: Parameters<typeof aJob>[0]) => {
+    const plan = planJob(parts, aJob(over), START)
+    if (plan.kind === 'ask') return plan.candidates.map(({ deployment }) => deployment.name)
+    return plan.kind === 'end' ? (plan.ending.error.code ?? plan.ending.error.kind) : plan.kind
+  }
+}
+
+describe('the candidates of a job', () => {
+  test('are the deployments of its model, in order', () => {
+    assert.deepEqual(planning()({ model: 'gpt-4o' }), ['first', 'second'])
+    assert.deepEqual(planning()({ model: 'gpt-4o-mini' }), ['small'])
+  })
+
+  test('are those of the first model of all where it names none', () => {
+    assert.deepEqual(planning()({ model: undefined }), ['first', 'second'])
+  })
+
+  test('are none for a model that no deployment serves, even if a deployment has that name', () => {
+    assert.equal(planning()({ model: 'second' }), 'invalid')
+    assert.equal(planning()({ model: 'GPT-4o' }), 'invalid')
+  })
+
+  test('do not include a deployment whose limit its body exceeds', () => {
+    const [low, high] = [serve('low', { maxOutputTokens: 10 }), serve('high', { maxOutputTokens: 100 })]
+    const plan = planning({}, [low, high])
+    assert.deepEqual(plan({ body: { messages: [], max_tokens: 10 } }), ['low', 'high'])
+    assert.deepEqual(plan({ body: { messages: [], max_tokens: 11 } }), ['high'])
+    assert.equal(plan({ body: { messages: [], max_tokens: 101 } }), 'invalid')
+  })
+
+  test('are none only if all have been missing for ten minutes', () => {
+    const since = (missingForMs: number) => ({ ...notFound, missingForMs })
+    const job = { model: 'gpt-4o' }
+    assert.deepEqual(planning({ first: since(TEN_MINUTES_MS) })(job), ['first', 'second'])
+    const almost = { first: since(TEN_MINUTES_MS), second: since(TEN_MINUTES_MS - 1) }
+    assert.deepEqual(planning(almost)(job), ['first', 'second'])
+    assert.equal(planning({ first: since(TEN_MINUTES_MS), second: since(TEN_MINUTES_MS) })(job), 'no_deployment')
+  })
+
+  test('are none if those that its body may ask have been missing for ten minutes', () => {
+    const low = serve('low', { maxOutputTokens: 10 })
+    const plan = planning({ first: { ...notFound, missingForMs: TEN_MINUTES_MS } }, [low, first])
+    assert.equal(plan({ body: { messages: [], max_tokens: 11 } }), 'no_deployment')
+  })
+})
+
+/** A worker with two deployments of a model, in virtual time, whose replies `reply` makes. */
+async function twoDeployments(t: TestContext, reply: (name: string) => ModelReply = () => aReply(), over = {}) {
+  const { clock, now, parts, deliver, record } = await virtualJobs(t)
+  const asked: string[] = []
+  const circuits = circuitsOf(now, 1)
+  const provider = providerOf(async ({ deployment }) => {
+    asked.push(deployment.name)
+    return reply(deployment.name)
+  })
+  let owners = 0
+  const newOwner = () => `owner ${++owners}`
+  const worker: JobParts = { ...parts, circuits, provider, deployments: [first, second], newOwner, ...over }
+  const run = async (job = aJob()) => fateOf(await deliver(worker, { job }))
+  return { clock, asked, circuits, run, record, drain: worker.drain }
+}
+
+describe('a job with two deployments of its model', () => {
+  test('asks the first while both are open', async (t) => {
+    const { run, asked } = await twoDeployments(t)
+    assert.deepEqual([await run(), asked], ['succeeded', ['first']])
+  })
+
+  for (const [why, failure] of [
+    ['has no quota', throttled(30_000)],
+    ['is missing', notFound],
+    ['denies the caller', { kind: 'forbidden', message: 'denied' }],
+    ['is at a resource that refuses the token', { kind: 'unauthorized', message: 'refused' }],
+    ['said when it is available again', { kind: 'unavailable', message: '503', retryAfterMs: 30_000 }],
+  ] satisfies [string, Failure][]) {
+    test(`asks the second at once where the first ${why}, and the first again when it is open`, async (t) => {
+      const { run, asked, circuits, clock } = await twoDeployments(t)
+      circuits.learn(first, failure, ignore)
+      assert.deepEqual([await run(), asked], ['succeeded', ['second']])
+      clock.now += TEN_MINUTES_MS
+      assert.deepEqual([await run(aJob({ id: 'later' })), asked], ['succeeded', ['second', 'first']])
+    })
+  }
+
+  test('asks the second while another job probes the first', async (t) => {
+    const { run, asked, circuits, clock } = await twoDeployments(t)
+    circuits.learn(first, { kind: 'forbidden', message: 'denied' }, ignore)
+    clock.now += TEN_MINUTES_MS
+    const probe = circuits.enter(first)
+    assert.ok(probe.isAllowed)
+    assert.deepEqual([await run(), asked], ['succeeded', ['second']])
+  })
+
+  test('is deferred with the wait of the one that opens first, where neither opens in time', async (t) => {
+    const { circuits, run, record } = await twoDeployments(t)
+    circuits.learn(first, { kind: 'forbidden', message: 'denied' }, ignore)
+    circuits.learn(second, throttled(500_000), ignore)
+    assert.deepEqual([await run(), await record()], ['forbidden', undefined])
+  })
+})
+
+describe('a job whose deployments are all closed', () => {
+  test('waits for the one that opens first, whichever stands first', async (t) => {
+    for (const [one, other] of [
+      [first, second],
+      [second, first],
+    ] as const) {
+      const { circuits, run, asked, clock } = await twoDeployments(t)
+      circuits.learn(one, throttled(50_000), ignore)
+      circuits.learn(other, throttled(20), ignore)
+      const outcome = run()
+      // More than 20 ms with any jitter, and less than the other waits.
+      setImmediate(() => {
+        clock.now += 1_000
+      })
+      assert.deepEqual([await outcome, asked], ['succeeded', [other.name]])
+    }
+  })
+
+  test('asks the one whose probe ends well before the other opens', async (t) => {
+    const { circuits, run, asked, clock } = await twoDeployments(t)
+    circuits.learn(second, { kind: 'forbidden', message: 'denied' }, ignore)
+    clock.now += TEN_MINUTES_MS
+    const probe = circuits.enter(second)
+    assert.ok(probe.isAllowed)
+    circuits.learn(first, throttled(50_000), ignore)
+    const outcome = run()
+    setImmediate(() => {
+      circuits.learn(second, undefined, ignore)
+      probe.leave()
+    })
+    assert.deepEqual([await outcome, asked], ['succeeded', ['second']])
+  })
+
+  test('is deferred when the instance begins to end', async (t) => {
+    const { circuits, run, drain, asked } = await twoDeployments(t)
+    circuits.learn(first, throttled(30_000), ignore)
+    circuits.learn(second, throttled(40_000), ignore)
+    const outcome = run()
+    setImmediate(() => drain.begin(0))
+    assert.deepEqual([await outcome, asked], ['draining', []])
+  })
+})
