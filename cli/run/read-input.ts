@@ -1,8 +1,7 @@
-import { basename, extname } from 'node:path'
 import type { DocumentJobs } from '../documents/open-documents.ts'
 import { MisuseError } from '../exit-codes.ts'
 import { plainText } from '../plain-text.ts'
-import { batchNameFor } from '../submit/batch-name.ts'
+import { batchNameFor, fileStemOf } from '../submit/batch-name.ts'
 import { type CheckedLines, checkLines } from '../submit/check-lines.ts'
 import { documentsAre, linesAre } from '../submit/describe-submit.ts'
 
@@ -36,6 +35,6 @@ export async function readInput(input: DocumentJobs, signal: AbortSignal): Promi
     throw new MisuseError([`${lines}, and nothing was sent:`, ...problems.slice(0, MAX_PROBLEMS)].join('\n'))
   }
   if (jobs === 0) throw new MisuseError(`${input.name}: there is no job in it`)
-  const name = basename(input.name, extname(input.name))
+  const name = fileStemOf(input.name)
   return { bytes: input.bytes, name, checked, batch: batchNameFor(input.name, fingerprint) }
 }

@@ -88,10 +88,14 @@ function assertPrinted(stdout: string, printed: string): void {
 
 /** What a command prints, without what differs from one time to the next. */
 function lasting(printed: string): string {
-  return printed
-    .replaceAll(IN_REPOSITORY, INSTALLED)
-    .replaceAll(/[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g, 'REQUEST')
-    .replaceAll(/\d{4}-\d{2}-\d{2}/g, 'DATE')
+  return (
+    printed
+      .replaceAll(IN_REPOSITORY, INSTALLED)
+      .replaceAll(/[\da-f]{8}(-[\da-f]{4}){3}-[\da-f]{12}/g, 'REQUEST')
+      .replaceAll(/\d{4}-\d{2}-\d{2}/g, 'DATE')
+      // Printed only if jobs were still running when the command began to look.
+      .replaceAll(/^(rate|time left) .*\n/gm, '')
+  )
 }
 
 function end({ pid, exitCode, signalCode }: ChildProcess): void {
