@@ -1,4 +1,4 @@
-import type { Hono } from 'hono'
+import type { RequestListener } from 'node:http'
 import type { Config } from '../shared/config/config.ts'
 import { ConfigError } from '../shared/config/config-error.ts'
 import { readPrices } from '../shared/config/prices.ts'
@@ -17,7 +17,9 @@ import { createBytesInFlight } from './delivery/bytes-in-flight.ts'
 import { createDrain, type Drain } from './delivery/drain.ts'
 import { createAnnouncer, createBatchAnnouncer } from './events/announce.ts'
 import { createPushAuthenticator } from './http/authenticate.ts'
+import { createPushRoutes } from './http/push-routes.ts'
 import { createReadyCheck } from './http/ready-check.ts'
+import { createRequestListener } from './http/request-listener.ts'
 import { createServer } from './http/server.ts'
 import type { JobDependencies } from './jobs/process-job.ts'
 import { createReceiver } from './jobs/receive.ts'
@@ -45,8 +47,8 @@ export interface Dependencies extends StoreDependencies {
 }
 
 export interface Worker {
-  /** Answers one HTTP request. */
-  readonly fetch: Hono['fetch']
+  /** Answers HTTP requests. */
+  readonly listener: RequestListener
   readonly drain: Drain
   /**
    * Begins to deliver the messages of a SQLite file, to sweep and to bound its events. Does nothing on Pub/Sub, which pushes.
@@ -141,10 +143,11 @@ export async function composeWorker(config: Config, dependencies: Dependencies):
   })
   const checkStore = createReadyCheck(() => documents.read('any'), now)
   const bytes = createBytesInFlight(config.maxInFlightBytes)
-  const server = createServer({ authenticate, receiver, recording, bytes, sweep, drain, observer, checkStore, now })
+  const app = createServer({ authenticate, sweep, drain, observer, checkStore })
+  const pushRoutes = createPushRoutes({ authenticate, receiver, recording, bytes, drain, observer, now })
   let embedded: Embedded | undefined
   return {
-    fetch: server.fetch,
+    listener: createRequestListener(app, pushRoutes, drain),
     drain,
     async start() {
       if (config.store.kind !== 'sqlite') return

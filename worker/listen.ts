@@ -1,6 +1,5 @@
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
-import { getRequestListener } from '@hono/node-server'
 import type { Config } from '../shared/config/config.ts'
 import { MAX_ATTRIBUTES, MAX_KEY_BYTES, MAX_VALUE_BYTES } from '../shared/queues/message-limits.ts'
 import type { Worker } from './compose.ts'
@@ -35,11 +34,10 @@ const MAX_HEADER_BYTES = MAX_ATTRIBUTES * (MAX_KEY_BYTES + MAX_VALUE_BYTES + HEA
 
 /** Serves a worker over HTTP. Rejects with Node's own error, such as EADDRINUSE for a port in use. */
 export async function listen(
-  { fetch }: Pick<Worker, 'fetch'>,
+  { listener }: Pick<Worker, 'listener'>,
   { host, port, maxInFlight }: Pick<Config, 'host' | 'port' | 'maxInFlight'>,
   { readWithinMs, headersWithinMs, lookEveryMs }: ReadLimits = READ_LIMITS,
 ): Promise<Server> {
-  const listener = getRequestListener(fetch, { overrideGlobalObjects: false })
   const limits = {
     maxHeaderSize: MAX_HEADER_BYTES,
     keepAliveTimeout: KEEP_ALIVE_MS,

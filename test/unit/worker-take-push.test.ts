@@ -1,24 +1,25 @@
 import assert from 'node:assert/strict'
+import { Readable } from 'node:stream'
 import { describe, test } from 'node:test'
 import { createBytesInFlight } from '../../worker/delivery/bytes-in-flight.ts'
 import type { ParsedDelivery } from '../../worker/delivery/delivery.ts'
+import type { PushRequest } from '../../worker/http/push-request.ts'
 import { MAX_PUSH_BYTES, readPush } from '../../worker/http/read-push.ts'
 
 const now = () => 1_000
 const lengthOf = async ({ delivery }: ParsedDelivery) => delivery.data.byteLength
-const url = 'http://worker/push'
 
-function whole(text: string): Request {
-  return new Request(url, { method: 'POST', body: text, headers: { 'content-length': String(text.length) } })
+function whole(text: string): PushRequest {
+  return { headers: new Headers({ 'content-length': String(text.length) }), body: Readable.from([Buffer.from(text)]) }
 }
 
 /** A push without a declared length. */
-function chunked(chunks: ReadableStream<Uint8Array>): Request {
-  return new Request(url, { method: 'POST', body: chunks, duplex: 'half' })
+function chunked(chunks: Readable): PushRequest {
+  return { headers: new Headers(), body: chunks }
 }
 
-function streamOf(...sizes: readonly number[]): ReadableStream<Uint8Array> {
-  return ReadableStream.from(sizes.map((size) => Buffer.alloc(size, 'x')))
+function streamOf(...sizes: readonly number[]): Readable {
+  return Readable.from(sizes.map((size) => Buffer.alloc(size, 'x')))
 }
 
 describe('room for a push', () => {
@@ -43,16 +44,16 @@ describe('room for a push', () => {
     bytes.admit(800)?.grow(800)
     const request = whole('x'.repeat(201))
     assert.equal(await readPush(request, { bytes, now }, neverCalled), 'busy')
-    assert.equal(request.bodyUsed, false)
+    assert.equal(request.body.readableDidRead, false)
     assert.equal(bytes.reserved(), 800)
   })
 
   test('is not requested for a push that is too long', async () => {
     const bytes = createBytesInFlight(1_000)
     const headers = { 'content-length': String(MAX_PUSH_BYTES + 1) }
-    const request = new Request(url, { method: 'POST', body: 'x', headers })
+    const request = { headers: new Headers(headers), body: streamOf(1) }
     assert.equal(await readPush(request, { bytes, now }, neverCalled), 'too_large')
-    assert.equal(request.bodyUsed, false)
+    assert.equal(request.body.readableDidRead, false)
   })
 })
 
@@ -65,7 +66,7 @@ describe('a push that arrives slowly', () => {
       await more.promise
       yield Buffer.alloc(1, 'x')
     }
-    const request = new Request(url, { method: 'POST', body: ReadableStream.from(body()), duplex: 'half', headers })
+    const request = { headers: new Headers(headers), body: Readable.from(body()) }
     return { request, goOn: more.resolve }
   }
 
@@ -110,7 +111,7 @@ describe('a push without a declared length', () => {
 
   test('may be empty', async () => {
     const bytes = createBytesInFlight(1_000)
-    assert.equal(await readPush(new Request(url, { method: 'POST' }), { bytes, now }, lengthOf), 0)
+    assert.equal(await readPush(chunked(Readable.from([])), { bytes, now }, lengthOf), 0)
   })
 
   test('releases its room when it breaks off', async () => {
@@ -119,7 +120,7 @@ describe('a push without a declared length', () => {
       yield Buffer.alloc(100, 'x')
       throw new Error('the caller went away')
     }
-    assert.equal(await readPush(chunked(ReadableStream.from(body())), { bytes, now }, neverCalled), 'broken')
+    assert.equal(await readPush(chunked(Readable.from(body())), { bytes, now }, neverCalled), 'broken')
     assert.equal(bytes.reserved(), 0)
   })
 })

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto'
 import { createRemoteJWKSet, decodeJwt, errors, type JWTPayload, jwtVerify } from 'jose'
 import { z } from 'zod'
 import type { PushAuth } from '../../shared/config/config.ts'
@@ -6,6 +5,7 @@ import type { Clock } from '../../shared/lib/clock.ts'
 import { defined } from '../../shared/lib/defined.ts'
 import { claimsProblem, EXPIRED_TOLERANCE_S, unexpected } from './check-claims.ts'
 import { presentedToken } from './presented-token.ts'
+import type { HeaderReader } from './push-request.ts'
 
 type PushCheck = { readonly ok: true } | Refused
 
@@ -25,7 +25,7 @@ interface SeenClaims {
 }
 
 /** Checks by the headers of a request who sends it. */
-export type PushAuthenticator = (headers: Headers) => Promise<PushCheck>
+export type PushAuthenticator = (headers: HeaderReader) => Promise<PushCheck>
 
 export interface AuthenticatorOptions {
   readonly pushAuth: PushAuth
@@ -46,7 +46,7 @@ const pushClaims = z.object({ email: z.string(), email_verified: z.literal(true)
  * Creates the check that a push comes from the subscription: Google's signature, the audience, the times and the service
  * account. On Cloud Run, Cloud Run checks the signature, and this function checks the claims.
  *
- * Pub/Sub sends the same token for an hour, so a verified token is cached by its hash until it expires.
+ * Pub/Sub sends the same token for an hour, so a verified token is cached until it expires.
  */
 export function createPushAuthenticator({
   pushAuth,
@@ -80,8 +80,7 @@ export function createPushAuthenticator({
     const presented = presentedToken(headers, mode)
     if (typeof presented === 'string') return refuse(401, NOT_ONE_TOKEN[presented], {})
     const { token } = presented
-    const hash = createHash('sha256').update(token).digest('base64')
-    if ((verified.get(hash) ?? 0) > now()) return { ok: true }
+    if ((verified.get(token) ?? 0) > now()) return { ok: true }
     try {
       const claims = await claimsOf(token)
       const problem = claimsProblem(claims, audience, now())
@@ -90,7 +89,7 @@ export function createPushAuthenticator({
       if (!known.success || known.data.email !== serviceAccount) {
         return refuse(403, 'the token is not of the expected service account', seenClaims(token))
       }
-      remember(verified, hash, known.data.exp * 1_000)
+      remember(verified, token, known.data.exp * 1_000)
       return { ok: true }
     } catch (error) {
       if (isCertsFailure(error)) return refuse(503, "Google's certificates cannot be fetched", {})
@@ -105,10 +104,10 @@ const NOT_ONE_TOKEN = {
   malformed: 'an authorization header of the push is empty, is repeated or carries no bearer token',
 } as const
 
-function remember(verified: Map<string, number>, hash: string, expiresAt: number): void {
+function remember(verified: Map<string, number>, token: string, expiresAt: number): void {
   const [oldest] = verified.keys()
   if (oldest !== undefined && verified.size >= REMEMBERED_TOKENS) verified.delete(oldest)
-  verified.set(hash, expiresAt)
+  verified.set(token, expiresAt)
 }
 
 /** Returns a fixed text: the message of a library may quote the token. */

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { findExcess } from '../../shared/job/json-limits.ts'
 import { type Delivery, type ParsedDelivery, traceparentOf } from '../delivery/delivery.ts'
+import type { HeaderReader } from './push-request.ts'
 
 /** An unwrapped push has attributes as plain headers, among all other headers. Only these are read as attributes. */
 const ATTRIBUTE_HEADERS = [
@@ -36,14 +37,14 @@ const wrappedPush = z.object({
  *
  * https://cloud.google.com/pubsub/docs/push and https://cloud.google.com/pubsub/docs/payload-unwrapping
  */
-export function parseDelivery(headers: Headers, body: Uint8Array, arrivedAt: number): ParsedDelivery {
+export function parseDelivery(headers: HeaderReader, body: Uint8Array, arrivedAt: number): ParsedDelivery {
   const unwrapped = readUnwrapped(headers, body, arrivedAt)
-  if (headers.has('x-goog-pubsub-message-id')) return { ok: true, delivery: unwrapped }
+  if (headers.get('x-goog-pubsub-message-id') !== null) return { ok: true, delivery: unwrapped }
   const envelope = parseEnvelope(body)
   return envelope === undefined ? { ok: true, delivery: unwrapped } : readWrapped(envelope, unwrapped)
 }
 
-function readUnwrapped(headers: Headers, data: Uint8Array, arrivedAt: number): Delivery {
+function readUnwrapped(headers: HeaderReader, data: Uint8Array, arrivedAt: number): Delivery {
   const found = ATTRIBUTE_HEADERS.map((name) => [name, headers.get(name)] as const)
   const attributes = Object.fromEntries(found.flatMap(([name, value]) => (value === null ? [] : [[name, value]])))
   return {

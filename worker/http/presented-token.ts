@@ -1,4 +1,5 @@
 import type { PushAuth } from '../../shared/config/config.ts'
+import type { HeaderReader } from './push-request.ts'
 
 /**
  * If both are sent, Cloud Run checks the first, replaces that token's signature, and passes the second on unchanged: a caller
@@ -17,7 +18,10 @@ const BEARER = /^Bearer ([\w.~+/-]+=*)$/i
  * Finds the token that identifies the caller. `malformed`: one of the headers that can hold it is empty, is repeated or holds
  * something else. It is unknown which part of such a request was checked.
  */
-export function presentedToken(headers: Headers, mode: PushAuth['mode']): { token: string } | 'none' | 'malformed' {
+export function presentedToken(
+  headers: HeaderReader,
+  mode: PushAuth['mode'],
+): { token: string } | 'none' | 'malformed' {
   const names = mode === 'cloud-run-iam' ? CHECKED_BY_CLOUD_RUN : SENT_BY_GOOGLE
   const tokens = names.flatMap((name) => {
     const value = headers.get(name)
