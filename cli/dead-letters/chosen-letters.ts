@@ -1,7 +1,7 @@
 import type { DeadLetter, DeadLetterReader } from '../../shared/stores/dead-letter-store.ts'
 import { MisuseError } from '../exit-codes.ts'
-import { plainText } from '../plain-text.ts'
 import { printProblem } from '../print.ts'
+import { findLetter, type LetterStores } from './find-letter.ts'
 import { filterOf, hasChoice, type LetterOptions, readLetters } from './letter-options.ts'
 
 /** Throws MisuseError unless letters are named, by id or by an option. */
@@ -12,26 +12,22 @@ export function requireChoice(ids: readonly string[], options: LetterOptions): v
   )
 }
 
-/** The letters with these ids; without ids, all that match the options. Rejects if an id is unknown. */
+/**
+ * The letters with these ids, or the latest ones of the jobs with these ids; without ids, all that match the options.
+ *
+ * Rejects if an id is unknown.
+ */
 export async function* chosenLetters(
-  deadLetters: Pick<DeadLetterReader, 'get' | 'list'>,
+  stores: LetterStores & { readonly deadLetters: Pick<DeadLetterReader, 'list'> },
   ids: readonly string[],
   options: LetterOptions,
 ): AsyncGenerator<DeadLetter> {
   if (ids.length === 0) {
     const report = (count: number) => printProblem(`${count} in the store cannot be read`)
-    yield* readLetters(deadLetters, filterOf(options, Date.now()), report)
+    yield* readLetters(stores.deadLetters, filterOf(options, Date.now()), report)
     return
   }
-  for (const id of ids) {
-    const letter = await deadLetters.get(id)
-    if (letter === undefined) throw unknownLetter(id)
-    yield letter
-  }
-}
-
-export function unknownLetter(id: string): Error {
-  return new Error(`there is no dead letter "${plainText(id)}"; \`dead-letters list\` prints the ids`)
+  for (const id of ids) yield await findLetter(stores, id, options.batch ?? '')
 }
 
 /** How many there are, read page by page. */

@@ -20,7 +20,10 @@ interface DiscardOptions extends StoreOptions, LetterOptions {
 export function discardCommand(environment: Environment): Command {
   const command = new Command('discard')
     .description('delete dead letters and the data of their messages; the records of their jobs stay')
-    .argument('[ids...]', 'ids of letters as `list` prints them (default: all that match the options)')
+    .argument(
+      '[ids...]',
+      'ids of letters as `list` prints them, or with --batch of jobs (default: all that match the options)',
+    )
   return addOutputOptions(
     addHelpEnding(addStoreOptions(addLetterOptions(command)), {
       examples: [
@@ -47,12 +50,12 @@ async function discard(ids: readonly string[], options: DiscardOptions, environm
   const discarded = await withStores('change', options, environment, async (stores) => {
     const { deadLetters } = stores
     if (ids.length === 0) await checkChoice(stores, options)
-    const count = await countLetters(chosenLetters(deadLetters, ids, options))
+    const count = await countLetters(chosenLetters(stores, ids, options))
     if (dryRun || count === 0) return count
     const isSure = await confirm(`Delete ${count} dead letters? They cannot be replayed any more.`, yes)
     if (!isSure) return 0
     let done = 0
-    for await (const group of inGroups(chosenLetters(deadLetters, ids, options))) {
+    for await (const group of inGroups(chosenLetters(stores, ids, options))) {
       if (interrupt.signal.aborted) break
       const deleted = await Promise.all(group.map(({ id }) => deadLetters.discard(id)))
       done += deleted.filter(Boolean).length

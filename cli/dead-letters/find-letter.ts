@@ -2,15 +2,17 @@ import { jobKey } from '../../shared/job/job.ts'
 import { sha256 } from '../../shared/lib/sha256.ts'
 import type { DeadLetter } from '../../shared/stores/dead-letter-store.ts'
 import type { StoreReaders } from '../../shared/stores/open.ts'
-import { unknownLetter } from './chosen-letters.ts'
+import { plainText } from '../plain-text.ts'
 import { MAX_RUNS } from './obstacles.ts'
+
+export interface LetterStores {
+  readonly deadLetters: Pick<StoreReaders['deadLetters'], 'get'>
+  readonly documents: Pick<StoreReaders['documents'], 'read'>
+}
 
 /** The letter with this id, or the latest letter of the job with this id. Rejects if there is none. */
 export async function findLetter(
-  {
-    deadLetters,
-    documents,
-  }: { deadLetters: Pick<StoreReaders['deadLetters'], 'get'>; documents: Pick<StoreReaders['documents'], 'read'> },
+  { deadLetters, documents }: LetterStores,
   id: string,
   batch: string,
 ): Promise<DeadLetter> {
@@ -25,4 +27,8 @@ export async function findLetter(
     if (letter !== undefined) return letter
   }
   throw unknownLetter(id)
+}
+
+function unknownLetter(id: string): Error {
+  return new Error(`there is no dead letter "${plainText(id)}"; \`dead-letters list\` prints the ids`)
 }

@@ -41,7 +41,10 @@ interface Replayed {
 export function replayCommand(environment: Environment): Command {
   const command = new Command('replay')
     .description('publish dead-lettered jobs again, except those that have succeeded or must be edited first')
-    .argument('[ids...]', 'ids of letters as `list` prints them (default: all that match the options)')
+    .argument(
+      '[ids...]',
+      'ids of letters as `list` prints them, or with --batch of jobs (default: all that match the options)',
+    )
   return addOutputOptions(
     addHelpEnding(addStoreOptions(addLetterOptions(command)), {
       examples: [
@@ -83,7 +86,7 @@ async function replay(ids: readonly string[], options: ReplayOptions, environmen
   using interrupt = listenForInterrupt()
   const counts = await withStores('write', options, environment, async (stores, { jobsTopic: topic }) => {
     if (ids.length === 0) await checkChoice(stores, options)
-    const letters = () => chosenLetters(stores.deadLetters, ids, options)
+    const letters = () => chosenLetters(stores, ids, options)
     // A script that replays is not stopped by a question.
     const isAsked = ids.length === 0 && !dryRun && !yes && canAsk()
     if (isAsked && !(await confirm(`Replay ${await countLetters(letters())} dead letters?`, false))) return undefined

@@ -261,3 +261,13 @@ test('dead-letters discard --older-than leaves what came later', async (t) => {
   assert.equal((await run('discard', '--older-than', '30m', '--yes')).stdout, '1 discarded\n')
   assert.equal((await run('discard')).code, 2)
 })
+
+test('dead-letters replay and discard take the id of a job with its batch, as edit and show do', async (t) => {
+  const { run, published } = await storeOf(t, aLetter('a', other), aLetter('b', other))
+  assert.deepEqual(await run('replay', 'a', '--batch', BATCH), { code: 0, stdout: '1 replayed\n', stderr: '' })
+  assert.deepEqual(await published(), [['a', '2']])
+  assert.equal((await run('discard', 'b', '--batch', BATCH, '--yes')).stdout, '1 discarded\n')
+  const unknown = await run('replay', 'b', '--batch', BATCH)
+  assert.deepEqual([unknown.code, await published()], [1, [['a', '2']]])
+  assert.match(unknown.stderr, /there is no dead letter "b"/)
+})
