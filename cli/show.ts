@@ -91,6 +91,9 @@ function describeRecord(record: JobRecord, cost: Cost | undefined, answer: strin
       `unserved  ${n} attempts of run ${run} that the service could not process, ${from} to ${to}; billing unknown`,
     )
   }
+  if (record.status === 'succeeded' && record.linkedFrom !== undefined) {
+    lines.push(`linked    from batch ${record.linkedFrom}, so nothing was asked or paid`)
+  }
   if ('error' in record) {
     const { kind, code, message, hint } = record.error
     lines.push(`error     ${kind}${code === undefined ? '' : ` (${code})`}: ${message}`)

@@ -66,6 +66,22 @@ export async function withReaders<T>(
   }
 }
 
+/** The same, if no setting is missing and the file exists: a command that needs no store uses it as far as it is there. */
+export async function withReadersIfThere<T>(
+  options: StoreOptions,
+  environment: Environment,
+  work: (stores: StoreReaders) => Promise<T>,
+): Promise<T | undefined> {
+  const located = await locateStores('change', options, environment).catch(() => undefined)
+  if (located === undefined) return undefined
+  const stores = await openStoreReaders(located.store, { now: Date.now, emulators: located.emulators })
+  try {
+    return await work(stores)
+  } finally {
+    await stores.close()
+  }
+}
+
 interface Located extends StoresConfig {
   readonly emulators: Emulators
 }

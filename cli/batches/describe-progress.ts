@@ -13,7 +13,7 @@ const STATES: Readonly<Record<BatchProgress['state'], string>> = {
 
 /** How far a batch has come, as a block of lines for people. */
 export function describeProgress({ progress, rate, leftMs }: Observed, cost?: BatchCost): string {
-  const { name, counts, failures, failuresOf, tokens, tokenLimit, notStarted } = progress
+  const { name, counts, failures, failuresOf, tokens, tokenLimit, linked = 0, notStarted } = progress
   const { running = 0, waiting = 0, succeeded = 0, dead_lettered = 0, cancelled = 0, expired = 0 } = counts
   const reasons = Object.entries(failures).toSorted(([, a], [, b]) => b - a)
   const speed = rate === undefined ? [] : [`rate         ${describeRate(rate)}`]
@@ -24,7 +24,7 @@ export function describeProgress({ progress, rate, leftMs }: Observed, cost?: Ba
     `not started  ${notStarted === undefined ? 'not known yet' : number(notStarted)}`,
     `running      ${number(running)}`,
     `waiting      ${number(waiting)}  for another attempt`,
-    `succeeded    ${number(succeeded)}`,
+    `succeeded    ${number(succeeded)}${linked > 0 ? `  ${number(linked)} of them linked from earlier batches` : ''}`,
     `failed       ${number(dead_lettered)}${failuresOf === undefined ? '' : `, the reasons of ${number(failuresOf)} of them`}`,
     ...reasons.map(([kind, n]) => `  ${kind.padEnd(12)} ${number(n)}`),
     ...(cancelled > 0 ? [`cancelled    ${number(cancelled)}`] : []),

@@ -50,12 +50,12 @@ export interface Sample {
   readonly settled: number
 }
 
-/** What is known at the first look. A batch that has ended has no rate. */
+/** What is known at the first look. Linked jobs were settled at once. A batch that has ended has no rate. */
 function sinceSubmitted(progress: BatchProgress, at: number): readonly Sample[] {
-  const { createdAt, settled } = progress
+  const { createdAt, settled, linked = 0 } = progress
   if (createdAt === undefined || hasEnded(progress)) return []
   return [
-    { at: createdAt, settled: 0 },
+    { at: createdAt, settled: linked },
     { at, settled },
   ]
 }

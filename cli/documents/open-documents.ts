@@ -14,6 +14,7 @@ import { readerFile } from '../installation.ts'
 import { printNote, printStatus } from '../print.ts'
 import type { Input } from '../submit/open-input.ts'
 import { type LineOptions, makeLines } from './make-lines.ts'
+import { sourceOf } from './source-of.ts'
 
 /** A document or row that no job can be made of. */
 export interface DocumentProblem {
@@ -27,6 +28,8 @@ export interface DocumentJobs extends Input {
   readonly problems: readonly DocumentProblem[]
   /** How many documents and rows no job can be made of. */
   readonly refused: number
+  /** Of the inputs, the template and the model, without their content. Undefined if the inputs are no documents. */
+  readonly source: string | undefined
   /** The body of the first job. */
   readonly example: Job['body'] | undefined
 }
@@ -51,7 +54,14 @@ export async function openDocuments(inputs: readonly string[], options: OpenDocu
   const path = join(folder, 'jobs.jsonl')
   try {
     const made = await writeJobs(inputs, { path, folder }, options)
-    return { ...made, name: inputs[0] ?? '', bytes: () => createReadStream(path), [Symbol.asyncDispose]: dispose }
+    const source = sourceOf(inputs, options)
+    return {
+      ...made,
+      source,
+      name: inputs[0] ?? '',
+      bytes: () => createReadStream(path),
+      [Symbol.asyncDispose]: dispose,
+    }
   } catch (error) {
     await dispose()
     throw error instanceof SourceError ? new MisuseError(error.message, { cause: error }) : error

@@ -46,7 +46,7 @@ export async function openInputs(
       throw new MisuseError('--model, --metadata and --split are for documents: they need --template')
     }
     for (const input of inputs) assertJobs(input)
-    return { ...(await concatenate(inputs, signal)), problems: [], refused: 0, example: undefined }
+    return { ...(await concatenate(inputs, signal)), problems: [], refused: 0, source: undefined, example: undefined }
   }
   const [{ readTemplate }, { openDocuments }] = await Promise.all([
     import('./read-template.ts'),

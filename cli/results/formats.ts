@@ -51,7 +51,8 @@ function* writeRow(result: Result, prices: Prices = new Map()): Generator<string
     record.status === 'succeeded' ? record.usage : { promptTokens: '', completionTokens: '' }
   const finishReason = record.status === 'succeeded' ? record.finishReason : ''
   const [kind, message] = errorOf(result)
-  const cost = costOfRecord(prices, record)?.usd ?? ''
+  const isLinked = record.status === 'succeeded' && record.linkedFrom !== undefined
+  const cost = isLinked ? 0 : (costOfRecord(prices, record)?.usd ?? '')
   const tokens = [promptTokens, completionTokens, cost]
   const cells = [id, status, textIn(result) ?? '', finishReason, model, ...tokens, kind, message]
   yield `${cells.map(toCell).join(',')}\r\n`

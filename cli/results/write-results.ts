@@ -56,11 +56,18 @@ export async function writeResults(
     if (header !== '') yield header
     for await (const result of results.read()) {
       if (failures !== undefined && result.kind !== 'answer') await failures.write(result)
-      else for (const piece of format(result)) yield printable(piece)
+      else for (const piece of format(result)) yield printableRow(piece)
     }
   }
   await pipeline(isPrompt ? lines : () => inChunks(lines()), out, { end: out !== process.stdout })
   return results.written()
+}
+
+const ROW_END = '\r\n'
+
+/** The row of a CSV file keeps its end. */
+function printableRow(piece: string): string {
+  return piece.endsWith(ROW_END) ? `${printable(piece.slice(0, -ROW_END.length))}${ROW_END}` : printable(piece)
 }
 
 const CHUNK_LENGTH = 64 * 1024

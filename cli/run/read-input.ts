@@ -13,6 +13,7 @@ export interface RunInput {
   bytes(): AsyncIterable<Uint8Array>
   /** The name of the first, without its folder and ending. */
   readonly name: string
+  readonly source: string | undefined
   /** Made from the content, so that the same input has the same batch. */
   readonly batch: string
   readonly checked: CheckedLines
@@ -36,5 +37,5 @@ export async function readInput(input: DocumentJobs, signal: AbortSignal): Promi
   }
   if (jobs === 0) throw new MisuseError(`${input.name}: there is no job in it`)
   const name = fileStemOf(input.name)
-  return { bytes: input.bytes, name, checked, batch: batchNameFor(input.name, fingerprint) }
+  return { bytes: input.bytes, source: input.source, name, checked, batch: batchNameFor(input.name, fingerprint) }
 }

@@ -1,5 +1,6 @@
 import { mkdirSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { readStoresConfig } from '../../shared/config/config.ts'
 import type { Environment } from '../../shared/config/rules.ts'
 import type { Cost } from '../../shared/job/price.ts'
 import type { JobRecord } from '../../shared/job/record.ts'
@@ -9,14 +10,13 @@ import { createCostSum } from '../../shared/stores/batch-cost.ts'
 import { type BatchProgress, failedIn, hasEnded, readBatchProgress } from '../../shared/stores/batch-progress.ts'
 import { createJobReader } from '../../shared/stores/job-reader.ts'
 import { openStores, type Stores } from '../../shared/stores/open.ts'
-import { submitBatch } from '../../shared/stores/submit-batch.ts'
 import { type DocumentOptions, openInputs } from '../documents/open-inputs.ts'
 import { ExitCode } from '../exit-codes.ts'
 import { pricesIn } from '../prices.ts'
 import { printStatus } from '../print.ts'
 import { readSettings } from '../read-settings.ts'
 import { writeResults, writeResultsFile } from '../results/write-results.ts'
-import { sendLines } from '../submit/send-lines.ts'
+import { publishLines } from '../submit/publish-lines.ts'
 import { type RunInput, readInput } from './read-input.ts'
 import { checkToken, readRunSettings } from './run-settings.ts'
 import { FOLDER, findRunStore, type RunStoreOptions } from './run-store.ts'
@@ -63,7 +63,7 @@ export async function run(
   const prepared = await prepare(input, options, environment, resolve(path))
   const stores = opened.adopt(await openStores({ kind: 'sqlite', path }, IN_FILE), (own) => own.close())
   const batch = options.batch ?? input.batch
-  await submitOnce(input, { name: batch, topic: prepared.jobsTopic, signal }, stores)
+  await submitOnce(input, batch, { ...prepared, stores, signal })
   const progress = await runWorker(prepared, { path, batch, stores, signal, isQuiet: options.quiet === true })
   const known = { progress, store: option }
   if (progress.state !== 'complete') {
@@ -87,6 +87,7 @@ const IN_FILE = { now: Date.now, emulators: { firestore: undefined, pubsub: unde
 interface Prepared {
   readonly jobsTopic: string
   readonly deadLetterTopic: string
+  readonly resultTtlMs: number
   start(signal: AbortSignal): Promise<RunSystem>
 }
 
@@ -98,31 +99,28 @@ async function prepare(
   file: string,
 ): Promise<Prepared> {
   if (demo) {
-    return { ...TOPICS, start: (signal) => startDemo({ file, folder: FOLDER, models: urlsOf(input) }, signal) }
+    const { resultTtlMs } = readStoresConfig({ STORE: `sqlite:${file}` })
+    const start = (signal: AbortSignal) => startDemo({ file, folder: FOLDER, models: urlsOf(input) }, signal)
+    return { ...TOPICS, resultTtlMs, start }
   }
   const settings = readRunSettings(environment, file)
   await checkToken(settings, Date.now)
-  const { jobsTopic, deadLetterTopic } = settings.config
-  return { jobsTopic, deadLetterTopic, start: (signal) => startOwn(settings, FOLDER, signal) }
+  const { jobsTopic, deadLetterTopic, resultTtlMs } = settings.config
+  return { jobsTopic, deadLetterTopic, resultTtlMs, start: (signal) => startOwn(settings, FOLDER, signal) }
 }
 
 /** A batch that was submitted completely is not submitted again. Rejects if it was submitted with other jobs. */
 async function submitOnce(
-  { bytes, checked }: RunInput,
-  { name, topic, signal }: { readonly name: string; readonly topic: string; readonly signal: AbortSignal },
-  { batches, queue }: Stores,
+  input: RunInput,
+  name: string,
+  { jobsTopic: topic, ...how }: Pick<Prepared, 'jobsTopic' | 'resultTtlMs'> & Pick<Work, 'stores' | 'signal'>,
 ): Promise<void> {
-  const { plan, jobs, fingerprint } = checked
-  const before = await batches.read(name)
-  if (before !== undefined && before.status !== 'open' && before.fingerprint === fingerprint) return
-  await submitBatch(batches, {
-    ...{ name, fingerprint, tokenLimit: undefined, again: true, howAgain: '', now: Date.now },
-    async publish(beforeFirst) {
-      const onPublished = (count: number) => printStatus(`${count} of ${jobs} jobs submitted`)
-      const attributes = { batch: name }
-      const published = await sendLines(bytes(), { queue, topic, attributes, plan, beforeFirst, onPublished, signal })
-      return { published, repeated: 0, isWhole: published === jobs }
-    },
+  const before = await how.stores.batches.read(name)
+  if (before !== undefined && before.status !== 'open' && before.fingerprint === input.checked.fingerprint) return
+  const { stores, resultTtlMs, signal } = how
+  await publishLines(input, {
+    ...{ stores, name, topic, resultTtlMs, signal, attributes: { batch: name } },
+    ...{ again: true, links: true },
   })
   printStatus('')
 }

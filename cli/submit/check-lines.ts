@@ -1,29 +1,14 @@
 import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
-import { estimateTokens, type Job } from '../../shared/job/job.ts'
+import type { Job } from '../../shared/job/job.ts'
 import { MAX_JOB_BYTES, parseJob, tooLong } from '../../shared/job/parse-job.ts'
 import { sha256 } from '../../shared/lib/sha256.ts'
 import { type Line, splitLines } from '../../shared/lib/split-lines.ts'
 import type { Message } from '../../shared/queues/job-queue.ts'
 import { MisuseError } from '../exit-codes.ts'
 import { createLinePlan, type LinePlan } from './line-plan.ts'
+import { addUse, type ModelUse, useOf } from './model-use.ts'
 import { createSeenJobs } from './seen-jobs.ts'
-
-/** What the jobs of one model ask for. Tokens are estimates. */
-export interface ModelUse {
-  /** The url of one of them. */
-  readonly url: Job['url']
-  readonly jobs: number
-  readonly promptTokens: number
-  /** The sum of their output caps. */
-  readonly maxCompletionTokens: number
-  /** How many have no output cap. */
-  readonly uncapped: number
-  /** How many set `max_tokens`. */
-  readonly withMaxTokens: number
-  /** The largest output cap. */
-  readonly largestCap: number
-}
 
 /** What a whole input holds. */
 export interface CheckedLines {
@@ -50,8 +35,6 @@ export interface CheckOptions {
 
 /** Progress is reported after so many lines. */
 const REPORT_EVERY = 1_000
-/** An input may name any number of models; no deployment serves so many. */
-const MAX_MODELS = 1_000
 
 /**
  * Checks each line of a JSON Lines input, and sends nothing.
@@ -86,7 +69,7 @@ export async function checkLines(
       jobs += 1
       plan.send(line)
       hash.update(read.job.payloadHash)
-      noteModel(models, read.job)
+      addUse(models, useOf(read.job))
     } else if (earlier.isSame) repeated += 1
     else {
       refused += 1
@@ -105,23 +88,6 @@ function readLine({ data, byteLength }: Line, attributes: Message['attributes'])
   if (byteLength > MAX_JOB_BYTES) return { ok: false, problem: tooLong(byteLength) }
   const parsed = parseJob(data, attributes, sha256)
   return !parsed.ok && holdsNul(data) ? { ok: false, problem: `the data is ${UTF16}` } : parsed
-}
-
-const NO_USE = { jobs: 0, promptTokens: 0, maxCompletionTokens: 0, uncapped: 0, withMaxTokens: 0, largestCap: 0 }
-
-function noteModel(models: Map<string, ModelUse>, { model = '', url, body }: Job): void {
-  const use = models.get(model) ?? { ...NO_USE, url }
-  if (use.jobs === 0 && models.size >= MAX_MODELS) return
-  const { promptTokens, maxCompletionTokens } = estimateTokens(body)
-  models.set(model, {
-    url: use.url,
-    jobs: use.jobs + 1,
-    promptTokens: use.promptTokens + promptTokens,
-    maxCompletionTokens: use.maxCompletionTokens + (maxCompletionTokens ?? 0),
-    uncapped: use.uncapped + (maxCompletionTokens === undefined && url !== '/v1/embeddings' ? 1 : 0),
-    withMaxTokens: use.withMaxTokens + (typeof body['max_tokens'] === 'number' ? 1 : 0),
-    largestCap: Math.max(use.largestCap, maxCompletionTokens ?? 0),
-  })
 }
 
 const UTF16 = 'UTF-16 text: save the file as UTF-8'

@@ -2,7 +2,8 @@ import { z } from 'zod'
 import type { Job } from '../../shared/job/job.ts'
 import { type Cost, estimateCost, formatUsd, type Prices, sumCosts } from '../../shared/job/price.ts'
 import { number } from '../batches/describe-progress.ts'
-import type { CheckedLines, ModelUse } from './check-lines.ts'
+import type { CheckedLines } from './check-lines.ts'
+import type { ModelUse } from './model-use.ts'
 
 /** What the jobs will use. */
 export interface Estimate {
@@ -32,8 +33,9 @@ function costOf(model: string, use: ModelUse, prices: Prices, at: number): Cost 
   return estimateCost(prices, { model, at, usage, requests: use.jobs })
 }
 
-/** One or two lines: the tokens and, if it is known, the price. */
+/** One or two lines: the tokens and, if it is known, the price. Empty if nothing is asked. */
 export function describeEstimate({ promptTokens, maxCompletionTokens, uncapped, cost }: Estimate): string {
+  if (promptTokens + maxCompletionTokens + uncapped === 0) return ''
   const output = maxCompletionTokens === 0 ? [] : [`at most ${number(maxCompletionTokens)} output tokens`]
   const open = uncapped === 0 ? [] : [`${number(uncapped)} jobs have no output cap`]
   const tokens = [`about ${number(promptTokens)} input tokens`, ...output, ...open].join(', ')

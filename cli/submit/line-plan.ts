@@ -7,7 +7,9 @@ export interface LinePlan {
   send(line: Line): void
   /** same: it is sent. other: it is not to be sent. changed: it has other data than when it was checked. */
   judge(line: Line): 'same' | 'other' | 'changed'
-  /** The number of the last line that is sent. */
+  /** Leaves out a line that was to be sent. */
+  leaveOut(line: number): void
+  /** The number of the last line that was to be sent at first. */
   last(): number
 }
 
@@ -26,6 +28,9 @@ export function createLinePlan(): LinePlan {
       const planned = sums[number] ?? 0
       if (planned === 0) return 'other'
       return planned === sumOf(data) ? 'same' : 'changed'
+    },
+    leaveOut(line) {
+      sums[line] = 0
     },
     last: () => last,
   }

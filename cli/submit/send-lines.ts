@@ -1,7 +1,6 @@
-import { MAX_JOB_BYTES } from '../../shared/job/parse-job.ts'
-import { splitLines } from '../../shared/lib/split-lines.ts'
 import type { JobQueue, Message } from '../../shared/queues/job-queue.ts'
 import type { LinePlan } from './line-plan.ts'
+import { plannedLines } from './planned-lines.ts'
 
 /** The size of a publish request. */
 const MAX_CHUNK = 500
@@ -29,29 +28,15 @@ export interface SendOptions {
  * Rejects if a line is not as it was when it was checked or is no longer there, and with the errors of the queue.
  */
 export async function sendLines(input: AsyncIterable<Uint8Array>, options: SendOptions): Promise<number> {
-  const { plan, attributes, signal } = options
+  const { attributes } = options
   const sender = createSender(options)
-  let last = 0
   try {
-    for await (const line of splitLines(input, MAX_JOB_BYTES)) {
-      if (signal.aborted || line.number > plan.last()) break
-      last = line.number
-      const verdict = plan.judge(line)
-      if (verdict === 'changed') throw changed(line.number)
-      if (verdict === 'same') await sender.add({ data: line.data, attributes })
-    }
-    if (!signal.aborted && last < plan.last()) throw changed(last + 1)
+    for await (const { data } of plannedLines(input, options)) await sender.add({ data, attributes })
   } catch (error) {
     await sender.settle()
     throw error
   }
   return sender.end()
-}
-
-function changed(line: number): Error {
-  return new Error(
-    `line ${line} changed while the input was read. Submit the input again: what was sent is not sent twice`,
-  )
 }
 
 function createSender({ queue, topic, beforeFirst, onPublished, signal }: SendOptions) {

@@ -18,7 +18,10 @@ export function submitCommand(environment: Environment): Command {
     .option('--dry-run', 'the same as --check, and print the prompt of the first document')
     .option('--skip-invalid', 'publish the others if some lines or documents are no jobs')
     .option('--strict', 'treat warnings as errors')
-    .option('--resubmit', 'publish the file of a batch again that was submitted completely')
+    .option(
+      '--resubmit',
+      'publish the file of a batch again that was submitted completely, and link no earlier answers',
+    )
     .option('--wait', 'wait until all jobs are settled')
     .option('--deadline <when>', 'start no job after this: a duration such as 24h, or an ISO 8601 time', deadline)
     .addOption(new Option('--priority <priority>', 'the priority of the jobs').choices(PRIORITIES))

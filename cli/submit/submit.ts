@@ -1,6 +1,6 @@
 import type { Environment } from '../../shared/config/rules.ts'
 import type { Message } from '../../shared/queues/job-queue.ts'
-import { submitBatch } from '../../shared/stores/submit-batch.ts'
+import { StoreError } from '../../shared/stores/job-store.ts'
 import { number } from '../batches/describe-progress.ts'
 import { observeBatch } from '../batches/observe-batch.ts'
 import { showOn } from '../batches/show-progress.ts'
@@ -15,12 +15,12 @@ import { pricesIn } from '../prices.ts'
 import { print, printJson, printNote, printProblem, printStatus } from '../print.ts'
 import { createProgressLine } from '../progress-line.ts'
 import { readSettings } from '../read-settings.ts'
-import { type StoreOptions, withStores } from '../with-stores.ts'
+import { type StoreOptions, withReadersIfThere, withStores } from '../with-stores.ts'
 import { batchNameFor } from './batch-name.ts'
 import { type CheckedLines, checkLines } from './check-lines.ts'
 import { describeEstimate, describeExample, documentsAre, estimate, linesAre } from './describe-submit.ts'
-import type { Input } from './open-input.ts'
-import { sendLines } from './send-lines.ts'
+import type { Links } from './link-lines.ts'
+import { type CheckedInput, findLinks, type PublishedLines, publishLines } from './publish-lines.ts'
 import { findServed } from './served-models.ts'
 import { warningsOf } from './warnings.ts'
 
@@ -84,85 +84,99 @@ async function submitInput(
     onRefused: (line, problem) => problems.length < MAX_PROBLEMS_KEPT && problems.push({ line, problem }),
     signal,
   })
-  const estimated = estimate(checked, pricesIn(environment), Date.now())
   const { jobs, repeated } = checked
   const refused = checked.refused + input.refused
-  const report = { repeated, refused, problems, estimate: estimated }
+  const { bytes, source } = input
+  const checkedInput = { bytes, source, checked }
+  const estimateOf = (uses: Pick<CheckedLines, 'models'>) => estimate(uses, pricesIn(environment), Date.now())
+  const report = { repeated, refused, problems }
   const { skipInvalid, json, dryRun } = options
   const check = options.check || dryRun
   const areNoJobs = input.refused > 0 ? documentsAre(refused) : linesAre(refused)
   printProblems(problems, check ? MAX_PROBLEMS_KEPT : MAX_PROBLEMS_PRINTED, refused)
   if (check) {
     const { example } = input
-    if (json) printJson({ jobs, ...report, ...(dryRun && { example }) })
-    else print(`${describeCounts(checked, refused === 0 ? '' : areNoJobs)}\n${describeEstimate(estimated)}`)
+    const links = await expectLinks(checkedInput, options, environment, { attributes, signal })
+    const estimated = estimateOf(links)
+    const { linked } = links
+    if (json) printJson({ jobs, linked, ...report, estimate: estimated, ...(dryRun && { example }) })
+    else
+      print(`${describeCounts({ ...checked, linked }, refused === 0 ? '' : areNoJobs)}\n${describeEstimate(estimated)}`)
     if (!json && dryRun && example !== undefined) print(`\n${describeExample(example)}`)
     return refused === 0 && jobs > 0 ? ExitCode.done : ExitCode.misuse
   }
   if (refused > 0 && !skipInvalid) {
-    if (json) printJson({ published: 0, ...report })
+    if (json) printJson({ published: 0, ...report, estimate: estimateOf(checked) })
     throw new MisuseError(`nothing was sent, because ${areNoJobs}; --skip-invalid sends the other ${number(jobs)} jobs`)
   }
   if (jobs === 0) throw new MisuseError(`there is no job in ${input.name}`)
 
   const batch = options.batch ?? batchNameFor(input.name, checked.fingerprint)
-  const { published, warnings } = await send(
-    input,
+  const { published, linked, models, warnings } = await send(
+    checkedInput,
     { ...options, batch },
-    { checked, attributes: { ...attributes, batch }, signal, environment },
+    { attributes: { ...attributes, batch }, signal, environment },
   )
-  if (json) printJson({ batch, published, ...report, warnings })
+  const estimated = estimateOf({ models })
+  if (json) printJson({ batch, published, linked, ...report, estimate: estimated, warnings })
   if (signal.aborted) {
     printProblem(
-      `interrupted: ${number(published)} of ${number(jobs)} jobs are published. To go on, run the same command again`,
+      `interrupted: ${number(published)} of ${number(jobs - linked)} jobs are published${linkedToo(linked)}. To go on, run the same command again`,
     )
     return ExitCode.interrupted
   }
   if (!json)
     print(
-      `${number(published)} jobs published${repeatedToo(repeated)}\nbatch ${plainText(batch)}\n${describeEstimate(estimated)}`,
+      `${number(published)} jobs published${linkedToo(linked)}${repeatedToo(repeated)}\nbatch ${plainText(batch)}\n${describeEstimate(estimated)}`,
     )
   return options.wait ? waitFor(batch, options, environment) : ExitCode.done
 }
 
 interface Sending {
-  readonly checked: CheckedLines
   readonly attributes: Message['attributes']
   readonly signal: AbortSignal
   readonly environment: Environment
 }
 
 async function send(
-  input: Input,
+  input: CheckedInput,
   options: SubmitOptions & { readonly batch: string },
-  { checked, attributes, signal, environment }: Sending,
-): Promise<{ readonly published: number; readonly warnings: readonly string[] }> {
+  { attributes, signal, environment }: Sending,
+): Promise<PublishedLines & { readonly warnings: readonly string[] }> {
   const { batch: name, topic, tokenLimit, resubmit = false, strict } = options
-  return withStores('write', options, environment, async ({ batches, queue, telemetry }, { jobsTopic }) => {
-    const served = await findServed(readSettings(environment).environment, telemetry, Date.now())
-    const warnings = warningsOf(checked.models, served).map(plainText)
+  return withStores('write', options, environment, async (stores, { jobsTopic, resultTtlMs }) => {
+    const served = await findServed(readSettings(environment).environment, stores.telemetry, Date.now())
+    const warnings = warningsOf(input.checked.models, served).map(plainText)
     if (strict && warnings.length > 0)
       throw new MisuseError(`nothing was sent:\n${warnings.map((line) => `  ${line}`).join('\n')}`)
     for (const warning of warnings) printNote(`warning: ${warning}`)
-    const publish = async (beforeFirst: () => Promise<void>) => {
-      const onPublished = (count: number) => printStatus(`${number(count)} of ${number(checked.jobs)} jobs published`)
-      const { plan } = checked
-      const options = { queue, topic: topic ?? jobsTopic, attributes, plan, beforeFirst, onPublished, signal }
-      const published = await sendLines(input.bytes(), options)
-      return { published, repeated: 0, isWhole: published === checked.jobs }
-    }
-    const { fingerprint } = checked
-    const again = { again: resubmit, howAgain: 'pass --resubmit' }
-    const { published } = await submitBatch(batches, {
-      name,
-      fingerprint,
-      tokenLimit,
-      ...again,
-      now: Date.now,
-      publish,
+    const published = await publishLines(input, {
+      ...{ stores, name, topic: topic ?? jobsTopic, attributes, tokenLimit, resultTtlMs, signal },
+      ...{ again: resubmit, links: !resubmit },
     })
-    return { published, warnings }
+    return { ...published, warnings }
   })
+}
+
+/** Which jobs would be linked. Without a store none, and none with a store that is away. */
+async function expectLinks(
+  { source, ...input }: CheckedInput,
+  options: SubmitOptions,
+  environment: Environment,
+  how: Omit<Sending, 'environment'>,
+): Promise<Links> {
+  const none = { linked: 0, models: input.checked.models }
+  if (source === undefined || options.resubmit) return none
+  try {
+    const links = await withReadersIfThere(options, environment, (stores) =>
+      findLinks({ ...input, source }, stores, how),
+    )
+    return links ?? none
+  } catch (error) {
+    if (!(error instanceof StoreError)) throw error
+    printNote(`the answers of earlier batches are not counted: ${error.message}`)
+    return none
+  }
 }
 
 async function waitFor(batch: string, options: SubmitOptions, environment: Environment): Promise<number> {
@@ -193,8 +207,12 @@ function printProblems(problems: readonly Problem[], most: number, refused: numb
   if (more > 0) print(`and ${number(more)} more; --check prints them\n`, process.stderr)
 }
 
-function describeCounts({ jobs, repeated }: CheckedLines, areNoJobs: string): string {
-  return `${number(jobs)} jobs${repeatedToo(repeated)}${areNoJobs === '' ? '' : `, and ${areNoJobs}`}`
+function describeCounts({ jobs, repeated, linked }: CheckedLines & Pick<Links, 'linked'>, areNoJobs: string): string {
+  return `${number(jobs)} jobs${linkedToo(linked)}${repeatedToo(repeated)}${areNoJobs === '' ? '' : `, and ${areNoJobs}`}`
+}
+
+function linkedToo(linked: number): string {
+  return linked === 0 ? '' : `, ${number(linked)} linked from earlier batches`
 }
 
 function repeatedToo(repeated: number): string {

@@ -1,4 +1,4 @@
-import type { ModelUse } from './check-lines.ts'
+import type { ModelUse } from './model-use.ts'
 
 /** What serves jobs, as far as this command knows it. */
 export interface Served {

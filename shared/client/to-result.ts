@@ -21,8 +21,9 @@ export function createResults(documents: StoreReaders['documents'], prices: Pric
     if (!isSettled(record)) return { ...named, status: record.status }
     if (record.status !== 'succeeded') return { ...named, status: record.status, error: record.error }
     const answer: unknown = JSON.parse((await reader.readResult(record)) ?? 'null')
-    const { status, url, usage, usageKnown = true, finishReason } = record
-    return { ...named, status, answer, ...defined({ text: textOf(url, answer) }), usage, usageKnown, finishReason }
+    const { status, url, usage, usageKnown = true, finishReason, linkedFrom } = record
+    const optional = defined({ text: textOf(url, answer), linkedFrom })
+    return { ...named, status, answer, ...optional, usage, usageKnown, finishReason }
   }
 
   return {

@@ -121,6 +121,8 @@ export type JobResult = {
       readonly usageKnown: boolean
       /** `unknown` if the answer has none. */
       readonly finishReason: string
+      /** The batch in which the model gave the answer. Present if this job was not asked, because it was asked there before. */
+      readonly linkedFrom?: string
     }
   | {
       /** unreadable: a listing found its record, which this version cannot read; `id` is empty. */

@@ -131,6 +131,8 @@ const succeededRecord = z
     usageKnown: lenient(z.boolean()),
     /** `unknown` if the answer has none. */
     finishReason: text.catch('unknown'),
+    /** The batch in which the model gave the answer, if another job asked for it. */
+    linkedFrom: lenient(text),
   })
   .transform(({ usage, ...record }) =>
     usage ? { ...record, usage } : { ...record, usage: NO_USAGE, usageKnown: false },
@@ -176,11 +178,8 @@ export type RunningRecord = z.infer<typeof runningRecord>
 export type WaitingRecord = z.infer<typeof waitingRecord>
 export type DeadLetteredRecord = z.infer<typeof deadLetteredRecord>
 export type CancelledRecord = z.infer<typeof cancelledRecord>
-export type SettledRecord =
-  | z.infer<typeof succeededRecord>
-  | DeadLetteredRecord
-  | CancelledRecord
-  | z.infer<typeof expiredRecord>
+export type SucceededRecord = z.infer<typeof succeededRecord>
+export type SettledRecord = SucceededRecord | DeadLetteredRecord | CancelledRecord | z.infer<typeof expiredRecord>
 export type JobRecord = RunningRecord | WaitingRecord | SettledRecord
 
 /** The number of records of each status. An absent status counts as 0. */

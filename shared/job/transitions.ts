@@ -14,6 +14,7 @@ import {
   type RunningRecord,
   type SettledRecord,
   type StoredResult,
+  type SucceededRecord,
   type WaitingRecord,
 } from './record.ts'
 
@@ -87,6 +88,7 @@ export function withCountsOf({ uncounted, folded }: JobRecord, record: JobRecord
 }
 
 export type JobName = Pick<JobRecord, 'key' | 'id' | 'batch'>
+export type LinkedJob = Omit<Job, 'body'>
 
 export interface Settlement {
   readonly now: number
@@ -104,6 +106,26 @@ export function succeeded(
   const attempts = withEnd(record, { ...report, ...used, endedAt: now, outcome: 'succeeded' })
   const { owner } = record
   return { ...lasting(record), status, owner, attempts, result, ...used, finishReason, settledAt: now, expireAt }
+}
+
+/**
+ * The record of a job that gets the answer of an earlier job, which asked for the same. Undefined if the earlier one has none
+ * that may be used.
+ *
+ * Nothing is asked, so there is no attempt and no usage. An answer of which the time is over is not kept longer by it.
+ */
+export function linked(job: LinkedJob, earlier: JobRecord, { now, expireAt }: Settlement): SucceededRecord | undefined {
+  if (earlier.status !== 'succeeded' || earlier.result.in === 'elsewhere' || earlier.expireAt <= now) return undefined
+  const { key, id, batch, run, url, model, metadata, payloadHash, deadline } = job
+  if (earlier.payloadHash !== payloadHash || earlier.url !== url) return undefined
+  const { status, owner, result, finishReason, linkedFrom = earlier.batch } = earlier
+  return {
+    ...{ key, id, batch, url, model, metadata, run, payloadHash },
+    ...(deadline === undefined ? {} : { deadline }),
+    ...{ status, owner, result, finishReason, linkedFrom, attempts: [], uncounted: {} },
+    usage: { promptTokens: 0, completionTokens: 0 },
+    ...{ createdAt: now, settledAt: now, expireAt },
+  }
 }
 
 export function ended(

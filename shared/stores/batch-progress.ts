@@ -25,6 +25,8 @@ export interface BatchProgress {
   readonly failuresOf?: number
   readonly tokens: Usage
   readonly tokenLimit?: number
+  /** How many of its jobs got the answers of earlier batches. Absent if none did, or until all its jobs are published. */
+  readonly linked?: number
   /** When it was submitted. Undefined if only records of it are known. */
   readonly createdAt?: number
 }
@@ -60,11 +62,11 @@ export function progressOf(
   const total = batch === undefined || batch.status === 'open' ? undefined : batch.total
   const settled = settledIn(counts)
   const notStarted = total === undefined ? undefined : Math.max(0, total - settled - underWayIn(counts))
-  const { cancelledAt, tokenLimit, createdAt } = batch ?? {}
+  const { cancelledAt, tokenLimit, linked, createdAt } = batch ?? {}
   const state = stateOf(batch, counts)
   const known = { name, state, isCancelled: cancelledAt !== undefined, total, settled, notStarted }
   const failuresOf = partOf(counts, failures)
-  return { ...known, counts, failures, tokens, ...defined({ failuresOf, tokenLimit, createdAt }) }
+  return { ...known, counts, failures, tokens, ...defined({ failuresOf, tokenLimit, linked, createdAt }) }
 }
 
 function partOf({ dead_lettered = 0 }: StatusCounts, failures: FailureCounts): number | undefined {

@@ -21,6 +21,10 @@ interface BatchFacts extends Partial<BatchTotals> {
   readonly sealedAt?: number
   /** Of its jobs; absent if its sender gave none. */
   readonly fingerprint?: string
+  /** Of the inputs that its jobs were made of: the same for the same documents. Absent if they were no documents. */
+  readonly source?: string
+  /** How many of its jobs got the answers of earlier batches; absent if none did. */
+  readonly linked?: number
   /** Absent unless it was cancelled: none of its jobs is started any more. */
   readonly cancelledAt?: number
   /** Absent unless it is limited: when its answers have taken so many tokens, no further job of it is asked. */
@@ -79,6 +83,8 @@ export const storedBatch = z
     completedAt: lenient.number,
     sealedAt: lenient.number,
     fingerprint: z.string().optional().catch(undefined),
+    source: z.string().optional().catch(undefined),
+    linked: lenient.number,
     /** The last release leaves this field in place when it seals a batch again. It applies only to this total. */
     incomplete: z.object({ at: z.number(), total: z.number() }).optional().catch(undefined),
     counts,
@@ -110,12 +116,17 @@ export interface BatchEnding {
   readonly at: number
 }
 
+/** What a batch was made of. */
+export type BatchOrigin = Pick<BatchFacts, 'fingerprint' | 'source'>
+
 /** Keeps batches. Rejects with StoreError. */
 export interface BatchStore {
   /** A batch that is there already stays as it is. */
-  open(name: string, now: number, fingerprint?: string): Promise<void>
-  /** Stores the number of jobs of a batch. An ended batch is reopened. */
-  seal(name: string, total: number, now: number): Promise<void>
+  open(name: string, now: number, origin?: BatchOrigin): Promise<void>
+  /**
+   * Stores the number of jobs of a batch, and if it is given how many of them are linked. An ended batch is reopened.
+   */
+  seal(name: string, total: number, now: number, linked?: number): Promise<void>
   /** Only the first time counts. */
   end(name: string, ending: BatchEnding): Promise<void>
   /** Cancels a batch: none of its jobs is started any more. Creates the batch if it does not exist. */

@@ -1,10 +1,13 @@
 import type { Clock } from '../lib/clock.ts'
+import { defined } from '../lib/defined.ts'
 import type { Batch, BatchStore } from './batch-store.ts'
 
 export interface Published {
   readonly published: number
   /** Published messages that are the same job as an earlier one. */
   readonly repeated: number
+  /** Jobs that got the answers of earlier batches, and are not published. Absent if none was looked for. */
+  readonly linked?: number
   /** False if the publishing was interrupted, so that the batch stays open. */
   readonly isWhole?: boolean
 }
@@ -18,36 +21,39 @@ interface SubmitBatchOptions<P extends Published> {
   readonly name: string
   /** The same for the same jobs; undefined if it is not known. */
   readonly fingerprint?: string | undefined
+  /** The same for the same inputs; undefined if its jobs are not made of documents. */
+  readonly source?: string | undefined
   readonly tokenLimit: number | undefined
   /** Whether a batch that was submitted completely may be submitted again. */
   readonly again: boolean
   /** How the caller says that: `pass --resubmit`. */
   readonly howAgain: string
   readonly now: Clock
-  /** Publishes the batch's jobs. Must await `beforeFirst` before it publishes the first one. */
+  /** Publishes the batch's jobs. Must await `beforeFirst` before it publishes or links the first one. */
   readonly publish: (beforeFirst: () => Promise<void>) => Promise<P>
 }
 
 /**
  * Publishes the jobs of a batch, and seals it with their number.
  *
- * A batch exists from its first published message: if nothing is published, nothing is written. Rejects with
+ * A batch exists from its first job: if nothing is published or linked, nothing is written. Rejects with
  * BatchObstacleError, with StoreError, and as `publish` does.
  */
 export async function submitBatch<P extends Published>(
   batches: Pick<BatchStore, 'read' | 'open' | 'limitTokens' | 'seal'>,
-  { name, fingerprint, tokenLimit, again, howAgain, now, publish }: SubmitBatchOptions<P>,
+  { name, fingerprint, source, tokenLimit, again, howAgain, now, publish }: SubmitBatchOptions<P>,
 ): Promise<P> {
   const before = await batches.read(name)
   const obstacle = before && findObstacle(before, { fingerprint, again, howAgain })
   if (obstacle !== undefined) throw new BatchObstacleError(`batch ${JSON.stringify(name)} ${obstacle}`)
   const submitted = await publish(async () => {
-    await batches.open(name, now(), fingerprint)
+    await batches.open(name, now(), defined({ fingerprint, source }))
     if (tokenLimit !== undefined) await batches.limitTokens(name, tokenLimit, now())
   })
   if (submitted.isWhole === false) return submitted
-  const total = submitted.published - submitted.repeated
-  if (sealsAgain(before, submitted, total)) await batches.seal(name, Math.max(total, totalOf(before)), now())
+  const { published, repeated, linked } = submitted
+  const total = published - repeated + (linked ?? 0)
+  if (sealsAgain(before, submitted, total)) await batches.seal(name, Math.max(total, totalOf(before)), now(), linked)
   return submitted
 }
 

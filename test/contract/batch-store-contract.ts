@@ -55,6 +55,19 @@ export function batchStoreContract(name: string, open: () => Promise<BatchHarnes
       })
     }
 
+    fact(
+      'what one was made of, and how many of its jobs are linked, stay while it is sealed again',
+      async (batches) => {
+        const origin = { fingerprint: 'of its jobs', source: 'of its inputs' }
+        await batches.open('nightly', START, origin)
+        await batches.open('nightly', START, { fingerprint: 'another', source: 'another' })
+        assert.deepEqual(await batches.read('nightly'), { status: 'open', ...NIGHTLY, ...origin })
+        await batches.seal('nightly', 3, START, 2)
+        await batches.seal('nightly', 3, START)
+        assert.deepEqual((await batches.list(1))[0], { ...SEALED, ...origin, linked: 2 })
+      },
+    )
+
     fact('one that is opened again stays as it is', async (batches) => {
       await sealAll(batches, 'nightly')
       await batches.open('nightly', START + 1)

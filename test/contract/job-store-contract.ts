@@ -26,6 +26,7 @@ import {
   START,
 } from '../support/job-builders.ts'
 import { isStoreError, losingReplies, partsOf, sendingTwice, withoutPart } from './job-store-support.ts'
+import { linkAnswerCases } from './link-answer-cases.ts'
 
 /** An empty store of one adapter. */
 export interface Harness {
@@ -42,7 +43,7 @@ export interface Harness {
 
 /** The store, and the rules above it. */
 type Rules = Harness & { readonly store: JobStore }
-type Fact = (title: string, holds: (rules: Rules) => Promise<void>) => void
+export type Fact = (title: string, holds: (rules: Rules) => Promise<void>) => void
 
 /** A lease so short that a slow adapter can wait for its end. */
 const SHORT_LEASE_MS = 50
@@ -80,6 +81,7 @@ export function jobStoreContract(name: string, open: () => Promise<Harness>): vo
   describe(`${name}: a cancel`, () => cancelCases(fact))
   describe(`${name}: a sweep`, () => sweepCases(fact))
   describe(`${name}: a result`, () => resultCases(fact))
+  describe(`${name}: an earlier answer`, () => linkAnswerCases(fact))
   describe(`${name}: a store that is away`, () => unavailableCases(fact))
 }
 

@@ -1,7 +1,13 @@
 import type { ClaimRequest, Ending, Release } from '../../shared/job/ending.ts'
 import { type Job, jobKey } from '../../shared/job/job.ts'
-import type { DeadLetteredRecord, EndError, RunningRecord, WaitingRecord } from '../../shared/job/record.ts'
-import { ended, firstRecord, released, succeeded } from '../../shared/job/transitions.ts'
+import type {
+  DeadLetteredRecord,
+  EndError,
+  RunningRecord,
+  SucceededRecord,
+  WaitingRecord,
+} from '../../shared/job/record.ts'
+import { ended, firstRecord, linked, released, succeeded } from '../../shared/job/transitions.ts'
 import { sha256 } from '../../shared/lib/sha256.ts'
 
 export { sha256 }
@@ -75,6 +81,13 @@ export function aWaitingRecord(over: Partial<WaitingRecord> = {}): WaitingRecord
 const settlement = { now: START + 1_000, expireAt: START + DAY_MS }
 
 export const aSucceededRecord = succeeded(aRunningRecord(), anAnswer(), { in: 'record', text: '{}' }, settlement)
+/** Of a job that got the answer of the batch nightly. */
+export function aLinkedRecord(over: Partial<SucceededRecord> = {}): SucceededRecord {
+  const record = linked(aJob({ batch: 'the next night' }), aSucceededRecord, settlement)
+  if (record === undefined) throw new Error('the answer is not that of the job')
+  return { ...record, ...over }
+}
+
 export const anExpiredRecord = ended(aRunningRecord(), anExpiry, settlement)
 export const aCancelledRecord = ended(aRunningRecord(), aCancel, settlement)
 

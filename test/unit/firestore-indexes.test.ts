@@ -8,6 +8,7 @@ import { aDeadLetterOf } from '../support/dead-letter-builders.ts'
 import {
   aCancelledRecord,
   aDeadLetteredRecord,
+  aLinkedRecord,
   anExpiredRecord,
   aRunningRecord,
   aSucceededRecord,
@@ -34,6 +35,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
         aRunningRecord({ deadline: START }),
         aWaitingRecord(),
         aSucceededRecord,
+        aLinkedRecord(),
         aDeadLetteredRecord(),
         anExpiredRecord,
         aCancelledRecord,
@@ -45,6 +47,7 @@ const FIELDS: Readonly<Record<string, readonly string[]>> = {
   parts: ['owner', 'n', 'text', 'bytes', 'expireAt'],
   promptBatches: [
     ...['name', 'createdAt', 'total', 'cancelledAt', 'completedAt', 'tokenLimit'],
+    ...['source', 'linked'],
     ...['counts', 'tokens', 'sweptAt', 'toSweep', 'sealedAt', 'fingerprint', 'activeAt', 'deferredAt', 'incomplete'],
   ],
   dailyTokens: ['day', 'tokens', 'sweptAt'],

@@ -9,6 +9,7 @@ import {
   expired,
   firstRecord,
   givenUp,
+  linked,
   nextAttempt,
   nextRun,
   released,
@@ -133,6 +134,55 @@ describe('transitions: a release', () => {
 
   test('after which the sweep requeues the job ends the attempt as unknown and is the sweep’s', () => {
     assert.deepEqual(requeued(running, START + 9), { ...back, owner: 'sweep', attempts: [died] })
+  })
+})
+
+describe('transitions: a linked answer', () => {
+  const job = aJob({ batch: 'the next night', metadata: { row: '8' }, deadline: DEADLINE })
+  const later = { now: START + 100, expireAt: START + 2 * DAY_MS }
+
+  test('is of no attempt and of no tokens, is kept from now on, and names the batch that asked', () => {
+    const { key, id, batch, url, model, metadata, run, payloadHash } = job
+    assert.deepEqual(linked(job, answered, later), {
+      ...{ key, id, batch, url, model, metadata, run, payloadHash, deadline: DEADLINE },
+      ...{
+        status: 'succeeded',
+        owner: 'a',
+        attempts: [],
+        uncounted: {},
+        usage: { promptTokens: 0, completionTokens: 0 },
+      },
+      ...{ result: { in: 'record', text: '{}' }, finishReason: 'stop', linkedFrom: 'nightly' },
+      ...{ createdAt: START + 100, settledAt: START + 100, expireAt: START + 2 * DAY_MS },
+    })
+    assert.equal('deadline' in (linked(aJob(), answered, later) ?? {}), false)
+  })
+
+  test('that is linked again names the batch that asked, not the one between', () => {
+    const between = linked(job, answered, AT)
+    assert.ok(between)
+    assert.equal(linked(aJob({ batch: 'third' }), between, AT)?.linkedFrom, 'nightly')
+  })
+
+  const elsewhere = { ...answered, result: { in: 'elsewhere' } } as const
+  for (const [what, earlier, at] of [
+    ['a job with another payload', { ...answered, payloadHash: 'the second payload' }, later],
+    ['a job of another url', { ...answered, url: '/v1/responses' }, later],
+    ['a job whose answer this version cannot find', elsewhere, later],
+    ['a job that runs', running, later],
+    ['a job that waits', released(running, anAmbiguousEnd, START), later],
+    ['a job that is dead-lettered', aDeadLetteredRecord(), later],
+    ['a job that was cancelled', ended(running, aCancel, AT), later],
+    ['a job whose deadline passed', ended(running, anExpiry, AT), later],
+    ['a job whose record may be deleted, at the very millisecond', answered, { ...later, now: AT.expireAt }],
+  ] as const) {
+    test(`is not that of ${what}`, () => {
+      assert.equal(linked(job, earlier, at), undefined)
+    })
+  }
+
+  test('is that of a job whose record may be deleted a millisecond later', () => {
+    assert.ok(linked(job, answered, { ...later, now: AT.expireAt - 1 }))
   })
 })
 

@@ -1,6 +1,13 @@
 import { z } from 'zod'
 import { defined } from '../../lib/defined.ts'
-import { type Batch, type BatchStore, isUnfinished, storedBatch, type UnfinishedBatches } from '../batch-store.ts'
+import {
+  type Batch,
+  type BatchOrigin,
+  type BatchStore,
+  isUnfinished,
+  storedBatch,
+  type UnfinishedBatches,
+} from '../batch-store.ts'
 import { StoreError } from '../job-store.ts'
 import type { Database, NamedFields } from './database.ts'
 import { createDocumentWriter } from './document-writer.ts'
@@ -21,8 +28,8 @@ export function createFirestoreBatches(database: Database): BatchStore & Unfinis
   // No document may be named `.`, `..` or `__x__`, and a batch may.
   const nameOf = (batch: string) => `${root}batch:${encodeURIComponent(batch)}`
 
-  async function open(name: string, createdAt: number, fingerprint?: string): Promise<void> {
-    const fields = toFields({ name, createdAt, ...defined({ fingerprint }) })
+  async function open(name: string, createdAt: number, { fingerprint, source }: BatchOrigin = {}): Promise<void> {
+    const fields = toFields({ name, createdAt, ...defined({ fingerprint, source }) })
     await put({ name: nameOf(name), fields, precondition: { exists: false } })
   }
 
@@ -51,8 +58,8 @@ export function createFirestoreBatches(database: Database): BatchStore & Unfinis
 
   return {
     open,
-    async seal(name, total, sealedAt) {
-      const sealed = { total, sealedAt, [TO_SWEEP]: 0 }
+    async seal(name, total, sealedAt, linked) {
+      const sealed = { total, sealedAt, ...defined({ linked }), [TO_SWEEP]: 0 }
       await put({ name: nameOf(name), fields: toFields(sealed), mask: [...Object.keys(sealed), ...ENDINGS] })
     },
     end(name, { as, total, at }) {

@@ -1,7 +1,14 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { z } from 'zod'
 import { whenFree } from '../../lib/sqlite.ts'
-import { type BatchReader, type BatchStore, isUnfinished, storedBatch, type UnfinishedBatches } from '../batch-store.ts'
+import {
+  type BatchOrigin,
+  type BatchReader,
+  type BatchStore,
+  isUnfinished,
+  storedBatch,
+  type UnfinishedBatches,
+} from '../batch-store.ts'
 import { jsonText } from './json-text.ts'
 import { lazily } from './lazily.ts'
 import { laterColumns, named, openTables, type Schema, type SchemaExtent } from './open-tables.ts'
@@ -32,6 +39,8 @@ const LATER_COLUMNS = {
   incompleteTotal: 'INTEGER',
   leftOutLimit: 'INTEGER',
   fingerprint: 'TEXT',
+  source: 'TEXT',
+  linked: 'INTEGER',
 } as const
 
 /** The time of the sweep's last check of a batch. */
@@ -61,10 +70,11 @@ export function openSqliteBatches(
 
 function batchTable(db: DatabaseSync): BatchStore & UnfinishedBatches {
   const insert = db.prepare(
-    'INSERT INTO promptBatches (name, createdAt, fingerprint) VALUES (?, ?, ?) ON CONFLICT (name) DO NOTHING',
+    `INSERT INTO promptBatches (name, createdAt, fingerprint, source)
+    VALUES (:name, :now, :fingerprint, :source) ON CONFLICT (name) DO NOTHING`,
   )
   const seal = db.prepare(`UPDATE promptBatches SET total = :total, sealedAt = :now, completedAt = NULL,
-    incompleteAt = NULL, incompleteTotal = NULL WHERE name = :name`)
+    linked = IFNULL(:linked, linked), incompleteAt = NULL, incompleteTotal = NULL WHERE name = :name`)
   const complete = db.prepare(`UPDATE promptBatches SET completedAt = :at WHERE name = :name AND total = :total
     AND ${UNFINISHED}`)
   const giveUp = db.prepare(`UPDATE promptBatches SET incompleteAt = :at, incompleteTotal = :total WHERE name = :name
@@ -79,21 +89,23 @@ function batchTable(db: DatabaseSync): BatchStore & UnfinishedBatches {
     totals = :totals WHERE name = :name`)
   const unfinished = db.prepare(`SELECT *, ${LOOKED_AT} AS lookedAt FROM promptBatches WHERE ${UNFINISHED}
     AND (${LOOKED_AT}, name) > (:lookedAt, :name) ORDER BY ${LOOKED_AT}, name LIMIT :limit`)
+  const open = (name: string, now: number, { fingerprint, source }: BatchOrigin = {}) =>
+    insert.run({ name, now, fingerprint: fingerprint ?? null, source: source ?? null })
   const write = async (work: () => unknown) => {
     await translated(() => whenFree(work))
   }
   return {
-    open: (name, now, fingerprint) => write(() => insert.run(name, now, fingerprint ?? null)),
-    seal: (name, total, now) => write(() => seal.run({ name, total, now })),
+    open: (name, now, origin) => write(() => open(name, now, origin)),
+    seal: (name, total, now, linked) => write(() => seal.run({ name, total, now, linked: linked ?? null })),
     end: (name, { as, ...ending }) => write(() => (as === 'completed' ? complete : giveUp).run({ name, ...ending })),
     cancel: (name, now) =>
       write(() => {
-        insert.run(name, now, null)
+        open(name, now)
         cancel.run(now, name)
       }),
     limitTokens: (name, tokenLimit, now) =>
       write(() => {
-        insert.run(name, now, null)
+        open(name, now)
         limit.run({ name, tokenLimit, now })
       }),
     ...readSqliteBatches(db),
