@@ -18,7 +18,7 @@ export interface CheckedInput {
 }
 
 export interface PublishOptions extends Pick<SendOptions, 'topic' | 'attributes' | 'signal'> {
-  readonly stores: Pick<Stores, 'batches' | 'documents' | 'queue'>
+  readonly stores: Pick<Stores, 'batches' | 'documents'> & Pick<SendOptions, 'queue'>
   readonly name: string
   readonly tokenLimit?: number | undefined
   /** Whether a batch that was submitted completely may be submitted again. */

@@ -127,7 +127,8 @@ test('results --output-dir: each answer is a file, and failed jobs are in errors
 
 test('results --format csv: a header and a row for each job', async (t) => {
   const { stdout } = await onStore(await aBatchOf(t, ...WHOLE()), 'results', 'nightly', '--format', 'csv')
-  const [header, row] = stdout.split('\r\n')
+  const [header, row, ...others] = stdout.split('\r\n')
+  assert.equal(others.at(-1), '')
   assert.match(header ?? '', /^id,status,text,/)
   assert.match(row ?? '', /^one,succeeded,Bridges\.,stop,gpt-4o,11,7,/)
 })
