@@ -65,9 +65,9 @@ describe('answers of unchanged documents', { concurrency: 2 }, () => {
     )
     assert.equal(await billed(), 4)
 
-    const anew = JSON.parse(
+    const resent = JSON.parse(
       await printed(t, ['submit', ...SUMMARIZE, '--batch', 'fourth', '--resubmit', '--json'], options),
     )
-    assert.deepEqual([anew.published, anew.linked], [3, 0])
+    assert.deepEqual([resent.published, resent.linked], [3, 0])
   })
 })
