@@ -82,6 +82,8 @@ interface Rule {
   readonly marks: Mark
   /** Whether the request may be sent again at once. True only if nothing can have been billed. */
   readonly askAgain: boolean
+  /** Whether another deployment may be asked at once, within the same attempt. True only if nothing can have been billed. */
+  readonly askElsewhere: boolean
 }
 
 /**
@@ -94,29 +96,34 @@ interface Rule {
 export type Mark = 'attempt' | 'folded' | 'none'
 
 const rules: Readonly<Record<FailureKind, Rule>> = {
-  invalid: { marks: 'none', askAgain: false },
-  conflict: { marks: 'none', askAgain: false },
-  expired: { marks: 'none', askAgain: false },
-  token: { marks: 'none', askAgain: false },
-  unauthorized: { marks: 'none', askAgain: true },
-  forbidden: { marks: 'none', askAgain: false },
-  no_deployment: { marks: 'none', askAgain: false },
-  rejected: { marks: 'attempt', askAgain: false },
-  throttled: { marks: 'none', askAgain: true },
-  budget: { marks: 'none', askAgain: false },
-  unreachable: { marks: 'none', askAgain: true },
-  oversized: { marks: 'attempt', askAgain: false },
-  unavailable: { marks: 'folded', askAgain: false },
-  timeout: { marks: 'attempt', askAgain: false },
-  ambiguous: { marks: 'attempt', askAgain: false },
-  store: { marks: 'none', askAgain: false },
-  busy: { marks: 'none', askAgain: false },
-  draining: { marks: 'none', askAgain: false },
+  invalid: { marks: 'none', askAgain: false, askElsewhere: false },
+  conflict: { marks: 'none', askAgain: false, askElsewhere: false },
+  expired: { marks: 'none', askAgain: false, askElsewhere: false },
+  token: { marks: 'none', askAgain: false, askElsewhere: false },
+  unauthorized: { marks: 'none', askAgain: true, askElsewhere: true },
+  forbidden: { marks: 'none', askAgain: false, askElsewhere: true },
+  no_deployment: { marks: 'none', askAgain: false, askElsewhere: true },
+  rejected: { marks: 'attempt', askAgain: false, askElsewhere: false },
+  throttled: { marks: 'none', askAgain: true, askElsewhere: true },
+  budget: { marks: 'none', askAgain: false, askElsewhere: false },
+  unreachable: { marks: 'none', askAgain: true, askElsewhere: true },
+  oversized: { marks: 'attempt', askAgain: false, askElsewhere: false },
+  unavailable: { marks: 'folded', askAgain: false, askElsewhere: false },
+  timeout: { marks: 'attempt', askAgain: false, askElsewhere: false },
+  ambiguous: { marks: 'attempt', askAgain: false, askElsewhere: false },
+  store: { marks: 'none', askAgain: false, askElsewhere: false },
+  busy: { marks: 'none', askAgain: false, askElsewhere: false },
+  draining: { marks: 'none', askAgain: false, askElsewhere: false },
 }
 
 /** Whether a request with this failure may be sent again within the same attempt. */
 export function mayAskAgain(kind: FailureKind): boolean {
   return rules[kind].askAgain
+}
+
+/** Whether a request with this failure may be sent to another deployment within the same attempt. */
+export function mayAskElsewhere(kind: FailureKind): boolean {
+  return rules[kind].askElsewhere
 }
 
 export interface RetryPolicy {

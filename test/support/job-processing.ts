@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict'
+import type { Deployment } from '../../shared/config/deployments.ts'
 import type { AccessTokenSource } from '../../shared/identity/access-token-source.ts'
 import { createCircuits } from '../../shared/models/circuits.ts'
 import type { ModelProvider, Send } from '../../shared/models/provider.ts'
 import { createJobStore } from '../../shared/stores/job-store/create-job-store.ts'
 import type { RecordDocuments } from '../../shared/stores/record-documents.ts'
 import { createDrain } from '../../worker/delivery/drain.ts'
+import { type Seat, takeSeat } from '../../worker/jobs/candidates.ts'
 import type { BatchControls, Watch } from '../../worker/limits/batch-controls.ts'
 import type { DailyBudget } from '../../worker/limits/daily-budget.ts'
 import type { MissingEpisodes } from '../../worker/limits/missing-episodes.ts'
@@ -102,4 +104,11 @@ export function tokensOf(get: AccessTokenSource['get'], over: Partial<AccessToke
 /** Circuits without an observer, and without jitter unless another is given. */
 export function circuitsOf(now: () => number, jitter = 0) {
   return createCircuits(now, () => jitter, NO_OBSERVER.circuits)
+}
+
+/** The seat of a job that has one deployment. */
+export function seatAt(deployment: Deployment): Seat {
+  const candidate = { deployment, outputCap: undefined }
+  const leave = () => undefined
+  return takeSeat([candidate], { isAllowed: true, candidate, leave }, () => ({ isAllowed: true, leave }))
 }

@@ -9,6 +9,7 @@ import {
   failureKinds,
   judgeServerError,
   mayAskAgain,
+  mayAskElsewhere,
   type RetryPolicy,
 } from '../../shared/job/failures.ts'
 import { tokenLegs } from '../../shared/job/token-leg.ts'
@@ -25,39 +26,40 @@ interface Expected {
   readonly next: 'end' | 'again'
   readonly marks: 'attempt' | 'folded' | 'none'
   readonly askAgain: boolean
+  readonly askElsewhere: boolean
   readonly waitMs?: number
 }
 
 /** Written out a second time, so that no row of the table changes unseen. */
 const expected: Readonly<Record<FailureKind, Expected>> = {
-  invalid: { next: 'end', marks: 'none', askAgain: false },
-  conflict: { next: 'end', marks: 'none', askAgain: false },
-  expired: { next: 'end', marks: 'none', askAgain: false },
-  token: { next: 'again', marks: 'none', askAgain: false },
-  unauthorized: { next: 'again', marks: 'none', askAgain: true },
-  forbidden: { next: 'again', marks: 'none', askAgain: false },
-  no_deployment: { next: 'again', marks: 'none', askAgain: false },
-  rejected: { next: 'end', marks: 'attempt', askAgain: false },
-  throttled: { next: 'again', marks: 'none', askAgain: true },
-  budget: { next: 'end', marks: 'none', askAgain: false },
-  unreachable: { next: 'again', marks: 'none', askAgain: true },
-  oversized: { next: 'end', marks: 'attempt', askAgain: false },
-  unavailable: { next: 'again', marks: 'folded', askAgain: false, waitMs: 10_000 },
-  timeout: { next: 'again', marks: 'attempt', askAgain: false },
-  ambiguous: { next: 'again', marks: 'attempt', askAgain: false },
-  store: { next: 'again', marks: 'none', askAgain: false },
-  busy: { next: 'again', marks: 'none', askAgain: false },
-  draining: { next: 'again', marks: 'none', askAgain: false },
+  invalid: { next: 'end', marks: 'none', askAgain: false, askElsewhere: false },
+  conflict: { next: 'end', marks: 'none', askAgain: false, askElsewhere: false },
+  expired: { next: 'end', marks: 'none', askAgain: false, askElsewhere: false },
+  token: { next: 'again', marks: 'none', askAgain: false, askElsewhere: false },
+  unauthorized: { next: 'again', marks: 'none', askAgain: true, askElsewhere: true },
+  forbidden: { next: 'again', marks: 'none', askAgain: false, askElsewhere: true },
+  no_deployment: { next: 'again', marks: 'none', askAgain: false, askElsewhere: true },
+  rejected: { next: 'end', marks: 'attempt', askAgain: false, askElsewhere: false },
+  throttled: { next: 'again', marks: 'none', askAgain: true, askElsewhere: true },
+  budget: { next: 'end', marks: 'none', askAgain: false, askElsewhere: false },
+  unreachable: { next: 'again', marks: 'none', askAgain: true, askElsewhere: true },
+  oversized: { next: 'end', marks: 'attempt', askAgain: false, askElsewhere: false },
+  unavailable: { next: 'again', marks: 'folded', askAgain: false, askElsewhere: false, waitMs: 10_000 },
+  timeout: { next: 'again', marks: 'attempt', askAgain: false, askElsewhere: false },
+  ambiguous: { next: 'again', marks: 'attempt', askAgain: false, askElsewhere: false },
+  store: { next: 'again', marks: 'none', askAgain: false, askElsewhere: false },
+  busy: { next: 'again', marks: 'none', askAgain: false, askElsewhere: false },
+  draining: { next: 'again', marks: 'none', askAgain: false, askElsewhere: false },
 }
 
 describe('what each kind of failure does to a job with attempts left', () => {
   for (const kind of failureKinds) {
-    const { next, marks, askAgain, waitMs = 0 } = expected[kind]
+    const { next, marks, askAgain, askElsewhere, waitMs = 0 } = expected[kind]
     const fate = next === 'end' ? 'ends the job' : 'leaves the job to be tried again'
 
     test(`${kind} ${fate}, marks ${marks}, ${askAgain ? 'may' : 'may not'} be asked again at once`, () => {
       assert.deepEqual(after(failed(kind)), next === 'end' ? { next, marks, reason: kind } : { next, marks, waitMs })
-      assert.equal(mayAskAgain(kind), askAgain)
+      assert.deepEqual([mayAskAgain(kind), mayAskElsewhere(kind)], [askAgain, askElsewhere])
     })
   }
 })
@@ -154,8 +156,9 @@ test('a failure that does not count never ends a job for its number of attempts'
   )
 })
 
-test('nothing that may have been billed is asked again within its attempt', () => {
-  const billed = failureKinds.filter((kind) => expected[kind].marks !== 'none' && mayAskAgain(kind))
+test('nothing that may have been billed is asked again within its attempt, neither there nor elsewhere', () => {
+  const isSent = (kind: FailureKind) => mayAskAgain(kind) || mayAskElsewhere(kind)
+  const billed = failureKinds.filter((kind) => expected[kind].marks !== 'none' && isSent(kind))
   assert.deepEqual(billed, [])
 })
 

@@ -8,11 +8,11 @@ import { createDrain } from '../../worker/delivery/drain.ts'
 import { ask } from '../../worker/jobs/ask.ts'
 import { aDeployment } from '../support/deployment-builders.ts'
 import { aJob, START } from '../support/job-builders.ts'
-import { circuitsOf, NEVER_MISSING, providerOf, tokensOf } from '../support/job-processing.ts'
+import { circuitsOf, NEVER_MISSING, providerOf, seatAt, tokensOf } from '../support/job-processing.ts'
 import { aReply, failed } from '../support/virtual-jobs.ts'
 
 const deployment = aDeployment()
-const request = { job: aJob(), deployment, clientRequestId: 'key.1.1' }
+const request = { job: aJob(), seat: seatAt(deployment), clientRequestId: 'key.1.1' }
 const answer = aReply()
 
 type Script = readonly ((signal: AbortSignal) => ModelReply | Promise<ModelReply>)[]
@@ -42,8 +42,8 @@ function scripted(script: Script, over: { now?: () => number; getToken?: () => P
     const sendBy = now() + sendWithinMs
     return { leftMs: () => sendBy - now(), modelTimeoutMs, waitUntil: () => undefined, cancelled }
   }
-  const run = (sendWithinMs?: number, modelTimeoutMs?: number) =>
-    ask(asking, request, limits(cancel.signal, sendWithinMs, modelTimeoutMs))
+  const run = async (sendWithinMs?: number, modelTimeoutMs?: number) =>
+    (await ask(asking, request, limits(cancel.signal, sendWithinMs, modelTimeoutMs))).reply
   return { ...asking, limits, run, asked, refused, cancel }
 }
 
@@ -239,7 +239,7 @@ describe('an ask that is cancelled', () => {
           cancel.abort()
           return failed(kind)
         })
-        const reply = await ask({ ...asking, circuits, provider }, request, limits(cancel.signal))
+        const { reply } = await ask({ ...asking, circuits, provider }, request, limits(cancel.signal))
         assert.equal(kindOf(reply), kind)
       }
       const [one, another] = [circuits.enter(deployment), circuits.enter(deployment)]

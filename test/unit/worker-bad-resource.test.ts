@@ -62,8 +62,8 @@ function aWorker(t: TestContext) {
     if (!admitted.ok) return
     const sendBy = now() + 30_000
     const limits = { leftMs: () => sendBy - now(), modelTimeoutMs, waitUntil, cancelled: new AbortController().signal }
-    const reply = await ask(parts, { job: aJob(), deployment, clientRequestId: 'r' }, limits)
-    admitted.leave()
+    const { reply } = await ask(parts, { job: aJob(), seat: admitted.seat, clientRequestId: 'r' }, limits)
+    admitted.seat.leave()
     if (deployment !== good) return
     counts[reply.ok ? 'answered' : 'unanswered'] += 1
     if (now() > begunAt) counts.delayed += 1

@@ -8,7 +8,7 @@ import { aDeployment } from '../support/deployment-builders.ts'
 import { aJob, START } from '../support/job-builders.ts'
 import type { JobParts } from '../support/job-dependencies.ts'
 import { circuitsOf, providerOf } from '../support/job-processing.ts'
-import { aReply, fateOf, virtualJobs } from '../support/virtual-jobs.ts'
+import { aReply, failed, fateOf, virtualJobs } from '../support/virtual-jobs.ts'
 
 const TEN_MINUTES_MS = 600_000
 const ignore = () => undefined
@@ -167,5 +167,91 @@ describe('a job whose deployments are all closed', () => {
     const outcome = run()
     setImmediate(() => drain.begin(0))
     assert.deepEqual([await outcome, asked], ['draining', []])
+  })
+})
+
+/** Replies of each deployment in order; the last one repeats. */
+const scripted = (script: Readonly<Record<string, readonly ModelReply[]>>) => {
+  const asked: Record<string, number> = {}
+  return (name: string): ModelReply => {
+    const replies = script[name] ?? []
+    const at = asked[name] ?? 0
+    asked[name] = at + 1
+    return replies[Math.min(at, replies.length - 1)] ?? aReply()
+  }
+}
+
+describe('an attempt whose request a deployment refuses without billing it', () => {
+  for (const kind of ['throttled', 'unreachable', 'no_deployment', 'forbidden', 'unauthorized'] as const) {
+    test(`asks the second at once after ${kind}, and its record names the one that answered`, async (t) => {
+      const { run, asked, record } = await twoDeployments(t, scripted({ first: [failed(kind)] }))
+      assert.deepEqual([await run(), asked], ['succeeded', ['first', 'second']])
+      const { attempts, uncounted } = (await record()) ?? assert.fail('no record')
+      assert.deepEqual(
+        attempts.map(({ deployment, n }) => [deployment, n]),
+        [['second', 1]],
+      )
+      assert.deepEqual(uncounted, {})
+    })
+  }
+
+  for (const kind of ['ambiguous', 'timeout', 'unavailable', 'rejected', 'oversized'] as const) {
+    test(`sends nothing more after ${kind}, because the first may have been billed`, async (t) => {
+      const { run, asked } = await twoDeployments(t, scripted({ first: [failed(kind)] }))
+      await run()
+      assert.deepEqual(asked, ['first'])
+    })
+  }
+
+  test('adds the cap of the deployment that it goes to', async (t) => {
+    const caps: (number | undefined)[] = []
+    const provider = providerOf(async ({ deployment, outputCap }) => {
+      caps.push(outputCap)
+      return deployment.name === 'first' ? failed('unreachable') : aReply()
+    })
+    const deployments = [serve('first', { maxOutputTokens: 10 }), serve('second', { maxOutputTokens: 20 })]
+    const { run } = await twoDeployments(t, () => aReply(), { provider, deployments })
+    assert.deepEqual([await run(), caps], ['succeeded', [10, 20]])
+  })
+
+  test('asks the first again where only the second denies it for good', async (t) => {
+    const reply = scripted({ first: [failed('unreachable'), aReply()], second: [failed('forbidden')] })
+    const { run, asked } = await twoDeployments(t, reply)
+    assert.deepEqual([await run(), asked], ['succeeded', ['first', 'second', 'first']])
+  })
+
+  test('is deferred by what may pass soonest where both refuse it for longer than it can wait', async (t) => {
+    const reply = scripted({
+      first: [failed('throttled', { retryAfterMs: 400_000 })],
+      second: [failed('no_deployment')],
+    })
+    const { run, asked, record } = await twoDeployments(t, reply)
+    assert.deepEqual([await run(), asked], ['throttled', ['first', 'second']])
+    assert.deepEqual((await record())?.uncounted, { throttled: 1 })
+  })
+
+  test('sends nothing to the second when the time for sends is over', async (t) => {
+    const on = await twoDeployments(t, (name) => {
+      if (name === 'first') on.clock.now += 31_000
+      return name === 'first' ? failed('unreachable') : aReply()
+    })
+    assert.deepEqual([await on.run(), on.asked], ['unreachable', ['first']])
+  })
+
+  test('sends nothing to the second when the instance begins to end', async (t) => {
+    const on = await twoDeployments(t, (name) => {
+      if (name === 'first') on.drain.begin(6_000)
+      return name === 'first' ? failed('unreachable') : aReply()
+    })
+    assert.deepEqual([await on.run(), on.asked], ['draining', ['first']])
+  })
+
+  test('may probe the second, and leaves its circuit half-open for the next job if that says nothing about it', async (t) => {
+    const reply = scripted({ first: [failed('forbidden')], second: [failed('rejected')] })
+    const { run, asked, circuits, clock } = await twoDeployments(t, reply)
+    circuits.learn(second, { kind: 'forbidden', message: 'denied' }, ignore)
+    clock.now += TEN_MINUTES_MS
+    assert.deepEqual([await run(), asked], ['dead_lettered', ['first', 'second']])
+    assert.equal(circuits.enter(second).isAllowed, true)
   })
 })

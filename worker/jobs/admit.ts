@@ -7,7 +7,7 @@ import { type ModelProvider, NotReadyError } from '../../shared/models/provider.
 import type { DeliveredJob } from '../delivery/delivery.ts'
 import type { Drain } from '../delivery/drain.ts'
 import type { DailyBudget } from '../limits/daily-budget.ts'
-import { type Candidate, type Candidates, enterFirst, type Refused } from './candidates.ts'
+import { type Candidates, type Enter, enterFirst, type Refused, type Seat, takeSeat } from './candidates.ts'
 
 export interface AdmitDependencies {
   readonly now: Clock
@@ -25,10 +25,7 @@ const MAX_HOLD_MS = 60_000
 /** The shorter limit for a set-up fault, which a person has to fix, and for a probe by another job. */
 const MAX_BRIEF_HOLD_MS = 10_000
 
-export type Admitted =
-  /** `leave` is called when the job has ended, whatever its result. */
-  | { readonly ok: true; readonly candidate: Candidate; readonly leave: () => void }
-  | { readonly ok: false; readonly failure: Failure }
+export type Admitted = { readonly ok: true; readonly seat: Seat } | { readonly ok: false; readonly failure: Failure }
 
 /**
  * Waits for a token and for a deployment before any record is touched. So neither an outage nor a spent daily budget costs
@@ -65,9 +62,10 @@ async function enterCandidate(
   candidates: Candidates,
   until: number,
 ): Promise<Admitted> {
+  const enter: Enter = ({ deployment }) => circuits.enter(deployment)
   for (;;) {
-    const entry = enterFirst(candidates, ({ deployment }) => circuits.enter(deployment))
-    if (entry.isAllowed) return { ok: true, candidate: entry.candidate, leave: entry.leave }
+    const entry = enterFirst(candidates, enter)
+    if (entry.isAllowed) return { ok: true, seat: takeSeat(candidates, entry, enter) }
     const { opensInMs, waitMs, probes, failure } = holdFor(entry.refused, until - now())
     if (opensInMs === undefined && probes.length === 0) return refuse(failure)
     const hasEnded = await settlesWithin(Promise.race(probes), waitMs, drain.begun)

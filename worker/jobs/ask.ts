@@ -1,13 +1,15 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import pRetry from 'p-retry'
+import type { Deployment } from '../../shared/config/deployments.ts'
 import type { WaitUntil } from '../../shared/identity/access-token-source.ts'
-import { type Failure, mayAskAgain } from '../../shared/job/failures.ts'
+import { type Failure, mayAskAgain, mayAskElsewhere } from '../../shared/job/failures.ts'
 import type { Job } from '../../shared/job/job.ts'
 import type { Clock } from '../../shared/lib/clock.ts'
 import type { Circuits } from '../../shared/models/circuits.ts'
 import { type ModelProvider, type ModelReply, type ModelRequest, NotReadyError } from '../../shared/models/provider.ts'
 import type { Drain } from '../delivery/drain.ts'
 import type { MissingEpisodes } from '../limits/missing-episodes.ts'
+import type { Candidate, Seat } from './candidates.ts'
 
 export interface AskDependencies {
   readonly provider: ModelProvider
@@ -27,8 +29,17 @@ export interface AskLimits {
   readonly cancelled: AbortSignal
 }
 
-interface JobRequest extends ModelRequest {
+interface JobRequest {
   readonly job: Pick<Job, 'key' | 'url' | 'body'>
+  /** The deployment that the job was admitted to. */
+  readonly seat: Seat
+  readonly clientRequestId: ModelRequest['clientRequestId']
+}
+
+interface Asked {
+  readonly reply: ModelReply
+  /** The one that the reply is from. */
+  readonly deployment: Deployment
 }
 
 /** A failure after which nothing can have been billed, so that the same attempt may send again. */
@@ -47,72 +58,110 @@ const OUT_OF_TIME: Failure = { kind: 'busy', message: 'the time for this attempt
 const RETRIES = { retries: 20, factor: 2, minTimeout: 200, maxTimeout: 5_000, randomize: true } as const
 
 /**
- * Sends a request until the model answers, refuses it, or may have billed it. After that it sends nothing more.
+ * Sends a request until a model answers, refuses it, or may have billed it. After that it sends nothing more.
  *
- * When the instance begins to drain, a waiting request is not sent, and a sent one has the drain's grace period. Rejects only
- * with an internal error.
+ * If nothing can have been billed, another open deployment is asked at once, and the same one later. When the instance begins
+ * to drain, a waiting request is not sent, and a sent one has the drain's grace period. Rejects only with an internal error.
  */
 export async function ask(
   { provider, circuits, missing, drain, now }: AskDependencies,
-  request: JobRequest,
+  { job, seat, clientRequestId }: JobRequest,
   { leftMs, modelTimeoutMs, waitUntil, cancelled }: AskLimits,
-): Promise<ModelReply> {
-  const { deployment } = request
+): Promise<Asked> {
   const waiting = AbortSignal.any([drain.begun, cancelled])
   const asking = AbortSignal.any([drain.over, cancelled])
-  let lastFailure: Failure | undefined
+  /** The last failure of each deployment that was asked. */
+  const failures = new Map<Deployment, Failure>()
   let refusals = 0
-  const notSent = (why: Failure): ModelReply => ({
-    ok: false,
-    failure: drain.begun.aborted ? DRAINING : (lastFailure ?? why),
+
+  const failed = (failure: Failure, deployment = seat.candidate().deployment): Asked => ({
+    reply: { ok: false, failure },
+    deployment,
   })
 
-  async function send(): Promise<ModelReply> {
-    const waitMs = circuits.waitMs(deployment)
-    if (waitMs > 0 && waitMs >= leftMs()) return notSent(circuitOpen(waitMs))
-    if (waitMs > 0) await delay(waitMs, undefined, { signal: waiting })
+  /** Says why no request was answered: what may pass soonest, else what the first deployment answered. */
+  function unanswered(why: Failure): Asked {
+    const [first] = failures
+    const [of, failure] = [...failures].findLast(([, each]) => mayPass(each)) ?? first ?? []
+    return failed(failure ?? why, of)
+  }
+  const notSent = (why: Failure) => (drain.begun.aborted ? failed(DRAINING) : unanswered(why))
+
+  /** Waits until the circuit of the present deployment is closed, or moves to another one. Returns why neither is possible. */
+  async function standOpen(): Promise<Failure | undefined> {
+    for (;;) {
+      const { deployment } = seat.candidate()
+      const waitMs = circuits.waitMs(deployment)
+      if (waitMs === 0) return undefined
+      const { hasMoved, refused } = seat.move(seat.candidates.filter((each) => each.deployment !== deployment))
+      if (hasMoved) return undefined
+      const others = refused.flatMap(({ waitFor }) => (typeof waitFor === 'number' ? [waitFor] : []))
+      const forMs = Math.min(waitMs, ...others)
+      if (forMs >= leftMs()) return circuitOpen(forMs)
+      await delay(forMs, undefined, { signal: waiting })
+    }
+  }
+
+  /** Asks the present deployment once. Returns undefined if the request may be sent again. */
+  async function send(): Promise<Asked | undefined> {
+    const { deployment, outputCap } = seat.candidate()
     const sendNow = await provider.ready(deployment, waiting, { until: now() + leftMs(), waitUntil })
     // In the same tick as the send: the process may have been frozen, and its lease may be over.
     if (leftMs() <= 0) return notSent(OUT_OF_TIME)
+    const request = { job, deployment, outputCap, clientRequestId }
     const reply = await withTimeout(modelTimeoutMs, asking, (signal) => sendNow(request, signal))
     if (reply.ok) {
       circuits.learn(deployment, undefined, waitUntil)
       missing.answered(deployment, waitUntil)
-      return reply
+      return { reply, deployment }
     }
-    const judged = circuits.judge(deployment, reply.failure, request.job.key)
+    const judged = circuits.judge(deployment, reply.failure, job.key)
     const failure = judged.kind === 'no_deployment' ? await missing.measure(deployment, judged) : judged
+    failures.set(deployment, failure)
+    if (reply.isCredentialReplaced) {
+      refusals += 1
+      if (refusals === 1) throw new NotBilled(failure)
+    }
     // A failure caused by the job itself is no evidence about the deployment.
     const isOwnFault = failure.kind !== reply.failure.kind
-    lastFailure = failure
-    if (!isOwnFault && learn(failure, reply.isCredentialReplaced)) throw new NotBilled(failure)
-    return { ok: false, failure }
-  }
-
-  /** Records what a failure says about the deployment. Returns whether the request may be sent again. */
-  function learn(failure: Failure, isCredentialReplaced = false): boolean {
-    if (isCredentialReplaced) {
-      refusals += 1
-      return refusals === 1
-    }
     // A request that this process aborted is no evidence about the deployment.
     const isBrokenOff = cancelled.aborted && (failure.kind === 'ambiguous' || failure.kind === 'unreachable')
-    if (!isBrokenOff) circuits.learn(deployment, failure, waitUntil)
-    return failure.kind !== 'unauthorized' && mayAskAgain(failure.kind)
+    if (!isOwnFault && !isBrokenOff && !reply.isCredentialReplaced) circuits.learn(deployment, failure, waitUntil)
+    return mayAskElsewhere(failure.kind) ? undefined : failed(failure, deployment)
   }
 
-  const came: { reply?: ModelReply } = {}
-  const sendAndKeep = async () => {
-    came.reply = await send()
+  /** Asks each deployment that is open, once. Rejects with NotBilled if one of them may be asked again. */
+  async function askEach(): Promise<Asked> {
+    const why = await standOpen()
+    if (why !== undefined) return notSent(why)
+    const asked = new Set<Candidate>()
+    do {
+      waiting.throwIfAborted()
+      asked.add(seat.candidate())
+      const result = await send()
+      if (result !== undefined) return result
+    } while (seat.move(seat.candidates.filter((each) => !asked.has(each))).hasMoved)
+    for (const failure of failures.values()) if (mayPass(failure)) throw new NotBilled(failure)
+    return unanswered(OUT_OF_TIME)
+  }
+
+  let result: Asked | undefined
+  const askAndKeep = async () => {
+    result = await askEach()
   }
   try {
-    await pRetry(sendAndKeep, { ...RETRIES, signal: waiting, shouldRetry: ({ error }) => error instanceof NotBilled })
+    await pRetry(askAndKeep, { ...RETRIES, signal: waiting, shouldRetry: ({ error }) => error instanceof NotBilled })
   } catch (error) {
-    if (error instanceof NotReadyError) return { ok: false, failure: drain.begun.aborted ? DRAINING : error.failure }
+    if (error instanceof NotReadyError) return failed(drain.begun.aborted ? DRAINING : error.failure)
     if (!(error instanceof NotBilled) && !waiting.aborted) throw error
   }
   // p-retry drops a reply that arrives after its signal aborted, although it may have been billed.
-  return came.reply ?? notSent(OUT_OF_TIME)
+  return result ?? notSent(OUT_OF_TIME)
+}
+
+/** Whether the same deployment may be asked again. A token that is refused twice is not sent again. */
+function mayPass({ kind }: Failure): boolean {
+  return kind !== 'unauthorized' && mayAskAgain(kind)
 }
 
 /**

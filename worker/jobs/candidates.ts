@@ -19,9 +19,8 @@ type Refusal = Extract<Entry, { isAllowed: false }>
 /** Why no candidate is open, for each. */
 export type Refused = readonly [Refusal, ...Refusal[]]
 
-type FirstEntry =
-  | { readonly isAllowed: true; readonly candidate: Candidate; readonly leave: () => void }
-  | { readonly isAllowed: false; readonly refused: Refused }
+type Entered = { readonly isAllowed: true; readonly candidate: Candidate; readonly leave: () => void }
+type FirstEntry = Entered | { readonly isAllowed: false; readonly refused: Refused }
 
 /** Enters the first candidate that is open. Those after it are not entered. */
 export function enterFirst([candidate, ...others]: Candidates, enter: Enter): FirstEntry {
@@ -31,6 +30,35 @@ export function enterFirst([candidate, ...others]: Candidates, enter: Enter): Fi
   if (next === undefined) return { isAllowed: false, refused: [entry] }
   const then = enterFirst([next, ...more], enter)
   return then.isAllowed ? then : { isAllowed: false, refused: [entry, ...then.refused] }
+}
+
+/** The deployment at which a job is, which it may leave for another one. */
+export interface Seat {
+  candidate(): Candidate
+  readonly candidates: Candidates
+  /** Leaves for the first of these candidates that is open. If none is, the job stays, and the result is why, for each. */
+  move(to: readonly Candidate[]): { readonly hasMoved: boolean; readonly refused: readonly Refusal[] }
+  /** Called when the job has ended, whatever its result. */
+  leave(): void
+}
+
+/** `first`: the entry by which the job was admitted. */
+export function takeSeat(candidates: Candidates, first: Entered, enter: Enter): Seat {
+  let { candidate, leave } = first
+  return {
+    candidates,
+    candidate: () => candidate,
+    move([next, ...others]) {
+      if (next === undefined) return { hasMoved: false, refused: [] }
+      const entry = enterFirst([next, ...others], enter)
+      if (!entry.isAllowed) return { hasMoved: false, refused: entry.refused }
+      leave()
+      candidate = entry.candidate
+      leave = entry.leave
+      return { hasMoved: true, refused: [] }
+    },
+    leave: () => leave(),
+  }
 }
 
 /** Whether each of these deployments has been missing for so long that the jobs of its model may end. */

@@ -35,7 +35,7 @@ export type Plan =
   | { readonly kind: 'defer'; readonly failure: Failure }
   | EndPlan
 
-export interface AskPlan {
+interface AskPlan {
   readonly kind: 'ask'
   readonly candidates: Candidates
 }

@@ -53,10 +53,10 @@ async function admitAndRun(dependencies: JobDependencies, context: JobContext): 
     // A wait for admission can take a minute, and the job's deadline may have passed.
     const still = await planNow()
     if (still.kind === 'defer') return { done: false, failure: still.failure, logFields }
-    // The job keeps the deployment that it was admitted to.
-    return await run(still.kind === 'ask' ? { ...plan, candidate: admitted.candidate } : still)
+    // The job keeps the deployments that it was planned for.
+    return await run(still.kind === 'ask' ? { kind: 'ask', seat: admitted.seat } : still)
   } finally {
-    admitted.leave()
+    admitted.seat.leave()
   }
 }
 

@@ -15,18 +15,19 @@ import { type Held, isUnavailable, type JobStore } from '../../shared/stores/job
 import type { Outcome } from '../delivery/outcome.ts'
 import type { DailyBudget } from '../limits/daily-budget.ts'
 import { type AskDependencies, type AskLimits, ask } from './ask.ts'
-import { areMissing, type Candidate, type Candidates } from './candidates.ts'
+import { areMissing, type Candidates, type Seat } from './candidates.ts'
 import { outcomeOf, recordError, releaseAs, replyFields, reportOf, succeededWith, usedBy } from './from-reply.ts'
 import type { JobContext } from './job-context.ts'
-import { type AskPlan, CANCELLED, type EndPlan } from './plan-job.ts'
+import { CANCELLED, type EndPlan } from './plan-job.ts'
 import { deadLetterOnly, followUp, release, type SettleDependencies, settle } from './settle-job.ts'
 
 /** A plan that needs the job's record. */
 export type ClaimedPlan = AdmittedPlan | EndPlan
 
-interface AdmittedPlan extends AskPlan {
-  /** The one that the job was admitted to. */
-  readonly candidate: Candidate
+/** The job was admitted to a deployment. */
+interface AdmittedPlan {
+  readonly kind: 'ask'
+  readonly seat: Seat
 }
 
 export interface RunDependencies {
@@ -134,12 +135,12 @@ async function askAndSettle(
   dependencies: RunDependencies,
   context: JobContext,
   held: Held,
-  { candidate: { deployment, outputCap }, candidates }: AdmittedPlan,
+  { seat }: AdmittedPlan,
   limits: SpendLimits,
 ): Promise<Outcome> {
   const { job } = context.delivery
   const clientRequestId = `${job.key}.${job.run}.${attemptNumber(held)}`
-  const reply = await ask(dependencies.ask, { job, deployment, outputCap, clientRequestId }, limits)
+  const { reply, deployment } = await ask(dependencies.ask, { job, seat, clientRequestId }, limits)
   context.watch.replied(job.run, reply.ok ? undefined : reply.failure)
   const answered = { ...context, logFields: { ...context.logFields, ...replyFields(reply, deployment) } }
   if (reply.ok) {
@@ -152,7 +153,7 @@ async function askAndSettle(
     }
   }
 
-  const failure = unlessServedElsewhere(dependencies.ask, candidates, deployment, reply.failure)
+  const failure = unlessServedElsewhere(dependencies.ask, seat.candidates, deployment, reply.failure)
   const report = reportOf(failure, deployment)
   const outcome = outcomeOf(failure)
   const { retry } = dependencies.claim
