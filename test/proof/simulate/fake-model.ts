@@ -20,9 +20,14 @@ export function isMaybeBilled({ behaviour }: ModelCall): boolean {
   return behaviour === 'silent' || behaviour === 'fail billed' || behaviour === 'fail unbilled'
 }
 
+/** Billed, or not known to be unbilled by its sender. */
+export function mayBeBilled(call: ModelCall): boolean {
+  return call.isBillable || call.behaviour === 'unavailable' || isMaybeBilled(call)
+}
+
 interface ModelListener {
   readonly sending: (requestId: string) => void
-  readonly taken: (call: ModelCall) => void
+  readonly taken: (call: ModelCall, process: Process) => void
   readonly replied: (request: ModelRequest, token: string, reply: ModelReply) => void
   /** What the sender reads of a reply. */
   readonly reads: (reply: ModelReply) => ModelReply
@@ -60,7 +65,7 @@ export function createModel(parts: WireParts, process: Process, wire: Wire, hear
     const { behaviour, isBillable, reply, situation } = act(random, request, behave(deployment))
     world.after(random.whole(1, 50), undefined, () => {
       world.note('model', `${deployment}, ${requestId}: ${behaviour}${isBillable ? ', billed' : ''}`)
-      heard.taken({ requestId, deployment, behaviour, isBillable, reply })
+      heard.taken({ requestId, deployment, behaviour, isBillable, reply }, process)
       if (situation !== undefined) count(exercised, situation)
       if (reply === undefined) return
       world.after(random.whole(1, reply.ok ? MAX_THINKING_MS : 1_000), process, () => {

@@ -10,6 +10,7 @@ export const invariants = {
   'asked-under-lease': 'only the worker that holds the job’s lease asks the model',
   'paid-once':
     'sends of a run that were billed, or may have been, are at most one more than its attempts of unknown outcome',
+  'one-billed-send': 'an attempt sends nothing more once a send of it was billed, or may have been, to any deployment',
   'every-message-ends': 'every message ends in a record that is settled, or in a dead letter with a reason',
   'published-at-least-once': 'every end of a run is published as an event, and every dead letter is kept',
   'published-after-settle': 'an event of a job is published after its record is settled',

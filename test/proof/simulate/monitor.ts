@@ -3,7 +3,7 @@ import { messageViolations } from '../../../cli/violations.ts'
 import type { Message } from '../../../shared/queues/job-queue.ts'
 import { count, type Exercised } from './exercised.ts'
 import type { Document, FakeFirestore, OnWrite } from './fake-database.ts'
-import { isMaybeBilled, type ModelCall } from './fake-model.ts'
+import { isMaybeBilled, type ModelCall, mayBeBilled } from './fake-model.ts'
 import type { Faults } from './faults.ts'
 import type { Breach, Invariant } from './invariants.ts'
 import { judgeSend } from './judge-send.ts'
@@ -25,6 +25,7 @@ const HOLDS_FOR_EDITED: readonly Invariant[] = [
 const NOT_YET_PROMISED: readonly Invariant[] = [
   ...(['outage-kills-none', 'waits', 'timeouts-bounded', 'missing-waits', 'no-start-after-deadline'] as const),
   ...(['whole-model-time', 'asked-under-lease', 'paid-answer-kept', 'good-resource-flows'] as const),
+  'one-billed-send',
   'unreadable-ends-by-age',
 ]
 
@@ -59,7 +60,7 @@ export interface Monitor {
   /** A process works on a push from now on; what it gives is to be called when it has answered. */
   delivering(message: Message, process: Process): () => void
   sending(requestId: string, process: Process): void
-  taken(call: ModelCall): void
+  taken(call: ModelCall, process: Process): void
   /** `hash run` of the messages that were acknowledged while a record said how their jobs ended. */
   readonly answered: ReadonlySet<string>
   /** A record was edited by hand. */
@@ -150,6 +151,17 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
     const maybeBilled = calls.filter((call) => isMaybeBilled(call) && call.requestId.startsWith(run)).length
     if (maybeBilled > MAX_ATTEMPTS)
       breach('attempts-bounded', `${requestId} is send ${maybeBilled} of its run that may have been billed`)
+  }
+
+  /** Two sends with one id are of one attempt. Its deployments change only while nothing can have been billed. */
+  function judgeRepeat(call: ModelCall, report: Monitor['breach']): void {
+    const earlier = calls.filter(({ requestId }) => requestId === call.requestId)
+    if (earlier.some(({ deployment }) => deployment !== call.deployment)) {
+      count(exercised, 'another deployment asked in one attempt')
+    }
+    const billed = earlier.find(mayBeBilled)
+    if (billed !== undefined)
+      report('one-billed-send', `${call.requestId} at ${call.deployment} after ${billed.behaviour}`)
   }
 
   /** Nothing of an unreadable record says that its job is not healthy: only its age ends it. */
@@ -244,7 +256,8 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
       const pushEndsAt = ends.length > 0 ? Math.max(...ends) : undefined
       judgeSend({ requestId, process, record, pushEndsAt, isCancelled, now: world.now() }, breachBy(process))
     },
-    taken(call) {
+    taken(call, process) {
+      judgeRepeat(call, breachBy(process))
       calls.push(call)
       judgeMaybeBilled(call.requestId)
       const { deployment, behaviour } = call

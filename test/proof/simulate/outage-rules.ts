@@ -12,8 +12,8 @@ export const outageRules: Readonly<Record<string, Rule>> = {
     patches: [
       {
         file: FAILURES,
-        find: "unavailable: { marks: 'folded', askAgain: false }",
-        replace: "unavailable: { marks: 'attempt', askAgain: false }",
+        find: "unavailable: { marks: 'folded',",
+        replace: "unavailable: { marks: 'attempt',",
       },
       {
         file: FAILURES,

@@ -125,14 +125,20 @@ const single: Readonly<Record<string, Patch & Pick<Rule, 'invariant'>>> = {
   'unknown-counts': {
     invariant: 'attempts-bounded',
     file: FAILURES,
-    find: "ambiguous: { marks: 'attempt', askAgain: false }",
-    replace: "ambiguous: { marks: 'none', askAgain: false }",
+    find: "ambiguous: { marks: 'attempt',",
+    replace: "ambiguous: { marks: 'none',",
   },
   'ask-once-when-in-doubt': {
-    invariant: 'paid-once',
+    invariant: 'one-billed-send',
     file: FAILURES,
-    find: "ambiguous: { marks: 'attempt', askAgain: false }",
-    replace: "ambiguous: { marks: 'attempt', askAgain: true }",
+    find: "ambiguous: { marks: 'attempt', askAgain: false, askElsewhere: false }",
+    replace: "ambiguous: { marks: 'attempt', askAgain: true, askElsewhere: true }",
+  },
+  'ask-one-deployment-when-in-doubt': {
+    invariant: 'one-billed-send',
+    file: FAILURES,
+    find: "ambiguous: { marks: 'attempt', askAgain: false, askElsewhere: false }",
+    replace: "ambiguous: { marks: 'attempt', askAgain: false, askElsewhere: true }",
   },
   'max-attempts': {
     invariant: 'attempts-bounded',

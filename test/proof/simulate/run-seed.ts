@@ -46,7 +46,7 @@ export async function runSeed(seed: number): Promise<SeedResult> {
   const monitor = createMonitor({ world, exercised, store: () => firestore, nameOf: nameMessage, processes, faults })
   const pubsub = createPubSub(parts, monitor.publishedTo)
   const onUnknown = random.chance(0.8) ? 'retry' : 'dead-letter'
-  const hasSpare = random.chance(0.2)
+  const hasSpare = random.chance(0.4)
   const installation: Installation = { ...parts, firestore, pubsub, monitor, processes, onUnknown, hasSpare }
   const cluster = startCluster(installation, random.whole(2, 3))
   pubsub.subscribe(TOPICS.jobs, {
