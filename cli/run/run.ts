@@ -5,7 +5,7 @@ import type { Environment } from '../../shared/config/rules.ts'
 import type { Cost } from '../../shared/job/price.ts'
 import type { JobRecord } from '../../shared/job/record.ts'
 import { PRIVATE_FOLDER } from '../../shared/lib/private-files.ts'
-import { readBacklog } from '../../shared/queues/sqlite/backlog.ts'
+import { countReplayed, readBacklog } from '../../shared/queues/sqlite/backlog.ts'
 import { createCostSum } from '../../shared/stores/batch-cost.ts'
 import { type BatchProgress, failedIn, hasEnded, readBatchProgress } from '../../shared/stores/batch-progress.ts'
 import { createJobReader } from '../../shared/stores/job-reader.ts'
@@ -147,7 +147,8 @@ async function runWorker({ start, jobsTopic, deadLetterTopic }: Prepared, work: 
     return progress
   }
   const before = await look()
-  if (hasEnded(before) || signal.aborted) return before
+  const replayed = (await countReplayed(path, jobsTopic, batch)) ?? 0
+  if ((hasEnded(before) && replayed === 0) || signal.aborted) return before
   if ((await readBacklog(path, jobsTopic))?.isPaused) {
     throw new Error(`the delivery of jobs is paused: run promptbridge resume --store sqlite:${path}`)
   }

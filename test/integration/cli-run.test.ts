@@ -45,6 +45,31 @@ describe('run', { concurrency: 2 }, () => {
     assert.match(letters.stdout, /rejected/)
   })
 
+  test('run again after a failed job was edited, it gets the answer of this job', async (t) => {
+    const cwd = await aFolder(t, line('good', 'Bridges.'), line('bad', CONTENT_FILTER_MARKER))
+    const command = ['run', 'jobs.jsonl', '--batch', 'b', '--demo', '--json']
+    const first = await runCommand(t, command, { cwd })
+    assert.equal(first.code, 5, first.stderr)
+    const edit = [
+      'dead-letters',
+      'edit',
+      'bad',
+      '--batch',
+      'b',
+      '--file',
+      '-',
+      '--store',
+      JSON.parse(first.stdout).store,
+    ]
+    const input = Buffer.from(line('bad', 'Tunnels.'))
+    const edited = await runCommand(t, edit, { cwd, input })
+    assert.equal(edited.stdout, 'bad  published as run 2\n', edited.stderr)
+    const { code, stdout, stderr } = await runCommand(t, command, { cwd })
+    assert.equal(code, 0, stderr)
+    assert.partialDeepStrictEqual(JSON.parse(stdout), { state: 'complete', counts: { succeeded: 2 } })
+    assert.match(await readFile(join(cwd, 'jobs-results.jsonl'), 'utf8'), /Tunnels/)
+  })
+
   test('interrupted and run again, it goes on and pays for nothing twice; a third run only writes the results', async (t) => {
     const cwd = await aFolder(t, ...THREE)
     const { options, askedBy, letGo } = holdAnswers()
