@@ -36,20 +36,24 @@ export function countReasons(): ReasonCounter {
 }
 
 /** A table by reason for people: count, how to fix it, and the command that does it. */
-export function describeReasons(counts: readonly ReasonCount[], chosenBy: readonly string[]): string {
+export function describeReasons(
+  counts: readonly ReasonCount[],
+  chosenBy: readonly string[],
+  store: readonly string[] = [],
+): string {
   const lines = counts.flatMap(({ reason, code, verified, count, hint }) => [
     `${String(count).padStart(6)}  ${nameReason({ reason, code, verified })}`,
     ...(verified ? [] : [`        ${UNVERIFIED}`]),
     ...(hint === undefined ? [] : [`        ${hint}`]),
-    `        ${invocation()} dead-letters ${nextCommand({ reason, code }, chosenBy)}`,
+    `        ${invocation()} dead-letters ${[...nextCommand({ reason, code }, chosenBy), ...store].map(quote).join(' ')}`,
   ])
   return lines.map((line) => `${plainLine(line)}\n`).join('')
 }
 
 /** What fails again as it is gets no command that replays it. */
-function nextCommand(letter: Pick<Counted, 'reason' | 'code'>, chosenBy: readonly string[]): string {
-  if (mustBeEdited(letter) || letter.reason === 'conflict') return 'edit ID'
-  return `replay ${replayOptions(letter.reason, chosenBy).map(quote).join(' ')}`
+function nextCommand(letter: Pick<Counted, 'reason' | 'code'>, chosenBy: readonly string[]): readonly string[] {
+  if (mustBeEdited(letter) || letter.reason === 'conflict') return ['edit', 'ID']
+  return ['replay', ...replayOptions(letter.reason, chosenBy)]
 }
 
 /** Jobs that ended at the token limit of their batch need a higher limit, so the command names one batch and its limit. */

@@ -14,6 +14,7 @@ import type { RecordDocuments } from '../../shared/stores/record-documents.ts'
 import { MisuseError } from '../exit-codes.ts'
 import { type Duration, duration } from '../option-values.ts'
 import { plainText } from '../plain-text.ts'
+import type { StoreOptions } from '../with-stores.ts'
 
 export interface LetterOptions {
   readonly batch?: string
@@ -54,7 +55,15 @@ export function filterOf(options: LetterOptions, now: number): DeadLetterFilter 
 
 /** The options that choose the same letters in another command, without reason and status. */
 export function spellChoice({ batch, model, since, olderThan }: LetterOptions): readonly string[] {
-  const given = { '--batch': batch, '--model': model, '--since': since?.text, '--older-than': olderThan?.text }
+  return spell({ '--batch': batch, '--model': model, '--since': since?.text, '--older-than': olderThan?.text })
+}
+
+/** The options that find the same store in another command. */
+export function spellStore({ store, project }: StoreOptions): readonly string[] {
+  return spell({ '--store': store, '--project': project })
+}
+
+function spell(given: Readonly<Record<string, string | undefined>>): readonly string[] {
   return Object.entries(given).flatMap(([name, value]) => (value === undefined ? [] : [name, value]))
 }
 

@@ -14,6 +14,7 @@ import {
   type LetterOptions,
   readLetters,
   spellChoice,
+  spellStore,
 } from './letter-options.ts'
 
 const DEFAULT_LIMIT = 20
@@ -84,9 +85,10 @@ async function readAll(letters: AsyncIterable<DeadLetter>, limit: number): Promi
   return seen
 }
 
-function describe({ counts, listed, total }: Seen, options: LetterOptions): string {
+function describe({ counts, listed, total }: Seen, options: ListOptions): string {
   if (total.open + total.replayed === 0) return 'no dead letters\n'
-  const open = options.status === 'replayed' ? '' : `${describeReasons(counts.counts(), spellChoice(options))}\n`
+  const reasons = describeReasons(counts.counts(), spellChoice(options), spellStore(options))
+  const open = options.status === 'replayed' ? '' : `${reasons}\n`
   return [total.open > 0 ? open : 'no open dead letters\n\n', ...letterStatuses.map(section)]
     .join('')
     .trimEnd()

@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { Command, Option } from 'commander'
 import type { Environment } from '../../shared/config/rules.ts'
 import { describeCost } from '../../shared/job/price.ts'
+import { quote } from '../../shared/lib/quote.ts'
 import { failedIn } from '../../shared/stores/batch-progress.ts'
 import { number, ofTotal } from '../batches/describe-progress.ts'
 import { addDocumentOptions } from '../documents/open-inputs.ts'
@@ -78,7 +79,7 @@ export function describeRun({ progress, output, store, cost, code }: RunResult):
   if (code === ExitCode.failed)
     return `${ofTotal(progress)} ${batch} are settled, and the messages of the others are lost\n`
   const failed = failedIn(progress)
-  const more = store === undefined ? '' : ` --store ${store}`
+  const more = store === undefined ? '' : ` --store ${quote(store)}`
   const lines = [
     `${number(progress.settled - failed)} of ${number(progress.settled)} ${batch} succeeded`,
     ...(cost === undefined ? [] : [`cost: ${describeCost(cost)}`]),

@@ -55,15 +55,19 @@ export async function submit(
   keepMemorySmall()
   using interrupt = listenForInterrupt()
   const { signal } = interrupt
+  let hasBegun = false
   try {
     await using input = await openInputs(inputs, options, {
       environment: readSettings(environment).environment,
       signal,
     })
-    return await submitInput(input, options, environment, signal)
+    return await submitInput(input, options, environment, signal, () => {
+      hasBegun = true
+    })
   } catch (error) {
     if (!signal.aborted) throw error
-    printProblem('interrupted. To go on, run the same command again: what was sent is not sent twice')
+    const goOn = 'To go on, run the same command again: what was sent is not sent twice'
+    printProblem(hasBegun ? `interrupted. ${goOn}` : 'interrupted: nothing was sent')
     return ExitCode.interrupted
   } finally {
     printStatus('')
@@ -75,6 +79,7 @@ async function submitInput(
   options: SubmitOptions,
   environment: Environment,
   signal: AbortSignal,
+  onSend: () => void,
 ): Promise<number> {
   const attributes = attributesOf(options)
   const problems: Problem[] = [...input.problems]
@@ -112,6 +117,7 @@ async function submitInput(
   if (jobs === 0) throw new MisuseError(`there is no job in ${input.name}`)
 
   const batch = options.batch ?? batchNameFor(input.name, checked.fingerprint)
+  onSend()
   const { published, linked, models, warnings } = await send(
     checkedInput,
     { ...options, batch },

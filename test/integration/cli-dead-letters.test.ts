@@ -52,9 +52,9 @@ test('dead-letters list opens with the reasons, the most frequent first, with th
   assert.deepEqual([code, stderr], [0, ''])
   const [first, fix, replay, second, otherFix, edit, blank, title, ...rows] = stdout.trimEnd().split('\n')
   assert.deepEqual([first, fix], ['     2  no_deployment', '        Create the deployment.'])
-  assert.match(replay ?? '', / dead-letters replay --batch nightly --reason no_deployment$/)
+  assert.match(replay ?? '', / dead-letters replay --batch nightly --reason no_deployment --store sqlite:\S+$/)
   assert.deepEqual([second, otherFix], ['     1  rejected (content_filter)', '        Change the prompt.'])
-  assert.match(edit ?? '', / dead-letters edit ID$/)
+  assert.match(edit ?? '', / dead-letters edit ID --store sqlite:\S+$/)
   assert.deepEqual([blank, title, rows.length], ['', 'open', 3])
 })
 
@@ -229,8 +229,11 @@ const overLimit = { reason: 'budget', code: 'batch_token_limit', hint: 'Raise it
 test('dead-letters list shows how what ended by a token limit is replayed: with another one', async (t) => {
   const { run } = await storeOf(t, aLetter('a', overLimit))
   const { stdout } = await run('list', '--batch', BATCH)
-  assert.match(stdout, / dead-letters replay --batch nightly --reason budget --token-limit N\n/)
-  assert.match((await run('list')).stdout, / dead-letters replay --batch NAME --reason budget --token-limit N\n/)
+  assert.match(stdout, / dead-letters replay --batch nightly --reason budget --token-limit N --store \S+\n/)
+  assert.match(
+    (await run('list')).stdout,
+    / dead-letters replay --batch NAME --reason budget --token-limit N --store \S+\n/,
+  )
 })
 
 test('dead-letters replay --token-limit sets a new limit for the batch, but not in a dry run', async (t) => {
