@@ -27,7 +27,7 @@ describe('of a limit of 100, what is left', () => {
     ['for low beside much normal is not less while no high job arrives', of('low', { normal: 80 }, 'normal'), 20],
     ['for normal is 85 less what low uses while high jobs arrive', of('normal', { low: 30 }, 'high'), 55],
     ['for normal is all while only low jobs arrive', of('normal', { low: 30 }, 'low'), 70],
-    ['for high is all that nobody uses', of('high', { low: 60, normal: 25 }, 'high', 'normal', 'low'), 15],
+    ['for high is all that no other priority uses', of('high', { low: 60, normal: 25 }, 'high', 'normal', 'low'), 15],
     ['is never less than nothing', of('high', { low: 100, normal: 25 }), 0],
   ]
   for (const [what, left, expected] of cases) test(what, () => assert.equal(left, expected))

@@ -85,7 +85,7 @@ describe('the slots of an instance', () => {
     assert.equal(on.take('daily'), 'taken')
   })
 
-  test('are never more than there are, and one is always given to whoever asks while none is used', () => {
+  test('are never more than there are, and one is always given to the job that asks while none is used', () => {
     const step = fc.record({
       batch: fc.constantFrom('a', 'b', 'c', ''),
       priority: fc.constantFrom(...priorities),
