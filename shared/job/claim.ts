@@ -5,6 +5,7 @@ import {
   type RunningRecord,
   runSoFar,
   type SettledRecord,
+  type Wait,
   type WaitingRecord,
 } from './record.ts'
 
@@ -16,6 +17,8 @@ export interface Found {
 
 /** The claim of a delivery on an existing record. */
 export interface Wanted {
+  /** The name of the deployment that the job was admitted to, if it is to be asked. */
+  readonly deployment?: string | undefined
   readonly run: number
   readonly payloadHash: string
   readonly owner: string
@@ -24,8 +27,8 @@ export interface Wanted {
 export type ClaimDecision =
   /** The record already holds this claim. The reply to its write was lost. */
   | { readonly kind: 'mine'; readonly record: RunningRecord }
-  /** Start the next attempt, fenced by the revision that was read. */
-  | { readonly kind: 'next_attempt'; readonly waiting: WaitingRecord }
+  /** Start the next attempt, fenced by the revision that was read. `wait`: for other deployments, and not over. */
+  | { readonly kind: 'next_attempt'; readonly waiting: WaitingRecord; readonly wait?: Wait }
   /** Start the next run of a settled job, fenced by the revision that was read. */
   | { readonly kind: 'next_run' }
   /** The instance of the last attempt died during it. Mark the attempt unknown, then start the next. */
@@ -60,14 +63,17 @@ export function decideClaim({ record, ageMs }: Found, wanted: Wanted, policy: Re
   // A job that was cancelled before its first claim has none.
   if (wanted.payloadHash !== (record.payloadHash ?? wanted.payloadHash)) return { kind: 'conflict' }
   if (isSettled(record)) return { kind: 'settled', record }
-  if (record.status === 'waiting') return decideWait(record, ageMs)
+  if (record.status === 'waiting') return decideWait(record, ageMs, wanted.deployment)
   if (!isLeaseOver(record, ageMs)) return { kind: 'busy', retryInMs: record.leaseMs - ageMs }
   return decideDead(record, policy)
 }
 
 /** Uses the store's clock only. The clocks of instances are not compared. */
-function decideWait(waiting: WaitingRecord, ageMs: number): ClaimDecision {
-  const retryInMs = (waiting.waitMs ?? 0) - ageMs
+function decideWait(waiting: WaitingRecord, ageMs: number, deployment: string | undefined): ClaimDecision {
+  const { waitMs = 0, waitsFor } = waiting
+  const retryInMs = waitMs - ageMs
+  const isForOthers = deployment !== undefined && waitsFor !== undefined && !waitsFor.includes(deployment)
+  if (retryInMs > 0 && isForOthers) return { kind: 'next_attempt', waiting, wait: { waitMs: retryInMs, waitsFor } }
   return retryInMs > 0 ? { kind: 'waits', waiting, retryInMs } : { kind: 'next_attempt', waiting }
 }
 

@@ -8,6 +8,8 @@ export interface ClaimRequest {
   readonly owner: string
   readonly leaseMs: number
   readonly policy: RetryPolicy
+  /** The name of the deployment that the job was admitted to, if it is to be asked. */
+  readonly deployment?: string
   /** How long a run may wait for its next attempt. */
   readonly maxAgeMs: number
   /** Epoch milliseconds. */
@@ -45,8 +47,11 @@ export type Ending =
   | { readonly status: 'cancelled'; readonly error: EndError; readonly attempt?: EndedAttempt }
   | { readonly status: 'expired'; readonly error: EndError }
 
-/** How an attempt ended that another one follows. `waitMs`: the minimum wait before it, 0 if absent. */
-export type Release = { readonly waitMs?: number } & (
+/**
+ * How an attempt ended that another one follows. `waitMs`: the minimum wait before it, 0 if absent. `waitsFor`: the
+ * deployments that the wait is for, all if absent.
+ */
+export type Release = { readonly waitMs?: number; readonly waitsFor?: readonly string[] } & (
   | { readonly marks: 'attempt'; readonly outcome: AttemptOutcome; readonly report: AttemptReport }
   | { readonly marks: 'folded' }
   | { readonly marks: 'none'; readonly kind: FailureKind }

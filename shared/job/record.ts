@@ -111,15 +111,27 @@ const settled = { ...lasting, settledAt: time.catch(0), expireAt: time.catch(0) 
 const UNREADABLE_LEASE_MS = 900_000
 const UNREADABLE_ERROR = { kind: 'unknown', message: 'why it ended cannot be read' } as const
 
+/** The names of the deployments that a wait is for: the job may ask others meanwhile. Absent: it is for all. */
+const waitsFor = lenient(z.array(text).min(1).readonly())
+
 /** The lease ends `leaseMs` after the record's last change, by the store's own clock. */
 const runningRecord = z
-  .object({ ...lasting, status: z.literal('running'), leaseMs: count.catch(UNREADABLE_LEASE_MS) })
+  .object({
+    ...lasting,
+    status: z.literal('running'),
+    leaseMs: count.catch(UNREADABLE_LEASE_MS),
+    waitMs: lenient(count),
+    waitsFor,
+  })
   .readonly()
 /**
  * An attempt ended, and the job waits for the next one. The next attempt starts at the earliest `waitMs` milliseconds
- * after the record's last change, by the store's clock.
+ * after the record's last change, by the store's clock. An attempt that starts earlier keeps what is left of the
+ * wait, and asks none of the deployments in `waitsFor`.
  */
-const waitingRecord = z.object({ ...lasting, status: z.literal('waiting'), waitMs: lenient(count) }).readonly()
+const waitingRecord = z
+  .object({ ...lasting, status: z.literal('waiting'), waitMs: lenient(count), waitsFor })
+  .readonly()
 const NO_USAGE: Usage = { promptTokens: 0, completionTokens: 0 }
 const succeededRecord = z
   .object({
@@ -173,6 +185,14 @@ export const jobStatuses = [
   'cancelled',
   'expired',
 ] as const satisfies JobRecord['status'][]
+
+/** A wait for some deployments. */
+export interface Wait {
+  /** Milliseconds. */
+  readonly waitMs: number
+  /** Their names. */
+  readonly waitsFor: readonly string[]
+}
 
 export type RunningRecord = z.infer<typeof runningRecord>
 export type WaitingRecord = z.infer<typeof waitingRecord>

@@ -15,6 +15,7 @@ import {
   type SettledRecord,
   type StoredResult,
   type SucceededRecord,
+  type Wait,
   type WaitingRecord,
 } from './record.ts'
 
@@ -29,13 +30,13 @@ export function firstRecord({ job, owner, leaseMs, maxAgeMs, now }: ClaimRequest
   }
 }
 
-/** Starts the next attempt of the current run. */
-export function nextAttempt(found: SeenRecord, { owner, leaseMs, now }: ClaimRequest): RunningRecord {
+/** Starts the next attempt of the current run. `wait`: what is left of a wait for some deployments. */
+export function nextAttempt(found: SeenRecord, { owner, leaseMs, now }: ClaimRequest, wait?: Wait): RunningRecord {
   const kept = found.attempts.filter((attempt) => attempt.run === found.run).length
   // Each send that may have been billed has a separate number, because request ids contain it.
   const n = kept + foldedIn(found, found.run) + 1
   const attempts = [...found.attempts, { run: found.run, n, owner, startedAt: now }]
-  return { ...lasting(found), status: 'running', owner, leaseMs, attempts }
+  return { ...lasting(found), status: 'running', owner, leaseMs, attempts, ...wait }
 }
 
 /** Starts the first attempt of the next run. Earlier attempts are kept and do not count. */
@@ -52,8 +53,8 @@ export function withDeadAttempt(dead: RunningRecord, now: number): RunningRecord
 
 /** An attempt that ended and that another one follows. */
 export function released(record: RunningRecord, release: Release, now: number): WaitingRecord {
-  const { waitMs = 0 } = release
-  const wait = waitMs > 0 ? { waitMs } : {}
+  const { waitMs = 0, waitsFor } = release
+  const wait = waitMs > 0 ? { waitMs, ...(waitsFor && { waitsFor }) } : waitLeft(record, now)
   const waiting = { ...lasting(record), ...wait, status: 'waiting', owner: record.owner } as const
   switch (release.marks) {
     case 'attempt': {
@@ -70,6 +71,13 @@ export function released(record: RunningRecord, release: Release, now: number): 
     case 'none':
       return { ...waiting, attempts: withoutCurrent(record), uncounted: counted(record, release.kind) }
   }
+}
+
+/** What is left of a wait during which this attempt asked another deployment. */
+function waitLeft({ waitMs = 0, waitsFor, attempts, owner }: RunningRecord, now: number): Partial<Wait> {
+  const { startedAt = now } = attempts.findLast((attempt) => attempt.owner === owner) ?? {}
+  const leftMs = waitMs - Math.max(0, now - startedAt)
+  return waitsFor !== undefined && leftMs > 0 ? { waitMs: leftMs, waitsFor } : {}
 }
 
 function counted({ uncounted }: RunningRecord, kind: FailureKind) {

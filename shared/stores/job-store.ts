@@ -14,8 +14,8 @@ export type ClaimResult =
   /** Settled by an earlier delivery, or by this one because the instance of the last attempt had died. */
   | { readonly kind: 'settled'; readonly record: SettledRecord }
   | { readonly kind: 'busy'; readonly retryInMs: number }
-  /** Its next attempt may not start yet. */
-  | { readonly kind: 'waits'; readonly retryInMs: number }
+  /** Its next attempt may not start yet. `waitsFor`: another deployment may be asked. */
+  | { readonly kind: 'waits'; readonly retryInMs: number; readonly waitsFor?: readonly string[] | undefined }
   | { readonly kind: 'conflict' }
   | { readonly kind: 'superseded' }
   | { readonly kind: 'impossible_run' }

@@ -348,6 +348,18 @@ describe('a sweep', () => {
 describe('a record that waits for a provider', () => {
   const waits = aWaitingRecord({ waitMs: 60_000 })
 
+  test('starts the next attempt at a deployment that it does not wait for, which keeps what is left of the wait', () => {
+    const waitsForOne = aWaitingRecord({ waitMs: 60_000, waitsFor: ['first'] })
+    const wait = { waitMs: 59_000, waitsFor: ['first'] }
+    const early = { kind: 'next_attempt', waiting: waitsForOne, wait }
+    assert.deepEqual(claim(waitsForOne, 1_000, { deployment: 'second' }), early)
+    assert.equal(claim(waitsForOne, 1_000, { deployment: 'first' }).kind, 'waits')
+    assert.equal(claim(waitsForOne, 1_000).kind, 'waits')
+    assert.equal(claim(waits, 1_000, { deployment: 'second' }).kind, 'waits')
+    const over = claim(waitsForOne, 60_000, { deployment: 'second' })
+    assert.deepEqual(over, { kind: 'next_attempt', waiting: waitsForOne })
+  })
+
   test('is not claimed before its wait is over by the clock of the store', () => {
     assert.deepEqual(claim(waits, 0), { kind: 'waits', waiting: waits, retryInMs: 60_000 })
     assert.deepEqual(claim(waits, 59_999), { kind: 'waits', waiting: waits, retryInMs: 1 })

@@ -255,3 +255,90 @@ describe('an attempt whose request a deployment refuses without billing it', () 
     assert.equal(circuits.enter(second).isAllowed, true)
   })
 })
+
+describe('a wait after a failure', () => {
+  const unavailable = (httpStatus = 500) => failed('unavailable', { httpStatus })
+  const cautious = { retry: { maxAttempts: 5, onUnknown: 'dead-letter' } } as const
+  const waitOf = async (record: Awaited<ReturnType<typeof twoDeployments>>['record']) => {
+    const found = await record()
+    assert.ok(found?.status === 'waiting')
+    return [found.waitMs, found.waitsFor]
+  }
+
+  test('is for the deployment that failed: the next attempt asks the other one at once', async (t) => {
+    const { run, asked, record } = await twoDeployments(t, scripted({ first: [unavailable()] }))
+    assert.deepEqual([await run(), await waitOf(record)], ['unavailable', [10_000, ['first']]])
+    assert.deepEqual([await run(), asked], ['succeeded', ['first', 'second']])
+    const { attempts } = (await record()) ?? assert.fail('no record')
+    assert.deepEqual(
+      attempts.map(({ deployment, n }) => [deployment, n]),
+      [['second', 2]],
+    )
+  })
+
+  test('is for both once both failed, and grows: no job goes to and fro', async (t) => {
+    const { run, asked, record, clock } = await twoDeployments(t, () => unavailable())
+    for (const fate of ['unavailable', 'unavailable', 'busy', 'busy']) assert.equal(await run(), fate)
+    assert.deepEqual(
+      [asked, await waitOf(record)],
+      [
+        ['first', 'second'],
+        [20_000, undefined],
+      ],
+    )
+    clock.now += 20_000
+    assert.deepEqual([await run(), asked.at(-1), await waitOf(record)], ['unavailable', 'first', [40_000, ['first']]])
+  })
+
+  test('is over for the deployment that failed when its time has passed', async (t) => {
+    const { run, asked, clock } = await twoDeployments(t, scripted({ first: [unavailable(), aReply()] }))
+    await run()
+    clock.now += 10_000
+    assert.deepEqual([await run(), asked], ['succeeded', ['first', 'first']])
+  })
+
+  test('keeps an attempt at the other one from the one that is waited for, whatever happens there', async (t) => {
+    const reply = scripted({ first: [unavailable()], second: [failed('throttled', { retryAfterMs: 400_000 })] })
+    const { run, asked, record } = await twoDeployments(t, reply)
+    await run()
+    assert.deepEqual([await run(), asked], ['throttled', ['first', 'second']])
+    assert.deepEqual(await waitOf(record), [400_000, undefined])
+  })
+
+  test('goes on for the time that is left if the attempt at the other one ends without a wait', async (t) => {
+    const on = await twoDeployments(t, (name) => {
+      if (name === 'second') {
+        on.clock.now += 4_000
+        on.drain.begin(6_000)
+      }
+      return name === 'first' ? unavailable() : failed('unreachable')
+    })
+    await on.run()
+    on.clock.now += 3_000
+    assert.deepEqual([await on.run(), await waitOf(on.record)], ['draining', [3_000, ['first']]])
+  })
+
+  test('is for all deployments where ON_UNKNOWN forbids a second send that may be billed', async (t) => {
+    const { run, asked, record } = await twoDeployments(t, scripted({ first: [unavailable(503)] }), cautious)
+    assert.deepEqual([await run(), await waitOf(record)], ['unavailable', [10_000, undefined]])
+    assert.deepEqual([await run(), asked], ['busy', ['first']])
+  })
+
+  test('is for the deployment without quota alone under any ON_UNKNOWN: nothing was billed', async (t) => {
+    const on = await twoDeployments(
+      t,
+      (name) => {
+        if (name === 'first') on.clock.now += 31_000
+        return name === 'first' ? failed('throttled', { retryAfterMs: 400_000 }) : aReply()
+      },
+      cautious,
+    )
+    assert.deepEqual([await on.run(), await waitOf(on.record)], ['throttled', [400_000, ['first']]])
+    assert.deepEqual([await on.run(), on.asked], ['succeeded', ['first', 'second']])
+  })
+
+  test('is written for no job that has one deployment', async (t) => {
+    const { run, record } = await twoDeployments(t, () => unavailable(), { deployments: [first] })
+    assert.deepEqual([await run(), await waitOf(record)], ['unavailable', [10_000, undefined]])
+  })
+})

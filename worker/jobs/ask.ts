@@ -93,7 +93,7 @@ export async function ask(
       const { deployment } = seat.candidate()
       const waitMs = circuits.waitMs(deployment)
       if (waitMs === 0) return undefined
-      const { hasMoved, refused } = seat.move(seat.candidates.filter((each) => each.deployment !== deployment))
+      const { hasMoved, refused } = seat.move((each) => each.deployment !== deployment)
       if (hasMoved) return undefined
       const others = refused.flatMap(({ waitFor }) => (typeof waitFor === 'number' ? [waitFor] : []))
       const forMs = Math.min(waitMs, ...others)
@@ -140,7 +140,7 @@ export async function ask(
       asked.add(seat.candidate())
       const result = await send()
       if (result !== undefined) return result
-    } while (seat.move(seat.candidates.filter((each) => !asked.has(each))).hasMoved)
+    } while (seat.move((each) => !asked.has(each)).hasMoved)
     for (const failure of failures.values()) if (mayPass(failure)) throw new NotBilled(failure)
     return unanswered(OUT_OF_TIME)
   }

@@ -35,27 +35,48 @@ export function enterFirst([candidate, ...others]: Candidates, enter: Enter): Fi
 /** The deployment at which a job is, which it may leave for another one. */
 export interface Seat {
   candidate(): Candidate
+  /** All that the job was planned for. */
   readonly candidates: Candidates
-  /** Leaves for the first of these candidates that is open. If none is, the job stays, and the result is why, for each. */
-  move(to: readonly Candidate[]): { readonly hasMoved: boolean; readonly refused: readonly Refusal[] }
+  /** Leaves for the first such candidate that is open. If none is, the job stays, and the result is why, for each. */
+  move(isWanted: (candidate: Candidate) => boolean): Move
+  /**
+   * Moves to none of these deployments from now on, and leaves for another one that is open if the job is at one of them.
+   * Returns whether the job is at none of them.
+   */
+  avoid(names: readonly string[]): boolean
   /** Called when the job has ended, whatever its result. */
   leave(): void
+}
+
+interface Move {
+  readonly hasMoved: boolean
+  readonly refused: readonly Refusal[]
 }
 
 /** `first`: the entry by which the job was admitted. */
 export function takeSeat(candidates: Candidates, first: Entered, enter: Enter): Seat {
   let { candidate, leave } = first
+  let avoided: readonly string[] = []
+  const isAvoided = ({ deployment }: Candidate) => avoided.includes(deployment.name)
+
+  function move(isWanted: (candidate: Candidate) => boolean): Move {
+    const [next, ...others] = candidates.filter((each) => isWanted(each) && !isAvoided(each))
+    if (next === undefined) return { hasMoved: false, refused: [] }
+    const entry = enterFirst([next, ...others], enter)
+    if (!entry.isAllowed) return { hasMoved: false, refused: entry.refused }
+    leave()
+    candidate = entry.candidate
+    leave = entry.leave
+    return { hasMoved: true, refused: [] }
+  }
+
   return {
     candidates,
     candidate: () => candidate,
-    move([next, ...others]) {
-      if (next === undefined) return { hasMoved: false, refused: [] }
-      const entry = enterFirst([next, ...others], enter)
-      if (!entry.isAllowed) return { hasMoved: false, refused: entry.refused }
-      leave()
-      candidate = entry.candidate
-      leave = entry.leave
-      return { hasMoved: true, refused: [] }
+    move,
+    avoid(names) {
+      avoided = names
+      return !isAvoided(candidate) || move(() => true).hasMoved
     },
     leave: () => leave(),
   }

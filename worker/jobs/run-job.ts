@@ -11,6 +11,7 @@ import {
 } from '../../shared/job/failures.ts'
 import { runSoFar, type Usage } from '../../shared/job/record.ts'
 import type { Clock } from '../../shared/lib/clock.ts'
+import { defined } from '../../shared/lib/defined.ts'
 import { type Held, isUnavailable, type JobStore } from '../../shared/stores/job-store.ts'
 import type { Outcome } from '../delivery/outcome.ts'
 import type { DailyBudget } from '../limits/daily-budget.ts'
@@ -86,11 +87,19 @@ export async function claimAndRun(
   const leftMs = countDown(dependencies.claim, sendBy - startedAt)
   const leaseMs = leaseFor(Math.max(0, sendBy - startedAt) + modelTimeoutMs)
   const request = { job, owner: newOwner(), leaseMs, policy, maxAgeMs, now: startedAt }
-  const claim = await twice(() => store.claim(request))
+  const seat = plan.kind === 'ask' ? plan.seat : undefined
+  const claimThere = () => {
+    const deployment = seat?.candidate().deployment.name
+    return twice(() => store.claim({ ...request, ...defined({ deployment }) }))
+  }
+  let claim = await claimThere()
+  // The job may ask another deployment while it waits for this one.
+  if (claim.kind === 'waits' && claim.waitsFor && seat?.avoid(claim.waitsFor)) claim = await claimThere()
   switch (claim.kind) {
     case 'run': {
       const attempt = { ...context, logFields: { ...logFields, attempt: attemptNumber(claim.held) } }
       if (plan.kind === 'end') return settle(dependencies.settle, attempt, claim.held, plan.ending)
+      plan.seat.avoid(claim.held.record.waitsFor ?? [])
       const spend = (usage: Usage) => {
         watch.spend(usage)
         dependencies.daily.spend(usage)
@@ -167,9 +176,18 @@ async function askAndSettle(
     return settle(dependencies.settle, answered, held, ending)
   }
   const { marks, waitMs } = consequence
-  const how: Release = { waitMs, ...releaseAs(marks, failure, report) }
+  const waitsFor = deploymentsWaitedFor(seat, [...(held.record.waitsFor ?? []), deployment.name])
+  const mayBeBilled = marks !== 'none'
+  const isForAll = waitsFor === undefined || (mayBeBilled && retry.onUnknown === 'dead-letter')
+  const how: Release = { waitMs, ...(isForAll ? {} : { waitsFor }), ...releaseAs(marks, failure, report) }
   await release(dependencies.settle, answered, held, how)
   return { done: false, failure, logFields: answered.logFields }
+}
+
+/** The deployments that a job waits for after it asked these. Undefined if it has no other one: then it waits before all. */
+function deploymentsWaitedFor({ candidates }: Seat, asked: readonly string[]): readonly string[] | undefined {
+  const names = [...new Set(asked)]
+  return candidates.some(({ deployment }) => !names.includes(deployment.name)) ? names : undefined
 }
 
 /** Keeps a job from ending over a missing deployment if another deployment may serve it. */

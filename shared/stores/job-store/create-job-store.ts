@@ -76,14 +76,14 @@ async function claimFound(
   request: ClaimRequest,
   ttlMs: number,
 ): Promise<ClaimResult | 'refused'> {
-  const { job, owner, policy, now } = request
-  const wanted = { run: job.run, payloadHash: job.payloadHash, owner }
+  const { job, owner, policy, now, deployment } = request
+  const wanted = { run: job.run, payloadHash: job.payloadHash, owner, deployment }
   const decision = decideClaim({ record, ageMs }, wanted, policy)
   switch (decision.kind) {
     case 'mine':
       return run(decision.record, revision)
     case 'next_attempt':
-      return runFenced(documents, nextAttempt(decision.waiting, request), revision)
+      return runFenced(documents, nextAttempt(decision.waiting, request, decision.wait), revision)
     case 'next_run':
       return runFenced(documents, nextRun(record, request), revision)
     case 'take_over':
@@ -94,7 +94,7 @@ async function claimFound(
       return written.kind === 'written' ? { kind: 'settled', record: settled } : 'refused'
     }
     case 'waits':
-      return { kind: 'waits', retryInMs: decision.retryInMs }
+      return { kind: 'waits', retryInMs: decision.retryInMs, waitsFor: decision.waiting.waitsFor }
     default:
       return decision
   }

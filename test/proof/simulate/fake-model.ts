@@ -26,7 +26,7 @@ export function mayBeBilled(call: ModelCall): boolean {
 }
 
 interface ModelListener {
-  readonly sending: (requestId: string) => void
+  readonly sending: (requestId: string, deployment: string) => void
   readonly taken: (call: ModelCall, process: Process) => void
   readonly replied: (request: ModelRequest, token: string, reply: ModelReply) => void
   /** What the sender reads of a reply. */
@@ -56,7 +56,7 @@ export function createModel(parts: WireParts, process: Process, wire: Wire, hear
     const { clientRequestId: requestId } = request
     const deployment = nameOf(request.deployment)
     if (process.isDead || wire.fateOfCaller(`ask ${requestId}`)) return promise
-    heard.sending(requestId)
+    heard.sending(requestId, request.deployment.name)
     const giveUp = () => {
       resolve({ ok: false, failure: { kind: 'ambiguous', message: 'the request was aborted before its answer' } })
     }

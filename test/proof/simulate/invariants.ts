@@ -23,7 +23,7 @@ export const invariants = {
   'outage-kills-none': 'no job runs out of attempts by a provider that answers that it is unavailable',
   'missing-waits': 'a job ends for a missing deployment only when that has been missing for ten minutes',
   'good-resource-flows': 'no token is replaced because a resource refuses it that refuses any, or that another accepts',
-  waits: 'no attempt begins before the wait is over that its record has',
+  waits: 'no attempt begins before the wait is over that its record has, but for a deployment that is not waited for',
   'no-start-after-deadline': 'no job is sent after its deadline',
   'whole-model-time': 'the model is asked only while the push leaves it the whole of its time',
   'paid-answer-kept': 'an answer in hand is written unless another attempt has begun',

@@ -10,6 +10,8 @@ export interface Send {
   /** `key.run.attempt`, as its sender names it. */
   readonly requestId: string
   readonly process: Process
+  /** The deployment's own name. */
+  readonly deployment: string
   /** The job's record as it stands. */
   readonly record: SeenRecord | undefined
   /** When the last push of the job that this process works on ends; undefined where it has none. Epoch milliseconds. */
@@ -22,11 +24,12 @@ export interface Send {
 
 /** Looks at one send of a job in the tick in which it leaves. */
 export function judgeSend(send: Send, breach: (invariant: Invariant, what: string) => void): void {
-  const { requestId, process, record, pushEndsAt = Number.NaN, isCancelled, now } = send
+  const { requestId, process, deployment, record, pushEndsAt = Number.NaN, isCancelled, now } = send
   const what = `${process.name} asks ${requestId}`
   // A time that a process measures by its own clock is longer than measured when the clock is set back.
   const isClockSetBack = process.clockSetBackAt >= now - MAX_DELAY_MS
   if (!isHeld(send)) breach('asked-under-lease', what)
+  if (record?.waitsFor?.includes(deployment)) breach('waits', `${what} of ${deployment}`)
   if (isCancelled) breach('cancel-applied', `${what} of batch ${record?.batch}`)
   if (now + process.skewMs > (record?.deadline ?? Infinity)) breach('no-start-after-deadline', what)
   if (now + MODEL_TIMEOUT_MS > pushEndsAt && !isClockSetBack) breach('whole-model-time', what)

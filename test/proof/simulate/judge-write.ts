@@ -39,7 +39,9 @@ export function judgeWrite(write: RecordWrite, breach: Breach, exercised: Exerci
     if (holder !== undefined && !hadTrouble(holder, was.writtenAt)) breach('lost-reply-is-free', what)
   }
   const waitedMs = now.writtenAt - was.writtenAt
-  if (was.status === 'waiting' && now.status === 'running' && waitedMs < (was.waitMs ?? 0)) breach('waits', what)
+  const isEarly = was.status === 'waiting' && now.status === 'running' && waitedMs < (was.waitMs ?? 0)
+  if (isEarly && (now.waitsFor ?? []).join() !== (was.waitsFor ?? ['']).join()) breach('waits', what)
+  if (isEarly) count(exercised, 'attempt elsewhere during a wait')
   tally(now, was, exercised)
 }
 

@@ -59,7 +59,7 @@ export interface Monitor {
   forwardedEnded(message: Message): void
   /** A process works on a push from now on; what it gives is to be called when it has answered. */
   delivering(message: Message, process: Process): () => void
-  sending(requestId: string, process: Process): void
+  sending(requestId: string, deployment: string, process: Process): void
   taken(call: ModelCall, process: Process): void
   /** `hash run` of the messages that were acknowledged while a record said how their jobs ended. */
   readonly answered: ReadonlySet<string>
@@ -248,13 +248,16 @@ export function createMonitor({ world, exercised, store, nameOf, processes, faul
       deliveries.set(name, ends.add(endsAt))
       return () => void ends.delete(endsAt)
     },
-    sending(requestId, process) {
+    sending(requestId, deployment, process) {
       const [key = '', run] = requestId.split('.')
       const record = recordOf(key)
       const isCancelled = record !== undefined && cancelsHeard.has(`${process.name} ${record.batch}`)
       const ends = [...(deliveries.get(`${process.name} ${key} ${run}`) ?? [])]
       const pushEndsAt = ends.length > 0 ? Math.max(...ends) : undefined
-      judgeSend({ requestId, process, record, pushEndsAt, isCancelled, now: world.now() }, breachBy(process))
+      judgeSend(
+        { requestId, process, deployment, record, pushEndsAt, isCancelled, now: world.now() },
+        breachBy(process),
+      )
     },
     taken(call, process) {
       judgeRepeat(call, breachBy(process))

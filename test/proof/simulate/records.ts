@@ -18,6 +18,7 @@ const seenRecord = z.looseObject({
   payloadHash: z.string().optional(),
   leaseMs: z.number().optional(),
   waitMs: z.number().optional(),
+  waitsFor: z.array(z.string()).optional(),
   deadline: z.number().optional(),
   attempts: z.array(
     z.looseObject({

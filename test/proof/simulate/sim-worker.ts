@@ -67,7 +67,7 @@ export function composeSimWorker(installation: Installation, process: Process, w
     ...{ now, random },
   })
   const ask = createModel(installation, process, wire, {
-    sending: (requestId) => monitor.sending(requestId, process),
+    sending: (requestId, deployment) => monitor.sending(requestId, deployment, process),
     taken: monitor.taken,
     replied: ledger.replied,
     reads: release.reads,
