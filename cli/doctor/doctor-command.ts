@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import type { Environment } from '../../shared/config/rules.ts'
 import type { GivenSettings } from '../../shared/config/settings-file.ts'
 import { defined } from '../../shared/lib/defined.ts'
@@ -16,6 +16,7 @@ interface Given {
   readonly service?: string
   readonly region?: string
   readonly project?: string
+  readonly store?: string
   readonly json?: true
 }
 
@@ -37,6 +38,11 @@ export function doctorCommand(environment: Environment): Command {
     )
     .option('--service <name>', 'check the settings of this Cloud Run service, as its service account')
     .option('--region <region>', 'the region of that service, such as europe-west1')
+    .addOption(
+      new Option('--store <store>', 'check this store: firestore, or sqlite:PATH (default: STORE)').conflicts(
+        'service',
+      ),
+    )
     .option('--project <id>', 'the Google Cloud project (default: GOOGLE_CLOUD_PROJECT)')
     .exitOverride()
     .action(async (given: Given) => {
@@ -67,7 +73,7 @@ async function run(given: Given, { environment: own, ...file }: GivenSettings, c
   }
   const { runDoctor } = await import('./run-doctor.ts')
   const steps = await runDoctor(options, {
-    environment: { ...own, ...defined({ GOOGLE_CLOUD_PROJECT: project }) },
+    environment: { ...own, ...defined({ GOOGLE_CLOUD_PROJECT: project, STORE: given.store }) },
     file: given.project === undefined ? file : { ...file, fromFile: file.fromFile.filter(isNotProject) },
     now: Date.now,
     newId: randomUUID,

@@ -57,6 +57,11 @@ test('doctor: a failed step exits with 1, and its fix is printed below it', asyn
   assert.match(stdout, /\nTo fix: Azure OpenAI gpt-4o-mini\.\n$/)
 })
 
+test('doctor --store checks the store of the option in the place of STORE', async () => {
+  const { stdout } = await doctor(['--store', 'sqlite:another.db'])
+  assert.match(stdout, /^✓ store {2}the worker creates another\.db when it starts$/m)
+})
+
 test('doctor --json prints one document with the same steps', async () => {
   await placeFault(cloud.entra, { kind: 'status', error: 'wrong_subject', match: '/token' })
   const { code, stdout } = await doctor(['--json'])
