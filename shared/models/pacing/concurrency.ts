@@ -2,15 +2,17 @@
 export interface Concurrency {
   readonly most: number
   readonly underWay: number
-  readonly loweredAt: number
+  /** When it was lowered; undefined until the first sign of a limit: it grows fast. Epoch milliseconds. */
+  readonly loweredAt: number | undefined
 }
 
 const FIRST = 64
 const MOST = 10_000
 const CUT = 0.7
+const HOLD_MS = 2_000
 
-export function firstConcurrency(now: number): Concurrency {
-  return { most: FIRST, underWay: 0, loweredAt: now }
+export function firstConcurrency(): Concurrency {
+  return { most: FIRST, underWay: 0, loweredAt: undefined }
 }
 
 export function hasRoom({ most, underWay }: Concurrency): boolean {
@@ -25,19 +27,21 @@ export function end(concurrency: Concurrency): Concurrency {
   return { ...concurrency, underWay: Math.max(0, concurrency.underWay - 1) }
 }
 
-/** An answer: the cap grows while it is reached, by about one for as many answers as it allows. */
+/** An answer: the cap grows while it is nearly reached. Once it was lowered, by about one for as many answers as it allows. */
 export function growConcurrency(concurrency: Concurrency): Concurrency {
-  const { most, underWay } = concurrency
-  return underWay < most / 2 ? concurrency : { ...concurrency, most: Math.min(MOST, most + 1 / most) }
+  const { most, underWay, loweredAt } = concurrency
+  if (underWay < most / 2) return concurrency
+  return { ...concurrency, most: Math.min(MOST, most + (loweredAt === undefined ? 1 : 1 / most)) }
 }
 
 /** The service is short of capacity, or answers too slowly. What was under way together counts as one. */
-export function cutConcurrency(concurrency: Concurrency, holdMs: number, now: number): Concurrency {
-  const { most, loweredAt } = concurrency
-  if (now - loweredAt < holdMs) return concurrency
+export function cutConcurrency(concurrency: Concurrency, now: number): Concurrency {
+  const { most, loweredAt = -Infinity } = concurrency
+  if (now - loweredAt < HOLD_MS) return concurrency
   return { ...concurrency, most: Math.max(1, most * CUT), loweredAt: now }
 }
 
 export function shiftConcurrency(concurrency: Concurrency, byMs: number): Concurrency {
-  return { ...concurrency, loweredAt: concurrency.loweredAt + byMs }
+  const { loweredAt } = concurrency
+  return { ...concurrency, loweredAt: loweredAt === undefined ? undefined : loweredAt + byMs }
 }

@@ -13,11 +13,14 @@ import {
 } from './concurrency.ts'
 import {
   believeLimit,
+  believeRemaining,
   correctLane,
   cutLane,
   firstLane,
   growLane,
   type Lane,
+  onBurst,
+  rephase,
   shiftLane,
   takeFromLane,
   waitForLane,
@@ -51,6 +54,8 @@ export interface Pace {
   readonly concurrency: Concurrency
   /** Nothing is sent before this, since the last refusal. Epoch milliseconds. */
   readonly pausedUntil: number
+  /** How often in a row it was refused, with a pause between. */
+  readonly refusedInRow: number
   /** The last limit that refused a request. */
   readonly refusedBy?: LimitKind
   /** The newest time that this state has seen. */
@@ -68,6 +73,8 @@ export interface PaceReply {
   readonly need: Need
   readonly rateLimit?: RateLimit | undefined
   readonly refusal?: { readonly limit: LimitKind; readonly retryAfterMs?: number | undefined } | undefined
+  /** When the request was sent, in epoch milliseconds; when absent, now. */
+  readonly sentAt?: number | undefined
   /** The tokens of the answer. */
   readonly usedTokens?: number | undefined
   /** The service failed, or took too long. */
@@ -90,19 +97,30 @@ export interface PaceReport {
 /** A wait without a time of its own. The end of another request may come sooner. */
 const POLL_MS = 100
 const FIRST_PAUSE_MS = 1_000
+const MOST_PAUSE_MS = 32_000
 const FIRST_RPM = 120
 const FIRST_TPM = 60_000
+/** However often it is refused, an instance asks this much where no limit is known. */
+const LEAST_RPM = 1
+const LEAST_TPM = 1_000
 const MOST_TOKENS = 1e9
 
 export function firstPace({ rpm, tpm, maxInstances, settling }: PaceSettings, now: number): Pace {
-  const requests = { configured: rpm, maxInstances, firstRate: FIRST_RPM, windowsMs: [1_000, 10_000] }
-  const tokens = { configured: tpm, maxInstances, firstRate: FIRST_TPM, windowsMs: [60_000] }
+  const requests = {
+    configured: rpm,
+    maxInstances,
+    firstRate: FIRST_RPM,
+    leastRate: LEAST_RPM,
+    windowsMs: [1_000, 10_000],
+  }
+  const tokens = { configured: tpm, maxInstances, firstRate: FIRST_TPM, leastRate: LEAST_TPM, windowsMs: [60_000] }
   return {
     settling,
     requests: firstLane(requests, now),
     tokens: firstLane(tokens, now),
-    concurrency: firstConcurrency(now),
+    concurrency: firstConcurrency(),
     pausedUntil: now,
+    refusedInRow: 0,
     at: now,
   }
 }
@@ -129,11 +147,12 @@ export function take(before: Pace, need: Need, now: number, jitter: number): [Pa
 
 /** Learns from the reply to a request that was taken. `jitter`: 0 to 1. */
 export function onReply(before: Pace, reply: PaceReply, now: number, jitter: number): Pace {
-  const pace = settle(believe(atTime(before, now), reply.rateLimit), reply, now)
-  if (reply.refusal !== undefined) return onRefusal(pace, reply.refusal, now, jitter)
-  if (reply.isFault === true) return { ...pace, concurrency: cutConcurrency(pace.concurrency, HOLD_MS, now) }
+  const pace = settle(believe(atTime(before, now), reply, now), reply, now)
+  if (reply.refusal !== undefined) return onRefusal(pace, reply, reply.refusal, now, jitter)
+  if (reply.isFault === true) return { ...pace, concurrency: cutConcurrency(pace.concurrency, now) }
   return {
     ...pace,
+    refusedInRow: 0,
     requests: growLane(pace.requests, now),
     tokens: growLane(pace.tokens, now),
     concurrency: growConcurrency(pace.concurrency),
@@ -168,27 +187,40 @@ export function describePace({ requests, tokens, concurrency, pausedUntil, refus
   }
 }
 
-/** Refusals within this time of a cut do not cut again: they were under way with the first. */
-const HOLD_MS = 2_000
-
 function onRefusal(
   pace: Pace,
+  { need, rateLimit = {}, sentAt }: PaceReply,
   { limit, retryAfterMs }: NonNullable<PaceReply['refusal']>,
   now: number,
   jitter: number,
 ): Pace {
-  const asked = retryAfterMs !== undefined && retryAfterMs >= 0 ? retryAfterMs : FIRST_PAUSE_MS
+  const inRow = pace.pausedUntil > (sentAt ?? now) ? pace.refusedInRow : pace.refusedInRow + 1
+  const asked =
+    retryAfterMs !== undefined && retryAfterMs >= 0
+      ? retryAfterMs
+      : Math.min(MOST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (inRow - 1))
   const pausedUntil = Math.max(pace.pausedUntil, now + Math.ceil(spreadWait(Math.min(asked, MAX_WAIT_MS / 2), jitter)))
-  const paused = { ...pace, pausedUntil, refusedBy: limit }
-  if (limit === 'capacity') return { ...paused, concurrency: cutConcurrency(pace.concurrency, HOLD_MS, now) }
-  return { ...paused, requests: cutLane(pace.requests, HOLD_MS, now), tokens: cutLane(pace.tokens, HOLD_MS, now) }
+  const paused = { ...pace, pausedUntil, refusedBy: limit, refusedInRow: inRow }
+  if (limit === 'capacity') return { ...paused, concurrency: cutConcurrency(pace.concurrency, now) }
+  const isBurst = retryAfterMs !== undefined && retryAfterMs <= 1_000
+  const isTokens = rateLimit.remainingTokens !== undefined && rateLimit.remainingTokens < need.tokens
+  const requests = isBurst
+    ? onBurst(pace.requests, jitter, pausedUntil)
+    : isTokens
+      ? pace.requests
+      : rephase(cutLane(pace.requests, 0.9, now), jitter, pausedUntil)
+  const tokens = isBurst ? pace.tokens : cutLane(pace.tokens, 0.95, now)
+  return { ...paused, requests, tokens }
 }
 
-function believe(pace: Pace, rateLimit: RateLimit = {}): Pace {
+function believe(pace: Pace, { rateLimit = {}, sentAt = pace.at, refusal }: PaceReply, now: number): Pace {
+  const at = Math.min(sentAt, now)
+  const of = (lane: Lane, limit: number | undefined, remaining: number | undefined) =>
+    believeRemaining(believeLimit(lane, limit), refusal === undefined ? remaining : undefined, at)
   return {
     ...pace,
-    requests: believeLimit(pace.requests, rateLimit.limitRequests),
-    tokens: believeLimit(pace.tokens, rateLimit.limitTokens),
+    requests: of(pace.requests, rateLimit.limitRequests, rateLimit.remainingRequests),
+    tokens: of(pace.tokens, rateLimit.limitTokens, rateLimit.remainingTokens),
   }
 }
 
