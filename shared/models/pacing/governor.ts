@@ -98,8 +98,8 @@ export interface PaceReport {
 const POLL_MS = 100
 const FIRST_PAUSE_MS = 1_000
 const MOST_PAUSE_MS = 32_000
-const FIRST_RPM = 120
-const FIRST_TPM = 60_000
+const FIRST_RPM = 1_200
+const FIRST_TPM = 1_000_000
 /** However often it is refused, an instance asks this much where no limit is known. */
 const LEAST_RPM = 1
 const LEAST_TPM = 1_000
@@ -216,7 +216,7 @@ function onRefusal(
 function believe(pace: Pace, { rateLimit = {}, sentAt = pace.at, refusal }: PaceReply, now: number): Pace {
   const at = Math.min(sentAt, now)
   const of = (lane: Lane, limit: number | undefined, remaining: number | undefined) =>
-    believeRemaining(believeLimit(lane, limit), refusal === undefined ? remaining : undefined, at)
+    believeRemaining(believeLimit(lane, limit, now), refusal === undefined ? remaining : undefined, at)
   return {
     ...pace,
     requests: of(pace.requests, rateLimit.limitRequests, rateLimit.remainingRequests),

@@ -9,6 +9,8 @@ import { addToWindow, emptyWindow, shiftWindow, sumSince, takeFromWindow, type W
 export interface Lane {
   /** What the provider allows all instances together; undefined until it is known. */
   readonly limit: number | undefined
+  /** When the provider last reported a limit. */
+  readonly limitAt: number
   /** The limit that the operator has set, if one. It is never exceeded. */
   readonly configured: number | undefined
   /** How many instances share the limit at most, if it is known. */
@@ -70,11 +72,12 @@ export function firstLane(
   const rate = configured === undefined ? firstRate : configured * share * USED_SHARE
   return {
     limit: configured,
+    limitAt: now,
     configured,
     maxInstances,
     rate: clamp(rate),
     leastRate,
-    due: now,
+    due: now - MOST_CATCH_UP_MS,
     windows: windowsMs.map(emptyWindow),
     isStarting: configured === undefined || maxInstances === undefined,
     grownAt: now,
@@ -160,18 +163,26 @@ export function rephase(lane: Lane, jitter: number, now: number): Lane {
   return { ...lane, due: Math.max(lane.due, now + jitter * Math.min(MINUTE_MS, MINUTE_MS / lane.rate)) }
 }
 
+/** A limit that no reply has named for this long may be wrong. */
+const FORGOTTEN_AFTER_MS = MINUTE_MS
+
 /** A limit that the provider reports. A lower one is believed at once, a higher one gradually. */
-export function believeLimit(lane: Lane, reported: number | undefined): Lane {
-  if (reported === undefined || !Number.isFinite(reported) || reported < 1) return lane
-  const { limit, configured = Infinity, rate, maxInstances } = lane
+export function believeLimit(lane: Lane, reported: number | undefined, now: number): Lane {
+  const { limit, limitAt, configured = Infinity, rate, maxInstances } = lane
+  if (reported === undefined || !Number.isFinite(reported) || reported < 1) {
+    const isForgotten = limit !== lane.configured && now - limitAt > FORGOTTEN_AFTER_MS
+    return isForgotten
+      ? { ...lane, limit: lane.configured, rate: Math.max(rate, leastOf({ ...lane, limit: lane.configured })) }
+      : lane
+  }
   const target = Math.min(reported, configured)
   if (limit === undefined) {
     const share = maxInstances === undefined ? rate : (target * USED_SHARE) / maxInstances
-    return { ...lane, limit: target, rate: clamp(Math.min(share, target * USED_SHARE)) }
+    return { ...lane, limit: target, limitAt: now, rate: clamp(Math.min(share, target * USED_SHARE)) }
   }
   const believed = target <= limit ? target : Math.min(target, limit + Math.max(1, (target - limit) / 8))
   // The share of this instance stays the same.
-  return { ...lane, limit: believed, rate: clamp(rate * (believed / limit)) }
+  return { ...lane, limit: believed, limitAt: now, rate: clamp(rate * (believed / limit)) }
 }
 
 /** The rate of all instances is known after so much of the limit, or after so long. */
@@ -244,6 +255,7 @@ export function shiftLane(lane: Lane, byMs: number): Lane {
     due: lane.due + byMs,
     grownAt: lane.grownAt + byMs,
     cutAt: lane.cutAt + byMs,
+    limitAt: lane.limitAt + byMs,
     remaining: lane.remaining && { ...lane.remaining, at: lane.remaining.at + byMs },
     windows: lane.windows.map((window) => shiftWindow(window, byMs)),
   }
