@@ -20,6 +20,9 @@ export interface RateLimit {
   readonly limitTokens?: number
   readonly remainingRequests?: number
   readonly remainingTokens?: number
+  /** Seconds until all of the limit remains again. */
+  readonly resetRequests?: number
+  readonly resetTokens?: number
 }
 
 /** The parts of a reply that pacing uses. */

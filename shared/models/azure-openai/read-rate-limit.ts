@@ -18,4 +18,6 @@ const NAMES: Readonly<Record<keyof RateLimit, string>> = {
   limitTokens: 'limit-tokens',
   remainingRequests: 'remaining-requests',
   remainingTokens: 'remaining-tokens',
+  resetRequests: 'reset-requests',
+  resetTokens: 'reset-tokens',
 }

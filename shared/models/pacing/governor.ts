@@ -13,13 +13,15 @@ import {
 } from './concurrency.ts'
 import {
   believeLimit,
-  believeRemaining,
   correctLane,
   cutLane,
   firstLane,
+  followUse,
   growLane,
+  holdLane,
   type Lane,
   onBurst,
+  presentRate,
   rephase,
   shiftLane,
   takeFromLane,
@@ -104,25 +106,26 @@ const FIRST_TPM = 1_000_000
 const LEAST_RPM = 1
 const LEAST_TPM = 1_000
 const MOST_TOKENS = 1e9
+const SMALL_REQUEST_TOKENS = 1_000
 
 export function firstPace({ rpm, tpm, maxInstances, settling }: PaceSettings, now: number): Pace {
-  const requests = {
-    configured: rpm,
-    maxInstances,
-    firstRate: FIRST_RPM,
-    leastRate: LEAST_RPM,
-    windowsMs: [1_000, 10_000],
-  }
-  const tokens = { configured: tpm, maxInstances, firstRate: FIRST_TPM, leastRate: LEAST_TPM, windowsMs: [60_000] }
+  const isSparse =
+    maxInstances !== undefined && (isBelow(rpm, maxInstances) || isBelow(tpm, maxInstances * SMALL_REQUEST_TOKENS))
+  const requests = { configured: rpm, firstRate: FIRST_RPM, leastRate: LEAST_RPM, windowsMs: [1_000, 10_000] }
+  const tokens = { configured: tpm, firstRate: FIRST_TPM, leastRate: LEAST_TPM, windowsMs: [60_000] }
   return {
     settling,
-    requests: firstLane(requests, now),
-    tokens: firstLane(tokens, now),
+    requests: firstLane({ ...requests, maxInstances, isSparse }, now),
+    tokens: firstLane({ ...tokens, maxInstances, isSparse }, now),
     concurrency: firstConcurrency(),
     pausedUntil: now,
     refusedInRow: 0,
     at: now,
   }
+}
+
+function isBelow(limit: number | undefined, amount: number): boolean {
+  return limit !== undefined && limit < amount
 }
 
 /** Takes what a request needs, or says for how long to wait. `jitter`: 0 to 1. */
@@ -179,7 +182,7 @@ export function describePace({ requests, tokens, concurrency, pausedUntil, refus
   return {
     configured: limits(requests.configured, tokens.configured),
     effective: limits(requests.limit, tokens.limit),
-    rate: { rpm: requests.rate, tpm: tokens.rate },
+    rate: { rpm: presentRate(requests), tpm: presentRate(tokens) },
     mostUnderWay: Math.floor(concurrency.most),
     underWay: concurrency.underWay,
     pausedForMs: Math.max(0, pausedUntil - now),
@@ -209,18 +212,19 @@ function onRefusal(
     : isTokens
       ? pace.requests
       : rephase(cutLane(pace.requests, 0.9, now), jitter, pausedUntil)
-  const tokens = isBurst ? pace.tokens : cutLane(pace.tokens, 0.95, now)
+  const tokens = isBurst ? pace.tokens : cutLane(holdLane(pace.tokens, pausedUntil), 0.95, now)
   return { ...paused, requests, tokens }
 }
 
-function believe(pace: Pace, { rateLimit = {}, sentAt = pace.at, refusal }: PaceReply, now: number): Pace {
+function believe(pace: Pace, { rateLimit = {}, sentAt = pace.at }: PaceReply, now: number): Pace {
   const at = Math.min(sentAt, now)
-  const of = (lane: Lane, limit: number | undefined, remaining: number | undefined) =>
-    believeRemaining(believeLimit(lane, limit, now), refusal === undefined ? remaining : undefined, at)
+  const { limitRequests, remainingRequests, resetRequests, limitTokens, remainingTokens, resetTokens } = rateLimit
+  const requests = believeLimit(pace.requests, limitRequests, now)
+  const tokens = believeLimit(pace.tokens, limitTokens, now)
   return {
     ...pace,
-    requests: of(pace.requests, rateLimit.limitRequests, rateLimit.remainingRequests),
-    tokens: of(pace.tokens, rateLimit.limitTokens, rateLimit.remainingTokens),
+    requests: followUse(requests, { amount: remainingRequests, resetSeconds: resetRequests, at }, now),
+    tokens: followUse(tokens, { amount: remainingTokens, resetSeconds: resetTokens, at }, now),
   }
 }
 

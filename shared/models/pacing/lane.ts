@@ -1,5 +1,6 @@
 import { MAX_WAIT_MS } from '../../job/failures.ts'
-import { addToWindow, emptyWindow, shiftWindow, sumSince, takeFromWindow, type Window, waitForRoom } from './window.ts'
+import { measureUse, type Reading, type Remaining } from './use-of-all.ts'
+import { addToWindow, emptyWindow, shiftWindow, takeFromWindow, type Window, waitForRoom } from './window.ts'
 
 /**
  * The rate of one deployment in one instance, in requests or in tokens. Rates are per minute; times are epoch milliseconds.
@@ -15,6 +16,7 @@ export interface Lane {
   readonly configured: number | undefined
   /** How many instances share the limit at most, if it is known. */
   readonly maxInstances: number | undefined
+  readonly isSparse: boolean
   /** The rate of this instance, and what refusals do not lower it below. */
   readonly rate: number
   readonly leastRate: number
@@ -26,22 +28,23 @@ export interface Lane {
   /** When the rate was last grown, and when it was last cut. */
   readonly grownAt: number
   readonly cutAt: number
-  /** What the provider said remains of its minute, and when. */
-  readonly remaining: Reading | undefined
-  /** The rate of all instances together, by how fast what remains falls; undefined while no header says it. */
-  readonly total: number | undefined
+  /** The reply from which the use of all instances is measured. */
+  readonly reading: Reading | undefined
+  /** When the rate last followed that use; undefined while no header says it. */
+  readonly followedAt: number | undefined
+  /** What the rate is multiplied by, so that what remains is used up at the reset and not before. */
+  readonly boost: number
+  /** The mean amount of a request; undefined before the first. */
+  readonly perRequest: number | undefined
   /** The share of the limit that is used: less if short windows refuse what a minute allows. */
   readonly share: number
-}
-
-interface Reading {
-  readonly at: number
-  readonly amount: number
 }
 
 export interface LaneSettings {
   readonly configured: number | undefined
   readonly maxInstances: number | undefined
+  /** Whether an even share is less than one request a minute. */
+  readonly isSparse: boolean
   /** The rate to begin with where no limit is known. */
   readonly firstRate: number
   /** The rate that refusals do not go below, where no limit is known. */
@@ -51,12 +54,17 @@ export interface LaneSettings {
 
 const MINUTE_MS = 60_000
 /** The share of a limit that is used: clocks and networks do not spread evenly what is sent evenly. */
-const USED_SHARE = 0.98
-/** The share of a known limit to begin with if the number of instances is not known. */
-const FIRST_SHARE = 1 / 8
+const USED_SHARE = 0.99
+/** The number of instances if it is not known. */
+const INSTANCES = 8
+/** Instances start one after the other, with uneven load: the first may use more than an even share, up to a quarter. */
+const FIRST_SHARES = 3
+const MOST_FIRST_SHARE = 1 / 4
+/** Below one request a minute an instance keeps to its even share first, but may send one in 20 s. Pub/Sub's backoff does the rest. */
+const SPARSE_PER_MINUTE = 3
 /** What is late is caught up, still within the limit. */
 const WINDOW_ROOM = 1.02
-const MOST_CATCH_UP_MS = 500
+const MOST_CATCH_UP_MS = 200
 const DOUBLES_IN_MS = 500
 const MIN_PER_MINUTE = 0.01
 const MAX_PER_MINUTE = 1e12
@@ -65,16 +73,16 @@ const GROWTH_PER_MINUTE = 0.2
 const MOST_GROWTH_PER_MINUTE = 6
 
 export function firstLane(
-  { configured, maxInstances, firstRate, leastRate, windowsMs }: LaneSettings,
+  { configured, maxInstances, isSparse, firstRate, leastRate, windowsMs }: LaneSettings,
   now: number,
 ): Lane {
-  const share = maxInstances === undefined ? FIRST_SHARE : 1 / maxInstances
-  const rate = configured === undefined ? firstRate : configured * share * USED_SHARE
+  const rate = configured === undefined ? firstRate : configured * firstShare(maxInstances, isSparse) * USED_SHARE
   return {
     limit: configured,
     limitAt: now,
     configured,
     maxInstances,
+    isSparse,
     rate: clamp(rate),
     leastRate,
     due: now - MOST_CATCH_UP_MS,
@@ -82,14 +90,30 @@ export function firstLane(
     isStarting: configured === undefined || maxInstances === undefined,
     grownAt: now,
     cutAt: 0,
-    remaining: undefined,
-    total: undefined,
+    reading: undefined,
+    followedAt: undefined,
+    boost: 1,
+    perRequest: undefined,
     share: USED_SHARE,
   }
 }
 
+function firstShare(instances = INSTANCES, isSparse: boolean): number {
+  const even = 1 / instances
+  return isSparse ? even : Math.min(FIRST_SHARES * even, Math.max(even, MOST_FIRST_SHARE))
+}
+
+/** The rate at which this instance may send now. */
+export function presentRate({ rate, boost, limit, isSparse, perRequest = 0 }: Lane): number {
+  const most = limit === undefined ? Infinity : limit * USED_SHARE
+  const least = isSparse ? SPARSE_PER_MINUTE * perRequest : 0
+  return clamp(Math.min(most, Math.max(rate * boost, least)))
+}
+
 /** The milliseconds until an amount may be taken; 0: now. */
-export function waitForLane({ due, rate, windows }: Lane, amount: number, now: number): number {
+export function waitForLane(lane: Lane, amount: number, now: number): number {
+  const { due, windows, perRequest = amount } = lane
+  const rate = presentRate({ ...lane, perRequest })
   const waits = windows.map((window) => {
     const cap = Math.ceil((rate * window.lengthMs * WINDOW_ROOM) / MINUTE_MS)
     return waitForRoom(window, amount, cap, now)
@@ -98,10 +122,13 @@ export function waitForLane({ due, rate, windows }: Lane, amount: number, now: n
 }
 
 export function takeFromLane(lane: Lane, amount: number, now: number): Lane {
-  const { rate, due, windows } = lane
+  const { due, windows } = lane
+  const perRequest = lane.perRequest === undefined ? amount : 0.9 * lane.perRequest + 0.1 * amount
+  const rate = presentRate({ ...lane, perRequest })
   const from = Math.max(due, now - MOST_CATCH_UP_MS)
   return {
     ...lane,
+    perRequest,
     due: Math.min(from + (amount * MINUTE_MS) / rate, now + MAX_WAIT_MS),
     windows: windows.map((window) => addToWindow(window, amount, now)),
   }
@@ -109,7 +136,8 @@ export function takeFromLane(lane: Lane, amount: number, now: number): Lane {
 
 /** Corrects what was taken by what was used. */
 export function correctLane(lane: Lane, taken: number, used: number, now: number): Lane {
-  const { rate, due, windows } = lane
+  const { due, windows } = lane
+  const rate = presentRate(lane)
   return {
     ...lane,
     due: Math.min(due + ((used - taken) * MINUTE_MS) / rate, now + MAX_WAIT_MS),
@@ -121,10 +149,10 @@ export function correctLane(lane: Lane, taken: number, used: number, now: number
 
 /** An answer: the rate grows if it is what limits this instance. Where headers say the rate of all instances, they decide. */
 export function growLane(lane: Lane, now: number): Lane {
-  const { rate, due, isStarting, grownAt, cutAt, total } = lane
+  const { rate, due, isStarting, grownAt, cutAt, followedAt } = lane
   const share = Math.min(USED_SHARE, lane.share + SHARE_GROWTH)
   const sinceMs = Math.min(Math.max(0, now - grownAt), MOST_CATCH_UP_MS)
-  if (due < now - MOST_CATCH_UP_MS || (total !== undefined && !isStarting)) return { ...lane, share, grownAt: now }
+  if (due < now - MOST_CATCH_UP_MS || (followedAt !== undefined && !isStarting)) return { ...lane, share, grownAt: now }
   const factor = isStarting ? 2 ** (sinceMs / DOUBLES_IN_MS) : 1 + (growthPerMinute(now - cutAt) * sinceMs) / MINUTE_MS
   return { ...lane, share, rate: bounded(lane, rate * factor), grownAt: now }
 }
@@ -154,13 +182,18 @@ const SHARE_GROWTH = SHARE_CUT * 0.015
 /** A short window refused a request although the minute has room. */
 export function onBurst(lane: Lane, jitter: number, now: number): Lane {
   const moved = rephase(lane, jitter, now)
-  if (lane.total === undefined || lane.isStarting) return cutLane(moved, 0.98, now)
+  if (lane.followedAt === undefined || lane.isStarting) return cutLane(moved, 0.98, now)
   return { ...moved, share: Math.max(LEAST_SHARE, lane.share - SHARE_CUT) }
+}
+
+/** Takes nothing before a time, and catches nothing up after it. */
+export function holdLane(lane: Lane, until: number): Lane {
+  return { ...lane, due: Math.max(lane.due, until) }
 }
 
 /** Moves the requests of this instance against those of the others. */
 export function rephase(lane: Lane, jitter: number, now: number): Lane {
-  return { ...lane, due: Math.max(lane.due, now + jitter * Math.min(MINUTE_MS, MINUTE_MS / lane.rate)) }
+  return { ...lane, due: Math.max(lane.due, now + jitter * Math.min(MINUTE_MS, MINUTE_MS / presentRate(lane))) }
 }
 
 /** A limit that no reply has named for this long may be wrong. */
@@ -185,68 +218,36 @@ export function believeLimit(lane: Lane, reported: number | undefined, now: numb
   return { ...lane, limit: believed, limitAt: now, rate: clamp(rate * (believed / limit)) }
 }
 
-/** The rate of all instances is known after so much of the limit, or after so long. */
-const ENOUGH_OF_LIMIT = 1 / 12
-const ENOUGH_AT_START = 1 / 200
-const ENOUGH_AT_START_MS = 300
-const ENOUGH_MS = 1_000
-const SOON_ENOUGH_MS = 3_000
-const LONG_ENOUGH_MS = 10_000
-/** Within this of the target, the rate stays: rates that do not change keep out of the way of each other. */
-const TOLERATED = 0.03
-/** Further above the target, the rate falls by the whole difference, else by about half: a measure of seconds is not exact. */
-const FAR = 0.1
-const ALONE = 0.95
+/** How fast the rate follows: a measure of seconds is not exact, and other instances follow the same one. */
+const FOLLOWS_IN_MS = 12_000
+const GROWS_IN_MS = 10_000
+const MOST_GROWTH = 3
+const MOST_FALL = 0.8
+/** Within this of what is aimed at, the rate stays: rates that do not change keep out of the way of each other. */
+const TOLERATED = 0.1
+const LEAST_USE = 0.05
+/** What the first measure counts for. */
+const MEASURED_MS = 2_000
+/** Where short windows are checked, nothing can be caught up. */
+const MOST_BOOST = 1.1
+const LEAST_BOOST = 0.8
 
-/** What remains of the minute of all instances, as of a time: it says their rate together. */
-export function believeRemaining(lane: Lane, amount: number | undefined, at: number): Lane {
-  const { limit, remaining: before, isStarting } = lane
-  if (amount === undefined || limit === undefined || !Number.isFinite(amount) || amount < 0 || amount > limit)
-    return lane
-  const reading = { at, amount }
-  if (before === undefined || at - before.at > MINUTE_MS) return { ...lane, remaining: reading }
-  const [usedAmount, forMs] = [before.amount - amount, at - before.at]
-  if (forMs <= 0) return lane
-  if (usedAmount < 0) return { ...lane, remaining: reading }
-  const total = (usedAmount * MINUTE_MS) / forMs
-  const enoughMs =
-    isStarting && usedAmount >= limit * ENOUGH_AT_START
-      ? ENOUGH_AT_START_MS
-      : usedAmount >= limit * ENOUGH_OF_LIMIT
-        ? ENOUGH_MS
-        : total < limit / 2
-          ? SOON_ENOUGH_MS
-          : LONG_ENOUGH_MS
-  if (forMs < enoughMs) return lane
-  const own = ownRate(lane, before.at, at)
-  // It does not fall by what this instance has sent: it is stale, or counts otherwise.
-  if (total < own * 0.7) return { ...lane, remaining: reading, total: undefined }
-  return towards({ ...lane, remaining: reading, total }, total, own, at)
-}
-
-function towards(lane: Lane, total: number, own: number, now: number): Lane {
-  const { limit = 0, rate, due, isStarting } = lane
-  const target = limit * lane.share
-  const factor = target / Math.max(total, 1)
-  // Alone: its own rate is known exactly.
-  if (own > total * ALONE)
-    return { ...lane, rate: due < now - MOST_CATCH_UP_MS ? rate : bounded(lane, Math.min(target, rate * 1.5)) }
-  const isFar = factor < 1 - FAR
-  if (isFar) return { ...lane, rate: Math.min(rate, Math.max(clamp(rate * factor), leastOf(lane))), isStarting: false }
-  const isNear = Math.abs(factor - 1) < TOLERATED
-  if (isNear || (factor > 1 && due < now - MOST_CATCH_UP_MS)) return { ...lane, isStarting: false }
-  return {
-    ...lane,
-    rate: bounded(lane, rate * Math.min(1.5, Math.sqrt(factor))),
-    isStarting: isStarting && factor > 1.2,
-  }
-}
-
-function ownRate({ windows }: Lane, from: number, to: number): number {
-  const longest = windows.at(-1)
-  if (longest === undefined) return 0
-  const sinceMs = Math.min(to - from, longest.lengthMs)
-  return (sumSince(longest, to - sinceMs, to) * MINUTE_MS) / sinceMs
+/** What remains of the minute of all instances says what all of them use: the rate follows it. */
+export function followUse(before: Lane, said: Remaining, now: number): Lane {
+  const { limit, due, rate, followedAt, isStarting, share: aim } = before
+  if (limit === undefined) return before
+  const { reading, use } = measureUse(before.reading, said, limit)
+  if (use === undefined) return { ...before, reading }
+  const boost = Math.min(before.windows.length > 1 ? 1 : MOST_BOOST, Math.max(LEAST_BOOST, use.until))
+  const lane = { ...before, reading, boost, followedAt: now }
+  const ratio = (aim * before.boost) / Math.max(LEAST_USE, use.share)
+  const sinceMs = followedAt === undefined ? MEASURED_MS : Math.max(0, now - followedAt)
+  const gain = 1 - Math.exp(-sinceMs / (ratio > 1 ? GROWS_IN_MS : FOLLOWS_IN_MS))
+  const isNear = Math.abs(Math.log(ratio)) < TOLERATED
+  const factor = isNear ? 1 : Math.min(MOST_GROWTH, Math.max(MOST_FALL, ratio ** gain))
+  const isIdle = due < now - MOST_CATCH_UP_MS
+  if (factor > 1 && isIdle) return { ...before, reading, boost }
+  return { ...lane, rate: bounded(lane, rate * factor), isStarting: isStarting && factor > 1 }
 }
 
 export function shiftLane(lane: Lane, byMs: number): Lane {
@@ -256,7 +257,9 @@ export function shiftLane(lane: Lane, byMs: number): Lane {
     grownAt: lane.grownAt + byMs,
     cutAt: lane.cutAt + byMs,
     limitAt: lane.limitAt + byMs,
-    remaining: lane.remaining && { ...lane.remaining, at: lane.remaining.at + byMs },
+    // A reading of before would be compared with another clock.
+    reading: undefined,
+    followedAt: lane.followedAt === undefined ? undefined : lane.followedAt + byMs,
     windows: lane.windows.map((window) => shiftWindow(window, byMs)),
   }
 }

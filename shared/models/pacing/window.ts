@@ -54,8 +54,3 @@ export function waitForRoom({ lengthMs, taken }: Window, amount: number, cap: nu
 export function shiftWindow({ lengthMs, taken }: Window, byMs: number): Window {
   return { lengthMs, taken: taken.map(({ at, amount }) => ({ at: at + byMs, amount })) }
 }
-
-/** What was taken after one time, up to another. */
-export function sumSince({ taken }: Window, from: number, to: number): number {
-  return taken.reduce((sum, { at, amount }) => (at > from && at <= to ? sum + amount : sum), 0)
-}

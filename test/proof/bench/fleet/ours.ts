@@ -44,17 +44,18 @@ function startInstance({ time, random }: InstanceParts, settings: Partial<Instan
   }
 
   function send(waiting: Waiting): void {
+    const sentAt = time.now()
     waiting.job.send((reply) => {
-      learn(waiting.job, reply)
+      learn(waiting.job, reply, sentAt)
       if (reply.isRefused) enqueue(waiting, 'first')
       else waiting.job.answer('acked')
       pump()
     })
   }
 
-  function learn({ estimate }: HeldJob, { isRefused, rateLimit, retryAfterMs }: ServiceReply): void {
+  function learn({ estimate }: HeldJob, { isRefused, rateLimit, retryAfterMs }: ServiceReply, sentAt: number): void {
     const refusal = isRefused ? { refusal: { limit: 'quota' as const, retryAfterMs } } : {}
-    pace = onReply(pace, { need: { tokens: estimate }, rateLimit, ...refusal }, time.now(), random.next())
+    pace = onReply(pace, { need: { tokens: estimate }, sentAt, rateLimit, ...refusal }, time.now(), random.next())
   }
 
   function enqueue(waiting: Waiting, place: 'first' | 'last'): void {

@@ -9,6 +9,8 @@ export interface Message {
   deliveries: number
   /** How it ended. */
   end?: 'acked' | 'dead-lettered'
+  /** Epoch milliseconds. */
+  endedAt?: number
 }
 
 export interface Delivery {
@@ -92,6 +94,7 @@ export function startPushes(time: VirtualTime, messages: readonly Message[], pus
       return
     }
     message.end = fate.kind === 'done' ? 'acked' : 'dead-lettered'
+    message.endedAt = time.now()
     if (fate.kind === 'done') report.done += 1
     else report.deadLetters += 1
   }

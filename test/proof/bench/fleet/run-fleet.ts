@@ -25,6 +25,10 @@ export interface FleetResult {
   readonly deadLetters: number
   readonly missedDeadlines: number
   readonly drainMs: number
+  /** Until all but the last hundredth of the jobs had ended. */
+  readonly mostDrainMs: number
+  /** Of the job that was delivered most often. */
+  readonly mostDeliveries: number
   /** The time that the quota needs for all jobs at an even rate. */
   readonly idealMs: number
   readonly granted: number
@@ -55,9 +59,12 @@ export function runFleet(asked: FleetRun): FleetResult {
   time.run(() => endedNow() === jobs, startedAt + MAX_VIRTUAL_MS)
   const { deadLetters, missedDeadlines, deliveries } = pushes.report()
   const tokens = messages.reduce((sum, message) => sum + message.tokens, 0)
+  const ends = messages.flatMap(({ endedAt }) => endedAt ?? []).toSorted((a, b) => a - b)
   return {
     ...{ ended: endedNow(), deadLetters, missedDeadlines, deliveries },
     drainMs: time.now() - startedAt,
+    mostDrainMs: (ends[Math.floor(0.99 * ends.length)] ?? startedAt) - startedAt,
+    mostDeliveries: Math.max(...messages.map((message) => message.deliveries)),
     idealMs: 60_000 * Math.max(jobs / quota.rpm, tokens / quota.tpm),
     ...service.calls,
   }
