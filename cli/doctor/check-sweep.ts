@@ -25,25 +25,38 @@ export async function checkSweep(
   try {
     const batch = await firstOf(createFirestoreBatches(database).unfinished(1))
     if (batch === undefined) return { ok: null, seen: 'not known: there is no unfinished batch' }
-    const { name, createdAt, sweptAt, deferredAt = 0 } = batch
-    const agoMs = now() - Math.max(sweptAt ?? createdAt, deferredAt)
-    const minutes = Math.floor(agoMs / 60_000)
-    const wasDeferred = deferredAt > (sweptAt ?? 0)
-    const looked = wasDeferred ? 'could not be counted' : 'was counted'
-    if (agoMs < LATE_MS) return { ok: true, seen: `batch ${name} ${looked} ${minutes} min ago`, value: undefined }
-    return {
-      ok: false,
-      seen:
-        sweptAt === undefined ? `batch ${name} was never counted` : `batch ${name} was last counted ${minutes} min ago`,
-      expected: 'POST /sweep, every minute',
-      fix: createLine(place.project, pushes),
-    }
+    return judgeSweep(batch, now(), createLine(place.project, pushes))
   } catch (error) {
     if (error instanceof StoreError) return { ok: null, seen: 'not known: the store did not answer' }
     throw error
   } finally {
     // An error of the close adds nothing to the result.
     await database.close().catch(() => undefined)
+  }
+}
+
+interface SweptBatch {
+  readonly name: string
+  readonly createdAt: number
+  readonly sweptAt?: number | undefined
+  readonly deferredAt?: number | undefined
+}
+
+/** Judges by the last sweep of a batch whether there are any. A batch that is new may not have had one yet. */
+export function judgeSweep({ name, createdAt, sweptAt, deferredAt }: SweptBatch, now: number, fix: string): Finding {
+  const last = Math.max(sweptAt ?? 0, deferredAt ?? 0)
+  const agoMs = now - (last || createdAt)
+  const minutes = `${Math.floor(agoMs / 60_000)} min ago`
+  const looked = (deferredAt ?? 0) > (sweptAt ?? 0) ? 'could not be counted' : 'was counted'
+  if (agoMs < LATE_MS && last > 0) return { ok: true, seen: `batch ${name} ${looked} ${minutes}`, value: undefined }
+  if (agoMs < LATE_MS) {
+    return { ok: null, seen: `not known yet: batch ${name} was submitted ${minutes}, and has not been counted` }
+  }
+  return {
+    ok: false,
+    seen: sweptAt === undefined ? `batch ${name} was never counted` : `batch ${name} was last counted ${minutes}`,
+    expected: 'POST /sweep, every minute',
+    fix,
   }
 }
 
