@@ -1,6 +1,7 @@
 import type { SettledRecord } from '../../shared/job/record.ts'
 import { cutIntoParts } from '../../shared/stores/result-parts.ts'
 import { onOneLine, withMember } from '../json-text.ts'
+import { partOf } from './document-parts.ts'
 
 /**
  * Writes a settled job as a line of an OpenAI Batch output file, in pieces: an answer may have 128 MiB, and every further
@@ -30,6 +31,9 @@ export function errorLine(record: SettledRecord, code: string, message: string):
   return `${JSON.stringify({ ...named(record), response: null, error: { code, message } })}\n`
 }
 
-function named({ key, id }: SettledRecord) {
-  return { id: `batch_req_${key}`, custom_id: id }
+/** The parts of a document also name it. */
+function named(record: SettledRecord) {
+  const part = partOf(record)
+  const place = part && { document: part.document, part: `${part.n}/${part.of}` }
+  return { id: `batch_req_${record.key}`, custom_id: record.id, ...place }
 }

@@ -2,6 +2,8 @@ import { costOfRecord, type Prices } from '../../shared/job/price.ts'
 import { parseJson } from '../../shared/lib/parse-json.ts'
 import { textOf } from '../../shared/models/job-answer.ts'
 import { batchOutputLine, errorLine } from './batch-output.ts'
+import { partOf } from './document-parts.ts'
+import type { HeldDocument } from './held-parts.ts'
 import type { Result } from './read-results.ts'
 
 /** Writes a result in pieces, because an answer may be large. Without prices, it writes no cost. */
@@ -24,6 +26,8 @@ const COLUMNS = [
   'cost_usd',
   'error',
   'message',
+  'document',
+  'part',
 ]
 
 /** The values of `--format`. */
@@ -54,15 +58,31 @@ function* writeRow(result: Result, prices: Prices = new Map()): Generator<string
   const isLinked = record.status === 'succeeded' && record.linkedFrom !== undefined
   const cost = isLinked ? 0 : (costOfRecord(prices, record)?.usd ?? '')
   const tokens = [promptTokens, completionTokens, cost]
-  const cells = [id, status, textIn(result) ?? '', finishReason, model, ...tokens, kind, message]
+  const cells = [id, status, textIn(result) ?? '', finishReason, model, ...tokens, kind, message, ...placeOf(record)]
   yield `${cells.map(toCell).join(',')}\r\n`
+}
+
+/** The document and the part that a job was made of. */
+function placeOf(record: Result['record']): readonly [document: string, part: string] {
+  const part = partOf(record)
+  return part === undefined ? [record.metadata['document'] ?? '', ''] : [part.document, `${part.n}/${part.of}`]
 }
 
 /** The text after a line with the id. */
 function* writeText(result: Result): Generator<string> {
+  yield `== ${result.record.id} ==\n${shownText(result)}\n\n`
+}
+
+/** The parts of a document after a line with its name. */
+export function* documentText({ document, texts }: HeldDocument): Generator<string> {
+  yield `== ${document} ==\n`
+  yield* texts()
+}
+
+/** The text of an answer, or in brackets why there is none. */
+export function shownText(result: Result): string {
   const [kind, message] = errorOf(result)
-  const text = textIn(result) ?? (kind === '' ? '(the answer has no text)' : `(${kind}: ${message})`)
-  yield `== ${result.record.id} ==\n${text}\n\n`
+  return textIn(result) ?? (kind === '' ? '(the answer has no text)' : `(${kind}: ${message})`)
 }
 
 /** The answer in plain text. Undefined if there is none. */

@@ -154,6 +154,7 @@ async function write(
       format: (result: Result) => write(result, source.prices),
       isNew,
       isPrompt: isFollowed === true,
+      isGrouped: format === 'text',
       ...defined({ failures }),
     }
     return output === undefined

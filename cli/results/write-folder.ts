@@ -3,11 +3,15 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { PRIVATE_FILE, PRIVATE_FOLDER } from '../../shared/lib/private-files.ts'
 import { sha256 } from '../../shared/lib/sha256.ts'
+import { groupParts } from './document-parts.ts'
 import { textIn } from './formats.ts'
-import { type Listing, type Reader, readResults, type WrittenResults } from './read-results.ts'
+import { type Listing, type Reader, type Result, readResults, type WrittenResults } from './read-results.ts'
 import type { FailureFile } from './write-results.ts'
 
-/** Writes the text of each answer to a file of its own, and failed jobs to `failures`. */
+/**
+ * Writes the text of each answer to a file of its own, and failed jobs to `failures`. The parts of a document share one file, in
+ * order.
+ */
 export async function writeFolder(
   folder: string,
   reader: Reader,
@@ -16,19 +20,22 @@ export async function writeFolder(
 ): Promise<WrittenResults> {
   mkdirSync(folder, { recursive: true, mode: PRIVATE_FOLDER })
   const results = readResults(reader, listing, isNew)
-  for await (const result of results.read()) {
-    if (result.kind !== 'answer') await failures.write(result)
-    else
-      await writeFile(join(folder, fileNameOf(result.record.id)), fileText(textIn(result), result.answer), {
-        mode: PRIVATE_FILE,
-      })
+  const write = (name: string, text: string | Iterable<string>) =>
+    writeFile(join(folder, fileNameOf(name)), text, { mode: PRIVATE_FILE })
+  for await (const grouped of groupParts(results.read(), fileText)) {
+    if (grouped.kind === 'document') await write(grouped.document.document, grouped.document.texts())
+    else {
+      const text = fileText(grouped.result)
+      if (text === undefined) await failures.write(grouped.result)
+      else await write(grouped.result.record.id, text)
+    }
   }
   return results.written()
 }
 
-/** An answer without text, such as an embedding, is written as its JSON. */
-function fileText(text: string | undefined, answer: string): string {
-  return `${(text ?? answer).trimEnd()}\n`
+/** An answer without text, such as an embedding, is written as its JSON. Undefined if there is no answer. */
+function fileText(result: Result): string | undefined {
+  return result.kind === 'answer' ? `${(textIn(result) ?? result.answer).trimEnd()}\n` : undefined
 }
 
 /** Most file systems accept 255 bytes. */

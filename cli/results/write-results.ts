@@ -4,7 +4,8 @@ import type { Writable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { printable } from '../../shared/lib/printable.ts'
 import { PRIVATE_FILE, PRIVATE_FOLDER } from '../../shared/lib/private-files.ts'
-import { formats, type WriteResult } from './formats.ts'
+import { type Grouped, groupParts } from './document-parts.ts'
+import { documentText, formats, shownText, type WriteResult } from './formats.ts'
 import { type Listing, type Reader, type Result, readResults, type WrittenResults } from './read-results.ts'
 
 export interface WriteOptions {
@@ -18,6 +19,8 @@ export interface WriteOptions {
   readonly isNew?: (key: string) => boolean
   /** Whether each result is written at once. Otherwise several are written together, which is faster. */
   readonly isPrompt?: boolean
+  /** Whether the parts of a document are written together, as text. */
+  readonly isGrouped?: boolean
 }
 
 export interface FailureFile {
@@ -49,18 +52,27 @@ export async function writeResults(
   out: Writable,
   reader: Reader,
   listing: Listing,
-  { format = formats.jsonl.write, header = '', failures, isNew, isPrompt }: WriteOptions = {},
+  { format = formats.jsonl.write, header = '', failures, isNew, isPrompt, isGrouped }: WriteOptions = {},
 ): Promise<WrittenResults> {
   const results = readResults(reader, listing, isNew)
+  const isApart = (result: Result) => failures !== undefined && result.kind !== 'answer'
+  const grouping = isGrouped
+    ? (read: AsyncIterable<Result>) => groupParts(read, (result) => (isApart(result) ? undefined : shownText(result)))
+    : ungrouped
   async function* lines() {
     if (header !== '') yield header
-    for await (const result of results.read()) {
-      if (failures !== undefined && result.kind !== 'answer') await failures.write(result)
-      else for (const piece of format(result)) yield printableRow(piece)
+    for await (const grouped of grouping(results.read())) {
+      if (grouped.kind === 'document') for (const piece of documentText(grouped.document)) yield printable(piece)
+      else if (failures !== undefined && isApart(grouped.result)) await failures.write(grouped.result)
+      else for (const piece of format(grouped.result)) yield printableRow(piece)
     }
   }
   await pipeline(isPrompt ? lines : () => inChunks(lines()), out, { end: out !== process.stdout })
   return results.written()
+}
+
+async function* ungrouped(results: AsyncIterable<Result>): AsyncGenerator<Grouped> {
+  for await (const result of results) yield { kind: 'result', result }
 }
 
 const ROW_END = '\r\n'

@@ -57,7 +57,7 @@ describe('answers of unchanged documents', { concurrency: 2 }, () => {
     assert.partialDeepStrictEqual(JSON.parse(await printed(t, ['wait', 'third', '--json'], options)), { linked: 3 })
     assert.deepEqual(answersIn(await printed(t, ['results', 'third'], options)), ALL_ANSWERED)
     const table = await printed(t, ['results', 'third', '--format', 'csv'], options)
-    assert.equal(table.match(/,gpt-4o-mini,0,0,0,,\r\n/g)?.length, 3)
+    assert.equal(table.match(/,gpt-4o-mini,0,0,0,,,docs\/.\.md,\r\n/g)?.length, 3)
     const [, id = ''] = /"custom_id":"([^"]+)"/.exec(await printed(t, ['results', 'third'], options)) ?? []
     assert.match(
       await printed(t, ['show', id, '--batch', 'third'], options),

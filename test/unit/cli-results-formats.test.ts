@@ -31,7 +31,7 @@ const CELLS = [
 
 for (const [text, cell] of CELLS) {
   test(`csv: the text ${JSON.stringify(text)} is the cell ${cell}`, () => {
-    assert.equal(write('csv', anAnswerOf(text)), `doc-7,succeeded,${cell},stop,gpt-4o,11,7,,,\r\n`)
+    assert.equal(write('csv', anAnswerOf(text)), `doc-7,succeeded,${cell},stop,gpt-4o,11,7,,,,,\r\n`)
   })
 }
 
@@ -46,7 +46,7 @@ test('csv: the cost of a job is that of its attempts', () => {
 })
 
 test('csv: a failed job has its reason, and no tokens', () => {
-  assert.equal(write('csv', FAILURE), 'doc-7,dead_lettered,,,gpt-4o,,,,rejected,too long\r\n')
+  assert.equal(write('csv', FAILURE), 'doc-7,dead_lettered,,,gpt-4o,,,,rejected,too long,,\r\n')
 })
 
 test('text: an answer stands below its id, and so does a failure', () => {

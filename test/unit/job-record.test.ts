@@ -111,6 +111,11 @@ describe('a record that a newer version wrote or a person edited is read as far 
     })
   })
 
+  test('the batch of a linked answer is read, and left out if it is no text', () => {
+    assert.partialDeepStrictEqual(read({ ...aSucceededRecord, linkedFrom: 'nightly' }), { linkedFrom: 'nightly' })
+    assert.deepEqual(read({ ...aSucceededRecord, linkedFrom: 7 }), { ...aSucceededRecord, linkedFrom: undefined })
+  })
+
   test('an answer that is kept in an unknown place leaves its job succeeded', () => {
     assert.partialDeepStrictEqual(read({ ...aSucceededRecord, result: { in: 'bucket', uri: 'gs://b/o' } }), {
       status: 'succeeded',
