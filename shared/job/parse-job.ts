@@ -224,6 +224,8 @@ function sayIssue(issue: z.core.$ZodIssue): string {
   return `unknown field ${issue.keys.map((key) => `"${key.slice(0, MAX_NAME_LENGTH)}"`).join(', ')}`.slice(0, 200)
 }
 
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
+
 function toHex(bytes: Uint8Array): string {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('')
+  return bytes.reduce((text, byte) => text + HEX[byte], '')
 }
