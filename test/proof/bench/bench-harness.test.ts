@@ -186,7 +186,8 @@ describe('the command', () => {
 
   test('lists the benches without a name', () => {
     const shell = ['submit', 'submit-pubsub', 'results']
-    const names = ['firestore', 'fleet', 'overhead', 'overhead-firestore', ...shell, 'token', 'token-soak']
+    const worker = ['latency', 'memory', 'memory-soak', 'overhead', 'overhead-firestore']
+    const names = ['coldstart', 'firestore', 'fleet', ...worker, ...shell, 'token', 'token-soak']
     assert.deepEqual(run(), { status: 0, stdout: `${names.join('\n')}\n`, stderr: '' })
   })
 
@@ -197,7 +198,7 @@ describe('the command', () => {
       assert.deepEqual([status, stdout], [2, ''])
       assert.match(
         stderr,
-        /benches: firestore, fleet, overhead, overhead-firestore, submit, submit-pubsub, results, token, token-soak/,
+        /benches: coldstart, firestore, fleet, latency, memory, memory-soak, overhead, overhead-firestore, submit, submit-pubsub, results, token, token-soak/,
       )
     })
   }

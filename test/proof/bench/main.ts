@@ -7,8 +7,12 @@ import { runRounds } from './harness/run-rounds.ts'
 
 /** Loaded by need: each brings libraries that the others are not to pay for. */
 const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>> = {
+  coldstart: () => import('./worker/coldstart-bench.ts'),
   firestore: () => import('./firestore/firestore-bench.ts'),
   fleet: () => import('./fleet/fleet-bench.ts'),
+  latency: () => import('./worker/latency-bench.ts'),
+  memory: () => import('./worker/memory-bench.ts'),
+  'memory-soak': () => import('./worker/memory-soak-bench.ts'),
   overhead: () => import('./overhead/overhead-bench.ts'),
   'overhead-firestore': () => import('./overhead/overhead-firestore-bench.ts'),
   submit: () => import('./shell/submit-bench.ts'),

@@ -8,24 +8,38 @@ import { serveCerts } from '../../../support/certs-server.ts'
 import { startCloud } from '../../../support/stand-ins.ts'
 import type { Contestant } from '../harness/bench.ts'
 import { type Child, startChild } from '../harness/child.ts'
-import { startServer } from './start-server.ts'
+import { type ServerProcess, startServer } from './start-server.ts'
 
 const WORKER = join(import.meta.dirname, '../../../../worker/main.ts')
 const OIDC = { audience: 'https://worker.example/push', serviceAccount: 'push@bench.iam.gserviceaccount.com' }
 
 type Environment = Readonly<Record<string, string>>
 
+/** A contestant, and its process. */
+export type ServedContestant = Contestant & { readonly server: ServerProcess }
+
 /** What all workers of a bench stand on: identities, a model that costs nothing, and a process that pushes. */
 export interface Stage extends AsyncDisposable {
   /** Starts a worker's module, of which each process answers pushes alone. */
-  contestant(name: string, module: string, env?: Environment): Promise<Contestant>
-  /** Starts the real worker, which verifies every push. */
-  ours(name: string, env: Environment): Promise<Contestant>
+  contestant(name: string, module: string, env?: Environment): Promise<ServedContestant>
+  /** Starts the real worker, which verifies every push; `module`: as it was built. */
+  ours(name: string, env: Environment, module?: string): Promise<ServedContestant>
   /** A folder that goes with the stage. */
   readonly folder: string
 }
 
-export async function setStage(): Promise<Stage> {
+/** The identities of a bench, and the settings of its workers. */
+export interface Identities extends AsyncDisposable {
+  readonly folder: string
+  /** The header of every push. */
+  readonly authorization: string
+  /** Where the model is asked, and where its token comes from. */
+  env(modelPort: number): Environment
+  /** What the real worker needs besides, to verify every push. */
+  readonly pushSettings: Environment
+}
+
+export async function openIdentities(): Promise<Identities> {
   await using started = new AsyncDisposableStack()
   const folder = await mkdtemp(join(tmpdir(), 'bench-'))
   started.defer(() => rm(folder, { recursive: true }))
@@ -33,15 +47,30 @@ export async function setStage(): Promise<Stage> {
   const key = await createSigningKey()
   const certs = started.adopt(await serveCerts(key.jwks), (own) => own.close())
   const authorization = `Bearer ${await createPushTokens(key).valid(OIDC, Date.now())}`
+  const cleanups = started.move()
+  return {
+    folder,
+    authorization,
+    env: (port) => ({ ...cloud.env, AZURE_OPENAI_ENDPOINT: `http://127.0.0.1:${port}` }),
+    pushSettings: pushSettings(certs.url),
+    [Symbol.asyncDispose]: () => cleanups.disposeAsync(),
+  }
+}
+
+export async function setStage(): Promise<Stage> {
+  await using started = new AsyncDisposableStack()
+  const identities = started.use(await openIdentities())
+  const { folder, authorization } = identities
   const azure = started.use(startChild(join(import.meta.dirname, 'zero-latency-azure.ts')))
   const load = started.use(startChild(join(import.meta.dirname, 'load-generator.ts')))
   const { port } = await azure.ask({}, azureAnswer)
-  const base = { ...cloud.env, AZURE_OPENAI_ENDPOINT: `http://127.0.0.1:${port}` }
+  const base = identities.env(port)
 
-  async function contestant(name: string, module: string, env: Environment = {}): Promise<Contestant> {
+  async function contestant(name: string, module: string, env: Environment = {}): Promise<ServedContestant> {
     const server = cleanups.use(await startServer(module, { env: { ...base, ...env }, cwd: folder }))
     return {
       name,
+      server,
       async run(jobs, round) {
         const before = await server.usage()
         const push = { url: server.url, authorization, jobs, round: `${name} ${round}` }
@@ -57,7 +86,7 @@ export async function setStage(): Promise<Stage> {
   const cleanups = started.move()
   return {
     contestant,
-    ours: (name, env) => contestant(name, WORKER, { ...pushSettings(certs.url), ...env }),
+    ours: (name, env, module = WORKER) => contestant(name, module, { ...identities.pushSettings, ...env }),
     folder,
     [Symbol.asyncDispose]: () => cleanups.disposeAsync(),
   }

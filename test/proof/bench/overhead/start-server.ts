@@ -1,31 +1,33 @@
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { z } from 'zod'
 import { type ChildOptions, startChild } from '../harness/child.ts'
+import { REPORT_USAGE } from './report-usage.ts'
 
 /** A server in a process of its own. */
 export interface ServerProcess extends AsyncDisposable {
   readonly url: string
-  /** What the process has used since it began. */
-  usage(): Promise<z.infer<typeof usage>>
+  /** What the process has used since it began, and what it holds now. */
+  usage(): Promise<Usage>
+  /** The same after garbage collections, so that the heap is what is left. */
+  usageWithoutGarbage(): Promise<Usage>
 }
-
-const REPORT_CPU = join(import.meta.dirname, 'report-cpu.ts')
 
 const START_TIMEOUT_MS = 30_000
 
-const usage = z.object({ cpuMs: z.number(), peakMiB: z.number() })
+const usage = z.object({ cpuMs: z.number(), peakMiB: z.number(), heapMiB: z.number(), rssMiB: z.number() })
+type Usage = z.infer<typeof usage>
 const listening = z.object({ address: z.object({ port: z.number() }) })
 
 /** Starts a module that prints a line of JSON with its address when it listens, as the worker's log does. */
 export async function startServer(module: string, options: ChildOptions): Promise<ServerProcess> {
   await using started = new AsyncDisposableStack()
-  const child = started.use(startChild(module, { ...options, imports: [REPORT_CPU], readsOutput: true }))
+  const child = started.use(startChild(module, { ...options, imports: [REPORT_USAGE], readsOutput: true }))
   const { port } = await readAddress(child.output)
   const cleanups = started.move()
   return {
     url: `http://127.0.0.1:${port}`,
-    usage: () => child.ask({}, usage),
+    usage: () => child.ask({ heap: false }, usage),
+    usageWithoutGarbage: () => child.ask({ heap: true }, usage),
     [Symbol.asyncDispose]: () => cleanups.disposeAsync(),
   }
 }

@@ -1,39 +1,15 @@
 import { createServer } from 'node:http'
 import { z } from 'zod'
 import { answerParent } from '../harness/answer-parent.ts'
+import { ANSWER } from './model-answer.ts'
 
-/** Azure OpenAI at no cost at all: every request gets the same answer at once, with the headers of a vast quota. */
-
-const body = JSON.stringify({
-  id: 'chatcmpl-bench',
-  object: 'chat.completion',
-  created: 1_760_000_000,
-  model: 'gpt-4o-mini-2024-07-18',
-  choices: [
-    {
-      index: 0,
-      finish_reason: 'stop',
-      logprobs: null,
-      message: { role: 'assistant', content: 'A summary. '.repeat(80), refusal: null, annotations: [] },
-    },
-  ],
-  usage: { prompt_tokens: 250, completion_tokens: 160, total_tokens: 410 },
-})
-const headers = {
-  'content-type': 'application/json',
-  'content-length': Buffer.byteLength(body),
-  'apim-request-id': 'a5e7f3b9-0000-4000-8000-000000000000',
-  'x-ratelimit-limit-requests': '100000000',
-  'x-ratelimit-remaining-requests': '99999999',
-  'x-ratelimit-limit-tokens': '100000000000',
-  'x-ratelimit-remaining-tokens': '99999999999',
-}
+/** Azure OpenAI at no cost at all: every request is answered at once. */
 
 let calls = 0
 const server = createServer((request, response) => {
   request.resume().on('end', () => {
     calls += 1
-    response.writeHead(200, headers).end(body)
+    response.writeHead(200, ANSWER.headers).end(ANSWER.body)
   })
 })
 server.keepAliveTimeout = 600_000
