@@ -81,9 +81,23 @@ function describeRecord(record: JobRecord, cost: Cost | undefined, answer: strin
   const lines = [`${record.id}  ${record.status}  (run ${record.run})`]
   if (record.batch !== '') lines.push(`batch     ${record.batch}`)
   for (const attempt of record.attempts) {
-    const { n, outcome = 'under way', cause, deployment = '', httpStatus = '', requestId = '' } = attempt
+    const {
+      n,
+      outcome = 'under way',
+      cause,
+      deployment = '',
+      httpStatus = '',
+      requestId = '',
+      tier,
+      spilledTo,
+    } = attempt
     const came = cause === undefined ? outcome : `${outcome} (${cause})`
-    lines.push(`attempt   ${n}  ${came}  ${deployment} ${httpStatus} ${requestId}`.trimEnd())
+    const by = [
+      ...(spilledTo === undefined ? [] : [`spilled to ${spilledTo}`]),
+      ...(tier === undefined ? [] : [`tier ${tier}`]),
+    ]
+    const said = by.length > 0 ? `  (${by.join(', ')})` : ''
+    lines.push(`attempt   ${n}  ${came}  ${deployment} ${httpStatus} ${requestId}`.trimEnd() + said)
   }
   for (const { run, n, firstAt, lastAt } of record.folded ?? []) {
     const [from, to] = [firstAt, lastAt].map((time) => new Date(time).toISOString())

@@ -30,6 +30,8 @@ export type JobEvent = EventHead &
         readonly usage: Usage
         readonly usageKnown: boolean
         readonly finishReason: string
+        /** The service tier that answered. Absent if the answer names none. */
+        readonly tier?: string | undefined
         /** Absent if the answer has no text, or is too long for an event. */
         readonly text?: string | undefined
         /** The model's whole answer. Absent if it is too long for an event. */

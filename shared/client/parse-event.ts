@@ -91,6 +91,7 @@ const jobData = z.discriminatedUnion('status', [
     usage,
     usageKnown: z.boolean().default(true),
     finishReason: z.string(),
+    tier: z.string().optional().catch(undefined),
     text: z.string().optional(),
     result: z.unknown(),
   }),

@@ -19,7 +19,7 @@ export interface ClaimRequest {
 /** The result of an attempt, from the provider's reply. */
 export type AttemptReport = Pick<
   Attempt,
-  'deployment' | 'model' | 'httpStatus' | 'requestId' | 'usage' | 'usageKnown' | 'cause'
+  'deployment' | 'model' | 'tier' | 'spilledTo' | 'httpStatus' | 'requestId' | 'usage' | 'usageKnown' | 'cause'
 >
 
 interface EndedAttempt {

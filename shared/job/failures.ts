@@ -74,6 +74,8 @@ export interface Failure {
   readonly fromService?: true
   /** How long the deployment has been missing, in milliseconds. Set only if this request found it missing. */
   readonly missingForMs?: number
+  /** The deployment that answered in place of the one that was asked, as the provider names it: the provider asked both. */
+  readonly spilledTo?: string
   /** Tokens that were billed although there is no answer. */
   readonly usage?: Usage
 }

@@ -41,6 +41,10 @@ const attemptFields = z
     deployment: lenient(text),
     /** The model that answered, as the answer names it. Absent in older records. */
     model: lenient(text),
+    /** The tier that answered, as the answer names it. Absent if it does not. */
+    tier: lenient(text),
+    /** The deployment that answered in place of this one, as the provider names it. */
+    spilledTo: lenient(text),
     httpStatus: lenient(whole),
     requestId: lenient(text),
     usage: lenient(usage),

@@ -30,6 +30,8 @@ interface Served {
   readonly rateLimit?: RateLimit | undefined
   /** The tier that served the request, as the provider names it. */
   readonly serviceTier?: string | undefined
+  /** The deployment that answered in place of the one that was asked, as the provider names it. Of a failure: `failure` has it. */
+  readonly spilledTo?: string | undefined
 }
 
 export type ModelReply = Served &

@@ -50,8 +50,8 @@ describeModelProvider('azure-openai', {
 
 const LIMITS = { 'x-ratelimit-limit-tokens': '100000', 'x-ratelimit-remaining-tokens': '0' }
 
-async function replyTo(body: object, status = 200) {
-  await using model = await startRecordingModel(JSON.stringify(body), status, LIMITS)
+async function replyTo(body: object, status = 200, headers: Readonly<Record<string, string>> = {}) {
+  await using model = await startRecordingModel(JSON.stringify(body), status, { ...LIMITS, ...headers })
   const ask = createAzureOpenAI({ apiVersion: undefined, federation, now: Date.now })
   const request = { job, deployment: aDeployment({ endpoint: model.url }), clientRequestId: 'key.1.1' }
   return await ask(request, 'token', new AbortController().signal)
@@ -84,6 +84,16 @@ describe('a reply of Azure OpenAI', () => {
       assert.deepEqual(await servedBy({ ...answer, service_tier: tier }), { rateLimit, serviceTier: undefined })
     })
   }
+
+  test('names the deployment that Azure asked by itself, of an answer and of a refusal', async () => {
+    const spilled = { 'x-ms-spillover-from-deployment': 'gpt-ptu', 'x-ms-deployment-name': 'gpt-standard' }
+    const answered = await replyTo(answer, 200, spilled)
+    assert.deepEqual([answered.ok, answered.spilledTo], [true, 'gpt-standard'])
+    const refused = await replyTo({ error: { code: '429' } }, 429, spilled)
+    assert.equal(!refused.ok && refused.failure.spilledTo, 'gpt-standard')
+    const own = await replyTo(answer, 200, { 'x-ms-deployment-name': 'gpt-ptu' })
+    assert.equal('spilledTo' in own, false)
+  })
 
   test('has the rate limit of a refusal and of an answer in another format', async () => {
     assert.deepEqual(await servedBy({ error: { code: '429' } }, 429), { rateLimit, serviceTier: undefined })

@@ -47,6 +47,17 @@ test('show: a succeeded job is shown with its attempt, its tokens and the answer
   assert.deepEqual([code, stderr], [0, ''])
 })
 
+test('show: an attempt says which deployment Azure asked by itself, and which tier answered', async (t) => {
+  const [attempt] = aSucceededRecord.attempts
+  assert.ok(attempt)
+  const attempts = [{ ...attempt, tier: 'flex', spilledTo: 'gpt-standard' }]
+  const { stdout } = await show(await aStoreOf(t, { ...aSucceededRecord, attempts }))
+  assert.match(
+    stdout,
+    /^attempt {3}1 {2}succeeded {2}gpt-4o-eu 200 request-1 {2}\(spilled to gpt-standard, tier flex\)$/m,
+  )
+})
+
 test('show: a failed job is shown with the reason and what to do', async (t) => {
   const error = { kind: 'rejected', code: 'content_filter', message: 'refused', hint: 'Change the prompt.' } as const
   const { code, stdout } = await show(await aStoreOf(t, aDeadLetteredRecord({ error })))

@@ -342,3 +342,37 @@ describe('a wait after a failure', () => {
     assert.deepEqual([await run(), await waitOf(record)], ['unavailable', [10_000, undefined]])
   })
 })
+
+describe('a request that Azure sends on to another deployment by itself', () => {
+  const standard = serve('standard', { endpoint: first.endpoint })
+  const deployments = [first, standard, second]
+
+  test('is recorded with the deployment and the tier that answered', async (t) => {
+    const reply = aReply({ spilledTo: 'standard', serviceTier: 'default' })
+    const { run, record, asked } = await twoDeployments(t, () => reply, { deployments })
+    assert.deepEqual([await run(), asked], ['succeeded', ['first']])
+    const [attempt] = (await record())?.attempts ?? []
+    assert.deepEqual([attempt?.deployment, attempt?.spilledTo, attempt?.tier], ['first', 'standard', 'default'])
+  })
+
+  test('and fails there as well is asked of none in addition, and next of one that Azure did not ask', async (t) => {
+    const spilled = failed('throttled', { retryAfterMs: 400_000, spilledTo: 'standard' })
+    const { run, record, asked } = await twoDeployments(t, scripted({ first: [spilled] }), { deployments })
+    assert.deepEqual([await run(), asked], ['throttled', ['first']])
+    const found = await record()
+    assert.ok(found?.status === 'waiting')
+    assert.deepEqual([found.waitMs, found.waitsFor], [400_000, ['first', 'standard']])
+    assert.deepEqual([await run(), asked], ['succeeded', ['first', 'second']])
+  })
+
+  test('closes no deployment of that name at another resource', async (t) => {
+    const elsewhere = serve('standard')
+    const spilled = failed('throttled', { retryAfterMs: 400_000, spilledTo: 'standard' })
+    const { run, circuits } = await twoDeployments(t, () => spilled, { deployments: [first, elsewhere] })
+    await run()
+    assert.deepEqual(
+      [first, elsewhere].map((each) => circuits.enter(each).isAllowed),
+      [false, true],
+    )
+  })
+})

@@ -33,6 +33,14 @@ const attributesOf = (record: SettledRecord) => completionEvent(record, SOURCE).
 const withMetadata = (metadata: Readonly<Record<string, string>>) => attributesOf(aDeadLetteredRecord({ metadata }))
 
 describe('the event of a job', () => {
+  test('names the tier that answered, and none if its record has none', () => {
+    const end = anAnswer()
+    const withTier = { ...end, report: { ...end.report, tier: 'flex' } }
+    const record = succeeded(aRunningRecord(), withTier, { in: 'record', text: chat('Yes.') }, settlement)
+    assert.equal(dataOf(record)['tier'], 'flex')
+    assert.equal('tier' in dataOf(succeededWith(chat('Yes.'))), false)
+  })
+
   test('that succeeded is a CloudEvent in binary mode with its answer', () => {
     const record = succeededWith(chat('Bridges carry people.'))
     const { key } = record

@@ -36,7 +36,13 @@ function dataOf(record: SettledRecord, cost: Cost | undefined): string {
   const { text, result } = answerOf(record)
   const ended =
     record.status === 'succeeded'
-      ? { usage: record.usage, usageKnown: record.usageKnown, finishReason: record.finishReason, text }
+      ? {
+          usage: record.usage,
+          usageKnown: record.usageKnown,
+          finishReason: record.finishReason,
+          tier: tierOf(record),
+          text,
+        }
       : { error: record.error }
   const event = JSON.stringify({
     id,
@@ -50,6 +56,11 @@ function dataOf(record: SettledRecord, cost: Cost | undefined): string {
     recordPath: recordPath(record),
   })
   return result === undefined ? event : `${event.slice(0, -1)},"result":${result}}`
+}
+
+/** The tier that answered. */
+function tierOf({ attempts }: SettledRecord): string | undefined {
+  return attempts.findLast(({ outcome }) => outcome === 'succeeded')?.tier
 }
 
 interface PublishedAnswer {

@@ -9,7 +9,7 @@ import type { Circuits } from '../../shared/models/circuits.ts'
 import { type ModelProvider, type ModelReply, type ModelRequest, NotReadyError } from '../../shared/models/provider.ts'
 import type { Drain } from '../delivery/drain.ts'
 import type { MissingEpisodes } from '../limits/missing-episodes.ts'
-import type { Candidate, Seat } from './candidates.ts'
+import { type Candidate, deploymentsMet, type Seat } from './candidates.ts'
 
 export interface AskDependencies {
   readonly provider: ModelProvider
@@ -126,8 +126,12 @@ export async function ask(
     const isOwnFault = failure.kind !== reply.failure.kind
     // A request that this process aborted is no evidence about the deployment.
     const isBrokenOff = cancelled.aborted && (failure.kind === 'ambiguous' || failure.kind === 'unreachable')
-    if (!isOwnFault && !isBrokenOff && !reply.isCredentialReplaced) circuits.learn(deployment, failure, waitUntil)
-    return mayAskElsewhere(failure.kind) ? undefined : failed(failure, deployment)
+    if (!isOwnFault && !isBrokenOff && !reply.isCredentialReplaced) {
+      for (const met of deploymentsMet(seat.candidates, deployment, failure)) circuits.learn(met, failure, waitUntil)
+    }
+    // The provider has asked another deployment by itself, so this attempt asks none in addition.
+    const mayGoOn = mayAskElsewhere(failure.kind) && failure.spilledTo === undefined
+    return mayGoOn ? undefined : failed(failure, deployment)
   }
 
   /** Asks each deployment that is open, once. Rejects with NotBilled if one of them may be asked again. */

@@ -1,5 +1,5 @@
-import type { Deployment } from '../../shared/config/deployments.ts'
-import { isMissingForGood } from '../../shared/job/failures.ts'
+import { type Deployment, resourceOf } from '../../shared/config/deployments.ts'
+import { type Failure, isMissingForGood } from '../../shared/job/failures.ts'
 import type { Circuits, Entry } from '../../shared/models/circuits.ts'
 
 /** A deployment that may serve a job. */
@@ -80,6 +80,17 @@ export function takeSeat(candidates: Candidates, first: Entered, enter: Enter): 
     },
     leave: () => leave(),
   }
+}
+
+/** The deployments that a request met: the one that was asked, and the candidate to which the provider sent it on by itself. */
+export function deploymentsMet(
+  candidates: Candidates,
+  asked: Deployment,
+  { spilledTo }: Pick<Failure, 'spilledTo'>,
+): readonly Deployment[] {
+  const isSpillover = (each: Deployment) => each.deployment === spilledTo && resourceOf(each) === resourceOf(asked)
+  const others = candidates.map(({ deployment }) => deployment).filter((each) => each !== asked && isSpillover(each))
+  return [asked, ...others]
 }
 
 /** Whether each of these deployments has been missing for so long that the jobs of its model may end. */

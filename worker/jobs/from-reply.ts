@@ -3,6 +3,7 @@ import type { AttemptReport, Ending, Release } from '../../shared/job/ending.ts'
 import type { EndReason, Failure, Mark } from '../../shared/job/failures.ts'
 import { estimateUsage, type Job } from '../../shared/job/job.ts'
 import { type AttemptOutcome, type EndError, TIMEOUT, type Usage } from '../../shared/job/record.ts'
+import { defined } from '../../shared/lib/defined.ts'
 import type { ModelReply } from '../../shared/models/provider.ts'
 import type { LogFields } from '../delivery/outcome.ts'
 
@@ -21,8 +22,8 @@ export function usedBy({ usage, text }: Answer, job: Pick<Job, 'body'>): Used {
 }
 
 export function succeededWith(reply: Answer, used: Used, { name: deployment }: Deployment): Ending {
-  const { text, finishReason, model, httpStatus, requestId } = reply
-  const report = { deployment, ...(model !== undefined && { model }), httpStatus, requestId }
+  const { text, finishReason, model, serviceTier: tier, spilledTo, httpStatus, requestId } = reply
+  const report = { deployment, ...defined({ model, tier, spilledTo }), httpStatus, requestId }
   return { status: 'succeeded', result: text, ...used, finishReason, report }
 }
 
@@ -43,11 +44,11 @@ export function releaseAs(marks: Mark, failure: Failure, report: AttemptReport):
 }
 
 export function reportOf(
-  { kind, httpStatus, requestId, usage }: Failure,
+  { kind, httpStatus, requestId, usage, spilledTo }: Failure,
   { name: deployment }: Deployment,
 ): AttemptReport {
   const cause = kind === 'timeout' ? { cause: TIMEOUT } : {}
-  return { deployment, httpStatus, requestId, ...cause, ...(usage && { usage }) }
+  return { deployment, httpStatus, requestId, ...cause, ...defined({ spilledTo }), ...(usage && { usage }) }
 }
 
 export function recordError({ kind, code, message, hint }: Failure, reason: EndReason): EndError {
@@ -56,8 +57,10 @@ export function recordError({ kind, code, message, hint }: Failure, reason: EndR
 }
 
 export function replyFields(reply: ModelReply, { name: deployment, provider }: Deployment): LogFields {
-  if (!reply.ok)
-    return { deployment, provider, httpStatus: reply.failure.httpStatus, requestId: reply.failure.requestId }
-  const { httpStatus, requestId, usage } = reply
-  return { deployment, provider, httpStatus, requestId, ...usage }
+  if (!reply.ok) {
+    const { httpStatus, requestId, spilledTo } = reply.failure
+    return { deployment, provider, ...defined({ spilledTo }), httpStatus, requestId }
+  }
+  const { httpStatus, requestId, usage, serviceTier: tier, spilledTo } = reply
+  return { deployment, provider, ...defined({ tier, spilledTo }), httpStatus, requestId, ...usage }
 }

@@ -16,7 +16,7 @@ import { type Held, isUnavailable, type JobStore } from '../../shared/stores/job
 import type { Outcome } from '../delivery/outcome.ts'
 import type { DailyBudget } from '../limits/daily-budget.ts'
 import { type AskDependencies, type AskLimits, ask } from './ask.ts'
-import { areMissing, type Candidates, type Seat } from './candidates.ts'
+import { areMissing, type Candidates, deploymentsMet, type Seat } from './candidates.ts'
 import { outcomeOf, recordError, releaseAs, replyFields, reportOf, succeededWith, usedBy } from './from-reply.ts'
 import type { JobContext } from './job-context.ts'
 import { CANCELLED, type EndPlan } from './plan-job.ts'
@@ -176,7 +176,8 @@ async function askAndSettle(
     return settle(dependencies.settle, answered, held, ending)
   }
   const { marks, waitMs } = consequence
-  const waitsFor = deploymentsWaitedFor(seat, [...(held.record.waitsFor ?? []), deployment.name])
+  const asked = deploymentsMet(seat.candidates, deployment, failure).map(({ name }) => name)
+  const waitsFor = deploymentsWaitedFor(seat, [...(held.record.waitsFor ?? []), ...asked])
   const mayBeBilled = marks !== 'none'
   const isForAll = waitsFor === undefined || (mayBeBilled && retry.onUnknown === 'dead-letter')
   const how: Release = { waitMs, ...(isForAll ? {} : { waitsFor }), ...releaseAs(marks, failure, report) }

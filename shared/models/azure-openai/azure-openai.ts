@@ -18,6 +18,7 @@ import { explainDenial } from './explain-refused-token.ts'
 import { createPostToModel, type ModelPost } from './post.ts'
 import { readRateLimit } from './read-rate-limit.ts'
 import { readRefusal, requestIdOf } from './read-refusal.ts'
+import { readSpillover } from './read-spillover.ts'
 import { readText } from './read-text.ts'
 
 interface AzureOpenAIDependencies {
@@ -36,10 +37,11 @@ export function createAzureOpenAI({ apiVersion, federation, now }: AzureOpenAIDe
       const answer = await post(postOf(request, token, apiVersion), signal)
       const text = await readText(answer, MAX_ANSWER_BYTES)
       const reply = text === undefined ? tooLong(answer) : readAnswer(request.job.url, text, answer)
-      return withRateLimit(reply, headersOf(answer))
+      return withHeaders(reply, headersOf(answer), request.deployment)
     } catch (error) {
       const failure = explainDenial(readFailure(error, request.deployment, now()), federation)
-      return withRateLimit({ ok: false, failure }, error instanceof APIError ? error.headers : undefined)
+      const headers = error instanceof APIError ? error.headers : undefined
+      return withHeaders({ ok: false, failure }, headers, request.deployment)
     }
   }
 }
@@ -68,9 +70,17 @@ const served = z
   .object({ service_tier: lenient(z.string().max(40)), model: lenient(z.string().min(1).max(200)) })
   .catch({})
 
-function withRateLimit(reply: ModelReply, headers: Pick<Headers, 'get'> | undefined): ModelReply {
-  const rateLimit = headers && readRateLimit(headers)
-  return rateLimit === undefined ? reply : { ...reply, rateLimit }
+/** Adds what the headers say about the quota, and about a deployment that answered in place of this one. */
+function withHeaders(
+  reply: ModelReply,
+  headers: Pick<Headers, 'get'> | undefined,
+  { deployment }: Deployment,
+): ModelReply {
+  if (headers === undefined) return reply
+  const rateLimit = readRateLimit(headers)
+  const spilledTo = readSpillover(headers, deployment)
+  if (reply.ok) return { ...reply, ...defined({ rateLimit, spilledTo }) }
+  return { ...reply, ...defined({ rateLimit }), failure: { ...reply.failure, ...defined({ spilledTo }) } }
 }
 
 function readAnswer(url: JobUrl, text: string, answer: IncomingMessage): ModelReply {
