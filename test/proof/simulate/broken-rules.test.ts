@@ -17,6 +17,7 @@ const firstSeeds: Readonly<Record<string, number>> = {
   'unavailable-is-folded': 356,
   'deadline-after-admission': 488,
   'parts-before-settle': 512,
+  'wait-for-one-deployment': 878,
 }
 
 test('simulation: the source type-checks with each patch that breaks a rule', async () => {

@@ -41,7 +41,7 @@ const floors = {
   'ended by a missing deployment': 10,
   'served by the spare deployment': 20,
   'another deployment asked in one attempt': 100,
-  'attempt elsewhere during a wait': 1,
+  'attempt elsewhere during a wait': 20,
   "a server error of the job's own": 5,
   'folded attempt': 400,
   'outage survived': 10,

@@ -32,6 +32,10 @@ export const outageRules: Readonly<Record<string, Rule>> = {
       },
     ],
   },
+  'wait-for-one-deployment': {
+    invariant: 'waits',
+    patches: [{ file: RUN_JOB, find: 'plan.seat.avoid(claim.held.record.waitsFor ?? [])', replace: '' }],
+  },
   'answer-over-swept-record': {
     invariant: 'paid-answer-kept',
     patches: [
