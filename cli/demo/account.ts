@@ -1,4 +1,5 @@
-import { isSettled, type JobRecord, unknownAttempts } from '../../shared/job/record.ts'
+import { unknownAttempts } from '../../shared/job/attempts.ts'
+import { isSettled, type JobRecord } from '../../shared/job/record.ts'
 import { findPaidTwice, messageViolations } from '../violations.ts'
 import type { Call } from './call-log.ts'
 

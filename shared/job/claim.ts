@@ -1,9 +1,9 @@
+import { runSoFar } from './attempts.ts'
 import { afterFailure, type RetryPolicy } from './failures.ts'
 import {
   isSettled,
   type JobRecord,
   type RunningRecord,
-  runSoFar,
   type SettledRecord,
   type Wait,
   type WaitingRecord,

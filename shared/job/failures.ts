@@ -180,8 +180,6 @@ const FIRST_BACKOFF_MS = 10_000
 const WAITS_BY_RECORD: readonly FailureKind[] = ['throttled', 'unavailable', 'ambiguous']
 /** A request that timed out twice will most likely time out again, and each attempt may be billed. */
 const MAX_TIMEOUTS = 2
-/** A server error is caused by the job if the same deployment answered another job within this time. Milliseconds. */
-const OWN_FAULT_WITHIN_MS = 60_000
 /** Statuses of requests that were not processed: a lock, a request that came too early, no capacity. */
 const NOT_WORKED_ON: readonly (number | undefined)[] = [409, 425, 503, 529]
 /** How long a deployment has to be missing before its jobs end, in milliseconds: a new one takes minutes to appear. */
@@ -246,14 +244,4 @@ function waitAfter({ kind, retryAfterMs }: Failure, { folded }: RunSoFar, jitter
   if (retryAfterMs !== undefined) return Math.min(retryAfterMs, MAX_WAIT_MS)
   if (kind !== 'unavailable') return 0
   return Math.ceil(Math.min(MAX_WAIT_MS, FIRST_BACKOFF_MS * 2 ** folded) * (1 - jitter / 2))
-}
-
-/**
- * Classifies a server error. The job caused it, and the attempt counts, if the deployment answered another job within the
- * last minute. `answeredAgoMs`: milliseconds since the deployment's last answer, if there was one.
- */
-export function judgeServerError(failure: Failure, answeredAgoMs: number | undefined): Failure {
-  const { kind, httpStatus } = failure
-  const isOwn = kind === 'unavailable' && httpStatus === 500 && (answeredAgoMs ?? Infinity) <= OWN_FAULT_WITHIN_MS
-  return isOwn ? { ...failure, kind: 'ambiguous' } : failure
 }

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { EndReason, FailureKind, RunSoFar } from './failures.ts'
+import type { EndReason, FailureKind } from './failures.ts'
 
 /** unknown: the request was sent, and it may have been billed. */
 export type AttemptOutcome = 'succeeded' | 'unknown' | FailureKind
@@ -221,45 +221,6 @@ export function settledIn({ succeeded = 0, dead_lettered = 0, cancelled = 0, exp
 /** How many of them wait or run. */
 export function underWayIn({ running = 0, waiting = 0 }: StatusCounts): number {
   return running + waiting
-}
-
-/** Returns the attempts of the record's current run. */
-export function runSoFar(record: JobRecord): RunSoFar {
-  const ended = record.attempts.filter((attempt) => attempt.run === record.run && !isUnderWay(record, attempt))
-  return {
-    counted: ended.length,
-    timeouts: ended.filter(({ cause }) => cause === TIMEOUT).length,
-    folded: foldedIn(record, record.run),
-  }
-}
-
-/** The cause of an attempt that MODEL_TIMEOUT_SECONDS ended. */
-export const TIMEOUT = 'timeout'
-
-/** How many sends of a job, or of one run of it, may have been billed without an answer. */
-export function unknownAttempts(record: JobRecord, run?: number): number {
-  const ofRun = record.attempts.filter((attempt) => run === undefined || attempt.run === run)
-  return ofRun.filter(({ outcome }) => outcome === 'unknown').length + foldedIn(record, run)
-}
-
-/** How many attempts of a job, or of one run of it, the provider could not serve. */
-export function foldedIn({ folded = [], uncounted }: Folding, run?: number): number {
-  const listed = folded.reduce((sum, entry) => sum + entry.n, 0)
-  const ofRun = folded.reduce((sum, entry) => (run === undefined || entry.run === run ? sum + entry.n : sum), 0)
-  // If the last release wrote the record meanwhile, it dropped the entries, and their runs are unknown.
-  return ofRun + Math.max(0, (uncounted[FOLDED_KIND] ?? 0) - listed)
-}
-
-type Folding = Pick<JobRecord, 'folded' | 'uncounted'>
-
-/**
- * The kind under which `uncounted` also counts folded attempts. The last release keeps these counts when it writes a
- * record, so no attempt that may have been billed is lost. Nothing else uses this kind in `uncounted`.
- */
-export const FOLDED_KIND = 'ambiguous'
-
-function isUnderWay({ status, owner }: JobRecord, attempt: Attempt): boolean {
-  return status === 'running' && attempt.owner === owner
 }
 
 /** Drops fields that are null, at any depth. */

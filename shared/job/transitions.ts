@@ -1,22 +1,21 @@
+import { FOLDED_KIND, foldedIn, waitLeft } from './attempts.ts'
 import { giveUpTime, SWEEP } from './claim.ts'
 import type { ClaimRequest, Ending, Release } from './ending.ts'
 import type { FailureKind } from './failures.ts'
 import type { Job } from './job.ts'
-import {
-  type Attempt,
-  type CancelledRecord,
-  type EndError,
-  FOLDED_KIND,
-  type FoldedAttempts,
-  foldedIn,
-  type JobRecord,
-  type RecordError,
-  type RunningRecord,
-  type SettledRecord,
-  type StoredResult,
-  type SucceededRecord,
-  type Wait,
-  type WaitingRecord,
+import type {
+  Attempt,
+  CancelledRecord,
+  EndError,
+  FoldedAttempts,
+  JobRecord,
+  RecordError,
+  RunningRecord,
+  SettledRecord,
+  StoredResult,
+  SucceededRecord,
+  Wait,
+  WaitingRecord,
 } from './record.ts'
 
 /** Creates the record of a job at its first claim. */
@@ -71,13 +70,6 @@ export function released(record: RunningRecord, release: Release, now: number): 
     case 'none':
       return { ...waiting, attempts: withoutCurrent(record), uncounted: counted(record, release.kind) }
   }
-}
-
-/** What is left of a wait during which this attempt asked another deployment. */
-function waitLeft({ waitMs = 0, waitsFor, attempts, owner }: RunningRecord, now: number): Partial<Wait> {
-  const { startedAt = now } = attempts.findLast((attempt) => attempt.owner === owner) ?? {}
-  const leftMs = waitMs - Math.max(0, now - startedAt)
-  return waitsFor !== undefined && leftMs > 0 ? { waitMs: leftMs, waitsFor } : {}
 }
 
 function counted({ uncounted }: RunningRecord, kind: FailureKind) {

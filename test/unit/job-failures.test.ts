@@ -7,12 +7,12 @@ import {
   type Failure,
   type FailureKind,
   failureKinds,
-  judgeServerError,
   mayAskAgain,
   mayAskElsewhere,
   type RetryPolicy,
 } from '../../shared/job/failures.ts'
 import { tokenLegs } from '../../shared/job/token-leg.ts'
+import { judgeServerError } from '../../shared/models/answers.ts'
 
 const retrying: RetryPolicy = { maxAttempts: 5, onUnknown: 'retry' }
 const cautious: RetryPolicy = { maxAttempts: 5, onUnknown: 'dead-letter' }

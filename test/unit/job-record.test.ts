@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
-import { isSettled, jobRecord, runSoFar, settledIn, unknownAttempts } from '../../shared/job/record.ts'
+import { runSoFar, unknownAttempts } from '../../shared/job/attempts.ts'
+import { isSettled, jobRecord, settledIn } from '../../shared/job/record.ts'
 import { cancelledUnseen } from '../../shared/job/transitions.ts'
 import {
   aCancelledRecord,

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, test } from 'node:test'
+import { runSoFar, unknownAttempts } from '../../shared/job/attempts.ts'
 import { decideClaim } from '../../shared/job/claim.ts'
 import type { Release } from '../../shared/job/ending.ts'
 import { afterFailure, failureKinds } from '../../shared/job/failures.ts'
-import { jobRecord, type RunningRecord, runSoFar, unknownAttempts } from '../../shared/job/record.ts'
+import { jobRecord, type RunningRecord } from '../../shared/job/record.ts'
 import { ended, nextAttempt, released, requeued, succeeded } from '../../shared/job/transitions.ts'
 import { storedBatch } from '../../shared/stores/batch-store.ts'
 import { fields, toFields } from '../../shared/stores/firestore/values.ts'
@@ -38,6 +39,7 @@ const onDisk = (document: unknown): unknown => JSON.parse(JSON.stringify(documen
 const releases: Readonly<Record<string, Release>> = {
   'after a failure that does not count': { marks: 'none', kind: 'throttled', waitMs: 7_000 },
   'after a provider could not serve it': { marks: 'folded', waitMs: 10_000 },
+  'after one of several deployments could not serve it': { marks: 'folded', waitMs: 10_000, waitsFor: ['first'] },
   'after a timeout': { marks: 'attempt', outcome: 'unknown', report: { cause: 'timeout', httpStatus: undefined } },
 }
 const again = (release: Release): RunningRecord => nextAttempt(released(aRunningRecord(), release, START), aClaim())
@@ -49,6 +51,11 @@ const written = {
   running: aRunningRecord(),
   ...Object.fromEntries(Object.entries(releases).map(([when, how]) => [when, released(aRunningRecord(), how, START)])),
   'running again after a provider could not serve it': again({ marks: 'folded', waitMs: 10_000 }),
+  'running at another deployment during a wait': nextAttempt(
+    released(aRunningRecord(), { marks: 'folded', waitMs: 10_000, waitsFor: ['first'] }, START),
+    aClaim(),
+    { waitMs: 9_000, waitsFor: ['first'] },
+  ),
   'ended by a timeout': ended(aRunningRecord(), aDeadLetter({ error: timedOut, attempt: timeout }), at),
   'of an answer without usage': succeeded(
     aRunningRecord(),
@@ -60,7 +67,7 @@ const written = {
     aRunningRecord(),
     anAnswer({
       usage: { promptTokens: 11, completionTokens: 7, cachedTokens: 8, cacheWriteTokens: 2 },
-      report: { model: 'gpt-4o-2024-08-06' },
+      report: { model: 'gpt-4o-2024-08-06', tier: 'flex', spilledTo: 'gpt-standard' },
     }),
     { in: 'record', text: '{}' },
     at,

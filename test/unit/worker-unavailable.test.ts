@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { describe, type TestContext, test } from 'node:test'
-import { unknownAttempts } from '../../shared/job/record.ts'
+import { unknownAttempts } from '../../shared/job/attempts.ts'
 import type { ModelReply } from '../../shared/models/provider.ts'
 import { aJob, DAY_MS, START } from '../support/job-builders.ts'
 import type { JobParts } from '../support/job-dependencies.ts'

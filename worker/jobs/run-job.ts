@@ -1,5 +1,6 @@
 import pRetry from 'p-retry'
 import type { Deployment } from '../../shared/config/deployments.ts'
+import { runSoFar } from '../../shared/job/attempts.ts'
 import { leaseFor } from '../../shared/job/claim.ts'
 import type { Ending, Release } from '../../shared/job/ending.ts'
 import {
@@ -9,7 +10,7 @@ import {
   isMissingForGood,
   type RetryPolicy,
 } from '../../shared/job/failures.ts'
-import { runSoFar, type Usage } from '../../shared/job/record.ts'
+import type { Usage } from '../../shared/job/record.ts'
 import type { Clock } from '../../shared/lib/clock.ts'
 import { defined } from '../../shared/lib/defined.ts'
 import { type Held, isUnavailable, type JobStore } from '../../shared/stores/job-store.ts'

@@ -1,7 +1,8 @@
 import { isDeepStrictEqual } from 'node:util'
 import { findPaidTwice, findSentTwice, messageViolations, runOf } from '../../../cli/violations.ts'
 import type { Call } from '../../../local/call-log.ts'
-import { type Attempt, isSettled, type JobRecord, settledIn, unknownAttempts } from '../../../shared/job/record.ts'
+import { unknownAttempts } from '../../../shared/job/attempts.ts'
+import { type Attempt, isSettled, type JobRecord, settledIn } from '../../../shared/job/record.ts'
 import type { Evidence } from './evidence.ts'
 
 /** Says of each place where it is broken what is wrong there. */

@@ -1,6 +1,7 @@
 /** The unit tests to which each file's mutants are given; none may need a test of another file to be found. */
 export const testsOf: Readonly<Record<string, readonly string[]>> = {
   'shared/job/claim.ts': ['job-claim'],
+  'shared/job/attempts.ts': ['job-record', 'worker-candidates'],
   'shared/job/failures.ts': ['job-failures'],
   'shared/job/forwarded.ts': ['job-forwarded'],
   'shared/job/body-fields.ts': ['azure-openai-body-fields'],
@@ -22,7 +23,7 @@ export const testsOf: Readonly<Record<string, readonly string[]>> = {
   'shared/job/transitions.ts': ['job-transitions'],
   'shared/identity/renewal.ts': ['identity-renewal'],
   'shared/models/circuit.ts': ['worker-circuits'],
-  'shared/models/answers.ts': ['worker-circuits'],
+  'shared/models/answers.ts': ['worker-circuits', 'job-failures'],
   'worker/limits/share-slots.ts': ['worker-slots'],
   'worker/limits/stopped-batch.ts': ['worker-stopped-batch'],
 }
