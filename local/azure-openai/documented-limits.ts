@@ -64,14 +64,15 @@ export function arrive(found: UsedQuota | undefined, limits: DocumentedLimits, t
   return refusal(exceeded.includes('tokens') ? 'tokens' : 'requests', retryAfterMs, present, charged, limits)
 }
 
-/** Azure's headers. The limits are those in force; what remains is of this minute. */
+/** Azure's headers. The limits are those in force; what remains is of this minute, which resets in sixtieths of it. */
 export function limitHeaders(
   { used, verdict }: Arrival,
   limits: DocumentedLimits,
   now: number,
 ): Record<string, string> {
   const { requests, tokens } = effectiveLimits(limits, now)
-  const resetSeconds = (startedAt: number) => String(Math.ceil((startedAt + limits.minuteMs - now) / 1_000))
+  const resetSeconds = (startedAt: number) =>
+    String(Math.ceil((60 * (startedAt + limits.minuteMs - now)) / limits.minuteMs))
   const headers = {
     'x-ratelimit-limit-requests': String(requests),
     'x-ratelimit-limit-tokens': String(tokens),

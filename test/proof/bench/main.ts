@@ -15,6 +15,7 @@ const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>
   'memory-soak': () => import('./worker/memory-soak-bench.ts'),
   overhead: () => import('./overhead/overhead-bench.ts'),
   'overhead-firestore': () => import('./overhead/overhead-firestore-bench.ts'),
+  quota: () => import('./quota/quota-bench.ts'),
   submit: () => import('./shell/submit-bench.ts'),
   'submit-pubsub': () => import('./shell/submit-pubsub-bench.ts'),
   results: () => import('./shell/results-bench.ts'),

@@ -11,6 +11,7 @@ const environment = z
     AZURE_AUTHORITY_HOST: z.string(),
     AZURE_OPENAI_ENDPOINT: z.string(),
     AZURE_OPENAI_DEPLOYMENT: z.string(),
+    CLIENT_RETRIES: z.coerce.number().int().optional(),
   })
   .parse(process.env)
 
@@ -27,6 +28,7 @@ const credential = new ClientAssertionCredential(
 const openai = new OpenAI({
   baseURL: `${environment.AZURE_OPENAI_ENDPOINT}/openai/v1/`,
   apiKey: getBearerTokenProvider(credential, SCOPE),
+  ...(environment.CLIENT_RETRIES === undefined ? {} : { maxRetries: environment.CLIENT_RETRIES }),
 })
 
 /** Asks the model and gives its answer. Rejects with the client's errors. */

@@ -3,7 +3,10 @@ import { z } from 'zod'
 const envelope = z.object({ message: z.object({ data: z.string() }) })
 const job = z.object({
   id: z.string(),
-  body: z.object({ messages: z.array(z.object({ role: z.literal('user'), content: z.string() })) }),
+  body: z.object({
+    messages: z.array(z.object({ role: z.literal('user'), content: z.string() })),
+    max_tokens: z.int().nullable().default(null),
+  }),
 })
 
 /** The job that a push carries. */
