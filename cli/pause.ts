@@ -1,22 +1,24 @@
-import { Command } from 'commander'
+import { Command, Option } from 'commander'
 import type { Environment } from '../shared/config/rules.ts'
 import { quote } from '../shared/lib/quote.ts'
 import type { Deliveries, Handled } from '../shared/queues/deliveries.ts'
 import { openDeliveries } from '../shared/stores/open-deliveries.ts'
 import { addHelpEnding } from './help.ts'
 import { addOutputOptions } from './output-options.ts'
+import { handleDeployment } from './pause-deployment.ts'
 import { plainText } from './plain-text.ts'
 import { print, printJson } from './print.ts'
 import { addStoreOptions, locateStores, type StoreOptions } from './with-stores.ts'
 
 interface DeliveryOptions extends StoreOptions {
   readonly subscription?: string
+  readonly deployment?: string
   readonly json?: true
 }
 
 /** `promptbridge pause`: messages wait in the queue until `promptbridge resume`. */
 export function pauseCommand(environment: Environment): Command {
-  return describeCommand('pause', async (options) => {
+  return describeCommand('pause', environment, async (options) => {
     const handled = await handle(options, environment, (deliveries) => deliveries.pause)
     if (!handled.some(({ state }) => state === 'paused' || state === 'was_paused')) throw nothingToPause(options)
     if (!options.json) print(`Running jobs continue. To deliver again: ${resumeLine(options)}\n`)
@@ -25,7 +27,7 @@ export function pauseCommand(environment: Environment): Command {
 
 /** `promptbridge resume`: delivers again what was paused. */
 export function resumeCommand(environment: Environment): Command {
-  return describeCommand('resume', async (options) => {
+  return describeCommand('resume', environment, async (options) => {
     const handled = await handle(options, environment, (deliveries) => deliveries.resume)
     const [lost] = handled.filter(({ state }) => state === 'no_endpoint')
     if (handled.length === 0) throw nothingToPause(options)
@@ -33,19 +35,31 @@ export function resumeCommand(environment: Environment): Command {
   })
 }
 
-function describeCommand(name: string, run: (options: DeliveryOptions) => Promise<void>): Command {
-  const command = new Command(name).option(
-    '--subscription <name>',
-    'only this subscription (default: all of JOBS_TOPIC that push to a worker)',
-  )
+function describeCommand(
+  name: 'pause' | 'resume',
+  environment: Environment,
+  run: (options: DeliveryOptions) => Promise<void>,
+): Command {
+  const command = new Command(name)
+    .option('--subscription <name>', 'only this subscription (default: all of JOBS_TOPIC that push to a worker)')
+    .addOption(
+      new Option('--deployment <name>', 'only requests to this deployment; jobs are still delivered').conflicts(
+        'subscription',
+      ),
+    )
   addHelpEnding(command, {
     examples: [
       [`promptbridge ${name}`, `${name} all jobs`],
       [`promptbridge ${name} --subscription promptbridge-push`, `${name} the jobs of one subscription`],
+      [`promptbridge ${name} --deployment gpt-5-mini`, `${name} one deployment, as DEPLOYMENTS names it`],
     ],
     failure: 'no subscription pushes to a worker',
   })
-  return addOutputOptions(addStoreOptions(command), 'print the result as JSON').exitOverride().action(run)
+  return addOutputOptions(addStoreOptions(command), 'print the result as JSON')
+    .exitOverride()
+    .action(({ deployment, ...options }: DeliveryOptions) =>
+      deployment === undefined ? run(options) : handleDeployment(name, { deployment, ...options }, environment),
+    )
 }
 
 async function handle(

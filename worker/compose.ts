@@ -26,6 +26,7 @@ import { createReceiver } from './jobs/receive.ts'
 import { createBatchControls } from './limits/batch-controls.ts'
 import { createDailyBudget } from './limits/daily-budget.ts'
 import { createMissingEpisodes } from './limits/missing-episodes.ts'
+import { createPauses } from './limits/pauses.ts'
 import type { Log } from './observe/log.ts'
 import { createObserver } from './observe/observer.ts'
 import type { Embedded } from './pull/embedded.ts'
@@ -107,6 +108,7 @@ export async function composeWorker(config: Config, dependencies: Dependencies):
   const circuits = createCircuits(now, random, observer.circuits)
   const daily = createDailyBudget({ limit: dailyTokenLimit, read: dailyTokens.read, now, log })
   const missing = createMissingEpisodes({ store: stores.missingDeployments, now, log })
+  const pauses = createPauses({ store: stores.pausedDeployments, now, log })
   const provider = createBearerProvider(tokens, createAzureOpenAI({ apiVersion, federation, now }))
   const jobStore = createJobStore(documents, ttlMs)
   const deadLetter = createDeadLettering({ ...keeping, queue, topic: config.deadLetterTopic, log })
@@ -114,7 +116,7 @@ export async function composeWorker(config: Config, dependencies: Dependencies):
     controls: createBatchControls({ read: batches.read, later, now, log }),
     observer,
     plan: { deployments, circuits, maxOutputTokens, allowedBodyFields, rolloutMs, now },
-    admit: { provider, circuits, daily, drain, modelTimeoutMs, now },
+    admit: { provider, circuits, daily, pauses, drain, modelTimeoutMs, now },
     run: {
       claim: { store: jobStore, retry, maxJobAgeMs, modelTimeoutMs, newOwner, now, elapsed },
       ask: { provider, circuits, missing, drain, now },

@@ -54,9 +54,7 @@ export const deploymentFields = {
     .number()
     .int()
     .default(1)
-    .describe(
-      "Of the deployments with a job's model, the lowest number is asked first. Equal numbers: in the order of the list.",
-    ),
+    .describe("The lowest number of a job's model is asked first, and of equal ones the first in the list."),
   rpm: z.number().positive().optional().describe('The quota of requests in a minute, as a note; it has no effect.'),
   tpm: z.number().positive().optional().describe('The quota of tokens in a minute, as a note; it has no effect.'),
   maxOutputTokens: z

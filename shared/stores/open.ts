@@ -5,11 +5,12 @@ import type { BatchReader, BatchStore, UnfinishedBatches } from './batch-store.t
 import type { DailyTokensStore } from './daily-tokens.ts'
 import type { DeadLetterReader, DeadLetterStore } from './dead-letter-store.ts'
 import type { MissingDeployments } from './missing-deployments.ts'
+import type { PausedDeployments } from './paused-deployments.ts'
 import type { RecordDocuments } from './record-documents.ts'
 import type { SchemaExtent } from './sqlite/open-tables.ts'
 import type { TelemetryReader, TelemetryStore } from './telemetry-store.ts'
 
-/** The stores of records, batches, daily tokens, dead letters, telemetry and missing deployments, and the queue. */
+/** The stores of records, batches, daily tokens, dead letters, telemetry, missing and paused deployments, and the queue. */
 export interface Stores {
   readonly documents: RecordDocuments
   readonly batches: BatchStore & UnfinishedBatches
@@ -17,6 +18,7 @@ export interface Stores {
   readonly deadLetters: DeadLetterStore
   readonly telemetry: TelemetryStore
   readonly missingDeployments: MissingDeployments
+  readonly pausedDeployments: PausedDeployments
   readonly queue: JobQueue
   close(): Promise<void>
 }
@@ -100,6 +102,7 @@ async function openSqlite(path: string, dependencies: StoreDependencies, extent:
   const { openSqliteDailyTokens } = await import('./sqlite/sqlite-daily-tokens.ts')
   const { openSqliteDeadLetters } = await import('./sqlite/sqlite-dead-letters.ts')
   const { openSqliteMissingDeployments } = await import('./sqlite/sqlite-missing-deployments.ts')
+  const { openSqlitePausedDeployments } = await import('./sqlite/sqlite-paused-deployments.ts')
   const { openSqliteTelemetry } = await import('./sqlite/sqlite-telemetry.ts')
   await using opened = new AsyncDisposableStack()
   const documents = opened.adopt(await openSqliteDocuments(path, dependencies.now, extent), (own) => own.close())
@@ -109,9 +112,11 @@ async function openSqlite(path: string, dependencies: StoreDependencies, extent:
   const telemetry = opened.adopt(await openSqliteTelemetry(path, extent), (own) => own.close())
   const openedMissing = await openSqliteMissingDeployments(path, dependencies.now)
   const missingDeployments = opened.adopt(openedMissing, (own) => own.close())
+  const pausedDeployments = opened.adopt(await openSqlitePausedDeployments(path), (own) => own.close())
   const queue = opened.adopt(await openQueue({ kind: 'sqlite', path }, dependencies), (own) => own.close())
   const cleanups = opened.move()
-  const stores = { documents, batches, dailyTokens, deadLetters, telemetry, missingDeployments, queue }
+  const deployments = { missingDeployments, pausedDeployments }
+  const stores = { documents, batches, dailyTokens, deadLetters, telemetry, ...deployments, queue }
   return { ...stores, close: () => cleanups.disposeAsync() }
 }
 
@@ -119,11 +124,13 @@ type FirestoreConfig = Extract<StoreConfig, { kind: 'firestore' }>
 
 async function openGoogle(store: FirestoreConfig, dependencies: StoreDependencies): Promise<Stores> {
   const { createFirestoreMissingDeployments } = await import('./firestore/firestore-missing-deployments.ts')
+  const { createFirestorePausedDeployments } = await import('./firestore/firestore-paused-deployments.ts')
   const { database, ...stores } = await openFirestore(store, dependencies)
   const queue = await openQueue(store, dependencies)
   return {
     ...stores,
     missingDeployments: createFirestoreMissingDeployments(database, dependencies.now),
+    pausedDeployments: createFirestorePausedDeployments(database),
     queue,
     async close() {
       await Promise.all([database.close(), queue.close()])

@@ -3,6 +3,7 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { openQueueReport } from '../../shared/queues/sqlite/queue-report.ts'
+import { openSqlitePausedDeployments } from '../../shared/stores/sqlite/sqlite-paused-deployments.ts'
 import { readEnvelope } from '../contract/queue-endpoint.ts'
 import { newFolder, runCommand, until } from './cli-harness.ts'
 import { drained, newEndpoint, newFile, startPush } from './pubsub-push-harness.ts'
@@ -69,4 +70,23 @@ test('there is nothing to pause where no queue is, and no other subscription tha
   const other = await runCommand(t, ['pause', '--subscription', 'other', '--store', `sqlite:${file}`])
   assert.deepEqual([other.code, other.stdout], [1, ''])
   assert.match(other.stderr, /^promptbridge: JOBS_TOPIC has no push subscription other$/m)
+})
+
+test('a deployment is paused and resumed for all instances, and an unknown name is noted', async (t) => {
+  const file = await newFile(t)
+  const { close } = await openSqlitePausedDeployments(file)
+  close()
+  const DEPLOYMENTS = JSON.stringify([{ model: 'm', endpoint: 'https://eu.openai.azure.com', deployment: 'eu' }])
+  const run = (...args: string[]) =>
+    runCommand(t, [...args, '--deployment', 'eu', '--store', `sqlite:${file}`], { env: { DEPLOYMENTS } })
+  const paused = await run('pause')
+  assert.deepEqual([paused.code, paused.stdout.split('\n')[0], paused.stderr], [0, 'eu  paused', ''])
+  assert.match((await run('pause')).stdout, /^eu {2}was paused already\n/)
+  assert.deepEqual(JSON.parse((await run('resume', '--json')).stdout), [{ deployment: 'eu', state: 'resumed' }])
+  assert.match((await run('resume')).stdout, /^eu {2}was not paused\n/)
+  assert.equal((await run('pause', '--subscription', 'x')).code, 2)
+  const unknown = await runCommand(t, ['pause', '--deployment', 'us', '--store', `sqlite:${file}`], {
+    env: { DEPLOYMENTS },
+  })
+  assert.match(unknown.stderr, /the settings here have no deployment of this name; they have: eu\n$/)
 })

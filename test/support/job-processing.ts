@@ -10,6 +10,7 @@ import { type Seat, takeSeat } from '../../worker/jobs/candidates.ts'
 import type { BatchControls, Watch } from '../../worker/limits/batch-controls.ts'
 import type { DailyBudget } from '../../worker/limits/daily-budget.ts'
 import type { MissingEpisodes } from '../../worker/limits/missing-episodes.ts'
+import type { Pauses } from '../../worker/limits/pauses.ts'
 import type { Observer } from '../../worker/observe/observer.ts'
 import { aDeployment } from './deployment-builders.ts'
 import type { JobParts } from './job-dependencies.ts'
@@ -27,6 +28,7 @@ export function partsOver(
     store: createJobStore(documents, 1_000),
     controls: controlsOf(),
     daily: NO_DAILY_LIMIT,
+    pauses: NO_PAUSES,
     deadLetter,
     announce: async () => undefined,
     circuits: circuitsOf(Date.now),
@@ -86,6 +88,9 @@ export const controlsOf = (over: Partial<Watch> = {}): BatchControls => ({
 
 /** Deployments that are always there. */
 export const NEVER_MISSING: MissingEpisodes = { measure: async (_, failure) => failure, answered: () => undefined }
+
+/** No deployment is paused. */
+export const NO_PAUSES: Pauses = { paused: async () => new Set() }
 
 /** A day that takes any number of tokens. */
 export const NO_DAILY_LIMIT: DailyBudget = { limitReached: async () => undefined, spend: () => undefined }

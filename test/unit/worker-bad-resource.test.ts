@@ -8,7 +8,7 @@ import { admit } from '../../worker/jobs/admit.ts'
 import { ask } from '../../worker/jobs/ask.ts'
 import { aDeployment } from '../support/deployment-builders.ts'
 import { aJob } from '../support/job-builders.ts'
-import { circuitsOf, NEVER_MISSING, NO_DAILY_LIMIT } from '../support/job-processing.ts'
+import { circuitsOf, NEVER_MISSING, NO_DAILY_LIMIT, NO_PAUSES } from '../support/job-processing.ts'
 import { aReply, failed } from '../support/virtual-jobs.ts'
 
 const TOKEN_LIFE_MS = 3_600_000
@@ -49,7 +49,8 @@ function aWorker(t: TestContext) {
     counts.sentToBad += 1
     return refusal
   })
-  const parts = { circuits, provider, now, daily: NO_DAILY_LIMIT, missing: NEVER_MISSING, drain: createDrain() }
+  const limits = { daily: NO_DAILY_LIMIT, pauses: NO_PAUSES, missing: NEVER_MISSING }
+  const parts = { circuits, provider, now, ...limits, drain: createDrain() }
   const modelTimeoutMs = 120_000
   const waitUntil = () => undefined
 

@@ -7,6 +7,7 @@ import { type ModelProvider, NotReadyError } from '../../shared/models/provider.
 import type { DeliveredJob } from '../delivery/delivery.ts'
 import type { Drain } from '../delivery/drain.ts'
 import type { DailyBudget } from '../limits/daily-budget.ts'
+import type { Pauses } from '../limits/pauses.ts'
 import { type Candidates, type Enter, enterFirst, type Refused, type Seat, takeSeat } from './candidates.ts'
 
 export interface AdmitDependencies {
@@ -15,9 +16,16 @@ export interface AdmitDependencies {
   readonly circuits: Circuits
   readonly provider: ModelProvider
   readonly daily: DailyBudget
+  readonly pauses: Pauses
   readonly modelTimeoutMs: number
 }
 
+const PAUSED: Failure = {
+  kind: 'busy',
+  code: 'paused',
+  message: 'every deployment that may serve it is paused',
+  hint: 'To send requests again: promptbridge resume --deployment NAME',
+}
 const DRAINING: Failure = { kind: 'draining', message: 'this instance is about to end' }
 
 /** A job that cannot start within this time is deferred: held jobs were measured to miss their deadlines. */
@@ -38,17 +46,20 @@ export async function admit(
   candidates: Candidates,
   { deadline, waitUntil }: Pick<DeliveredJob, 'deadline' | 'waitUntil'>,
 ): Promise<Admitted> {
-  const { drain, provider, daily, now, modelTimeoutMs } = dependencies
+  const { drain, provider, daily, pauses, now, modelTimeoutMs } = dependencies
   if (drain.begun.aborted) return refuse(DRAINING)
   const arrivedAt = now()
   const overspent = await daily.limitReached()
   if (overspent !== undefined) return refuse(overspent)
+  const paused = await pauses.paused()
+  const [candidate, ...more] = candidates.filter(({ deployment }) => !paused.has(deployment.name))
+  if (candidate === undefined) return refuse(PAUSED)
   // A job that is held for longer has too little time left to ask the model.
   const until = Math.min(arrivedAt + MAX_HOLD_MS, deadline - modelTimeoutMs)
   try {
     // All candidates take the same token.
-    await provider.ready(candidates[0].deployment, drain.begun, { until, waitUntil })
-    return await enterCandidate(dependencies, candidates, until)
+    await provider.ready(candidate.deployment, drain.begun, { until, waitUntil })
+    return await enterCandidate(dependencies, [candidate, ...more], until)
   } catch (error) {
     if (drain.begun.aborted) return refuse(DRAINING)
     if (error instanceof NotReadyError) return refuse(error.failure)

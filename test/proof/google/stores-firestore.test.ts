@@ -9,6 +9,7 @@ import { createFirestoreDailyTokens } from '../../../shared/stores/firestore/fir
 import { createFirestoreDeadLetters } from '../../../shared/stores/firestore/firestore-dead-letters.ts'
 import { createFirestoreDocuments } from '../../../shared/stores/firestore/firestore-documents.ts'
 import { createFirestoreMissingDeployments } from '../../../shared/stores/firestore/firestore-missing-deployments.ts'
+import { createFirestorePausedDeployments } from '../../../shared/stores/firestore/firestore-paused-deployments.ts'
 import { createFirestoreTelemetry } from '../../../shared/stores/firestore/firestore-telemetry.ts'
 import type { Value } from '../../../shared/stores/firestore/protocol.ts'
 import { fields, toFields } from '../../../shared/stores/firestore/values.ts'
@@ -18,6 +19,7 @@ import { deadLetterStoreContract } from '../../contract/dead-letter-store-contra
 import { jobStoreContract } from '../../contract/job-store-contract.ts'
 import { isStoreError } from '../../contract/job-store-support.ts'
 import { missingDeploymentsContract } from '../../contract/missing-deployments-contract.ts'
+import { pausedDeploymentsContract } from '../../contract/paused-deployments-contract.ts'
 import { telemetryStoreContract } from '../../contract/telemetry-store-contract.ts'
 import { aNewDeadLetter } from '../../support/dead-letter-builders.ts'
 import { aTokenFailure } from '../../support/telemetry-builders.ts'
@@ -71,6 +73,11 @@ batchStoreContract('Firestore', async () => {
 dailyTokensContract('Firestore', async () => {
   const database = openDatabase({ project: `p-${randomUUID()}`, emulator: emulator.address })
   return { days: createFirestoreDailyTokens(database), close: () => database.close() }
+})
+
+pausedDeploymentsContract('Firestore', async () => {
+  const database = openDatabase({ project: `p-${randomUUID()}`, emulator: emulator.address })
+  return { paused: createFirestorePausedDeployments(database), close: () => database.close() }
 })
 
 const openLetters = () => {

@@ -4,8 +4,10 @@ import type { CircuitObserver } from '../../../shared/models/circuits.ts'
 import type { Message } from '../../../shared/queues/job-queue.ts'
 import type { BatchStore } from '../../../shared/stores/batch-store.ts'
 import { createFirestoreMissingDeployments } from '../../../shared/stores/firestore/firestore-missing-deployments.ts'
+import { createFirestorePausedDeployments } from '../../../shared/stores/firestore/firestore-paused-deployments.ts'
 import type { ParsedDelivery } from '../../../worker/delivery/delivery.ts'
 import { createMissingEpisodes } from '../../../worker/limits/missing-episodes.ts'
+import { createPauses } from '../../../worker/limits/pauses.ts'
 import { createLog } from '../../../worker/observe/log.ts'
 import type { JobParts } from '../../support/job-dependencies.ts'
 import { NO_OBSERVER } from '../../support/job-processing.ts'
@@ -86,6 +88,7 @@ export function composeSimWorker(installation: Installation, process: Process, w
     deadLetter: parts.createDeadLettering({ ...keeping, queue, topic: TOPICS.dead, log }),
     announce: parts.createAnnouncer(announcing),
     circuits: parts.createCircuits(now, random, circuitObserver(exercised)),
+    pauses: createPauses({ store: createFirestorePausedDeployments(database), now, log }),
     missing: createMissingEpisodes({ store: createFirestoreMissingDeployments(database, now), now, log }),
     provider: createBearerProvider(tokens, ask),
     observer: NO_OBSERVER,

@@ -6,12 +6,14 @@ import { createFirestoreDailyTokens } from '../../../shared/stores/firestore/fir
 import { createFirestoreDeadLetters } from '../../../shared/stores/firestore/firestore-dead-letters.ts'
 import { createFirestoreDocuments } from '../../../shared/stores/firestore/firestore-documents.ts'
 import { createFirestoreMissingDeployments } from '../../../shared/stores/firestore/firestore-missing-deployments.ts'
+import { createFirestorePausedDeployments } from '../../../shared/stores/firestore/firestore-paused-deployments.ts'
 import { toFields } from '../../../shared/stores/firestore/values.ts'
 import { batchStoreContract } from '../../contract/batch-store-contract.ts'
 import { dailyTokensContract } from '../../contract/daily-tokens-contract.ts'
 import { deadLetterStoreContract } from '../../contract/dead-letter-store-contract.ts'
 import { jobStoreContract } from '../../contract/job-store-contract.ts'
 import { missingDeploymentsContract } from '../../contract/missing-deployments-contract.ts'
+import { pausedDeploymentsContract } from '../../contract/paused-deployments-contract.ts'
 import { START } from '../../support/job-builders.ts'
 import { createFakeFirestore } from './fake-database.ts'
 
@@ -104,6 +106,11 @@ test(`${NAME}: a batch that one sweep counts after another has ended it is looke
 dailyTokensContract(NAME, async () => {
   const database = openDatabase()
   return { days: createFirestoreDailyTokens(database), close: () => database.close() }
+})
+
+pausedDeploymentsContract(NAME, async () => {
+  const database = openDatabase()
+  return { paused: createFirestorePausedDeployments(database), close: () => database.close() }
 })
 
 deadLetterStoreContract(NAME, async () => {
