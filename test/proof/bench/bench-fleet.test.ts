@@ -6,6 +6,7 @@ import { type Delivery, type Message, startPushes } from './fleet/push-subscript
 import { nackAtOnce, pRetryDefaults, sdkDefaults, tokenBucket } from './fleet/rivals.ts'
 import { type FleetRun, runFleet } from './fleet/run-fleet.ts'
 import { createVirtualTime } from './fleet/virtual-time.ts'
+import { runStorm } from './storm/run-storm.ts'
 
 const RUN: Omit<FleetRun, 'policy'> = {
   ...{ instances: 4, jobs: 300, quota: { rpm: 600, tpm: 100_000 }, meanTokens: 1_000 },
@@ -42,6 +43,30 @@ describe('a fleet in virtual time', () => {
     }
     const result = runFleet({ ...RUN, instances: 1, jobs: 1, policy: holdsFirst })
     assert.deepEqual([result.missedDeadlines, result.deliveries, result.ended], [1, 2, 1])
+  })
+})
+
+test('virtual time that stops goes on later with everything that is planned', () => {
+  const time = createVirtualTime(0)
+  const happened: number[] = []
+  for (const ms of [10, 20, 30]) time.after(ms, () => happened.push(time.now()))
+  time.run(() => false, 15)
+  time.run(() => false, 25)
+  assert.deepEqual(happened, [10, 20])
+  time.run(() => false, 100)
+  assert.deepEqual(happened, [10, 20, 30])
+})
+
+describe('a storm in virtual time', () => {
+  test('ends every job, and grants no more than the limits allow and one full minute', () => {
+    const limits = { requestsPerMinute: 600, tokensPerMinute: 60_000, minuteMs: 60_000, refusedUseQuota: true }
+    const deployments = (startsAt: number) => [
+      { ...limits, lowered: [], noCapacity: [{ from: startsAt + 60_000, until: startsAt + 120_000 }] },
+    ]
+    const run = { policy: ours, instances: 2, jobs: 400, meanTokens: 1_000, faultyHeaders: 0.2, seed: 1 }
+    const result = runStorm({ ...run, deployments })
+    assert.deepEqual([result.ended, result.missedDeadlines, result.allowedTokens], [400, 0, 240_000])
+    assert.ok(result.grantedTokens <= 300_000)
   })
 })
 

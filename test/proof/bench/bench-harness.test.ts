@@ -186,7 +186,7 @@ describe('the command', () => {
 
   test('lists the benches without a name', () => {
     const shell = ['submit', 'submit-pubsub', 'results']
-    const worker = ['latency', 'memory', 'memory-soak', 'overhead', 'overhead-firestore', 'quota']
+    const worker = ['latency', 'memory', 'memory-soak', 'overhead', 'overhead-firestore', 'quota', 'storm']
     const names = ['coldstart', 'firestore', 'fleet', ...worker, ...shell, 'token', 'token-soak']
     assert.deepEqual(run(), { status: 0, stdout: `${names.join('\n')}\n`, stderr: '' })
   })
@@ -198,7 +198,7 @@ describe('the command', () => {
       assert.deepEqual([status, stdout], [2, ''])
       assert.match(
         stderr,
-        /benches: coldstart, firestore, fleet, latency, memory, memory-soak, overhead, overhead-firestore, quota, submit, submit-pubsub, results, token, token-soak/,
+        /benches: coldstart, firestore, fleet, latency, memory, memory-soak, overhead, overhead-firestore, quota, storm, submit, submit-pubsub, results, token, token-soak/,
       )
     })
   }

@@ -16,6 +16,7 @@ const benches: Readonly<Record<string, () => Promise<{ readonly bench: Bench }>>
   overhead: () => import('./overhead/overhead-bench.ts'),
   'overhead-firestore': () => import('./overhead/overhead-firestore-bench.ts'),
   quota: () => import('./quota/quota-bench.ts'),
+  storm: () => import('./storm/storm-bench.ts'),
   submit: () => import('./shell/submit-bench.ts'),
   'submit-pubsub': () => import('./shell/submit-pubsub-bench.ts'),
   results: () => import('./shell/results-bench.ts'),

@@ -34,13 +34,18 @@ const ESTIMATE_ERROR = 0.05
 export function startInstances(
   time: VirtualTime,
   random: Random,
-  service: QuotaService,
+  services: readonly QuotaService[],
   { policy, instances, quota }: FleetOptions,
 ): (delivery: Delivery) => void {
   const fleet: Instance[] = []
 
   function start(): void {
-    const parts: InstanceParts = { time, random, quota: { ...quota, maxInstances: instances } }
+    const parts: InstanceParts = {
+      time,
+      random,
+      deployments: services.length,
+      quota: { ...quota, maxInstances: instances },
+    }
     const instance: Instance = {
       weight: random.pick(WEIGHTS),
       policy: policy.start(parts),
@@ -67,10 +72,10 @@ export function startInstances(
     instance.held.add(delivery)
     instance.policy.handle({
       estimate: Math.round(tokens * (1 + ESTIMATE_ERROR * (2 * random.next() - 1))),
-      send: (onReply) => {
+      send: (onReply, deployment = 0) => {
         // The connections of an instance end with it.
         if (isOver(instance, delivery)) return
-        service.send(tokens, (reply) => isOver(instance, delivery) || onReply(reply))
+        services[deployment]?.send(tokens, (reply) => isOver(instance, delivery) || onReply(reply))
       },
       answer(answer) {
         if (!instance.held.delete(delivery)) return

@@ -1,4 +1,4 @@
-import { describePace, firstPace, onReply, take } from '../../../../shared/models/pacing/governor.ts'
+import { describePace, firstPace, onReply, type Pace, take } from '../../../../shared/models/pacing/governor.ts'
 import type { HeldJob, InstanceParts, InstancePolicy, Policy } from './policy.ts'
 import type { ServiceReply } from './quota-service.ts'
 
@@ -19,43 +19,60 @@ export function governed(
   return { name, start: (parts) => startInstance(parts, settings(parts.quota)) }
 }
 
-function startInstance({ time, random }: InstanceParts, settings: Partial<InstanceParts['quota']>): InstancePolicy {
+function startInstance(
+  { time, random, deployments }: InstanceParts,
+  settings: Partial<InstanceParts['quota']>,
+): InstancePolicy {
   const queue: Waiting[] = []
-  let pace = firstPace({ ...settings, settling: 'on-arrival' }, time.now())
+  const first = firstPace({ ...settings, settling: 'on-arrival' }, time.now())
+  const paces = Array.from({ length: deployments }, () => first)
   let cancelTimer = (): void => undefined
   let queuedTokens = 0
 
   function pump(): void {
     cancelTimer()
     for (let head = queue[0]; head !== undefined; head = queue[0]) {
-      const { job, until } = head
-      const [next, turn] = take(pace, { tokens: job.estimate }, time.now(), random.next())
-      pace = next
-      const isLate = time.now() + (turn.kind === 'wait' ? turn.forMs : 0) > until
-      if (turn.kind === 'wait' && !isLate) {
-        cancelTimer = time.after(turn.forMs, pump)
+      const turn = takeFirst(head.job.estimate)
+      const isLate = time.now() + turn.waitMs > head.until
+      if (turn.deployment === undefined && !isLate) {
+        cancelTimer = time.after(turn.waitMs, pump)
         return
       }
       queue.shift()
-      queuedTokens -= job.estimate
-      if (isLate) job.answer('nacked')
-      else send(head)
+      queuedTokens -= head.job.estimate
+      if (turn.deployment === undefined) head.job.answer('nacked')
+      else send(head, turn.deployment)
     }
   }
 
-  function send(waiting: Waiting): void {
+  /** Takes from the first deployment that allows it, as the worker's admission does. */
+  function takeFirst(tokens: number): { readonly deployment?: number; readonly waitMs: number } {
+    let waitMs = Infinity
+    for (const [deployment, pace] of paces.entries()) {
+      const [next, turn] = take(pace, { tokens }, time.now(), random.next())
+      paces[deployment] = next
+      if (turn.kind === 'go') return { deployment, waitMs: 0 }
+      waitMs = Math.min(waitMs, turn.forMs)
+    }
+    return { waitMs }
+  }
+
+  function send(waiting: Waiting, deployment: number): void {
     const sentAt = time.now()
-    waiting.job.send((reply) => {
-      learn(waiting.job, reply, sentAt)
+    const onAnswer = (reply: ServiceReply) => {
+      learn(deployment, waiting.job, reply, sentAt)
       if (reply.isRefused) enqueue(waiting, 'first')
       else waiting.job.answer('acked')
       pump()
-    })
+    }
+    waiting.job.send(onAnswer, deployment)
   }
 
-  function learn({ estimate }: HeldJob, { isRefused, rateLimit, retryAfterMs }: ServiceReply, sentAt: number): void {
-    const refusal = isRefused ? { refusal: { limit: 'quota' as const, retryAfterMs } } : {}
-    pace = onReply(pace, { need: { tokens: estimate }, sentAt, rateLimit, ...refusal }, time.now(), random.next())
+  function learn(deployment: number, { estimate }: HeldJob, reply: ServiceReply, sentAt: number): void {
+    const { isRefused, limit = 'quota', rateLimit, retryAfterMs } = reply
+    const refusal = isRefused ? { refusal: { limit, retryAfterMs } } : {}
+    const said = { need: { tokens: estimate }, sentAt, rateLimit, ...refusal }
+    paces[deployment] = onReply(paces[deployment] ?? first, said, time.now(), random.next())
   }
 
   function enqueue(waiting: Waiting, place: 'first' | 'last'): void {
@@ -64,10 +81,14 @@ function startInstance({ time, random }: InstanceParts, settings: Partial<Instan
     else queue.push(waiting)
   }
 
+  function queueAt(pace: Pace): number {
+    const { rate, pausedForMs } = describePace(pace, time.now())
+    return pausedForMs + 60_000 * Math.max(queue.length / rate.rpm, queuedTokens / rate.tpm)
+  }
+
   return {
     handle(job) {
-      const { rate, pausedForMs } = describePace(pace, time.now())
-      const queueMs = pausedForMs + 60_000 * Math.max(queue.length / rate.rpm, queuedTokens / rate.tpm)
+      const queueMs = Math.min(...paces.map((pace) => queueAt(pace)))
       if (queueMs > MAX_HOLD_MS) return job.answer('nacked')
       enqueue({ job, until: time.now() + MAX_HOLD_MS }, 'last')
       pump()

@@ -6,14 +6,16 @@ import type { VirtualTime } from './virtual-time.ts'
 export interface HeldJob {
   /** What the instance believes that the provider will charge. */
   readonly estimate: number
-  /** Sends its request. */
-  send(onReply: (reply: ServiceReply) => void): void
+  /** Sends its request to a deployment; to the first when absent. */
+  send(onReply: (reply: ServiceReply) => void, deployment?: number): void
   answer(answer: 'acked' | 'nacked'): void
 }
 
 export interface InstanceParts {
   readonly time: VirtualTime
   readonly random: Random
+  /** How many deployments there are. */
+  readonly deployments: number
   /** What an operator may set: the quota, and the most instances. */
   readonly quota: { readonly rpm: number; readonly tpm: number; readonly maxInstances: number }
 }

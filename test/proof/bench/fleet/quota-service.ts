@@ -13,6 +13,8 @@ import type { VirtualTime } from './virtual-time.ts'
 /** A reply as a client reads it. */
 export interface ServiceReply {
   readonly isRefused: boolean
+  /** What refused it. */
+  readonly limit?: 'quota' | 'capacity' | undefined
   readonly rateLimit?: RateLimit | undefined
   readonly retryAfterMs?: number | undefined
 }
@@ -20,7 +22,7 @@ export interface ServiceReply {
 export interface QuotaService {
   /** Sends one request. The reply arrives later. */
   send(tokens: number, onReply: (reply: ServiceReply) => void): void
-  readonly calls: { granted: number; refused: number }
+  readonly calls: { granted: number; refused: number; grantedTokens: number }
 }
 
 interface ServiceOptions {
@@ -40,7 +42,7 @@ export function startQuotaService(
   random: Random,
   { limits, faultyHeaders }: ServiceOptions,
 ): QuotaService {
-  const calls = { granted: 0, refused: 0 }
+  const calls = { granted: 0, refused: 0, grantedTokens: 0 }
   const earlier: Record<string, string>[] = []
   let used: UsedQuota | undefined
 
@@ -59,11 +61,19 @@ export function startQuotaService(
     const now = time.now()
     const arrival = arrive(used, limits, tokens, now)
     used = arrival.used
-    const isRefused = arrival.verdict.kind === 'refused'
+    const { verdict } = arrival
+    const isRefused = verdict.kind === 'refused'
     calls[isRefused ? 'refused' : 'granted'] += 1
+    if (!isRefused) calls.grantedTokens += tokens
     const headers = new Headers(headersOf(limitHeaders(arrival, limits, now)))
     const reply = {
       isRefused,
+      limit:
+        verdict.kind === 'granted'
+          ? undefined
+          : verdict.reason === 'capacity'
+            ? ('capacity' as const)
+            : ('quota' as const),
       rateLimit: readRateLimit(headers),
       retryAfterMs: isRefused ? readRetryAfter((name) => headers.get(name), now) : undefined,
     }

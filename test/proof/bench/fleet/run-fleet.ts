@@ -53,7 +53,7 @@ export function runFleet(asked: FleetRun): FleetResult {
     ...{ refusedUseQuota, lowered: [], noCapacity: [] },
   }
   const service = startQuotaService(time, random.fork(), { limits, faultyHeaders })
-  const push = startInstances(time, random.fork(), service, { policy, instances, quota })
+  const push = startInstances(time, random.fork(), [service], { policy, instances, quota })
   const pushes = startPushes(time, messages, push)
   const endedNow = () => pushes.report().done + pushes.report().deadLetters
   time.run(() => endedNow() === jobs, startedAt + MAX_VIRTUAL_MS)

@@ -26,8 +26,12 @@ export function createVirtualTime(start: number): VirtualTime {
     run(isOver, until) {
       while (!isOver()) {
         const event = events.pop()
-        if (event === undefined || event.at > until) return
+        if (event === undefined) return
         if (event.isCancelled) continue
+        if (event.at > until) {
+          events.push(event)
+          return
+        }
         now = event.at
         event.happen()
       }
