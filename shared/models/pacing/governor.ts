@@ -37,7 +37,7 @@ export interface Need {
  * How a provider charges tokens. on-arrival: its estimate, which it never corrects. by-use: the tokens of the answer in the
  * end.
  */
-type Settling = 'on-arrival' | 'by-use'
+export type Settling = 'on-arrival' | 'by-use'
 
 export interface PaceSettings {
   /** The quota of all instances in a minute, in requests and in tokens, where the operator has set it. */

@@ -24,6 +24,9 @@ export const testsOf: Readonly<Record<string, readonly string[]>> = {
   'shared/identity/renewal.ts': ['identity-renewal'],
   'shared/models/circuit.ts': ['worker-circuits'],
   'shared/models/answers.ts': ['worker-circuits', 'job-failures'],
+  'shared/models/pacing/estimate.ts': ['pacing-queue'],
+  'shared/models/pacing/queue.ts': ['pacing-queue'],
+  'shared/models/pacing/window.ts': ['pacing-governor', 'pacing-properties'],
   'worker/limits/share-slots.ts': ['worker-slots'],
   'worker/limits/stopped-batch.ts': ['worker-stopped-batch'],
 }
