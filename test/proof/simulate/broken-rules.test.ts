@@ -12,12 +12,12 @@ const firstSeeds: Readonly<Record<string, number>> = {
   'stale-owner': 91,
   'timeout-twice': 186,
   'whole-model-time': 194,
-  'record-for-the-unseen': 300,
   'answer-over-swept-record': 345,
   'unavailable-is-folded': 356,
   'deadline-after-admission': 488,
   'parts-before-settle': 512,
   'wait-for-one-deployment': 878,
+  'record-for-the-unseen': 1927,
 }
 
 test('simulation: the source type-checks with each patch that breaks a rule', async () => {
