@@ -23,6 +23,8 @@ export async function startServer(module: string, options: ChildOptions): Promis
   await using started = new AsyncDisposableStack()
   const child = started.use(startChild(module, { ...options, imports: [REPORT_USAGE], readsOutput: true }))
   const { port } = await readAddress(child.output)
+  // What else it logs has to be taken from the pipe, or it would pile up in the process.
+  child.output?.resume()
   const cleanups = started.move()
   return {
     url: `http://127.0.0.1:${port}`,
@@ -35,12 +37,14 @@ export async function startServer(module: string, options: ChildOptions): Promis
 async function readAddress(output: NodeJS.ReadableStream | null): Promise<{ port: number }> {
   if (output === null) throw new Error('the output of a server is read')
   const lines = createInterface({ input: output, signal: AbortSignal.timeout(START_TIMEOUT_MS) })
-  for await (const line of lines) {
-    const { data } = listening.safeParse(JSON.parse(line))
-    if (data === undefined) continue
-    // What else it logs has to be taken from the pipe, or the process would stop.
-    output.resume()
-    return data.address
+  try {
+    for await (const line of lines) {
+      const { data } = listening.safeParse(JSON.parse(line))
+      if (data !== undefined) return data.address
+    }
+  } finally {
+    // Or its signal would close it later, and pause the pipe.
+    lines.close()
   }
   throw new Error('a server ended, or took half a minute, before it said where it listens')
 }
