@@ -14,6 +14,11 @@ const MAX_UNIT_BYTES = 3
  * Yields one part at a time, because a second copy of a long text could exceed the memory.
  */
 export function* cutIntoParts(text: string): Generator<string> {
+  // Most answers are short, and need no buffer.
+  if (text.length * MAX_UNIT_BYTES <= MAX_RESULT_BYTES) {
+    if (text !== '') yield text
+    return
+  }
   const encoder = new TextEncoder()
   const part = new Uint8Array(Math.min(MAX_RESULT_BYTES, text.length * MAX_UNIT_BYTES))
   for (let start = 0; start < text.length; ) {

@@ -27,6 +27,11 @@ test('a text of a part’s length is one part, and one byte more makes two', () 
   assert.deepEqual([...cutIntoParts('x'.repeat(MAX_RESULT_BYTES + 1))].map(bytes), [MAX_RESULT_BYTES, 1])
 })
 
+test('a short text is one part, and an empty one has none', () => {
+  assert.deepEqual([...cutIntoParts('a € 😀')], ['a € 😀'])
+  assert.deepEqual([...cutIntoParts('')], [])
+})
+
 for (const character of ['é', '€', '😀']) {
   const length = bytes(character)
 
