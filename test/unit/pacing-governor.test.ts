@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { describePace, firstPace, onReply, type Pace, release, take } from '../../shared/models/pacing/governor.ts'
+import { describePace, firstPace, onReply, release, take } from '../../shared/models/pacing/governor.ts'
+import type { Pace } from '../../shared/models/pacing/pace.ts'
 
 const T0 = 1_700_000_000_000
 const NEED = { tokens: 100 }

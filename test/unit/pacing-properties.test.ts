@@ -2,15 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { MAX_WAIT_MS } from '../../shared/job/failures.ts'
-import {
-  describePace,
-  firstPace,
-  onReply,
-  type Pace,
-  type PaceReply,
-  release,
-  take,
-} from '../../shared/models/pacing/governor.ts'
+import { describePace, firstPace, onReply, release, take } from '../../shared/models/pacing/governor.ts'
+import type { Pace, PaceReply } from '../../shared/models/pacing/pace.ts'
 
 const T0 = 1_700_000_000_000
 

@@ -1,6 +1,6 @@
 import { estimateTokens, type Job } from '../../job/job.ts'
 import type { Usage } from '../../job/record.ts'
-import type { Need } from './governor.ts'
+import type { Need } from './pace.ts'
 
 /** What the answers of a model say about estimates. */
 export interface Learned {

@@ -1,5 +1,5 @@
 import { MAX_WAIT_MS } from '../../job/failures.ts'
-import { measureUse, type Reading, type Remaining } from './use-of-all.ts'
+import type { Reading } from './use-of-all.ts'
 import { addToWindow, emptyWindow, shiftWindow, takeFromWindow, type Window, waitForRoom } from './window.ts'
 
 /**
@@ -64,7 +64,7 @@ const MOST_FIRST_SHARE = 1 / 4
 const SPARSE_PER_MINUTE = 3
 /** What is late is caught up, still within the limit. */
 const WINDOW_ROOM = 1.02
-const MOST_CATCH_UP_MS = 200
+export const MOST_CATCH_UP_MS = 200
 const DOUBLES_IN_MS = 500
 const MIN_PER_MINUTE = 0.01
 const MAX_PER_MINUTE = 1e12
@@ -218,38 +218,6 @@ export function believeLimit(lane: Lane, reported: number | undefined, now: numb
   return { ...lane, limit: believed, limitAt: now, rate: clamp(rate * (believed / limit)) }
 }
 
-/** How fast the rate follows: a measure of seconds is not exact, and other instances follow the same one. */
-const FOLLOWS_IN_MS = 12_000
-const GROWS_IN_MS = 10_000
-const MOST_GROWTH = 3
-const MOST_FALL = 0.8
-/** Within this of what is aimed at, the rate stays: rates that do not change keep out of the way of each other. */
-const TOLERATED = 0.1
-const LEAST_USE = 0.05
-/** What the first measure counts for. */
-const MEASURED_MS = 2_000
-/** Where short windows are checked, nothing can be caught up. */
-const MOST_BOOST = 1.1
-const LEAST_BOOST = 0.8
-
-/** What remains of the minute of all instances says what all of them use: the rate follows it. */
-export function followUse(before: Lane, said: Remaining, now: number): Lane {
-  const { limit, due, rate, followedAt, isStarting, share: aim } = before
-  if (limit === undefined) return before
-  const { reading, use } = measureUse(before.reading, said, limit)
-  if (use === undefined) return { ...before, reading }
-  const boost = Math.min(before.windows.length > 1 ? 1 : MOST_BOOST, Math.max(LEAST_BOOST, use.until))
-  const lane = { ...before, reading, boost, followedAt: now }
-  const ratio = (aim * before.boost) / Math.max(LEAST_USE, use.share)
-  const sinceMs = followedAt === undefined ? MEASURED_MS : Math.max(0, now - followedAt)
-  const gain = 1 - Math.exp(-sinceMs / (ratio > 1 ? GROWS_IN_MS : FOLLOWS_IN_MS))
-  const isNear = Math.abs(Math.log(ratio)) < TOLERATED
-  const factor = isNear ? 1 : Math.min(MOST_GROWTH, Math.max(MOST_FALL, ratio ** gain))
-  const isIdle = due < now - MOST_CATCH_UP_MS
-  if (factor > 1 && isIdle) return { ...before, reading, boost }
-  return { ...lane, rate: bounded(lane, rate * factor), isStarting: isStarting && factor > 1 }
-}
-
 export function shiftLane(lane: Lane, byMs: number): Lane {
   return {
     ...lane,
@@ -269,7 +237,7 @@ function leastOf({ limit, maxInstances = 250, leastRate }: Lane): number {
   return limit === undefined ? leastRate : limit / maxInstances / 4
 }
 
-function bounded({ limit }: Lane, rate: number): number {
+export function bounded({ limit }: Lane, rate: number): number {
   return clamp(Math.min(rate, limit === undefined ? Infinity : limit * USED_SHARE))
 }
 

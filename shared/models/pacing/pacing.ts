@@ -4,18 +4,8 @@ import type { Job } from '../../job/job.ts'
 import type { Clock } from '../../lib/clock.ts'
 import type { ModelReply } from '../provider.ts'
 import { type Learned, learnUse, NOTHING_LEARNED, needOf } from './estimate.ts'
-import {
-  describePace,
-  firstPace,
-  type Need,
-  onReply,
-  type Pace,
-  type PaceReply,
-  type PaceReport,
-  release,
-  type Settling,
-  take,
-} from './governor.ts'
+import { describePace, firstPace, onReply, release, take } from './governor.ts'
+import type { Need, Pace, PaceReply, PaceReport, Settling } from './pace.ts'
 import { neededBefore, pickNext, type Waiting } from './queue.ts'
 
 /** Paces the requests of this instance, for each deployment. It has no timer of its own. */

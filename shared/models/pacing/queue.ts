@@ -1,4 +1,4 @@
-import type { Need } from './governor.ts'
+import type { Need } from './pace.ts'
 
 /** A job that waits for its turn at one deployment. */
 export interface Waiting {

@@ -1,4 +1,5 @@
-import { describePace, firstPace, onReply, type Pace, take } from '../../../../shared/models/pacing/governor.ts'
+import { describePace, firstPace, onReply, take } from '../../../../shared/models/pacing/governor.ts'
+import type { Pace } from '../../../../shared/models/pacing/pace.ts'
 import type { HeldJob, InstanceParts, InstancePolicy, Policy } from './policy.ts'
 import type { ServiceReply } from './quota-service.ts'
 
