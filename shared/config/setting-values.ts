@@ -55,8 +55,16 @@ export const deploymentFields = {
     .int()
     .default(1)
     .describe("The lowest number of a job's model is asked first, and of equal ones the first in the list."),
-  rpm: z.number().positive().optional().describe('The quota of requests in a minute, as a note; it has no effect.'),
-  tpm: z.number().positive().optional().describe('The quota of tokens in a minute, as a note; it has no effect.'),
+  rpm: z
+    .number()
+    .positive()
+    .optional()
+    .describe('The quota of requests in a minute, with which a limit that Azure lowers is found.'),
+  tpm: z
+    .number()
+    .positive()
+    .optional()
+    .describe('The quota of tokens in a minute, with which a limit that Azure lowers is found.'),
   maxOutputTokens: z
     .number()
     .int()

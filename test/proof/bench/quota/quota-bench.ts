@@ -45,7 +45,6 @@ function ours(instances: number): Setting {
   const limits = { rpm: QUOTA.requestsPerMinute, tpm: QUOTA.tokensPerMinute }
   const named = { model: AZURE.deployment, deployment: AZURE.deployment }
   const env = (endpoint: string) => ({
-    MAX_INSTANCES: String(instances),
     DEPLOYMENTS: JSON.stringify([{ ...named, endpoint, ...limits }]),
   })
   return { module: WORKER, env, instances, events: REFUSED_USE_QUOTA }
