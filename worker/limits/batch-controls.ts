@@ -138,7 +138,7 @@ export function createBatchControls({ read, later, now, log }: BatchControlsDepe
     const after = afterReply(watched.beginning, failure)
     if (after.kind === 'stopped' && watched.beginning.kind !== 'stopped') {
       const problem = `its first ${REFUSALS_TO_STOP} answers were the same refusal; no other job of it is asked`
-      log.error({ outcome: 'batch_stopped', batch, code: after.code, problem, hint: failure?.hint }, 'batch stopped')
+      log.warn({ outcome: 'batch_stopped', batch, code: after.code, problem, hint: failure?.hint }, 'batch stopped')
     }
     watched.beginning = after
   }

@@ -16,7 +16,7 @@ export const testsOf: Readonly<Record<string, readonly string[]>> = {
   'shared/job/price-table.ts': ['job-price'],
   'shared/job/record.ts': ['job-record'],
   'shared/job/built-in-templates.ts': ['job-template'],
-  'shared/job/context-window.ts': ['cli-documents'],
+  'shared/job/context-window.ts': ['job-context-window'],
   'shared/job/template.ts': ['job-template'],
   'shared/job/template-schema.ts': ['job-template'],
   'shared/job/token-leg.ts': ['job-failures'],
@@ -27,6 +27,6 @@ export const testsOf: Readonly<Record<string, readonly string[]>> = {
   'shared/models/pacing/estimate.ts': ['pacing-queue'],
   'shared/models/pacing/queue.ts': ['pacing-queue'],
   'shared/models/pacing/window.ts': ['pacing-governor', 'pacing-properties'],
-  'worker/limits/share-slots.ts': ['worker-slots'],
+  'worker/limits/share-slots.ts': ['worker-share-slots'],
   'worker/limits/stopped-batch.ts': ['worker-stopped-batch'],
 }

@@ -39,6 +39,11 @@ locals {
       filter      = "${local.of_worker} AND jsonPayload.outcome = \"day_closed\""
       labels      = {}
     }
+    batches_stopped = {
+      description = "Batches that an instance stopped, because their first answers were the same refusal."
+      filter      = "${local.of_worker} AND jsonPayload.outcome = \"batch_stopped\""
+      labels      = {}
+    }
     refused_pushes = {
       description = "Rejected pushes: not from the invoker, or for another audience."
       filter      = "${local.of_worker} AND jsonPayload.outcome = \"refused_push\""
