@@ -1,4 +1,5 @@
-import type { Bar, Bench, Contestant } from '../harness/bench.ts'
+import type { Bench, Contestant } from '../harness/bench.ts'
+import { drainBars, drainValues } from '../harness/drain.ts'
 import { governed } from './ours.ts'
 import type { Policy } from './policy.ts'
 import { nackAtOnce, pRetryDefaults, sdkDefaults, tokenBucket } from './rivals.ts'
@@ -37,25 +38,16 @@ export const bench: Bench = {
   rounds: 3,
   jobsPerRound: JOBS,
   bars: [
-    ...barsOf('ours × 1', 1.05, 1),
-    ...barsOf('ours × 4', 1.05, 1),
-    ...barsOf('ours × 16', 1.08, 3),
-    ...barsOf('ours × 1,000', 1.1),
-    ...barsOf('ours × 16, refusals are free', 1.08, 3),
+    ...drainBars('ours × 1', 1.05, 1),
+    ...drainBars('ours × 4', 1.05, 1),
+    ...drainBars('ours × 16', 1.08, 3),
+    ...drainBars('ours × 1,000', 1.1),
+    ...drainBars('ours × 16, refusals are free', 1.08, 3),
   ],
   async open() {
     const contestants = Object.entries(scenarios).map(([name, scenario]) => contestant(name, scenario))
     return { contestants, [Symbol.asyncDispose]: () => Promise.resolve() }
   },
-}
-
-function barsOf(contestant: string, drain: number, refused?: number): readonly Bar[] {
-  return [
-    { contestant, metric: 'drain ÷ ideal', is: 'at most', value: drain },
-    ...(refused === undefined ? [] : [{ contestant, metric: '429s %', is: 'at most' as const, value: refused }]),
-    { contestant, metric: 'missed deadlines', is: 'exactly', value: 0 },
-    { contestant, metric: 'dead letters', is: 'exactly', value: 0 },
-  ]
 }
 
 /** Every round has other draws, the same for all contestants. */
@@ -67,10 +59,7 @@ function contestant(name: string, scenario: Scenario): Contestant {
       return {
         jobs: result.ended,
         values: {
-          'drain ÷ ideal': result.drainMs / result.idealMs,
-          '429s %': (100 * result.refused) / (result.refused + result.granted),
-          'missed deadlines': result.missedDeadlines,
-          'dead letters': result.deadLetters,
+          ...drainValues({ ...result, requests: result.refused + result.granted }),
           'pushes/job': result.deliveries / jobs,
         },
       }

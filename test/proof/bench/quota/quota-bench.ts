@@ -1,7 +1,8 @@
 import { join } from 'node:path'
 import type { LimitEvents } from '../../../../local/azure-openai/limiter.ts'
 import { AZURE } from '../../../../local/identities.ts'
-import type { Bar, Bench, Contestant } from '../harness/bench.ts'
+import type { Bench, Contestant } from '../harness/bench.ts'
+import { drainBars, drainValues } from '../harness/drain.ts'
 import { SCALE } from './scaled-minute.ts'
 import { type Drain, drain, QUOTA } from './stage.ts'
 
@@ -20,10 +21,10 @@ export const bench: Bench = {
   rounds: 3,
   jobsPerRound: JOBS,
   bars: [
-    ...barsOf('ours × 1', 1.05, 1),
-    ...barsOf('ours × 4', 1.05, 1),
-    ...barsOf('ours × 16', 1.08, 3),
-    ...barsOf('ours × 4, refusals are free', 1.05, 1),
+    ...drainBars('ours × 1', 1.05, 1),
+    ...drainBars('ours × 4', 1.05, 1),
+    ...drainBars('ours × 16', 1.08, 3),
+    ...drainBars('ours × 4, refusals are free', 1.05, 1),
   ],
   async open() {
     const contestants = [
@@ -56,15 +57,6 @@ function rival(env: Readonly<Record<string, string>>): Setting {
   return { module: RIVAL, env: () => ({ ...base, ...env }), instances: 4, events: REFUSED_USE_QUOTA }
 }
 
-function barsOf(contestant: string, drain: number, refused: number): readonly Bar[] {
-  return [
-    { contestant, metric: 'drain ÷ ideal', is: 'at most', value: drain },
-    { contestant, metric: '429s %', is: 'at most', value: refused },
-    { contestant, metric: 'missed deadlines', is: 'exactly', value: 0 },
-    { contestant, metric: 'dead letters', is: 'exactly', value: 0 },
-  ]
-}
-
 /** Every run has new processes. The warm-up has few jobs: it loads what they read from the disk. */
 function contestant(name: string, setting: Setting): Contestant {
   return {
@@ -73,12 +65,7 @@ function contestant(name: string, setting: Setting): Contestant {
       const result = await drain({ ...setting, jobs: round === 0 ? JOBS_OF_WARM_UP : jobs })
       return {
         jobs: result.done + result.deadLetters,
-        values: {
-          'drain ÷ ideal': result.drainMs / result.idealMs,
-          '429s %': (100 * result.refused) / Math.max(1, result.calls),
-          'missed deadlines': result.missedDeadlines,
-          'dead letters': result.deadLetters,
-        },
+        values: drainValues({ ...result, requests: result.calls }),
       }
     },
   }
