@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { describe } from 'node:test'
 import type { BatchStore, UnfinishedBatches } from '../../shared/stores/batch-store.ts'
 import { START } from '../support/job-builders.ts'
+import { factsOf } from './facts.ts'
 
 export interface BatchHarness {
   readonly batches: BatchStore & UnfinishedBatches
@@ -28,15 +29,9 @@ async function unfinishedIn(batches: UnfinishedBatches, pageSize = 9) {
 
 /** The behaviour that every adapter of BatchStore must hold. */
 export function batchStoreContract(name: string, open: () => Promise<BatchHarness>): void {
+  const inHarness = factsOf(open)
   const fact = (title: string, holds: (batches: BatchHarness['batches']) => Promise<void>) =>
-    test(title, async () => {
-      const { batches, close } = await open()
-      try {
-        await holds(batches)
-      } finally {
-        await close()
-      }
-    })
+    inHarness(title, ({ batches }) => holds(batches))
 
   describe(`${name}: batches`, () => {
     fact('an empty store lists none', async (batches) => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { describe } from 'node:test'
 import type { DailyTokensStore } from '../../shared/stores/daily-tokens.ts'
 import { DAY_MS, START } from '../support/job-builders.ts'
+import { factsOf } from './facts.ts'
 import { isStoreError } from './job-store-support.ts'
 
 export interface DailyTokensHarness {
@@ -14,15 +15,7 @@ const tokens = { promptTokens: 5_000_000_000, completionTokens: 3 }
 
 /** The behaviour that every adapter of DailyTokensStore must hold. */
 export function dailyTokensContract(name: string, open: () => Promise<DailyTokensHarness>): void {
-  const fact = (title: string, holds: (harness: DailyTokensHarness) => Promise<void>) =>
-    test(title, async () => {
-      const harness = await open()
-      try {
-        await holds(harness)
-      } finally {
-        await harness.close()
-      }
-    })
+  const fact = factsOf(open)
 
   describe(`${name}: the tokens of a day`, () => {
     fact('are undefined before the first sweep', async ({ days }) => {

@@ -4,6 +4,7 @@ import { describe, test } from 'node:test'
 import type { DeadLetterStore } from '../../shared/stores/dead-letter-store.ts'
 import { aDeadLetterOf, aNewDeadLetter, hashOf, LETTER_DATA } from '../support/dead-letter-builders.ts'
 import { DAY_MS, START } from '../support/job-builders.ts'
+import { factsOf } from './facts.ts'
 import { isStoreError } from './job-store-support.ts'
 
 export interface DeadLetterHarness {
@@ -20,15 +21,9 @@ const other = Buffer.from('another payload')
 
 /** The behaviour that every adapter of DeadLetterStore must hold. */
 export function deadLetterStoreContract(name: string, open: () => Promise<DeadLetterHarness>): void {
+  const inHarness = factsOf(open)
   const fact = (title: string, holds: (letters: DeadLetterStore, harness: DeadLetterHarness) => Promise<void>) =>
-    test(title, async () => {
-      const harness = await open()
-      try {
-        await holds(harness.letters, harness)
-      } finally {
-        await harness.close()
-      }
-    })
+    inHarness(title, (harness) => holds(harness.letters, harness))
   const idsOf = async (letters: DeadLetterStore, ...args: Parameters<DeadLetterStore['list']>) =>
     (await letters.list(...args)).found.map(({ id }) => id)
   const dataOf = async (letters: DeadLetterStore, id: string) => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { describe } from 'node:test'
 import type { MissingDeployments } from '../../shared/stores/missing-deployments.ts'
+import { factsOf } from './facts.ts'
 import { isStoreError } from './job-store-support.ts'
 
 export interface MissingDeploymentsHarness {
@@ -18,15 +19,7 @@ const small = 'gpt-4o-mini at contoso.openai.azure.com'
 
 /** The behaviour that every adapter of MissingDeployments must hold. */
 export function missingDeploymentsContract(name: string, open: () => Promise<MissingDeploymentsHarness>): void {
-  const fact = (title: string, holds: (harness: MissingDeploymentsHarness) => Promise<void>) =>
-    test(title, async () => {
-      const harness = await open()
-      try {
-        await holds(harness)
-      } finally {
-        await harness.close()
-      }
-    })
+  const fact = factsOf(open)
 
   describe(`${name}: the episode of a missing deployment`, () => {
     fact('begins when one instance finds it missing, and goes on for another', async ({ missing, another, pass }) => {

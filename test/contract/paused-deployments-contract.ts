@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { describe } from 'node:test'
 import type { PausedDeployments } from '../../shared/stores/paused-deployments.ts'
+import { factsOf } from './facts.ts'
 import { isStoreError } from './job-store-support.ts'
 
 export interface PausedDeploymentsHarness {
@@ -10,15 +11,7 @@ export interface PausedDeploymentsHarness {
 
 /** The behaviour that every adapter of PausedDeployments must hold. */
 export function pausedDeploymentsContract(name: string, open: () => Promise<PausedDeploymentsHarness>): void {
-  const fact = (title: string, holds: (harness: PausedDeploymentsHarness) => Promise<void>) =>
-    test(title, async () => {
-      const harness = await open()
-      try {
-        await holds(harness)
-      } finally {
-        await harness.close()
-      }
-    })
+  const fact = factsOf(open)
 
   describe(`${name}: the paused deployments`, () => {
     fact('are none at first', async ({ paused }) => {

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test'
 import type { Listing, TelemetryStore, TokenFailure } from '../../shared/stores/telemetry-store.ts'
 import { START } from '../support/job-builders.ts'
 import { aTokenFailure, aWorkerInstance } from '../support/telemetry-builders.ts'
+import { factsOf } from './facts.ts'
 import { isStoreError } from './job-store-support.ts'
 
 export interface TelemetryHarness {
@@ -18,15 +19,9 @@ const MANY = 100
 
 /** The behaviour that every adapter of TelemetryStore must hold. */
 export function telemetryStoreContract(name: string, open: () => Promise<TelemetryHarness>): void {
+  const inHarness = factsOf(open)
   const fact = (title: string, holds: (telemetry: TelemetryStore, harness: TelemetryHarness) => Promise<void>) =>
-    test(title, async () => {
-      const harness = await open()
-      try {
-        await holds(harness.telemetry, harness)
-      } finally {
-        await harness.close()
-      }
-    })
+    inHarness(title, (harness) => holds(harness.telemetry, harness))
 
   describe(`${name}: token failures`, () => {
     fact('there are none in an empty store', async (telemetry) => {
